@@ -1,0 +1,49 @@
+# A fresh clone needs only make and Python 3.11 or newer: every target builds the environment it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+VENV := .venv/.ok
+
+.DEFAULT_GOAL := help
+.PHONY: help venv proto demo serve test check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV) ## make .venv with everything for work on Askback
+
+# A stamp, not the folder: a folder's time says nothing about whether the install came to its end.
+$(VENV): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Askback needs Python 3.11 or newer; name one with make PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[server,dev]'
+	@touch $@
+
+proto: $(VENV) ## generate client/askback/v1 from protos/
+	$(BIN)/python scripts/gen_protos.py
+
+demo: $(VENV) ## see a job ask and be answered
+	$(BIN)/askback demo
+
+serve: $(VENV) ## run the service on this machine
+	$(BIN)/askback serve
+
+test: $(VENV) ## run the tests; more arguments in ARGS
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint protos
+	$(BIN)/buf format protos --diff --exit-code
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/buf_breaking.sh
+	$(BIN)/python scripts/gen_protos.py --check
+	$(BIN)/python scripts/gen_states.py --check
+
+bench: $(VENV) ## measure; more arguments in ARGS
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## remove caches and builds; .venv and databases stay
+	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find client server scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Askback's service: jobs that may stop and ask people."""

@@ -1,0 +1,1 @@
+"""Pure rules: jobs, prompts, answers, forms; no I/O."""

@@ -1,0 +1,191 @@
+"""A job with what a decision needs of its prompts, and the change that a decision makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.errors import JobNotFound
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import Prompt, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decision may know besides the aggregate.
+
+    `now` is an estimate of the database's clock; the guards of the write check it.
+    `dead_sessions` are those that a guard has found expired.
+    """
+
+    now: datetime
+    limits: Limits
+    new_id: Callable[[], str]
+    command_id: str
+    dead_sessions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A job, its open prompts, and those closed ones, submissions and understanding that are known.
+
+    Maps are never changed in place. `job` is None for a job that does not exist (yet).
+    """
+
+    job: Job | None = None
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    submissions: Mapping[tuple[str, str], Submission] = field(default_factory=dict)
+    understanding: DeepUnderstanding | None = None
+
+    def existing(self, job_id: str, principal: Principal) -> Job:
+        """The job, if the principal may know of it. Raises JobNotFound."""
+        if self.job is None or not principal.may_use(self.job.namespace):
+            raise JobNotFound(job_id)
+        return self.job
+
+    def find(self, ref: PromptRef) -> Prompt | None:
+        """A prompt by its id or its key, among those that are known."""
+        if ref.prompt_id:
+            return self.prompts.get(ref.prompt_id)
+        return next((p for p in self.prompts.values() if p.key == ref.key), None)
+
+    @property
+    def open(self) -> list[Prompt]:
+        """The open prompts, by round."""
+        return sorted((p for p in self.prompts.values() if p.is_open), key=lambda p: p.round)
+
+    @property
+    def knows_all_prompts(self) -> bool:
+        """Whether a prompt that is not here does not exist."""
+        return self.job is None or len(self.prompts) == self.job.rounds
+
+    def knows_all_submissions(self, prompt: Prompt) -> bool:
+        """Whether a submission to the prompt that is not here does not exist."""
+        if not prompt.submissions:
+            return True
+        return sum(1 for pid, _ in self.submissions if pid == prompt.prompt_id) == prompt.submissions
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What must hold by the database when the write is made, besides the version."""
+
+    session: SessionRef | None = None
+    """Must be unexpired; epoch 0 means any."""
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+
+    def merged(self, other: Guard) -> Guard:
+        """Both."""
+        session = self.session or other.session
+        if self.session and other.session and other.session.epoch:
+            session = other.session
+        befores = [t for t in (self.not_before, other.not_before) if t]
+        afters = [t for t in (self.not_after, other.not_after) if t]
+        return Guard(session, max(befores, default=None), min(afters, default=None))
+
+
+class Change:
+    """What one command makes of an aggregate; grows while its rule runs.
+
+    Every event takes the next seq, and the job's version is the seq of its last event.
+    """
+
+    __slots__ = (
+        "actor", "aggregate", "checkpoints", "deleted", "events", "facts", "guard", "job", "prompts",
+        "submissions", "understanding",
+    )  # fmt: skip
+
+    def __init__(self, aggregate: Aggregate, facts: Facts, actor: str, job: Job | None = None) -> None:
+        self.aggregate = aggregate
+        self.facts = facts
+        self.actor = actor
+        started = job or aggregate.job
+        assert started is not None
+        self.job: Job = started
+        self.prompts: dict[str, Prompt] = {}
+        self.submissions: list[Submission] = []
+        self.checkpoints: list[Checkpoint] = []
+        self.understanding: DeepUnderstanding | None = None
+        self.events: list[Event] = []
+        self.guard = Guard()
+        self.deleted = False
+
+    def set(self, **values: Any) -> None:
+        """New values of job fields."""
+        self.job = replace(self.job, **values)
+
+    def prompt(self, prompt_id: str) -> Prompt:
+        """A prompt as it is within this change."""
+        return self.prompts.get(prompt_id) or self.aggregate.prompts[prompt_id]
+
+    @property
+    def open(self) -> list[Prompt]:
+        """The prompts that are open within this change, by round."""
+        if not self.prompts:
+            return self.aggregate.open
+        now = {**self.aggregate.prompts, **self.prompts}
+        return sorted((p for p in now.values() if p.is_open), key=lambda p: p.round)
+
+    def put(self, prompt: Prompt) -> Prompt:
+        """A new image of a prompt; call `event` first: the prompt's version is its seq."""
+        prompt = replace(prompt, version=self.job.version, updated_at=self.facts.now)
+        self.prompts[prompt.prompt_id] = prompt
+        return prompt
+
+    def event(
+        self, type: EventType, prompt_id: str | None = None, data: Mapping[str, Any] | None = None
+    ) -> int:
+        """Write to the log, with the job's state as it is now: move the job first. Returns the seq."""
+        seq = self.job.version + 1
+        self.job = replace(self.job, version=seq, updated_at=self.facts.now)
+        self.events.append(
+            Event(
+                job_id=self.job.job_id,
+                seq=seq,
+                type=type,
+                actor=self.actor,
+                at=self.facts.now,
+                state=self.job.state,
+                namespace=self.job.namespace,
+                command_id=self.facts.command_id,
+                prompt_id=prompt_id,
+                data=data,
+            )
+        )
+        return seq
+
+    def require(
+        self,
+        session: SessionRef | None = None,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> None:
+        """Make the write depend on more than the version."""
+        self.guard = self.guard.merged(Guard(session, not_before, not_after))
+
+    def result(self) -> Aggregate:
+        """The aggregate after the change."""
+        base = self.aggregate
+        return Aggregate(
+            None if self.deleted else self.job,
+            {**base.prompts, **self.prompts} if self.prompts else base.prompts,
+            {**base.submissions, **{(s.prompt_id, s.answer.answer_id): s for s in self.submissions}}
+            if self.submissions
+            else base.submissions,
+            self.understanding or base.understanding,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The outcome of `apply`: a reply, and the change that it depends on (None: nothing changes)."""
+
+    reply: Any
+    change: Change | None = None

@@ -1,0 +1,47 @@
+"""The one entrance to the rules: (aggregate, command, facts) -> a reply and a change, or an error.
+
+Pure. Nothing else in the program decides what may happen to a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from askback_server.domain import commands as c
+from askback_server.domain import job_rules, prompt_rules, worker_rules
+from askback_server.domain.aggregate import Aggregate, Decided, Facts
+
+Rule = Callable[[Aggregate, Any, Facts], Decided]
+
+RULES: dict[type[c.Command], Rule] = {
+    c.CreateJob: job_rules.create_job,
+    c.UpdateJob: job_rules.update_job,
+    c.CancelJob: job_rules.cancel_job,
+    c.DeleteJob: job_rules.delete_job,
+    c.PurgeJob: job_rules.purge_job,
+    c.UpdateUnderstanding: job_rules.update_understanding,
+    c.ExpirePrompts: job_rules.expire_prompts,
+    c.EndGrace: job_rules.end_grace,
+    c.LoseSession: job_rules.lose_session,
+    c.LeaseJob: worker_rules.lease_job,
+    c.ReportProgress: worker_rules.report_progress,
+    c.AskPrompt: worker_rules.ask_prompt,
+    c.AcknowledgePrompts: worker_rules.acknowledge_prompts,
+    c.SaveCheckpoint: worker_rules.save_checkpoint,
+    c.CompleteJob: worker_rules.complete_job,
+    c.FailJob: worker_rules.fail_job,
+    c.ReleaseJob: worker_rules.release_job,
+    c.AnswerPrompt: prompt_rules.answer_prompt,
+    c.ClaimPrompt: prompt_rules.claim_prompt,
+    c.ReleasePrompt: prompt_rules.release_prompt,
+    c.CancelPrompt: prompt_rules.cancel_prompt,
+}
+
+
+def apply(aggregate: Aggregate, command: c.Command, facts: Facts) -> Decided:
+    """Decide a command. Raises a subclass of AskbackError if it is refused.
+
+    A `reply` that is itself an exception is raised to the caller after the change is committed.
+    """
+    return RULES[type(command)](aggregate, command, facts)

@@ -1,0 +1,179 @@
+"""The door: refuses what a database cannot store, what passes a limit, and what makes no sense.
+
+Every function raises InvalidField with all violations it finds, before anything changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
+from askback_server.domain.decisions import check_options, default_options
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.forms import check_form
+from askback_server.domain.json_text import BadFields, Violation, check_text, parse_json
+from askback_server.domain.limits import Limits
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-/]*\Z")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
+_URL = re.compile(r"https?://[^\s\x00-\x1f]+\Z")
+
+
+class Checker:
+    """Collects violations; `done()` raises them together."""
+
+    __slots__ = ("found", "limits", "prefix")
+
+    def __init__(self, limits: Limits, prefix: str = "") -> None:
+        self.limits = limits
+        self.prefix = prefix
+        self.found: list[Violation] = []
+
+    def bad(self, field: str, description: str) -> None:
+        """Note a violation."""
+        self.found.append(Violation(self.prefix + field, description))
+
+    def run(self, check: Callable[[], object]) -> None:
+        """Note what a check of `json_text` or `forms` finds."""
+        try:
+            check()
+        except BadFields as error:
+            self.found.extend(Violation(self.prefix + v.field, v.description) for v in error.violations)
+
+    def text(self, field: str, value: str, max_bytes: int, *, required: bool = False) -> None:
+        """Plain text that a database can store, of bounded size."""
+        if not value:
+            if required:
+                self.bad(field, "is required")
+            return
+        self.run(lambda: check_text(value, field=field, max_bytes=max_bytes))
+
+    def name(self, field: str, value: str, *, required: bool = True) -> None:
+        """A job type, namespace or id: letters, digits, `_`, `.`, `-`, `/`."""
+        if not value:
+            if required:
+                self.bad(field, "is required")
+        elif len(value) > self.limits.name_chars or not _NAME.match(value):
+            self.bad(
+                field,
+                f"must be 1 to {self.limits.name_chars} letters, digits, '_', '.', '-' or '/', "
+                "starting with a letter or digit",
+            )
+
+    def key(self, field: str, value: str, *, required: bool = True) -> None:
+        """An idempotency id or key: any text of bounded length."""
+        self.text(field, value, self.limits.key_chars, required=required)
+
+    def json(self, field: str, value: str, *, required: bool = False) -> None:
+        """A JSON text; empty means none."""
+        if value:
+            size, depth = self.limits.json_bytes, self.limits.json_depth
+            self.run(lambda: parse_json(value, field=field, max_bytes=size, max_depth=depth))
+        elif required:
+            self.bad(field, "is required")
+
+    def number(self, field: str, value: float, low: float, high: float) -> None:
+        """A number within bounds; also refuses NaN."""
+        if not low <= value <= high:
+            self.bad(field, f"must be between {low} and {high}")
+
+    def span(self, field: str, value: timedelta | None, low: timedelta, high: timedelta) -> None:
+        """A duration within bounds, if given."""
+        if value is not None and not low <= value <= high:
+            self.bad(field, f"must be between {low.total_seconds():g} s and {high.total_seconds():g} s")
+
+    def labels(self, field: str, labels: Mapping[str, str]) -> None:
+        """Free marks: few, short, storable."""
+        if len(labels) > self.limits.labels:
+            self.bad(field, f"has {len(labels)} entries; at most {self.limits.labels} are allowed")
+            return
+        for key, value in labels.items():
+            self.text(f"{field}[{key[:40]!r}]", key, self.limits.label_chars, required=True)
+            self.text(f"{field}[{key[:40]!r}]", value, self.limits.label_chars)
+
+    def done(self) -> None:
+        """Raise InvalidField if anything was found."""
+        if self.found:
+            raise InvalidField(self.found)
+
+
+def normalised(content: PromptContent, limits: Limits) -> PromptContent:
+    """The content as it is stored: checked, with the kind's decisions filled in.
+
+    Raises InvalidField with every violation found.
+    """
+    check = Checker(limits, "content.")
+    if len(content.kind) > limits.name_chars or not _KIND.match(content.kind):
+        check.bad("kind", "is required: a letter, then letters, digits, '_', '.' or '-'")
+    check.text("title", content.title, limits.title_chars, required=True)
+    if "\n" in content.title or "\r" in content.title:
+        check.bad("title", "must be one line")
+    check.text("body", content.body, limits.content_bytes)
+    check.number("priority", content.priority, -limits.priority, limits.priority)
+    check.labels("labels", content.labels)
+    check.json("metadata_json", content.metadata_json)
+    check.span("timeout", content.timeout, limits.deadline_min, limits.deadline_max)
+    _check_parts(check, content.parts)
+    _check_audience(check, content.audience)
+    form = content.form
+    if form is not None:
+        check.run(lambda: check_form(form, limits.forms))
+    options = content.decisions or default_options(content.kind, form is not None)
+    check.run(lambda: check_options(options))
+    _check_default(check, content, options_given=replace(content, decisions=options))
+    size = len(content.body) + sum(len(p.text) for p in content.parts)
+    if size > limits.content_bytes:
+        check.bad("contents", f"body and contents have {size} characters; at most {limits.content_bytes}")
+    check.done()
+    return content if content.decisions else replace(content, decisions=options)
+
+
+def _check_parts(check: Checker, parts: tuple[Part, ...]) -> None:
+    limits = check.limits
+    if len(parts) > limits.parts:
+        check.bad("contents", f"has {len(parts)} entries; at most {limits.parts} are allowed")
+        return
+    seen: set[str] = set()
+    for i, part in enumerate(parts):
+        at = f"contents[{i}]"
+        check.name(f"{at}.content_id", part.content_id)
+        if part.content_id in seen:
+            check.bad(f"{at}.content_id", "must be unique in the prompt")
+        seen.add(part.content_id)
+        check.text(f"{at}.title", part.title, limits.title_chars)
+        check.text(f"{at}.media_type", part.media_type, limits.name_chars)
+        check.text(f"{at}.text", part.text, limits.content_bytes)
+        if part.url and (len(part.url) > 2048 or not _URL.match(part.url)):
+            check.bad(f"{at}.url", "must be an http or https URL of at most 2048 characters")
+        if part.url and part.editable:
+            check.bad(f"{at}.editable", "only a text can be edited")
+
+
+def _check_audience(check: Checker, audience: Audience) -> None:
+    count = len(audience.users) + len(audience.groups)
+    if count > check.limits.audience:
+        check.bad("audience", f"names {count}; at most {check.limits.audience} are allowed")
+        return
+    for name in sorted(audience.users | audience.groups):
+        check.text("audience", name, check.limits.key_chars, required=True)
+
+
+def _check_default(check: Checker, content: PromptContent, options_given: PromptContent) -> None:
+    """A default that could not be given as an answer would be a deadline that cannot fire."""
+    default = content.default_answer
+    if content.final_action is not FinalAction.DEFAULT:
+        if default is not None:
+            check.bad("default_answer", "needs final_action DEFAULT")
+        return
+    if default is None:
+        check.bad("default_answer", "is required with final_action DEFAULT")
+    elif content.timeout is None:
+        check.bad("timeout", "is required with final_action DEFAULT")
+    elif not check.found:
+        for v in options_given.judge(
+            default.decision, default.values_json, (), default.comment, check.limits
+        ):
+            check.bad(f"default_answer.{v.field}", v.description)

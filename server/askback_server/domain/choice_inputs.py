@@ -1,0 +1,128 @@
+"""The input types with options. Their three methods are explained in `question_inputs`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from askback_server.domain.input_rules import (
+    Fault,
+    FormLimits,
+    count_faults,
+    counted,
+    optional,
+    outside,
+    text_faults,
+)
+from askback_server.domain.json_schema import listed
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice: the value the job gets, and what a person sees (the value itself when untitled)."""
+
+    value: str
+    title: str = ""
+    description: str = ""
+    recommended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SingleInput:
+    """One of the options, or with `allow_other` any text that is not empty."""
+
+    oneof: ClassVar[str] = "single"
+    options: tuple[Option, ...]
+    default: str | None = None
+    allow_other: bool = False
+
+    def faults(self, limits: FormLimits) -> Iterator[Fault]:
+        return _option_faults(self.options, limits)
+
+    def schema(self, required: bool) -> dict[str, Any]:
+        key = "anyOf" if self.allow_other else "oneOf"
+        choices = _choices(self.options, self.allow_other)
+        return {"type": "string", key: choices} | optional(default=self.default)
+
+    def problem(self, value: object, required: bool) -> str | None:
+        if isinstance(value, str):
+            if self.allow_other and value:
+                return None
+            if any(option.value == value for option in self.options):
+                return None
+        return "must be one of: " + _values(self.options, self.allow_other)
+
+
+@dataclass(frozen=True, slots=True)
+class MultiInput:
+    """Any of the options, each at most once. A required question wants one unless `min_items` says else."""
+
+    oneof: ClassVar[str] = "multi"
+    options: tuple[Option, ...]
+    default: tuple[str, ...] = ()
+    min_items: int | None = None
+    max_items: int | None = None
+    allow_other: bool = False
+
+    def faults(self, limits: FormLimits) -> Iterator[Fault]:
+        yield from _option_faults(self.options, limits)
+        yield from count_faults(self.min_items, self.max_items, "min_items", "max_items")
+        if self.min_items is not None and self.min_items > len(self.options) and not self.allow_other:
+            yield ("min_items", "must not be larger than the number of options")
+
+    def schema(self, required: bool) -> dict[str, Any]:
+        items = {"type": "string", "anyOf": _choices(self.options, self.allow_other)}
+        bounds = optional(minItems=self._least(required), maxItems=self.max_items)
+        default = optional(default=list(self.default) or None)
+        return {"type": "array", "items": items, "uniqueItems": True} | bounds | default
+
+    def problem(self, value: object, required: bool) -> str | None:
+        if not isinstance(value, list):
+            return "must be a list of choices from: " + _values(self.options, self.allow_other)
+        offered = {option.value for option in self.options}
+        if not all(
+            isinstance(item, str) and (item in offered or (self.allow_other and item)) for item in value
+        ):
+            return "has a choice that is not offered; offered are: " + _values(self.options, self.allow_other)
+        if len(set(value)) != len(value):
+            return "must not have the same choice twice"
+        least = self._least(required)
+        if outside(len(value), least, self.max_items):
+            return "must have " + counted(least, self.max_items, "choice")
+        return None
+
+    def _least(self, required: bool) -> int | None:
+        return 1 if self.min_items is None and required else self.min_items
+
+
+def _choices(options: tuple[Option, ...], allow_other: bool) -> list[dict[str, Any]]:
+    """Titled choices in the form of MCP's SEP-1330."""
+    choices = [
+        {"const": option.value, "title": option.title or option.value}
+        | optional(description=option.description or None)
+        for option in options
+    ]
+    return [*choices, {"type": "string", "minLength": 1, "title": "Other"}] if allow_other else choices
+
+
+def _values(options: tuple[Option, ...], allow_other: bool) -> str:
+    return listed(tuple(option.value for option in options)) + (", or another text" if allow_other else "")
+
+
+def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[Fault]:
+    if not options:
+        yield ("options", "must have at least one option")
+    if len(options) > limits.max_options:
+        yield ("options", f"has {len(options)} options; at most {limits.max_options} are allowed")
+        return
+    seen: set[str] = set()
+    for index, option in enumerate(options):
+        if not option.value or option.value in seen:
+            reason = "has the value of an earlier option" if option.value else "must not be empty"
+            yield (f"options[{index}].value", reason)
+        seen.add(option.value)
+        for name, text, size in (
+            ("value", option.value, limits.max_value_bytes),
+            ("title", option.title, limits.max_title_bytes),
+            ("description", option.description, limits.max_text_bytes),
+        ):
+            yield from text_faults(text, f"options[{index}].{name}", size)

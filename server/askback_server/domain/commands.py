@@ -1,0 +1,239 @@
+"""Everything that may change a job, as data.
+
+A command names one aggregate (a job with its prompts) by its `target`, and is applied to it by
+`apply.py`. Who may send it is checked there, where it is applied, and not only at the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from askback_server.domain.content import PromptContent
+from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.jobs import Failure, Progress
+from askback_server.domain.principals import SYSTEM, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """A worker session as one replica holds it; an older epoch's writes are refused."""
+
+    session_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRef:
+    """A prompt by its id, or by its job and key."""
+
+    prompt_id: str = ""
+    job_id: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """Base of all commands."""
+
+    principal: Principal
+
+    URGENT = False
+    """Whether the reserved part of the queue is open to it: answers, system work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateJob(Command):
+    """A new job; with `prompt` one without a worker."""
+
+    namespace: str
+    job_type: str
+    request_id: str = ""
+    user_id: str = ""
+    input_json: str = ""
+    priority: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    max_attempts: int = 0
+    retention: timedelta | None = None
+    prompt: PromptContent | None = None
+    retried_from: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnJob(Command):
+    """A command on a job named by its id."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateJob(OnJob):
+    """New values of some fields: labels, priority, promoted, retention."""
+
+    values: Mapping[str, Any]
+    expected_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelJob(OnJob):
+    """An end, or the wish for one."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteJob(OnJob):
+    """The removal of a terminal job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateUnderstanding(OnJob):
+    """New values of some fields of the deep-understanding state."""
+
+    values: Mapping[str, Any]
+    expected_version: int = 0
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseJob(OnJob):
+    """A worker takes the job."""
+
+    session: SessionRef
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderCommand(OnJob):
+    """A write by the job's holder. `session` is known on a stream; unary calls send the token only."""
+
+    token: int
+    session: SessionRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportProgress(HolderCommand):
+    """How far the job is."""
+
+    progress: Progress
+    milestone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPrompt(HolderCommand):
+    """A question to people, idempotent by its key."""
+
+    key: str
+    content: PromptContent
+    supersedes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgePrompts(HolderCommand):
+    """The worker has these resolutions."""
+
+    prompt_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveCheckpoint(HolderCommand):
+    """The result of a step."""
+
+    key: str
+    value_json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteJob(HolderCommand):
+    """A result."""
+
+    result_json: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailJob(HolderCommand):
+    """A failure of the attempt."""
+
+    failure: Failure
+    retryable: bool = False
+    retry_delay: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseJob(HolderCommand):
+    """The holder gives the job up without a failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnPrompt(Command):
+    """A command on one prompt."""
+
+    ref: PromptRef
+
+    URGENT = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPrompt(OnPrompt):
+    """What a person decided, idempotent by `answer_id`."""
+
+    answer_id: str
+    revision: int
+    decision: Decision
+    values_json: str = ""
+    edits: tuple[Edit, ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimPrompt(OnPrompt):
+    """A person takes the prompt on."""
+
+    duration: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePrompt(OnPrompt):
+    """A person gives the claim back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelPrompt(OnPrompt):
+    """The asker's side withdraws the prompt."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpirePrompts(OnJob):
+    """A timer found that prompts of the job are due."""
+
+    principal: Principal = SYSTEM
+    URGENT = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseSession(OnJob):
+    """The reaper found that the job's session is gone."""
+
+    session_id: str
+    principal: Principal = SYSTEM
+    URGENT = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndGrace(OnJob):
+    """A timer found that the grace of a cancel wish is over."""
+
+    principal: Principal = SYSTEM
+    URGENT = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeJob(OnJob):
+    """The sweep found that the job's retention is over."""
+
+    principal: Principal = SYSTEM
+    URGENT = True

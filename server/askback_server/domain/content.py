@@ -1,0 +1,110 @@
+"""What a prompt shows and asks for: its document, its checks and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
+from askback_server.domain.forms import Form
+from askback_server.domain.json_text import Violation
+from askback_server.domain.limits import Limits
+
+
+class FinalAction(StrEnum):
+    """What a passed deadline does."""
+
+    EXPIRE = "EXPIRE"
+    DEFAULT = "DEFAULT"
+    FAIL_JOB = "FAIL_JOB"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something to look at: text, or a URL that is only ever a link."""
+
+    content_id: str
+    title: str = ""
+    media_type: str = ""
+    text: str = ""
+    url: str = ""
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who may see and answer. Empty means everybody in the namespace."""
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    def includes(self, subject: str, groups: frozenset[str]) -> bool:
+        """Whether a person with these groups is meant."""
+        if not self.users and not self.groups:
+            return True
+        return subject in self.users or not self.groups.isdisjoint(groups)
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultAnswer:
+    """The answer that FinalAction.DEFAULT gives."""
+
+    decision: Decision
+    values_json: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptContent:
+    """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
+
+    kind: str
+    title: str
+    body: str = ""
+    parts: tuple[Part, ...] = ()
+    form: Form | None = None
+    decisions: tuple[DecisionOption, ...] = ()
+    priority: int = 0
+    audience: Audience = Audience()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    blocking: bool = True
+    final_action: FinalAction = FinalAction.EXPIRE
+    default_answer: DefaultAnswer | None = None
+    metadata_json: str = ""
+    timeout: timedelta | None = None
+
+    def option(self, decision: Decision) -> DecisionOption | None:
+        """The offered option of a decision, or None."""
+        return next((o for o in self.decisions if o.decision == decision), None)
+
+    def judge(
+        self, decision: Decision, values_json: str, edits: tuple[Edit, ...], comment: str, limits: Limits
+    ) -> tuple[Violation, ...]:
+        """What is wrong with an answer's content, field by field; empty if nothing is."""
+        return validate_answer(
+            options=self.decisions,
+            form=self.form,
+            editable={p.content_id: p.editable for p in self.parts},
+            decision=decision,
+            values_json=values_json,
+            edits=edits,
+            comment=comment,
+            limits=limits.forms,
+        )
+
+    def digest(self) -> str:
+        """A digest of what people see and may decide (DESIGN 1: `key`).
+
+        Routing and time (audience, priority, labels, timeout, metadata) are not in it: they change
+        neither the question nor what a yes would mean.
+        """
+        seen = json.dumps(
+            [self.kind, self.title, self.body, [asdict(p) for p in self.parts], asdict(self.form) if self.form else None,
+             [[o.decision, o.label, o.comment_required] for o in self.decisions]],
+            ensure_ascii=False, separators=(",", ":"),
+        )
+        return hashlib.sha256(seen.encode()).hexdigest()[:32]

@@ -1,0 +1,219 @@
+"""Prompt contents and resolutions as the JSON documents in which they are stored.
+
+The order of keys and 64-bit integers survive (DESIGN 8). A text that was promised back "exactly as
+sent" is either a JSON string (schemas, metadata) or stands first in its document, so that it can be
+cut out again without being parsed and written anew (the values of an answer).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.decisions import Decision, DecisionOption, Edit
+from askback_server.domain.forms import Form, Questions, SchemaForm
+from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
+from askback_server.domain.forms import (
+    BooleanInput,
+    DateInput,
+    Input,
+    IntegerInput,
+    MultiInput,
+    NumberInput,
+    Option,
+    Question,
+    SingleInput,
+    TextInput,
+)
+
+_INPUTS: dict[str, type[Input]] = {
+    "boolean": BooleanInput,
+    "single": SingleInput,
+    "multi": MultiInput,
+    "text": TextInput,
+    "integer": IntegerInput,
+    "number": NumberInput,
+    "date": DateInput,
+}
+_INPUT_NAMES = {cls: name for name, cls in _INPUTS.items()}
+
+
+def dump(value: object) -> str:
+    """Compact JSON text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def content_to_json(content: PromptContent) -> str:
+    """The `prompt_data` document; keys at their default are left out."""
+    doc: dict[str, Any] = {"kind": content.kind, "title": content.title}
+    if content.body:
+        doc["body"] = content.body
+    if content.parts:
+        doc["contents"] = [_without_empty(asdict(p)) for p in content.parts]
+    if content.form is not None:
+        doc["form"] = _form_to_doc(content.form)
+    doc["decisions"] = [
+        {"decision": o.decision, "label": o.label, "comment_required": o.comment_required}
+        for o in content.decisions
+    ]
+    if content.priority:
+        doc["priority"] = content.priority
+    if content.audience.users or content.audience.groups:
+        doc["audience"] = {
+            "users": sorted(content.audience.users),
+            "groups": sorted(content.audience.groups),
+        }
+    if content.labels:
+        doc["labels"] = dict(content.labels)
+    doc["blocking"] = content.blocking
+    if content.final_action is not FinalAction.EXPIRE:
+        doc["final_action"] = content.final_action
+    if content.default_answer is not None:
+        doc["default_answer"] = asdict(content.default_answer)
+    if content.metadata_json:
+        doc["metadata_json"] = content.metadata_json
+    if content.timeout is not None:
+        doc["timeout_s"] = content.timeout.total_seconds()
+    return dump(doc)
+
+
+def content_from_json(text: str) -> PromptContent:
+    """The content that `content_to_json` wrote."""
+    doc = json.loads(text)
+    audience = doc.get("audience")
+    default = doc.get("default_answer")
+    return PromptContent(
+        kind=doc["kind"],
+        title=doc["title"],
+        body=doc.get("body", ""),
+        parts=tuple(Part(**p) for p in doc.get("contents", ())),
+        form=_form_from_doc(doc["form"]) if "form" in doc else None,
+        decisions=tuple(
+            DecisionOption(Decision(o["decision"]), o["label"], o["comment_required"])
+            for o in doc["decisions"]
+        ),
+        priority=doc.get("priority", 0),
+        audience=Audience(frozenset(audience["users"]), frozenset(audience["groups"]))
+        if audience
+        else Audience(),
+        labels=doc.get("labels", {}),
+        blocking=doc["blocking"],
+        final_action=FinalAction(doc.get("final_action", "EXPIRE")),
+        default_answer=DefaultAnswer(
+            Decision(default["decision"]), default["values_json"], default["comment"]
+        )
+        if default
+        else None,
+        metadata_json=doc.get("metadata_json", ""),
+        timeout=timedelta(seconds=doc["timeout_s"]) if "timeout_s" in doc else None,
+    )
+
+
+def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
+
+
+def _form_to_doc(form: Form) -> dict[str, Any]:
+    if isinstance(form, SchemaForm):
+        return {"schema_json": form.schema_json}
+    return {"questions": [_question_to_doc(q) for q in form.questions]}
+
+
+def _question_to_doc(question: Question) -> dict[str, Any]:
+    doc = asdict(question)
+    doc["input"] = {"type": _INPUT_NAMES[type(question.input)], **doc["input"]}
+    return doc
+
+
+def _form_from_doc(doc: Mapping[str, Any]) -> Form:
+    if "schema_json" in doc:
+        return SchemaForm(doc["schema_json"])
+    return Questions(tuple(_question_from_doc(q) for q in doc["questions"]))
+
+
+def _question_from_doc(doc: Mapping[str, Any]) -> Question:
+    fields = dict(doc["input"])
+    cls = _INPUTS[fields.pop("type")]
+    if "options" in fields:
+        fields["options"] = tuple(Option(**o) for o in fields["options"])
+    if cls is MultiInput:
+        fields["default"] = tuple(fields["default"])
+    return Question(**{**doc, "input": cls(**fields)})
+
+
+_VALUES = '{"values":'
+
+
+def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> str:
+    """An answer as a document whose `values` are the very text that was sent."""
+    doc = {
+        "answer_id": answer.answer_id,
+        "decision": answer.decision,
+        "comment": answer.comment,
+        "edits": [asdict(e) for e in answer.edits],
+        "source": answer.source,
+        "user_id": answer.user_id,
+        "revision": answer.revision,
+        "at": answer.created_at.isoformat(),
+        **(extra or {}),
+    }
+    return f"{_VALUES}{answer.values_json or 'null'},{dump(doc)[1:]}"
+
+
+def answer_from_json(text: str) -> tuple[Answer, dict[str, Any]]:
+    """The answer that `answer_to_json` wrote, and the whole document."""
+    doc = json.loads(text)
+    start = len(_VALUES)
+    _, end = json.JSONDecoder().raw_decode(text[start:].lstrip())
+    values = text[start:].lstrip()[:end]
+    answer = Answer(
+        answer_id=doc["answer_id"],
+        decision=Decision(doc["decision"]),
+        values_json="" if values == "null" else values,
+        edits=tuple(Edit(**e) for e in doc["edits"]),
+        comment=doc["comment"],
+        source=AnswerSource(doc["source"]),
+        user_id=doc["user_id"],
+        revision=doc["revision"],
+        created_at=datetime.fromisoformat(doc["at"]),
+    )
+    return answer, doc
+
+
+def resolution_to_json(resolution: Resolution) -> str:
+    """The `response_data` document of a closed prompt."""
+    own = {
+        "state": resolution.state,
+        "actor": resolution.actor,
+        "reason": resolution.reason,
+        "resolved_at": resolution.at.isoformat(),
+    }
+    if resolution.answer is None:
+        return dump(own)
+    return answer_to_json(resolution.answer, own)
+
+
+def resolution_from_json(text: str) -> Resolution:
+    """The resolution that `resolution_to_json` wrote."""
+    if text.startswith(_VALUES):
+        answer, doc = answer_from_json(text)
+    else:
+        answer, doc = None, json.loads(text)
+    return Resolution(
+        state=PromptState(doc["state"]),
+        actor=doc["actor"],
+        at=datetime.fromisoformat(doc["resolved_at"]),
+        reason=doc["reason"],
+        answer=answer,
+    )
+
+
+def appended(array_json: str, item: Mapping[str, Any], *, raw: Sequence[str] = ()) -> str:
+    """A JSON array text with one more object; values named in `raw` are JSON texts already."""
+    parts = [f"{dump(k)}:{v if k in raw else dump(v)}" for k, v in item.items()]
+    inner = array_json.strip()[1:-1].strip()
+    return f"[{inner + ',' if inner else ''}{{{','.join(parts)}}}]"

@@ -1,0 +1,246 @@
+"""Everything that can be wrong, as one tree.
+
+    AskbackError
+    ├── InvalidArgument        the request itself: nothing was changed
+    │   ├── InvalidField         one or more fields, each with its reason
+    │   ├── BadPageToken
+    │   └── BadHello
+    ├── NotFound
+    │   ├── JobNotFound, PromptNotFound, SessionNotFound
+    ├── AlreadyExists
+    │   └── IdReused             an id or key with other content than before
+    ├── FailedPrecondition     the state of things: do not retry as is
+    │   ├── IllegalState, LeaseLost, PromptClaimed, PromptClosed
+    ├── Aborted                somebody else was faster: read again, then retry
+    │   ├── VersionMismatch, Contention
+    ├── Unauthenticated, PermissionDenied
+    ├── ResourceExhausted
+    │   ├── LimitExceeded, QueueFull
+    └── Unavailable
+        ├── Draining, StorageUnavailable
+
+Each class has a `reason`, which is the wire's `ERROR_REASON_<reason>`, and carries the values it
+speaks of in `metadata`. The mapping to gRPC codes is in `transport/errors.py`, and only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from askback_server.domain.json_text import Violation
+
+
+class AskbackError(Exception):
+    """Base of every error that a caller is meant to see.
+
+    `message` says what to do; `metadata` holds the values it speaks of; `retry_after` is in
+    seconds where a retry makes sense.
+    """
+
+    reason: ClassVar[str] = "INTERNAL"
+    retry_after: float | None = None
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = {k: str(v) for k, v in metadata.items()}
+
+
+class InvalidArgument(AskbackError):
+    """The request is wrong whatever the state of things is."""
+
+
+class InvalidField(InvalidArgument):
+    """Fields are missing or wrong; `violations` says which and why."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        self.violations = tuple(violations)
+        first = self.violations[0]
+        more = f" (and {len(self.violations) - 1} more)" if len(self.violations) > 1 else ""
+        super().__init__(f"{first.field}: {first.description}{more}")
+
+    @classmethod
+    def of(cls, field: str, description: str) -> InvalidField:
+        """One field."""
+        return cls((Violation(field, description),))
+
+
+class BadPageToken(InvalidArgument):
+    """The page token is not ours, or belongs to another query."""
+
+    reason = "BAD_PAGE_TOKEN"
+
+
+class BadHello(InvalidArgument):
+    """The stream's hello is missing, late or repeated."""
+
+    reason = "BAD_HELLO"
+
+
+class NotFound(AskbackError):
+    """It does not exist, or the caller may not see it."""
+
+
+class JobNotFound(NotFound):
+    """No such job in a namespace the caller may see."""
+
+    reason = "JOB_NOT_FOUND"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id!r}; check the id and the namespace", job_id=job_id)
+
+
+class PromptNotFound(NotFound):
+    """No such prompt that the caller may see."""
+
+    reason = "PROMPT_NOT_FOUND"
+
+    def __init__(self, **ref: object) -> None:
+        named = ", ".join(f"{k} {v!r}" for k, v in ref.items() if v)
+        super().__init__(f"there is no prompt with {named or 'this name'} for you", **ref)
+
+
+class SessionNotFound(NotFound):
+    """The worker session expired, never was, or has another secret."""
+
+    reason = "SESSION_NOT_FOUND"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__("the worker session is gone; open a new one", session_id=session_id)
+
+
+class AlreadyExists(AskbackError):
+    """Something else has that name."""
+
+
+class IdReused(AlreadyExists):
+    """An idempotency id or key came again with other content."""
+
+    reason = "ID_REUSED"
+
+    def __init__(self, field: str, value: str, **existing: object) -> None:
+        super().__init__(
+            f"{field} {value!r} was used before with other content; use a new one",
+            field=field, value=value, **existing,
+        )
+
+
+class FailedPrecondition(AskbackError):
+    """The state of things does not allow it."""
+
+
+class IllegalState(FailedPrecondition):
+    """The transition table has no such step."""
+
+    reason = "ILLEGAL_STATE"
+
+    def __init__(self, message: str, *, state: str, event: str, **ids: object) -> None:
+        super().__init__(message, state=state, event=event, **ids)
+
+
+class LeaseLost(FailedPrecondition):
+    """The token is not the job's newest, or its session is gone."""
+
+    reason = "LEASE_LOST"
+
+    def __init__(self, job_id: str, token: int) -> None:
+        super().__init__(
+            f"the lease with token {token} on job {job_id} is lost; stop working on it",
+            job_id=job_id, token=token,
+        )
+
+
+class PromptClaimed(FailedPrecondition):
+    """Somebody else has claimed the prompt."""
+
+    reason = "PROMPT_CLAIMED"
+
+    def __init__(self, prompt_id: str, claimed_by: str) -> None:
+        super().__init__(
+            f"the prompt is claimed by {claimed_by}; wait for the claim to end or ask for its release",
+            prompt_id=prompt_id, claimed_by=claimed_by,
+        )
+
+
+class PromptClosed(FailedPrecondition):
+    """The prompt has its resolution already."""
+
+    reason = "PROMPT_CLOSED"
+
+    def __init__(self, prompt_id: str, state: str) -> None:
+        super().__init__(f"the prompt is closed: {state}", prompt_id=prompt_id, state=state)
+
+
+class Aborted(AskbackError):
+    """Somebody else was faster."""
+
+
+class VersionMismatch(Aborted):
+    """`expected_version` is not the newest."""
+
+    reason = "VERSION_MISMATCH"
+
+    def __init__(self, expected: int, version: int) -> None:
+        super().__init__(
+            f"expected version {expected} but it is {version}; read again and decide anew", version=version
+        )
+
+
+class Contention(Aborted):
+    """Too many others changed the same job at once. Nothing was changed."""
+
+    reason = "CONTENTION"
+    retry_after = 0.05
+
+
+class Unauthenticated(AskbackError):
+    """No credentials, or wrong ones."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(AskbackError):
+    """The role or the namespace does not allow it."""
+
+    reason = "PERMISSION_DENIED"
+
+
+class ResourceExhausted(AskbackError):
+    """Too much of something."""
+
+
+class LimitExceeded(ResourceExhausted):
+    """A limit of the service."""
+
+    reason = "LIMIT_EXCEEDED"
+
+    def __init__(self, message: str, *, limit: str, value: object) -> None:
+        super().__init__(message, limit=limit, value=value)
+
+
+class QueueFull(ResourceExhausted):
+    """Too much waits to be written. Nothing was changed."""
+
+    reason = "QUEUE_FULL"
+    retry_after = 0.2
+
+
+class Unavailable(AskbackError):
+    """Not now, or not here."""
+
+    retry_after = 0.5
+
+
+class Draining(Unavailable):
+    """This replica is shutting down. Nothing was changed."""
+
+    reason = "DRAINING"
+
+
+class StorageUnavailable(Unavailable):
+    """The database does not answer."""
+
+    reason = "STORAGE_UNAVAILABLE"

@@ -1,0 +1,99 @@
+"""What happened, as it is written to the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from askback_server.domain.jobs import JobState
+
+
+class EventType(StrEnum):
+    """The kinds of events; who causes them is in `transitions.py`."""
+
+    JOB_CREATED = "JOB_CREATED"
+    JOB_LEASED = "JOB_LEASED"
+    JOB_PROGRESSED = "JOB_PROGRESSED"
+    JOB_RELEASED = "JOB_RELEASED"
+    JOB_LEASE_LOST = "JOB_LEASE_LOST"
+    JOB_RETRIED = "JOB_RETRIED"
+    JOB_COMPLETED = "JOB_COMPLETED"
+    JOB_FAILED = "JOB_FAILED"
+    JOB_CANCEL_REQUESTED = "JOB_CANCEL_REQUESTED"
+    JOB_CANCELLED = "JOB_CANCELLED"
+    JOB_UPDATED = "JOB_UPDATED"
+    JOB_DELETED = "JOB_DELETED"
+    CHECKPOINT_SAVED = "CHECKPOINT_SAVED"
+    UNDERSTANDING_UPDATED = "UNDERSTANDING_UPDATED"
+    PROMPT_ASKED = "PROMPT_ASKED"
+    PROMPT_AMENDED = "PROMPT_AMENDED"
+    PROMPT_CLAIMED = "PROMPT_CLAIMED"
+    PROMPT_RELEASED = "PROMPT_RELEASED"
+    PROMPT_ANSWERED = "PROMPT_ANSWERED"
+    PROMPT_EXPIRED = "PROMPT_EXPIRED"
+    PROMPT_CANCELLED = "PROMPT_CANCELLED"
+    PROMPT_SUPERSEDED = "PROMPT_SUPERSEDED"
+    PROMPT_CONSUMED = "PROMPT_CONSUMED"
+    ANSWER_REFUSED = "ANSWER_REFUSED"
+    ANSWER_LATE = "ANSWER_LATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One committed change. `seq` is 1..n per job without a gap; `data` has JSON values only."""
+
+    job_id: str
+    seq: int
+    type: EventType
+    actor: str
+    at: datetime
+    state: JobState
+    namespace: str
+    command_id: str
+    prompt_id: str | None = None
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the log alone says of a job."""
+
+    state: JobState | None = None
+    version: int = 0
+    attempt: int = 0
+    token: int = 0
+    prompts: tuple[tuple[str, str], ...] = ()
+    """(prompt_id, state) in the order in which they were asked."""
+
+
+_PROMPT_STATE = {
+    EventType.PROMPT_ASKED: "PENDING",
+    EventType.PROMPT_ANSWERED: "ANSWERED",
+    EventType.PROMPT_EXPIRED: "EXPIRED",
+    EventType.PROMPT_CANCELLED: "CANCELLED",
+    EventType.PROMPT_SUPERSEDED: "SUPERSEDED",
+}
+
+
+def fold(events: Iterable[Event]) -> Folded:
+    """Rebuild a job's state from its events in order (DESIGN 10.9).
+
+    Raises ValueError on a gap in `seq` or a change after a prompt's end.
+    """
+    state: JobState | None = None
+    version = attempt = token = 0
+    prompts: dict[str, str] = {}
+    for event in events:
+        if event.seq != version + 1:
+            raise ValueError(f"seq {event.seq} after {version} of job {event.job_id}")
+        version, state = event.seq, event.state
+        data = event.data or {}
+        attempt, token = data.get("attempt", attempt), data.get("token", token)
+        if (becomes := _PROMPT_STATE.get(event.type)) and event.prompt_id:
+            if prompts.get(event.prompt_id, "PENDING") != "PENDING":
+                raise ValueError(f"prompt {event.prompt_id} changed after its end")
+            prompts[event.prompt_id] = becomes
+    return Folded(state, version, attempt, token, tuple(prompts.items()))

@@ -1,0 +1,198 @@
+"""Forms: what a prompt asks people to fill in, and whether an answer's values fill it in.
+
+A form is a list of questions or a JSON Schema; None is no form. Questions are judged by their own
+code, which is fast and says what is allowed; a schema by `json_schema`. A default is only ever a
+suggestion on the console: a missing value is never filled in here.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
+from askback_server.domain.input_rules import FormLimits, text_faults
+from askback_server.domain.json_schema import compiled_schema, schema_violations
+from askback_server.domain.json_text import BadFields, Violation, capped, check_text, parse_json, pointer
+from askback_server.domain.question_inputs import (
+    BooleanInput,
+    DateInput,
+    Input,
+    IntegerInput,
+    NumberInput,
+    TextInput,
+)
+
+__all__ = [
+    "BooleanInput",
+    "DateInput",
+    "Form",
+    "FormLimits",
+    "Input",
+    "IntegerInput",
+    "MultiInput",
+    "NumberInput",
+    "Option",
+    "Question",
+    "Questions",
+    "SchemaForm",
+    "SingleInput",
+    "TextInput",
+    "check_form",
+    "derive_schema",
+    "validate_values",
+]
+
+_QUESTION_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One field of a form. `rationale` says why the job wants to know."""
+
+    question_id: str
+    title: str
+    input: Input
+    help: str = ""
+    required: bool = False
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """A form written as questions, shown in this order."""
+
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaForm:
+    """A form written as a JSON Schema of an object (draft 2020-12 unless it names another)."""
+
+    schema_json: str
+
+
+Form = Questions | SchemaForm
+
+
+def check_form(form: Form | None, limits: FormLimits, *, prefix: str = "") -> None:
+    """Raise BadFields unless people can answer this form; `prefix` goes before each field's path."""
+    match form:
+        case Questions(questions):
+            found = tuple(Violation(prefix + field, reason) for field, reason in _faults(questions, limits))
+            if found:
+                raise BadFields(found)
+        case SchemaForm(schema_json):
+            try:
+                check_text(schema_json, field="schema_json", max_bytes=limits.max_schema_bytes)
+                compiled_schema(schema_json)
+            except BadFields as bad:
+                raise BadFields(Violation(prefix + v.field, v.description) for v in bad.violations) from None
+
+
+def derive_schema(form: Questions) -> str:
+    """The questions as a JSON Schema, in their order: output for clients that render schemas."""
+    schema = {
+        "$schema": _DIALECT,
+        "type": "object",
+        "properties": {question.question_id: _property(question) for question in form.questions},
+        "required": [question.question_id for question in form.questions if question.required],
+        "additionalProperties": False,
+    }
+    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+
+
+def validate_values(
+    form: Form | None, values_json: str, *, field: str = "values_json", max_bytes: int
+) -> tuple[Violation, ...]:
+    """What is wrong with the values of an answer; empty when they are valid. Empty text counts as {}."""
+    if form is None and values_json in ("", "{}"):
+        return ()
+    try:
+        values = parse_json(values_json or "{}", field=field, max_bytes=max_bytes)
+    except BadFields as bad:
+        return bad.violations
+    if not isinstance(values, dict):
+        return (Violation(field, "must be a JSON object"),)
+    match form:
+        case None:
+            return (Violation(field, "must be empty: this prompt has no form"),) if values else ()
+        case SchemaForm(schema_json):
+            return capped(schema_violations(schema_json, values, field))
+        case Questions(questions):
+            return capped(_problems(questions, values, field))
+
+
+def _problems(questions: tuple[Question, ...], values: dict[str, Any], field: str) -> Iterator[Violation]:
+    answered = 0
+    for question in questions:
+        if question.question_id in values:
+            answered += 1
+            problem = question.input.problem(values[question.question_id], question.required)
+        else:
+            problem = "is required" if question.required else None
+        if problem is not None:
+            yield Violation(field + pointer(question.question_id), problem)
+    if answered < len(values):
+        known = {question.question_id for question in questions}
+        for name in values:
+            if name not in known:
+                yield Violation(field + pointer(name), "is not a question of this form")
+
+
+def _property(question: Question) -> dict[str, Any]:
+    head = {"title": question.title}
+    description = "\n\n".join(text for text in (question.help, question.rationale) if text)
+    if description:
+        head["description"] = description
+    return head | question.input.schema(question.required)
+
+
+def _faults(questions: tuple[Question, ...], limits: FormLimits) -> Iterator[tuple[str, str]]:
+    if not questions:
+        yield ("questions.questions", "must have at least one question")
+    if len(questions) > limits.max_questions:
+        yield (
+            "questions.questions",
+            f"has {len(questions)} questions; at most {limits.max_questions} are allowed",
+        )
+        return
+    seen: set[str] = set()
+    for index, question in enumerate(questions):
+        at = f"questions.questions[{index}]."
+        if not _QUESTION_ID.fullmatch(question.question_id):
+            yield (
+                at + "question_id",
+                "must be 1 to 64 of the characters A-Z a-z 0-9 _ . -, the first one a letter or _",
+            )
+        elif question.question_id in seen:
+            yield (at + "question_id", "is the id of an earlier question")
+        seen.add(question.question_id)
+        if not question.title.strip():
+            yield (at + "title", "must not be empty")
+        yield from text_faults(question.title, at + "title", limits.max_title_bytes)
+        yield from text_faults(question.help, at + "help", limits.max_text_bytes)
+        yield from text_faults(question.rationale, at + "rationale", limits.max_text_bytes)
+        for path, reason in _input_faults(question, limits):
+            yield (f"{at}{question.input.oneof}.{path}", reason)
+
+
+def _input_faults(question: Question, limits: FormLimits) -> Iterator[tuple[str, str]]:
+    """The faults of the input, or, when its rules are sound, those of its default under them."""
+    sound = True
+    for fault in question.input.faults(limits):
+        sound = False
+        yield fault
+    default = question.input.default
+    if not sound or default is None or default == ():
+        return
+    name = "default_values" if isinstance(default, tuple) else "default_value"
+    for text in default if isinstance(default, tuple) else (default,):
+        if isinstance(text, str):
+            yield from text_faults(text, name, limits.max_text_bytes)
+    value = list(default) if isinstance(default, tuple) else default
+    problem = question.input.problem(value, question.required)
+    if problem is not None:
+        yield (name, problem)

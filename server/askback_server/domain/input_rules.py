@@ -1,0 +1,73 @@
+"""What the input types of a question share: limits, ranges, and the words for them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from askback_server.domain.json_text import BadFields, check_text
+
+# What is wrong with a question: (path below the question, description).
+Fault = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    """How large a form, an answer and their parts may be; bytes are UTF-8."""
+
+    max_questions: int = 50
+    max_options: int = 200
+    max_title_bytes: int = 1_024
+    max_text_bytes: int = 16_384
+    max_value_bytes: int = 256
+    max_pattern_chars: int = 256
+    max_schema_bytes: int = 65_536
+    max_values_bytes: int = 262_144
+    max_comment_bytes: int = 16_384
+    max_edit_bytes: int = 524_288
+    max_label_bytes: int = 128
+
+
+def optional(**keywords: Any) -> dict[str, Any]:
+    return {key: value for key, value in keywords.items() if value is not None}
+
+
+def outside(value: Any, low: Any, high: Any) -> bool:
+    return (low is not None and value < low) or (high is not None and value > high)
+
+
+def suffix(low: object, high: object) -> str:
+    if low is not None and high is not None:
+        return f" between {low} and {high}"
+    if low is not None:
+        return f" of at least {low}"
+    return "" if high is None else f" of at most {high}"
+
+
+def counted(low: int | None, high: int | None, noun: str) -> str:
+    last = high if high is not None else low
+    plural = noun if last == 1 else noun + "s"
+    if low and high is not None:
+        return f"exactly {low} {plural}" if low == high else f"{low} to {high} {plural}"
+    return f"at least {low} {plural}" if high is None else f"at most {high} {plural}"
+
+
+def count_faults(low: int | None, high: int | None, low_name: str, high_name: str) -> Iterator[Fault]:
+    if low is not None and low < 0:
+        yield (low_name, "must not be negative")
+    if high is not None and high < 1:
+        yield (high_name, "must be at least 1")
+    yield from bound_faults(low, high, low_name, high_name)
+
+
+def bound_faults(low: Any, high: Any, low_name: str, high_name: str) -> Iterator[Fault]:
+    if low is not None and high is not None and low > high:
+        yield (low_name, f"must not be larger than {high_name}")
+
+
+def text_faults(text: str, path: str, max_bytes: int) -> Iterator[Fault]:
+    """`check_text` as faults, for questions that collect all of theirs."""
+    try:
+        check_text(text, field=path, max_bytes=max_bytes)
+    except BadFields as bad:
+        for violation in bad.violations:
+            yield (violation.field, violation.description)

@@ -1,0 +1,271 @@
+"""What clients and the sweep may do to a job."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.checks import Checker, normalised
+from askback_server.domain.commands import (
+    CancelJob,
+    CreateJob,
+    DeleteJob,
+    EndGrace,
+    ExpirePrompts,
+    LoseSession,
+    PurgeJob,
+    UpdateJob,
+    UpdateUnderstanding,
+)
+from askback_server.domain.content import PromptContent
+from askback_server.domain.documents import content_to_json, dump
+from askback_server.domain.errors import IdReused, IllegalState, InvalidField, LeaseLost, VersionMismatch
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
+from askback_server.domain.life import (
+    cancel_now,
+    drop_holder,
+    fail_now,
+    move,
+    take_due,
+    try_again,
+    write_understanding,
+)
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Role
+from askback_server.domain.prompts import Prompt
+from askback_server.domain.replies import JobCreated
+from askback_server.domain.transitions import JobTrigger
+from askback_server.domain.worker_rules import open_prompt
+
+_FIRST_PROMPT = "prompt"
+"""The key of the prompt that a job without a worker is created with."""
+
+
+def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decided:
+    """A new job, or the one that the same request made before."""
+    command.principal.require(Role.CLIENT)
+    namespace = command.principal.namespace(command.namespace)
+    content = _checked(command, facts.limits)
+    digest = _request_digest(command, namespace, content)
+    if aggregate.job is not None:
+        if aggregate.job.request_digest != digest:
+            raise IdReused("request_id", command.request_id, job_id=aggregate.job.job_id)
+        first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
+        return Decided(JobCreated(aggregate.job, first if content else None, replayed=True))
+    now = facts.now
+    job = Job(
+        job_id=facts.new_id(),
+        namespace=namespace,
+        job_type=command.job_type,
+        user_id=command.user_id or command.principal.subject,
+        state=JobState.PENDING_HITL if content else JobState.PENDING,
+        created_at=now,
+        updated_at=now,
+        input_json=command.input_json,
+        priority=command.priority,
+        labels=dict(command.labels),
+        max_attempts=command.max_attempts or facts.limits.default_attempts,
+        ready_at=None if content else now,
+        retention=command.retention,
+        request_id=command.request_id,
+        request_digest=digest,
+        retried_from=command.retried_from,
+        workerless=content is not None,
+    )
+    change = Change(aggregate, facts, command.principal.subject, job)
+    change.event(EventType.JOB_CREATED, None, {"job_type": job.job_type, "attempt": 1, "token": 0})
+    prompt: Prompt | None = None
+    if content is not None:
+        prompt = open_prompt(change, _FIRST_PROMPT, content)
+    return Decided(JobCreated(change.job, prompt), change)
+
+
+def _checked(command: CreateJob, limits: Limits) -> PromptContent | None:
+    check = Checker(limits)
+    check.name("job_type", command.job_type)
+    check.key("request_id", command.request_id, required=False)
+    check.json("input_json", command.input_json)
+    check.number("priority", command.priority, -limits.priority, limits.priority)
+    check.number("max_attempts", command.max_attempts, 0, limits.max_attempts)
+    check.labels("labels", command.labels)
+    check.span("retention", command.retention, timedelta(0), limits.retention_max)
+    if command.user_id and not command.principal.is_admin:
+        check.bad("user_id", "only an admin may name another user; leave it empty")
+    check.text("user_id", command.user_id, limits.key_chars)
+    content = None
+    if command.prompt is not None:
+        try:
+            content = replace(normalised(command.prompt, limits), blocking=True)
+        except InvalidField as error:
+            check.found += [replace(v, field=f"prompt.{v.field}") for v in error.violations]
+    check.done()
+    return content
+
+
+def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
+    if not command.request_id:
+        return ""
+    said = [
+        namespace, command.job_type, command.user_id, command.input_json, command.priority,
+        sorted(command.labels.items()), command.max_attempts,
+        command.retention.total_seconds() if command.retention else None,
+        content_to_json(content) if content else None, command.retried_from,
+    ]  # fmt: skip
+    return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
+
+
+def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decided:
+    """New labels, priority, promoted, retention."""
+    command.principal.require(Role.CLIENT)
+    job = aggregate.existing(command.job_id, command.principal)
+    _check_version(command.expected_version, job.version)
+    values: dict[str, Any] = dict(command.values)
+    check = Checker(facts.limits, "job.")
+    if "labels" in values:
+        check.labels("labels", values["labels"])
+    if "priority" in values:
+        check.number("priority", values["priority"], -facts.limits.priority, facts.limits.priority)
+    if "retention" in values:
+        check.span("retention", values["retention"], timedelta(0), facts.limits.retention_max)
+    check.done()
+    change = Change(aggregate, facts, command.principal.subject)
+    if "retention" in values and job.completed_at is not None:
+        keep = values["retention"]
+        values["purge_at"] = job.completed_at + (facts.limits.retention_default if keep is None else keep)
+    change.set(**values)
+    change.event(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
+    return Decided(change.job, change)
+
+
+def _check_version(expected: int, version: int) -> None:
+    if expected and expected != version:
+        raise VersionMismatch(expected, version)
+
+
+def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> Decided:
+    """At once if nobody holds the job, else a wish with a grace."""
+    command.principal.require(Role.CLIENT)
+    job = aggregate.existing(command.job_id, command.principal)
+    check = Checker(facts.limits)
+    check.text("reason", command.reason, facts.limits.reason_chars)
+    check.done()
+    if job.state is JobState.CANCELLED or (job.cancel_requested_at and not job.is_terminal):
+        return Decided(job)
+    change = Change(aggregate, facts, command.principal.subject)
+    change.set(cancel_reason=command.reason)
+    if job.session_id is None:
+        cancel_now(change)
+    else:
+        move(change, JobTrigger.CANCEL_WISH)
+        change.set(cancel_requested_at=facts.now, cancel_at=facts.now + facts.limits.cancel_grace)
+        change.event(EventType.JOB_CANCEL_REQUESTED, None, {"reason": command.reason})
+    return Decided(change.job, change)
+
+
+def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decided:
+    """Only what has ended may go."""
+    command.principal.require(Role.CLIENT)
+    job = aggregate.existing(command.job_id, command.principal)
+    if not job.is_terminal:
+        raise IllegalState(
+            f"a job in {job.state} cannot be deleted; cancel it first",
+            state=job.state, event="DELETE", job_id=job.job_id,
+        )  # fmt: skip
+    return _deleted(aggregate, facts, command.principal.subject)
+
+
+def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> Decided:
+    """The end of a finished job's retention; guarded by the database's clock."""
+    job = aggregate.job
+    if job is None or job.purge_at is None or job.purge_at > facts.now:
+        return Decided(None)
+    decided = _deleted(aggregate, facts, command.principal.subject)
+    assert decided.change is not None
+    decided.change.require(not_before=job.purge_at)
+    return decided
+
+
+def _deleted(aggregate: Aggregate, facts: Facts, actor: str) -> Decided:
+    change = Change(aggregate, facts, actor)
+    change.event(EventType.JOB_DELETED)
+    change.deleted = True
+    return Decided(None, change)
+
+
+_ARRAYS = ("questions_asked_json", "answers_json", "research_performed_json")
+
+
+def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, facts: Facts) -> Decided:
+    """New values of the deep-understanding state, under the worker's token if one is sent."""
+    command.principal.require(Role.CLIENT, Role.WORKER)
+    job = aggregate.existing(command.job_id, command.principal)
+    if command.token or not command.principal.has(Role.CLIENT):
+        # Needed from a pure worker: without the fence a dead attempt could overwrite a live one.
+        if command.token != job.token or job.session_id is None:
+            raise LeaseLost(job.job_id, command.token)
+    if job.is_terminal:
+        raise IllegalState(
+            f"the job is {job.state}; its deep-understanding state is final",
+            state=job.state, event="UPDATE", job_id=job.job_id,
+        )  # fmt: skip
+    current = aggregate.understanding or DeepUnderstanding(job.job_id)
+    _check_version(command.expected_version, current.version)
+    check = Checker(facts.limits, "deep_understanding.")
+    for name in _ARRAYS:
+        if name in command.values:
+            check.json(name, command.values[name], required=True)
+            if not check.found and not command.values[name].strip().startswith("["):
+                check.bad(name, "must be a JSON array")
+    for name in ("understanding_summary", "user_problem"):
+        check.text(name, command.values.get(name, ""), facts.limits.json_bytes)
+    check.number("readiness_score", command.values.get("readiness_score", 0.0), 0.0, 1.0)
+    check.done()
+    change = Change(aggregate, facts, command.principal.subject)
+    state = write_understanding(change, replace(current, **dict(command.values)))
+    change.event(EventType.UNDERSTANDING_UPDATED, None, {"version": state.version})
+    return Decided(state, change)
+
+
+def expire_prompts(aggregate: Aggregate, command: ExpirePrompts, facts: Facts) -> Decided:
+    """A timer's call: due prompts get their final action; nothing if none is due any more."""
+    if aggregate.job is None:
+        return Decided(None)
+    change = Change(aggregate, facts, command.principal.subject)
+    take_due(change)
+    return Decided(None, change if change.events else None)
+
+
+def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided:
+    """The holder did not confirm the cancel in time."""
+    job = aggregate.job
+    if job is None or job.is_terminal or job.cancel_at is None or job.cancel_at > facts.now:
+        return Decided(None)
+    change = Change(aggregate, facts, command.principal.subject)
+    change.require(not_before=job.cancel_at)
+    cancel_now(change)
+    return Decided(None, change)
+
+
+def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Decided:
+    """The holder's session is gone: another worker may take the job, or the attempts are used up."""
+    job = aggregate.job
+    if job is None or job.session_id != command.session_id:
+        return Decided(None)
+    change = Change(aggregate, facts, command.principal.subject)
+    if job.cancel_requested_at is not None:
+        cancel_now(change)
+    elif job.state is JobState.PENDING_HITL:
+        move(change, JobTrigger.LOSE)
+        drop_holder(change)
+        change.event(EventType.JOB_LEASE_LOST, None, {"worker_id": job.worker_id})
+    else:
+        failure = Failure("LEASE_LOST", f"the session of worker {job.worker_id!r} expired")
+        if job.attempt >= job.max_attempts:
+            fail_now(change, JobTrigger.EXHAUST, failure)
+        else:
+            try_again(change, JobTrigger.LOSE, EventType.JOB_LEASE_LOST, failure, None)
+    return Decided(None, change)

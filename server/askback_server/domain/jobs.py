@@ -1,0 +1,119 @@
+"""What a job is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job is in its life; the steps between are in `transitions.py`."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PENDING_HITL = "PENDING_HITL"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+TERMINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed; `details_json` is JSON text or empty."""
+
+    code: str
+    message: str
+    details_json: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is; `percent` is 0 to 100."""
+
+    done: int = 0
+    total: int = 0
+    percent: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One durable piece of work. JSON texts are kept exactly; an absent one is empty."""
+
+    job_id: str
+    namespace: str
+    job_type: str
+    user_id: str
+    state: JobState
+    created_at: datetime
+    updated_at: datetime
+    input_json: str = ""
+    result_json: str = ""
+    failure: Failure | None = None
+    progress: Progress | None = None
+    priority: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    promoted: bool = False
+    attempt: int = 1
+    max_attempts: int = 3
+    rounds: int = 0
+    open_prompts: int = 0
+    open_blocking: int = 0
+    version: int = 0
+    token: int = 0
+    ready_at: datetime | None = None
+    """Claimable from then on; None unless PENDING."""
+    session_id: str | None = None
+    worker_id: str = ""
+    holder: str = ""
+    """The principal whose session holds the job."""
+    completed_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_at: datetime | None = None
+    """The end of a cancel wish's grace."""
+    cancel_reason: str = ""
+    retention: timedelta | None = None
+    purge_at: datetime | None = None
+    request_id: str = ""
+    request_digest: str = ""
+    retried_from: str = ""
+    workerless: bool = False
+    checkpoints: int = 0
+    """How many checkpoint writes were made; bounds them."""
+    understanding_version: int = 0
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The saved result of a step."""
+
+    job_id: str
+    key: str
+    value_json: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeepUnderstanding:
+    """What a job has learnt of what its user needs; the `_json` fields are JSON arrays."""
+
+    job_id: str
+    questions_asked_json: str = "[]"
+    answers_json: str = "[]"
+    research_performed_json: str = "[]"
+    understanding_summary: str = ""
+    user_problem: str = ""
+    readiness_score: float = 0.0
+    complete: bool = False
+    version: int = 0
+    updated_at: datetime | None = None

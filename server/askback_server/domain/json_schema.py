@@ -1,0 +1,203 @@
+"""JSON Schema documents from users: checked once, compiled once, and never a danger to the process.
+
+Three things could hang or leak the service and are refused: a reference that leaves the document, a
+regular expression that backtracks (only the linear-time engine is used), and references that fan out
+or recurse. The last is measured: each doubling `$ref` doubles the time of every validation, and listing
+the errors of a recursive schema may double it with each level of the value (42 s at a depth of 18).
+"""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind as Kind
+
+from askback_server.domain.json_text import MAX_VIOLATIONS, BadFields, Violation, parse_json, pointer, shown
+
+DIALECTS = (
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+)
+MAX_SUBSCHEMAS = 2_000
+MAX_PATTERNS = 32
+_MAX_REFERENCE_DEPTH = 200
+_UNLIMITED = 1 << 30
+_REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
+
+_DATA = frozenset({"const", "enum", "default", "examples"})
+_DEFINITIONS = frozenset({"$defs", "definitions"})
+_MAPS = _DEFINITIONS | {"properties", "patternProperties", "dependentSchemas", "dependencies"}
+_TYPES = {
+    "object": "an object",
+    "array": "a list",
+    "string": "text",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def listed(values: tuple[str, ...]) -> str:
+    """A list of choices that stays readable when it is long."""
+    text = ", ".join(value if len(value) <= 40 else value[:39] + "…" for value in values[:10])
+    return text if len(values) <= 10 else f"{text} and {len(values) - 10} more"
+
+
+@lru_cache(maxsize=256)
+def text_pattern(pattern: str) -> jsonschema_rs.Validator | None:
+    """A matcher of strings (anywhere in the string, like JSON Schema), or None for a bad pattern."""
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            {"type": "string", "pattern": pattern}, pattern_options=_REGEX, offline=True
+        )
+    except jsonschema_rs.ValidationError:
+        return None
+
+
+@lru_cache(maxsize=128)
+def compiled_schema(schema_json: str) -> jsonschema_rs.Validator:
+    """The validator of a form's schema, or BadFields on `schema_json` with the reason."""
+    schema = parse_json(schema_json, field="schema_json", max_bytes=_UNLIMITED)
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        raise _bad('must be a JSON Schema whose "type" is "object"')
+    dialect = schema.get("$schema", DIALECTS[0])
+    if not isinstance(dialect, str) or dialect.removesuffix("#") not in DIALECTS:
+        raise _bad("names an unknown $schema; known are: " + ", ".join(DIALECTS))
+    _Survey(schema).run()
+    try:
+        return jsonschema_rs.validator_for(
+            schema, pattern_options=_REGEX, validate_formats=True, offline=True, mask="the value"
+        )
+    except jsonschema_rs.ValidationError as error:
+        where = pointer(*error.instance_path)
+        raise _bad(f"is not a valid JSON Schema{' at ' + where if where else ''}: {error.message}") from None
+
+
+def schema_violations(schema_json: str, value: dict[str, Any], field: str) -> tuple[Violation, ...]:
+    """What is wrong with a value; the list is built only when there is something wrong."""
+    try:
+        validator = compiled_schema(schema_json)
+    except BadFields as bad:
+        return bad.violations
+    if validator.is_valid(value):
+        return ()
+    errors = islice(validator.iter_errors(value), MAX_VIOLATIONS)
+    return tuple(violation for error in errors for violation in _described(error, field))
+
+
+def _bad(reason: str) -> BadFields:
+    return BadFields.one("schema_json", reason)
+
+
+class _Survey:
+    """One walk over a schema: every reference is local, acyclic and affordable."""
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+        self._costs: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._patterns = 0
+
+    def run(self) -> None:
+        self._schema(self._root, 0)
+
+    def _schema(self, node: Any, depth: int) -> int:
+        """How many subschemas judging one value may visit, references followed."""
+        if isinstance(node, list):
+            return sum(self._schema(item, depth + 1) for item in node)
+        if not isinstance(node, dict):
+            return 0
+        if (known := self._costs.get(id(node))) is not None:
+            return known
+        if id(node) in self._open:
+            raise _bad("refers to itself; recursive schemas are not allowed")
+        if depth > _MAX_REFERENCE_DEPTH:
+            raise _bad("has references that follow each other too deeply")
+        self._open.add(id(node))
+        cost = 1 + sum(self._keyword(node, key, value, depth) for key, value in node.items())
+        self._open.discard(id(node))
+        if cost > MAX_SUBSCHEMAS:
+            raise _bad(f"has more than {MAX_SUBSCHEMAS} subschemas once its references are followed")
+        self._costs[id(node)] = cost
+        return cost
+
+    def _keyword(self, node: dict[str, Any], key: str, value: Any, depth: int) -> int:
+        if key == "$ref" and isinstance(value, str):
+            return self._schema(self._target(value), depth + 1)
+        if key in ("$dynamicRef", "$recursiveRef") or (key == "$id" and node is not self._root):
+            raise _bad(f"must not use {key} here; refer to #/$defs/… instead")
+        if key in _DATA:
+            return 0
+        if key == "pattern":
+            self._count_patterns(1)
+        if key in _MAPS and isinstance(value, dict):
+            if key == "patternProperties":
+                self._count_patterns(len(value))
+            cost = sum(self._schema(item, depth + 1) for item in value.values())
+            return 0 if key in _DEFINITIONS else cost
+        return self._schema(value, depth + 1)
+
+    def _count_patterns(self, count: int) -> None:
+        self._patterns += count
+        if self._patterns > MAX_PATTERNS:
+            raise _bad(f"has more than {MAX_PATTERNS} regular expressions")
+
+    def _target(self, reference: str) -> Any:
+        if reference == "#":
+            return self._root
+        if not reference.startswith("#/") or "%" in reference:
+            raise _bad(
+                f"has the $ref {shown(reference)}; only plain pointers into the document (#/…) are allowed"
+            )
+        node: Any = self._root
+        for part in reference[2:].split("/"):
+            step = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(node, dict) and step in node:
+                node = node[step]
+            elif isinstance(node, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(node):
+                node = node[int(step[:9])]
+            else:
+                raise _bad(f"has the $ref {shown(reference)}, which points nowhere")
+        return node
+
+
+def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Violation]:
+    at = field + pointer(*error.instance_path)
+    match error.kind:
+        case Kind.Required(name):
+            yield Violation(at + pointer(name), "is required")
+        case Kind.AdditionalProperties(names) | Kind.UnevaluatedProperties(names):
+            for name in names[:MAX_VIOLATIONS]:
+                yield Violation(at + pointer(name), "is not a field of this form")
+        case Kind.Type(types):
+            yield Violation(at, "must be " + " or ".join(_TYPES.get(name, name) for name in types))
+        case Kind.Enum(options):
+            yield Violation(at, "must be one of: " + listed(tuple(_plain(option) for option in options)))
+        case Kind.Constant(expected):
+            yield Violation(at, "must be " + _plain(expected))
+        case Kind.OneOfNotValid(branches) | Kind.AnyOf(branches) if constants := _constants(branches):
+            yield Violation(at, "must be one of: " + listed(constants))
+        case Kind.FalseSchema():
+            unknown = error.schema_path[-1:] == ["additionalProperties"]
+            yield Violation(at, "has fields that are not in this form" if unknown else "is not allowed")
+        case Kind.Format(name):
+            yield Violation(at, f"is not a valid {name}")
+        case _:
+            yield Violation(at, error.message)
+
+
+def _constants(branches: list[list[jsonschema_rs.ValidationError]]) -> tuple[str, ...]:
+    """The choices, when every branch is one constant (a titled choice); else nothing."""
+    kinds = [branch[0].kind if len(branch) == 1 else None for branch in branches]
+    constants = tuple(_plain(kind.expected_value) for kind in kinds if isinstance(kind, Kind.Constant))
+    return constants if len(constants) == len(branches) else ()
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,180 @@
+"""JSON and plain text at the door: refuse what a database, or another language, cannot hold.
+
+The caller stores the original text, never a re-serialised one, so key order and 64-bit integers stay
+as they were written. What is parsed here only serves to judge it.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+MAX_KEY_CHARS = 1024
+MAX_NUMBER_CHARS = 400
+MIN_INTEGER = -(2**63)
+MAX_INTEGER = 2**64 - 1
+# Violations travel in gRPC trailers, which clients cap at 8 KiB.
+MAX_VIOLATIONS = 20
+_MAX_DESCRIPTION_CHARS = 300
+_MAX_FIELD_CHARS = 200
+
+# Possessive and content with an unclosed string, so that no input makes it go back.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
+_SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field of a request and what is wrong with it, in words for the person who sent it."""
+
+    field: str
+    description: str
+
+
+class BadFields(ValueError):
+    """The request breaks a rule in one or more fields."""
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        self.violations: tuple[Violation, ...] = capped(violations)
+        super().__init__("; ".join(f"{v.field} {v.description}" for v in self.violations))
+
+    @classmethod
+    def one(cls, field: str, description: str) -> "BadFields":
+        """The common case of a single violation."""
+        return cls((Violation(field, description),))
+
+
+class _Refused(Exception):
+    """Raised by the decoder's hooks, which do not know the field."""
+
+
+def capped(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+    """At most MAX_VIOLATIONS, each short enough for a trailer; the last one says how many were left out."""
+    found = tuple(violations)
+    kept = tuple(_shortened(v) for v in found[:MAX_VIOLATIONS])
+    if len(found) > MAX_VIOLATIONS:
+        more = len(found) - MAX_VIOLATIONS + 1
+        kept = (*kept[:-1], Violation(kept[-1].field, f"is wrong, and so are {more - 1} more fields"))
+    return kept
+
+
+def _shortened(violation: Violation) -> Violation:
+    field, description = violation.field, violation.description
+    if len(field) <= _MAX_FIELD_CHARS and len(description) <= _MAX_DESCRIPTION_CHARS:
+        return violation
+    return Violation(_cut(field, _MAX_FIELD_CHARS), _cut(description, _MAX_DESCRIPTION_CHARS))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def shown(text: str) -> str:
+    """A name from hostile input, quoted, short and always encodable as UTF-8."""
+    return json.dumps(_cut(text, 64), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer (RFC 6901), with its leading slash."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def check_text(text: str, *, field: str, max_bytes: int) -> None:
+    """Refuse NUL, lone surrogates and more than `max_bytes` of UTF-8 in a plain string."""
+    _check_encoding(text, field, max_bytes)
+    if "\0" in text:
+        raise BadFields.one(field, "must not contain the character NUL (U+0000)")
+
+
+def parse_json(text: str, *, field: str, max_bytes: int, max_depth: int = 64) -> Any:
+    """The value of an RFC 8259 document, or BadFields with the reason."""
+    _check_encoding(text, field, max_bytes)
+    if text.count("[") + text.count("{") > max_depth and _deeper_than(text, max_depth):
+        raise BadFields.one(field, f"is nested deeper than {max_depth} levels")
+    try:
+        value = _DECODER.decode(text)
+    except _Refused as refused:
+        raise BadFields.one(field, str(refused)) from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise BadFields.one(field, f"is not valid JSON: {error.msg} ({where})") from None
+    except RecursionError:
+        raise BadFields.one(field, "is nested too deeply") from None
+    # A raw NUL is a control character, which the decoder refuses; only an escape can bring one in.
+    if "\\u" in text and _SUSPECT_ESCAPE.search(text):
+        _check_strings(value, field)
+    return value
+
+
+def _check_encoding(text: str, field: str, max_bytes: int) -> None:
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise BadFields.one(field, "must not contain a lone surrogate") from None
+    if size > max_bytes:
+        raise BadFields.one(field, f"is {size} bytes long; at most {max_bytes} bytes are allowed")
+
+
+def _deeper_than(text: str, max_depth: int) -> bool:
+    depth = 0
+    for bracket in _BRACKETS.finditer(_STRING.sub("", text)):
+        if bracket[0] in "[{":
+            depth += 1
+            if depth > max_depth:
+                return True
+        else:
+            depth -= 1
+    return False
+
+
+def _check_strings(value: Any, field: str) -> None:
+    """Escapes are only harmful after decoding: a pair of them is one good character."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            check_text(item, field=field, max_bytes=len(item) * 4)
+        elif isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            pending.extend(item)
+            pending.extend(item.values())
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not MIN_INTEGER <= (number := int(digits)) <= MAX_INTEGER:
+        raise _Refused("has an integer outside the range -2^63 to 2^64-1")
+    return number
+
+
+def _float(digits: str) -> float:
+    if len(digits) > MAX_NUMBER_CHARS:
+        raise _Refused(f"has a number of more than {MAX_NUMBER_CHARS} characters")
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise _Refused("has a number that is too large for a double")
+    return number
+
+
+def _constant(name: str) -> Any:
+    raise _Refused(f"is not valid JSON: {name} is not a number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(f"has the key {shown(key)} twice in one object")
+            seen.add(key)
+    if members and max(map(len, members)) > MAX_KEY_CHARS:
+        raise _Refused(f"has a key of more than {MAX_KEY_CHARS} characters")
+    return members
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)

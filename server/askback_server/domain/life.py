@@ -1,0 +1,237 @@
+"""Steps that several commands share: waiting for people, going on, ending."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from askback_server.domain.aggregate import Change
+from askback_server.domain.commands import SessionRef
+from askback_server.domain.content import FinalAction
+from askback_server.domain.documents import appended, resolution_to_json
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import DeepUnderstanding, Failure, JobState
+from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
+from askback_server.domain.transitions import (
+    JobTrigger,
+    PromptTrigger,
+    next_job_state,
+    next_prompt_state,
+)
+
+ANY_EPOCH = 0
+UNDERSTANDING = "deep_understanding"
+
+_CLOSING = {
+    PromptTrigger.ANSWER: EventType.PROMPT_ANSWERED,
+    PromptTrigger.DEFAULT: EventType.PROMPT_ANSWERED,
+    PromptTrigger.EXPIRE: EventType.PROMPT_EXPIRED,
+    PromptTrigger.CANCEL: EventType.PROMPT_CANCELLED,
+    PromptTrigger.SUPERSEDE: EventType.PROMPT_SUPERSEDED,
+}
+
+
+def move(change: Change, trigger: JobTrigger) -> JobState:
+    """Take a step of the job's machine. Raises IllegalState."""
+    state = next_job_state(change.job.job_id, change.job.state, trigger)
+    if state is not change.job.state:
+        change.set(state=state)
+    return state
+
+
+def close_prompt(
+    change: Change,
+    prompt: Prompt,
+    trigger: PromptTrigger,
+    *,
+    reason: str = "",
+    answer: Answer | None = None,
+    go_on: bool = True,
+) -> Prompt:
+    """End an open prompt; with `go_on`, the step that this makes of the job is in the same event."""
+    state = next_prompt_state(prompt.prompt_id, prompt.state, trigger)
+    job = change.job
+    change.set(
+        open_prompts=job.open_prompts - 1,
+        open_blocking=job.open_blocking - (1 if prompt.content.blocking else 0),
+    )
+    resolution = Resolution(state, change.actor, change.facts.now, reason, answer)
+    closed = replace(prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None)
+    if go_on:
+        _go_on(change, closed)
+    data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
+    if answer is not None:
+        data |= {"answer_id": answer.answer_id, "decision": answer.decision, "source": answer.source}
+        if prompt.content.kind == UNDERSTANDING:
+            _note_answer(change, prompt, answer)
+    change.event(_CLOSING[trigger], prompt.prompt_id, data)
+    closed = change.put(closed)
+    if go_on and change.job.workerless and change.job.is_terminal:
+        ended = change.job.state is JobState.COMPLETED
+        change.event(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
+    return closed
+
+
+def _go_on(change: Change, closed: Prompt) -> None:
+    """When no blocking prompt is open any more, the job leaves PENDING_HITL.
+
+    It is RUNNING at its holder if that lives, by the database's clock: the write is guarded by the
+    session, and a guard that fails decides again with the session among the dead.
+    """
+    job = change.job
+    if job.state is not JobState.PENDING_HITL or job.open_blocking:
+        return
+    if job.workerless:
+        _settle(change, closed)
+    elif job.session_id is not None and job.session_id not in change.facts.dead_sessions:
+        move(change, JobTrigger.RESUME)
+        change.require(session=SessionRef(job.session_id, ANY_EPOCH))
+    else:
+        move(change, JobTrigger.REQUEUE)
+        drop_holder(change)
+        change.set(ready_at=max(change.facts.now, job.ready_at or change.facts.now))
+
+
+def _settle(change: Change, closed: Prompt) -> None:
+    """The resolution of its prompt is the result of a job without a worker."""
+    assert closed.resolution is not None
+    if closed.state is PromptState.CANCELLED:
+        _finish(change, JobTrigger.CANCEL)
+    else:
+        _finish(change, JobTrigger.SETTLE)
+        change.set(result_json=resolution_to_json(closed.resolution))
+
+
+def drop_holder(change: Change) -> None:
+    """Nobody holds the job any more."""
+    change.set(session_id=None, worker_id="", holder="")
+
+
+def _finish(change: Change, trigger: JobTrigger) -> None:
+    move(change, trigger)
+    drop_holder(change)
+    now, job = change.facts.now, change.job
+    keep = change.facts.limits.retention_default if job.retention is None else job.retention
+    change.set(completed_at=now, purge_at=now + keep, ready_at=None, cancel_at=None)
+
+
+_ENDS = {
+    EventType.JOB_COMPLETED: "the job completed",
+    EventType.JOB_FAILED: "the job failed",
+    EventType.JOB_CANCELLED: "the job was cancelled",
+}
+
+
+def end_job(change: Change, trigger: JobTrigger, event: EventType, data: Mapping[str, object]) -> None:
+    """Reach a terminal state. Open prompts end with the job, and the job's own event is the last."""
+    still_open = change.open
+    _finish(change, trigger)
+    for prompt in still_open:
+        close_prompt(change, prompt, PromptTrigger.CANCEL, reason=_ENDS[event], go_on=False)
+    change.event(event, None, data)
+
+
+def cancel_now(change: Change) -> None:
+    """The job ends as CANCELLED."""
+    reason = {"reason": change.job.cancel_reason} if change.job.cancel_reason else {}
+    end_job(change, JobTrigger.CANCEL, EventType.JOB_CANCELLED, reason)
+
+
+def fail_now(change: Change, trigger: JobTrigger, failure: Failure) -> None:
+    """The job ends as FAILED."""
+    change.set(failure=failure)
+    end_job(
+        change, trigger, EventType.JOB_FAILED, {"code": failure.code, "message": failure.message[:500]}
+    )
+
+
+def try_again(
+    change: Change, trigger: JobTrigger, event: EventType, failure: Failure, delay: timedelta | None
+) -> None:
+    """Another attempt: PENDING after a backoff, or PENDING_HITL while blocking prompts are open.
+
+    Open prompts stay open: people may be typing, and the next attempt asks by the same keys.
+    """
+    limits, failed = change.facts.limits, change.job.attempt
+    move(change, trigger)
+    drop_holder(change)
+    if delay is None:
+        delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
+    pending = change.job.state is JobState.PENDING
+    change.set(
+        attempt=failed + 1, failure=failure, ready_at=change.facts.now + delay if pending else None
+    )
+    change.event(
+        event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]}
+    )
+
+
+def take_due(change: Change) -> None:
+    """Give every due open prompt its final action (DESIGN 3). Never early: guarded by the clock."""
+    now = change.facts.now
+    actor, change.actor = change.actor, "system"
+    for prompt in change.open:
+        if prompt.expires_at is None or prompt.expires_at > now:
+            continue
+        change.require(not_before=prompt.expires_at)
+        default = prompt.content.default_answer
+        if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
+            answer = Answer(
+                answer_id=f"default:{prompt.prompt_id}",
+                decision=default.decision,
+                values_json=default.values_json,
+                edits=(),
+                comment=default.comment,
+                source=AnswerSource.TIMEOUT_DEFAULT,
+                user_id="",
+                revision=prompt.revision,
+                created_at=now,
+            )
+            close_prompt(change, prompt, PromptTrigger.DEFAULT, reason="the deadline passed", answer=answer)
+        elif prompt.content.final_action is FinalAction.FAIL_JOB:
+            close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY, go_on=False)
+            failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
+            fail_now(change, JobTrigger.FAIL, failure)
+            break
+        else:
+            close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY)
+    change.actor = actor
+
+
+_NOBODY = "nobody answered in time"
+
+
+def note_question(change: Change, prompt: Prompt) -> None:
+    """Keep the deep-understanding state in step with a question that was asked."""
+    state = _understanding(change)
+    item = {"prompt_id": prompt.prompt_id, "round": prompt.round, "title": prompt.content.title}
+    write_understanding(
+        change, replace(state, questions_asked_json=appended(state.questions_asked_json, item))
+    )
+
+
+def _note_answer(change: Change, prompt: Prompt, answer: Answer) -> None:
+    state = _understanding(change)
+    item = {
+        "prompt_id": prompt.prompt_id,
+        "round": prompt.round,
+        "decision": answer.decision,
+        "values": answer.values_json or "null",
+        "comment": answer.comment,
+    }
+    array = appended(state.answers_json, item, raw=("values",))
+    write_understanding(change, replace(state, answers_json=array))
+
+
+def _understanding(change: Change) -> DeepUnderstanding:
+    known = change.understanding or change.aggregate.understanding
+    return known or DeepUnderstanding(change.job.job_id)
+
+
+def write_understanding(change: Change, state: DeepUnderstanding) -> DeepUnderstanding:
+    """A new image of the deep-understanding state, one version up."""
+    state = replace(state, version=state.version + 1, updated_at=change.facts.now)
+    change.understanding = state
+    change.set(understanding_version=state.version)
+    return state

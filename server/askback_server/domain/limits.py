@@ -1,0 +1,63 @@
+"""Every limit of the service, with its default, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from askback_server.domain.question_inputs import FormLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one caller may ask for. Sizes are bytes of UTF-8, counts are counts."""
+
+    json_bytes: int = 256 * 1024
+    """One JSON text: input, result, values, checkpoint, metadata, schema."""
+    json_depth: int = 64
+    content_bytes: int = 512 * 1024
+    """A whole prompt: body, parts and form together."""
+    title_chars: int = 500
+    reason_chars: int = 1_000
+    name_chars: int = 128
+    """Job types, kinds, namespaces, worker and console ids."""
+    key_chars: int = 200
+    """request_id, answer_id, prompt and checkpoint keys."""
+    labels: int = 32
+    label_chars: int = 128
+    audience: int = 100
+    parts: int = 20
+    open_prompts_per_job: int = 64
+    prompts_per_job: int = 10_000
+    submissions_per_prompt: int = 1_000
+    checkpoints_per_job: int = 10_000
+    priority: int = 1_000
+    max_attempts: int = 100
+    default_attempts: int = 3
+    page_size: int = 500
+    default_page_size: int = 50
+    page_bytes: int = 900 * 1024
+    """No answer of ours passes 1 MiB: other languages' clients refuse 4 MiB, and a page must leave
+    room for its frame."""
+    deadline_min: timedelta = timedelta(milliseconds=100)
+    deadline_max: timedelta = timedelta(days=366)
+    claim_default: timedelta = timedelta(minutes=10)
+    claim_max: timedelta = timedelta(days=1)
+    cancel_grace: timedelta = timedelta(seconds=30)
+    retention_default: timedelta = timedelta(days=30)
+    retention_max: timedelta = timedelta(days=3660)
+    backoff_base: timedelta = timedelta(seconds=1)
+    backoff_max: timedelta = timedelta(minutes=5)
+    wait_max: timedelta = timedelta(seconds=60)
+    """The longest unary long poll."""
+    capacity: int = 1_000
+    """Jobs held by one worker session."""
+    lease_jobs: int = 100
+    in_flight: int = 64
+    """Frames of one stream that wait for their replies."""
+    credit: int = 10_000
+    streams: int = 20_000
+    """Open streams of one replica."""
+    streams_per_principal: int = 10_000
+    forms: FormLimits = FormLimits()
+    """Questions, options, values, comments."""

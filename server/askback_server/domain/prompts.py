@@ -1,0 +1,140 @@
+"""What a prompt and an answer are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from askback_server.domain.content import PromptContent
+from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.json_text import Violation
+from askback_server.domain.principals import Principal, Role
+
+
+class PromptState(StrEnum):
+    """Where a prompt is in its life; all but PENDING are terminal."""
+
+    PENDING = "PENDING"
+    ANSWERED = "ANSWERED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+class AnswerSource(StrEnum):
+    """Who gave an answer."""
+
+    HUMAN = "HUMAN"
+    TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
+
+
+class AnswerStatus(StrEnum):
+    """What became of a submission."""
+
+    ACCEPTED = "ACCEPTED"
+    RECORDED = "RECORDED"
+    CLOSED = "CLOSED"
+    STALE = "STALE"
+    INVALID = "INVALID"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody decided. `values_json` is kept exactly as sent; empty if none."""
+
+    answer_id: str
+    decision: Decision
+    values_json: str
+    edits: tuple[Edit, ...]
+    comment: str
+    source: AnswerSource
+    user_id: str
+    revision: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How a prompt ended."""
+
+    state: PromptState
+    actor: str
+    at: datetime
+    reason: str = ""
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question to people, asked by a job."""
+
+    prompt_id: str
+    job_id: str
+    namespace: str
+    job_type: str
+    key: str
+    round: int
+    revision: int
+    version: int
+    """The job's seq at the prompt's last change: rises, and orders what consoles are told."""
+    state: PromptState
+    content: PromptContent
+    digest: str
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+    claimed_by: str = ""
+    claimed_until: datetime | None = None
+    resolution: Resolution | None = None
+    consumed_at: datetime | None = None
+    submissions: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people may answer."""
+        return self.state is PromptState.PENDING
+
+    def claimant(self, now: datetime) -> str:
+        """Who holds a claim that has not run out; empty if nobody."""
+        return self.claimed_by if self.claimed_until is not None and self.claimed_until > now else ""
+
+    def is_for(self, principal: Principal) -> bool:
+        """Whether a console of this principal may see and answer it."""
+        if not principal.may_use(self.namespace):
+            return False
+        return principal.is_admin or self.content.audience.includes(principal.subject, principal.groups)
+
+    def is_visible_to(self, principal: Principal) -> bool:
+        """Whether the principal may read it: as a console, or as the asker's side."""
+        if not principal.may_use(self.namespace):
+            return False
+        if principal.has(Role.CLIENT, Role.WORKER):
+            return True
+        return principal.has(Role.CONSOLE) and self.is_for(principal)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One submitted answer and its verdict, kept for the audit."""
+
+    prompt_id: str
+    job_id: str
+    answer: Answer
+    status: AnswerStatus
+    digest: str
+    """Of what was submitted and by whom: an equal answer_id must come with an equal digest."""
+    seq: int
+    """The job event that recorded it; orders the audit."""
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResult:
+    """The verdict on a submission, with the prompt as it is now."""
+
+    status: AnswerStatus
+    answer_id: str
+    prompt: Prompt
+    replayed: bool = False
+    violations: tuple[Violation, ...] = ()

@@ -1,0 +1,302 @@
+"""What the holder of a job may do to it. All of it needs the newest token and a live session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.checks import Checker, normalised
+from askback_server.domain.commands import (
+    AcknowledgePrompts,
+    AskPrompt,
+    CompleteJob,
+    FailJob,
+    HolderCommand,
+    LeaseJob,
+    PromptRef,
+    ReleaseJob,
+    ReportProgress,
+    SaveCheckpoint,
+    SessionRef,
+)
+from askback_server.domain.content import PromptContent
+from askback_server.domain.errors import IdReused, IllegalState, LeaseLost, LimitExceeded, PromptNotFound
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import Checkpoint, Job, JobState
+from askback_server.domain.life import (
+    ANY_EPOCH,
+    UNDERSTANDING,
+    cancel_now,
+    close_prompt,
+    drop_holder,
+    end_job,
+    fail_now,
+    move,
+    note_question,
+    take_due,
+    try_again,
+)
+from askback_server.domain.principals import Role
+from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.replies import PromptAsked
+from askback_server.domain.transitions import JobTrigger, PromptTrigger
+
+
+def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
+    """The token rises; the write is guarded by the new holder's session."""
+    command.principal.require(Role.WORKER)
+    job = aggregate.existing(command.job_id, command.principal)
+    if job.ready_at is not None and job.ready_at > facts.now:
+        raise IllegalState("the job is not ready yet", state=job.state, event="LEASE", job_id=job.job_id)
+    change = Change(aggregate, facts, command.worker_id)
+    move(change, JobTrigger.LEASE)
+    change.set(
+        token=job.token + 1, ready_at=None, session_id=command.session.session_id,
+        worker_id=command.worker_id, holder=command.principal.subject,
+    )  # fmt: skip
+    change.require(session=command.session)
+    change.event(
+        EventType.JOB_LEASED, None,
+        {"token": job.token + 1, "attempt": job.attempt, "worker_id": command.worker_id},
+    )  # fmt: skip
+    return Decided(change.job, change)
+
+
+def held(aggregate: Aggregate, command: HolderCommand, facts: Facts) -> Change:
+    """The start of every holder's write. Raises JobNotFound or LeaseLost."""
+    command.principal.require(Role.WORKER)
+    job = aggregate.existing(command.job_id, command.principal)
+    if (
+        job.session_id is None
+        or command.token != job.token
+        or job.holder != command.principal.subject
+        or job.session_id in facts.dead_sessions
+        or (command.session is not None and command.session.session_id != job.session_id)
+    ):
+        raise LeaseLost(command.job_id, command.token)
+    change = Change(aggregate, facts, job.worker_id)
+    change.require(session=command.session or SessionRef(job.session_id, ANY_EPOCH))
+    return change
+
+
+def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided:
+    """How far the job is; percent is derived where the worker leaves it 0."""
+    change = held(aggregate, command, facts)
+    progress = command.progress
+    check = Checker(facts.limits, "progress.")
+    check.number("done", progress.done, 0, 2**53)
+    check.number("total", progress.total, 0, 2**53)
+    check.number("percent", progress.percent, 0, 100)
+    check.text("message", progress.message, facts.limits.reason_chars * 4)
+    check.done()
+    if progress.total and not progress.percent:
+        progress = replace(progress, percent=min(100.0, 100.0 * progress.done / progress.total))
+    move(change, JobTrigger.WRITE)
+    change.set(progress=progress)
+    change.event(
+        EventType.JOB_PROGRESSED, None,
+        {
+            "done": progress.done, "total": progress.total, "percent": progress.percent,
+            "message": progress.message, "milestone": command.milestone,
+        },
+    )  # fmt: skip
+    return Decided(change.job.version, change)
+
+
+def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided:
+    """A new prompt; or the one of this key, as it is or amended."""
+    change = held(aggregate, command, facts)
+    check = Checker(facts.limits)
+    check.key("key", command.key)
+    check.done()
+    content = normalised(command.content, facts.limits)
+    take_due(change)
+    known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
+    if known is not None:
+        known = change.prompt(known.prompt_id)
+        if known.digest == content.digest():
+            return Decided(PromptAsked(known, replayed=True), change if change.events else None)
+        if not known.is_open:
+            raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
+        return Decided(PromptAsked(_amend(change, known, content)), change)
+    _supersede(change, command)
+    prompt = open_prompt(change, command.key, content)
+    return Decided(PromptAsked(prompt), change)
+
+
+def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
+    """Other content under the key of an open prompt: answers to the old revision become STALE."""
+    now = change.facts.now
+    blocked = content.blocking - known.content.blocking
+    change.set(open_blocking=change.job.open_blocking + blocked)
+    if blocked >= 0:
+        move(change, JobTrigger.WAIT if content.blocking else JobTrigger.WRITE)
+    elif not change.job.open_blocking:
+        move(change, JobTrigger.RESUME)
+    revision = known.revision + 1
+    change.event(
+        EventType.PROMPT_AMENDED, known.prompt_id,
+        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest()},
+    )  # fmt: skip
+    return change.put(
+        replace(
+            known,
+            content=content,
+            digest=content.digest(),
+            revision=revision,
+            expires_at=now + content.timeout if content.timeout else None,
+        )
+    )
+
+
+def _supersede(change: Change, command: AskPrompt) -> None:
+    for key in command.supersedes:
+        old = change.aggregate.find(PromptRef(job_id=command.job_id, key=key))
+        if old is None:
+            raise PromptNotFound(job_id=command.job_id, key=key)
+        old = change.prompt(old.prompt_id)
+        if old.is_open:
+            close_prompt(
+                change, old, PromptTrigger.SUPERSEDE, reason=f"superseded by {command.key}", go_on=False
+            )
+
+
+def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
+    """The next round. `content` is normalised. Raises LimitExceeded."""
+    job, facts, limits = change.job, change.facts, change.facts.limits
+    if job.open_prompts >= limits.open_prompts_per_job:
+        raise LimitExceeded(
+            f"the job has {job.open_prompts} open prompts; wait for answers or cancel some",
+            limit="open_prompts_per_job", value=limits.open_prompts_per_job,
+        )  # fmt: skip
+    if job.rounds >= limits.prompts_per_job:
+        raise LimitExceeded(
+            "the job has asked too often; create another job",
+            limit="prompts_per_job", value=limits.prompts_per_job,
+        )  # fmt: skip
+    change.set(
+        rounds=job.rounds + 1,
+        open_prompts=job.open_prompts + 1,
+        open_blocking=job.open_blocking + content.blocking,
+    )
+    if not job.workerless:
+        move(change, _after_asking(change))
+    prompt = Prompt(
+        prompt_id=facts.new_id(),
+        job_id=job.job_id,
+        namespace=job.namespace,
+        job_type=job.job_type,
+        key=key,
+        round=job.rounds + 1,
+        revision=1,
+        version=0,
+        state=PromptState.PENDING,
+        content=content,
+        digest=content.digest(),
+        created_at=facts.now,
+        updated_at=facts.now,
+        expires_at=facts.now + content.timeout if content.timeout else None,
+    )
+    if content.kind == UNDERSTANDING:
+        note_question(change, prompt)
+    change.event(
+        EventType.PROMPT_ASKED, prompt.prompt_id,
+        {
+            "round": prompt.round, "key": key, "kind": content.kind, "title": content.title,
+            "blocking": content.blocking, "revision": 1, "digest": prompt.digest,
+        },
+    )  # fmt: skip
+    return change.put(prompt)
+
+
+def _after_asking(change: Change) -> JobTrigger:
+    if change.job.open_blocking:
+        return JobTrigger.WAIT
+    # The new prompt took the place of the last blocking one and does not block.
+    return JobTrigger.RESUME if change.job.state is JobState.PENDING_HITL else JobTrigger.WRITE
+
+
+def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> Decided:
+    """The worker has these resolutions; what it confirmed before stays as it is."""
+    change = held(aggregate, command, facts)
+    for prompt_id in command.prompt_ids:
+        prompt = aggregate.prompts.get(prompt_id)
+        if prompt is None or prompt.job_id != command.job_id:
+            raise PromptNotFound(prompt_id=prompt_id)
+        if prompt.is_open:
+            raise IllegalState(
+                "an open prompt has no resolution to confirm",
+                state=prompt.state, event="CONSUME", prompt_id=prompt_id,
+            )  # fmt: skip
+        if prompt.consumed_at is None and prompt_id not in change.prompts:
+            change.event(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
+            change.put(replace(prompt, consumed_at=facts.now))
+    return Decided(change.job.version, change if change.events else None)
+
+
+def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> Decided:
+    """The result of a step, for whoever runs the job next."""
+    change = held(aggregate, command, facts)
+    check = Checker(facts.limits)
+    check.key("key", command.key)
+    check.json("value_json", command.value_json, required=True)
+    check.done()
+    if change.job.checkpoints >= facts.limits.checkpoints_per_job:
+        raise LimitExceeded(
+            "the job has saved too many checkpoints; save fewer, larger ones",
+            limit="checkpoints_per_job", value=facts.limits.checkpoints_per_job,
+        )  # fmt: skip
+    move(change, JobTrigger.WRITE)
+    change.set(checkpoints=change.job.checkpoints + 1)
+    change.checkpoints.append(Checkpoint(command.job_id, command.key, command.value_json, facts.now))
+    change.event(EventType.CHECKPOINT_SAVED, None, {"key": command.key})
+    return Decided(change.job.version, change)
+
+
+def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Decided:
+    """A result. The one who completed the job may say so again."""
+    job = aggregate.job
+    if job is not None and job.state is JobState.COMPLETED and job.token == command.token:
+        command.principal.require(Role.WORKER)
+        return Decided(aggregate.existing(command.job_id, command.principal))
+    change = held(aggregate, command, facts)
+    check = Checker(facts.limits)
+    check.json("result_json", command.result_json)
+    check.done()
+    change.set(result_json=command.result_json)
+    end_job(change, JobTrigger.COMPLETE, EventType.JOB_COMPLETED, {})
+    return Decided(change.job, change)
+
+
+def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
+    """A failure: again, for good, or the confirmation of a cancel."""
+    change = held(aggregate, command, facts)
+    failure = command.failure
+    check = Checker(facts.limits, "failure.")
+    check.name("code", failure.code or "FAILED")
+    check.text("message", failure.message, facts.limits.json_bytes)
+    check.json("details_json", failure.details_json)
+    check.span("retry_delay", command.retry_delay, facts.limits.backoff_base * 0, facts.limits.deadline_max)
+    check.done()
+    failure = replace(failure, code=failure.code or "FAILED")
+    job: Job = change.job
+    if job.cancel_requested_at is not None:
+        cancel_now(change)
+    elif command.retryable and job.attempt < job.max_attempts:
+        try_again(change, JobTrigger.RETRY, EventType.JOB_RETRIED, failure, command.retry_delay)
+    else:
+        fail_now(change, JobTrigger.FAIL, failure)
+    return Decided(change.job, change)
+
+
+def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> Decided:
+    """Given up without a failure: parked, PENDING again, or the confirmation of a cancel."""
+    change = held(aggregate, command, facts)
+    if change.job.cancel_requested_at is not None:
+        cancel_now(change)
+        return Decided(change.job, change)
+    state = move(change, JobTrigger.RELEASE)
+    drop_holder(change)
+    change.set(ready_at=facts.now if state is JobState.PENDING else None)
+    change.event(EventType.JOB_RELEASED, None, {"parked": state is JobState.PENDING_HITL})
+    return Decided(change.job, change)

@@ -1,0 +1,1 @@
+"""Commands -> group commit -> replies; leases and dispatch; timers and sweep; hot jobs."""

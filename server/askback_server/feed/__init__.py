@@ -1,0 +1,1 @@
+"""Following committed changes, and fanning them out."""

@@ -1,0 +1,66 @@
+"""Time and names, as the engine gets them."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of time. Tests put their own in its place; nothing else is ever mocked."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+class DatabaseClock:
+    """The engine's estimate of the database's clock: a local clock and an offset.
+
+    The guards of each write are judged by the database itself; this estimate only has to be good
+    enough to decide on, and every write's reply sharpens it (DESIGN 4.3).
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = timedelta(0)
+
+    def now(self) -> datetime:
+        """What the database's clock says by now, as far as is known."""
+        return self._clock.now() + self._offset
+
+    def observe(self, database_now: datetime) -> None:
+        """The database has just said that this is its time."""
+        self._offset = database_now - self._clock.now()
+
+
+def uuid7() -> str:
+    """A new time-ordered id (RFC 9562, version 7) as text."""
+    stamp = time.time_ns() // 1_000_000
+    tail = int.from_bytes(os.urandom(10), "big")
+    value = (stamp << 80) | (0x7 << 76) | ((tail >> 68 & 0xFFF) << 64) | (0b10 << 62) | (tail & (1 << 62) - 1)
+    return str(uuid.UUID(int=value))
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is spelt like one of our ids: 36 characters of lower-case UUID."""
+    if len(text) != 36 or text[8] != "-" or text[13] != "-" or text[18] != "-" or text[23] != "-":
+        return False
+    return all(c in "0123456789abcdef" for c in text.replace("-", "")) and text.count("-") == 4

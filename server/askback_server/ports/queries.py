@@ -1,0 +1,82 @@
+"""What may be asked of the stored jobs and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import Prompt, PromptState
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Conditions of different fields must all hold; values of one field are alternatives."""
+
+    namespace: str
+    states: tuple[JobState, ...] = ()
+    job_types: tuple[str, ...] = ()
+    user_ids: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def matches(self, job: Job) -> bool:
+        """Whether a job matches by all but its state."""
+        return (
+            job.namespace == self.namespace
+            and (not self.job_types or job.job_type in self.job_types)
+            and (not self.user_ids or job.user_id in self.user_ids)
+            and all(job.labels.get(k) == v for k, v in self.labels.items())
+            and (self.created_after is None or job.created_at >= self.created_after)
+            and (self.created_before is None or job.created_at < self.created_before)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFilter:
+    """Which prompts; `viewer` limits them to those its audience rule lets a console see.
+
+    `viewer` None is the asker's side: every prompt of the job named.
+    """
+
+    namespace: str
+    viewer: Principal | None = None
+    job_types: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    job_id: str = ""
+    states: tuple[PromptState, ...] = (PromptState.PENDING,)
+
+    def matches(self, prompt: Prompt) -> bool:
+        """Whether a prompt is in this view, by all but its state."""
+        content = prompt.content
+        return (
+            prompt.namespace == self.namespace
+            and (not self.job_id or prompt.job_id == self.job_id)
+            and (not self.job_types or prompt.job_type in self.job_types)
+            and (not self.kinds or content.kind in self.kinds)
+            and all(content.labels.get(k) == v for k, v in self.labels.items())
+            and (not self.groups or not content.audience.groups.isdisjoint(self.groups))
+            and (self.viewer is None or prompt.is_for(self.viewer))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobsPage:
+    """Jobs, newest first; `next` continues after the last one, None at the end."""
+
+    jobs: tuple[Job, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptsPage:
+    """Prompts by priority, deadline and age; `total` counts all that match."""
+
+    prompts: tuple[Prompt, ...]
+    next: tuple[int, str | None, str] | None
+    total: int

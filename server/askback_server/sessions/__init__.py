@@ -1,0 +1,1 @@
+"""The Converse and Work protocols as state machines that know nothing of gRPC."""

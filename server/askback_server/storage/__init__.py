@@ -1,0 +1,1 @@
+"""SQLAlchemy repositories, the dialect hooks and the migrations."""

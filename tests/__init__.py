@@ -1,0 +1,1 @@
+"""Askback's tests."""

@@ -1,0 +1,91 @@
+"""Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.postgres_binaries import PostgresUnavailable
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The session's server, started when the first test needs it.
+
+    Without one the test is skipped, or fails if `ASKBACK_REQUIRE` contains `postgres`.
+    """
+    server = PostgresServer(fsync=False)
+    try:
+        server.start()
+    except PostgresUnavailable as reason:
+        if "postgres" in os.environ.get("ASKBACK_REQUIRE", ""):
+            pytest.fail(f"ASKBACK_REQUIRE wants PostgreSQL: {reason}")
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The database this run of the test is on."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The SQLAlchemy URL of a fresh, empty database, removed after the test."""
+    if database_kind == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def migrated_db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Like `db_url`, with Askback's tables: a copy of a template that was migrated once."""
+    if database_kind == "sqlite":
+        template: Path = request.getfixturevalue("migrated_file")
+        with (
+            closing(sqlite3.connect(template)) as source,
+            closing(sqlite3.connect(tmp_path / "askback.db")) as copy,
+        ):
+            source.backup(copy)
+        yield f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    url = server.create_database(template=request.getfixturevalue("migrated_template"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> Iterator[str]:
+    """The name of a PostgreSQL database that was migrated once and that nobody connects to."""
+    url = postgres.create_database()
+    _upgrade(url)
+    yield urlsplit(url).path[1:]
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that was migrated once."""
+    path = tmp_path_factory.mktemp("template") / "askback.db"
+    _upgrade(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+def _upgrade(url: str) -> None:
+    # Imported late: the tests of pure parts need neither SQLAlchemy nor Alembic.
+    from askback_server.storage.migrate import upgrade
+
+    upgrade(url)

@@ -1,0 +1,98 @@
+"""The test database itself: both sources of binaries work, crash and come back, and leave nothing behind."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.postgres_binaries import PostgresUnavailable, find_binaries
+
+
+async def fetch_value(url: str, statement: str) -> object:
+    """One value, asked over the URL as SQLAlchemy would get it."""
+    connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(params=["installed", "wheel"])
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """A server of its own from each source of binaries that this machine has."""
+    server = PostgresServer(source=request.param, fsync=False)
+    try:
+        server.start()
+    except PostgresUnavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+async def test_each_source_of_binaries_serves_databases(server: PostgresServer) -> None:
+    url = server.create_database()
+    assert url.startswith("postgresql+asyncpg://postgres@127.0.0.1:")
+    assert await fetch_value(url, "SELECT 1") == 1
+    assert await fetch_value(url, "SHOW server_encoding") == "UTF8"
+    await fetch_value(url, "CREATE TABLE kept (x int)")
+
+    copy = server.create_database(template=urlsplit(url).path[1:])
+    assert await fetch_value(copy, "SELECT count(*) FROM kept") == 0
+
+    server.drop_database(copy)
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await fetch_value(copy, "SELECT 1")
+
+
+async def test_a_crashed_server_comes_back_with_its_data_at_its_address(server: PostgresServer) -> None:
+    url = server.create_database()
+    await fetch_value(url, "CREATE TABLE kept AS SELECT 7 AS x")
+    server.crash()
+    with pytest.raises(OSError, match=r"."):
+        await fetch_value(url, "SELECT 1")
+    server.start()
+    assert await fetch_value(url, "SELECT x FROM kept") == 7
+
+
+def test_stop_removes_the_files(server: PostgresServer) -> None:
+    data = Path(server.execute("SHOW data_directory"))
+    assert data.exists()
+    server.stop()
+    assert not data.parent.exists()
+
+
+def test_a_killed_test_process_leaves_no_server() -> None:
+    script = (
+        "import time; from tests.support.postgres import PostgresServer\n"
+        "s = PostgresServer(source='auto', fsync=False); s.start()\n"
+        "print(s.execute('SHOW data_directory'), s.dsn('postgres'), flush=True); time.sleep(60)"
+    )
+    try:
+        find_binaries("auto")
+    except PostgresUnavailable as reason:
+        pytest.skip(str(reason))
+    root = Path(__file__).parent.parent.parent
+    child = subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    data = Path(child.stdout.readline().split()[0])
+    assert data.exists()
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    deadline = time.monotonic() + 20
+    while data.parent.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not data.parent.exists()
+
+
+async def test_every_database_url_is_fresh(db_url: str, database_kind: str) -> None:
+    if database_kind == "sqlite":
+        assert not Path(db_url.removeprefix("sqlite+aiosqlite:///")).exists()
+    else:
+        assert await fetch_value(db_url, "SELECT count(*) FROM pg_stat_user_tables") == 0

@@ -1,0 +1,261 @@
+"""A PostgreSQL server for tests, on a loopback port, and databases on it."""
+
+import asyncio
+import atexit
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import asyncpg
+
+from tests.support.ports import free_port
+from tests.support.postgres_binaries import Binaries, PostgresUnavailable, find_binaries
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+
+# Runs beside the server and waits for the end of its input, which comes when the test process dies in
+# a way that skips atexit (SIGKILL, os._exit): no server and no folder outlives its tests.
+GUARD = 'read -r _; kill -QUIT "$0" 2>/dev/null; sleep 1; rm -rf "$1"'
+
+
+class PostgresServer:
+    """One server: the one `ASKBACK_TEST_DSN` names, else one of its own from the binaries found.
+
+    `source`: `auto`, `installed` or `wheel`; by default what `ASKBACK_TEST_PG` says, else `auto`. A named
+    kind of binaries beats the DSN, so that each way can be tested anywhere.
+    `fsync=False` trades safety against power loss, which no test can cause, for speed.
+    """
+
+    def __init__(self, *, fsync: bool = True, source: str | None = None) -> None:
+        self._source = source or os.environ.get("ASKBACK_TEST_PG") or "auto"
+        self._fsync = fsync
+        self._dsn = os.environ.get("ASKBACK_TEST_DSN", "") if self._source == "auto" else ""
+        self._root: Path | None = None
+        self._binaries: Binaries | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Be ready for connections. After `crash()`: again on the same port and data.
+
+        Raises PostgresUnavailable when there is nothing to start.
+        """
+        if self._process is not None or (self._dsn and self._root is None):
+            return
+        if self._root is not None:
+            self._launch(urlsplit(self._dsn).port or 0)
+            return
+        binaries = find_binaries(self._source)
+        atexit.register(self.stop)
+        self._root = Path(tempfile.mkdtemp(prefix="askback-pg-"))
+        try:
+            self._initialise(binaries)
+            self._launch_on_free_port()
+        except BaseException:
+            self.stop()
+            raise
+
+    def crash(self) -> None:
+        """End the server at once, without a checkpoint, and keep its data for the next `start()`."""
+        if self._root is None:
+            raise RuntimeError("only a server that was started here can be made to crash")
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGQUIT)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
+
+    def stop(self) -> None:
+        """End the server at once and remove its files. A server named by a DSN is left alone."""
+        if self._root is None:
+            return
+        self.crash()
+        shutil.rmtree(self._root, ignore_errors=True)
+        self._root, self._dsn = None, ""
+        atexit.unregister(self.stop)
+
+    def dsn(self, database: str) -> str:
+        """The SQLAlchemy URL of a database of this server."""
+        return self._url("postgresql+asyncpg", f"/{database}").geturl()
+
+    def create_database(self, template: str | None = None) -> str:
+        """Create a database, empty or as a copy of `template` (which nobody may be connected to); its URL."""
+        name = f"askback_test_{uuid.uuid4().hex[:16]}"
+        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        return self.dsn(name)
+
+    def drop_database(self, dsn: str) -> None:
+        """Drop the database of a URL that `create_database` returned, whoever is still connected."""
+        self.execute(f"DROP DATABASE IF EXISTS {urlsplit(dsn).path[1:]} WITH (FORCE)")
+
+    def execute(self, statement: str) -> Any:
+        """Run one statement as the administrator; the first value of its first row, if there is one."""
+        return _in_thread(_fetch_value(self._url("postgresql").geturl(), statement))
+
+    def _url(self, scheme: str, path: str | None = None) -> SplitResult:
+        parts = urlsplit(self._dsn)._replace(scheme=scheme)
+        return parts if path is None else parts._replace(path=path)
+
+    @property
+    def _data(self) -> Path:
+        assert self._root is not None
+        return self._root / "data"
+
+    def _initialise(self, binaries: Binaries) -> None:
+        """Make the data folder, with programs that the server's user can reach."""
+        root = self._data.parent
+        _give_away(root)
+        if not _may_run(root, "test", "-w", str(root)):
+            raise PostgresUnavailable(f"user nobody cannot reach {root}: set TMPDIR to a folder open to all")
+        if not _may_run(root, str(binaries.bin / "postgres"), "--version"):
+            # For example: a virtual environment in a home folder that is closed to others.
+            binaries = binaries.copy_to(root / "install")
+            _give_away(root)
+        self._binaries = binaries
+        command = [str(binaries.bin / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
+        command += ["-E", "UTF8", "--locale=C", "--no-sync"]
+        done = subprocess.run(
+            command, cwd=root, env=_environment(), capture_output=True, text=True, check=False, **_as_user()
+        )
+        if done.returncode:
+            raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+
+    def _launch_on_free_port(self) -> None:
+        for attempt in range(3):
+            try:
+                self._launch(free_port())
+                return
+            except RuntimeError as failure:
+                if attempt == 2 or "Address already in use" not in str(failure):
+                    raise
+
+    def _launch(self, port: int) -> None:
+        """Start the server on `port` and return when it takes connections."""
+        assert self._binaries is not None
+        root = self._data.parent
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": root,
+            "max_connections": 200,
+            "shared_buffers": "128MB",
+            "fsync": "on" if self._fsync else "off",
+            "full_page_writes": "on" if self._fsync else "off",
+        }
+        command = [str(self._binaries.bin / "postgres"), "-D", str(self._data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        with (root / "log").open("wb") as log:
+            # A session of its own: Ctrl-C is for the tests, which then stop the server in their order.
+            self._process = subprocess.Popen(
+                command,
+                cwd=root,
+                env=_environment(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **_as_user(),
+            )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", GUARD, str(self._process.pid), str(root)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._dsn = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.crash()
+            raise
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with suppress(OSError, asyncpg.PostgresError):
+                # Not just any server: another one may have taken the port between our look and our start.
+                if self.execute("SHOW data_directory") == str(self._data):
+                    return
+            time.sleep(0.02)
+        log = (self._data.parent / "log").read_text(errors="replace")
+        raise RuntimeError(f"PostgreSQL did not start:\n{log[-4000:]}")
+
+
+async def _fetch_value(dsn: str, statement: str) -> Any:
+    connection = await asyncpg.connect(dsn, timeout=START_SECONDS)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+def _in_thread(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run `work` to its end on a thread of its own: callable with and without a running event loop."""
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(asyncio.run(work))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would steer PostgreSQL's programs (PGDATA, PGPORT, …)."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**kept, "LC_ALL": "C"}
+
+
+def _as_user() -> dict[str, Any]:
+    """Arguments for a subprocess: PostgreSQL refuses to run as root, so root runs it as nobody."""
+    if os.getuid() != 0:
+        return {}
+    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
+
+
+def _give_away(root: Path) -> None:
+    """Make the server's user the owner of everything below `root`."""
+    if os.getuid() != 0:
+        return
+    nobody = pwd.getpwnam("nobody")
+    for path in (root, *root.rglob("*")):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
+
+
+def _may_run(folder: Path, *command: str) -> bool:
+    """Whether the server's user can run `command` in `folder`."""
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=_environment(), capture_output=True, check=False, **_as_user()
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0

@@ -1,0 +1,140 @@
+"""Forms that are schemas of strangers: judged, and never a danger."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from askback_server.domain.forms import SchemaForm, TextInput
+from tests.support.forms import faults, problem, problems, schema
+
+
+def doubling(length: int) -> SchemaForm:
+    defs: dict[str, Any] = {
+        f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}, {"$ref": f"#/$defs/d{i + 1}"}]}
+        for i in range(length)
+    }
+    return schema(**{"$defs": {**defs, f"d{length}": {}}, "$ref": "#/$defs/d0"})
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (SchemaForm(""), "not valid JSON"),
+        (SchemaForm("true"), "object"),
+        (SchemaForm("{}"), "object"),
+        (SchemaForm('{"type": ["object", "null"]}'), "object"),
+        (SchemaForm('{"type": "object", "type": "object"}'), "twice"),
+        (SchemaForm("[" * 60_000), "nested deeper"),
+        (SchemaForm('{"type": "object", "minProperties": 1e999999}'), "too large"),
+        (SchemaForm('{"type": "object", "title": "' + "x" * 70_000 + '"}'), "at most 65536 bytes"),
+        (schema(properties={"a": {"type": "sting"}}), "not a valid JSON Schema at /properties/a/type"),
+        (schema(properties={"a": {"pattern": "("}}), "regex"),
+        (schema(properties={"a": {"pattern": "(?=a)b"}}), "regex"),
+        (schema(patternProperties={r"(a)\1": {}}), "not a valid JSON Schema"),
+        (schema(properties={"a": {"pattern": "((a{1000}){1000}){1000}"}}), "regex"),
+        (schema(properties={f"p{i}": {"pattern": f"a{i}"} for i in range(33)}), "32 regular expressions"),
+        (schema(properties={"a": {"$ref": "http://127.0.0.1:1/x"}}), "only plain pointers"),
+        (schema(properties={"a": {"$ref": "file:///etc/passwd"}}), "only plain pointers"),
+        (schema(properties={"a": {"$ref": "other.json#/a"}}), "only plain pointers"),
+        (schema(**{"$defs": {"a": {"$ref": "https://example.com/"}}}), "only plain pointers"),
+        (schema(properties={"a": {"$ref": "#/$defs/nope"}}), "points nowhere"),
+        (schema(properties={"a": {"$ref": "#/$defs/a%2Fb"}}), "only plain pointers"),
+        (
+            schema(properties={"a": {"$ref": "#/examples/0"}}, examples=[{"$ref": "http://x/"}]),
+            "only plain pointers",
+        ),
+        (schema(properties={"a": {"$dynamicRef": "#x"}}), "$dynamicRef"),
+        (schema(properties={"a": {"$id": "http://x/", "type": "string"}}), "$id"),
+        (schema(properties={"a": {"$ref": "#"}}), "recursive"),
+        (schema(**{"$ref": "#/$defs/a", "$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}}), "recursive"),
+        (schema(**{"$schema": "http://json-schema.org/draft-04/schema#"}), "unknown $schema"),
+        (schema(**{"$schema": "http://127.0.0.1:1/meta"}), "unknown $schema"),
+        (schema(**{"$schema": 5}), "unknown $schema"),
+        (doubling(12), "2000 subschemas"),
+        (doubling(500), "references"),
+    ],
+)
+def test_refused_schemas(form: SchemaForm, words: str) -> None:
+    start = time.perf_counter()
+    assert words in faults(form)["schema_json"]
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        schema(),
+        schema(**{"$id": "https://example.com/form", "$schema": "http://json-schema.org/draft-07/schema#"}),
+        schema(
+            properties={"$ref": {"type": "string"}, "$id": {}, "default": {"const": {"$ref": "http://x/"}}}
+        ),
+        schema(**{"$defs": {"a~/b": {"type": "string"}}, "properties": {"x": {"$ref": "#/$defs/a~0~1b"}}}),
+        doubling(5),
+    ],
+)
+def test_allowed_schemas(form: SchemaForm) -> None:
+    assert faults(form) == {}
+
+
+def test_values_are_judged_by_the_schema() -> None:
+    form = SchemaForm(
+        json.dumps(
+            {
+                "type": "object",
+                "properties": {
+                    "policy": {"oneOf": [{"const": "standard", "title": "S"}, {"const": "goodwill"}]},
+                    "size": {"enum": ["s", "m"]},
+                    "amount": {"type": "integer", "minimum": 1, "maximum": 10},
+                    "sure": {"type": "boolean"},
+                    "items": {"type": "array", "items": {"$ref": "#/$defs/item"}},
+                    "mail": {"type": "string", "format": "email"},
+                    "who": {},
+                },
+                "$defs": {"item": {"type": "object", "required": ["a/b"]}},
+                "required": ["policy", "who"],
+                "additionalProperties": False,
+            }
+        )
+    )
+    assert faults(form) == {}
+    assert problems(form, {"policy": "standard", "who": 1}) == {}
+    values = {"policy": "x", "size": 1, "amount": 11, "sure": "false", "items": [{}], "mail": "no", "z": 1}
+    assert problems(form, values) == {
+        "values_json/policy": "must be one of: standard, goodwill",
+        "values_json/size": "must be one of: s, m",
+        "values_json/amount": "the value is greater than the maximum of 10",
+        "values_json/sure": "must be true or false",
+        "values_json/items/0/a~1b": "is required",
+        "values_json/mail": "is not a valid email",
+        "values_json/who": "is required",
+        "values_json/z": "is not a field of this form",
+    }
+    assert (
+        problems(form, {"policy": "standard", "amount": True, "who": 0})["values_json/amount"]
+        == "must be an integer"
+    )
+
+
+def test_an_empty_form_takes_no_fields() -> None:
+    form = schema(additionalProperties=False)
+    assert problems(form, {"a": 1}) == {"values_json": "has fields that are not in this form"}
+
+
+def test_a_refusal_does_not_repeat_the_answer() -> None:
+    form = schema(properties={"a": {"maxLength": 3}, "b": {"not": {"type": "string"}}, "c": {"minItems": 2}})
+    for description in problems(form, {"a": "secret-1", "b": "secret-2", "c": ["secret-3"]}).values():
+        assert "secret" not in description
+
+
+def test_patterns_cannot_hang_the_service() -> None:
+    hostile = "a" * 50_000 + "!"
+    start = time.perf_counter()
+    assert problem(TextInput(pattern="^(a+)+$"), hostile)
+    assert problems(schema(properties={"a": {"pattern": "^(a|a)*$"}}), {"a": hostile})
+    assert time.perf_counter() - start < 1
+
+
+def test_a_stored_schema_that_is_no_longer_allowed_is_a_refusal_not_a_crash() -> None:
+    assert "schema_json" in problems(SchemaForm('{"type": "string"}'), {})
