@@ -52,7 +52,7 @@ def doubling(length: int) -> SchemaForm:
         (schema(**{"$schema": "http://json-schema.org/draft-04/schema#"}), "unknown $schema"),
         (schema(**{"$schema": "http://127.0.0.1:1/meta"}), "unknown $schema"),
         (schema(**{"$schema": 5}), "unknown $schema"),
-        (doubling(12), "2000 subschemas"),
+        (doubling(12), "3000 parts"),
         (doubling(500), "references"),
     ],
 )
@@ -138,3 +138,30 @@ def test_patterns_cannot_hang_the_service() -> None:
 
 def test_a_stored_schema_that_is_no_longer_allowed_is_a_refusal_not_a_crash() -> None:
     assert "schema_json" in problems(SchemaForm('{"type": "string"}'), {})
+
+
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        (schema(anyOf=[{"properties": {"a": {"items": {"type": "string"}}}}] * 100), {"a": [0] * 80_000}),
+        (schema(properties={"a": {"anyOf": [{"type": "integer"}] * 1_000}}), {"a": "x" * 250_000}),
+        (
+            schema(properties={"a": {"propertyNames": {"maxLength": 2}}}),
+            {"a": {f"k{i}": 1 for i in range(9_999)}},
+        ),
+        (
+            schema(
+                **{"$defs": {"r": {"required": [f"x{i}" for i in range(25)]}}},
+                properties={"a": {"allOf": [{"$ref": "#/$defs/r"}] * 70}},
+            ),
+            {"a": {f"k{i}": 1 for i in range(9_999)}},
+        ),
+    ],
+)
+def test_listing_the_errors_of_a_large_value_stays_cheap(form: SchemaForm, values: dict[str, Any]) -> None:
+    assert faults(form) == {}
+    start = time.perf_counter()
+    assert problems(form, values) == {
+        "values_json": "does not match the form's schema; it is too large to say where"
+    }
+    assert time.perf_counter() - start < 2

@@ -171,10 +171,12 @@ class Change:
         self.guard = self.guard.merged(Guard(session, not_before, not_after))
 
     def result(self) -> Aggregate:
-        """The aggregate after the change."""
+        """The aggregate after the change; an empty one if the job is gone."""
+        if self.deleted:
+            return Aggregate()
         base = self.aggregate
         return Aggregate(
-            None if self.deleted else self.job,
+            self.job,
             {**base.prompts, **self.prompts} if self.prompts else base.prompts,
             {**base.submissions, **{(s.prompt_id, s.answer.answer_id): s for s in self.submissions}}
             if self.submissions

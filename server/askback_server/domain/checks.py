@@ -6,12 +6,13 @@ Every function raises InvalidField with all violations it finds, before anything
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
-from askback_server.domain.decisions import check_options, default_options
+from askback_server.domain.decisions import Edit, check_options, default_options, labelled
+from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import check_form
 from askback_server.domain.json_text import BadFields, Violation, check_text, parse_json
@@ -94,6 +95,15 @@ class Checker:
             self.text(f"{field}[{key[:40]!r}]", key, self.limits.label_chars, required=True)
             self.text(f"{field}[{key[:40]!r}]", value, self.limits.label_chars)
 
+    def edits(self, field: str, edits: Sequence[Edit]) -> None:
+        """Replacements that a database can store; whether the prompt allows them is judged later."""
+        if len(edits) > self.limits.parts:
+            self.bad(field, f"has {len(edits)} entries; at most {self.limits.parts} are allowed")
+            return
+        for i, edit in enumerate(edits):
+            self.text(f"{field}[{i}].content_id", edit.content_id, self.limits.name_chars)
+            self.text(f"{field}[{i}].text", edit.text, self.limits.content_bytes)
+
     def done(self) -> None:
         """Raise InvalidField if anything was found."""
         if self.found:
@@ -121,14 +131,18 @@ def normalised(content: PromptContent, limits: Limits) -> PromptContent:
     form = content.form
     if form is not None:
         check.run(lambda: check_form(form, limits.forms))
-    options = content.decisions or default_options(content.kind, form is not None)
-    check.run(lambda: check_options(options))
-    _check_default(check, content, options_given=replace(content, decisions=options))
-    size = len(content.body) + sum(len(p.text) for p in content.parts)
-    if size > limits.content_bytes:
-        check.bad("contents", f"body and contents have {size} characters; at most {limits.content_bytes}")
+    options = labelled(content.decisions or default_options(content.kind, form is not None))
+    check.run(lambda: check_options(options, limits.forms))
+    content = content if content.decisions == options else replace(content, decisions=options)
+    _check_default(check, content)
     check.done()
-    return content if content.decisions else replace(content, decisions=options)
+    size = len(content_to_json(content).encode())
+    if size > limits.content_bytes:
+        check.bad(
+            "contents", f"make the prompt {size} bytes in all; at most {limits.content_bytes} are allowed"
+        )
+    check.done()
+    return content
 
 
 def _check_parts(check: Checker, parts: tuple[Part, ...]) -> None:
@@ -161,7 +175,7 @@ def _check_audience(check: Checker, audience: Audience) -> None:
         check.text("audience", name, check.limits.key_chars, required=True)
 
 
-def _check_default(check: Checker, content: PromptContent, options_given: PromptContent) -> None:
+def _check_default(check: Checker, content: PromptContent) -> None:
     """A default that could not be given as an answer would be a deadline that cannot fire."""
     default = content.default_answer
     if content.final_action is not FinalAction.DEFAULT:
@@ -173,7 +187,5 @@ def _check_default(check: Checker, content: PromptContent, options_given: Prompt
     elif content.timeout is None:
         check.bad("timeout", "is required with final_action DEFAULT")
     elif not check.found:
-        for v in options_given.judge(
-            default.decision, default.values_json, (), default.comment, check.limits
-        ):
+        for v in content.judge(default.decision, default.values_json, (), default.comment, check.limits):
             check.bad(f"default_answer.{v.field}", v.description)

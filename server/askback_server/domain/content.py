@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
-from askback_server.domain.forms import Form
+from askback_server.domain.forms import Form, Questions
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 
@@ -103,8 +103,21 @@ class PromptContent:
         neither the question nor what a yes would mean.
         """
         seen = json.dumps(
-            [self.kind, self.title, self.body, [asdict(p) for p in self.parts], asdict(self.form) if self.form else None,
-             [[o.decision, o.label, o.comment_required] for o in self.decisions]],
-            ensure_ascii=False, separators=(",", ":"),
+            [
+                self.kind,
+                self.title,
+                self.body,
+                [asdict(p) for p in self.parts],
+                _form_shown(self.form),
+                [[o.decision, o.label, o.comment_required] for o in self.decisions],
+            ],
+            ensure_ascii=False,
+            separators=(",", ":"),
         )
         return hashlib.sha256(seen.encode()).hexdigest()[:32]
+
+
+def _form_shown(form: Form | None) -> object:
+    if isinstance(form, Questions):
+        return [[q.input.oneof, asdict(q)] for q in form.questions]
+    return form.schema_json if form is not None else None

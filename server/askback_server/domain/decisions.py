@@ -133,12 +133,16 @@ def validate_answer(
     ]
     if decision in CARRIES_VALUES:
         found += validate_values(form, values_json, max_bytes=limits.max_values_bytes)
-        if decision is Decision.EDIT and not edits and (form is None or values_json.strip() in ("", "{}")):
+        if decision is Decision.EDIT and not edits and (form is None or _is_empty(values_json)):
             what = "an edit" if form is None else "an edit or values"
             found.append(Violation("edits", f"must hold {what}: EDIT changes something"))
-    elif values_json:
+    elif not _is_empty(values_json):
         found.append(Violation("values_json", f"must be empty with {decision}"))
     return capped(found)
+
+
+def _is_empty(values_json: str) -> bool:
+    return values_json.strip() in ("", "{}")
 
 
 def _comment_violations(option: DecisionOption, comment: str, limits: FormLimits) -> Iterator[Violation]:

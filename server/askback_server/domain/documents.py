@@ -15,20 +15,22 @@ from typing import Any
 
 from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
-from askback_server.domain.forms import Form, Questions, SchemaForm
-from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 from askback_server.domain.forms import (
     BooleanInput,
     DateInput,
+    Form,
     Input,
     IntegerInput,
     MultiInput,
     NumberInput,
     Option,
     Question,
+    Questions,
+    SchemaForm,
     SingleInput,
     TextInput,
 )
+from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
 _INPUTS: dict[str, type[Input]] = {
     "boolean": BooleanInput,
@@ -167,9 +169,9 @@ def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> st
 def answer_from_json(text: str) -> tuple[Answer, dict[str, Any]]:
     """The answer that `answer_to_json` wrote, and the whole document."""
     doc = json.loads(text)
-    start = len(_VALUES)
-    _, end = json.JSONDecoder().raw_decode(text[start:].lstrip())
-    values = text[start:].lstrip()[:end]
+    rest = text[len(_VALUES) :]
+    _, end = json.JSONDecoder().raw_decode(rest, len(rest) - len(rest.lstrip()))
+    values = rest[: rest.index(",", end)]
     answer = Answer(
         answer_id=doc["answer_id"],
         decision=Decision(doc["decision"]),

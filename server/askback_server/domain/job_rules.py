@@ -22,7 +22,7 @@ from askback_server.domain.commands import (
 )
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json, dump
-from askback_server.domain.errors import IdReused, IllegalState, InvalidField, LeaseLost, VersionMismatch
+from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
 from askback_server.domain.life import (
@@ -39,7 +39,7 @@ from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
 from askback_server.domain.transitions import JobTrigger
-from askback_server.domain.worker_rules import open_prompt
+from askback_server.domain.worker_rules import fence, open_prompt
 
 _FIRST_PROMPT = "prompt"
 """The key of the prompt that a job without a worker is created with."""
@@ -49,7 +49,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     """A new job, or the one that the same request made before."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
-    content = _checked(command, facts.limits)
+    content = _checked(command, namespace, facts.limits)
     digest = _request_digest(command, namespace, content)
     if aggregate.job is not None:
         if aggregate.job.request_digest != digest:
@@ -84,8 +84,9 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     return Decided(JobCreated(change.job, prompt), change)
 
 
-def _checked(command: CreateJob, limits: Limits) -> PromptContent | None:
+def _checked(command: CreateJob, namespace: str, limits: Limits) -> PromptContent | None:
     check = Checker(limits)
+    check.name("namespace", namespace)
     check.name("job_type", command.job_type)
     check.key("request_id", command.request_id, required=False)
     check.json("input_json", command.input_json)
@@ -101,7 +102,8 @@ def _checked(command: CreateJob, limits: Limits) -> PromptContent | None:
         try:
             content = replace(normalised(command.prompt, limits), blocking=True)
         except InvalidField as error:
-            check.found += [replace(v, field=f"prompt.{v.field}") for v in error.violations]
+            fields = ((v, v.field.removeprefix("content.")) for v in error.violations)
+            check.found += [replace(v, field=f"prompt.{field}") for v, field in fields]
     check.done()
     return content
 
@@ -112,7 +114,7 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
     said = [
         namespace, command.job_type, command.user_id, command.input_json, command.priority,
         sorted(command.labels.items()), command.max_attempts,
-        command.retention.total_seconds() if command.retention else None,
+        None if command.retention is None else command.retention.total_seconds(),
         content_to_json(content) if content else None, command.retried_from,
     ]  # fmt: skip
     return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
@@ -203,10 +205,10 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
     """New values of the deep-understanding state, under the worker's token if one is sent."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
+    session = None
     if command.token or not command.principal.has(Role.CLIENT):
         # Needed from a pure worker: without the fence a dead attempt could overwrite a live one.
-        if command.token != job.token or job.session_id is None:
-            raise LeaseLost(job.job_id, command.token)
+        session = fence(job, command.principal, command.token, None, facts)
     if job.is_terminal:
         raise IllegalState(
             f"the job is {job.state}; its deep-understanding state is final",
@@ -225,6 +227,7 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
     check.number("readiness_score", command.values.get("readiness_score", 0.0), 0.0, 1.0)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
+    change.require(session=session)
     state = write_understanding(change, replace(current, **dict(command.values)))
     change.event(EventType.UNDERSTANDING_UPDATED, None, {"version": state.version})
     return Decided(state, change)

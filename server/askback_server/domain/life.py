@@ -70,6 +70,9 @@ def close_prompt(
     if go_on and change.job.workerless and change.job.is_terminal:
         ended = change.job.state is JobState.COMPLETED
         change.event(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
+    elif go_on and change.job.state is JobState.PENDING_HITL and not change.job.open_blocking:
+        # Somebody wished for its cancel, and the holder that should confirm it is dead.
+        cancel_now(change)
     return closed
 
 
@@ -87,7 +90,7 @@ def _go_on(change: Change, closed: Prompt) -> None:
     elif job.session_id is not None and job.session_id not in change.facts.dead_sessions:
         move(change, JobTrigger.RESUME)
         change.require(session=SessionRef(job.session_id, ANY_EPOCH))
-    else:
+    elif job.cancel_requested_at is None:
         move(change, JobTrigger.REQUEUE)
         drop_holder(change)
         change.set(ready_at=max(change.facts.now, job.ready_at or change.facts.now))
@@ -141,9 +144,7 @@ def cancel_now(change: Change) -> None:
 def fail_now(change: Change, trigger: JobTrigger, failure: Failure) -> None:
     """The job ends as FAILED."""
     change.set(failure=failure)
-    end_job(
-        change, trigger, EventType.JOB_FAILED, {"code": failure.code, "message": failure.message[:500]}
-    )
+    end_job(change, trigger, EventType.JOB_FAILED, {"code": failure.code, "message": failure.message[:500]})
 
 
 def try_again(
@@ -159,20 +160,17 @@ def try_again(
     if delay is None:
         delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
     pending = change.job.state is JobState.PENDING
-    change.set(
-        attempt=failed + 1, failure=failure, ready_at=change.facts.now + delay if pending else None
-    )
-    change.event(
-        event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]}
-    )
+    change.set(attempt=failed + 1, failure=failure, ready_at=change.facts.now + delay if pending else None)
+    change.event(event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]})
 
 
 def take_due(change: Change) -> None:
     """Give every due open prompt its final action (DESIGN 3). Never early: guarded by the clock."""
     now = change.facts.now
     actor, change.actor = change.actor, "system"
-    for prompt in change.open:
-        if prompt.expires_at is None or prompt.expires_at > now:
+    # In the order of the deadlines: it counts when a timer was late, or nobody was up.
+    for prompt in sorted(change.open, key=lambda p: p.expires_at or now):
+        if prompt.expires_at is None or prompt.expires_at > now or change.job.is_terminal:
             continue
         change.require(not_before=prompt.expires_at)
         default = prompt.content.default_answer
@@ -193,7 +191,6 @@ def take_due(change: Change) -> None:
             close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY, go_on=False)
             failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
             fail_now(change, JobTrigger.FAIL, failure)
-            break
         else:
             close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY)
     change.actor = actor

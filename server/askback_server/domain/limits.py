@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from askback_server.domain.question_inputs import FormLimits
+from askback_server.domain.forms import FormLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,15 +61,16 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     if command.revision < 1:
         check.bad("revision", "is required: send the revision of the prompt that was shown")
     check.text("comment", command.comment, facts.limits.content_bytes)
+    # An INVALID answer is kept too: what no database can store must not come that far.
+    check.json("values_json", command.values_json)
+    check.edits("edits", command.edits)
     check.done()
     digest = _answer_digest(command)
     before = aggregate.submissions.get((prompt.prompt_id, command.answer_id))
     if before is not None:
         if before.digest != digest:
             raise IdReused("answer_id", command.answer_id, prompt_id=prompt.prompt_id)
-        return Decided(
-            AnswerResult(before.status, command.answer_id, prompt, True, before.violations)
-        )
+        return Decided(AnswerResult(before.status, command.answer_id, prompt, True, before.violations))
     if prompt.submissions >= facts.limits.submissions_per_prompt:
         raise LimitExceeded(
             "too many answers were submitted to this prompt",
@@ -124,9 +125,7 @@ def _kept(
     )
     prompt = change.put(replace(prompt, submissions=prompt.submissions + 1))
     change.submissions.append(
-        Submission(
-            prompt.prompt_id, prompt.job_id, _answer(change, command), status, digest, seq, violations
-        )
+        Submission(prompt.prompt_id, prompt.job_id, _answer(change, command), status, digest, seq, violations)
     )
     return Decided(AnswerResult(status, command.answer_id, prompt, False, violations), change)
 

@@ -85,8 +85,8 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
     ),
     (_H, _T.WRITE): Step(_H, (By.WORKER,), "the holder goes on writing, asking included"),
     (_H, _T.WAIT): Step(_H, (By.WORKER,), "another blocking prompt was asked"),
-    (_H, _T.RESUME): Step(_R, (By.PERSON, By.SYSTEM), "no blocking prompt is open; its holder lives"),
-    (_H, _T.REQUEUE): Step(_P, (By.PERSON, By.SYSTEM), "no blocking prompt is open; nobody holds it"),
+    (_H, _T.RESUME): Step(_R, tuple(By), "no blocking prompt is open; its holder lives"),
+    (_H, _T.REQUEUE): Step(_P, tuple(By), "no blocking prompt is open; nobody holds it"),
     (_H, _T.SETTLE): Step(
         JobState.COMPLETED, (By.PERSON, By.SYSTEM), "a job without a worker: the resolution is the result"
     ),
@@ -96,9 +96,7 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_H, _T.COMPLETE): Step(JobState.COMPLETED, (By.WORKER,), "a result; open prompts end"),
     (_H, _T.FAIL): Step(JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, or a prompt's FAIL_JOB"),
     (_H, _T.CANCEL_WISH): Step(_H, (By.CLIENT,), "the holder is asked to stop"),
-    (_H, _T.CANCEL): Step(
-        JobState.CANCELLED, (By.CLIENT, By.WORKER, By.SYSTEM), "nobody holds it, confirmed, or grace ended"
-    ),
+    (_H, _T.CANCEL): Step(JobState.CANCELLED, tuple(By), "nobody holds it, confirmed, or grace ended"),
 }
 
 _O = PromptState.PENDING

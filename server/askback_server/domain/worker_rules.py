@@ -20,7 +20,14 @@ from askback_server.domain.commands import (
     SessionRef,
 )
 from askback_server.domain.content import PromptContent
-from askback_server.domain.errors import IdReused, IllegalState, LeaseLost, LimitExceeded, PromptNotFound
+from askback_server.domain.errors import (
+    IdReused,
+    IllegalState,
+    LeaseLost,
+    LimitExceeded,
+    PromptNotFound,
+    SessionNotFound,
+)
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import Checkpoint, Job, JobState
 from askback_server.domain.life import (
@@ -36,7 +43,7 @@ from askback_server.domain.life import (
     take_due,
     try_again,
 )
-from askback_server.domain.principals import Role
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
@@ -46,6 +53,8 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
     """The token rises; the write is guarded by the new holder's session."""
     command.principal.require(Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
+    if command.session.session_id in facts.dead_sessions:
+        raise SessionNotFound(command.session.session_id)
     if job.ready_at is not None and job.ready_at > facts.now:
         raise IllegalState("the job is not ready yet", state=job.state, event="LEASE", job_id=job.job_id)
     change = Change(aggregate, facts, command.worker_id)
@@ -66,17 +75,23 @@ def held(aggregate: Aggregate, command: HolderCommand, facts: Facts) -> Change:
     """The start of every holder's write. Raises JobNotFound or LeaseLost."""
     command.principal.require(Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
+    session = fence(job, command.principal, command.token, command.session, facts)
+    change = Change(aggregate, facts, job.worker_id)
+    change.require(session=session)
+    return change
+
+
+def fence(job: Job, principal: Principal, token: int, session: SessionRef | None, facts: Facts) -> SessionRef:
+    """The session that a holder's write depends on. Raises LeaseLost for anybody but the holder."""
     if (
         job.session_id is None
-        or command.token != job.token
-        or job.holder != command.principal.subject
+        or token != job.token
+        or job.holder != principal.subject
         or job.session_id in facts.dead_sessions
-        or (command.session is not None and command.session.session_id != job.session_id)
+        or (session is not None and session.session_id != job.session_id)
     ):
-        raise LeaseLost(command.job_id, command.token)
-    change = Change(aggregate, facts, job.worker_id)
-    change.require(session=command.session or SessionRef(job.session_id, ANY_EPOCH))
-    return change
+        raise LeaseLost(job.job_id, token)
+    return session or SessionRef(job.session_id, ANY_EPOCH)
 
 
 def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided:
@@ -116,6 +131,10 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
         known = change.prompt(known.prompt_id)
         if known.digest == content.digest():
             return Decided(PromptAsked(known, replayed=True), change if change.events else None)
+    if change.job.is_terminal:
+        # A due prompt's FAIL_JOB has just ended it.
+        return Decided(LeaseLost(command.job_id, command.token), change)
+    if known is not None:
         if not known.is_open:
             raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
         return Decided(PromptAsked(_amend(change, known, content)), change)
@@ -256,7 +275,7 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
 def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Decided:
     """A result. The one who completed the job may say so again."""
     job = aggregate.job
-    if job is not None and job.state is JobState.COMPLETED and job.token == command.token:
+    if job is not None and job.state is JobState.COMPLETED and job.token == command.token > 0:
         command.principal.require(Role.WORKER)
         return Decided(aggregate.existing(command.job_id, command.principal))
     change = held(aggregate, command, facts)
@@ -272,10 +291,10 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
     """A failure: again, for good, or the confirmation of a cancel."""
     change = held(aggregate, command, facts)
     failure = command.failure
-    check = Checker(facts.limits, "failure.")
-    check.name("code", failure.code or "FAILED")
-    check.text("message", failure.message, facts.limits.json_bytes)
-    check.json("details_json", failure.details_json)
+    check = Checker(facts.limits)
+    check.name("failure.code", failure.code or "FAILED")
+    check.text("failure.message", failure.message, facts.limits.json_bytes)
+    check.json("failure.details_json", failure.details_json)
     check.span("retry_delay", command.retry_delay, facts.limits.backoff_base * 0, facts.limits.deadline_max)
     check.done()
     failure = replace(failure, code=failure.code or "FAILED")

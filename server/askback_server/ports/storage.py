@@ -27,7 +27,8 @@ class JobWrite:
     expected: int
     guard: Guard = field(default_factory=Guard)
     new_prompts: dict[str, Prompt] = field(default_factory=dict)
-    changed_prompts: dict[str, Prompt] = field(default_factory=dict)
+    changed_prompts: dict[str, tuple[Prompt, bool]] = field(default_factory=dict)
+    """By id; True where the content was amended too."""
     submissions: list[Submission] = field(default_factory=list)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     understanding: DeepUnderstanding | None = None
@@ -185,7 +186,7 @@ class SessionStore(Protocol):
     ) -> WorkerSession | None:
         """Take a live session over: its epoch rises. None if it is gone, or the secret is wrong."""
 
-    async def extend(self, session_id: str, secret: str, ttl: float) -> datetime | None:
+    async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
         """Keep a live session without taking it over. Returns the new expiry; None if it is gone."""
 
     async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:

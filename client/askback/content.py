@@ -1,0 +1,124 @@
+"""What is asked: from the SDK's arguments to the contract's PromptContent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from askback.enums import DecisionKind, FinalAction
+from askback.form import Form
+from askback.prompts import Content, Option
+from askback.times import duration, until
+from askback.v1 import prompt_pb2 as pb
+
+
+class _Unset:
+    """No default was given (None is a default)."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+UNSET: Final = _Unset()
+Unset = _Unset
+Deadline = timedelta | float | datetime
+"""How long people have: a span, seconds, or a point in time."""
+Contents = Iterable[Content] | Mapping[str, str]
+"""What there is to look at; a mapping is id to Markdown text."""
+Decisions = Iterable[Option | DecisionKind | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """The answer that a passed deadline gives."""
+
+    decision: DecisionKind
+    values_json: str = ""
+    comment: str = ""
+
+
+def prompt_content(
+    title: str,
+    *,
+    kind: str,
+    body: str = "",
+    form: Form | None = None,
+    contents: Contents = (),
+    to: Iterable[str] = (),
+    deadline: Deadline | None = None,
+    default: Default | None = None,
+    on_deadline: FinalAction | str = FinalAction.EXPIRE,
+    decisions: Decisions = (),
+    priority: int = 0,
+    labels: Mapping[str, str] | None = None,
+    blocking: bool = True,
+    metadata: Any = None,
+) -> pb.PromptContent:
+    """The content of a prompt.
+
+    `to` names `user:NAME` and `group:NAME`; empty: every console of the namespace. Raises ValueError
+    for another form of `to`, for a default without a deadline, and for an unknown decision.
+    """
+    content = pb.PromptContent(
+        kind=kind, title=title, body=body, priority=priority, labels=dict(labels or {}), blocking=blocking
+    )
+    content.contents.extend(part.to_proto() for part in _parts(contents))
+    if form is not None:
+        form.fill(content)
+    content.decisions.extend(_option(item).to_proto() for item in decisions)
+    _address(content.audience, [to] if isinstance(to, str) else to)
+    if metadata is not None:
+        content.metadata_json = json.dumps(metadata, ensure_ascii=False)
+    action = FinalAction(on_deadline)
+    if deadline is not None:
+        content.timeout.CopyFrom(duration(max(until(deadline), timedelta(milliseconds=100))))
+    elif default is not None or action is not FinalAction.EXPIRE:
+        raise ValueError("a default or on_deadline= needs deadline=")
+    if default is not None:
+        action = FinalAction.DEFAULT
+        content.default_answer.decision = pb.Decision.Value(f"DECISION_{default.decision}")
+        content.default_answer.values_json = default.values_json
+        content.default_answer.comment = default.comment
+    content.final_action = pb.FinalAction.Value(f"FINAL_ACTION_{action}")
+    return content
+
+
+def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:
+    """Whether the server would surely take `asked` for the question that `known` is.
+
+    It fills in the kind's decisions where none are given, and leaves routing and time out of its
+    digest. False only means: let the server judge.
+    """
+    return (
+        asked.kind == known.kind
+        and asked.title == known.title
+        and asked.body == known.body
+        and asked.schema_json == known.schema_json
+        and asked.questions == known.questions
+        and list(asked.contents) == list(known.contents)
+        and (not asked.decisions or list(asked.decisions) == list(known.decisions))
+    )
+
+
+def _parts(contents: Contents) -> Iterable[Content]:
+    if isinstance(contents, Mapping):
+        return [Content(name, text) for name, text in contents.items()]
+    return contents
+
+
+def _option(item: Option | DecisionKind | str) -> Option:
+    return item if isinstance(item, Option) else Option(DecisionKind(item))
+
+
+def _address(audience: pb.Audience, to: Iterable[str]) -> None:
+    for name in to:
+        what, _, who = name.partition(":")
+        if what == "user" and who:
+            audience.users.append(who)
+        elif what == "group" and who:
+            audience.groups.append(who)
+        else:
+            raise ValueError(f"to= takes 'user:NAME' and 'group:NAME', not {name!r}")

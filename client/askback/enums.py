@@ -1,0 +1,92 @@
+"""The contract's enumerations as words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+
+class DecisionKind(StrEnum):
+    """What a person may decide. Only ACCEPT and EDIT authorise."""
+
+    ACCEPT = "ACCEPT"
+    EDIT = "EDIT"
+    RESPOND = "RESPOND"
+    REVISE = "REVISE"
+    REJECT = "REJECT"
+    DISMISS = "DISMISS"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PENDING_HITL = "PENDING_HITL"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    UNSPECIFIED = "UNSPECIFIED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the job waits for people."""
+        return self is JobState.PENDING_HITL
+
+
+class PromptState(StrEnum):
+    """Where a prompt is in its life. All but PENDING are final."""
+
+    PENDING = "PENDING"
+    ANSWERED = "ANSWERED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+    SUPERSEDED = "SUPERSEDED"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class AnswerStatus(StrEnum):
+    """What became of a submitted answer."""
+
+    ACCEPTED = "ACCEPTED"
+    RECORDED = "RECORDED"
+    CLOSED = "CLOSED"
+    STALE = "STALE"
+    INVALID = "INVALID"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class FinalAction(StrEnum):
+    """What a passed deadline does when no default is given."""
+
+    EXPIRE = "EXPIRE"
+    DEFAULT = "DEFAULT"
+    FAIL_JOB = "FAIL_JOB"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
+class _ProtoEnum(Protocol):
+    def Name(self, number: int) -> str: ...
+
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def word(enum: _ProtoEnum, prefix: str, number: int) -> str:
+    """The name of a value without its prefix; UNSPECIFIED for one that a newer server made up."""
+    try:
+        return enum.Name(number).removeprefix(prefix)
+    except ValueError:
+        return "UNSPECIFIED"
+
+
+def named(cls: type[_E], enum: _ProtoEnum, prefix: str, number: int) -> _E:
+    """The member of `cls` for a value of the contract."""
+    name = word(enum, prefix, number)
+    return cls(name if name in cls.__members__ else "UNSPECIFIED")

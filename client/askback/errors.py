@@ -1,0 +1,257 @@
+"""Everything that can go wrong, as one tree.
+
+    AskbackError
+    ├── InvalidArgument          the request itself; `violations` says which field and why
+    │   └── AnswerInvalid          the answer's content was refused; the prompt stays open
+    ├── NotFound
+    │   └── SessionNotFound        the worker's session is gone
+    ├── AlreadyExists            an id or key was used before with other content
+    ├── FailedPrecondition       the state of things; do not retry as is
+    │   ├── LeaseLost              stop working on the job
+    │   ├── PromptClosed           somebody was faster; `resolution` is what won
+    │   └── PromptClaimed          somebody else has taken the prompt on
+    ├── Aborted                  read again, then retry
+    │   └── PromptStale            the prompt changed; `prompt` is what it is now
+    ├── Unauthenticated, PermissionDenied
+    ├── ResourceExhausted        a limit, or a full queue (`retry_after` says when to retry)
+    ├── Unavailable              no server, or it is shutting down
+    │   └── DeadlineExceeded       no reply in time; whether it was done is not known
+    ├── Internal                 a bug of the service; `metadata["error_id"]` names its log entry
+    ├── JobFailed, JobCancelled  raised by `Run.result()`
+    └── PromptEnded              raised in a worker: the question got no answer
+        ├── PromptExpired          nobody answered in time
+        ├── PromptCancelled        withdrawn or superseded
+        └── PromptDeclined         somebody said no, or would not answer
+
+`NonRetryable` stands apart: a worker function raises it to fail its job for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from askback.prompts import PromptInfo, Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What is wrong with one field: a path such as `values_json/amount`, and what would be right."""
+
+    field: str
+    description: str
+
+
+class AskbackError(Exception):
+    """Base of every error of the client.
+
+    `code` is the canonical gRPC name (`NOT_FOUND`), `reason` the contract's
+    (`ERROR_REASON_JOB_NOT_FOUND`; empty if the server gave none), `metadata` the values the message
+    speaks of, `violations` the fields at fault, `retry_after` the seconds to wait where a retry makes sense.
+    """
+
+    code: str = "UNKNOWN"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+        violations: Iterable[Violation] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        self.reason = reason
+        self.metadata = dict(metadata or {})
+        self.violations = tuple(violations)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        listed = "".join(f"\n  {v.field}: {v.description}" for v in self.violations)
+        return f"{self.message}{listed}"
+
+
+class InvalidArgument(AskbackError):
+    """The request is wrong whatever the state of things is."""
+
+    code = "INVALID_ARGUMENT"
+
+
+class NotFound(AskbackError):
+    """No such thing, or you may not see it."""
+
+    code = "NOT_FOUND"
+
+
+class SessionNotFound(NotFound):
+    """No such worker session any more."""
+
+
+class AlreadyExists(AskbackError):
+    """The id or key was used before with other content."""
+
+    code = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(AskbackError):
+    """The state of things does not allow it."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class LeaseLost(FailedPrecondition):
+    """The job is not this worker's any more."""
+
+
+class Aborted(AskbackError):
+    """Somebody else changed the same thing; nothing was done."""
+
+    code = "ABORTED"
+
+
+class Unauthenticated(AskbackError):
+    """No credentials, or wrong ones."""
+
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(AskbackError):
+    """The role, namespace or audience does not allow it."""
+
+    code = "PERMISSION_DENIED"
+
+
+class ResourceExhausted(AskbackError):
+    """A limit of the service, or too much waits to be written."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
+class Unavailable(AskbackError):
+    """The server cannot be reached, or does not take calls now."""
+
+    code = "UNAVAILABLE"
+
+
+class DeadlineExceeded(Unavailable):
+    """No reply in time. Whether the call was carried out is not known."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+class Internal(AskbackError):
+    """A bug of the service."""
+
+    code = "INTERNAL"
+
+
+class _AnswerRefused(AskbackError):
+    """An answer that did not resolve its prompt; `prompt` is the prompt as it is now."""
+
+    prompt: PromptInfo | None = None
+
+    @property
+    def resolution(self) -> Resolution | None:
+        """How the prompt ended, if it did: the winner."""
+        return self.prompt.resolution if self.prompt else None
+
+
+class AnswerInvalid(InvalidArgument, _AnswerRefused):
+    """The answer's content was refused, field by field. The prompt stays open."""
+
+
+class PromptStale(Aborted, _AnswerRefused):
+    """The prompt's content changed since it was shown. Show `prompt` and ask again."""
+
+
+class PromptClosed(FailedPrecondition, _AnswerRefused):
+    """The prompt had ended already; `resolution` is what won."""
+
+
+class PromptClaimed(FailedPrecondition):
+    """Somebody else has claimed the prompt: `claimed_by`."""
+
+    @property
+    def claimed_by(self) -> str:
+        """Who has it."""
+        return self.metadata.get("claimed_by", "")
+
+
+class JobFailed(AskbackError):
+    """The job ended in FAILED. `failure_code` and `details` are what its worker reported."""
+
+    code = "JOB_FAILED"
+
+    def __init__(self, message: str, *, job_id: str, failure_code: str = "", details: Any = None) -> None:
+        super().__init__(message, metadata={"job_id": job_id})
+        self.job_id = job_id
+        self.failure_code = failure_code
+        self.details = details
+
+
+class JobCancelled(AskbackError):
+    """The job ended in CANCELLED, or was deleted."""
+
+    code = "JOB_CANCELLED"
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        super().__init__(message, metadata={"job_id": job_id})
+        self.job_id = job_id
+
+
+class PromptEnded(AskbackError):
+    """A question of a job ended without the answer that was asked for; `prompt` says how."""
+
+    code = "PROMPT_ENDED"
+
+    def __init__(self, message: str, prompt: PromptInfo) -> None:
+        super().__init__(message, metadata={"prompt_id": prompt.prompt_id, "key": prompt.key})
+        self.prompt = prompt
+
+
+class PromptExpired(PromptEnded):
+    """Nobody answered in time."""
+
+
+class PromptCancelled(PromptEnded):
+    """The prompt was withdrawn or superseded."""
+
+
+class PromptDeclined(PromptEnded):
+    """Somebody said no, asked for changes, or would not answer; see `decision`, `comment` and `by`."""
+
+    @property
+    def decision(self) -> str:
+        """What was decided: REJECT, DISMISS or REVISE."""
+        answer = self.prompt.answer
+        return answer.decision if answer else ""
+
+    @property
+    def comment(self) -> str:
+        """The reason in the person's words."""
+        answer = self.prompt.answer
+        return answer.comment if answer else ""
+
+    @property
+    def by(self) -> str:
+        """Who decided."""
+        answer = self.prompt.answer
+        return answer.by if answer else ""
+
+
+class NonRetryable(Exception):
+    """Raise it, or a subclass, in a worker function: the job fails for good, whatever attempts are left.
+
+    `code` is the failure's code; the class's name if empty.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,156 @@
+"""Forms: a Python type, a JSON Schema or a list of questions, and the way back from values to Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from askback.schema import flattened
+from askback.v1 import prompt_pb2 as pb
+
+VALUE = "value"
+"""Under this name a primitive, an enum or a list travels: values are always an object."""
+
+
+class Form(Protocol):
+    """What is to be filled in."""
+
+    def fill(self, content: pb.PromptContent) -> None:
+        """Put the form into a prompt's content."""
+
+    def parse(self, values_json: str) -> Any:
+        """What the worker's function gets for these values. Raises ValueError if they do not fit."""
+
+    def dump(self, value: Any) -> str:
+        """The values that stand for this Python value."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeForm:
+    """The form of a Python type: a model, dataclass, enum, list, number, text …"""
+
+    adapter: TypeAdapter[Any]
+    schema_json: str
+    wrapped: bool
+    nullable: frozenset[str]
+    """Fields without a default that may be None: people leave them out."""
+
+    @classmethod
+    def of(cls, type_: Any, title: str) -> TypeForm:
+        """The form of a type; `title` names the one field of a primitive.
+
+        Raises TypeError for a type that has no form, such as a recursive one.
+        """
+        adapter: TypeAdapter[Any] = TypeAdapter(type_)
+        try:
+            schema = flattened(adapter.json_schema())
+        except Exception as error:
+            raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
+        wrapped = schema.get("type") != "object"
+        nullable: frozenset[str] = frozenset()
+        if wrapped:
+            inner = {**schema, "title": title}
+            schema = {
+                "type": "object",
+                "properties": {VALUE: inner},
+                "required": [VALUE],
+                "additionalProperties": False,
+            }
+        else:
+            nullable = frozenset(
+                name
+                for name, item in schema.get("properties", {}).items()
+                if item.pop("x-nullable", False) and name in schema.get("required", ())
+            )
+            if nullable:
+                schema["required"] = [name for name in schema["required"] if name not in nullable]
+        return cls(adapter, _text(_unmarked(schema)), wrapped, nullable)
+
+    def fill(self, content: pb.PromptContent) -> None:
+        """Put the schema into a prompt's content."""
+        content.schema_json = self.schema_json
+
+    def parse(self, values_json: str) -> Any:
+        """An instance of the type. Raises pydantic.ValidationError, a ValueError."""
+        values = json.loads(values_json or "{}")
+        if self.wrapped:
+            # As JSON, so that "2026-11-23" is a date and "12.50" a Decimal.
+            return self.adapter.validate_json(json.dumps(values.get(VALUE)))
+        for name in self.nullable:
+            values.setdefault(name, None)
+        return self.adapter.validate_json(json.dumps(values))
+
+    def dump(self, value: Any) -> str:
+        """The JSON object that stands for an instance; what is None is left out."""
+        plain = self.adapter.dump_python(value, mode="json", by_alias=True)
+        if self.wrapped:
+            return _text({VALUE: plain})
+        return _text({k: v for k, v in plain.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaForm:
+    """The form of a JSON Schema of type object; the answer is a dict."""
+
+    schema_json: str
+
+    def fill(self, content: pb.PromptContent) -> None:
+        """Put the schema into a prompt's content."""
+        content.schema_json = self.schema_json
+
+    def parse(self, values_json: str) -> Any:
+        """The values as a dict."""
+        return json.loads(values_json or "{}")
+
+    def dump(self, value: Any) -> str:
+        """The dict as JSON text."""
+        return to_json(value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionsForm:
+    """The form of the contract's questions; the answer is a dict by question id."""
+
+    questions: tuple[pb.Question, ...]
+
+    def fill(self, content: pb.PromptContent) -> None:
+        """Put the questions into a prompt's content."""
+        content.questions.questions.extend(self.questions)
+
+    def parse(self, values_json: str) -> Any:
+        """The values as a dict."""
+        return json.loads(values_json or "{}")
+
+    def dump(self, value: Any) -> str:
+        """The dict as JSON text."""
+        return to_json(value).decode()
+
+
+FormLike = Mapping[str, Any] | Sequence[pb.Question] | type[Any]
+
+
+def form_of(form: Any, title: str) -> Form:
+    """The form of a type, a JSON Schema (mapping) or questions (sequence). Raises TypeError."""
+    if isinstance(form, TypeForm | SchemaForm | QuestionsForm):
+        return form
+    if isinstance(form, Mapping):
+        return SchemaForm(_text(form))
+    if isinstance(form, Sequence) and not isinstance(form, str):
+        return QuestionsForm(tuple(form))
+    return TypeForm.of(form, title)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _unmarked(node: Any) -> Any:
+    """The schema without the marks that `flattened` leaves."""
+    if isinstance(node, dict):
+        return {key: _unmarked(value) for key, value in node.items() if key != "x-nullable"}
+    return [_unmarked(item) for item in node] if isinstance(node, list) else node

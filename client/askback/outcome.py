@@ -1,0 +1,71 @@
+"""What `job.confirm`, `job.validate` and `job.preview` return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from askback.enums import DecisionKind
+from askback.prompts import PromptInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided; true only if that was ACCEPT."""
+
+    decision: DecisionKind
+    comment: str
+    by: str
+    """Who decided; empty when the deadline's default did."""
+    at: datetime | None
+    by_default: bool
+    values: Any
+    prompt: PromptInfo
+
+    def __bool__(self) -> bool:
+        return self.decision is DecisionKind.ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What became of a preview; true if it was accepted, with edits or without."""
+
+    decision: DecisionKind
+    comment: str
+    by: str
+    at: datetime | None
+    by_default: bool
+    edits: dict[str, str]
+    """New texts by content id; only what was changed."""
+    prompt: PromptInfo
+
+    def __bool__(self) -> bool:
+        return self.decision in (DecisionKind.ACCEPT, DecisionKind.EDIT)
+
+    def text(self, content_id: str) -> str:
+        """A content as it was accepted: edited, or as it was shown. Raises KeyError."""
+        if content_id in self.edits:
+            return self.edits[content_id]
+        for content in self.prompt.contents:
+            if content.content_id == content_id:
+                return content.text
+        raise KeyError(content_id)
+
+
+def decision_of(prompt: PromptInfo) -> Decision:
+    """The decision of an ANSWERED prompt."""
+    answer = prompt.answer
+    assert answer is not None
+    return Decision(
+        answer.decision, answer.comment, answer.by, answer.at, answer.by_default, answer.values, prompt
+    )
+
+
+def preview_of(prompt: PromptInfo) -> Preview:
+    """The outcome of an ANSWERED preview."""
+    answer = prompt.answer
+    assert answer is not None
+    return Preview(
+        answer.decision, answer.comment, answer.by, answer.at, answer.by_default, answer.edits, prompt
+    )

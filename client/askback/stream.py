@@ -1,0 +1,257 @@
+"""A session over streams that come and go: what was sent is answered, whatever breaks in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+from askback.backoff import Backoff
+from askback.channel import Endpoint
+from askback.connection import Connection, Wire
+from askback.errors import AskbackError, Unavailable
+from askback.status import from_frame, is_transient
+
+_log = logging.getLogger("askback.stream")
+
+DEFINITIVE = frozenset(
+    {"UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT", "UNIMPLEMENTED", "NOT_FOUND"}
+)
+"""Ends of a stream after which another try would end alike."""
+SETTLED = 1.0
+"""A stream that lived so many seconds was a good one: the next failure is a first one."""
+MOVE_GRACE = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A frame that waits for its reply; it is sent again on every new stream until then."""
+
+    frame: Any
+    future: asyncio.Future[Any]
+    backoff: Backoff
+    resting: asyncio.TimerHandle | None = None
+
+
+class Session:
+    """Keeps one stream open and every request alive until its reply.
+
+    Everything sent by `request` must be idempotent: it is sent again after a reconnect, and after an
+    error that passes (a full queue, contention, a server that shuts down). All methods belong to the
+    loop in which `start` was awaited.
+    """
+
+    def __init__(self, wire: Wire, endpoint: Endpoint, *, backoff_cap: float = 10.0) -> None:
+        self._wire = wire
+        self._endpoint = endpoint
+        self._backoff_cap = backoff_cap
+        self._current: Connection | None = None
+        self._pending: dict[int, _Pending] = {}
+        self._unsent: deque[int] = deque()
+        self._next_ref = 1
+        self._supervisor: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._started: asyncio.Future[None] | None = None
+        self._closing = False
+        self._resume = asyncio.Event()
+        self.failure: AskbackError | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stream is open now."""
+        return self._current is not None and not self._current.ended.done()
+
+    @property
+    def stopped(self) -> asyncio.Task[None] | None:
+        """Ends when the session is over for good (`failure` says why)."""
+        return self._supervisor
+
+    async def start(self, timeout: float | None = None) -> None:
+        """Open the first stream, trying for `timeout` seconds (None: for ever).
+
+        Raises AskbackError if the server refuses for good, Unavailable when the time is over.
+        """
+        self._started = asyncio.get_running_loop().create_future()
+        self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._wire.name} session")
+        done, _ = await asyncio.wait((self._started, self._supervisor), timeout=timeout,
+                                     return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        if self.failure is not None:
+            raise self.failure
+        if not done:
+            await self.aclose(goodbye=False)
+            raise Unavailable(f"{self._endpoint.target} cannot be reached")
+
+    def submit(self, frame: Any) -> asyncio.Future[Any]:
+        """Send a frame and return the future of its reply, or of the AskbackError that refused it."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self.failure is not None or self._closing:
+            future.set_exception(self.failure or Unavailable("the session is closed"))
+            return future
+        ref, self._next_ref = self._next_ref, self._next_ref + 1
+        frame.ref = ref
+        self._pending[ref] = _Pending(frame, future, Backoff(cap=self._backoff_cap))
+        self._unsent.append(ref)
+        future.add_done_callback(lambda _: self._forget(ref))
+        self._pump()
+        return future
+
+    async def request(self, frame: Any) -> Any:
+        """Send a frame and wait for its reply. Raises AskbackError."""
+        return await self.submit(frame)
+
+    def send(self, frame: Any) -> bool:
+        """Send a frame that wants no reply; False if there is no stream, and then it is not sent."""
+        if self._current is None or self._current.ended.done():
+            return False
+        self._current.put(frame)
+        return True
+
+    async def aclose(self, *, goodbye: bool = True, grace: float = 3.0) -> None:
+        """Leave in order and end every task. What still waits gets Unavailable. Repeatable."""
+        self._closing = True
+        try:
+            if self._supervisor is not None:
+                self._supervisor.cancel()
+                await asyncio.gather(self._supervisor, return_exceptions=True)
+            connection, self._current = self._current, None
+            if connection is not None:
+                await connection.close(goodbye=goodbye, grace=grace)
+            await asyncio.gather(*self._retiring, return_exceptions=True)
+        finally:
+            self._drop_all(Unavailable("the session is closed"))
+
+    async def _run(self) -> None:
+        backoff = Backoff(cap=self._backoff_cap)
+        leaving: Connection | None = None
+        while True:
+            connection = Connection(self._wire, self._endpoint, self._replied)
+            try:
+                await connection.open()
+            except AskbackError as error:
+                again = self._wire.refused(error)
+                if error.code in DEFINITIVE and not again:
+                    self._fail(error)
+                    return
+                pause = backoff.next(error.retry_after or 0.0)
+                _log.info("%s: %s; trying again in %.2f s", self._wire.name, error.message, pause)
+                await self._pause(pause, leaving)
+                continue
+            opened = asyncio.get_running_loop().time()
+            self._switch(connection)
+            if leaving is not None:
+                self._retire(leaving)
+                leaving = None
+            await _first(connection.leave.wait(), _settled(connection.ended))
+            if asyncio.get_running_loop().time() - opened > SETTLED:
+                backoff.reset()
+            if not connection.ended.done():
+                leaving = connection
+                continue
+            await connection.abandon()
+            end = connection.ended.result()
+            self._lose(connection)
+            if end is not None and not self._wire.refused(end) and end.code in DEFINITIVE:
+                self._fail(end)
+                return
+            _log.info("%s: stream lost: %s", self._wire.name, end.message if end else "closed by the server")
+            await asyncio.sleep(backoff.next())
+
+    async def _pause(self, seconds: float, leaving: Connection | None) -> None:
+        if leaving is None:
+            await asyncio.sleep(seconds)
+            return
+        await asyncio.wait((leaving.ended,), timeout=seconds)
+        if leaving.ended.done() and self._current is leaving:
+            await leaving.abandon()
+            self._lose(leaving)
+
+    def _switch(self, connection: Connection) -> None:
+        """From now on this is the stream; whatever has no reply yet is sent on it, in order."""
+        self._current = connection
+        self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resting is None))
+        if self._started is not None and not self._started.done():
+            self._started.set_result(None)
+        self._pump()
+
+    def _lose(self, connection: Connection) -> None:
+        if self._current is connection:
+            self._current = None
+            self._wire.lost()
+
+    def _retire(self, connection: Connection) -> None:
+        """Let the old stream finish in the background; its late replies still count."""
+        grace = min(connection.leave_within or MOVE_GRACE, MOVE_GRACE)
+        task = asyncio.create_task(connection.close(goodbye=False, grace=grace))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _pump(self) -> None:
+        connection = self._current
+        if connection is None or connection.ended.done():
+            return
+        while self._unsent and len(connection.in_flight) < self._wire.window:
+            ref = self._unsent.popleft()
+            if (item := self._pending.get(ref)) is not None:
+                connection.in_flight.add(ref)
+                connection.put(item.frame)
+
+    def _replied(self, connection: Connection, frame: Any) -> None:
+        connection.in_flight.discard(frame.ref)
+        item = self._pending.get(frame.ref)
+        if item is not None and not item.future.done():
+            if frame.WhichOneof("body") == "error":
+                error = from_frame(frame.error)
+                if is_transient(error):
+                    self._rest(frame.ref, item, error)
+                else:
+                    item.future.set_exception(error)
+            else:
+                item.future.set_result(frame)
+        self._pump()
+
+    def _rest(self, ref: int, item: _Pending, error: AskbackError) -> None:
+        """Send it again after a while, on the stream that is then open."""
+        if item.resting is None:
+            pause = item.backoff.next(error.retry_after or 0.0)
+            item.resting = asyncio.get_running_loop().call_later(pause, self._rested, ref)
+
+    def _rested(self, ref: int) -> None:
+        if (item := self._pending.get(ref)) is not None:
+            item.resting = None
+            self._unsent.append(ref)
+            self._pump()
+
+    def _forget(self, ref: int) -> None:
+        item = self._pending.pop(ref, None)
+        if item is not None and item.resting is not None:
+            item.resting.cancel()
+
+    def _fail(self, error: AskbackError) -> None:
+        self.failure = error
+        self._current = None
+        self._wire.lost()
+        self._drop_all(error)
+
+    def _drop_all(self, error: AskbackError) -> None:
+        for item in list(self._pending.values()):
+            if not item.future.done():
+                item.future.set_exception(error)
+                item.future.exception()  # whoever waits sees it; nobody waiting is no fault
+
+
+async def _settled(future: asyncio.Future[Any]) -> None:
+    await asyncio.wait((future,))
+
+
+async def _first(*waits: Awaitable[Any]) -> None:
+    """Wait until one of them is over, and end the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

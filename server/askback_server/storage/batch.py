@@ -1,0 +1,96 @@
+"""One batch, laid out as rows by table: what both databases' writers take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from askback_server.ports.storage import JobWrite
+from askback_server.storage import rows
+
+Values = tuple[Any, ...]
+
+GUARD_COLUMNS = ("expected", "guard_session", "guard_epoch", "not_before", "not_after", "deleted")
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows by what is to be done with them. A row of a child names its job in the column given in
+    `PARTS`; it is written only if the job's guard holds."""
+
+    changed_jobs: list[Values] = field(default_factory=list)
+    """GUARD_COLUMNS, then JOB_CHANGED_COLUMNS; sorted by job id, the order in which rows are locked."""
+    new_jobs: list[Values] = field(default_factory=list)
+    """JOB_COLUMNS; sorted by (namespace, request_id), the order in which the unique index is taken."""
+    new_prompts: list[Values] = field(default_factory=list)
+    changed_prompts: list[Values] = field(default_factory=list)
+    amended_prompts: list[Values] = field(default_factory=list)
+    answers: list[Values] = field(default_factory=list)
+    checkpoints: list[Values] = field(default_factory=list)
+    understandings: list[Values] = field(default_factory=list)
+    events: list[Values] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[str, ...]:
+        """Which parts have rows: a statement is made for each shape that occurs."""
+        return tuple(name for name in PARTS if getattr(self, name))
+
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "changed_jobs": (*GUARD_COLUMNS, *rows.JOB_CHANGED_COLUMNS),
+    "new_jobs": rows.JOB_COLUMNS,
+    "new_prompts": rows.PROMPT_COLUMNS,
+    "changed_prompts": rows.PROMPT_CHANGED_COLUMNS,
+    "amended_prompts": (*rows.PROMPT_CHANGED_COLUMNS, *rows.PROMPT_CONTENT_COLUMNS),
+    "answers": rows.ANSWER_COLUMNS,
+    "checkpoints": rows.CHECKPOINT_COLUMNS,
+    "understandings": rows.UNDERSTANDING_COLUMNS,
+    "events": rows.EVENT_COLUMNS,
+}
+
+JOB_AT = {name: columns.index("job_id") for name, columns in PARTS.items()}
+"""Where each part's rows have their job id."""
+
+
+def lay_out(writes: Sequence[JobWrite]) -> Batch:
+    """The rows of a batch, in the order in which locks must be taken."""
+    batch = Batch()
+    for write in sorted(writes, key=_lock_order):
+        job, guard = write.job, write.guard
+        if write.expected:
+            session = guard.session
+            batch.changed_jobs.append(
+                (
+                    write.expected,
+                    session.session_id if session else None,
+                    session.epoch if session else 0,
+                    guard.not_before,
+                    guard.not_after,
+                    write.deleted,
+                    *rows.job_changed(job),
+                )
+            )
+        else:
+            batch.new_jobs.append(rows.job_whole(job))
+        batch.events += map(rows.event_whole, write.events)
+        if write.deleted:
+            continue
+        batch.new_prompts += map(rows.prompt_whole, write.new_prompts.values())
+        for prompt, amended in write.changed_prompts.values():
+            if amended:
+                batch.amended_prompts.append((*rows.prompt_changed(prompt), *rows.prompt_content(prompt)))
+            else:
+                batch.changed_prompts.append(rows.prompt_changed(prompt))
+        batch.answers += map(rows.submission_whole, write.submissions)
+        batch.checkpoints += map(rows.checkpoint_whole, write.checkpoints.values())
+        if write.understanding is not None:
+            batch.understandings.append(rows.understanding_whole(write.understanding))
+    return batch
+
+
+def _lock_order(write: JobWrite) -> tuple[bool, str, str]:
+    job = write.job
+    if write.expected:
+        return False, job.job_id, ""
+    return True, job.namespace, job.request_id or job.job_id

@@ -1,0 +1,56 @@
+"""A database, opened: all repositories over one dialect."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.dialect import dialect_for
+from askback_server.storage.event_feed import EventFeed
+from askback_server.storage.job_store import Jobs
+from askback_server.storage.migrate import check_schema
+from askback_server.storage.settings import get_setting
+from askback_server.storage.work_queue import Queue
+from askback_server.storage.worker_sessions import Sessions
+
+
+class Database:
+    """The Storage port. `await Database.open(url)`; the schema must be there (see migrate.py)."""
+
+    def __init__(self, url: str) -> None:
+        self._dialect = dialect_for(url)
+        self.jobs = Jobs(self._dialect)
+        self.queue = Queue(self._dialect)
+        self.sessions = Sessions(self._dialect)
+        self.feed = EventFeed(self._dialect)
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Connect and check the schema. Raises StorageUnavailable, with what to do."""
+        database = cls(url)
+        try:
+            await database._dialect.open()
+            behind = await database._dialect.run(check_schema)
+            if behind:
+                raise StorageUnavailable(behind)
+            await database._dialect.make_room()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def ping(self) -> datetime:
+        """The database's time. Raises StorageUnavailable."""
+        found = await self.jobs._all(sa.select(self._dialect.now().label("now")))
+        now: datetime = found[0]["now"]
+        return now
+
+    async def secret(self) -> bytes:
+        """The key that signs resume and page tokens."""
+        return bytes.fromhex(str(await self._dialect.run(lambda c: get_setting(c, "token_key"))))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._dialect.close()

@@ -1,0 +1,107 @@
+"""The one place where the databases differ: two subclasses, chosen by the URL.
+
+A dialect opens the engine for reads, owns the one writer, and says how a few statements are put
+and which errors mean what. Everything else is one set of tables and Core statements.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from askback_server.storage.batch import Batch
+
+
+class BatchOutcome:
+    """Which jobs of a batch were written, and what the guards of the others said."""
+
+    __slots__ = ("dead", "late", "now", "won")
+
+    def __init__(self, won: set[str], dead: set[str], late: set[str], now: datetime) -> None:
+        self.won = won
+        self.dead = dead
+        """Jobs whose guard names a session that does not live."""
+        self.late = late
+        """Jobs whose guard's time bounds do not hold."""
+        self.now = now
+
+
+class Dialect(ABC):
+    """What a database must do for us."""
+
+    name: str
+    reads: AsyncEngine
+    """For statements that change nothing."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect the writer. Raises StorageUnavailable."""
+
+    @abstractmethod
+    async def write(self, batch: Batch) -> BatchOutcome:
+        """Write a batch durably. Raises UnknownOutcome, BadData, StorageUnavailable."""
+
+    @abstractmethod
+    async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
+        """Run a small transaction of session rows or settings, off the batches' way."""
+
+    @abstractmethod
+    def now(self) -> sa.ColumnElement[datetime]:
+        """The database's clock in a statement, not that of the transaction's start."""
+
+    @abstractmethod
+    def later(self, seconds: float) -> sa.ColumnElement[datetime]:
+        """The database's clock and so many seconds."""
+
+    @abstractmethod
+    def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """Events below which nothing can appear any more."""
+
+    @abstractmethod
+    def json_text(self, column: sa.ColumnElement[Any], *path: str) -> sa.ColumnElement[str]:
+        """A text inside a JSON document."""
+
+    @abstractmethod
+    def has_any(
+        self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
+    ) -> sa.ColumnElement[bool]:
+        """Whether the JSON array under `key` names one of the values."""
+
+    @abstractmethod
+    async def drop_events(self, before: datetime) -> int:
+        """Drop events of whole days that ended before a time."""
+
+    @abstractmethod
+    async def make_room(self) -> None:
+        """Prepare the days ahead."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+def identity(text: Any) -> Any:
+    """Our JSON columns take and give texts: what a document says is kept as it was written."""
+    return text
+
+
+def dialect_for(url: str) -> Dialect:
+    """The dialect of a database URL. Raises ValueError with what is supported."""
+    parsed = sa.make_url(url)
+    if parsed.drivername == "sqlite+aiosqlite":
+        from askback_server.storage.sqlite import SQLite
+
+        return SQLite(parsed)
+    if parsed.drivername == "postgresql+asyncpg":
+        from askback_server.storage.postgres import Postgres
+
+        return Postgres(parsed)
+    raise ValueError(
+        f"the database URL starts with {parsed.drivername!r}; use sqlite+aiosqlite:///FILE or "
+        "postgresql+asyncpg://USER@HOST/NAME"
+    )

@@ -1,0 +1,74 @@
+"""The JobStore: reads, and the one write."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, Written
+from askback_server.storage.batch import Batch, lay_out
+from askback_server.storage.dialect import BatchOutcome
+from askback_server.storage.reads import Reads
+from askback_server.storage.tables import events
+
+log = logging.getLogger(__name__)
+
+SETTLE_ATTEMPTS = 8
+SETTLE_PAUSE = 0.25
+"""Seconds between two attempts to settle an unknown outcome; doubles."""
+
+
+class Jobs(Reads):
+    """Jobs with all that hangs on them."""
+
+    async def write(self, batch: Sequence[JobWrite]) -> Written:
+        """Write a batch durably. Raises BadData, StorageUnavailable, UnknownOutcome.
+
+        An unknown outcome is settled by writing the same guarded batch again: it waits for the old
+        one's locks, and what it loses may have been won by the old one, which its events tell.
+        """
+        laid = lay_out(batch)
+        try:
+            outcome = await self._dialect.write(laid)
+        except UnknownOutcome as error:
+            log.warning("the outcome of a write of %d jobs is unknown (%s); settling", len(batch), error)
+            outcome = await self._settle(laid)
+            ours = await self._ours([w for w in batch if w.job.job_id not in outcome.won])
+            outcome.won |= ours
+        lost: dict[str, Lost] = {}
+        for write in batch:
+            job_id = write.job.job_id
+            if job_id not in outcome.won:
+                lost[job_id] = (
+                    Lost.SESSION if job_id in outcome.dead
+                    else Lost.TIME if job_id in outcome.late
+                    else Lost.VERSION
+                )  # fmt: skip
+        return Written(lost, outcome.now)
+
+    async def _settle(self, batch: Batch) -> BatchOutcome:
+        pause = SETTLE_PAUSE
+        for attempt in range(SETTLE_ATTEMPTS):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+            try:
+                return await self._dialect.write(batch)
+            except (UnknownOutcome, StorageUnavailable) as error:
+                log.warning("settling, attempt %d: %s", attempt + 1, error)
+        raise UnknownOutcome("the database did not come back; the outcome stays unknown")
+
+    async def _ours(self, writes: Sequence[JobWrite]) -> set[str]:
+        """Which of these jobs carry the first event that this very write would have made."""
+        first = {w.job.job_id: w.events[0] for w in writes if w.events}
+        if not first:
+            return set()
+        keys = [(e.job_id, e.seq) for e in first.values()]
+        statement = sa.select(events.c.job_id, events.c.command_id).where(
+            sa.tuple_(events.c.job_id, events.c.seq).in_(keys)
+        )
+        found = await self._all(statement)
+        return {r["job_id"] for r in found if first[r["job_id"]].command_id == r["command_id"]}

@@ -1,0 +1,69 @@
+"""Migrations: one Alembic history for both databases, expand and contract only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+_LOCK = 0x61736B6D
+"""Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring a database to a revision. Blocking; call it from a thread.
+
+    Raises SQLAlchemy's errors as they are: a migration that fails changes nothing on PostgreSQL.
+    """
+    import asyncio
+
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def run() -> None:
+        engine = create_async_engine(url)
+        try:
+            async with engine.connect() as connection:
+                await connection.run_sync(lambda c: _upgrade(c, revision))
+        finally:
+            await engine.dispose()
+
+    asyncio.run(run())
+
+
+def _upgrade(connection: sa.Connection, revision: str) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_lock(:id)"), {"id": _LOCK})
+        # A pinned writer holds its tables only for milliseconds; never queue all others behind us.
+        connection.execute(sa.text("SET lock_timeout = '5s'"))
+        connection.commit()
+    try:
+        command.upgrade(config, revision)
+        connection.commit()
+    finally:
+        if connection.dialect.name == "postgresql":
+            connection.rollback()
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:id)"), {"id": _LOCK})
+            connection.commit()
+
+
+def check_schema(connection: sa.Connection) -> str:
+    """What is wrong with the schema's revision, for people; empty if nothing is."""
+    wanted = ScriptDirectory.from_config(_config()).get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found == wanted:
+        return ""
+    if found is None:
+        return "the database has no schema yet; run `askback migrate`"
+    return f"the database's schema is {found}, this version needs {wanted}; run `askback migrate`"

@@ -1,0 +1,234 @@
+"""PostgreSQL, by asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+from asyncpg.prepared_stmt import PreparedStatement
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.storage import BadData, UnknownOutcome
+from askback_server.storage.batch import PARTS, Batch
+from askback_server.storage.dialect import BatchOutcome, Dialect, identity
+from askback_server.storage.postgres_batch import statement
+from askback_server.storage.postgres_days import drop_days, make_days
+
+log = logging.getLogger(__name__)
+
+POOL = 8
+"""Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16."""
+
+CALL_TIMEOUT = 30.0
+"""Seconds after which a write's outcome counts as unknown. The server gives up before us."""
+
+WRITER_SETTINGS = {
+    # The batch's arrays change in length with every call: a custom plan would cost 0.9 ms each time.
+    "plan_cache_mode": "force_generic_plan",
+    # Compiling a statement of this size by LLVM costs far more than it runs.
+    "jit": "off",
+    # A frozen client in mid-statement holds row locks: let the server end it.
+    "lock_timeout": "10s",
+    "statement_timeout": "20s",
+    "idle_in_transaction_session_timeout": "20s",
+    "tcp_user_timeout": "20000",
+    "application_name": "askback writer",
+}
+
+_REFUSED = ("22", "23")
+"""SQLSTATE classes that say that the data was at fault: data exception, integrity violation."""
+
+_ABORTED = ("40", "55", "57014")
+"""The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
+
+
+@dataclass(slots=True)
+class _Prepared:
+    call: PreparedStatement[asyncpg.Record]
+    parts: list[tuple[str, int]]
+    """For each parameter in order: the part and the column's place in its rows."""
+    made: float
+    lasts: float
+
+
+class Postgres(Dialect):
+    """One pinned connection writes, by prepared statements in autocommit; a pool reads; one more
+    connection keeps sessions alive, so that heartbeats never queue behind batches."""
+
+    name = "postgresql"
+
+    def __init__(self, url: sa.URL) -> None:
+        self.url = url
+        options = {"application_name": "askback"}
+        self.reads = create_async_engine(
+            url,
+            pool_size=POOL,
+            max_overflow=POOL,
+            pool_pre_ping=False,
+            isolation_level="AUTOCOMMIT",
+            json_serializer=identity,
+            json_deserializer=identity,
+            connect_args={"server_settings": options, "timeout": 10},
+        )
+        self._beats = create_async_engine(
+            url, pool_size=1, max_overflow=1, json_serializer=identity, json_deserializer=identity,
+            connect_args={"server_settings": {"application_name": "askback sessions"}, "timeout": 10},
+        )  # fmt: skip
+        self._writer_engine: AsyncEngine = create_async_engine(
+            url, pool_size=1, max_overflow=0, json_serializer=identity, json_deserializer=identity,
+            connect_args={"server_settings": WRITER_SETTINGS, "timeout": 10},
+        )  # fmt: skip
+        self._pinned: AsyncConnection | None = None
+        self._prepared: dict[tuple[str, ...], _Prepared] = {}
+
+    async def open(self) -> None:
+        """Connect the writer. Raises StorageUnavailable."""
+        try:
+            await self._connection()
+        except (OSError, TimeoutError, asyncpg.PostgresError, sa.exc.DBAPIError) as error:
+            raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
+
+    async def _connection(self) -> asyncpg.Connection[asyncpg.Record]:
+        if self._pinned is None:
+            # Pinned: the pool would send a reset query at each release (30 % of the round trips).
+            self._pinned = await self._writer_engine.connect()
+            self._prepared.clear()
+        raw = await self._pinned.get_raw_connection()
+        driver: asyncpg.Connection[asyncpg.Record] = raw.driver_connection  # type: ignore[assignment]
+        return driver
+
+    async def _disconnect(self) -> None:
+        pinned, self._pinned = self._pinned, None
+        self._prepared.clear()
+        if pinned is not None:
+            try:
+                await pinned.invalidate()
+                await pinned.close()
+            except Exception as error:
+                log.debug("closing a broken writer connection: %s", error)
+
+    async def write(self, batch: Batch) -> BatchOutcome:
+        """One statement, one round trip. Raises UnknownOutcome, BadData, StorageUnavailable."""
+        try:
+            connection = await self._connection()
+            prepared = await self._prepare(connection, batch.shape)
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            sa.exc.DBAPIError,
+        ) as error:
+            await self._disconnect()
+            raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
+        columns = {part: list(zip(*getattr(batch, part), strict=True)) for part in batch.shape}
+        parameters = [columns[part][place] for part, place in prepared.parts]
+        try:
+            row = await prepared.call.fetchrow(*parameters, timeout=CALL_TIMEOUT)
+        except asyncpg.PostgresError as error:
+            await self._judge(error)
+        except (asyncpg.InterfaceError, ValueError, TypeError, OverflowError) as error:
+            if connection.is_closed():
+                await self._disconnect()
+                raise UnknownOutcome(str(error)) from error
+            raise BadData(str(error)) from error
+        except (OSError, TimeoutError) as error:
+            await self._disconnect()
+            raise UnknownOutcome(str(error) or "timeout") from error
+        assert row is not None
+        return BatchOutcome(set(row["won"] or ()), set(row["dead"] or ()), set(row["late"] or ()), row["now"])
+
+    async def _judge(self, error: asyncpg.PostgresError) -> None:
+        """Raise what a server's error means for the batch."""
+        state = error.sqlstate or ""
+        if state.startswith(_REFUSED):
+            raise BadData(str(error)) from error
+        if state.startswith(_ABORTED):
+            raise StorageUnavailable(f"PostgreSQL gave the write up: {error}") from error
+        # A stale plan after a migration (0A000), a shutdown (57P01), anything else: start afresh.
+        await self._disconnect()
+        if isinstance(error, asyncpg.FeatureNotSupportedError):
+            raise StorageUnavailable("the schema changed; trying again") from error
+        raise UnknownOutcome(str(error)) from error
+
+    async def _prepare(
+        self, connection: asyncpg.Connection[asyncpg.Record], shape: tuple[str, ...]
+    ) -> _Prepared:
+        known = self._prepared.get(shape)
+        if known is not None and time.monotonic() - known.made < known.lasts:
+            return known
+        compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
+        parts = []
+        for name in compiled.positiontup or ():
+            part, column = name.split("__", 1)
+            parts.append((part, PARTS[part].index(column)))
+        call = await connection.prepare(str(compiled))
+        # asyncpg's second prepare() sends no Sync, and the backend would keep its table locks.
+        await connection.execute("select 1")
+        # A plan made on empty tables is bad until ANALYZE has run: plan again soon, then hourly.
+        lasts = 30.0 if known is None else min(known.lasts * 4, 3600.0)
+        prepared = self._prepared[shape] = _Prepared(call, parts, time.monotonic(), lasts)
+        return prepared
+
+    async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
+        """A small transaction on the sessions' own connection."""
+        try:
+            async with self._beats.begin() as connection:
+                return await connection.run_sync(work)
+        except (OSError, TimeoutError, sa.exc.InterfaceError, sa.exc.OperationalError) as error:
+            raise StorageUnavailable(f"PostgreSQL does not answer: {error}") from error
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated:
+                raise StorageUnavailable(f"PostgreSQL does not answer: {error}") from error
+            raise
+
+    def now(self) -> sa.ColumnElement[datetime]:
+        """clock_timestamp(): now() would be the transaction's start."""
+        return sa.func.clock_timestamp(type_=sa.DateTime(timezone=True))
+
+    def later(self, seconds: float) -> sa.ColumnElement[datetime]:
+        """The clock and an interval."""
+        return self.now() + sa.literal(timedelta(seconds=seconds), pg.INTERVAL())
+
+    def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """Below the oldest transaction that still runs, nothing can appear any more."""
+        return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
+
+    def json_text(self, column: sa.ColumnElement[Any], *path: str) -> sa.ColumnElement[str]:
+        """`#>>`."""
+        return sa.func.jsonb_extract_path_text(column, *path, type_=sa.Text())
+
+    def has_any(
+        self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
+    ) -> sa.ColumnElement[bool]:
+        """`?|` on the array."""
+        array = sa.func.jsonb_extract_path(column, key, type_=pg.JSONB())
+        wanted = sa.literal(list(values), pg.ARRAY(sa.Text))
+        return sa.func.coalesce(array.op("?|")(wanted), sa.false())
+
+    async def drop_events(self, before: datetime) -> int:
+        """Drop whole day partitions."""
+        return int(await self.run(lambda connection: drop_days(connection, before)))
+
+    async def make_room(self) -> None:
+        """Make the partitions of the days ahead."""
+        await self.run(make_days)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._disconnect()
+        for engine in (self._writer_engine, self._beats, self.reads):
+            try:
+                await asyncio.wait_for(engine.dispose(), 10)
+            except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+                log.warning("closing PostgreSQL connections: %s", error)

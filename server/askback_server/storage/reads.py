@@ -1,0 +1,264 @@
+"""Reading jobs, prompts and what hangs on them. No locks, no transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import sqlalchemy as sa
+
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.events import Event
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
+from askback_server.domain.prompts import Prompt, Submission
+from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
+from askback_server.ports.storage import Wanted
+from askback_server.storage import rows
+from askback_server.storage.dialect import Dialect
+from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
+
+_FAR = datetime(9999, 12, 31, tzinfo=UTC)
+"""Where prompts without a deadline sort: after all that have one."""
+
+
+class Reads:
+    """Set-based reads on the pool."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    async def _all(self, statement: sa.Select[Any]) -> Sequence[Any]:
+        try:
+            async with self._dialect.reads.connect() as connection:
+                return (await connection.execute(statement)).mappings().all()
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+            raise StorageUnavailable(f"the database does not answer: {error}") from error
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated or isinstance(
+                error, sa.exc.OperationalError | sa.exc.InterfaceError
+            ):
+                raise StorageUnavailable(f"the database does not answer: {error.orig}") from error
+            raise
+
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+        """The aggregates, in order.
+
+        Jobs are read before their children: if somebody commits in between, the job's version is
+        the older one, and a decision on it loses its guard and is made again.
+        """
+        by_id = await self._jobs_of(wanted)
+        ids = [job.job_id for job in by_id.values()]
+        if not ids:
+            return [Aggregate() for _ in wanted]
+        prompt_ids = [p for w in wanted for p in w.prompt_ids]
+        keys = [k for w in wanted for k in w.keys]
+        condition = prompts.c.responded_at.is_(None)
+        if prompt_ids:
+            condition = sa.or_(condition, prompts.c.interaction_id.in_(prompt_ids))
+        if keys:
+            condition = sa.or_(condition, prompts.c.key.in_(keys))
+        if any(w.request for w in wanted):
+            condition = sa.or_(condition, prompts.c.round_number == 1)
+        found = await self._all(sa.select(prompts).where(prompts.c.job_id.in_(ids), condition))
+        by_job: dict[str, dict[str, Prompt]] = {}
+        for row in found:
+            prompt = rows.to_prompt(row)
+            by_job.setdefault(prompt.job_id, {})[prompt.prompt_id] = prompt
+        submissions = await self._submissions_of(wanted)
+        understandings = await self._understandings_of(by_id.values())
+        result = []
+        for w in wanted:
+            job = by_id.get(w.job_id or w.request)
+            if job is None:
+                result.append(Aggregate())
+                continue
+            theirs = by_job.get(job.job_id, {})
+            mine = {k: s for k, s in submissions.items() if s.job_id == job.job_id}
+            result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id)))
+        return result
+
+    async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
+        ids = [w.job_id for w in wanted if w.job_id]
+        requests = [w.request for w in wanted if w.request]
+        conditions = []
+        if ids:
+            conditions.append(jobs.c.job_id.in_(ids))
+        if requests:
+            conditions.append(sa.tuple_(jobs.c.namespace, jobs.c.request_id).in_(requests))
+        found: dict[Any, Job] = {}
+        for row in await self._all(sa.select(jobs).where(sa.or_(*conditions))):
+            job = rows.to_job(row)
+            found[job.job_id] = job
+            found[job.namespace, job.request_id] = job
+        return found
+
+    async def _submissions_of(self, wanted: Sequence[Wanted]) -> dict[tuple[str, str], Submission]:
+        pairs = [pair for w in wanted for pair in w.submissions]
+        if not pairs:
+            return {}
+        condition = sa.tuple_(answers.c.interaction_id, answers.c.answer_id).in_(pairs)
+        found = map(rows.to_submission, await self._all(sa.select(answers).where(condition)))
+        return {(s.prompt_id, s.answer.answer_id): s for s in found}
+
+    async def _understandings_of(self, found: Iterable[Job]) -> dict[str, DeepUnderstanding]:
+        ids = [job.job_id for job in found if job.understanding_version]
+        if not ids:
+            return {}
+        statement = sa.select(understandings).where(understandings.c.job_id.in_(ids))
+        return {row["job_id"]: rows.to_understanding(row) for row in await self._all(statement)}
+
+    async def job_of(self, ref: PromptRef) -> str | None:
+        """The job that a prompt belongs to."""
+        if ref.job_id:
+            return ref.job_id
+        statement = sa.select(prompts.c.job_id).where(prompts.c.interaction_id == ref.prompt_id)
+        found = await self._all(statement)
+        return found[0]["job_id"] if found else None
+
+    async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
+        """Jobs by id, those that exist."""
+        ids = list(job_ids)
+        if not ids:
+            return []
+        return [rows.to_job(r) for r in await self._all(sa.select(jobs).where(jobs.c.job_id.in_(ids)))]
+
+    async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
+        """Prompts by id, those that exist."""
+        ids = list(prompt_ids)
+        if not ids:
+            return []
+        statement = sa.select(prompts).where(prompts.c.interaction_id.in_(ids))
+        return [rows.to_prompt(r) for r in await self._all(statement)]
+
+    async def find_prompt(self, ref: PromptRef) -> Prompt | None:
+        """One prompt, by its id or by job and key."""
+        if ref.prompt_id:
+            condition = prompts.c.interaction_id == ref.prompt_id
+        else:
+            condition = sa.and_(prompts.c.job_id == ref.job_id, prompts.c.key == ref.key)
+        found = await self._all(sa.select(prompts).where(condition))
+        return rows.to_prompt(found[0]) if found else None
+
+    async def list_jobs(self, filter: JobFilter, limit: int, after: str | None) -> JobsPage:
+        """A page of jobs, newest first: ids are time-ordered, so the id is the cursor."""
+        where = [jobs.c.namespace == filter.namespace]
+        if filter.states:
+            where.append(jobs.c.status.in_([s.value for s in filter.states]))
+        if filter.job_types:
+            where.append(jobs.c.job_type.in_(filter.job_types))
+        if filter.user_ids:
+            where.append(jobs.c.user_id.in_(filter.user_ids))
+        where += [self._dialect.json_text(jobs.c.labels, k) == v for k, v in filter.labels.items()]
+        if filter.created_after is not None:
+            where.append(jobs.c.created_at >= filter.created_after)
+        if filter.created_before is not None:
+            where.append(jobs.c.created_at < filter.created_before)
+        if after:
+            where.append(jobs.c.job_id < after)
+        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(limit + 1)
+        found = [rows.to_job(r) for r in await self._all(statement)]
+        more = len(found) > limit
+        return JobsPage(tuple(found[:limit]), found[limit - 1].job_id if more else None)
+
+    async def list_prompts(
+        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
+    ) -> PromptsPage:
+        """A page of prompts by priority, deadline and age."""
+        where = self._prompt_conditions(filter)
+        deadline = sa.func.coalesce(prompts.c.timeout_at, sa.literal(_FAR, prompts.c.timeout_at.type))
+        page = list(where)
+        if after is not None:
+            rank = sa.tuple_(-prompts.c.priority, deadline, prompts.c.interaction_id)
+            at = _FAR if after[1] is None else datetime.fromisoformat(after[1])
+            page.append(
+                rank
+                > sa.tuple_(
+                    sa.literal(-after[0], sa.Integer()),
+                    sa.literal(at, prompts.c.timeout_at.type),
+                    sa.literal(after[2], prompts.c.interaction_id.type),
+                )
+            )
+        order = (prompts.c.priority.desc(), deadline, prompts.c.interaction_id)
+        found = await self._all(sa.select(prompts).where(*page).order_by(*order).limit(limit + 1))
+        counted = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
+        kept: list[Prompt] = []
+        size = 0
+        for row in found[:limit]:
+            size += len(row["prompt_data"]) + len(row["response_data"] or "") + 500
+            if kept and size > max_bytes:
+                break
+            kept.append(rows.to_prompt(row))
+        more = len(kept) < len(found)
+        return PromptsPage(tuple(kept), _rank(kept[-1]) if more else None, counted[0]["n"])
+
+    def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
+        where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
+        states = [s.value for s in filter.states]
+        if states == ["PENDING"]:
+            where.append(prompts.c.responded_at.is_(None))
+        elif states:
+            where.append(prompts.c.status.in_(states))
+        if filter.job_id:
+            where.append(prompts.c.job_id == filter.job_id)
+        if filter.job_types:
+            where.append(prompts.c.job_type.in_(filter.job_types))
+        if filter.kinds:
+            where.append(prompts.c.interaction_type.in_(filter.kinds))
+        where += [self._dialect.json_text(prompts.c.labels, k) == v for k, v in filter.labels.items()]
+        if filter.groups:
+            where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
+        viewer = filter.viewer
+        if viewer is not None and not viewer.is_admin:
+            mine = [
+                prompts.c.audience.is_(None),
+                self._dialect.has_any(prompts.c.audience, "users", [viewer.subject]),
+            ]
+            if viewer.groups:
+                mine.append(self._dialect.has_any(prompts.c.audience, "groups", sorted(viewer.groups)))
+            where.append(sa.or_(*mine))
+        return where
+
+    async def list_submissions(self, prompt_id: str, limit: int, after: int) -> list[Submission]:
+        """Submissions above a seq, oldest first."""
+        statement = (
+            sa.select(answers)
+            .where(answers.c.interaction_id == prompt_id, answers.c.seq > after)
+            .order_by(answers.c.seq)
+            .limit(limit)
+        )
+        return [rows.to_submission(r) for r in await self._all(statement)]
+
+    async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
+        """Checkpoints with keys above `after`, by key."""
+        statement = (
+            sa.select(checkpoints)
+            .where(checkpoints.c.job_id == job_id, checkpoints.c.key > after)
+            .order_by(checkpoints.c.key)
+            .limit(limit)
+        )
+        return [rows.to_checkpoint(r) for r in await self._all(statement)]
+
+    async def get_understanding(self, job_id: str) -> DeepUnderstanding | None:
+        """A job's deep-understanding state."""
+        statement = sa.select(understandings).where(understandings.c.job_id == job_id)
+        found = await self._all(statement)
+        return rows.to_understanding(found[0]) if found else None
+
+    async def list_events(self, job_id: str, after_seq: int, limit: int) -> list[Event]:
+        """A job's events above a seq, in order."""
+        statement = (
+            sa.select(events)
+            .where(events.c.job_id == job_id, events.c.seq > after_seq)
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        return [rows.to_event(r) for r in await self._all(statement)]
+
+
+def _rank(prompt: Prompt) -> tuple[int, str | None, str]:
+    at = prompt.expires_at
+    return prompt.content.priority, at.isoformat() if at else None, prompt.prompt_id

@@ -1,0 +1,287 @@
+"""Domain objects <-> rows.
+
+The writers of both databases take tuples in the order of the `..._COLUMNS` below; reads give
+mappings by column name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from askback_server.domain.documents import (
+    answer_from_json,
+    answer_to_json,
+    content_from_json,
+    content_to_json,
+    dump,
+    resolution_from_json,
+    resolution_to_json,
+)
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
+from askback_server.domain.json_text import Violation
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
+
+Row = Mapping[str, Any]
+
+JOB_CHANGED_COLUMNS = (
+    "job_id", "status", "result", "error", "progress_percent", "progress", "updated_at", "completed_at",
+    "promoted", "priority", "labels", "attempt", "rounds", "open_prompts", "open_blocking", "version",
+    "token", "ready_at", "session_id", "worker_id", "holder", "cancel_requested_at", "cancel_at",
+    "cancel_reason", "retention_s", "purge_at", "checkpoints", "understanding_version",
+)  # fmt: skip
+"""What may change; the first is the key."""
+
+JOB_COLUMNS = (
+    *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
+    "request_id", "request_digest", "retried_from", "workerless",
+)  # fmt: skip
+
+
+def job_changed(job: Job) -> tuple[Any, ...]:
+    """The values of JOB_CHANGED_COLUMNS."""
+    progress, failure = job.progress, job.failure
+    return (
+        job.job_id, job.state.value, job.result_json or None, dump(asdict(failure)) if failure else None,
+        progress.percent if progress else 0.0, dump(asdict(progress)) if progress else None,
+        job.updated_at, job.completed_at, job.promoted, job.priority,
+        dump(dict(job.labels)) if job.labels else "{}", job.attempt, job.rounds, job.open_prompts,
+        job.open_blocking, job.version, job.token, job.ready_at, job.session_id, job.worker_id, job.holder,
+        job.cancel_requested_at, job.cancel_at, job.cancel_reason,
+        None if job.retention is None else job.retention.total_seconds(), job.purge_at, job.checkpoints,
+        job.understanding_version,
+    )  # fmt: skip
+
+
+def job_whole(job: Job) -> tuple[Any, ...]:
+    """The values of JOB_COLUMNS."""
+    return (
+        *job_changed(job), job.namespace, job.job_type, job.user_id, job.input_json or None, job.created_at,
+        job.max_attempts, job.request_id or None, job.request_digest, job.retried_from or None,
+        job.workerless,
+    )  # fmt: skip
+
+
+def to_job(row: Row) -> Job:
+    """A job as it is stored."""
+    error, progress = row["error"], row["progress"]
+    return Job(
+        job_id=row["job_id"],
+        namespace=row["namespace"],
+        job_type=row["job_type"],
+        user_id=row["user_id"],
+        state=JobState(row["status"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        input_json=row["input"] or "",
+        result_json=row["result"] or "",
+        failure=Failure(**json.loads(error)) if error else None,
+        progress=Progress(**json.loads(progress)) if progress else None,
+        priority=row["priority"],
+        labels=json.loads(row["labels"]),
+        promoted=bool(row["promoted"]),
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        rounds=row["rounds"],
+        open_prompts=row["open_prompts"],
+        open_blocking=row["open_blocking"],
+        version=row["version"],
+        token=row["token"],
+        ready_at=row["ready_at"],
+        session_id=row["session_id"],
+        worker_id=row["worker_id"],
+        holder=row["holder"],
+        completed_at=row["completed_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        cancel_at=row["cancel_at"],
+        cancel_reason=row["cancel_reason"],
+        retention=None if row["retention_s"] is None else timedelta(seconds=row["retention_s"]),
+        purge_at=row["purge_at"],
+        request_id=row["request_id"] or "",
+        request_digest=row["request_digest"],
+        retried_from=row["retried_from"] or "",
+        workerless=bool(row["workerless"]),
+        checkpoints=row["checkpoints"],
+        understanding_version=row["understanding_version"],
+    )
+
+
+PROMPT_CHANGED_COLUMNS = (
+    "interaction_id", "job_id", "revision", "version", "status", "response_data", "claimed_by",
+    "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions",
+)  # fmt: skip
+"""What may change without the content being amended; the first two are the keys."""
+
+PROMPT_CONTENT_COLUMNS = (
+    "interaction_type", "digest", "prompt_data", "metadata", "priority", "audience", "labels", "blocking",
+    "timeout_at",
+)  # fmt: skip
+"""What an amendment changes."""
+
+PROMPT_COLUMNS = (
+    *PROMPT_CHANGED_COLUMNS, *PROMPT_CONTENT_COLUMNS, "namespace", "job_type", "round_number", "key",
+    "created_at",
+)  # fmt: skip
+
+
+def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
+    """The values of PROMPT_CHANGED_COLUMNS."""
+    resolution = prompt.resolution
+    return (
+        prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state.value,
+        resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
+        prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
+    )  # fmt: skip
+
+
+def prompt_content(prompt: Prompt) -> tuple[Any, ...]:
+    """The values of PROMPT_CONTENT_COLUMNS."""
+    content = prompt.content
+    audience = content.audience
+    named = {"users": sorted(audience.users), "groups": sorted(audience.groups)}
+    return (
+        content.kind, prompt.digest, content_to_json(content), content.metadata_json or None,
+        content.priority, dump(named) if audience.users or audience.groups else None,
+        dump(dict(content.labels)) if content.labels else "{}", content.blocking, prompt.expires_at,
+    )  # fmt: skip
+
+
+def prompt_whole(prompt: Prompt) -> tuple[Any, ...]:
+    """The values of PROMPT_COLUMNS."""
+    return (
+        *prompt_changed(prompt), *prompt_content(prompt), prompt.namespace, prompt.job_type, prompt.round,
+        prompt.key, prompt.created_at,
+    )  # fmt: skip
+
+
+def to_prompt(row: Row) -> Prompt:
+    """A prompt as it is stored."""
+    response = row["response_data"]
+    return Prompt(
+        prompt_id=row["interaction_id"],
+        job_id=row["job_id"],
+        namespace=row["namespace"],
+        job_type=row["job_type"],
+        key=row["key"],
+        round=row["round_number"],
+        revision=row["revision"],
+        version=row["version"],
+        state=PromptState(row["status"]),
+        content=content_from_json(row["prompt_data"]),
+        digest=row["digest"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        expires_at=row["timeout_at"],
+        claimed_by=row["claimed_by"],
+        claimed_until=row["claimed_until"],
+        resolution=resolution_from_json(response) if response else None,
+        consumed_at=row["consumed_at"],
+        submissions=row["submissions"],
+    )
+
+
+ANSWER_COLUMNS = (
+    "interaction_id", "answer_id", "job_id", "seq", "status", "digest", "answer", "violations", "created_at",
+)  # fmt: skip
+
+
+def submission_whole(submission: Submission) -> tuple[Any, ...]:
+    """The values of ANSWER_COLUMNS."""
+    violations = [[v.field, v.description] for v in submission.violations]
+    answer = submission.answer
+    return (
+        submission.prompt_id, answer.answer_id, submission.job_id, submission.seq, submission.status.value,
+        submission.digest, answer_to_json(answer), dump(violations) if violations else None,
+        answer.created_at,
+    )  # fmt: skip
+
+
+def to_submission(row: Row) -> Submission:
+    """A submission as it is stored."""
+    answer, _ = answer_from_json(row["answer"])
+    return Submission(
+        prompt_id=row["interaction_id"],
+        job_id=row["job_id"],
+        answer=answer,
+        status=AnswerStatus(row["status"]),
+        digest=row["digest"],
+        seq=row["seq"],
+        violations=tuple(Violation(f, d) for f, d in json.loads(row["violations"] or "[]")),
+    )
+
+
+CHECKPOINT_COLUMNS = ("job_id", "key", "value", "created_at")
+
+
+def checkpoint_whole(checkpoint: Checkpoint) -> tuple[Any, ...]:
+    """The values of CHECKPOINT_COLUMNS."""
+    return (checkpoint.job_id, checkpoint.key, checkpoint.value_json, checkpoint.created_at)
+
+
+def to_checkpoint(row: Row) -> Checkpoint:
+    """A checkpoint as it is stored."""
+    return Checkpoint(row["job_id"], row["key"], row["value"], row["created_at"])
+
+
+UNDERSTANDING_COLUMNS = (
+    "job_id", "questions_asked", "answers", "research_performed", "understanding_summary", "user_problem",
+    "readiness_score", "complete", "version", "updated_at",
+)  # fmt: skip
+
+
+def understanding_whole(state: DeepUnderstanding) -> tuple[Any, ...]:
+    """The values of UNDERSTANDING_COLUMNS."""
+    return (
+        state.job_id, state.questions_asked_json, state.answers_json, state.research_performed_json,
+        state.understanding_summary, state.user_problem, state.readiness_score, state.complete,
+        state.version, state.updated_at,
+    )  # fmt: skip
+
+
+def to_understanding(row: Row) -> DeepUnderstanding:
+    """A deep-understanding state as it is stored."""
+    return DeepUnderstanding(
+        job_id=row["job_id"],
+        questions_asked_json=row["questions_asked"],
+        answers_json=row["answers"],
+        research_performed_json=row["research_performed"],
+        understanding_summary=row["understanding_summary"],
+        user_problem=row["user_problem"],
+        readiness_score=row["readiness_score"],
+        complete=bool(row["complete"]),
+        version=row["version"],
+        updated_at=row["updated_at"],
+    )
+
+
+EVENT_COLUMNS = (
+    "at", "job_id", "seq", "type", "actor", "state", "namespace", "command_id", "prompt_id", "data",
+)  # fmt: skip
+
+
+def event_whole(event: Event) -> tuple[Any, ...]:
+    """The values of EVENT_COLUMNS."""
+    return (
+        event.at, event.job_id, event.seq, event.type.value, event.actor, event.state.value,
+        event.namespace, event.command_id, event.prompt_id, dump(event.data) if event.data else None,
+    )  # fmt: skip
+
+
+def to_event(row: Row) -> Event:
+    """An event as it is stored."""
+    return Event(
+        job_id=row["job_id"],
+        seq=row["seq"],
+        type=EventType(row["type"]),
+        actor=row["actor"],
+        at=row["at"],
+        state=JobState(row["state"]),
+        namespace=row["namespace"],
+        command_id=row["command_id"],
+        prompt_id=row["prompt_id"],
+        data=json.loads(row["data"]) if row["data"] else None,
+    )

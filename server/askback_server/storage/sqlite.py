@@ -1,0 +1,265 @@
+"""SQLite: the embedded default. One writer thread, any number of readers (WAL)."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as lite
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.storage import BadData
+from askback_server.storage import rows
+from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
+from askback_server.storage.dialect import BatchOutcome, Dialect, identity
+from askback_server.storage.tables import (
+    answers,
+    checkpoints,
+    events,
+    jobs,
+    prompts,
+    understandings,
+)
+from askback_server.storage.types import Instant, instant_text
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",  # readers and the writer do not block one another
+    "PRAGMA synchronous=FULL",  # a commit is on disk; with group commit NORMAL gains 1 %
+    "PRAGMA foreign_keys=ON",  # off by default, and deletes rely on cascades
+    "PRAGMA busy_timeout=5000",  # a migration or a backup may hold the file for a moment
+    "PRAGMA cache_size=-32000",  # 32 MB for the hot pages
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+class _Statement:
+    """A Core statement compiled once, and how a row's values become its parameters."""
+
+    __slots__ = ("parameters", "sql")
+
+    def __init__(self, statement: sa.sql.dml.UpdateBase, columns: Sequence[str]) -> None:
+        compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))  # type: ignore[no-untyped-call]
+        self.sql = str(compiled)
+        order = [columns.index(name) for name in compiled.positiontup or ()]
+        self.parameters: Callable[[Values], Any] = itemgetter(*order)
+
+
+def _bound(columns: Sequence[str]) -> dict[str, Any]:
+    # Values come as the driver wants them (see `_plain`): no processing by type.
+    return {c: sa.bindparam(c, type_=sa.types.NullType()) for c in columns}
+
+
+def _insert(table: sa.Table, part: str, extra: dict[str, Any] | None = None) -> _Statement:
+    return _Statement(sa.insert(table).values(_bound(PARTS[part]) | (extra or {})), PARTS[part])
+
+
+def _upsert(table: sa.Table, part: str) -> _Statement:
+    statement = lite.insert(table).values(_bound(PARTS[part]))
+    keys = [c.name for c in table.primary_key.columns]
+    columns = PARTS[part]
+    changed = {c: statement.excluded[c] for c in columns if c not in keys}
+    return _Statement(statement.on_conflict_do_update(index_elements=keys, set_=changed), columns)
+
+
+def _update(table: sa.Table, part: str, key: str, columns: Sequence[str], *also: Any) -> _Statement:
+    at_key = table.c[key] == sa.bindparam(key, type_=sa.types.NullType())
+    # A column may not be both set and compared under one parameter name.
+    statement = sa.update(table).where(at_key, *also).values(_bound([c for c in columns if c != key]))
+    return _Statement(statement, PARTS[part])
+
+
+_GUARDED = _update(
+    jobs, "changed_jobs", "job_id", rows.JOB_CHANGED_COLUMNS,
+    jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
+)  # fmt: skip
+_DELETE = _Statement(
+    sa.delete(jobs).where(
+        jobs.c.job_id == sa.bindparam("job_id", type_=sa.types.NullType()),
+        jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
+    ),
+    PARTS["changed_jobs"],
+)
+_CREATE = _Statement(
+    lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
+)
+_CHILDREN = {
+    "new_prompts": _insert(prompts, "new_prompts"),
+    "changed_prompts": _update(prompts, "changed_prompts", "interaction_id", rows.PROMPT_CHANGED_COLUMNS[2:]),
+    "amended_prompts": _update(prompts, "amended_prompts", "interaction_id", PARTS["amended_prompts"][2:]),
+    "answers": _insert(answers, "answers"),
+    "checkpoints": _upsert(checkpoints, "checkpoints"),
+    "understandings": _upsert(understandings, "understandings"),
+    "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
+}
+_LIVING = "SELECT 1 FROM worker_sessions WHERE session_id = ? AND (0 = ? OR epoch = ?) AND expires_at > ?"
+
+
+def _plain(row: Values) -> Values:
+    """Values as sqlite3 takes them: times as texts."""
+    return tuple([instant_text(v) if v.__class__ is datetime else v for v in row])
+
+
+class SQLite(Dialect):
+    """The writer thread has its own connection; aiosqlite reads. The database's clock is the
+    machine's."""
+
+    name = "sqlite"
+
+    def __init__(self, url: sa.URL) -> None:
+        if not url.database or url.database == ":memory:":
+            raise ValueError("SQLite needs a file: sqlite+aiosqlite:///askback.db")
+        self.url = url
+        self.reads = create_async_engine(url, json_serializer=identity, json_deserializer=identity)
+        sa.event.listen(self.reads.sync_engine, "connect", _pragmas)
+        self._writer = sa.create_engine(
+            url.set(drivername="sqlite"), json_serializer=identity, json_deserializer=identity,
+            poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False},
+        )  # fmt: skip
+        sa.event.listen(self._writer, "connect", _pragmas)
+        # The driver's own BEGIN is deferred: a read that turns into a write would fail as busy.
+        sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
+        self._raw: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    async def open(self) -> None:
+        """Open the file. Raises StorageUnavailable."""
+        try:
+            await self._call(self._open)
+        except (sqlite3.Error, sa.exc.DBAPIError) as error:
+            raise StorageUnavailable(f"cannot open {self.url.database}: {error}") from error
+
+    def _open(self) -> None:
+        with self._writer.connect() as connection:
+            self._raw = connection.connection.driver_connection
+
+    async def _call(self, work: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+    async def write(self, batch: Batch) -> BatchOutcome:
+        """One transaction of the writer thread. Raises BadData, StorageUnavailable."""
+        try:
+            outcome: BatchOutcome = await self._call(self._write, batch)
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
+            raise BadData(str(error)) from error
+        except sqlite3.ProgrammingError as error:
+            raise BadData(str(error)) from error
+        except sqlite3.Error as error:
+            raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
+        return outcome
+
+    def _write(self, batch: Batch) -> BatchOutcome:
+        assert self._raw is not None
+        cursor = self._raw.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            outcome = self._write_rows(cursor, batch)
+            cursor.execute("COMMIT")
+        except BaseException:
+            cursor.execute("ROLLBACK") if self._raw.in_transaction else None
+            raise
+        finally:
+            cursor.close()
+        return outcome
+
+    def _write_rows(self, cursor: sqlite3.Cursor, batch: Batch) -> BatchOutcome:
+        now = datetime.now(UTC)
+        won: set[str] = set()
+        dead: set[str] = set()
+        late: set[str] = set()
+        job_at = JOB_AT["changed_jobs"]
+        for row in batch.changed_jobs:
+            _, session, epoch, not_before, not_after, deleted = row[: len(GUARD_COLUMNS)]
+            job_id = row[job_at]
+            if session and not cursor.execute(_LIVING, (session, epoch, epoch, instant_text(now))).fetchone():
+                dead.add(job_id)
+            elif (not_before and now < not_before) or (not_after and now >= not_after):
+                late.add(job_id)
+            else:
+                guarded = _DELETE if deleted else _GUARDED
+                if cursor.execute(guarded.sql, guarded.parameters(_plain(row))).rowcount == 1:
+                    won.add(job_id)
+        for row in batch.new_jobs:
+            if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
+                won.add(row[0])
+        for part, statement in _CHILDREN.items():
+            job_at = JOB_AT[part]
+            theirs = [statement.parameters(_plain(r)) for r in getattr(batch, part) if r[job_at] in won]
+            if theirs:
+                cursor.executemany(statement.sql, theirs)
+        return BatchOutcome(won, dead, late, now)
+
+    async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
+        """A small transaction of the writer thread, between two batches."""
+
+        def in_transaction() -> Any:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        try:
+            return await self._call(in_transaction)
+        except sa.exc.OperationalError as error:
+            raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
+
+    def now(self) -> sa.ColumnElement[datetime]:
+        """The machine's clock, when the statement is made."""
+        return sa.literal(datetime.now(UTC), Instant())
+
+    def later(self, seconds: float) -> sa.ColumnElement[datetime]:
+        """The same, and so many seconds."""
+        return sa.literal(datetime.now(UTC) + timedelta(seconds=seconds), Instant())
+
+    def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """One writer: ids appear in the order of commits."""
+        return sa.true()
+
+    def json_text(self, column: sa.ColumnElement[Any], *path: str) -> sa.ColumnElement[str]:
+        """`->>`, with the keys quoted."""
+        steps = "".join("." + '"' + p.replace('"', '\\"') + '"' for p in path)
+        return sa.func.json_extract(column, "$" + steps, type_=sa.Text())
+
+    def has_any(
+        self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
+    ) -> sa.ColumnElement[bool]:
+        """A scan of the array."""
+        each = sa.func.json_each(column, f"$.{key}").table_valued("value")
+        return sa.exists(sa.select(sa.literal(1)).select_from(each).where(each.c.value.in_(list(values))))
+
+    async def drop_events(self, before: datetime) -> int:
+        """Delete the rows, some thousands at a time."""
+
+        def some(connection: sa.Connection) -> int:
+            old = sa.select(events.c.id).where(events.c.at < before).limit(5_000).scalar_subquery()
+            return connection.execute(sa.delete(events).where(events.c.id.in_(old))).rowcount
+
+        total = 0
+        while count := int(await self.run(some)):
+            total += count
+        return total
+
+    async def make_room(self) -> None:
+        """Nothing to prepare: one table."""
+
+    async def close(self) -> None:
+        """Close the reader pool, then the writer."""
+        await self.reads.dispose()
+        await self._call(self._writer.dispose)
+        self._thread.shutdown()
+
+
+def _pragmas(driver_connection: Any, _: Any) -> None:
+    # The driver must not begin transactions by itself: ours are immediate, and explicit.
+    if isinstance(driver_connection, sqlite3.Connection):
+        driver_connection.isolation_level = None
+    cursor = driver_connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()

@@ -1,0 +1,205 @@
+"""The tables of DESIGN 8. One definition for both databases; the migrations build the same."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from askback_server.storage.types import Id, Instant, JsonB, JsonText, Xid
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", Id, primary_key=True),
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("job_type", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("input", JsonText),
+    sa.Column("result", JsonText),
+    sa.Column("error", JsonText),
+    sa.Column("progress_percent", sa.Double, nullable=False),
+    sa.Column("progress", JsonText),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("completed_at", Instant),
+    sa.Column("promoted", sa.Boolean, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("labels", JsonB, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("rounds", sa.Integer, nullable=False),
+    sa.Column("open_prompts", sa.Integer, nullable=False),
+    sa.Column("open_blocking", sa.Integer, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("ready_at", Instant),
+    sa.Column("session_id", Id),
+    sa.Column("worker_id", sa.Text, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("cancel_requested_at", Instant),
+    sa.Column("cancel_at", Instant),
+    sa.Column("cancel_reason", sa.Text, nullable=False),
+    sa.Column("retention_s", sa.Double),
+    sa.Column("purge_at", Instant),
+    sa.Column("request_id", sa.Text),
+    sa.Column("request_digest", sa.Text, nullable=False),
+    sa.Column("retried_from", Id),
+    sa.Column("workerless", sa.Boolean, nullable=False),
+    sa.Column("checkpoints", sa.Integer, nullable=False),
+    sa.Column("understanding_version", sa.Integer, nullable=False),
+    sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
+    # No index names status, version or updated_at, not even in a predicate: they change with every
+    # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
+    sa.Index(
+        "ix_jobs_ready", "namespace", "job_type", sa.text("priority DESC"), "ready_at",
+        postgresql_where=sa.text("ready_at IS NOT NULL"), sqlite_where=sa.text("ready_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_jobs_session", "session_id",
+        postgresql_where=sa.text("session_id IS NOT NULL"), sqlite_where=sa.text("session_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_jobs_cancel", "cancel_at",
+        postgresql_where=sa.text("cancel_at IS NOT NULL"), sqlite_where=sa.text("cancel_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_jobs_purge", "purge_at",
+        postgresql_where=sa.text("purge_at IS NOT NULL"), sqlite_where=sa.text("purge_at IS NOT NULL"),
+    ),
+    sa.Index("ix_jobs_newest", "namespace", "job_id"),
+    sa.Index("ix_jobs_created", "created_at"),
+    postgresql_with={"fillfactor": "85"},
+)  # fmt: skip
+
+prompts = sa.Table(
+    "hitl_interactions",
+    metadata,
+    sa.Column("interaction_id", Id, primary_key=True),
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("job_type", sa.Text, nullable=False),
+    sa.Column("interaction_type", sa.Text, nullable=False),
+    sa.Column("round_number", sa.Integer, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("prompt_data", JsonText, nullable=False),
+    sa.Column("response_data", JsonText),
+    sa.Column("metadata", JsonText),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("audience", JsonB),
+    sa.Column("labels", JsonB, nullable=False),
+    sa.Column("blocking", sa.Boolean, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("claimed_until", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("timeout_at", Instant),
+    sa.Column("responded_at", Instant),
+    sa.Column("consumed_at", Instant),
+    sa.Column("submissions", sa.Integer, nullable=False),
+    sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
+    # Open prompts are those with responded_at null: set once, when the prompt ends.
+    sa.Index(
+        "ix_hitl_interactions_inbox", "namespace", sa.text("priority DESC"), "timeout_at", "interaction_id",
+        postgresql_where=sa.text("responded_at IS NULL"), sqlite_where=sa.text("responded_at IS NULL"),
+    ),
+    sa.Index(
+        "ix_hitl_interactions_due", "timeout_at",
+        postgresql_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
+        sqlite_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
+    ),
+    postgresql_with={"fillfactor": "85"},
+)  # fmt: skip
+
+answers = sa.Table(
+    "hitl_answers",
+    metadata,
+    sa.Column("interaction_id", Id, primary_key=True),
+    sa.Column("answer_id", sa.Text, primary_key=True),
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("answer", JsonText, nullable=False),
+    sa.Column("violations", JsonText),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+checkpoints = sa.Table(
+    "job_checkpoints",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.Text(collation="C").with_variant(sa.Text, "sqlite"), primary_key=True),
+    sa.Column("value", JsonText, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+understandings = sa.Table(
+    "deep_understanding_state",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("questions_asked", JsonText, nullable=False),
+    sa.Column("answers", JsonText, nullable=False),
+    sa.Column("research_performed", JsonText, nullable=False),
+    sa.Column("understanding_summary", sa.Text, nullable=False),
+    sa.Column("user_problem", sa.Text, nullable=False),
+    sa.Column("readiness_score", sa.Double, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+# No foreign key, and no unique index over all days: (job_id, seq) is unique by the guard of the
+# write (DESIGN 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
+events = sa.Table(
+    "job_events",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("xid", Xid, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("command_id", Id, nullable=False),
+    sa.Column("prompt_id", Id),
+    sa.Column("data", JsonText),
+    sa.Index("ix_job_events_job", "job_id", "seq"),
+    sa.Index("ix_job_events_feed", "xid", "id"),
+    sqlite_autoincrement=True,
+)
+
+sessions = sa.Table(
+    "worker_sessions",
+    metadata,
+    sa.Column("session_id", Id, primary_key=True),
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("worker_id", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("replica", sa.Text, nullable=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+)
+
+settings = sa.Table(
+    "askback_settings",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)

@@ -1,0 +1,65 @@
+"""Column types that mean the same on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def instant_text(value: datetime) -> str:
+    """A time as SQLite keeps it: ISO 8601 in UTC with microseconds, so that texts sort as times."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time: `timestamptz`, or sortable ISO text on SQLite, which has no time zones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The database's own type."""
+        own = sa.DateTime(timezone=True) if dialect.name == "postgresql" else sa.String(32)
+        return dialect.type_descriptor(own)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """To the database."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None or isinstance(value, datetime):
+            return value
+        return datetime.fromisoformat(value)
+
+
+Id = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
+"""Our UUIDv7 texts; with their hyphens on SQLite, so that an administrator finds what a log names."""
+
+# Texts go in and out as they are: the engines' (de)serializers are the identity (see dialect.py).
+JsonText = sa.JSON(none_as_null=True)
+"""A document whose very text is promised: PostgreSQL `json` keeps key order and 64-bit integers."""
+
+JsonB = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+"""A document to filter by; `jsonb` does not keep the order of keys."""
+
+
+class _Xid8(sa.types.UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id; the driver gives and takes an int."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type's name."""
+        return "xid8"
+
+
+Xid = sa.BigInteger().with_variant(_Xid8(), "postgresql")
+"""The writing transaction, which orders the feed; always 0 on SQLite, whose one writer orders it."""

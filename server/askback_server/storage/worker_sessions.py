@@ -1,0 +1,130 @@
+"""Worker sessions: one heartbeat row for all jobs of a worker (etcd's lease model)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.domain.jobs import Job
+from askback_server.ports.clock import uuid7
+from askback_server.ports.storage import WorkerSession
+from askback_server.storage import rows
+from askback_server.storage.reads import Reads
+from askback_server.storage.tables import jobs, sessions
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _to_session(row: Any) -> WorkerSession:
+    return WorkerSession(
+        row["session_id"], row["namespace"], row["worker_id"], row["subject"], row["replica"],
+        row["epoch"], row["expires_at"],
+    )  # fmt: skip
+
+
+class Sessions(Reads):
+    """Session rows. All times are the database's; an expired session never revives."""
+
+    async def open(
+        self, namespace: str, worker_id: str, subject: str, replica: str, ttl: float
+    ) -> tuple[WorkerSession, str]:
+        """A new session and its secret."""
+        secret = secrets.token_urlsafe(24)
+        session_id = uuid7()
+        statement = (
+            sa.insert(sessions)
+            .values(
+                session_id=session_id, namespace=namespace, worker_id=worker_id, subject=subject,
+                secret_hash=_hash(secret), replica=replica, epoch=1,
+                created_at=self._dialect.now(), expires_at=self._dialect.later(ttl),
+            )
+            .returning(sessions)
+        )  # fmt: skip
+        row = await self._dialect.run(lambda c: c.execute(statement).mappings().one())
+        return _to_session(row), secret
+
+    async def resume(
+        self, session_id: str, secret: str, subject: str, replica: str, ttl: float
+    ) -> WorkerSession | None:
+        """Take a live session over: its epoch rises, and older epochs' writes are refused."""
+
+        def work(connection: sa.Connection) -> Any:
+            if not self._knows(connection, session_id, secret, subject):
+                return None
+            statement = (
+                sa.update(sessions)
+                .where(sessions.c.session_id == session_id, sessions.c.expires_at > self._dialect.now())
+                .values(replica=replica, epoch=sessions.c.epoch + 1, expires_at=self._dialect.later(ttl))
+                .returning(sessions)
+            )
+            return connection.execute(statement).mappings().one_or_none()
+
+        row = await self._dialect.run(work)
+        return _to_session(row) if row is not None else None
+
+    def _knows(self, connection: sa.Connection, session_id: str, secret: str, subject: str) -> bool:
+        statement = sa.select(sessions.c.secret_hash, sessions.c.subject).where(
+            sessions.c.session_id == session_id
+        )
+        row = connection.execute(statement).one_or_none()
+        return row is not None and row[1] == subject and hmac.compare_digest(row[0], _hash(secret))
+
+    async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
+        """Keep a live session without taking it over. Returns the new expiry."""
+
+        def work(connection: sa.Connection) -> Any:
+            if not self._knows(connection, session_id, secret, subject):
+                return None
+            return connection.execute(self._extension([session_id], ttl)).scalar_one_or_none()
+
+        at: datetime | None = await self._dialect.run(work)
+        return at
+
+    def _extension(self, ids: Sequence[str], ttl: float) -> Any:
+        return (
+            sa.update(sessions)
+            .where(sessions.c.session_id.in_(ids), sessions.c.expires_at > self._dialect.now())
+            .values(expires_at=self._dialect.later(ttl))
+            .returning(sessions.c.expires_at)
+        )
+
+    async def beat(self, held: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
+        """Keep those of the (session, epoch) that live, all in one statement."""
+        if not held:
+            return {}
+        statement = (
+            sa.update(sessions)
+            .where(
+                sa.tuple_(sessions.c.session_id, sessions.c.epoch).in_(list(held)),
+                sessions.c.expires_at > self._dialect.now(),
+            )
+            .values(expires_at=self._dialect.later(ttl))
+            .returning(sessions.c.session_id, sessions.c.expires_at)
+        )
+        found = await self._dialect.run(lambda c: c.execute(statement).all())
+        return {r[0]: r[1] for r in found}
+
+    async def close(self, session_id: str, epoch: int) -> bool:
+        """Delete a session in an orderly end."""
+        statement = sa.delete(sessions).where(sessions.c.session_id == session_id, sessions.c.epoch == epoch)
+        count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)
+        return count == 1
+
+    async def reap(self) -> int:
+        """Delete expired sessions; their jobs are then found as orphans, also after a crash."""
+        statement = sa.delete(sessions).where(sessions.c.expires_at <= self._dialect.now())
+        count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)
+        return count
+
+    async def held(self, session_id: str) -> list[Job]:
+        """The jobs that a session holds."""
+        statement = sa.select(jobs).where(jobs.c.session_id == session_id)
+        return [rows.to_job(r) for r in await self._all(statement)]

@@ -1,0 +1,152 @@
+"""What a prompt shows and asks for, from and to its message.
+
+Coming in, only what the domain cannot hold is refused here: unknown enum numbers, a question without
+a type, impossible durations. Everything else is judged by `domain/checks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from askback.v1 import prompt_pb2
+from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.decisions import Decision, DecisionOption
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.json_text import Violation
+from askback_server.transport.convert_forms import form, put_form
+from askback_server.transport.convert_values import put_span, raise_faults, span
+
+DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
+DECISIONS: dict[int, Decision] = {number: d for d, number in DECISION_NUMBERS.items()}
+ONE_OF_DECISIONS = "must be one of: " + ", ".join(f"DECISION_{d}" for d in Decision)
+
+_FINAL_NUMBERS = {a: prompt_pb2.FinalAction.Value(f"FINAL_ACTION_{a}") for a in FinalAction}
+_FINALS: dict[int, FinalAction] = {0: FinalAction.EXPIRE, **{n: a for a, n in _FINAL_NUMBERS.items()}}
+
+_NOBODY_IN_PARTICULAR = Audience()
+
+
+def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
+    """The content asked for. Raises InvalidField; `field` is where the message stands in its request."""
+    found: list[Violation] = []
+    final = _FINALS.get(message.final_action)
+    if final is None:
+        found.append(Violation(f"{field}.final_action", f"{message.final_action} is not a FinalAction"))
+        final = FinalAction.EXPIRE
+    timeout = None
+    if message.HasField("timeout"):
+        try:
+            timeout = span(message.timeout, f"{field}.timeout")
+        except InvalidField as error:
+            found += error.violations
+    default = None
+    if message.HasField("default_answer"):
+        default = _default_answer(message.default_answer, f"{field}.default_answer", found)
+    decisions = tuple(_options(message.decisions, f"{field}.decisions", found)) if message.decisions else ()
+    asked = form(message, field, found)
+    raise_faults(found)
+    return PromptContent(
+        kind=message.kind,
+        title=message.title,
+        body=message.body,
+        parts=tuple(
+            Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in message.contents
+        ),
+        form=asked,
+        decisions=decisions,
+        priority=message.priority,
+        audience=Audience(frozenset(message.audience.users), frozenset(message.audience.groups))
+        if message.HasField("audience")
+        else _NOBODY_IN_PARTICULAR,
+        labels=dict(message.labels),
+        blocking=message.blocking,
+        final_action=final,
+        default_answer=default,
+        metadata_json=message.metadata_json,
+        timeout=timeout,
+    )
+
+
+def _default_answer(
+    message: prompt_pb2.DefaultAnswer, field: str, found: list[Violation]
+) -> DefaultAnswer | None:
+    decision = DECISIONS.get(message.decision)
+    if decision is None:
+        found.append(Violation(f"{field}.decision", ONE_OF_DECISIONS))
+        return None
+    return DefaultAnswer(decision, message.values_json.strip(), message.comment)
+
+
+def _options(
+    messages: Iterable[prompt_pb2.DecisionOption], field: str, found: list[Violation]
+) -> Iterable[DecisionOption]:
+    for index, message in enumerate(messages):
+        decision = DECISIONS.get(message.decision)
+        if decision is None:
+            found.append(Violation(f"{field}[{index}].decision", ONE_OF_DECISIONS))
+        else:
+            yield DecisionOption(decision, message.label, message.comment_required)
+
+
+# Contents never change, and each is sent many times: once per version of its prompt, and per read.
+# Keyed by identity; the content is kept beside its message, so its id cannot be given to another.
+_RENDERED: dict[int, tuple[PromptContent, prompt_pb2.PromptContent]] = {}
+_MOST_RENDERED = 512
+_LARGEST_RENDERED = 64 * 1024
+
+
+def put_content(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
+    """Fill the message of a content, with the schema that its questions amount to."""
+    known = _RENDERED.get(id(content))
+    if known is not None:
+        target.CopyFrom(known[1])
+        return
+    _render(target, content)
+    if target.ByteSize() > _LARGEST_RENDERED:
+        return
+    while len(_RENDERED) >= _MOST_RENDERED:
+        del _RENDERED[next(iter(_RENDERED))]
+    kept = prompt_pb2.PromptContent()
+    kept.CopyFrom(target)
+    _RENDERED[id(content)] = (content, kept)
+
+
+def _render(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
+    target.kind = content.kind
+    target.title = content.title
+    target.body = content.body
+    for part in content.parts:
+        _put_part(target.contents.add(), part)
+    if content.form is not None:
+        put_form(target, content.form)
+    for option in content.decisions:
+        offered = target.decisions.add()
+        offered.decision = DECISION_NUMBERS[option.decision]
+        offered.label = option.label
+        offered.comment_required = option.comment_required
+    target.priority = content.priority
+    if content.audience.users or content.audience.groups:
+        target.audience.users.extend(sorted(content.audience.users))
+        target.audience.groups.extend(sorted(content.audience.groups))
+    if content.labels:
+        target.labels.update(content.labels)
+    target.blocking = content.blocking
+    target.final_action = _FINAL_NUMBERS[content.final_action]
+    if content.default_answer is not None:
+        target.default_answer.decision = DECISION_NUMBERS[content.default_answer.decision]
+        target.default_answer.values_json = content.default_answer.values_json
+        target.default_answer.comment = content.default_answer.comment
+    target.metadata_json = content.metadata_json
+    if content.timeout is not None:
+        put_span(target.timeout, content.timeout)
+
+
+def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
+    target.content_id = part.content_id
+    target.title = part.title
+    target.media_type = part.media_type
+    if part.url:
+        target.url = part.url
+    else:
+        target.text = part.text
+    target.editable = part.editable

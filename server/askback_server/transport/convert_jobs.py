@@ -1,0 +1,175 @@
+"""Jobs and what hangs on them as messages, and which of them a request means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
+from askback_server.domain.json_text import Violation
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import Prompt
+from askback_server.ports.queries import JobFilter
+from askback_server.transport.convert_prompts import put_prompt
+from askback_server.transport.convert_values import moment, namespace, put_span, put_time, raise_faults
+
+_STATE_NUMBERS = {s: job_pb2.JobState.Value(f"JOB_STATE_{s}") for s in JobState}
+_STATES: dict[int, JobState] = {number: s for s, number in _STATE_NUMBERS.items()}
+_EVENT_NUMBERS = {t: job_pb2.JobEventType.Value(f"JOB_EVENT_TYPE_{t}") for t in EventType}
+
+
+def listed_jobs(request: job_service_pb2.ListJobsRequest, principal: Principal) -> JobFilter:
+    """A page's view. Raises InvalidField, PermissionDenied."""
+    return _filter(request.filter, request.namespace, principal)
+
+
+def watched_jobs(request: job_service_pb2.WatchJobsRequest, principal: Principal) -> JobFilter:
+    """A watcher's view; its states only bound the snapshot. Raises InvalidField, PermissionDenied."""
+    return _filter(request.filter, request.namespace, principal)
+
+
+def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal) -> JobFilter:
+    states: list[JobState] = []
+    found: list[Violation] = []
+    for index, number in enumerate(filter.states):
+        state = _STATES.get(number)
+        if state is None:
+            found.append(Violation(f"filter.states[{index}]", f"{number} is not a state of a job"))
+        else:
+            states.append(state)
+    after = before = None
+    try:
+        if filter.HasField("created_after"):
+            after = moment(filter.created_after, "filter.created_after")
+        if filter.HasField("created_before"):
+            before = moment(filter.created_before, "filter.created_before")
+    except InvalidField as error:
+        found += error.violations
+    raise_faults(found)
+    return JobFilter(
+        namespace=namespace(asked, principal),
+        states=tuple(states),
+        job_types=tuple(filter.job_types),
+        user_ids=tuple(filter.user_ids),
+        labels=dict(filter.labels),
+        created_after=after,
+        created_before=before,
+    )
+
+
+def progress(message: job_pb2.Progress) -> Progress:
+    """How far a worker says its job is."""
+    return Progress(message.done, message.total, message.percent, message.message)
+
+
+def failure(message: job_pb2.Failure) -> Failure:
+    """What a worker says went wrong."""
+    return Failure(message.code, message.message, message.details_json)
+
+
+def put_job(target: job_pb2.Job, job: Job) -> None:
+    """Fill the message of a job."""
+    target.job_id = job.job_id
+    target.namespace = job.namespace
+    target.job_type = job.job_type
+    target.user_id = job.user_id
+    target.state = _STATE_NUMBERS[job.state]
+    target.input_json = job.input_json
+    target.result_json = job.result_json
+    if job.failure is not None:
+        target.failure.code = job.failure.code
+        target.failure.message = job.failure.message
+        target.failure.details_json = job.failure.details_json
+    if job.progress is not None:
+        target.progress.done = job.progress.done
+        target.progress.total = job.progress.total
+        target.progress.percent = job.progress.percent
+        target.progress.message = job.progress.message
+    target.priority = job.priority
+    if job.labels:
+        target.labels.update(job.labels)
+    target.promoted = job.promoted
+    target.attempt = job.attempt
+    target.max_attempts = job.max_attempts
+    target.rounds = job.rounds
+    target.open_prompts = job.open_prompts
+    target.open_blocking_prompts = job.open_blocking
+    target.version = job.version
+    target.token = job.token
+    target.worker_id = job.worker_id
+    put_time(target.create_time, job.created_at)
+    put_time(target.update_time, job.updated_at)
+    if job.completed_at is not None:
+        put_time(target.complete_time, job.completed_at)
+    if job.ready_at is not None:
+        put_time(target.ready_time, job.ready_at)
+    if job.cancel_requested_at is not None:
+        put_time(target.cancel_request_time, job.cancel_requested_at)
+    if job.retention is not None:
+        put_span(target.retention, job.retention)
+    if job.purge_at is not None:
+        put_time(target.purge_time, job.purge_at)
+    target.request_id = job.request_id
+    target.retried_from_job_id = job.retried_from
+    target.workerless = job.workerless
+
+
+def job_message(job: Job) -> job_pb2.Job:
+    """A job."""
+    message = job_pb2.Job()
+    put_job(message, job)
+    return message
+
+
+def event_message(event: Event) -> job_pb2.JobEvent:
+    """One entry of a job's log."""
+    message = job_pb2.JobEvent(job_id=event.job_id, seq=event.seq, actor=event.actor)
+    message.type = _EVENT_NUMBERS[event.type]
+    message.state = _STATE_NUMBERS[event.state]
+    put_time(message.time, event.at)
+    if event.prompt_id:
+        message.prompt_id = event.prompt_id
+    if event.data:
+        message.data_json = json.dumps(dict(event.data), ensure_ascii=False, separators=(",", ":"))
+    return message
+
+
+def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding:
+    """A deep-understanding state; version 0 if none was written."""
+    message = job_pb2.DeepUnderstanding(
+        job_id=state.job_id,
+        questions_asked_json=state.questions_asked_json,
+        answers_json=state.answers_json,
+        research_performed_json=state.research_performed_json,
+        understanding_summary=state.understanding_summary,
+        user_problem=state.user_problem,
+        readiness_score=state.readiness_score,
+        complete=state.complete,
+        version=state.version,
+    )
+    if state.updated_at is not None:
+        put_time(message.update_time, state.updated_at)
+    return message
+
+
+def checkpoint_message(checkpoint: Checkpoint) -> worker_service_pb2.Checkpoint:
+    """The saved result of a step."""
+    message = worker_service_pb2.Checkpoint(key=checkpoint.key, value_json=checkpoint.value_json)
+    put_time(message.create_time, checkpoint.created_at)
+    return message
+
+
+def leased_job_message(
+    job: Job, prompts: Iterable[Prompt] = (), checkpoints: Iterable[Checkpoint] = (), more: bool = False
+) -> worker_service_pb2.LeasedJob:
+    """A job under the lease that its newest token names."""
+    message = worker_service_pb2.LeasedJob(token=job.token, more=more)
+    put_job(message.job, job)
+    for prompt in prompts:
+        put_prompt(message.prompts.add(), prompt)
+    for checkpoint in checkpoints:
+        message.checkpoints.append(checkpoint_message(checkpoint))
+    return message

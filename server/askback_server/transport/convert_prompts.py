@@ -1,0 +1,227 @@
+"""Prompts and answers as messages, and which of them a request means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from askback.v1 import hitl_service_pb2, prompt_pb2
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import InvalidField, PromptNotFound
+from askback_server.domain.json_text import Violation
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import (
+    Answer,
+    AnswerResult,
+    AnswerSource,
+    AnswerStatus,
+    Prompt,
+    PromptState,
+    Resolution,
+    Submission,
+)
+from askback_server.ports.clock import is_id
+from askback_server.ports.queries import PromptFilter
+from askback_server.transport.convert_contents import DECISION_NUMBERS, put_content
+from askback_server.transport.convert_values import job_id, namespace, put_time, raise_faults
+
+_STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
+_STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
+_SOURCE_NUMBERS = {s: prompt_pb2.AnswerSource.Value(f"ANSWER_SOURCE_{s}") for s in AnswerSource}
+_STATUS_NUMBERS = {s: prompt_pb2.AnswerStatus.Value(f"ANSWER_STATUS_{s}") for s in AnswerStatus}
+
+_WHICH = "is required, or job_id and key in its place"
+
+
+def prompt_id(value: str, field: str = "prompt_id") -> str:
+    """A prompt's id, spelt like one of ours. Raises InvalidField if missing, else PromptNotFound."""
+    if is_id(value):
+        return value
+    if not value:
+        raise InvalidField.of(field, "is required")
+    raise PromptNotFound(prompt_id=value)
+
+
+def prompt_ref(prompt_id: str, job_id: str, key: str) -> PromptRef:
+    """A prompt by its id, or by its job and key. Raises InvalidField or PromptNotFound."""
+    if prompt_id:
+        if job_id or key:
+            raise InvalidField.of("prompt_id", "excludes job_id and key: name the prompt in one way")
+        if not is_id(prompt_id):
+            raise PromptNotFound(prompt_id=prompt_id)
+        return PromptRef(prompt_id)
+    if not job_id or not key:
+        if not job_id and not key:
+            raise InvalidField.of("prompt_id", _WHICH)
+        raise InvalidField.of("key" if job_id else "job_id", "is required where prompt_id is not given")
+    if not is_id(job_id):
+        raise PromptNotFound(job_id=job_id, key=key)
+    return PromptRef("", job_id, key)
+
+
+def watched_prompts(
+    filter: hitl_service_pb2.PromptFilter, asked_namespace: str, principal: Principal
+) -> PromptFilter:
+    """A console's live view. Raises InvalidField, JobNotFound, PermissionDenied."""
+    if filter.states:
+        raise InvalidField.of("filter.states", "must be empty: only open prompts are watched")
+    return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
+
+
+def listed_prompts(request: hitl_service_pb2.ListPromptsRequest, principal: Principal) -> PromptFilter:
+    """A page's view: a console's, or with a job's id the asker's side (`viewer` None).
+
+    With `job_id` and no namespace in the request, the namespace is the job's: put it in its place.
+    Raises InvalidField, JobNotFound, PermissionDenied.
+    """
+    states: list[PromptState] = []
+    found: list[Violation] = []
+    for index, number in enumerate(request.filter.states):
+        state = _STATES.get(number)
+        if state is None:
+            found.append(Violation(f"filter.states[{index}]", f"{number} is not a state of a prompt"))
+        else:
+            states.append(state)
+    raise_faults(found)
+    asker = bool(request.filter.job_id) and principal.has(Role.CLIENT, Role.WORKER)
+    viewer = None if asker else principal
+    return _filter(
+        request.filter, request.namespace, principal, viewer, tuple(states) or (PromptState.PENDING,)
+    )
+
+
+def _filter(
+    filter: hitl_service_pb2.PromptFilter,
+    asked: str,
+    principal: Principal,
+    viewer: Principal | None,
+    states: tuple[PromptState, ...],
+) -> PromptFilter:
+    if viewer is not None:
+        principal.require(Role.CONSOLE)
+    return PromptFilter(
+        namespace=namespace(asked, principal),
+        viewer=viewer,
+        job_types=tuple(filter.job_types),
+        kinds=tuple(filter.kinds),
+        labels=dict(filter.labels),
+        groups=tuple(filter.groups),
+        job_id=job_id(filter.job_id, "filter.job_id") if filter.job_id else "",
+        states=states,
+    )
+
+
+def put_prompt(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
+    """Fill the message of a prompt. A claim is sent with its end, whether or not it has run out."""
+    target.prompt_id = prompt.prompt_id
+    target.job_id = prompt.job_id
+    target.namespace = prompt.namespace
+    target.job_type = prompt.job_type
+    target.key = prompt.key
+    target.round = prompt.round
+    target.revision = prompt.revision
+    target.version = prompt.version
+    target.state = _STATE_NUMBERS[prompt.state]
+    put_content(target.content, prompt.content)
+    if prompt.claimed_until is not None:
+        target.claimed_by = prompt.claimed_by
+        put_time(target.claim_expire_time, prompt.claimed_until)
+    put_time(target.create_time, prompt.created_at)
+    put_time(target.update_time, prompt.updated_at)
+    if prompt.expires_at is not None:
+        put_time(target.expire_time, prompt.expires_at)
+    if prompt.resolution is not None:
+        put_resolution(target.resolution, prompt.resolution)
+    if prompt.consumed_at is not None:
+        put_time(target.consume_time, prompt.consumed_at)
+    target.submissions = prompt.submissions
+
+
+def prompt_message(prompt: Prompt) -> prompt_pb2.Prompt:
+    """A prompt."""
+    message = prompt_pb2.Prompt()
+    put_prompt(message, prompt)
+    return message
+
+
+def prompt_messages(prompts: Iterable[Prompt]) -> list[prompt_pb2.Prompt]:
+    """Prompts, in order."""
+    return [prompt_message(p) for p in prompts]
+
+
+def put_resolution(target: prompt_pb2.Resolution, resolution: Resolution) -> None:
+    """Fill the message of a prompt's end."""
+    target.state = _STATE_NUMBERS[resolution.state]
+    if resolution.answer is not None:
+        put_answer(target.answer, resolution.answer)
+    target.actor = resolution.actor
+    target.reason = resolution.reason
+    put_time(target.time, resolution.at)
+
+
+def put_answer(target: prompt_pb2.Answer, answer: Answer) -> None:
+    """Fill the message of an answer."""
+    target.answer_id = answer.answer_id
+    target.decision = DECISION_NUMBERS[answer.decision]
+    target.values_json = answer.values_json
+    for edit in answer.edits:
+        target.edits.add(content_id=edit.content_id, text=edit.text)
+    target.comment = answer.comment
+    target.source = _SOURCE_NUMBERS[answer.source]
+    target.user_id = answer.user_id
+    target.revision = answer.revision
+    put_time(target.create_time, answer.created_at)
+
+
+def violation_messages(violations: Iterable[Violation]) -> list[prompt_pb2.FieldViolation]:
+    """What is wrong, field by field."""
+    return [prompt_pb2.FieldViolation(field=v.field, description=v.description) for v in violations]
+
+
+def record_message(submission: Submission) -> prompt_pb2.AnswerRecord:
+    """One entry of a prompt's audit."""
+    message = prompt_pb2.AnswerRecord(status=_STATUS_NUMBERS[submission.status])
+    put_answer(message.answer, submission.answer)
+    if submission.violations:
+        message.violations.extend(violation_messages(submission.violations))
+    return message
+
+
+def put_result(target: hitl_service_pb2.AnswerResult, result: AnswerResult) -> None:
+    """Fill the message of the verdict on an answer."""
+    target.status = _STATUS_NUMBERS[result.status]
+    target.replayed = result.replayed
+    target.answer_id = result.answer_id
+    put_prompt(target.prompt, result.prompt)
+    if result.violations:
+        target.violations.extend(violation_messages(result.violations))
+
+
+def answer_response(result: AnswerResult) -> hitl_service_pb2.AnswerPromptResponse:
+    """The reply to an answer, whatever the verdict: a stream's form of it."""
+    message = hitl_service_pb2.AnswerPromptResponse()
+    put_result(message.result, result)
+    return message
+
+
+def prompt_event(prompt: Prompt) -> hitl_service_pb2.PromptEvent:
+    """A prompt as it is shown to a console that may see it: open, or closed."""
+    message = hitl_service_pb2.PromptEvent()
+    if prompt.resolution is None:
+        put_prompt(message.upserted.prompt, prompt)
+        return message
+    closed = message.closed
+    closed.prompt_id = prompt.prompt_id
+    closed.job_id = prompt.job_id
+    closed.version = prompt.version
+    put_resolution(closed.resolution, prompt.resolution)
+    if prompt.resolution.answer is not None:
+        closed.answer_id = prompt.resolution.answer.answer_id
+    return message
+
+
+def prompt_removed(prompt_id: str, version: int) -> hitl_service_pb2.PromptEvent:
+    """A prompt that left the view and is still open."""
+    message = hitl_service_pb2.PromptEvent()
+    message.removed.prompt_id = prompt_id
+    message.removed.version = version
+    return message

@@ -1,0 +1,116 @@
+"""Values that many messages share: times, spans, ids, tenants and pages.
+
+Functions called `put_…` fill a field of a message in place, which is the fastest way to set one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from askback_server.domain.checks import Checker
+from askback_server.domain.errors import InvalidField, JobNotFound
+from askback_server.domain.json_text import Violation
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Principal
+from askback_server.ports.clock import is_id
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400
+# The bounds that google.protobuf.Timestamp and Duration set themselves.
+_FIRST_SECOND = -62_135_596_800
+_LAST_SECOND = 253_402_300_799
+_LONGEST = 315_576_000_000
+_BILLION = 1_000_000_000
+
+
+def put_time(target: Timestamp, moment: datetime) -> None:
+    """Set a time field, exactly to the microsecond."""
+    since = moment - _EPOCH
+    target.seconds = since.days * _DAY + since.seconds
+    target.nanos = since.microseconds * 1000
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """A time as a message of its own."""
+    message = Timestamp()
+    put_time(message, moment)
+    return message
+
+
+def put_span(target: Duration, span: timedelta) -> None:
+    """Set a duration field, exactly to the microsecond."""
+    if span.days < 0:  # seconds and nanos of a Duration have the same sign
+        span = -span
+        target.seconds = -(span.days * _DAY + span.seconds)
+        target.nanos = -span.microseconds * 1000
+    else:
+        target.seconds = span.days * _DAY + span.seconds
+        target.nanos = span.microseconds * 1000
+
+
+def duration(span: timedelta) -> Duration:
+    """A duration as a message of its own."""
+    message = Duration()
+    put_span(message, span)
+    return message
+
+
+def span(message: Duration, field: str) -> timedelta:
+    """A duration that is not negative. Raises InvalidField."""
+    seconds, nanos = message.seconds, message.nanos
+    if seconds < 0 or nanos < 0:
+        raise InvalidField.of(field, "must not be negative")
+    if seconds > _LONGEST or nanos >= _BILLION:
+        raise InvalidField.of(field, "is not a google.protobuf.Duration: seconds or nanos are out of range")
+    return timedelta(seconds=seconds, microseconds=nanos // 1000)
+
+
+def moment(message: Timestamp, field: str) -> datetime:
+    """A time of the years 1 to 9999. Raises InvalidField."""
+    seconds, nanos = message.seconds, message.nanos
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND or not 0 <= nanos < _BILLION:
+        raise InvalidField.of(field, "is not a google.protobuf.Timestamp: seconds or nanos are out of range")
+    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+
+
+def job_id(value: str, field: str = "job_id") -> str:
+    """A job's id, spelt like one of ours. Raises InvalidField if missing, else JobNotFound."""
+    if is_id(value):
+        return value
+    if not value:
+        raise InvalidField.of(field, "is required")
+    raise JobNotFound(value)
+
+
+def namespace(asked: str, principal: Principal) -> str:
+    """The tenant that a request means. Raises PermissionDenied, or InvalidField for no such name."""
+    name = principal.namespace(asked)
+    if asked and asked not in principal.namespaces:  # allowed by `*`: whatever the caller wrote
+        check = Checker(_LIMITS)
+        check.name("namespace", asked)
+        check.done()
+    return name
+
+
+_LIMITS = Limits()
+
+
+def page_size(asked: int, limits: Limits) -> int:
+    """How many to list: the default for 0, never more than the limit. Raises InvalidField."""
+    if asked < 0:
+        raise InvalidField.of("page_size", "must not be negative; 0 means the default")
+    return min(asked or limits.default_page_size, limits.page_size)
+
+
+def wait_seconds(message: Duration, limits: Limits) -> float:
+    """How long a unary long poll waits; a longer wish is cut to the limit. Raises InvalidField."""
+    return min(span(message, "wait"), limits.wait_max).total_seconds()
+
+
+def raise_faults(found: list[Violation]) -> None:
+    """Raise InvalidField if anything was found."""
+    if found:
+        raise InvalidField(found)

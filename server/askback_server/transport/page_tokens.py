@@ -1,0 +1,77 @@
+"""Page tokens: where the next page begins, sealed so that only our own come back.
+
+A token holds its cursor readable and a keyed digest over the cursor and the query it belongs to: one
+that was made up, changed, or taken from another query is refused, on every replica alike.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from askback_server.domain.errors import BadPageToken
+
+_SEAL_BYTES = 16
+_PURPOSE = b"askback page token\0"
+_LONGEST = 4096
+
+
+def seal(secret: bytes, query_digest: str, cursor: list[Any]) -> str:
+    """The token of a page. A cursor is a list of JSON values."""
+    body = json.dumps(cursor, ensure_ascii=False, separators=(",", ":")).encode()
+    return urlsafe_b64encode(_seal(secret, query_digest, body) + body).rstrip(b"=").decode()
+
+
+def unseal(secret: bytes, query_digest: str, token: str) -> list[Any]:
+    """The cursor of a token that `seal` made for the same query. Raises BadPageToken."""
+    if len(token) > _LONGEST:
+        raise _refused()
+    try:
+        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        raise _refused() from None
+    mark, body = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
+    if not hmac.compare_digest(mark, _seal(secret, query_digest, body)):
+        raise _refused()
+    cursor: list[Any] = json.loads(body)
+    return cursor
+
+
+def digest_of(*parts: object) -> str:
+    """A digest of what makes a query: its method and filter, whatever the order of sets and maps."""
+    return hashlib.sha256(repr([_canonical(part) for part in parts]).encode()).hexdigest()[:32]
+
+
+def _seal(secret: bytes, query_digest: str, body: bytes) -> bytes:
+    said = _PURPOSE + query_digest.encode() + b"\0" + body
+    return hmac.digest(secret, said, "sha256")[:_SEAL_BYTES]
+
+
+def _refused() -> BadPageToken:
+    return BadPageToken("the page token is not from this query; start again without one")
+
+
+def _canonical(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return str(value)  # an enum member is its value
+    if isinstance(value, date | timedelta):
+        return [type(value).__name__, str(value)]
+    if is_dataclass(value):
+        return [(f.name, _canonical(getattr(value, f.name))) for f in fields(value)]
+    if isinstance(value, Mapping):
+        return ["map", sorted((repr(_canonical(k)), _canonical(v)) for k, v in value.items())]
+    if isinstance(value, AbstractSet):
+        return ["set", sorted(repr(_canonical(v)) for v in value)]
+    if isinstance(value, list | tuple):
+        return [_canonical(v) for v in value]
+    raise TypeError(f"a query cannot hold a {type(value).__name__}")

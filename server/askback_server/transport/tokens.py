@@ -1,0 +1,218 @@
+"""Who calls: bearer tokens from a file, or names taken on trust."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from askback_server.domain.errors import Unauthenticated
+from askback_server.domain.principals import Principal, Role
+
+Metadata = Iterable[tuple[str, str | bytes]]
+"""A call's metadata; keys are lower case."""
+
+_FIELDS = frozenset({"sha256", "subject", "roles", "namespaces", "groups", "expires"})
+_RECHECK_SECONDS = 1.0
+_NAME_CHARS = 200
+_TRUSTED_ROLES = frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE})
+
+_log = logging.getLogger("askback.tokens")
+
+
+class Authenticator(Protocol):
+    """Tells who a call is from."""
+
+    def authenticate(self, metadata: Metadata) -> Principal:
+        """The caller. Raises Unauthenticated."""
+
+
+class BadTokenFile(ValueError):
+    """The token file cannot be used; the message names the entry and what is wrong with it."""
+
+
+def hash_token(token: str) -> str:
+    """What a token file keeps of a token. Tokens are long and random, so a plain hash is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    digest: bytes
+    principal: Principal
+    expires: datetime | None
+
+
+class TokenFile:
+    """Tokens from a TOML file, which is read again when it changes.
+
+        [[tokens]]
+        sha256 = "…"                        # `askback token hash` prints it
+        subject = "ada"
+        roles = ["console"]                 # client, worker, console, admin
+        namespaces = ["default"]            # the first is the default; "*" stands for all
+        groups = ["ops"]                    # optional
+        expires = 2027-01-01T00:00:00Z      # optional
+
+    A file that cannot be used is refused at the start; later, the last good content stays in force.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = Path(path)
+        self._now = now
+        self._monotonic = monotonic
+        self._mark = self._stamp()
+        self._entries = _read(self._path)
+        self._checked = monotonic()
+
+    def authenticate(self, metadata: Metadata) -> Principal:
+        """The owner of the bearer token. Raises Unauthenticated."""
+        if self._monotonic() - self._checked >= _RECHECK_SECONDS:
+            self._refresh()
+        token = _bearer(metadata)
+        digest = hashlib.sha256(token.encode()).digest()
+        # Looked up by its hash: how long that takes says nothing about the tokens there are.
+        entry = self._entries.get(digest)
+        if entry is None:
+            raise Unauthenticated("the token is not known here; check it, or ask for a new one")
+        if entry.expires is not None and entry.expires <= self._now():
+            raise Unauthenticated("the token has expired; ask for a new one")
+        return entry.principal
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _refresh(self) -> None:
+        self._checked = self._monotonic()
+        mark = self._stamp()
+        if mark == self._mark:
+            return
+        self._mark = mark
+        try:
+            self._entries = _read(self._path)
+        except BadTokenFile as error:
+            _log.error("the token file is not read again, the tokens of before stay: %s", error)
+        else:
+            _log.info("read %d tokens from %s", len(self._entries), self._path)
+
+
+class NoAuthentication:
+    """Takes the caller's word: `askback-user` and `askback-groups`. For loopback only."""
+
+    def authenticate(self, metadata: Metadata) -> Principal:
+        """The principal that the caller says it is. Raises Unauthenticated for no usable name."""
+        user, groups = "anonymous", ""
+        for key, value in metadata:
+            if key == "askback-user":
+                user = str(value)
+            elif key == "askback-groups":
+                groups = str(value)
+        return _trusted(user, groups)
+
+
+@lru_cache(maxsize=1024)
+def _trusted(user: str, groups: str) -> Principal:
+    user = user.strip()
+    if not user or len(user) > _NAME_CHARS or not user.isprintable():
+        raise Unauthenticated(f"askback-user must be 1 to {_NAME_CHARS} printable characters")
+    names = frozenset(name.strip() for name in groups.split(",") if name.strip())
+    return Principal(user, _TRUSTED_ROLES, ("default", "*"), names)
+
+
+def _bearer(metadata: Metadata) -> str:
+    for key, value in metadata:
+        if key == "authorization" and isinstance(value, str):
+            scheme, _, token = value.partition(" ")
+            if scheme.lower() == "bearer" and token:
+                return token.strip()
+    raise Unauthenticated("send a token: metadata `authorization: Bearer <token>`")
+
+
+def _read(path: Path) -> dict[bytes, _Entry]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadTokenFile(f"token file {path}: {error}") from error
+    listed = content.get("tokens")
+    if set(content) != {"tokens"} or not isinstance(listed, list) or not listed:
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else")
+    entries: dict[bytes, _Entry] = {}
+    for number, fields in enumerate(listed, 1):
+        subject = fields.get("subject") if isinstance(fields, dict) else None
+        where = f"token file {path}, entry {number}" + (f" ({subject})" if subject else "")
+        try:
+            entry = _entry(fields)
+            if entry.digest in entries:
+                raise ValueError("sha256 is that of an earlier entry")
+        except ValueError as error:
+            raise BadTokenFile(f"{where}: {error}") from None
+        entries[entry.digest] = entry
+    return entries
+
+
+def _entry(fields: object) -> _Entry:
+    if not isinstance(fields, dict):
+        raise ValueError("must be a table")
+    if unknown := sorted(set(fields) - _FIELDS):
+        raise ValueError(f"{unknown[0]} is not a field of a token")
+    digest = fields.get("sha256")
+    if not isinstance(digest, str) or len(digest) != 64:
+        raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash")
+    subject = fields.get("subject")
+    if not isinstance(subject, str) or not subject.strip() or len(subject) > _NAME_CHARS:
+        raise ValueError(f"subject must be 1 to {_NAME_CHARS} characters")
+    roles = _names(fields, "roles")
+    for role in roles:
+        if role not in set(Role):
+            raise ValueError(f"roles has {role!r}; there are: " + ", ".join(Role))
+    namespaces = _names(fields, "namespaces")
+    if namespaces[0] == "*":  # all of them, and an empty one in a request still means one
+        namespaces = ("default", *namespaces)
+    groups = _names(fields, "groups") if fields.get("groups", []) != [] else ()
+    principal = Principal(subject, frozenset(map(Role, roles)), namespaces, frozenset(groups))
+    return _Entry(_from_hex(digest), principal, _expiry(fields.get("expires")))
+
+
+def _from_hex(digest: str) -> bytes:
+    try:
+        return bytes.fromhex(digest)
+    except ValueError:
+        raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash") from None
+
+
+def _names(fields: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    names = fields.get(field)
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
+        raise ValueError(f"{field} must be a list of at least one name")
+    return tuple(names)
+
+
+def _expiry(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"expires is not an ISO time: {value!r}") from None
+    if not isinstance(value, datetime):
+        raise ValueError("expires must be a time, for example 2027-01-01T00:00:00Z")
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -1,0 +1,290 @@
+"""Prompt contents: message -> domain -> stored document -> domain -> message changes nothing."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from askback.v1 import prompt_pb2 as pb
+from askback_server.domain.checks import normalised
+from askback_server.domain.content import FinalAction, PromptContent
+from askback_server.domain.documents import content_from_json, content_to_json
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.forms import SchemaForm
+from askback_server.domain.limits import Limits
+from askback_server.transport import convert_contents
+from askback_server.transport.convert_contents import content, put_content
+from askback_server.transport.convert_values import duration
+
+
+def full_content() -> pb.PromptContent:
+    options = [
+        pb.Option(value="standard", title="Standard"),
+        pb.Option(value="goodwill", description="Costs more", recommended=True),
+    ]
+    questions = [
+        pb.Question(question_id="yes", title="Yes?", boolean=pb.BooleanInput(default_value=False)),
+        pb.Question(
+            question_id="policy",
+            title="Which policy?",
+            help="Look at *both*.",
+            required=True,
+            rationale="The refund follows it.",
+            single=pb.SingleInput(options=options, default_value="goodwill", allow_other=True),
+        ),
+        pb.Question(
+            question_id="tags",
+            title="Tags",
+            multi=pb.MultiInput(
+                options=options, default_values=["standard"], min_items=1, max_items=2, allow_other=True
+            ),
+        ),
+        pb.Question(
+            question_id="why",
+            title="Why?",
+            text=pb.TextInput(
+                default_value="", min_length=0, max_length=80, pattern="^[a-z ]*$", multiline=True
+            ),
+        ),
+        pb.Question(
+            question_id="count",
+            title="How many?",
+            integer=pb.IntegerInput(default_value=0, minimum=-(2**63), maximum=2**63 - 1),
+        ),
+        pb.Question(
+            question_id="amount",
+            title="How much?",
+            number=pb.NumberInput(default_value=0.1, minimum=-1.5, maximum=1e300),
+        ),
+        pb.Question(
+            question_id="day",
+            title="When?",
+            date=pb.DateInput(default_value="2026-10-10", minimum="2026-01-01", maximum="2026-12-31"),
+        ),
+        pb.Question(question_id="plain_yes", title="?", boolean=pb.BooleanInput()),
+        pb.Question(question_id="plain_text", title="?", text=pb.TextInput()),
+        pb.Question(question_id="plain_integer", title="?", integer=pb.IntegerInput()),
+        pb.Question(question_id="plain_number", title="?", number=pb.NumberInput()),
+        pb.Question(question_id="plain_date", title="?", date=pb.DateInput()),
+    ]
+    return pb.PromptContent(
+        kind="preview",
+        title="Refund order 1881? 🙂",
+        body="# Order\n\nof *Ada*",
+        contents=[
+            pb.PromptPart(
+                content_id="mail", title="Mail", media_type="text/markdown", text="Dear Ada", editable=True
+            ),
+            pb.PromptPart(content_id="order", title="Order", url="https://shop.example/1881"),
+        ],
+        questions=pb.QuestionForm(questions=questions),
+        decisions=[
+            pb.DecisionOption(decision=pb.DECISION_ACCEPT, label="Send it"),
+            pb.DecisionOption(decision=pb.DECISION_EDIT, label="Send it so"),
+            pb.DecisionOption(decision=pb.DECISION_REVISE, label="Again", comment_required=True),
+        ],
+        priority=-7,
+        audience=pb.Audience(users=["ada", "bob"], groups=["ops"]),
+        labels={"shop": "eu", "empty": ""},
+        blocking=True,
+        final_action=pb.FINAL_ACTION_DEFAULT,
+        default_answer=pb.DefaultAnswer(
+            decision=pb.DECISION_ACCEPT, values_json='{"policy":"standard"}', comment="nobody was there"
+        ),
+        metadata_json='{"b":1, "a":2}',
+        timeout=duration(timedelta(hours=1, microseconds=500_001)),
+    )
+
+
+def rendered(value: PromptContent) -> pb.PromptContent:
+    message = pb.PromptContent()
+    put_content(message, value)
+    return message
+
+
+def without_output(message: pb.PromptContent) -> pb.PromptContent:
+    copy = pb.PromptContent()
+    copy.CopyFrom(message)
+    copy.ClearField("derived_schema_json")
+    return copy
+
+
+def through_storage(value: PromptContent) -> PromptContent:
+    stored = content_from_json(content_to_json(value))
+    assert stored == value
+    assert stored.digest() == value.digest()
+    return stored
+
+
+def test_a_full_content_comes_back_as_it_was_sent() -> None:
+    sent = full_content()
+    value = content(sent, "content")
+    assert normalised(value, Limits()) == value
+    assert without_output(rendered(through_storage(value))) == sent
+
+
+def test_the_schema_of_questions_is_derived_and_never_taken_from_a_request() -> None:
+    sent = full_content()
+    sent.derived_schema_json = '{"type":"null"}'
+    value = content(sent, "content")
+    assert value == content(without_output(sent), "content")
+    schema = json.loads(rendered(value).derived_schema_json)
+    assert list(schema["properties"])[:3] == ["yes", "policy", "tags"]
+    assert schema["required"] == ["policy"]
+
+
+def test_a_schema_form_keeps_its_text() -> None:
+    text = ' {"type": "object",  "properties": {"b": {}, "a": {}}}'
+    sent = pb.PromptContent(kind="x", title="t", schema_json=text, final_action=pb.FINAL_ACTION_FAIL_JOB)
+    value = content(sent, "content")
+    assert value.form == SchemaForm(text)
+    assert rendered(through_storage(value)) == sent
+
+
+def test_what_is_unset_takes_its_meaning() -> None:
+    value = content(pb.PromptContent(), "content")
+    assert value == PromptContent(kind="", title="", blocking=False)
+    assert value.final_action is FinalAction.EXPIRE
+    message = rendered(value)
+    assert message.final_action == pb.FINAL_ACTION_EXPIRE
+    assert not message.HasField("audience")
+    assert not message.HasField("timeout")
+    assert message.WhichOneof("form") is None
+
+
+def test_a_default_answers_values_lose_their_outer_whitespace() -> None:
+    sent = full_content()
+    sent.default_answer.values_json = '\n {"policy": "standard"}\t'
+    default = content(sent, "content").default_answer
+    assert default is not None
+    assert default.values_json == '{"policy": "standard"}'
+
+
+def test_all_that_cannot_be_held_is_named_at_once() -> None:
+    sent = pb.PromptContent(
+        questions=pb.QuestionForm(questions=[pb.Question(question_id="a"), pb.Question(question_id="b")]),
+        decisions=[pb.DecisionOption(), pb.DecisionOption(decision=99)],
+        default_answer=pb.DefaultAnswer(),
+        final_action=99,
+    )
+    sent.timeout.seconds = -1
+    with pytest.raises(InvalidField) as refused:
+        content(sent, "prompt")
+    assert {v.field for v in refused.value.violations} == {
+        "prompt.questions.questions[0].input",
+        "prompt.questions.questions[1].input",
+        "prompt.decisions[0].decision",
+        "prompt.decisions[1].decision",
+        "prompt.default_answer.decision",
+        "prompt.final_action",
+        "prompt.timeout",
+    }
+
+
+def test_the_cache_of_messages_is_bounded_and_never_mixes_contents_up() -> None:
+    for number in range(2_000):
+        value = PromptContent(kind="x", title=str(number))
+        assert rendered(value).title == str(number)
+        first = rendered(value)
+        first.title = "changed by a caller"
+        assert rendered(value).title == str(number)
+    assert len(convert_contents._RENDERED) <= 512
+
+
+def test_a_large_content_is_not_cached() -> None:
+    value = PromptContent(kind="x", title="t", body="b" * 100_000)
+    assert rendered(value) == rendered(value)
+    assert id(value) not in convert_contents._RENDERED
+
+
+_text = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+_options = st.lists(
+    st.builds(pb.Option, value=_text, title=_text, description=_text, recommended=st.booleans()), max_size=3
+)
+_inputs = st.one_of(
+    st.builds(lambda v: {"boolean": v}, st.builds(pb.BooleanInput, default_value=st.booleans())),
+    st.builds(
+        lambda v: {"single": v},
+        st.builds(
+            pb.SingleInput, options=_options, default_value=st.none() | _text, allow_other=st.booleans()
+        ),
+    ),
+    st.builds(
+        lambda v: {"multi": v},
+        st.builds(
+            pb.MultiInput,
+            options=_options,
+            default_values=st.lists(_text, max_size=2),
+            min_items=st.none() | st.integers(0, 9),
+            max_items=st.none() | st.integers(0, 9),
+            allow_other=st.booleans(),
+        ),
+    ),
+    st.builds(
+        lambda v: {"text": v},
+        st.builds(
+            pb.TextInput,
+            default_value=st.none() | _text,
+            min_length=st.none() | st.integers(0, 9),
+            max_length=st.none() | st.integers(0, 9),
+            pattern=_text,
+            multiline=st.booleans(),
+        ),
+    ),
+    st.builds(
+        lambda v: {"number": v},
+        st.builds(
+            pb.NumberInput,
+            default_value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+            minimum=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        ),
+    ),
+    st.builds(
+        lambda v: {"integer": v},
+        st.builds(pb.IntegerInput, default_value=st.none() | st.integers(-(2**63), 2**63 - 1)),
+    ),
+    st.builds(lambda v: {"date": v}, st.builds(pb.DateInput, default_value=st.none() | _text, minimum=_text)),
+)
+_questions = st.builds(
+    lambda q, i: pb.Question(**q, **i),
+    st.fixed_dictionaries(
+        {
+            "question_id": _text,
+            "title": _text,
+            "help": _text,
+            "required": st.booleans(),
+            "rationale": _text,
+        }
+    ),
+    _inputs,
+)
+_contents = st.builds(
+    pb.PromptContent,
+    kind=_text,
+    title=_text,
+    body=_text,
+    questions=st.builds(pb.QuestionForm, questions=st.lists(_questions, max_size=4)),
+    decisions=st.lists(
+        st.builds(
+            pb.DecisionOption,
+            decision=st.sampled_from(range(1, 7)),
+            label=_text,
+            comment_required=st.booleans(),
+        ),
+        max_size=3,
+    ),
+    priority=st.integers(-1000, 1000),
+    labels=st.dictionaries(_text, _text, max_size=3),
+    blocking=st.booleans(),
+    final_action=st.sampled_from([1, 2, 3]),
+    timeout=st.none() | st.timedeltas(timedelta(0), timedelta(days=366)).map(duration),
+    metadata_json=_text,
+)
+
+
+@given(_contents)
+def test_any_content_comes_back_as_it_was_sent(sent: pb.PromptContent) -> None:
+    value = content(sent, "content")
+    assert without_output(rendered(through_storage(value))) == sent
