@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import grpc
+from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback.channel import MAX_BATCH_BYTES, Endpoint
 from askback.errors import AskbackError, Unavailable
@@ -49,8 +50,11 @@ class Wire(Protocol):
     def welcomed(self, frame: Any) -> float:
         """Take the reply to the hello; returns the heartbeat interval in seconds."""
 
-    def pushed(self, frame: Any) -> None:
-        """Take a frame that replies to nothing."""
+    def opened(self, put: Callable[[Any], None]) -> None:
+        """The stream is the one in use now: `put` what must be said before all that waits."""
+
+    def pushed(self, frame: Any, *, leaving: bool) -> None:
+        """Take a frame that replies to nothing; `leaving`: from a stream that is being left."""
 
     def refused(self, error: AskbackError) -> bool:
         """The stream ended like this: whether it makes sense to dial again all the same."""
@@ -139,15 +143,18 @@ class Connection:
             self.ended.set_result(None)
         if self._channel is not None:
             channel, self._channel = self._channel, None
-            await channel.close()
+            await channel.close(None)
 
     async def _read(self) -> None:
         end: AskbackError | None = None
         try:
-            while (message := await self._call.read()) is not grpc.aio.EOF:
+            while (message := await self._call.read()) is not EOF:
                 self._heard = asyncio.get_running_loop().time()
                 for frame in message.frames:
-                    self._take(frame)
+                    try:
+                        self._take(frame)
+                    except Exception:
+                        _log.exception("%s: a frame could not be handled", self._wire.name)
         except grpc.aio.AioRpcError as error:
             end = from_rpc(error)
         except asyncio.CancelledError:
@@ -164,9 +171,7 @@ class Connection:
 
     def _take(self, frame: Any) -> None:
         body = frame.WhichOneof("body")
-        if body == "heartbeat":
-            self._wire.pushed(frame)
-        elif body == "go_away":
+        if body == "go_away":
             self.leave_within = frame.go_away.after.ToTimedelta().total_seconds()
             _log.info("%s: asked to move: %s", self._wire.name, frame.go_away.reason)
             self.leave.set()
@@ -180,10 +185,7 @@ class Connection:
         elif frame.ref:
             self._replies(self, frame)
         else:
-            try:
-                self._wire.pushed(frame)
-            except Exception:
-                _log.exception("%s: a %s frame could not be handled", self._wire.name, body)
+            self._wire.pushed(frame, leaving=self.leave.is_set())
 
     async def _write(self) -> None:
         try:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper
 
 
 class DecisionKind(StrEnum):
@@ -71,14 +74,10 @@ class FinalAction(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
 
 
-class _ProtoEnum(Protocol):
-    def Name(self, number: int) -> str: ...
-
-
 _E = TypeVar("_E", bound=StrEnum)
 
 
-def word(enum: _ProtoEnum, prefix: str, number: int) -> str:
+def word(enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> str:
     """The name of a value without its prefix; UNSPECIFIED for one that a newer server made up."""
     try:
         return enum.Name(number).removeprefix(prefix)
@@ -86,7 +85,7 @@ def word(enum: _ProtoEnum, prefix: str, number: int) -> str:
         return "UNSPECIFIED"
 
 
-def named(cls: type[_E], enum: _ProtoEnum, prefix: str, number: int) -> _E:
+def named(cls: type[_E], enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> _E:
     """The member of `cls` for a value of the contract."""
     name = word(enum, prefix, number)
     return cls(name if name in cls.__members__ else "UNSPECIFIED")

@@ -230,19 +230,19 @@ class PromptDeclined(PromptEnded):
     @property
     def decision(self) -> str:
         """What was decided: REJECT, DISMISS or REVISE."""
-        answer = self.prompt.answer
+        answer = self.prompt.answered
         return answer.decision if answer else ""
 
     @property
     def comment(self) -> str:
         """The reason in the person's words."""
-        answer = self.prompt.answer
+        answer = self.prompt.answered
         return answer.comment if answer else ""
 
     @property
     def by(self) -> str:
         """Who decided."""
-        answer = self.prompt.answer
+        answer = self.prompt.answered
         return answer.by if answer else ""
 
 

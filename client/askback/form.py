@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from askback.schema import flattened
+from askback.schema import NULLABLE, flattened
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
@@ -51,21 +51,21 @@ class TypeForm:
             schema = flattened(adapter.json_schema())
         except Exception as error:
             raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
-        wrapped = schema.get("type") != "object"
+        wrapped = schema.get("type") != "object" or NULLABLE in schema
         nullable: frozenset[str] = frozenset()
         if wrapped:
             inner = {**schema, "title": title}
             schema = {
                 "type": "object",
                 "properties": {VALUE: inner},
-                "required": [VALUE],
+                "required": [] if NULLABLE in schema else [VALUE],
                 "additionalProperties": False,
             }
         else:
             nullable = frozenset(
                 name
                 for name, item in schema.get("properties", {}).items()
-                if item.pop("x-nullable", False) and name in schema.get("required", ())
+                if item.pop(NULLABLE, False) and name in schema.get("required", ())
             )
             if nullable:
                 schema["required"] = [name for name in schema["required"] if name not in nullable]
@@ -89,7 +89,7 @@ class TypeForm:
         """The JSON object that stands for an instance; what is None is left out."""
         plain = self.adapter.dump_python(value, mode="json", by_alias=True)
         if self.wrapped:
-            return _text({VALUE: plain})
+            return _text({} if plain is None else {VALUE: plain})
         return _text({k: v for k, v in plain.items() if v is not None})
 
 
@@ -152,5 +152,5 @@ def _text(value: Any) -> str:
 def _unmarked(node: Any) -> Any:
     """The schema without the marks that `flattened` leaves."""
     if isinstance(node, dict):
-        return {key: _unmarked(value) for key, value in node.items() if key != "x-nullable"}
+        return {key: _unmarked(value) for key, value in node.items() if key != NULLABLE}
     return [_unmarked(item) for item in node] if isinstance(node, list) else node

@@ -1,4 +1,4 @@
-"""What `job.confirm`, `job.validate` and `job.preview` return."""
+"""How a question of a job ends: with what `job.confirm` and its like return, or with an error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from askback.enums import DecisionKind
+from askback.enums import DecisionKind, PromptState
+from askback.errors import PromptCancelled, PromptDeclined, PromptExpired
 from askback.prompts import PromptInfo
 
 
@@ -55,7 +56,7 @@ class Preview:
 
 def decision_of(prompt: PromptInfo) -> Decision:
     """The decision of an ANSWERED prompt."""
-    answer = prompt.answer
+    answer = prompt.answered
     assert answer is not None
     return Decision(
         answer.decision, answer.comment, answer.by, answer.at, answer.by_default, answer.values, prompt
@@ -64,8 +65,30 @@ def decision_of(prompt: PromptInfo) -> Decision:
 
 def preview_of(prompt: PromptInfo) -> Preview:
     """The outcome of an ANSWERED preview."""
-    answer = prompt.answer
+    answer = prompt.answered
     assert answer is not None
     return Preview(
         answer.decision, answer.comment, answer.by, answer.at, answer.by_default, answer.edits, prompt
+    )
+
+
+def answered(prompt: PromptInfo) -> PromptInfo:
+    """The closed prompt, if it was answered. Raises PromptExpired or PromptCancelled."""
+    match prompt.state:
+        case PromptState.ANSWERED:
+            return prompt
+        case PromptState.EXPIRED:
+            raise PromptExpired(f"nobody answered {prompt.title!r} in time", prompt)
+        case _:
+            reason = prompt.resolution.reason if prompt.resolution else ""
+            raise PromptCancelled(f"{prompt.title!r} was withdrawn: {reason or prompt.state}", prompt)
+
+
+def declined(prompt: PromptInfo) -> PromptDeclined:
+    """The error for an answer that gives no value."""
+    answer = prompt.answered
+    assert answer is not None
+    words = f": {answer.comment}" if answer.comment else ""
+    return PromptDeclined(
+        f"{answer.by or 'somebody'} decided {answer.decision} on {prompt.title!r}{words}", prompt
     )

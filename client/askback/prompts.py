@@ -242,12 +242,10 @@ class PromptInfo:
     @property
     def resolution(self) -> Resolution | None:
         """How it ended; None while it is open."""
-        return (
-            Resolution.from_proto(self.proto.resolution) if self.proto.HasField("resolution") else None
-        )
+        return Resolution.from_proto(self.proto.resolution) if self.proto.HasField("resolution") else None
 
     @property
-    def answer(self) -> AnswerInfo | None:
+    def answered(self) -> AnswerInfo | None:
         """The answer that won, if one did."""
         resolution = self.resolution
         return resolution.answer if resolution else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_BY_NAME = ("properties", "patternProperties", "dependentSchemas")
+_BY_NAME = ("patternProperties", "dependentSchemas")
 _DATA = ("const", "enum", "default", "examples")
 NULLABLE = "x-nullable"
 """Marks what was a union with null. Left for the caller, who knows which fields must be there."""
@@ -40,11 +40,21 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
     for key, value in node.items():
         if key in _DATA:
             result[key] = value
+        elif key == "properties":
+            result[key] = {name: _field(name, item, definitions, path) for name, item in value.items()}
         elif key in _BY_NAME:
             result[key] = {name: _flat(item, definitions, path) for name, item in value.items()}
         else:
             result[key] = _flat(value, definitions, path)
     return result
+
+
+def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """A property. One without a title of its own is named after itself, not after its class."""
+    flat = _flat(node, definitions, path)
+    if isinstance(node, dict) and isinstance(flat, dict) and "title" not in node:
+        flat["title"] = name.replace("_", " ").title()
+    return flat
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any] | None:

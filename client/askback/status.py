@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import grpc
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
 from askback import errors
@@ -74,7 +75,7 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
     retry_after: float | None = None
     result: hitl.AnswerResult | None = None
     try:
-        status = rpc_status.from_call(error)
+        status = rpc_status.from_call(cast(grpc.Call, error))
     except ValueError:
         status = None
     for detail in status.details if status else ():
@@ -163,6 +164,25 @@ _TRANSIENT_REASONS = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_F
 
 def is_transient(error: AskbackError) -> bool:
     """Whether the same idempotent request may well succeed a little later."""
-    return (
-        error.code in _TRANSIENT or error.reason in _TRANSIENT_REASONS or error.retry_after is not None
-    )
+    if error.metadata.get("limit") == "in_flight":
+        return True
+    return error.code in _TRANSIENT or error.reason in _TRANSIENT_REASONS or error.retry_after is not None
+
+
+_FATAL = frozenset(
+    {
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
+        "INVALID_ARGUMENT",
+        "UNIMPLEMENTED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "FAILED_PRECONDITION",
+        "OUT_OF_RANGE",
+    }
+)
+
+
+def is_fatal(error: AskbackError) -> bool:
+    """Whether a stream that ended like this would end alike when it is opened again."""
+    return error.code in _FATAL

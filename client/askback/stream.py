@@ -12,15 +12,11 @@ from typing import Any
 from askback.backoff import Backoff
 from askback.channel import Endpoint
 from askback.connection import Connection, Wire
-from askback.errors import AskbackError, Unavailable
-from askback.status import from_frame, is_transient
+from askback.errors import AskbackError, Internal, Unavailable
+from askback.status import from_frame, is_fatal, is_transient
 
 _log = logging.getLogger("askback.stream")
 
-DEFINITIVE = frozenset(
-    {"UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT", "UNIMPLEMENTED", "NOT_FOUND"}
-)
-"""Ends of a stream after which another try would end alike."""
 SETTLED = 1.0
 """A stream that lived so many seconds was a good one: the next failure is a first one."""
 MOVE_GRACE = 10.0
@@ -124,6 +120,13 @@ class Session:
             self._drop_all(Unavailable("the session is closed"))
 
     async def _run(self) -> None:
+        try:
+            await self._keep_open()
+        except Exception as error:
+            _log.exception("%s: the session broke", self._wire.name)
+            self._fail(Internal(f"the client's session broke: {error!r}"))
+
+    async def _keep_open(self) -> None:
         backoff = Backoff(cap=self._backoff_cap)
         leaving: Connection | None = None
         while True:
@@ -132,12 +135,13 @@ class Session:
                 await connection.open()
             except AskbackError as error:
                 again = self._wire.refused(error)
-                if error.code in DEFINITIVE and not again:
+                if is_fatal(error) and not again:
                     self._fail(error)
                     return
                 pause = backoff.next(error.retry_after or 0.0)
                 _log.info("%s: %s; trying again in %.2f s", self._wire.name, error.message, pause)
-                await self._pause(pause, leaving)
+                if await self._pause(pause, leaving):
+                    leaving = None
                 continue
             opened = asyncio.get_running_loop().time()
             self._switch(connection)
@@ -153,20 +157,23 @@ class Session:
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if end is not None and not self._wire.refused(end) and end.code in DEFINITIVE:
+            if end is not None and not self._wire.refused(end) and is_fatal(end):
                 self._fail(end)
                 return
             _log.info("%s: stream lost: %s", self._wire.name, end.message if end else "closed by the server")
             await asyncio.sleep(backoff.next())
 
-    async def _pause(self, seconds: float, leaving: Connection | None) -> None:
+    async def _pause(self, seconds: float, leaving: Connection | None) -> bool:
+        """Wait; True, at once, if the stream that is to be left has ended before there is a new one."""
         if leaving is None:
             await asyncio.sleep(seconds)
-            return
+            return False
         await asyncio.wait((leaving.ended,), timeout=seconds)
-        if leaving.ended.done() and self._current is leaving:
-            await leaving.abandon()
-            self._lose(leaving)
+        if not leaving.ended.done():
+            return False
+        await leaving.abandon()
+        self._lose(leaving)
+        return True
 
     def _switch(self, connection: Connection) -> None:
         """From now on this is the stream; whatever has no reply yet is sent on it, in order."""
@@ -174,6 +181,7 @@ class Session:
         self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resting is None))
         if self._started is not None and not self._started.done():
             self._started.set_result(None)
+        self._wire.opened(connection.put)
         self._pump()
 
     def _lose(self, connection: Connection) -> None:
@@ -184,7 +192,9 @@ class Session:
     def _retire(self, connection: Connection) -> None:
         """Let the old stream finish in the background; its late replies still count."""
         grace = min(connection.leave_within or MOVE_GRACE, MOVE_GRACE)
-        task = asyncio.create_task(connection.close(goodbye=False, grace=grace))
+        task = asyncio.create_task(
+            connection.close(goodbye=False, grace=grace), name=f"askback {self._wire.name} leaving"
+        )
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 

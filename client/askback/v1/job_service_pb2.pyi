@@ -421,8 +421,8 @@ class WatchJobsRequest(_message.Message):
     """Where to go on. Empty: a snapshot first."""
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """Which jobs. States are not filtered while watching: a job that matched before is shown
-        through to its end.
+        """Which jobs. The states choose what the snapshot holds; a change is shown whatever the state,
+        so that a job is followed to its end.
         """
 
     def __init__(

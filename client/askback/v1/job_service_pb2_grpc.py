@@ -152,8 +152,9 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchJobs(self, request, context):
-        """Follows all jobs that match: first those that match now, then each one that changes. It
-        carries state, not history: a slow reader sees fewer, fresher jobs. To resume, call again
+        """Follows all jobs that match: first those that match and have not ended (or are in the states
+        of the filter), then each one that changes. It carries state, not history: a slow reader sees
+        fewer, fresher jobs. To resume, call again
         with the last token received; a token that cannot be honoured gives `reset` and a fresh
         snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
         """

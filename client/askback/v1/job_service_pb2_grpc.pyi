@@ -61,8 +61,9 @@ class JobServiceStub:
     Errors: NOT_FOUND (JOB_NOT_FOUND).
     """
     WatchJobs: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobsRequest, _job_service_pb2.WatchJobsResponse]
-    """Follows all jobs that match: first those that match now, then each one that changes. It
-    carries state, not history: a slow reader sees fewer, fresher jobs. To resume, call again
+    """Follows all jobs that match: first those that match and have not ended (or are in the states
+    of the filter), then each one that changes. It carries state, not history: a slow reader sees
+    fewer, fresher jobs. To resume, call again
     with the last token received; a token that cannot be honoured gives `reset` and a fresh
     snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
     """
@@ -128,8 +129,9 @@ class JobServiceAsyncStub(JobServiceStub):
     Errors: NOT_FOUND (JOB_NOT_FOUND).
     """
     WatchJobs: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobsRequest, _job_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
-    """Follows all jobs that match: first those that match now, then each one that changes. It
-    carries state, not history: a slow reader sees fewer, fresher jobs. To resume, call again
+    """Follows all jobs that match: first those that match and have not ended (or are in the states
+    of the filter), then each one that changes. It carries state, not history: a slow reader sees
+    fewer, fresher jobs. To resume, call again
     with the last token received; a token that cannot be honoured gives `reset` and a fresh
     snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
     """
@@ -222,8 +224,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.WatchJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobsResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobsResponse]]:
-        """Follows all jobs that match: first those that match now, then each one that changes. It
-        carries state, not history: a slow reader sees fewer, fresher jobs. To resume, call again
+        """Follows all jobs that match: first those that match and have not ended (or are in the states
+        of the filter), then each one that changes. It carries state, not history: a slow reader sees
+        fewer, fresher jobs. To resume, call again
         with the last token received; a token that cannot be honoured gives `reset` and a fresh
         snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
         """

@@ -124,7 +124,9 @@ class IdReused(AlreadyExists):
     def __init__(self, field: str, value: str, **existing: object) -> None:
         super().__init__(
             f"{field} {value!r} was used before with other content; use a new one",
-            field=field, value=value, **existing,
+            field=field,
+            value=value,
+            **existing,
         )
 
 
@@ -149,7 +151,8 @@ class LeaseLost(FailedPrecondition):
     def __init__(self, job_id: str, token: int) -> None:
         super().__init__(
             f"the lease with token {token} on job {job_id} is lost; stop working on it",
-            job_id=job_id, token=token,
+            job_id=job_id,
+            token=token,
         )
 
 
@@ -161,7 +164,8 @@ class PromptClaimed(FailedPrecondition):
     def __init__(self, prompt_id: str, claimed_by: str) -> None:
         super().__init__(
             f"the prompt is claimed by {claimed_by}; wait for the claim to end or ask for its release",
-            prompt_id=prompt_id, claimed_by=claimed_by,
+            prompt_id=prompt_id,
+            claimed_by=claimed_by,
         )
 
 

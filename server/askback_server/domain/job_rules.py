@@ -234,19 +234,22 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
 
 
 def expire_prompts(aggregate: Aggregate, command: ExpirePrompts, facts: Facts) -> Decided:
-    """A timer's call: due prompts get their final action; nothing if none is due any more."""
+    """A timer's call: due prompts get their final action. The reply is the job's next deadline."""
     if aggregate.job is None:
         return Decided(None)
     change = Change(aggregate, facts, command.principal.subject)
     take_due(change)
-    return Decided(None, change if change.events else None)
+    left = [p.expires_at for p in change.open if p.expires_at is not None]
+    return Decided(min(left, default=None), change if change.events else None)
 
 
 def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided:
     """The holder did not confirm the cancel in time."""
     job = aggregate.job
-    if job is None or job.is_terminal or job.cancel_at is None or job.cancel_at > facts.now:
+    if job is None or job.is_terminal or job.cancel_at is None:
         return Decided(None)
+    if job.cancel_at > facts.now:
+        return Decided(job.cancel_at)
     change = Change(aggregate, facts, command.principal.subject)
     change.require(not_before=job.cancel_at)
     cancel_now(change)

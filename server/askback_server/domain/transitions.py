@@ -69,7 +69,7 @@ _T = JobTrigger
 
 JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_P, _T.LEASE): Step(_R, (By.WORKER,), "a worker takes the job; the token rises"),
-    (_P, _T.CANCEL): Step(JobState.CANCELLED, (By.CLIENT,), "cancelled before anybody held it"),
+    (_P, _T.CANCEL): Step(JobState.CANCELLED, (By.CLIENT,), "cancelled; nobody holds it"),
     (_P, _T.FAIL): Step(JobState.FAILED, (By.SYSTEM,), "the FAIL_JOB of a prompt that does not block"),
     (_R, _T.WRITE): Step(_R, (By.WORKER,), "progress, checkpoint, non-blocking prompt, receipt"),
     (_R, _T.WAIT): Step(_H, (By.WORKER,), "a blocking prompt was asked"),
@@ -110,9 +110,7 @@ PROMPT: dict[tuple[PromptState, PromptTrigger], Step] = {
     (_O, _Q.ANSWER): Step(PromptState.ANSWERED, (By.PERSON,), "the first valid answer"),
     (_O, _Q.DEFAULT): Step(PromptState.ANSWERED, (By.SYSTEM,), "the deadline took the stated default"),
     (_O, _Q.EXPIRE): Step(PromptState.EXPIRED, (By.SYSTEM,), "nobody answered in time"),
-    (_O, _Q.CANCEL): Step(
-        PromptState.CANCELLED, (By.CLIENT, By.WORKER, By.SYSTEM), "withdrawn, or the job ended"
-    ),
+    (_O, _Q.CANCEL): Step(PromptState.CANCELLED, tuple(By), "withdrawn, or the job ended"),
     (_O, _Q.SUPERSEDE): Step(PromptState.SUPERSEDED, (By.WORKER,), "another prompt took its place"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -59,8 +60,9 @@ def uuid7() -> str:
     return str(uuid.UUID(int=value))
 
 
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
 def is_id(text: str) -> bool:
-    """Whether the text is spelt like one of our ids: 36 characters of lower-case UUID."""
-    if len(text) != 36 or text[8] != "-" or text[13] != "-" or text[18] != "-" or text[23] != "-":
-        return False
-    return all(c in "0123456789abcdef" for c in text.replace("-", "")) and text.count("-") == 4
+    """Whether the text is spelt like one of our ids: a lower-case UUID."""
+    return _ID.fullmatch(text) is not None

@@ -137,9 +137,6 @@ class WorkQueue(Protocol):
     async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
         """Jobs that are ready by the database's clock, by priority and age."""
 
-    async def next_ready(self, namespace: str, job_types: Sequence[str]) -> datetime | None:
-        """When the next job that is not ready yet will be."""
-
     async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
         """(when, 'prompt' or 'cancel', job id) of deadlines up to a time, soonest first."""
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -59,6 +60,14 @@ class _Prepared:
     """For each parameter in order: the part and the column's place in its rows."""
     made: float
     lasts: float
+
+
+@lru_cache(maxsize=512)
+def _compiled(shape: tuple[str, ...]) -> tuple[str, list[tuple[str, int]]]:
+    """The statement of a shape as text, compiled once (some milliseconds), and its parameters."""
+    compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
+    named = [name.split("__", 1) for name in compiled.positiontup or ()]
+    return str(compiled), [(part, PARTS[part].index(column)) for part, column in named]
 
 
 class Postgres(Dialect):
@@ -167,12 +176,8 @@ class Postgres(Dialect):
         known = self._prepared.get(shape)
         if known is not None and time.monotonic() - known.made < known.lasts:
             return known
-        compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
-        parts = []
-        for name in compiled.positiontup or ():
-            part, column = name.split("__", 1)
-            parts.append((part, PARTS[part].index(column)))
-        call = await connection.prepare(str(compiled))
+        sql, parts = _compiled(shape)
+        call = await connection.prepare(sql)
         # asyncpg's second prepare() sends no Sync, and the backend would keep its table locks.
         await connection.execute("select 1")
         # A plan made on empty tables is bad until ANALYZE has run: plan again soon, then hourly.

@@ -34,7 +34,8 @@ class Reads:
     async def _all(self, statement: sa.Select[Any]) -> Sequence[Any]:
         try:
             async with self._dialect.reads.connect() as connection:
-                return (await connection.execute(statement)).mappings().all()
+                found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
+                return found
         except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
             raise StorageUnavailable(f"the database does not answer: {error}") from error
         except sa.exc.DBAPIError as error:
@@ -56,7 +57,7 @@ class Reads:
             return [Aggregate() for _ in wanted]
         prompt_ids = [p for w in wanted for p in w.prompt_ids]
         keys = [k for w in wanted for k in w.keys]
-        condition = prompts.c.responded_at.is_(None)
+        condition: sa.ColumnElement[bool] = prompts.c.responded_at.is_(None)
         if prompt_ids:
             condition = sa.or_(condition, prompts.c.interaction_id.in_(prompt_ids))
         if keys:

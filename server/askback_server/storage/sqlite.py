@@ -46,7 +46,7 @@ class _Statement:
     __slots__ = ("parameters", "sql")
 
     def __init__(self, statement: sa.sql.dml.UpdateBase, columns: Sequence[str]) -> None:
-        compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))
         self.sql = str(compiled)
         order = [columns.index(name) for name in compiled.positiontup or ()]
         self.parameters: Callable[[Values], Any] = itemgetter(*order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -31,16 +31,6 @@ class Queue(Reads):
             .limit(limit)
         )
         return [Candidate(r["job_id"], r["job_type"]) for r in await self._all(statement)]
-
-    async def next_ready(self, namespace: str, job_types: Sequence[str]) -> datetime | None:
-        """When the next job that is not ready yet will be."""
-        statement = sa.select(sa.func.min(jobs.c.ready_at, type_=jobs.c.ready_at.type).label("at")).where(
-            jobs.c.namespace == namespace,
-            jobs.c.job_type.in_(job_types),
-            jobs.c.ready_at > self._dialect.now(),
-        )
-        at: datetime | None = (await self._all(statement))[0]["at"]
-        return at
 
     async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
         """Deadlines up to a time, soonest first."""
@@ -103,7 +93,3 @@ class Queue(Reads):
     async def make_room(self) -> None:
         """Prepare the days ahead for events."""
         await self._dialect.make_room()
-
-
-KEEP_TOKENS = timedelta(days=7)
-"""How long a resume token is honoured at least."""

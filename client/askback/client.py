@@ -1,0 +1,102 @@
+"""The client: starts jobs, asks, follows, steers and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from askback.calls import DEADLINE, Calls
+from askback.channel import Endpoint, Tls
+from askback.client_jobs import JobCalls
+from askback.client_prompts import PromptCalls
+from askback.v1 import hitl_service_pb2 as hitl
+
+if TYPE_CHECKING:
+    from askback.console import Console
+
+
+class Client(JobCalls, PromptCalls):
+    """A connection to the service for programs.
+
+        async with Client("dns:///askback:50051") as client:
+            run = await client.start("refund", {"order": "A-17"})
+            print(await run.result())
+
+    The target and the token come from `ASKBACK_SERVER` and `ASKBACK_TOKEN` if not given. `user` and
+    `groups` name the caller to a server without authentication. `deadline` bounds a call, retries
+    included, in seconds. Every method raises AskbackError of the class that fits (see askback.errors):
+    Unavailable, Unauthenticated and PermissionDenied anywhere.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Sequence[str] = (),
+        namespace: str = "",
+        tls: Tls | bool = False,
+        deadline: float = DEADLINE,
+    ) -> None:
+        endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
+        super().__init__(Calls(endpoint, deadline=deadline), namespace)
+
+    @classmethod
+    def connect(cls, target: str | None = None, **options: Any) -> Client:
+        """The same as `Client(...)`; reads well in `async with Client.connect(...) as client`."""
+        return cls(target, **options)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection. Repeatable."""
+        await self._calls.aclose()
+
+    def console(
+        self,
+        *,
+        user: str | None = None,
+        groups: Sequence[str] | None = None,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        job_id: str = "",
+        for_groups: Iterable[str] = (),
+        credit: int = 32,
+        console_id: str = "",
+        connect_timeout: float | None = 20.0,
+    ) -> Console:
+        """A live console for one person: `async with client.console() as desk`.
+
+        `user` and `groups` say who it is where that differs from the client's own (without
+        authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
+        audience must name) narrow the view. `credit` is how many prompts may be on their way before the
+        program takes one; 0: the server paces. Entering it waits for the server for `connect_timeout`
+        seconds (None: for ever) and raises what refuses the console for good, or Unavailable.
+        """
+        from askback.console import Console
+
+        endpoint = self._calls.endpoint
+        if user is not None or groups is not None:
+            endpoint = replace(
+                endpoint,
+                user=endpoint.user if user is None else user,
+                groups=endpoint.groups if groups is None else tuple(groups),
+            )
+        view = hitl.PromptFilter(
+            kinds=kinds, job_types=job_types, labels=dict(labels or {}), job_id=job_id, groups=for_groups
+        )
+        return Console(
+            endpoint,
+            namespace=self.namespace,
+            view=view,
+            credit=credit,
+            console_id=console_id,
+            connect_timeout=connect_timeout,
+        )

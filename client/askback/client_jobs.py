@@ -1,0 +1,274 @@
+"""The part of the client that starts, follows and steers jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from pydantic_core import to_json
+
+from askback.backoff import Backoff
+from askback.calls import Calls
+from askback.content import Contents, Deadline, Decisions, Default, prompt_content
+from askback.enums import DecisionKind, FinalAction, JobState
+from askback.following import messages
+from askback.form import form_of
+from askback.jobs import JobChange, JobInfo
+from askback.prompts import PromptInfo
+from askback.run import Run
+from askback.times import duration, timestamp
+from askback.understanding import Understanding, Understandings
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as pb
+
+
+class JobCalls:
+    """JobService, with Python values in and out. Errors that any call may raise: see Client."""
+
+    def __init__(self, calls: Calls, namespace: str) -> None:
+        self._calls = calls
+        self.namespace = namespace
+
+    async def start(
+        self,
+        job_type: str,
+        input: Any = None,
+        *,
+        request_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        priority: int = 0,
+        max_attempts: int = 0,
+        retention: timedelta | float | None = None,
+        user_id: str = "",
+    ) -> Run:
+        """Create a job with an input of anything that JSON can hold, and return its handle.
+
+        `request_id` is made if not given, so the call may be retried; give your own to make the job once
+        across restarts of your program. Raises InvalidArgument, AlreadyExists for a `request_id` that was
+        used with other content, ResourceExhausted.
+        """
+        request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
+        if input is not None:
+            request.input_json = to_json(input).decode()
+        return await self._created(request)
+
+    async def ask(
+        self,
+        title: str,
+        *,
+        kind: str = "confirm",
+        form: Any = None,
+        body: str = "",
+        contents: Contents = (),
+        to: Iterable[str] = (),
+        deadline: Deadline | None = None,
+        default: bool | DecisionKind | Any = None,
+        on_deadline: FinalAction | str = FinalAction.EXPIRE,
+        decisions: Decisions = (),
+        priority: int = 0,
+        labels: Mapping[str, str] | None = None,
+        metadata: Any = None,
+        job_type: str = "askback.ask",
+        request_id: str | None = None,
+        retention: timedelta | float | None = None,
+    ) -> Run:
+        """Ask people without a worker: a job whose result is the prompt's resolution.
+
+        `form` is a type, a JSON Schema or a list of questions. `default` is the decision
+        (or True for ACCEPT, False for REJECT; with a form, the value) taken when the deadline passes.
+        Raises as `start`, and ValueError for arguments that contradict each other.
+        """
+        shape = None if form is None else form_of(form, title)
+        declared = None
+        if isinstance(default, bool):
+            declared = Default(DecisionKind.ACCEPT if default else DecisionKind.REJECT)
+        elif isinstance(default, DecisionKind):
+            declared = Default(default)
+        elif default is not None and shape is not None:
+            declared = Default(DecisionKind.RESPOND, shape.dump(default))
+        request = self._create(job_type, request_id, labels, priority, 0, retention, "")
+        request.prompt.CopyFrom(
+            prompt_content(
+                title, kind=kind, body=body, form=shape, contents=contents, to=to, deadline=deadline,
+                default=declared, on_deadline=on_deadline, decisions=decisions, priority=priority,
+                labels=labels, metadata=metadata,
+            )
+        )  # fmt: skip
+        return await self._created(request)
+
+    def run(self, job_id: str) -> Run:
+        """The handle of a job that exists already."""
+        return Run(job_id, self._calls)
+
+    async def get(self, job_id: str, *, strong: bool = True) -> JobInfo:
+        """A job as it is; not `strong`: as a replica remembers it. Raises NotFound."""
+        consistency = pb.CONSISTENCY_STRONG if strong else pb.CONSISTENCY_UNSPECIFIED
+        request = pb.GetJobRequest(job_id=job_id, consistency=consistency)
+        return JobInfo((await self._calls.unary(self._calls.jobs.GetJob, request)).job)
+
+    async def list(
+        self,
+        *,
+        states: Iterable[JobState | str] = (),
+        job_types: Iterable[str] = (),
+        user_ids: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        page_size: int = 0,
+    ) -> AsyncIterator[JobInfo]:
+        """The jobs that match, newest first, page by page as they are taken."""
+        request = pb.ListJobsRequest(
+            namespace=self.namespace,
+            filter=_job_filter(states, job_types, user_ids, labels, created_after, created_before),
+            page_size=page_size,
+        )
+        while True:
+            page = await self._calls.unary(self._calls.jobs.ListJobs, request)
+            for job in page.jobs:
+                yield JobInfo(job)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def cancel(self, job_id: str, reason: str = "") -> JobInfo:
+        """Cancel a job; for one that a worker holds this is a wish. Raises NotFound, FailedPrecondition."""
+        request = pb.CancelJobRequest(job_id=job_id, reason=reason)
+        return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
+
+    async def retry(self, job_id: str, *, request_id: str | None = None) -> Run:
+        """Start a new job like a finished one. Raises NotFound, FailedPrecondition if it has not ended."""
+        request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)
+        reply = await self._calls.unary(self._calls.jobs.RetryJob, request)
+        return self.run(reply.job.job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Delete a finished job with all it asked. Raises NotFound, FailedPrecondition."""
+        request = pb.DeleteJobRequest(job_id=job_id)
+        await self._calls.unary(self._calls.jobs.DeleteJob, request, idempotent=False)
+
+    async def update(
+        self,
+        job_id: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        promoted: bool | None = None,
+        retention: timedelta | float | None = None,
+        expected_version: int = 0,
+    ) -> JobInfo:
+        """Change what is given; labels are replaced whole. Raises NotFound, InvalidArgument, Aborted."""
+        job = job_pb2.Job(job_id=job_id)
+        paths: list[str] = []
+        if labels is not None:
+            job.labels.update(labels)
+            paths.append("labels")
+        if priority is not None:
+            job.priority = priority
+            paths.append("priority")
+        if promoted is not None:
+            job.promoted = promoted
+            paths.append("promoted")
+        if retention is not None:
+            job.retention.CopyFrom(duration(retention))
+            paths.append("retention")
+        request = pb.UpdateJobRequest(
+            job=job, update_mask=FieldMask(paths=paths), expected_version=expected_version
+        )
+        reply = await self._calls.unary(self._calls.jobs.UpdateJob, request, idempotent=not expected_version)
+        return JobInfo(reply.job)
+
+    async def watch_all(
+        self,
+        *,
+        states: Iterable[JobState | str] = (),
+        job_types: Iterable[str] = (),
+        user_ids: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[JobChange]:
+        """The jobs that match, then each one that changes, for ever; goes on after a break.
+
+        It carries state, not history: a slow reader sees fewer, fresher jobs. `states` narrow the first
+        snapshot only. Raises InvalidArgument.
+        """
+        token = ""
+        filter = _job_filter(states, job_types, user_ids, labels, None, None)
+
+        def start() -> Any:
+            request = pb.WatchJobsRequest(namespace=self.namespace, filter=filter, resume_token=token)
+            return self._calls.jobs.WatchJobs(request, metadata=self._calls.endpoint.metadata())
+
+        backoff = Backoff()
+        while True:
+            async for message in messages(start):
+                backoff.reset()
+                if message.reset:
+                    yield JobChange("reset")
+                for job in message.jobs:
+                    yield JobChange("changed", job.job_id, JobInfo(job))
+                for job_id in message.removed_job_ids:
+                    yield JobChange("removed", job_id)
+                if message.caught_up:
+                    yield JobChange("caught_up")
+                token = message.resume_token or token
+            await asyncio.sleep(backoff.next())
+
+    async def understanding(self, job_id: str) -> Understanding:
+        """A job's deep-understanding state; version 0 if none was written. Raises NotFound."""
+        return await Understandings(self._calls).get(job_id)
+
+    async def update_understanding(
+        self, job_id: str, *, expected_version: int = 0, **fields: Any
+    ) -> Understanding:
+        """Change the named fields (those of Understanding). Raises NotFound, Aborted, TypeError."""
+        return await Understandings(self._calls).update(job_id, fields, expected_version=expected_version)
+
+    def _create(
+        self,
+        job_type: str,
+        request_id: str | None,
+        labels: Mapping[str, str] | None,
+        priority: int,
+        max_attempts: int,
+        retention: timedelta | float | None,
+        user_id: str,
+    ) -> pb.CreateJobRequest:
+        request = pb.CreateJobRequest(
+            namespace=self.namespace,
+            request_id=request_id or uuid.uuid4().hex,
+            job_type=job_type,
+            user_id=user_id,
+            priority=priority,
+            labels=dict(labels or {}),
+            max_attempts=max_attempts,
+        )
+        if retention is not None:
+            request.retention.CopyFrom(duration(retention))
+        return request
+
+    async def _created(self, request: pb.CreateJobRequest) -> Run:
+        reply = await self._calls.unary(self._calls.jobs.CreateJob, request)
+        prompt = PromptInfo(reply.prompt) if reply.HasField("prompt") else None
+        return Run(reply.job.job_id, self._calls, prompt=prompt)
+
+
+def _job_filter(
+    states: Iterable[JobState | str],
+    job_types: Iterable[str],
+    user_ids: Iterable[str],
+    labels: Mapping[str, str] | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+) -> pb.JobFilter:
+    return pb.JobFilter(
+        states=[job_pb2.JobState.Value(f"JOB_STATE_{JobState(state)}") for state in states],
+        job_types=job_types,
+        user_ids=user_ids,
+        labels=dict(labels or {}),
+        created_after=None if created_after is None else timestamp(created_after),
+        created_before=None if created_before is None else timestamp(created_before),
+    )

@@ -1,0 +1,110 @@
+"""The part of the client that reads and answers prompts one by one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from askback.answers import answer_request
+from askback.calls import Calls
+from askback.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
+from askback.times import duration
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2
+
+
+class PromptCalls:
+    """HitlService, call by call. For a live view see `Client.console`."""
+
+    _calls: Calls
+    namespace: str
+
+    async def prompt(self, prompt_id: str = "", *, job_id: str = "", key: str = "") -> PromptInfo:
+        """A prompt by its id, or by job and key, in any state. Raises NotFound."""
+        request = pb.GetPromptRequest(prompt_id=prompt_id, job_id=job_id, key=key)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.GetPrompt, request)).prompt)
+
+    async def prompts(
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        job_id: str = "",
+        states: Iterable[PromptState | str] = (),
+        for_groups: Iterable[str] = (),
+        page_size: int = 0,
+    ) -> AsyncIterator[PromptInfo]:
+        """The prompts that match (open ones if no states are given): by priority, deadline and age."""
+        request = pb.ListPromptsRequest(
+            namespace=self.namespace,
+            filter=pb.PromptFilter(
+                kinds=kinds,
+                job_types=job_types,
+                labels=dict(labels or {}),
+                job_id=job_id,
+                states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
+                groups=for_groups,
+            ),
+            page_size=page_size,
+        )
+        while True:
+            page = await self._calls.unary(self._calls.hitl.ListPrompts, request)
+            for prompt in page.prompts:
+                yield PromptInfo(prompt)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def answer(
+        self,
+        prompt: PromptInfo | str,
+        decision: DecisionKind | str,
+        *,
+        values: Any = None,
+        edits: Mapping[str, str] | None = None,
+        comment: str = "",
+        answer_id: str | None = None,
+    ) -> AnswerOutcome:
+        """Answer a prompt as it was shown; an id stands for the prompt as it is now.
+
+        `answer_id` is made if not given, so the call may be retried; give your own to answer once across
+        restarts of your program. Raises AnswerInvalid (with the violations; the prompt stays open),
+        PromptStale, PromptClosed (with the resolution that won), PromptClaimed, NotFound.
+        """
+        shown = await self.prompt(prompt) if isinstance(prompt, str) else prompt
+        request = answer_request(
+            shown, decision, values=values, edits=edits, comment=comment, answer_id=answer_id
+        )
+        reply = await self._calls.unary(self._calls.hitl.AnswerPrompt, request)
+        return AnswerOutcome.from_proto(reply.result)
+
+    async def claim(self, prompt_id: str, seconds: float | None = None) -> PromptInfo:
+        """Take an open prompt on. Raises NotFound, PromptClaimed, PromptClosed."""
+        request = pb.ClaimPromptRequest(prompt_id=prompt_id)
+        if seconds is not None:
+            request.duration.CopyFrom(duration(seconds))
+        return PromptInfo((await self._calls.unary(self._calls.hitl.ClaimPrompt, request)).prompt)
+
+    async def release(self, prompt_id: str) -> PromptInfo:
+        """Give a claim back. Raises NotFound, PromptClaimed if it is somebody else's."""
+        request = pb.ReleasePromptRequest(prompt_id=prompt_id)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.ReleasePrompt, request)).prompt)
+
+    async def cancel_prompt(self, prompt_id: str, reason: str = "") -> PromptInfo:
+        """Withdraw an open prompt; its job goes on. Raises NotFound, PromptClosed."""
+        request = pb.CancelPromptRequest(prompt_id=prompt_id, reason=reason)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.CancelPrompt, request)).prompt)
+
+    async def answers(self, prompt_id: str) -> AsyncIterator[tuple[AnswerInfo, AnswerStatus]]:
+        """Every submission to a prompt with its verdict, oldest first. Raises NotFound."""
+        request = pb.ListAnswersRequest(prompt_id=prompt_id)
+        while True:
+            page = await self._calls.unary(self._calls.hitl.ListAnswers, request)
+            for record in page.answers:
+                status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
+                yield AnswerInfo.from_proto(record.answer), status
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token

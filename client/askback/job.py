@@ -1,0 +1,289 @@
+"""What a worker's function gets: its job, and the people it can ask."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from askback.content import UNSET, Contents, Deadline, Decisions, Default, Unset, prompt_content
+from askback.enums import DecisionKind, FinalAction, PromptState
+from askback.form import form_of
+from askback.handler import result_type
+from askback.lease import Lease
+from askback.outcome import Decision, Preview, answered, decision_of, declined, preview_of
+from askback.prompts import Content, PromptInfo
+from askback.v1 import job_pb2, prompt_pb2
+from askback.v1 import worker_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from askback.understanding import Understanding, Understandings
+
+T = TypeVar("T")
+D = TypeVar("D")
+P = ParamSpec("P")
+_VALUES = frozenset({DecisionKind.RESPOND, DecisionKind.ACCEPT, DecisionKind.EDIT})
+_RESPONDING = frozenset({"confirm", "preview", "validate", "structure_fix"})
+
+
+class Job:
+    """A job under a lease.
+
+    The function may be run again from the top: after a crash, a lost lease, or a park. So every
+    question has a `key` (the stored answer comes back at once), and every effect that must not be
+    repeated belongs into a `step`. While a job only waits for people for long, its coroutine is
+    dropped; work beside a waiting question that is not in a `step` may be dropped with it.
+
+    Every method may raise LeaseLost; the function is cancelled then.
+    """
+
+    def __init__(self, lease: Lease, understandings: Understandings) -> None:
+        self._lease = lease
+        self._understandings = understandings
+
+    @property
+    def job_id(self) -> str:
+        """The server's id."""
+        return self._lease.job_id
+
+    @property
+    def job_type(self) -> str:
+        """The job's type."""
+        return self._lease.job.job_type
+
+    @property
+    def input(self) -> Any:
+        """The whole input, parsed."""
+        return self._lease.job.input
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The creator's marks."""
+        return self._lease.job.labels
+
+    @property
+    def token(self) -> int:
+        """The fencing token: send it along to systems that can refuse an older one."""
+        return self._lease.token
+
+    @property
+    def attempt(self) -> int:
+        """Number of this attempt, from 1."""
+        return self._lease.job.attempt
+
+    @property
+    def cancel_reason(self) -> str | None:
+        """Why the job is being cancelled; None if it is not."""
+        return self._lease.cancel_reason
+
+    @property
+    def late_answers(self) -> Sequence[PromptInfo]:
+        """Prompts that somebody answered after they were closed. It changed nothing."""
+        return self._lease.late
+
+    @overload
+    async def ask(
+        self,
+        title: str,
+        form: type[T] = ...,
+        *,
+        key: str,
+        default: None,
+        kind: str = ...,
+        body: str = ...,
+        contents: Contents = ...,
+        to: Iterable[str] = ...,
+        deadline: Deadline | None = ...,
+        on_deadline: FinalAction | str = ...,
+        decisions: Decisions = ...,
+        priority: int = ...,
+        labels: Mapping[str, str] | None = ...,
+        blocking: bool = ...,
+        metadata: Any = ...,
+        supersedes: Iterable[str] = ...,
+    ) -> T | None: ...
+    @overload
+    async def ask(
+        self,
+        title: str,
+        form: type[T] = ...,
+        *,
+        key: str,
+        kind: str = ...,
+        body: str = ...,
+        contents: Contents = ...,
+        to: Iterable[str] = ...,
+        deadline: Deadline | None = ...,
+        default: T | Unset = ...,
+        on_deadline: FinalAction | str = ...,
+        decisions: Decisions = ...,
+        priority: int = ...,
+        labels: Mapping[str, str] | None = ...,
+        blocking: bool = ...,
+        metadata: Any = ...,
+        supersedes: Iterable[str] = ...,
+    ) -> T: ...
+    @overload
+    async def ask(
+        self,
+        title: str,
+        form: Mapping[str, Any] | Sequence[prompt_pb2.Question],
+        *,
+        key: str,
+        kind: str = ...,
+        body: str = ...,
+        contents: Contents = ...,
+        to: Iterable[str] = ...,
+        deadline: Deadline | None = ...,
+        default: Any = ...,
+        on_deadline: FinalAction | str = ...,
+        decisions: Decisions = ...,
+        priority: int = ...,
+        labels: Mapping[str, str] | None = ...,
+        blocking: bool = ...,
+        metadata: Any = ...,
+        supersedes: Iterable[str] = ...,
+    ) -> dict[str, Any]: ...
+    async def ask(
+        self,
+        title: str,
+        form: Any = str,
+        *,
+        key: str,
+        kind: str = "clarify",
+        default: Any = UNSET,
+        deadline: Deadline | None = None,
+        supersedes: Iterable[str] = (),
+        **asked: Any,
+    ) -> Any:
+        """Ask for a value of a type (model, dataclass, enum, list, number, text …) and return it.
+
+        `form` may also be a JSON Schema of type object or a list of the contract's questions; the
+        answer is a dict then. `to` names `user:NAME` and `group:NAME`. With `deadline`, `default` is
+        the answer when nobody gives one (None stays None and is not shown to people).
+
+        Raises PromptExpired when nobody answered in time and there is no default, PromptDeclined when
+        somebody said no, PromptCancelled when the prompt was withdrawn, AlreadyExists when the key had
+        another question before, InvalidArgument with the server's violations, TypeError for a type
+        that has no form, ValueError for arguments that contradict each other.
+        """
+        shape = form_of(form, title)
+        declared = None
+        if default is not UNSET and default is not None:
+            decision = DecisionKind.ACCEPT if kind in _RESPONDING else DecisionKind.RESPOND
+            declared = Default(decision, shape.dump(default))
+        content = prompt_content(title, kind=kind, form=shape, default=declared, deadline=deadline, **asked)
+        prompt = await self._lease.ask(key, content, list(supersedes))
+        if prompt.state is PromptState.EXPIRED and default is None:
+            return None
+        answer = answered(prompt).answered
+        assert answer is not None
+        if answer.decision not in _VALUES:
+            raise declined(prompt)
+        return shape.parse(answer.values_json)
+
+    async def confirm(
+        self, title: str, *, key: str, default: bool | DecisionKind | None = None, **asked: Any
+    ) -> Decision:
+        """Ask for a yes. The result is true only if somebody accepted; `comment`, `by` and `at` say more.
+
+        `default` is the decision when the deadline passes. Arguments and errors are those of `ask`,
+        but a no is a result and no PromptDeclined.
+        """
+        return decision_of(await self._decide("confirm", title, key, default, asked))
+
+    async def validate(
+        self, title: str, *, key: str, report: str | Any = "", default: bool | DecisionKind | None = None,
+        **asked: Any,
+    ) -> Decision:  # fmt: skip
+        """Have a report approved: Markdown text, or anything that JSON can hold. Otherwise as `confirm`."""
+        if report:
+            text = report if isinstance(report, str) else to_json(report, indent=2).decode()
+            media_type = "text/markdown" if isinstance(report, str) else "application/json"
+            part = Content("report", text, "Report", media_type)
+            asked["contents"] = [part, *asked.get("contents", ())]
+        return decision_of(await self._decide("validate", title, key, default, asked))
+
+    async def preview(
+        self, title: str, *, key: str, contents: Contents, default: bool | DecisionKind | None = None,
+        **asked: Any,
+    ) -> Preview:  # fmt: skip
+        """Show what would happen and have it accepted, edited, revised or rejected.
+
+        `result.text(content_id)` is a content as it was accepted. Otherwise as `confirm`.
+        """
+        asked["contents"] = contents
+        return preview_of(await self._decide("preview", title, key, default, asked))
+
+    async def _decide(
+        self, kind: str, title: str, key: str, default: bool | DecisionKind | None, asked: dict[str, Any]
+    ) -> PromptInfo:
+        declared = None
+        if default is not None:
+            if isinstance(default, bool):
+                default = DecisionKind.ACCEPT if default else DecisionKind.REJECT
+            declared = Default(default)
+        form = asked.pop("form", None)
+        supersedes = list(asked.pop("supersedes", ()))
+        asked.setdefault("kind", kind)
+        shape = None if form is None else form_of(form, title)
+        content = prompt_content(title, form=shape, default=declared, **asked)
+        return answered(await self._lease.ask(key, content, supersedes))
+
+    async def progress(
+        self, done: int = 0, total: int = 0, message: str = "", *, milestone: bool = False
+    ) -> None:
+        """Say how far the job is. Reports are coalesced, newest first; a milestone is kept and awaited."""
+        request = pb.ReportProgressRequest(
+            job_id=self.job_id,
+            token=self.token,
+            progress=job_pb2.Progress(done=done, total=total, message=message),
+            milestone=milestone,
+        )
+        if milestone:
+            await self._lease.send("report_progress", request)
+        else:
+            self._lease.progress(request)
+
+    @overload
+    async def step(self, key: str, fn: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    async def step(self, key: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def step(self, key: str, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call `fn` once in the job's life and return its result, now and in every later run.
+
+        The result is stored as JSON and comes back as the type that `fn` is annotated with (as plain
+        JSON values if it is not), in the first run too. A crash between the call and the commit calls
+        `fn` again. Raises what `fn` raises (nothing is stored then), ValueError for a result that JSON
+        cannot hold.
+        """
+
+        async def compute() -> str:
+            value = fn(*args, **kwargs)
+            if inspect.isawaitable(value):
+                value = await value
+            return to_json(value).decode()
+
+        stored = await self._lease.once(key, compute)
+        adapter: TypeAdapter[Any] = TypeAdapter(result_type(fn))
+        return adapter.validate_json(stored)
+
+    async def understanding(self) -> Understanding:
+        """The job's deep-understanding state; change it with `update_understanding`."""
+        self._lease.touch()
+        return await self._understandings.get(self.job_id)
+
+    async def update_understanding(self, *, expected_version: int = 0, **fields: Any) -> Understanding:
+        """Change fields of the deep-understanding state and return it.
+
+        Fields: `questions_asked`, `answers`, `research_performed` (lists), `summary`, `user_problem`,
+        `readiness_score` (0 to 1), `complete`. Raises Aborted if it has another version than
+        `expected_version` (0: any), TypeError for an unknown field.
+        """
+        self._lease.touch()
+        return await self._understandings.update(
+            self.job_id, fields, expected_version=expected_version, token=self.token
+        )

@@ -1,0 +1,263 @@
+"""A job that this worker holds: what it knows, what it waits for, and why it must stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from askback.content import same_question
+from askback.errors import AskbackError, LeaseLost
+from askback.jobs import JobInfo
+from askback.prompts import PromptInfo
+from askback.v1 import prompt_pb2
+from askback.v1 import worker_service_pb2 as pb
+
+
+class Stop(Enum):
+    """Why a job's function must stop before its end."""
+
+    LOST = "the lease is lost"
+    CANCEL = "the job is cancelled"
+    PARK = "the job waits for people"
+    DRAIN = "the worker stops"
+
+
+class Sender(Protocol):
+    """The worker's session."""
+
+    def submit(self, frame: Any) -> asyncio.Future[Any]:
+        """Send a frame; the future of its reply."""
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """A question whose answer somebody awaits."""
+
+    request: pb.AskPromptRequest
+    future: asyncio.Future[prompt_pb2.Prompt]
+    asked: bool = False
+    waiters: int = 1
+
+
+class Lease:
+    """One lease: a job, its fencing token, and what its function has asked and done.
+
+    `park_after` is how many seconds of only waiting it takes to give the job up; None: never.
+    """
+
+    def __init__(self, leased: pb.LeasedJob, sender: Sender, park_after: float | None) -> None:
+        self.job = JobInfo(leased.job)
+        self.job_id = leased.job.job_id
+        self.token = leased.token
+        self.cancel_reason: str | None = None
+        self.late: list[PromptInfo] = []
+        self.stopped: Stop | None = None
+        self.work: asyncio.Task[Any] | None = None
+        self._sender = sender
+        self._park_after = park_after
+        self._park: asyncio.TimerHandle | None = None
+        self._known = {prompt.key: prompt for prompt in leased.prompts}
+        self._checkpoints = {point.key: point.value_json for point in leased.checkpoints}
+        self._more = leased.more
+        self._waits: dict[str, _Wait] = {}
+        self._steps: dict[str, asyncio.Lock] = {}
+        self._active = 0
+        self._touched = 0.0
+        self._progress: asyncio.Future[Any] | None = None
+        self._next_progress: pb.ReportProgressRequest | None = None
+
+    async def send(self, name: str, request: Any) -> Any:
+        """Send a request of the holder and return its response. Raises AskbackError."""
+        self.touch()
+        try:
+            reply = await self._sender.submit(pb.WorkClientFrame(**{name: request}))
+        except LeaseLost:
+            self.stop(Stop.LOST)
+            raise
+        finally:
+            self.touch()
+        return getattr(reply, name)
+
+    async def ask(self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]) -> PromptInfo:
+        """The prompt of this key, closed: at once if its answer is known, else when it comes.
+
+        Raises AlreadyExists if the key belongs to a closed prompt with other content, and what
+        AskPrompt raises.
+        """
+        known = self._known.get(key)
+        if known is None or _is_open(known) or not same_question(content, known.content):
+            known = await self._answer_to(key, content, supersedes)
+        self.touch()
+        if not known.HasField("consume_time"):
+            request = pb.AcknowledgePromptsRequest(
+                job_id=self.job_id, token=self.token, prompt_ids=[known.prompt_id]
+            )
+            _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
+        return PromptInfo(known)
+
+    async def _answer_to(
+        self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]
+    ) -> prompt_pb2.Prompt:
+        wait = self._waits.get(key)
+        if wait is not None and wait.request.content == content:
+            wait.waiters += 1
+        else:
+            request = pb.AskPromptRequest(
+                job_id=self.job_id,
+                token=self.token,
+                key=key,
+                content=content,
+                supersedes_keys=supersedes,
+            )
+            wait = _Wait(request, asyncio.get_running_loop().create_future())
+            self._waits[key] = wait
+        try:
+            if not wait.asked:
+                reply: pb.AskPromptResponse = await self.send("ask_prompt", wait.request)
+                wait.asked = True
+                self.learn(reply.prompt)
+            self._watch_for_parking()
+            return await asyncio.shield(wait.future)
+        finally:
+            wait.waiters -= 1
+            if not wait.waiters and self._waits.get(key) is wait:
+                del self._waits[key]
+
+    def learn(self, prompt: prompt_pb2.Prompt) -> None:
+        """Take what the server says of a prompt; a closed one wakes whoever awaits it."""
+        if _is_open(prompt):
+            return
+        self._known[prompt.key] = prompt
+        wait = self._waits.get(prompt.key)
+        if wait is not None and not wait.future.done():
+            wait.future.set_result(prompt)
+
+    def catch_up(self) -> None:
+        """After a reconnect: ask again for what may have been answered meanwhile."""
+        for wait in self._waits.values():
+            if wait.asked and not wait.future.done():
+                future = self._sender.submit(pb.WorkClientFrame(ask_prompt=wait.request))
+                future.add_done_callback(self._caught_up)
+
+    def _caught_up(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self.learn(future.result().ask_prompt.prompt)
+        elif isinstance(error, LeaseLost):
+            self.stop(Stop.LOST)
+
+    async def once(self, key: str, compute: Callable[[], Any]) -> str:
+        """The checkpoint of this key as JSON text; `compute` makes it if there is none."""
+        await self._load_checkpoints()
+        async with self._steps.setdefault(key, asyncio.Lock()):
+            if key not in self._checkpoints:
+                self._active += 1
+                try:
+                    text: str = await compute()
+                    request = pb.SaveCheckpointRequest(
+                        job_id=self.job_id, token=self.token, key=key, value_json=text
+                    )
+                    await self.send("save_checkpoint", request)
+                finally:
+                    self._active -= 1
+                    self.touch()
+                self._checkpoints[key] = text
+            return self._checkpoints[key]
+
+    async def _load_checkpoints(self) -> None:
+        """The checkpoints that did not fit into the lease."""
+        page = ""
+        async with self._steps.setdefault("", asyncio.Lock()):
+            while self._more:
+                request = pb.ListCheckpointsRequest(job_id=self.job_id, page_token=page)
+                reply: pb.ListCheckpointsResponse = await self.send("list_checkpoints", request)
+                for point in reply.checkpoints:
+                    self._checkpoints.setdefault(point.key, point.value_json)
+                page = reply.next_page_token
+                self._more = bool(page)
+
+    def progress(self, request: pb.ReportProgressRequest) -> None:
+        """Report without waiting; while one report is on its way only the newest is kept."""
+        self.touch()
+        if self._progress is not None and not self._progress.done():
+            self._next_progress = request
+            return
+        self._progress = self._sender.submit(pb.WorkClientFrame(report_progress=request))
+        self._progress.add_done_callback(self._progressed)
+
+    def _progressed(self, future: asyncio.Future[Any]) -> None:
+        if not future.cancelled() and isinstance(future.exception(), LeaseLost):
+            self.stop(Stop.LOST)
+        request, self._next_progress = self._next_progress, None
+        if request is not None and self.stopped is None:
+            self.progress(request)
+
+    def flush_progress(self) -> None:
+        """Send the newest report, if one is held back: before the job's last word."""
+        request, self._next_progress = self._next_progress, None
+        if request is not None:
+            _ignored(self._sender.submit(pb.WorkClientFrame(report_progress=request)))
+
+    @property
+    def waits(self) -> bool:
+        """Whether the function, as far as one can see, only waits for people."""
+        open_blocking = any(
+            wait.asked and wait.request.content.blocking and not wait.future.done()
+            for wait in self._waits.values()
+        )
+        return open_blocking and not self._active
+
+    def touch(self) -> None:
+        """The function did something."""
+        self._touched = asyncio.get_running_loop().time()
+
+    def _watch_for_parking(self) -> None:
+        if self._park_after is not None and self._park is None and self.stopped is None:
+            loop = asyncio.get_running_loop()
+            left = max(0.0, self._touched + self._park_after - loop.time())
+            self._park = loop.call_later(left + 0.001, self._park_if_waiting)
+
+    def _park_if_waiting(self) -> None:
+        self._park = None
+        if self._park_after is None or not self._waits:
+            return
+        quiet = asyncio.get_running_loop().time() - self._touched
+        if self.waits and quiet >= self._park_after:
+            self.stop(Stop.PARK)
+        else:
+            self._watch_for_parking()
+
+    def stop(self, why: Stop) -> None:
+        """Cancel the function. A lost lease overrides every other reason."""
+        first = self.stopped is None
+        if first or why is Stop.LOST:
+            self.stopped = why
+        if first and self.work is not None:
+            self.work.cancel(why.value)
+
+    def close(self) -> None:
+        """The function has ended: nothing may fire any more."""
+        if self._park is not None:
+            self._park.cancel()
+
+
+def _is_open(prompt: prompt_pb2.Prompt) -> bool:
+    return prompt.state in (
+        prompt_pb2.PROMPT_STATE_PENDING,
+        prompt_pb2.PROMPT_STATE_UNSPECIFIED,
+    )
+
+
+def _ignored(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for this reply; an error in it is no fault of the function."""
+
+    def look(done: asyncio.Future[Any]) -> None:
+        if not done.cancelled() and not isinstance(done.exception(), AskbackError | None):
+            raise done.exception() or RuntimeError
+
+    future.add_done_callback(look)

@@ -1,0 +1,237 @@
+"""A worker: takes jobs of the types it has functions for, and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from askback.calls import Calls
+from askback.channel import Endpoint, Tls
+from askback.errors import AskbackError
+from askback.handler import JobHandler
+from askback.job import Job
+from askback.lease import Lease, Stop
+from askback.runner import run_job
+from askback.stream import Session
+from askback.understanding import Understandings
+from askback.v1 import worker_service_pb2 as pb
+from askback.work_wire import WorkWire
+
+_log = logging.getLogger("askback.worker")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Worker:
+    """Runs jobs.
+
+        worker = Worker()
+
+        @worker.job("refund")
+        async def refund(job: Job, order: str) -> float: ...
+
+        asyncio.run(worker.run())
+
+    `capacity` is how many jobs it holds at once, those that wait for people not counted. `park_after`
+    is how many seconds a job may do nothing but wait for people before its coroutine is dropped (None:
+    never). `drain_timeout` is how long running jobs have when the worker stops. The target and the token
+    come from `ASKBACK_SERVER` and `ASKBACK_TOKEN` if not given.
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        worker_id: str | None = None,
+        capacity: int = 10,
+        namespace: str = "",
+        token: str | None = None,
+        user: str | None = None,
+        groups: Sequence[str] = (),
+        tls: Tls | bool = False,
+        park_after: float | None = 60.0,
+        drain_timeout: float = 30.0,
+    ) -> None:
+        self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
+        self.capacity = capacity
+        self.namespace = namespace
+        self.park_after = park_after
+        self.drain_timeout = drain_timeout
+        self._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
+        self._handlers: dict[str, JobHandler[Any, Any]] = {}
+        self._runs: dict[Lease, asyncio.Task[None]] = {}
+        self._calls: Calls | None = None
+        self._wire: WorkWire | None = None
+        self._session: Session | None = None
+
+    def job(self, job_type: str) -> Callable[[Callable[Concatenate[Job, P], Awaitable[R]]], JobHandler[P, R]]:
+        """Register an async function `(job: Job, **input)` for a job type.
+
+        The input's fields become its arguments, converted to their annotations; its return value
+        becomes the job's result. An exception fails the attempt; NonRetryable, InvalidArgument and an
+        unanswered question fail the job for good. Raises ValueError for a type registered twice.
+        """
+
+        def register(function: Callable[Concatenate[Job, P], Awaitable[R]]) -> JobHandler[P, R]:
+            if job_type in self._handlers:
+                raise ValueError(f"{job_type!r} has a function already")
+            handler = JobHandler(job_type, function)
+            self._handlers[job_type] = handler
+            return handler
+
+        return register
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stream to the server is open now."""
+        return self._session is not None and self._session.connected
+
+    @property
+    def jobs(self) -> list[JobHandler[Any, Any]]:
+        """The registered functions."""
+        return list(self._handlers.values())
+
+    @property
+    def holding(self) -> int:
+        """How many jobs it holds now, those that wait for people counted."""
+        return len(self._runs)
+
+    async def start(self, timeout: float | None = None) -> None:
+        """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
+
+        Raises ValueError without a registered function, AskbackError if the server refuses for good.
+        """
+        if not self._handlers:
+            raise ValueError("register a function with @worker.job(...) first")
+        if self._session is not None:
+            raise RuntimeError("the worker runs already")
+        self._calls = Calls(self._endpoint)
+        self._wire = WorkWire(
+            worker_id=self.worker_id,
+            namespace=self.namespace,
+            job_types=list(self._handlers),
+            capacity=self.capacity,
+            take=self._take,
+        )
+        self._session = Session(self._wire, self._endpoint)
+        try:
+            await self._session.start(timeout)
+        except BaseException:
+            await self.aclose(drain_timeout=0)
+            raise
+
+    async def run(self, *, handle_signals: bool = True) -> None:
+        """Work until cancelled, or until SIGTERM or SIGINT, and then drain.
+
+        Raises AskbackError if the server refuses for good.
+        """
+        loop = asyncio.get_running_loop()
+        asked = asyncio.Event()
+        handled: list[int] = []
+        if handle_signals:
+            for number in (int(signal.SIGTERM), int(signal.SIGINT)):
+                # Only the main thread's loop may have signal handlers.
+                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(number, asked.set)
+                    handled.append(number)
+        stop = asyncio.create_task(asked.wait())
+        starting = asyncio.create_task(self.start())
+        drain: float | None = None
+        try:
+            await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                assert self._session is not None
+                assert self._session.stopped is not None
+                await asyncio.wait((self._session.stopped, stop), return_when=asyncio.FIRST_COMPLETED)
+                if self._session.failure is not None:
+                    raise self._session.failure
+        except BaseException:
+            drain = 0
+            raise
+        finally:
+            for task in (stop, starting):
+                task.cancel()
+            await asyncio.gather(stop, starting, return_exceptions=True)
+            await self.aclose(drain_timeout=drain)
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    async def aclose(self, *, drain_timeout: float | None = None) -> None:
+        """Stop taking jobs, let those that run reach a stopping point, give the others back, and leave.
+
+        A job that only waits for people is given back at once. Repeatable.
+        """
+        session, wire = self._session, self._wire
+        if session is None or wire is None:
+            return
+        timeout = self.drain_timeout if drain_timeout is None else drain_timeout
+        wire.capacity = 0
+        session.send(pb.WorkClientFrame(capacity=pb.WorkCapacity(capacity=0)))
+        try:
+            await self._drain(timeout)
+        finally:
+            for task in self._runs.values():
+                task.cancel()
+            await asyncio.gather(*self._runs.values(), return_exceptions=True)
+            self._runs.clear()
+            await session.aclose()
+            if self._calls is not None:
+                await self._calls.aclose()
+            self._session = self._wire = self._calls = None
+
+    async def _drain(self, timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while self._runs and loop.time() < end:
+            for lease in self._runs:
+                if lease.waits:
+                    lease.stop(Stop.DRAIN)
+            # Short looks: a job may begin to wait at any moment.
+            await asyncio.wait(self._runs.values(), timeout=min(0.05, max(0.0, end - loop.time())))
+        for lease in self._runs:
+            lease.stop(Stop.DRAIN)
+        if self._runs:
+            await asyncio.wait(self._runs.values(), timeout=5.0)
+
+    async def __aenter__(self) -> Worker:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
+        """Run a job that the server pushed; `before` is an older lease of the same job."""
+        handler = self._handlers.get(leased.job.job_type)
+        if self._session is None or self._wire is None or self._calls is None or handler is None:
+            return None
+        lease = Lease(leased, self._session, self.park_after)
+        job = Job(lease, Understandings(self._calls))
+        ahead = self._runs.get(before) if before is not None else None
+        task = asyncio.create_task(self._run(lease, job, handler, ahead), name=f"askback job {lease.job_id}")
+        self._runs[lease] = task
+        return lease
+
+    async def _run(
+        self, lease: Lease, job: Job, handler: JobHandler[Any, Any], ahead: asyncio.Task[None] | None
+    ) -> None:
+        try:
+            if ahead is not None:
+                await asyncio.wait((ahead,))
+            if lease.stopped is not Stop.LOST:
+                await run_job(lease, job, handler)
+        except AskbackError as error:
+            _log.info("job %s: its end could not be told: %s", lease.job_id, error)
+        finally:
+            lease.close()
+            self._runs.pop(lease, None)
+            if self._wire is not None:
+                self._wire.drop(lease)

@@ -1,0 +1,231 @@
+"""Generate docs/states.md from the transition tables, or check that it is up to date.
+
+In: `askback_server.domain.transitions` and the events' meanings below; with --check also the committed
+page. Out: docs/states.md; with --check nothing is written, and exit status 1 says that it is stale.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import TERMINAL, JobState
+from askback_server.domain.prompts import PromptState
+from askback_server.domain.transitions import JOB, PROMPT, Step
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "states.md"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an event says, and the keys of its `data`."""
+
+    text: str
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+_E = EventType
+
+EVENTS: Mapping[EventType, Meaning] = {
+    _E.JOB_CREATED: Meaning("A client created the job.", ("job_type", "attempt", "token")),
+    _E.JOB_LEASED: Meaning("A worker took the job.", ("token", "attempt", "worker_id")),
+    _E.JOB_PROGRESSED: Meaning(
+        "The holder reported progress.", ("done", "total", "percent", "message", "milestone")
+    ),
+    _E.JOB_RELEASED: Meaning("The holder gave the job up without a failure.", ("parked",)),
+    _E.JOB_LEASE_LOST: Meaning(
+        "The holder's session expired. While RUNNING this ends the attempt; while PENDING_HITL it does not.",
+        (),
+        ("attempt", "code", "message", "worker_id"),
+    ),
+    _E.JOB_RETRIED: Meaning("An attempt failed; another follows.", ("attempt", "code", "message")),
+    _E.JOB_COMPLETED: Meaning("The job ended with a result."),
+    _E.JOB_FAILED: Meaning("The job ended with a failure.", ("code", "message")),
+    _E.JOB_CANCEL_REQUESTED: Meaning("A client asked the holder to stop.", ("reason",)),
+    _E.JOB_CANCELLED: Meaning("The job was cancelled.", (), ("reason",)),
+    _E.JOB_UPDATED: Meaning("Labels, priority, promoted or retention changed.", ("fields",)),
+    _E.JOB_DELETED: Meaning("The job was deleted, or its retention ended."),
+    _E.CHECKPOINT_SAVED: Meaning("The holder saved a step's result.", ("key",)),
+    _E.UNDERSTANDING_UPDATED: Meaning("The deep-understanding state was written.", ("version",)),
+    _E.PROMPT_ASKED: Meaning(
+        "The job asked people.", ("round", "key", "kind", "title", "blocking", "revision", "digest")
+    ),
+    _E.PROMPT_AMENDED: Meaning(
+        "The content of an open prompt changed; answers to older revisions are STALE.",
+        ("round", "key", "revision", "digest"),
+    ),
+    _E.PROMPT_CLAIMED: Meaning("A person took the prompt on, or keeps it longer.", ("round",)),
+    _E.PROMPT_RELEASED: Meaning("The claim was given back.", ("round",)),
+    _E.PROMPT_ANSWERED: Meaning(
+        "A person, or the default of a passed deadline, answered.",
+        ("round", "key", "answer_id", "decision", "source"),
+    ),
+    _E.PROMPT_EXPIRED: Meaning("Nobody answered in time.", ("round", "key")),
+    _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
+    _E.PROMPT_SUPERSEDED: Meaning("Another prompt took its place.", ("round", "key")),
+    _E.PROMPT_CONSUMED: Meaning("The holder confirmed that it has the resolution.", ("round",)),
+    _E.ANSWER_REFUSED: Meaning(
+        "An INVALID or STALE answer was kept for the audit; the prompt stays open.",
+        ("round", "answer_id", "status"),
+    ),
+    _E.ANSWER_LATE: Meaning(
+        "An answer came after the prompt was closed; it is kept and resolves nothing.",
+        ("round", "answer_id", "status"),
+    ),
+}
+
+KEYS: Mapping[str, str] = {
+    "answer_id": "the client's name of the answer; `default:` and the prompt's id for a default",
+    "attempt": "the number of the attempt that this event starts or continues",
+    "blocking": "whether the job waits for the prompt",
+    "code": "the failure's code",
+    "decision": "what was decided",
+    "digest": "of what people see; equal digests are the same question",
+    "done": "steps done",
+    "fields": "names of the fields that were set",
+    "job_type": "the job's type",
+    "key": "the asker's name of the prompt, or the checkpoint's name",
+    "kind": "the prompt's kind",
+    "message": "for people; a failure's is cut to 500 characters",
+    "milestone": "whether the worker wants this report kept as an event of its own",
+    "parked": "true: the job waits for people without a worker; false: it is PENDING again",
+    "percent": "0 to 100",
+    "reason": "what the client gave as the reason of the cancel",
+    "revision": "the prompt's revision after the event",
+    "round": "the prompt's number in its job",
+    "source": "HUMAN or TIMEOUT_DEFAULT",
+    "status": "the verdict on the answer: INVALID, STALE or CLOSED",
+    "title": "the prompt's title",
+    "token": "the newest fencing token",
+    "total": "steps in all; 0 when not known",
+    "version": "the version of the deep-understanding state",
+    "worker_id": "the worker that took, or lost, the job",
+}
+
+_HEAD = """\
+# States and events
+
+<!-- Generated by scripts/gen_states.py from domain/transitions.py. Do not edit. -->
+
+A job and a prompt are two small state machines. Every change goes through one of the steps below;
+what is not listed is refused with `ILLEGAL_STATE`, or `PROMPT_CLOSED` for a prompt. Who may cause a
+step: a **client** (the program that made the job), the **worker** that holds it, a **person** at a
+console, or the **system** (timers, sweep and lease keeping).
+"""
+
+_JOB = """\
+## Jobs
+
+COMPLETED, FAILED and CANCELLED are final. A job is in PENDING_HITL exactly while a blocking prompt is
+open; it needs no worker then. A job that is created with its prompt and without a worker starts there.
+"""
+
+_PROMPT = """\
+## Prompts
+
+Only PENDING is open; every other state is final. A claim is a mark on an open prompt, not a state. A
+prompt that does not block never moves its job, except by the FAIL_JOB of its deadline.
+"""
+
+_EVENTS = """\
+## Events
+
+Each committed change writes at least one event. `seq` counts 1, 2, 3 … in each job without a gap, and
+the job's `version` is the `seq` of its newest event; `state` is the job's state after the event. `data`
+holds the keys listed here and never the content of an answer. Keys in brackets may be absent.
+
+A command may write several events. The prompts that end with their job come first; the event that
+ends the job is the last.
+"""
+
+
+def _diagram(steps: Mapping[tuple[StrEnum, StrEnum], Step], starts: Mapping[str, str]) -> Iterator[str]:
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    for state, label in starts.items():
+        yield f"    [*] --> {state}: {label}"
+    labels: dict[tuple[str, str], list[str]] = {}
+    for (state, trigger), step in steps.items():
+        labels.setdefault((state.value, step.to.value), []).append(trigger.value)
+    for (state, to), triggers in labels.items():
+        yield f"    {state} --> {to}: {', '.join(triggers)}"
+    left = {state for state, _ in labels}
+    for to in dict.fromkeys(to for _, to in labels if to not in left):
+        yield f"    {to} --> [*]"
+    yield "```"
+    yield ""
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+
+
+def _steps(steps: Mapping[tuple[StrEnum, StrEnum], Step]) -> Iterator[str]:
+    rows = [
+        (state.value, trigger.value, step.to.value, ", ".join(step.by), step.meaning)
+        for (state, trigger), step in steps.items()
+    ]
+    yield from _table(("from", "trigger", "to", "by", "meaning"), rows)
+
+
+def _keys(meaning: Meaning) -> str:
+    return ", ".join([*(f"`{k}`" for k in meaning.required), *(f"[`{k}`]" for k in meaning.optional)])
+
+
+def page() -> str:
+    """The whole page."""
+    job: dict[tuple[StrEnum, StrEnum], Step] = dict(JOB.items())
+    prompt: dict[tuple[StrEnum, StrEnum], Step] = dict(PROMPT.items())
+    starts = {JobState.PENDING.value: "created", JobState.PENDING_HITL.value: "created with its prompt"}
+    events = [(e.value, EVENTS[e].text, _keys(EVENTS[e])) for e in EventType]
+    lines = [
+        _HEAD,
+        _JOB,
+        *_diagram(job, starts),
+        *_steps(job),
+        _PROMPT,
+        *_diagram(prompt, {PromptState.PENDING.value: "asked"}),
+        *_steps(prompt),
+        _EVENTS,
+        *_table(("event", "meaning", "data"), events),
+        *_table(("key", "meaning"), [(f"`{key}`", text) for key, text in KEYS.items()]),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _check_words() -> None:
+    """Every event and every key has its words, and no others."""
+    used = {key for m in EVENTS.values() for key in (*m.required, *m.optional)}
+    if missing := [e.value for e in EventType if e not in EVENTS] or sorted(used ^ set(KEYS)):
+        sys.exit(f"scripts/gen_states.py has no words, or needless ones, for: {', '.join(missing)}")
+    if open_ends := [s for s in TERMINAL if any(at is s for at, _ in JOB)]:
+        sys.exit(f"a terminal state must have no way out: {', '.join(open_ends)}")
+
+
+def main() -> None:
+    """Generate; with --check compare instead of writing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is stale")
+    check = parser.parse_args().check
+    _check_words()
+    fresh = page()
+    present = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    if fresh == present:
+        return
+    if check:
+        sys.exit("docs/states.md is stale, run scripts/gen_states.py")
+    PAGE.write_text(fresh, encoding="utf-8")
+    print("docs/states.md written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The composition root: the only place where parts meet their implementations."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from askback_server.config import Config
+from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.engine import Engine
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.queries import Queries
+from askback_server.engine.sweep import Sweep
+from askback_server.engine.timers import Timers
+from askback_server.feed.feed import Feed
+from askback_server.feed.tokens import ResumeTokens
+from askback_server.ports.clock import Clock, DatabaseClock, SystemClock
+from askback_server.ports.storage import Storage
+from askback_server.sessions.progress import ProgressWriter
+from askback_server.sessions.replica import Replica
+
+MESSAGE_BYTES = 4 * 1024 * 1024
+
+
+async def build(config: Config, storage: Storage, clock: Clock | None = None) -> Replica:
+    """A replica over an opened database; nothing runs yet. Raises StorageUnavailable."""
+    clock = clock or SystemClock()
+    time = DatabaseClock(clock)
+    time.observe(await storage.ping())
+    limits = config.limits
+    hot = HotJobs(clock.monotonic, capacity=config.hot_jobs)
+    feed = Feed(storage.feed, storage.jobs, hot)
+    await feed.start()
+
+    engine = Engine(
+        storage.jobs, time, limits, hot, feed.publish, batch_commands=config.batch, queue=config.queue
+    )
+    dispatcher = Dispatcher(engine, storage.queue, time)
+    horizon = timedelta(seconds=2 * config.sweep_interval)
+    timers = Timers(engine, storage.queue, time, horizon)
+    feed.batch_followers += [timers.committed, dispatcher.committed]
+    secret = await storage.secret()
+    return Replica(
+        replica=config.name,
+        limits=limits,
+        clock=clock,
+        engine=engine,
+        queries=Queries(storage.jobs, hot),
+        feed=feed,
+        tokens=ResumeTokens(secret, feed.epoch),
+        secret=secret,
+        log=storage.feed,
+        jobs=storage.jobs,
+        sessions=storage.sessions,
+        keeper=SessionKeeper(storage.sessions, storage.queue, engine, config.lease_ttl),
+        dispatcher=dispatcher,
+        timers=timers,
+        sweep=Sweep(engine, storage.queue, timers, hot, time, config.sweep_interval),
+        progress=ProgressWriter(engine, clock.monotonic),
+        heartbeat=config.heartbeat,
+        max_message_bytes=MESSAGE_BYTES,
+    )

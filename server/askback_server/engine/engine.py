@@ -1,0 +1,309 @@
+"""Commands -> group commit -> replies. The one road by which anything changes (DESIGN 4).
+
+    decide    every command that waits, on its aggregate, in memory
+    write     all of it as one durable, guarded, set-based write
+    settle    losers of a guard decide again on what is then true
+    reply     after the commit; then publish
+
+No delay is added when idle: a lone command goes at once. Under load a batch is what queued up
+during the last commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from askback_server.domain import commands as c
+from askback_server.domain.errors import (
+    AskbackError,
+    Contention,
+    Draining,
+    InvalidArgument,
+    QueueFull,
+    StorageUnavailable,
+)
+from askback_server.domain.limits import Limits
+from askback_server.engine.committed import Committed
+from askback_server.engine.grouping import Group, Item
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.needs import add_needs, covers
+from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome, Wanted
+
+log = logging.getLogger(__name__)
+
+BATCH_COMMANDS = 256
+BATCH_BYTES = 4 * 1024 * 1024
+QUEUE = 8192
+OPEN_TO_ALL = 0.75
+"""The share of the queue that any command may fill; the rest is for answers and system work."""
+TRIES = 3
+"""How often a lost guard is decided again."""
+
+
+class Engine:
+    """Takes commands, gives replies. `run()` is its only writer."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        clock: DatabaseClock,
+        limits: Limits,
+        hot: HotJobs,
+        publish: Callable[[Sequence[Committed]], None],
+        *,
+        batch_commands: int = BATCH_COMMANDS,
+        queue: int = QUEUE,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self.limits = limits
+        self.hot = hot
+        self._publish = publish
+        self._batch_commands = batch_commands
+        self._capacity = queue
+        self._queue: deque[Item] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
+        self.batches = 0
+        self.commands = 0
+
+    async def execute(self, command: c.Command) -> Any:
+        """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
+        Draining, Contention, StorageUnavailable.
+
+        A caller that goes away (is cancelled) does not withdraw its command.
+        """
+        return await asyncio.shield(self.submit(command))
+
+    def submit(self, command: c.Command) -> asyncio.Future[Any]:
+        """Queue a command. The future has the reply, after the commit."""
+        if self._draining:
+            raise Draining("this replica is shutting down; reconnect and send it again")
+        room = self._capacity if command.URGENT else int(self._capacity * OPEN_TO_ALL)
+        if len(self._queue) >= room:
+            raise QueueFull("too much waits to be written; send it again a little later")
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        reply.add_done_callback(_retrieved)
+        self._queue.append(Item(command, reply, size=_size(command)))
+        self._idle.clear()
+        self._wake.set()
+        return reply
+
+    async def run(self) -> None:
+        """Write batches until cancelled. A batch that fails fails its own commands only."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                items = self._take()
+                try:
+                    await self._process(items)
+                except Exception as error:
+                    if isinstance(error, AskbackError):
+                        log.warning("a batch of %d commands was not written: %s", len(items), error)
+                    else:
+                        log.exception("a batch of %d commands failed", len(items))
+                    for item in items:
+                        _fail(item, error)
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Refuse new commands, then wait until all that waits is written and replied to."""
+        self._draining = True
+        await self._idle.wait()
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait."""
+        return len(self._queue)
+
+    def _take(self) -> list[Item]:
+        items: list[Item] = []
+        size = 0
+        while self._queue and len(items) < self._batch_commands and size < BATCH_BYTES:
+            item = self._queue.popleft()
+            size += item.size
+            items.append(item)
+        return items
+
+    async def _process(self, items: Sequence[Item]) -> None:
+        self.batches += 1
+        self.commands += len(items)
+        groups = await self._grouped(items)
+        dead: dict[int, frozenset[str]] = {}
+        while groups:
+            await self._fill(groups)
+            for group in groups:
+                group.dead_sessions = dead.get(id(group), frozenset())
+                group.decide(self._clock.now(), self.limits)
+            writes = [g for g in groups if g.write is not None]
+            if writes:
+                try:
+                    lost = await self._write(writes)
+                except BadData as error:
+                    await self._isolate([i for g in groups for i in g.items], error)
+                    return
+            else:
+                lost = {}
+            again: list[Group] = []
+            done: list[Committed] = []
+            for group in groups:
+                if not group.is_proven:
+                    again.append(self._anew(group))
+                elif group.write is not None and (why := lost.get(group.write.job.job_id)):
+                    retry = self._lost(group, why)
+                    if retry is not None:
+                        again.append(retry)
+                        dead[id(retry)] = retry.dead_sessions
+                else:
+                    self._settle(group, done)
+            # Replies are set first: their receivers run only after this task gives way, when the
+            # publication below has reached the sessions' outboxes too.
+            if done:
+                self._publish(done)
+            groups = again
+
+    async def _write(self, groups: Sequence[Group]) -> dict[str, Lost]:
+        try:
+            written = await self._store.write([g.write for g in groups if g.write is not None])
+        except UnknownOutcome as error:
+            # Nothing may be believed of these jobs until they are read again.
+            for group in groups:
+                if group.write is not None:
+                    self.hot.drop(group.write.job.job_id)
+            raise StorageUnavailable(
+                "the database went away while this was written; send it again with the same ids"
+            ) from error
+        self._clock.observe(written.now)
+        return written.lost
+
+    def _settle(self, group: Group, done: list[Committed]) -> None:
+        if group.write is not None:
+            committed = group.committed()
+            done.append(committed)
+            if committed.deleted:
+                self.hot.drop(committed.job.job_id)
+            else:
+                self.hot.put(group.after)
+        elif group.fresh and group.aggregate.job is not None:
+            self.hot.put(group.aggregate)
+        for item, reply, error in group.replies:
+            if error is not None:
+                _fail(item, error)
+            elif not item.reply.done():
+                item.reply.set_result(reply)
+        self._queue.extendleft(reversed(group.deferred))
+
+    def _anew(self, group: Group) -> Group:
+        """The same commands on what the database says: a memory alone refuses nobody."""
+        return Group(group.wanted, group.items, fresh=False, aggregate=_UNREAD)
+
+    def _lost(self, group: Group, why: Lost) -> Group | None:
+        """A lost guard: read again and decide again, a few times."""
+        assert group.write is not None
+        self.hot.drop(group.write.job.job_id)
+        items = []
+        for item in group.items:
+            item.tries += 1
+            if item.tries > TRIES:
+                _fail(item, Contention("others changed the job at the same time; send it again"))
+            else:
+                items.append(item)
+        if not items:
+            return None
+        retry = Group(group.wanted, items, aggregate=_UNREAD)
+        session = group.write.guard.session
+        if why is Lost.SESSION and session is not None:
+            retry.dead_sessions = group.dead_sessions | {session.session_id}
+        return retry
+
+    async def _isolate(self, items: Sequence[Item], error: BadData) -> None:
+        """The culprit alone gets the error: halves, down to one."""
+        if len(items) == 1:
+            log.warning("the database refused the data of %s: %s", type(items[0].command).__name__, error)
+            _fail(items[0], InvalidArgument("the database cannot store this; check texts and numbers"))
+            return
+        middle = len(items) // 2
+        await self._process(items[:middle])
+        await self._process(items[middle:])
+
+    async def _grouped(self, items: Iterable[Item]) -> list[Group]:
+        groups: dict[Any, Group] = {}
+        for item in items:
+            command = item.command
+            prompt_id = ""
+            if isinstance(command, c.CreateJob):
+                named = (command.namespace or command.principal.namespace(""), command.request_id)
+                key: Any = named if command.request_id else item.command_id
+                wanted = Wanted(request=named if command.request_id else None)
+            elif isinstance(command, c.OnPrompt):
+                job_id, prompt_id = await self._locate(command.ref)
+                key, wanted = job_id or item.command_id, Wanted(job_id=job_id)
+            else:
+                assert isinstance(command, c.OnJob)
+                key, wanted = command.job_id, Wanted(job_id=command.job_id)
+            group = groups.get(key)
+            if group is None:
+                group = groups[key] = Group(wanted)
+            add_needs(group.wanted, command, prompt_id)
+            group.items.append(item)
+        return list(groups.values())
+
+    async def _locate(self, ref: c.PromptRef) -> tuple[str, str]:
+        prompt = self.hot.locate(ref) or await self._store.find_prompt(ref)
+        return (prompt.job_id, prompt.prompt_id) if prompt is not None else ("", "")
+
+    async def _fill(self, groups: Sequence[Group]) -> None:
+        """Give each group its aggregate: from memory if that covers it, else read in one go."""
+        missing = []
+        for group in groups:
+            wanted = group.wanted
+            if wanted.job_id and group.aggregate is not _UNREAD:
+                known = self.hot.get(wanted.job_id)
+                if known is not None and covers(known, wanted):
+                    group.aggregate = known
+                    continue
+            if wanted.job_id or (wanted.request and group.aggregate is _UNREAD):
+                missing.append(group)
+            else:
+                # A new job: whether its request_id exists is found out by the write itself.
+                group.fresh = not wanted.request
+        if missing:
+            loaded = await self._store.load([g.wanted for g in missing])
+            for group, aggregate in zip(missing, loaded, strict=True):
+                group.aggregate, group.fresh = aggregate, True
+
+
+_UNREAD: Any = object()
+"""In place of an aggregate: the memory is not to be asked."""
+
+
+def _retrieved(reply: asyncio.Future[Any]) -> None:
+    """A caller that went away leaves its error unseen, which is no news for the log."""
+    if not reply.cancelled():
+        reply.exception()
+
+
+def _fail(item: Item, error: BaseException) -> None:
+    if not item.reply.done():
+        if not isinstance(error, AskbackError):
+            error = StorageUnavailable("the write failed unexpectedly; send it again with the same ids")
+        item.reply.set_exception(error)
+
+
+def _size(command: c.Command) -> int:
+    """Roughly how many bytes a command writes."""
+    size = 500
+    for name in ("input_json", "result_json", "values_json", "value_json"):
+        size += len(getattr(command, name, "") or "")
+    content = getattr(command, "content", None) or getattr(command, "prompt", None)
+    if content is not None:
+        size += len(content.body) + sum(len(p.text) for p in content.parts)
+    return size

@@ -1,0 +1,109 @@
+"""The commands of one batch on one job: decided one after the other, folded to one guarded write."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from askback_server.domain.aggregate import Aggregate, Change, Facts
+from askback_server.domain.apply import apply
+from askback_server.domain.commands import Command
+from askback_server.domain.errors import AskbackError
+from askback_server.domain.limits import Limits
+from askback_server.engine.committed import Committed
+from askback_server.ports.clock import uuid7
+from askback_server.ports.storage import JobWrite, Wanted
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A command that waits for its reply."""
+
+    command: Command
+    reply: asyncio.Future[Any]
+    command_id: str = field(default_factory=uuid7)
+    size: int = 0
+    tries: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """All commands of a batch on one aggregate."""
+
+    wanted: Wanted
+    items: list[Item] = field(default_factory=list)
+    aggregate: Aggregate = field(default_factory=Aggregate)
+    fresh: bool = False
+    """Read from the database for this batch: what writes nothing may be decided on it."""
+    replies: list[tuple[Item, Any, BaseException | None]] = field(default_factory=list)
+    deferred: list[Item] = field(default_factory=list)
+    """Items whose guard cannot stand beside the others': they come first in the next batch."""
+    write: JobWrite | None = None
+    after: Aggregate = field(default_factory=Aggregate)
+    dead_sessions: frozenset[str] = frozenset()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the decisions hold without a doubt, once the write (if any) is made."""
+        return self.write is not None or self.fresh
+
+    def decide(self, now: datetime, limits: Limits) -> None:
+        """Apply the commands in their order; a refused one changes nothing."""
+        self.replies, self.deferred, self.write = [], [], None
+        self.after = self.aggregate
+        for place, item in enumerate(self.items):
+            facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions)
+            try:
+                decided = apply(self.after, item.command, facts)
+            except AskbackError as error:
+                self.replies.append((item, None, error))
+                continue
+            change = decided.change
+            if change is not None:
+                if self._conflicts(change):
+                    self.deferred = self.items[place:]
+                    break
+                self._fold(change)
+                self.after = change.result()
+            if isinstance(decided.reply, AskbackError):
+                self.replies.append((item, None, decided.reply))
+            else:
+                self.replies.append((item, decided.reply, None))
+
+    def _conflicts(self, change: Change) -> bool:
+        mine = self.write.guard.session if self.write is not None else None
+        other = change.guard.session
+        if self.write is not None and self.write.deleted:
+            return True
+        return mine is not None and other is not None and mine.session_id != other.session_id
+
+    def _fold(self, change: Change) -> None:
+        """One final image per row, one guard, every event."""
+        write = self.write
+        if write is None:
+            base = self.aggregate.job
+            write = self.write = JobWrite(change.job, base.version if base else 0)
+        write.job = change.job
+        write.guard = write.guard.merged(change.guard)
+        for prompt_id, prompt in change.prompts.items():
+            before = self.aggregate.prompts.get(prompt_id)
+            if before is None:
+                write.new_prompts[prompt_id] = prompt
+            else:
+                write.changed_prompts[prompt_id] = (prompt, prompt.content is not before.content)
+        write.submissions += change.submissions
+        for checkpoint in change.checkpoints:
+            write.checkpoints[checkpoint.key] = checkpoint
+        write.understanding = change.understanding or write.understanding
+        write.events += change.events
+        write.deleted = change.deleted
+
+    def committed(self) -> Committed:
+        """What its write made true."""
+        assert self.write is not None
+        write = self.write
+        changed = [prompt for prompt, _ in write.changed_prompts.values()]
+        prompts = (*write.new_prompts.values(), *changed)
+        return Committed(write.job, prompts, tuple(write.events), write.deleted)

@@ -1,0 +1,112 @@
+"""Jobs in flight, in memory: read first, the database behind it as the truth (DESIGN 5).
+
+Filled by commits and by reads, kept coherent by the feed. A stale entry can only cost a retry: every
+write is guarded by the version, and what writes nothing is not decided on an entry alone.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.prompts import Prompt
+
+KEEP_CLOSED = 32
+"""Closed prompts kept of one job; a job that asks for weeks must not fill the memory."""
+
+
+class HotJobs:
+    """Aggregates by job id: bounded, least recently used first out, with a time to live."""
+
+    def __init__(
+        self, monotonic: Callable[[], float], *, capacity: int = 50_000, ttl: float = 3600.0
+    ) -> None:
+        self._monotonic = monotonic
+        self._capacity = capacity
+        self._ttl = ttl
+        self._entries: OrderedDict[str, tuple[Aggregate, float]] = OrderedDict()
+        self._by_prompt: dict[str, str] = {}
+        self.live = True
+        """False while the feed is down: then nothing is served from here."""
+        self.hits = 0
+        self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, job_id: str) -> Aggregate | None:
+        """What is known of a job, if it is known and the feed is live."""
+        entry = self._entries.get(job_id) if self.live else None
+        if entry is None or entry[1] < self._monotonic():
+            self.misses += 1
+            return None
+        self._entries.move_to_end(job_id)
+        self.hits += 1
+        return entry[0]
+
+    def locate(self, ref: PromptRef) -> Prompt | None:
+        """A prompt by its id, or by job and key, if it is known."""
+        job_id = self._by_prompt.get(ref.prompt_id) if ref.prompt_id else ref.job_id
+        aggregate = self.get(job_id) if job_id else None
+        return aggregate.find(ref) if aggregate is not None else None
+
+    def put(self, aggregate: Aggregate) -> Aggregate:
+        """Keep what is newer; equal versions know what either knows. Returns what is now known."""
+        job = aggregate.job
+        if job is None:
+            return aggregate
+        known = self._entries.get(job.job_id)
+        if known is not None and known[0].job is not None:
+            if known[0].job.version > job.version:
+                return aggregate
+            aggregate = self._joined(known[0], aggregate)
+        aggregate = self._trimmed(aggregate)
+        self._entries[job.job_id] = (aggregate, self._monotonic() + self._ttl)
+        self._entries.move_to_end(job.job_id)
+        for prompt_id in aggregate.prompts:
+            self._by_prompt[prompt_id] = job.job_id
+        while len(self._entries) > self._capacity:
+            self.drop(next(iter(self._entries)))
+        return aggregate
+
+    @staticmethod
+    def _joined(old: Aggregate, new: Aggregate) -> Aggregate:
+        if old.prompts is new.prompts and old.submissions is new.submissions:
+            return new
+        missing = [p for pid, p in old.prompts.items() if pid not in new.prompts and not p.is_open]
+        prompts = {**{p.prompt_id: p for p in missing}, **new.prompts} if missing else new.prompts
+        submissions = new.submissions
+        if any(key not in submissions for key in old.submissions):
+            submissions = {**old.submissions, **submissions}
+        return replace(new, prompts=prompts, submissions=submissions)
+
+    def _trimmed(self, aggregate: Aggregate) -> Aggregate:
+        if len(aggregate.prompts) <= KEEP_CLOSED * 2:
+            return aggregate
+        closed = sorted((p for p in aggregate.prompts.values() if not p.is_open), key=lambda p: p.round)
+        drop = {p.prompt_id for p in closed[:-KEEP_CLOSED]}
+        for prompt_id in drop:
+            self._by_prompt.pop(prompt_id, None)
+        return replace(
+            aggregate,
+            prompts={k: p for k, p in aggregate.prompts.items() if k not in drop},
+            submissions={k: s for k, s in aggregate.submissions.items() if k[0] not in drop},
+        )
+
+    def drop(self, job_id: str) -> None:
+        """Forget a job: it was deleted, or somebody found the entry to be stale."""
+        entry = self._entries.pop(job_id, None)
+        if entry is not None:
+            for prompt_id in entry[0].prompts:
+                self._by_prompt.pop(prompt_id, None)
+
+    def sweep(self) -> int:
+        """Drop what has outlived its time. Returns how many."""
+        now = self._monotonic()
+        old = [job_id for job_id, (_, until) in self._entries.items() if until < now]
+        for job_id in old:
+            self.drop(job_id)
+        return len(old)

@@ -1,0 +1,109 @@
+"""Keeps the sessions of this replica's workers alive, and takes back the jobs of dead ones.
+
+One statement extends all of them; the cost is by workers, never by jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from askback_server.domain.commands import LoseSession, SessionRef
+from askback_server.domain.errors import AskbackError
+from askback_server.engine.engine import Engine
+from askback_server.engine.periodic import every
+from askback_server.ports.storage import SessionStore, WorkQueue
+
+log = logging.getLogger(__name__)
+
+ORPHANS = 500
+"""Jobs taken back in one turn."""
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """A session whose worker this replica hears."""
+
+    session: SessionRef
+    lost: Callable[[], None]
+    """Called once when the session is found to be gone."""
+    expires_at: datetime
+    heard: bool = True
+
+
+class SessionKeeper:
+    """Heartbeats in, one extension out, every third of the time to live."""
+
+    def __init__(self, store: SessionStore, queue: WorkQueue, engine: Engine, ttl: float) -> None:
+        self._store = store
+        self._queue = queue
+        self._engine = engine
+        self.ttl = ttl
+        self._kept: dict[str, Kept] = {}
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """How often a worker must be heard, in seconds; three missed and its session expires."""
+        return self.ttl / 3
+
+    def keep(self, kept: Kept) -> None:
+        """Keep a session for as long as its worker is heard. An older epoch here has lost it."""
+        before = self._kept.get(kept.session.session_id)
+        self._kept[kept.session.session_id] = kept
+        if before is not None:
+            before.lost()
+
+    def heard(self, session: SessionRef) -> None:
+        """A sign of life."""
+        kept = self._kept.get(session.session_id)
+        if kept is not None and kept.session.epoch == session.epoch:
+            kept.heard = True
+
+    def forget(self, session: SessionRef) -> None:
+        """The worker's stream is gone: from now on the session lives on borrowed time."""
+        kept = self._kept.get(session.session_id)
+        if kept is not None and kept.session.epoch == session.epoch:
+            del self._kept[session.session_id]
+
+    async def run(self) -> None:
+        """Extend and reap until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(every(self.ttl / 6, self.beat, "keeping worker sessions"))
+            tasks.create_task(every(self.ttl / 3, self.reap, "reaping worker sessions"))
+
+    async def beat(self) -> None:
+        """Extend the sessions that were heard since the last time."""
+        heard = [k for k in self._kept.values() if k.heard]
+        for kept in heard:
+            kept.heard = False
+        alive = await self._store.beat([(k.session.session_id, k.session.epoch) for k in heard], self.ttl)
+        for kept in heard:
+            until = alive.get(kept.session.session_id)
+            if until is not None:
+                kept.expires_at = until
+            elif self._kept.get(kept.session.session_id) is kept:
+                del self._kept[kept.session.session_id]
+                kept.lost()
+
+    async def reap(self) -> None:
+        """Delete expired sessions, then give their jobs back by guarded commands.
+
+        The jobs are found by the missing row, so a crash between the two steps loses none.
+        """
+        await self._store.reap()
+        while True:
+            orphans = await self._queue.orphans(ORPHANS)
+            results = await asyncio.gather(*(self._give_back(*o) for o in orphans))
+            if len(orphans) < ORPHANS or not any(results):
+                return
+
+    async def _give_back(self, job_id: str, session_id: str) -> bool:
+        try:
+            await self._engine.execute(LoseSession(job_id=job_id, session_id=session_id))
+        except AskbackError as error:
+            log.warning("job %s was not given back: %s", job_id, error)
+            return False
+        return True

@@ -1,0 +1,43 @@
+"""Which parts of an aggregate a command needs, and whether they are known."""
+
+from __future__ import annotations
+
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
+from askback_server.ports.storage import Wanted
+
+
+def add_needs(wanted: Wanted, command: c.Command, prompt_id: str = "") -> None:
+    """Note what a command needs; `prompt_id` is that of a command on a prompt."""
+    if isinstance(command, c.AskPrompt):
+        wanted.keys.add(command.key)
+        wanted.keys.update(command.supersedes)
+    elif isinstance(command, c.AcknowledgePrompts):
+        wanted.prompt_ids.update(command.prompt_ids)
+    elif prompt_id:
+        wanted.prompt_ids.add(prompt_id)
+        if isinstance(command, c.AnswerPrompt):
+            wanted.submissions.add((prompt_id, command.answer_id))
+
+
+def covers(aggregate: Aggregate, wanted: Wanted) -> bool:
+    """Whether everything wanted is known, or known not to exist."""
+    job = aggregate.job
+    if job is None:
+        return False
+    state = aggregate.understanding
+    if job.understanding_version and (state is None or state.version != job.understanding_version):
+        return False
+    if not aggregate.knows_all_prompts:
+        if any(prompt_id not in aggregate.prompts for prompt_id in wanted.prompt_ids):
+            return False
+        if any(aggregate.find(PromptRef(job_id=job.job_id, key=key)) is None for key in wanted.keys):
+            return False
+    for prompt_id, answer_id in wanted.submissions:
+        if (prompt_id, answer_id) in aggregate.submissions:
+            continue
+        prompt = aggregate.prompts.get(prompt_id)
+        if prompt is not None and not aggregate.knows_all_submissions(prompt):
+            return False
+    return True

@@ -1,0 +1,53 @@
+"""Reads with permissions: hot jobs first, the database behind them as the truth."""
+
+from __future__ import annotations
+
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import JobNotFound, PromptNotFound
+from askback_server.domain.jobs import DeepUnderstanding, Job
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.ports.storage import JobStore, Wanted
+
+
+class Queries:
+    """What may be read, by whom. What one may not see is not found."""
+
+    def __init__(self, store: JobStore, hot: HotJobs) -> None:
+        self._store = store
+        self._hot = hot
+
+    async def job(self, job_id: str, principal: Principal, *, strong: bool = False) -> Job:
+        """A job. Raises JobNotFound."""
+        return (await self.job_with_prompts(job_id, principal, strong=strong))[0]
+
+    async def job_with_prompts(
+        self, job_id: str, principal: Principal, *, strong: bool = False
+    ) -> tuple[Job, list[Prompt]]:
+        """A job and its open prompts that the principal may see, by round. Raises JobNotFound."""
+        aggregate = None if strong else self._hot.get(job_id)
+        if aggregate is None:
+            [aggregate] = await self._store.load([Wanted(job_id=job_id)])
+            if aggregate.job is not None:
+                self._hot.put(aggregate)
+        if aggregate.job is None or not principal.may_use(aggregate.job.namespace):
+            raise JobNotFound(job_id)
+        return aggregate.job, [p for p in aggregate.open if p.is_visible_to(principal)]
+
+    async def prompt(self, ref: PromptRef, principal: Principal) -> Prompt:
+        """A prompt, in any state. Raises PromptNotFound."""
+        prompt = self._hot.locate(ref) or await self._store.find_prompt(ref)
+        if prompt is None or not prompt.is_visible_to(principal):
+            raise PromptNotFound(**{k: v for k, v in _named(ref).items() if v})
+        return prompt
+
+    async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
+        """A job's deep-understanding state; an empty one if none was written. Raises JobNotFound."""
+        principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
+        await self.job(job_id, principal)
+        return await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
+
+
+def _named(ref: PromptRef) -> dict[str, str]:
+    return {"prompt_id": ref.prompt_id, "job_id": ref.job_id, "key": ref.key}

@@ -1,0 +1,151 @@
+"""A replica's life: start, run, drain (DESIGN 10, last line)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+from askback_server.bootstrap import build
+from askback_server.config import Config
+from askback_server.ports.clock import Clock
+from askback_server.sessions.replica import Replica
+from askback_server.storage.database import Database
+from askback_server.storage.migrate import upgrade
+from askback_server.transport.server import Server
+from askback_server.transport.tokens import NoAuthentication, TokenFile
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One replica, from start to stop. `async with Service(config) as service: …` for tests."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self._clock = clock
+        self._database: Database | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._server: Server | None = None
+        self._replica: Replica | None = None
+        self.port = 0
+        self.failed = asyncio.Event()
+        """Set when a part that must run has ended."""
+
+    @property
+    def replica(self) -> Replica:
+        """The running parts."""
+        assert self._replica is not None
+        return self._replica
+
+    async def start(self) -> None:
+        """Migrate if that is wanted, connect, run everything, listen, be ready.
+
+        Raises StorageUnavailable, RuntimeError (the port is taken), BadTokenFile.
+        """
+        config = self.config
+        if config.migrate or config.db.startswith("sqlite"):
+            await asyncio.to_thread(upgrade, config.db)
+        authenticator = TokenFile(config.auth) if config.auth else NoAuthentication()
+        self._database = await Database.open(config.db)
+        try:
+            self._replica = replica = await build(config, self._database, self._clock)
+            self._server = Server(replica, authenticator)
+            self.port = self._server.listen(config.listen)
+            self._run("engine", replica.engine.run())
+            self._run("feed", replica.feed.run())
+            self._run("timers", replica.timers.run())
+            self._run("dispatch", replica.dispatcher.run())
+            self._run("keeper", replica.keeper.run())
+            self._run("sweep", replica.sweep.run())
+            await self._server.start()
+            await self._server.set_ready(True)
+        except BaseException:
+            await self._end()
+            raise
+        # What lives now lives on: the collector need not look at it again (10,000 streams: 2.6 times).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 100)
+        log.info(
+            "askback is ready",
+            extra={
+                "listen": f"{config.host}:{self.port}",
+                "replica": replica.replica,
+                "db": _plain(config.db),
+            },
+        )
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"askback-{name}")
+        task.add_done_callback(self._part_ended)
+        self._tasks[name] = task
+
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.critical("%s ended", task.get_name(), exc_info=task.exception())
+            self.failed.set()
+
+    async def stop(self) -> None:
+        """Drain: not ready, GoAway, no more calls, empty the engine, reply, close the database.
+
+        The health check's answer changes first, because grpc refuses new connections as soon as its
+        server stops.
+        """
+        config, server, replica = self.config, self._server, self._replica
+        assert server is not None and replica is not None
+        log.info("draining", extra={"streams": len(replica.streams)})
+        with contextlib.suppress(TimeoutError):
+            # A blocked health watcher must not hold the drain up.
+            await asyncio.wait_for(server.set_ready(False), 2)
+        replica.dispatcher.paused = True
+        await asyncio.sleep(config.drain_wait)
+        for session in tuple(replica.streams):
+            session.go_away("this replica is shutting down", config.drain_grace)
+        await server.stop(config.drain_grace)
+        await replica.engine.drain()
+        await self._end()
+        log.info("stopped")
+
+    async def _end(self) -> None:
+        for task in reversed(self._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+        if self._database is not None:
+            await self._database.close()
+            self._database = None
+
+    async def __aenter__(self) -> Service:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
+async def run_until_signal(config: Config) -> int:
+    """Serve until SIGTERM or SIGINT, then drain. Returns the exit code."""
+    service = Service(config)
+    await service.start()
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    print(f"askback serves on {config.host}:{service.port}", flush=True)
+    waits = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(service.failed.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await service.stop()
+    return 1 if service.failed.is_set() else 0
+
+
+def _plain(url: str) -> str:
+    """The database's URL without its password."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://…@{tail}" if at else url

@@ -1,0 +1,69 @@
+"""Drives a ConverseCore: runs its calls, feeds its view, paces its heartbeats."""
+
+from __future__ import annotations
+
+from askback_server.ports.clock import uuid7
+from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
+from askback_server.sessions.prompt_follower import PromptFollower
+from askback_server.sessions.session import TAKE, Handler, Session, Surroundings
+
+
+class ConverseSession(Session):
+    """One console's stream."""
+
+    def __init__(self, around: Surroundings, handler: Handler) -> None:
+        self._around = around
+        self._core = ConverseCore(around.limits, around.heartbeat)
+        super().__init__(self._core.stream, around.heartbeat, handler)
+        self._follower: PromptFollower | None = None
+        self.session_id = uuid7()
+
+    def receive(self, frame: ClientFrame) -> None:
+        """Take a frame. Raises BadHello, InvalidField, which end the stream."""
+        todo = self._core.receive(frame)
+        if isinstance(todo, ConverseHello):
+            self._welcome(frame.ref)
+            self._spawn(self._follow(todo))
+        elif isinstance(todo, Call):
+            self._spawn(self._perform(frame.ref, todo))
+        elif isinstance(todo, Goodbye):
+            self._ended = True
+        self._changed.set()
+
+    def _welcome(self, ref: int) -> None:
+        around = self._around
+        self._core.stream.push(
+            ConverseWelcome(
+                self.session_id,
+                around.heartbeat,
+                around.limits.in_flight,
+                around.max_message_bytes,
+                around.replica,
+            ),
+            ref,
+        )
+
+    async def _follow(self, hello: ConverseHello) -> None:
+        around, view = self._around, self._core.view
+        assert view is not None
+        self._follower = PromptFollower(
+            view, around.feed, around.log, around.jobs, around.tokens, self._changed
+        )
+        self._follower.attach()
+        await self._follower.load(hello.resume_token)
+
+    def _take(self) -> list[ServerFrame]:
+        if self._core.stream.beat_due(self._around.clock.monotonic()):
+            self._core.stream.push(Heartbeat(self._token, self._around.clock.now()))
+        return self._core.take(TAKE, self._token) if self._core.has_news else []
+
+    @property
+    def _token(self) -> str:
+        return self._follower.token if self._follower is not None else ""
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._follower is not None:
+            self._follower.detach()
+        super().close()

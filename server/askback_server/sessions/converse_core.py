@@ -1,0 +1,79 @@
+"""The console's side of DESIGN 6 as a state machine: frames and commits in, frames out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.limits import Limits
+from askback_server.ports.queries import PromptFilter
+from askback_server.sessions.frames import (
+    Call,
+    ClientFrame,
+    Credit,
+    Goodbye,
+    ServerFrame,
+)
+from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.stream_core import StreamCore
+
+
+@dataclass(frozen=True, slots=True)
+class ConverseHello:
+    """What a console says first; `filter` is resolved against its principal."""
+
+    filter: PromptFilter
+    console_id: str = ""
+    instance_id: str = ""
+    credit: int = 0
+    resume_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConverseWelcome:
+    """The reply to the hello; intervals in seconds."""
+
+    session_id: str
+    heartbeat_interval: float
+    max_in_flight: int
+    max_message_bytes: int
+    replica: str
+
+
+class ConverseCore:
+    """One conversation. The driver performs the calls that `receive` returns."""
+
+    def __init__(self, limits: Limits, heartbeat: float) -> None:
+        self._limits = limits
+        self.stream = StreamCore(ConverseHello, limits.in_flight, heartbeat)
+        self.view: PromptView | None = None
+
+    def receive(self, frame: ClientFrame) -> Call | ConverseHello | Goodbye | None:
+        """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        body = self.stream.receive(frame)
+        if isinstance(body, ConverseHello):
+            if not 0 <= body.credit <= self._limits.credit:
+                raise InvalidField.of("hello.credit", f"must be between 0 and {self._limits.credit}")
+            self.view = PromptView(body.filter, body.credit or None)
+            return body
+        if isinstance(body, Credit):
+            if body.prompts < 1:
+                self.stream.refuse(frame.ref, InvalidField.of("credit.prompts", "must be at least 1"))
+            elif self.view is not None:
+                self.view.give_credit(body.prompts, self._limits.credit)
+            return None
+        if isinstance(body, Call | Goodbye):
+            return body
+        return None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `take` would give something."""
+        return self.stream.has_frames or (self.view is not None and self.view.has_news)
+
+    def take(self, limit: int, token: str) -> list[ServerFrame]:
+        """The next frames: replies and control first, then the view within its credit."""
+        frames = self.stream.drain(limit)
+        if self.view is not None and len(frames) < limit:
+            frames += [ServerFrame(0, e) for e in self.view.take(limit - len(frames), token)]
+        return frames

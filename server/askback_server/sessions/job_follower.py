@@ -1,0 +1,226 @@
+"""Following jobs: one by its events without a gap, or all that match by their newest state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import TERMINAL, Job, JobState
+from askback_server.domain.prompts import Prompt
+from askback_server.engine.committed import Committed
+from askback_server.feed.feed import Feed
+from askback_server.feed.tokens import ResumeTokens, is_too_old, view_digest
+from askback_server.ports.queries import JobFilter
+from askback_server.ports.storage import FeedStore, JobStore, Position
+
+PAGE = 500
+CATCH_UP = 20_000
+IDLE = 15.0
+"""Seconds after which a quiet watch says where it is."""
+
+_ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
+
+
+async def job_events(feed: Feed, jobs: JobStore, job: Job, after_seq: int) -> AsyncIterator[list[Event]]:
+    """Batches of a job's events above a seq, in order without a gap; ends after the job's end."""
+    changed = asyncio.Event()
+    live: list[Event] = []
+
+    def committed(item: Committed) -> None:
+        live.extend(item.events)
+        if len(live) > PAGE:
+            live.clear()  # too slow: what is missing is read
+        changed.set()
+
+    stop = feed.follow_job(job.job_id, committed)
+    try:
+        last = after_seq
+        while True:
+            changed.clear()
+            batch = [e for e in live if e.seq > last]
+            live.clear()
+            if not batch or batch[0].seq != last + 1:
+                batch = await jobs.list_events(job.job_id, last, PAGE)
+            if batch:
+                last = batch[-1].seq
+                yield batch
+                if any(e.type in _ENDS for e in batch):
+                    return
+                continue
+            if job.is_terminal:
+                return
+            await changed.wait()
+    finally:
+        stop()
+
+
+@dataclass(frozen=True, slots=True)
+class JobsNews:
+    """What a watcher of many jobs is told next."""
+
+    jobs: tuple[Job, ...] = ()
+    removed: tuple[str, ...] = ()
+    caught_up: bool = False
+    reset: str = ""
+    token: str = ""
+
+
+class JobsFollower:
+    """A view of all jobs that match a filter, by newest state."""
+
+    def __init__(
+        self, filter: JobFilter, subject: str, feed: Feed, log: FeedStore, jobs: JobStore,
+        tokens: ResumeTokens,
+    ) -> None:  # fmt: skip
+        self._filter = filter
+        self._feed = feed
+        self._log = log
+        self._jobs = jobs
+        self._tokens = tokens
+        self._digest = view_digest("jobs", subject, replace(filter, labels={}), sorted(filter.labels.items()))
+        self._changed = asyncio.Event()
+        self._fresh: dict[str, Job] = {}
+        self._removed: dict[str, None] = {}
+        self._versions: dict[str, int] = {}
+        self._safe = feed.position
+        self._caught_up = False
+
+    def _committed(self, item: Committed) -> None:
+        self._offer(item.job, deleted=item.deleted)
+
+    def _offer(self, job: Job, *, deleted: bool = False) -> None:
+        if job.version <= self._versions.get(job.job_id, 0):
+            return
+        known = job.job_id in self._versions or (deleted and self._filter.matches(job))
+        if deleted or not self._filter.matches(job):
+            self._fresh.pop(job.job_id, None)
+            if known:
+                self._versions.pop(job.job_id, None)
+                self._removed[job.job_id] = None
+                self._changed.set()
+            return
+        self._versions[job.job_id] = job.version
+        self._fresh[job.job_id] = job
+        self._changed.set()
+
+    def _moved(self, position: Position) -> None:
+        if self._caught_up and not self._fresh and not self._removed:
+            self._safe = position
+
+    @property
+    def _token(self) -> str:
+        return self._tokens.make(self._safe, self._digest)
+
+    async def news(self, resume_token: str) -> AsyncIterator[JobsNews]:
+        """What to tell the watcher, for ever."""
+        self._safe = self._feed.position
+        stops: list[Callable[[], None]] = [
+            self._feed.follow(self._committed), self._feed.follow_position(self._moved),
+        ]  # fmt: skip
+        try:
+            reset = await self._resume(resume_token) if resume_token else "new"
+            if reset:
+                if resume_token:
+                    yield JobsNews(reset=reset)
+                async for page in self._snapshot():
+                    yield page
+            for news in self._drain():
+                yield news
+            self._caught_up = True
+            yield JobsNews(caught_up=True, token=self._token)
+            while True:
+                self._changed.clear()
+                for news in self._drain():
+                    yield news
+                try:
+                    await asyncio.wait_for(self._changed.wait(), IDLE)
+                except TimeoutError:
+                    yield JobsNews(token=self._token)
+        finally:
+            for stop in stops:
+                stop()
+
+    def _drain(self) -> list[JobsNews]:
+        news = []
+        while self._fresh or self._removed:
+            ids = list(self._fresh)[:PAGE]
+            jobs = tuple(self._fresh.pop(i) for i in ids)
+            removed = tuple(self._removed)
+            self._removed.clear()
+            news.append(JobsNews(jobs, removed))
+        for job in (job for item in news for job in item.jobs):
+            if job.is_terminal:
+                # It may change little from here on; its version need not be kept for ever.
+                self._versions.pop(job.job_id, None)
+        return news
+
+    async def _snapshot(self) -> AsyncIterator[JobsNews]:
+        states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)
+        view = replace(self._filter, states=states)
+        after: str | None = None
+        while True:
+            page = await self._jobs.list_jobs(view, PAGE, after)
+            for job in page.jobs:
+                self._offer(job)
+            for news in self._drain():
+                yield news
+            after = page.next
+            if after is None:
+                return
+
+    async def _resume(self, resume_token: str) -> str:
+        position = self._tokens.read(resume_token, self._digest)
+        if isinstance(position, str):
+            return position
+        if await is_too_old(self._log, position):
+            return "the resume token is older than the log"
+        ids: set[str] = set()
+        read = 0
+        while True:
+            changed, reached = await self._log.after(position, PAGE * 4)
+            if reached == position:
+                break
+            position, read = reached, read + PAGE * 4
+            ids.update(c.job_id for c in changed)
+            if read >= CATCH_UP:
+                return "too much changed since the resume token"
+        found = {job.job_id: job for job in await self._jobs.get_jobs(ids)}
+        for job_id in ids - found.keys():
+            self._removed[job_id] = None
+        for job in found.values():
+            self._offer(job)
+        return ""
+
+
+async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wait: float) -> Prompt:
+    """Wait up to `wait` seconds for a prompt to end. Returns it as it then is.
+
+    `read` gives the prompt as it is; it is called once more after the feed is followed, so that an
+    end in between is not missed.
+    """
+    newest = await read()
+    if not newest.is_open or wait <= 0:
+        return newest
+    done = asyncio.Event()
+
+    def committed(item: Committed) -> None:
+        nonlocal newest
+        for changed in item.prompts:
+            if changed.prompt_id == newest.prompt_id and changed.version > newest.version:
+                newest = changed
+                if not changed.is_open:
+                    done.set()
+
+    stop = feed.follow_job(newest.job_id, committed)
+    try:
+        again = await read()
+        if again.is_open:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await done.wait()
+        return max(again, newest, key=lambda p: p.version)
+    finally:
+        stop()

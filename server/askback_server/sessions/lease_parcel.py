@@ -1,0 +1,36 @@
+"""What a lease brings along: the answers and checkpoints of earlier attempts, as far as they fit."""
+
+from __future__ import annotations
+
+from askback_server.domain.jobs import Checkpoint, Job
+from askback_server.domain.limits import Limits
+from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.ports.queries import PromptFilter
+from askback_server.ports.storage import JobStore
+from askback_server.sessions.work_core import JobLeased
+
+COUNT = 200
+"""Prompts, and checkpoints, at the most; the rest is paged."""
+
+
+async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
+    """Read what belongs to a lease. No message passes 1 MiB; `more` says that something is left."""
+    room = limits.page_bytes - len(job.input_json) - 10_000
+    prompts: tuple[Prompt, ...] = ()
+    checkpoints: list[Checkpoint] = []
+    more = False
+    if job.rounds:
+        every = PromptFilter(job.namespace, job_id=job.job_id, states=tuple(PromptState))
+        page = await jobs.list_prompts(every, COUNT, None, max(room // 2, 1))
+        prompts = tuple(sorted(page.prompts, key=lambda p: -p.round))
+        more = page.next is not None
+        room //= 2
+    if job.checkpoints:
+        found = await jobs.list_checkpoints(job.job_id, COUNT + 1, "")
+        for checkpoint in found[:COUNT]:
+            room -= len(checkpoint.value_json) + len(checkpoint.key) + 100
+            if room < 0:
+                break
+            checkpoints.append(checkpoint)
+        more = more or len(checkpoints) < len(found)
+    return JobLeased(job, prompts, tuple(checkpoints), more)

@@ -1,0 +1,131 @@
+"""Feeds a PromptView: attach first, then the snapshot or what changed since a token, then live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from askback_server.engine.committed import Committed
+from askback_server.feed.feed import Feed
+from askback_server.feed.tokens import ResumeTokens, is_too_old, view_digest
+from askback_server.ports.queries import PromptFilter
+from askback_server.ports.storage import FeedStore, JobStore, Position
+from askback_server.sessions.prompt_view import PromptView
+
+PAGE = 500
+PAGE_BYTES = 8 * 1024 * 1024
+CATCH_UP = 20_000
+"""Events read for a resume; beyond that a snapshot is cheaper."""
+
+
+class PromptFollower:
+    """Between the feed and one view. `changed` is set whenever the view may have news."""
+
+    def __init__(
+        self,
+        view: PromptView,
+        feed: Feed,
+        log: FeedStore,
+        jobs: JobStore,
+        tokens: ResumeTokens,
+        changed: asyncio.Event,
+    ) -> None:
+        self._view = view
+        self._feed = feed
+        self._log = log
+        self._jobs = jobs
+        self._tokens = tokens
+        self._changed = changed
+        self._digest = digest_of_view(view.filter)
+        self._made: tuple[Position, str] | None = None
+        self._safe = feed.position
+        """The view knows everything up to here, and all of it has been told."""
+        self._stops: list[Callable[[], None]] = []
+
+    def attach(self) -> None:
+        """Follow the feed from now on."""
+        self._safe = self._feed.position
+        self._stops = [
+            self._feed.follow(self._committed),
+            self._feed.follow_position(self._moved),
+        ]
+
+    def detach(self) -> None:
+        """Follow no more."""
+        for stop in self._stops:
+            stop()
+
+    def _committed(self, item: Committed) -> None:
+        for prompt in item.prompts:
+            self._view.offer(prompt)
+        if self._view.has_news:
+            self._changed.set()
+
+    def _moved(self, position: Position) -> None:
+        # A token must never pass what was not told: it moves only while nothing waits.
+        if self._view.is_settled:
+            self._safe = position
+
+    @property
+    def token(self) -> str:
+        """Resume here: a feed position, never a shortcut's."""
+        if self._made is None or self._made[0] != self._safe:
+            self._made = (self._safe, self._tokens.make(self._safe, self._digest))
+        return self._made[1]
+
+    async def load(self, resume_token: str) -> None:
+        """Bring the view up to date, from a token if it can be honoured."""
+        if resume_token:
+            reason = await self._resume(resume_token)
+            if not reason:
+                self._view.loaded()
+                self._changed.set()
+                return
+            self._view.reset(reason)
+        await self._snapshot()
+        self._view.loaded()
+        self._changed.set()
+
+    async def _resume(self, resume_token: str) -> str:
+        position = self._tokens.read(resume_token, self._digest)
+        if isinstance(position, str):
+            return position
+        if await is_too_old(self._log, position):
+            return "the resume token is older than the log"
+        wanted: set[str] = set()
+        read = 0
+        while True:
+            changed, reached = await self._log.after(position, PAGE * 4)
+            if reached == position:
+                break
+            position, read = reached, read + PAGE * 4
+            wanted.update(p for c in changed for p in c.prompt_ids)
+            if read >= CATCH_UP:
+                return "too much changed since the resume token"
+        ids = sorted(wanted)
+        for start in range(0, len(ids), PAGE):
+            for prompt in await self._jobs.get_prompts(ids[start : start + PAGE]):
+                if prompt.namespace == self._view.filter.namespace:
+                    self._view.offer(prompt, known_to_console=True)
+            self._changed.set()
+        return ""
+
+    async def _snapshot(self) -> None:
+        after = None
+        while True:
+            page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
+            for prompt in page.prompts:
+                self._view.offer(prompt)
+            self._changed.set()
+            after = page.next
+            if after is None:
+                return
+
+
+def digest_of_view(filter: PromptFilter) -> str:
+    """What a resume token is bound to."""
+    viewer = filter.viewer
+    return view_digest(
+        filter.namespace, viewer and viewer.subject, viewer and sorted(viewer.groups), filter.job_types,
+        filter.kinds, sorted(filter.labels.items()), filter.groups, filter.job_id,
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Everything that makes one replica, put together once (see bootstrap.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from askback_server.domain.limits import Limits
+from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.engine import Engine
+from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.queries import Queries
+from askback_server.engine.sweep import Sweep
+from askback_server.engine.timers import Timers
+from askback_server.feed.feed import Feed
+from askback_server.feed.tokens import ResumeTokens
+from askback_server.ports.clock import Clock
+from askback_server.ports.storage import FeedStore, JobStore, SessionStore
+from askback_server.sessions.progress import ProgressWriter
+from askback_server.sessions.session import Session
+
+
+@dataclass(slots=True)
+class Replica:
+    """The parts that servicers and sessions call. Times in seconds."""
+
+    replica: str
+    """Its name, for logs and people."""
+    limits: Limits
+    clock: Clock
+    engine: Engine
+    queries: Queries
+    feed: Feed
+    tokens: ResumeTokens
+    secret: bytes
+    log: FeedStore
+    jobs: JobStore
+    sessions: SessionStore
+    keeper: SessionKeeper
+    dispatcher: Dispatcher
+    timers: Timers
+    sweep: Sweep
+    progress: ProgressWriter
+    heartbeat: float
+    max_message_bytes: int
+    streams: set[Session] = field(default_factory=set)
+    """The open sessions, for drain."""

@@ -1,0 +1,135 @@
+"""What drives any stream's core: its tasks, its calls, the wait for the next frames. Knows no gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from askback_server.domain.errors import AskbackError
+from askback_server.domain.limits import Limits
+from askback_server.feed.feed import Feed
+from askback_server.feed.tokens import ResumeTokens
+from askback_server.ports.clock import Clock
+from askback_server.ports.storage import FeedStore, JobStore
+from askback_server.sessions.frames import Call, ClientFrame, ServerFrame
+from askback_server.sessions.stream_core import StreamCore
+
+TAKE = 256
+"""Frames in one message at the most."""
+
+Handler = Callable[[str, Any], Awaitable[Any]]
+"""Performs a unary twin by its name; raises AskbackError."""
+
+
+class Surroundings(Protocol):
+    """What sessions need of the replica. Times in seconds."""
+
+    feed: Feed
+    log: FeedStore
+    jobs: JobStore
+    tokens: ResumeTokens
+    clock: Clock
+    limits: Limits
+    replica: str
+    heartbeat: float
+    max_message_bytes: int
+
+
+class Session(ABC):
+    """One stream. The transport calls `receive` for each frame, writes what `next_frames` gives,
+    and calls `close` at the end."""
+
+    def __init__(self, stream: StreamCore, heartbeat: float, handler: Handler) -> None:
+        self._stream = stream
+        self._heartbeat = heartbeat
+        self._handler = handler
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self._ended = False
+
+    @abstractmethod
+    def receive(self, frame: ClientFrame) -> None:
+        """Take a frame. Raises BadHello, InvalidField, which end the stream."""
+
+    @abstractmethod
+    def _take(self) -> list[ServerFrame]:
+        """The next frames, a heartbeat included if one is due."""
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+        self._changed.set()
+
+    async def _call(self, ref: int, call: Call) -> AskbackError | None:
+        """Perform a call and put its reply into the stream. Returns the error, if it was refused."""
+        failure: AskbackError | None = None
+        try:
+            response = await self._handler(call.name, call.request)
+        except AskbackError as error:
+            failure = error
+            self._stream.failed(ref, error)
+        else:
+            self._stream.replied(ref, call.name, response)
+        self._changed.set()
+        return failure
+
+    async def _perform(self, ref: int, call: Call) -> None:
+        await self._call(ref, call)
+
+    def go_away(self, reason: str, after: float) -> None:
+        """Ask the client to move to another stream."""
+        self._stream.go_away(reason, after)
+        self._changed.set()
+
+    def refuse(self, ref: int, error: AskbackError) -> bool:
+        """A frame was wrong in itself. Returns False if that ends the stream: before the hello."""
+        if self._stream.hello is None:
+            return False
+        self._stream.refuse(ref, error)
+        self._changed.set()
+        return True
+
+    def fail(self, error: BaseException | None) -> None:
+        """The reader ended; with an error if it was in disorder."""
+        if error is not None:
+            self._failure = self._failure or error
+        self._changed.set()
+
+    def end(self) -> None:
+        """No more frames will come."""
+        self._ended = True
+        self._changed.set()
+
+    async def next_frames(self) -> list[ServerFrame]:
+        """Wait for frames. Empty: the session has ended. Raises what ended it in disorder.
+
+        After a goodbye or an end, calls that run are still replied to.
+        """
+        while True:
+            self._changed.clear()
+            frames = self._take()
+            if frames:
+                return frames
+            if self._failure is not None:
+                raise self._failure
+            if self._ended and not self._stream.in_flight:
+                return []
+            try:
+                await asyncio.wait_for(self._changed.wait(), self._heartbeat)
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        """Let go of everything. Calls already submitted to the engine are not withdrawn."""
+        self._ended = True
+        for task in tuple(self._tasks):
+            task.cancel()

@@ -1,0 +1,106 @@
+"""What both streams share: the hello, replies by ref, heartbeats, going away.
+
+Pure: frames in, frames out; time comes as an argument. It never decides on anything stored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from askback_server.domain.errors import AskbackError, BadHello, LimitExceeded
+from askback_server.sessions.frames import Call, ClientFrame, GoAway, Goodbye, Refused, Reply, ServerFrame
+
+
+class StreamCore:
+    """The part of a session that is the same for consoles and workers."""
+
+    def __init__(self, hello_type: type[Any], max_in_flight: int, heartbeat: float) -> None:
+        self._hello_type = hello_type
+        self._max_in_flight = max_in_flight
+        self._heartbeat = heartbeat
+        self._next_beat: float | None = None
+        self._out: deque[ServerFrame] = deque()
+        self.hello: Any = None
+        self.in_flight = 0
+        self.said_goodbye = False
+        self.going_away = False
+
+    def receive(self, frame: ClientFrame) -> Call | Any | None:
+        """Take a frame. Returns the call to make, or the control body to act on, or None.
+
+        Raises BadHello, which ends the stream.
+        """
+        body = frame.body
+        if isinstance(body, self._hello_type):
+            if self.hello is not None:
+                raise BadHello("the hello was said already; it is the first frame and only the first")
+            self.hello = body
+            return body
+        if self.hello is None:
+            raise BadHello("the first frame must be a hello")
+        if isinstance(body, Goodbye):
+            self.said_goodbye = True
+            return body
+        if isinstance(body, Call):
+            if self.in_flight >= self._max_in_flight:
+                self.refuse(
+                    frame.ref,
+                    LimitExceeded(
+                        f"{self._max_in_flight} frames of this stream wait for replies; send fewer at once",
+                        limit="in_flight", value=self._max_in_flight,
+                    ),
+                )  # fmt: skip
+                return None
+            self.in_flight += 1
+        return body
+
+    def replied(self, ref: int, name: str, response: Any) -> None:
+        """A call was done."""
+        self.in_flight -= 1
+        if ref:
+            self._out.append(ServerFrame(ref, Reply(name, response)))
+
+    def failed(self, ref: int, error: AskbackError) -> None:
+        """A call was refused."""
+        self.in_flight -= 1
+        self.refuse(ref, error)
+
+    def refuse(self, ref: int, error: AskbackError) -> None:
+        """Say no to a frame; the stream goes on."""
+        if ref:
+            self._out.append(ServerFrame(ref, Refused(error)))
+
+    def push(self, body: Any, ref: int = 0) -> None:
+        """Say something of ours."""
+        self._out.append(ServerFrame(ref, body))
+
+    def go_away(self, reason: str, after: float) -> None:
+        """Ask the client to move; once."""
+        if not self.going_away:
+            self.going_away = True
+            self.push(GoAway(reason, after))
+
+    def beat_due(self, now: float) -> bool:
+        """Whether a heartbeat is due at a monotonic time; if so the next one is set."""
+        if self.hello is None:
+            return False
+        if self._next_beat is None:
+            self._next_beat = now + self._heartbeat
+            return False
+        if now < self._next_beat:
+            return False
+        self._next_beat = now + self._heartbeat
+        return True
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether replies or control frames wait."""
+        return bool(self._out)
+
+    def drain(self, limit: int) -> list[ServerFrame]:
+        """The next replies and control frames, in order."""
+        taken: list[ServerFrame] = []
+        while self._out and len(taken) < limit:
+            taken.append(self._out.popleft())
+        return taken

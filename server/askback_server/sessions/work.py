@@ -1,0 +1,243 @@
+"""Drives a WorkCore: opens or resumes the session, takes leases, follows the jobs it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from askback_server.domain.commands import ReleaseJob, SessionRef
+from askback_server.domain.errors import SessionNotFound
+from askback_server.domain.jobs import Job
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import PromptState
+from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.engine import Engine
+from askback_server.engine.keeper import Kept, SessionKeeper
+from askback_server.ports.queries import PromptFilter
+from askback_server.ports.storage import SessionStore, WorkerSession
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
+from askback_server.sessions.lease_parcel import lease_parcel
+from askback_server.sessions.session import TAKE, Handler, Session, Surroundings
+from askback_server.sessions.work_core import Capacity, WorkCore, WorkHello, WorkWelcome
+
+log = logging.getLogger(__name__)
+
+ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
+"""Calls after whose success the worker holds the job no more."""
+
+
+class WorkSurroundings(Surroundings, Protocol):
+    """What a worker's session needs besides."""
+
+    engine: Engine
+    dispatcher: Dispatcher
+    keeper: SessionKeeper
+    sessions: SessionStore
+
+
+class WorkSession(Session):
+    """One worker's stream. It is a Taker for the dispatcher."""
+
+    def __init__(self, around: WorkSurroundings, principal: Principal, handler: Handler) -> None:
+        self._around = around
+        self.principal = principal
+        self._core = WorkCore(around.limits, around.keeper.heartbeat_interval)
+        super().__init__(self._core.stream, around.keeper.heartbeat_interval, handler)
+        self._stops: dict[str, Callable[[], None]] = {}
+        self._opened = False
+        self._ready = asyncio.Event()
+        self._decided = asyncio.Event()
+        self._decided.set()
+        self._kept: Kept | None = None
+        self.session = SessionRef("", 0)
+        self.worker_id = ""
+        self.namespace = ""
+        self.job_types: frozenset[str] = frozenset()
+
+    # What the dispatcher asks of a taker.
+
+    def room(self) -> int:
+        """How many more jobs it takes now."""
+        return self._core.room() if self._opened and not self._ended else 0
+
+    def reserve(self, change: int) -> None:
+        """A lease is being tried, or is decided."""
+        self._core.reserved += change
+        if not self._core.reserved:
+            self._decided.set()
+        else:
+            self._decided.clear()
+
+    def leased(self, job: Job) -> None:
+        """The job is its own: follow it, then hand it over with what belongs to it."""
+        self._core.hold(job, handed_over=False)
+        self._follow(job.job_id)
+        self._spawn(self._hand_over(job))
+
+    async def _hand_over(self, job: Job) -> None:
+        parcel = await lease_parcel(self._around.jobs, job, self._around.limits)
+        self._core.hand_over(parcel)
+        self._changed.set()
+
+    def _follow(self, job_id: str) -> None:
+        if job_id not in self._stops:
+            self._stops[job_id] = self._around.feed.follow_job(job_id, self._committed)
+
+    def _committed(self, item: Any) -> None:
+        before = self._core.room()
+        if not self._core.committed(item):
+            self._unfollow(item.job.job_id)
+        if self._core.room() > before:
+            self._around.dispatcher.wake()
+        if self._core.has_news:
+            self._changed.set()
+
+    def _unfollow(self, job_id: str) -> None:
+        stop = self._stops.pop(job_id, None)
+        if stop is not None:
+            stop()
+
+    # What the transport asks.
+
+    def receive(self, frame: ClientFrame) -> None:
+        """Take a frame. Raises BadHello, InvalidField, which end the stream."""
+        todo = self._core.receive(frame)
+        if self._opened:
+            self._around.keeper.heard(self.session)
+        if isinstance(todo, WorkHello):
+            self._spawn(self._open(frame.ref, todo))
+        elif isinstance(todo, Call):
+            self._spawn(self._perform(frame.ref, todo))
+        elif isinstance(todo, Capacity):
+            self._around.dispatcher.wake()
+        elif isinstance(todo, Goodbye):
+            self._spawn(self._leave())
+        self._changed.set()
+
+    async def _open(self, ref: int, hello: WorkHello) -> None:
+        around = self._around
+        self.worker_id, self.namespace = hello.worker_id, hello.namespace
+        self.job_types = hello.job_types
+        row, secret, resumed = await self._session(hello)
+        self.session = SessionRef(row.session_id, row.epoch)
+        lost: list[str] = []
+        if resumed:
+            lost = await self._resume(hello)
+        welcome = WorkWelcome(
+            row.session_id, secret, around.keeper.heartbeat_interval, tuple(lost), resumed, around.replica
+        )
+        # The welcome comes before what the worker missed.
+        frames = self._core.take(10_000)
+        self._core.stream.push(welcome, ref)
+        for frame in frames:
+            self._core.stream.push(frame.body, frame.ref)
+        self._kept = Kept(self.session, self._lose, row.expires_at)
+        around.keeper.keep(self._kept)
+        self._opened = True
+        self._ready.set()
+        around.dispatcher.add(self)
+        self._changed.set()
+
+    async def _session(self, hello: WorkHello) -> tuple[WorkerSession, str, bool]:
+        around, ttl = self._around, self._around.keeper.ttl
+        subject = self.principal.subject
+        if hello.session_id:
+            row = await around.sessions.resume(
+                hello.session_id, hello.session_secret, subject, around.replica, ttl
+            )
+            if row is None or row.namespace != hello.namespace:
+                raise SessionNotFound(hello.session_id)
+            return row, hello.session_secret, True
+        row, secret = await around.sessions.open(
+            hello.namespace, hello.worker_id, subject, around.replica, ttl
+        )
+        return row, secret, False
+
+    async def _resume(self, hello: WorkHello) -> list[str]:
+        """Take up the jobs that the session holds. Returns those the worker has lost."""
+        around = self._around
+        still = {job.job_id: job for job in await around.sessions.held(self.session.session_id)}
+        running = dict(hello.held)
+        for job in still.values():
+            # Followed first, read then: nothing that happens in between is missed.
+            self._core.hold(job, handed_over=False)
+            self._follow(job.job_id)
+        for job in still.values():
+            if running.get(job.job_id) != job.token:
+                # Leased, but the worker never heard of it: hand it over (again).
+                self._core.hand_over(await lease_parcel(around.jobs, job, around.limits))
+                continue
+            closed = tuple(s for s in PromptState if s is not PromptState.PENDING)
+            view = PromptFilter(job.namespace, job_id=job.job_id, states=closed)
+            page = await around.jobs.list_prompts(view, around.limits.page_size, None, 1 << 62)
+            self._core.resume(self._newest(job), page.prompts)
+        return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
+
+    def _newest(self, job: Job) -> Job:
+        held = self._core.held.get(job.job_id)
+        return held.job if held is not None and held.job.version > job.version else job
+
+    def _holds(self, job_id: str, token: int) -> bool:
+        held = self._core.held.get(job_id)
+        return held is not None and held.job.token == token
+
+    async def _perform(self, ref: int, call: Call) -> None:
+        await self._ready.wait()
+        ending = None
+        if call.name in ENDS_LEASE:
+            # What this call makes true is told by its reply, not by a lost lease as well.
+            ending = self._core.ending(call.request.job_id, call.request.token)
+        error = await self._call(ref, call)
+        if ending is None:
+            return
+        ending.ending = False
+        if error is None:
+            self._core.let_go(ending)
+            self._unfollow(ending.job.job_id)
+            self._around.dispatcher.wake()
+
+    def _lose(self) -> None:
+        """The session expired, or another stream resumed it."""
+        self._core.lose_all()
+        for job_id in tuple(self._stops):
+            self._unfollow(job_id)
+        self._failure = self._failure or SessionNotFound(self.session.session_id)
+        self._changed.set()
+
+    async def _leave(self) -> None:
+        """An orderly goodbye: every job is released, then the session ends."""
+        self._around.dispatcher.remove(self)
+        await self._ready.wait()
+        await self._decided.wait()
+        held = list(self._core.held.values())
+        releases = [
+            self._around.engine.execute(
+                ReleaseJob(
+                    principal=self.principal, job_id=h.job.job_id, token=h.job.token, session=self.session
+                )
+            )
+            for h in held
+        ]
+        for h in held:
+            self._core.let_go(h)
+        for result in await asyncio.gather(*releases, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.info("a job of a leaving worker was not released: %s", result)
+        self._around.keeper.forget(self.session)
+        await self._around.sessions.close(self.session.session_id, self.session.epoch)
+        self._ended = True
+
+    def _take(self) -> list[ServerFrame]:
+        if self._kept is not None and self._core.stream.beat_due(self._around.clock.monotonic()):
+            self._core.stream.push(Heartbeat(time=self._kept.expires_at))
+        return self._core.take(TAKE)
+
+    def close(self) -> None:
+        """The stream is gone. The session stays until it expires, for the worker may come back."""
+        super().close()
+        self._around.dispatcher.remove(self)
+        self._around.keeper.forget(self.session)
+        for job_id in tuple(self._stops):
+            self._unfollow(job_id)

@@ -1,0 +1,221 @@
+"""The worker's side of DESIGN 7 as a state machine: frames and commits in, frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import Checkpoint, Job, JobState
+from askback_server.domain.limits import Limits
+from askback_server.domain.prompts import Prompt
+from askback_server.engine.committed import Committed
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, ServerFrame
+from askback_server.sessions.stream_core import StreamCore
+
+
+@dataclass(frozen=True, slots=True)
+class WorkHello:
+    """What a worker says first."""
+
+    namespace: str
+    worker_id: str
+    job_types: frozenset[str]
+    capacity: int = 1
+    session_id: str = ""
+    session_secret: str = ""
+    held: tuple[tuple[str, int], ...] = ()
+    """(job id, token) of the jobs that it still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkWelcome:
+    """The reply to the hello; the interval in seconds."""
+
+    session_id: str
+    session_secret: str
+    heartbeat_interval: float
+    lost_job_ids: tuple[str, ...]
+    resumed: bool
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many jobs the worker takes from now on."""
+
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobLeased:
+    """A job under a lease, with what earlier attempts left, as far as it fits."""
+
+    job: Job
+    prompts: tuple[Prompt, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptResolved:
+    """A prompt of a held job was resolved, or had a late answer."""
+
+    prompt: Prompt
+    late_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants a held job to stop."""
+
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """A job is not held any more."""
+
+    job_id: str
+    token: int
+
+
+@dataclass(slots=True)
+class Held:
+    """A job as its worker knows it."""
+
+    job: Job
+    told: dict[str, int] = field(default_factory=dict)
+    """Resolutions told, by prompt, with the versions they had."""
+    cancel_told: bool = False
+    ending: bool = False
+    """The worker's own call that ends the lease is on its way."""
+    handed_over: bool = True
+    """False while its lease is being put together; what happens meanwhile is in the lease."""
+
+
+class WorkCore:
+    """One worker's stream. The driver performs calls and follows the jobs that are held."""
+
+    def __init__(self, limits: Limits, heartbeat: float) -> None:
+        self._limits = limits
+        self.stream = StreamCore(WorkHello, limits.in_flight, heartbeat)
+        self.capacity = 0
+        self.reserved = 0
+        self.held: dict[str, Held] = {}
+
+    def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | None:
+        """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        body = self.stream.receive(frame)
+        if isinstance(body, WorkHello):
+            self._set_capacity(body.capacity or 1)
+            return body
+        if isinstance(body, Capacity):
+            try:
+                self._set_capacity(body.capacity)
+            except InvalidField as error:
+                self.stream.refuse(frame.ref, error)
+                return None
+            return body
+        if isinstance(body, Call | Goodbye):
+            return body
+        return None
+
+    def _set_capacity(self, capacity: int) -> None:
+        if not 0 <= capacity <= self._limits.capacity:
+            raise InvalidField.of("capacity", f"must be between 0 and {self._limits.capacity}")
+        self.capacity = capacity
+
+    def room(self) -> int:
+        """How many more jobs may be pushed: those that wait for people do not count."""
+        if self.stream.said_goodbye or self.stream.going_away:
+            return 0
+        running = sum(1 for h in self.held.values() if h.job.state is JobState.RUNNING)
+        return self.capacity - running - self.reserved
+
+    def hold(self, job: Job, *, handed_over: bool = True) -> Held:
+        """The worker holds the job from now on."""
+        held = self.held[job.job_id] = Held(job, handed_over=handed_over)
+        return held
+
+    def hand_over(self, leased: JobLeased) -> None:
+        """Push a lease, and what happened while it was put together."""
+        held = self.held.get(leased.job.job_id)
+        if held is None or held.job.token != leased.job.token:
+            return
+        held.handed_over = True
+        held.told = {p.prompt_id: p.version for p in leased.prompts}
+        self.stream.push(leased)
+        if held.job.cancel_requested_at is not None:
+            self._tell_cancel(held)
+
+    def resume(self, job: Job, prompts: Iterable[Prompt]) -> None:
+        """A worker that came back holds the job still: tell it what it may have missed."""
+        held = self.hold(job)
+        for prompt in prompts:
+            if prompt.resolution is not None and prompt.consumed_at is None:
+                self._tell_resolution(held, prompt)
+        if job.cancel_requested_at is not None:
+            self._tell_cancel(held)
+
+    def committed(self, item: Committed) -> bool:
+        """A held job changed. Returns whether it is still held."""
+        held = self.held.get(item.job.job_id)
+        if held is None or item.job.version < held.job.version:
+            return held is not None
+        before, held.job = held.job, item.job
+        if item.deleted or item.job.session_id is None or item.job.token != before.token:
+            del self.held[item.job.job_id]
+            if not held.ending:
+                self.stream.push(LeaseLost(item.job.job_id, before.token))
+            return False
+        if held.handed_over:
+            late = {e.prompt_id for e in item.events if e.type is EventType.ANSWER_LATE}
+            for prompt in item.prompts:
+                if prompt.prompt_id in late:
+                    self.stream.push(PromptResolved(prompt, late_answer=True))
+                elif prompt.resolution is not None and prompt.consumed_at is None:
+                    self._tell_resolution(held, prompt)
+            if item.job.cancel_requested_at is not None:
+                self._tell_cancel(held)
+        return True
+
+    def ending(self, job_id: str, token: int) -> Held | None:
+        """The worker is about to end or release the job. Returns it, if it is held."""
+        held = self.held.get(job_id)
+        if held is None or held.job.token != token:
+            return None
+        held.ending = True
+        return held
+
+    def let_go(self, held: Held) -> None:
+        """The worker itself ended or released the job: nothing needs to be told."""
+        if self.held.get(held.job.job_id) is held:
+            del self.held[held.job.job_id]
+
+    def lose_all(self) -> None:
+        """The session is gone, and all its leases with it."""
+        for held in self.held.values():
+            self.stream.push(LeaseLost(held.job.job_id, held.job.token))
+        self.held.clear()
+
+    def _tell_resolution(self, held: Held, prompt: Prompt) -> None:
+        if held.told.get(prompt.prompt_id, 0) < prompt.version:
+            held.told[prompt.prompt_id] = prompt.version
+            self.stream.push(PromptResolved(prompt))
+
+    def _tell_cancel(self, held: Held) -> None:
+        if not held.cancel_told:
+            held.cancel_told = True
+            self.stream.push(CancelRequested(held.job.job_id, held.job.cancel_reason))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `take` would give something."""
+        return self.stream.has_frames
+
+    def take(self, limit: int) -> list[ServerFrame]:
+        """The next frames."""
+        return self.stream.drain(limit)

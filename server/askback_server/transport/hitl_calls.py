@@ -1,0 +1,126 @@
+"""The calls of HitlService that a stream and a unary RPC share, by their frame's name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from askback.v1 import hitl_service_pb2 as pb
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import AnswerResult, Submission
+from askback_server.sessions.replica import Replica
+from askback_server.transport import convert_commands as commands
+from askback_server.transport.convert_prompts import (
+    answer_response,
+    listed_prompts,
+    prompt_id,
+    prompt_message,
+    prompt_messages,
+    prompt_ref,
+    record_message,
+)
+from askback_server.transport.convert_values import page_size
+from askback_server.transport.page_tokens import digest_of, seal, unseal
+
+
+class HitlCalls:
+    """Each takes the unary request and gives the unary response. Raises AskbackError."""
+
+    def __init__(self, replica: Replica, principal: Principal) -> None:
+        self._replica = replica
+        self._execute = replica.engine.execute
+        self._who = principal
+
+    async def judged_answer(self, request: pb.AnswerPromptRequest) -> AnswerResult:
+        """The verdict on an answer, whatever it is."""
+        result: AnswerResult = await self._execute(commands.answer_prompt(request, self._who))
+        return result
+
+    async def answer_prompt(self, request: pb.AnswerPromptRequest) -> pb.AnswerPromptResponse:
+        """As the contract says for a stream: every verdict is a reply."""
+        return answer_response(await self.judged_answer(request))
+
+    async def claim_prompt(self, request: pb.ClaimPromptRequest) -> pb.ClaimPromptResponse:
+        """As the contract says."""
+        prompt = await self._execute(commands.claim_prompt(request, self._who))
+        return pb.ClaimPromptResponse(prompt=prompt_message(prompt))
+
+    async def release_prompt(self, request: pb.ReleasePromptRequest) -> pb.ReleasePromptResponse:
+        """As the contract says."""
+        prompt = await self._execute(commands.release_prompt(request, self._who))
+        return pb.ReleasePromptResponse(prompt=prompt_message(prompt))
+
+    async def cancel_prompt(self, request: pb.CancelPromptRequest) -> pb.CancelPromptResponse:
+        """As the contract says."""
+        prompt = await self._execute(commands.cancel_prompt(request, self._who))
+        return pb.CancelPromptResponse(prompt=prompt_message(prompt))
+
+    async def list_prompts(self, request: pb.ListPromptsRequest) -> pb.ListPromptsResponse:
+        """As the contract says."""
+        replica, limits = self._replica, self._replica.limits
+        filter = listed_prompts(request, self._who)
+        if filter.job_id and not request.namespace:
+            job = await replica.queries.job(filter.job_id, self._who)
+            filter = replace(filter, namespace=job.namespace)
+        viewer = filter.viewer
+        who = (viewer.subject, viewer.groups) if viewer is not None else None
+        query = digest_of("prompts", replace(filter, viewer=None), who)
+        after = unseal(replica.secret, query, request.page_token) if request.page_token else None
+        page = await replica.jobs.list_prompts(
+            filter,
+            page_size(request.page_size, limits),
+            (after[0], after[1], after[2]) if after else None,
+            limits.page_bytes,
+        )
+        token = seal(replica.secret, query, list(page.next)) if page.next else ""
+        return pb.ListPromptsResponse(
+            prompts=prompt_messages(page.prompts), next_page_token=token, total_size=page.total
+        )
+
+    async def get_prompt(self, request: pb.GetPromptRequest) -> pb.GetPromptResponse:
+        """As the contract says."""
+        self._who.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
+        ref = prompt_ref(request.prompt_id, request.job_id, request.key)
+        prompt = await self._replica.queries.prompt(ref, self._who)
+        return pb.GetPromptResponse(prompt=prompt_message(prompt))
+
+    async def list_answers(self, request: pb.ListAnswersRequest) -> pb.ListAnswersResponse:
+        """As the contract says."""
+        self._who.require(Role.CONSOLE, Role.CLIENT, Role.WORKER)
+        replica, limits = self._replica, self._replica.limits
+        ref = prompt_ref(prompt_id(request.prompt_id), "", "")
+        prompt = await replica.queries.prompt(ref, self._who)
+        query = digest_of("answers", prompt.prompt_id)
+        after = unseal(replica.secret, query, request.page_token)[0] if request.page_token else 0
+        limit = page_size(request.page_size, limits)
+        found = await replica.jobs.list_submissions(prompt.prompt_id, limit + 1, after)
+        kept: list[Submission] = []
+        room = limits.page_bytes
+        for submission in found[:limit]:
+            answer = submission.answer
+            room -= (
+                len(answer.values_json) + len(answer.comment) + sum(len(e.text) for e in answer.edits) + 300
+            )
+            if kept and room < 0:
+                break
+            kept.append(submission)
+        token = seal(replica.secret, query, [kept[-1].seq]) if len(kept) < len(found) else ""
+        return pb.ListAnswersResponse(answers=map(record_message, kept), next_page_token=token)
+
+    async def perform(self, name: str, request: Any) -> Any:
+        """A call by its frame's name."""
+        return await _CALLS[name](self, request)
+
+
+_CALLS: dict[str, Any] = {
+    name: getattr(HitlCalls, name)
+    for name in (
+        "answer_prompt",
+        "claim_prompt",
+        "release_prompt",
+        "cancel_prompt",
+        "list_prompts",
+        "get_prompt",
+        "list_answers",
+    )
+}

@@ -1,0 +1,152 @@
+"""JobService: convert in, call one thing, convert out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from askback.v1 import job_service_pb2 as pb
+from askback_server.domain.commands import CreateJob
+from askback_server.domain.errors import IllegalState
+from askback_server.domain.principals import Role
+from askback_server.domain.replies import JobCreated
+from askback_server.sessions.job_follower import JobsFollower, job_events
+from askback_server.sessions.replica import Replica
+from askback_server.transport import convert_commands as commands
+from askback_server.transport.calls import current_principal
+from askback_server.transport.convert_jobs import (
+    event_message,
+    job_message,
+    listed_jobs,
+    understanding_message,
+    watched_jobs,
+)
+from askback_server.transport.convert_prompts import prompt_message, prompt_messages
+from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.page_tokens import digest_of, seal, unseal
+
+READERS = (Role.CLIENT, Role.WORKER)
+
+
+class JobServicer:
+    """What programs that create and follow jobs call."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._execute = replica.engine.execute
+
+    async def CreateJob(self, request: pb.CreateJobRequest, _: Any) -> pb.CreateJobResponse:
+        """As the contract says."""
+        created: JobCreated = await self._execute(commands.create_job(request, current_principal()))
+        response = pb.CreateJobResponse(job=job_message(created.job), replayed=created.replayed)
+        if created.prompt is not None:
+            response.prompt.CopyFrom(prompt_message(created.prompt))
+        return response
+
+    async def GetJob(self, request: pb.GetJobRequest, _: Any) -> pb.GetJobResponse:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(*READERS)
+        strong = request.consistency == pb.CONSISTENCY_STRONG
+        queries = self._replica.queries
+        job, prompts = await queries.job_with_prompts(job_id(request.job_id), principal, strong=strong)
+        return pb.GetJobResponse(job=job_message(job), open_prompts=prompt_messages(prompts))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, _: Any) -> pb.ListJobsResponse:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(*READERS)
+        filter = listed_jobs(request, principal)
+        query, secret = digest_of("jobs", filter), self._replica.secret
+        after = unseal(secret, query, request.page_token)[0] if request.page_token else None
+        limit = page_size(request.page_size, self._replica.limits)
+        page = await self._replica.jobs.list_jobs(filter, limit, after)
+        token = seal(secret, query, [page.next]) if page.next else ""
+        return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token)
+
+    async def WatchJob(self, request: pb.WatchJobRequest, _: Any) -> AsyncIterator[pb.WatchJobResponse]:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(*READERS)
+        replica = self._replica
+        job = await replica.queries.job(job_id(request.job_id), principal, strong=True)
+        async for events in job_events(replica.feed, replica.jobs, job, request.after_seq):
+            yield pb.WatchJobResponse(events=map(event_message, events))
+
+    async def WatchJobs(self, request: pb.WatchJobsRequest, _: Any) -> AsyncIterator[pb.WatchJobsResponse]:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(*READERS)
+        replica = self._replica
+        follower = JobsFollower(
+            watched_jobs(request, principal),
+            principal.subject,
+            replica.feed,
+            replica.log,
+            replica.jobs,
+            replica.tokens,
+        )
+        async for news in follower.news(request.resume_token):
+            yield pb.WatchJobsResponse(
+                jobs=map(job_message, news.jobs),
+                removed_job_ids=news.removed,
+                caught_up=news.caught_up,
+                reset=news.reset,
+                resume_token=news.token,
+            )
+
+    async def UpdateJob(self, request: pb.UpdateJobRequest, _: Any) -> pb.UpdateJobResponse:
+        """As the contract says."""
+        job = await self._execute(commands.update_job(request, current_principal()))
+        return pb.UpdateJobResponse(job=job_message(job))
+
+    async def CancelJob(self, request: pb.CancelJobRequest, _: Any) -> pb.CancelJobResponse:
+        """As the contract says."""
+        job = await self._execute(commands.cancel_job(request, current_principal()))
+        return pb.CancelJobResponse(job=job_message(job))
+
+    async def RetryJob(self, request: pb.RetryJobRequest, _: Any) -> pb.RetryJobResponse:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(Role.CLIENT)
+        old = await self._replica.queries.job(job_id(request.job_id), principal, strong=True)
+        if not old.is_terminal or old.workerless:
+            raise IllegalState(
+                "only an ended job that had a worker can be retried",
+                state=old.state,
+                event="RETRY",
+                job_id=old.job_id,
+            )
+        command = CreateJob(
+            principal=principal,
+            namespace=old.namespace,
+            job_type=old.job_type,
+            request_id=request.request_id,
+            input_json=old.input_json,
+            priority=old.priority,
+            labels=old.labels,
+            max_attempts=old.max_attempts,
+            retention=old.retention,
+            retried_from=old.job_id,
+        )
+        created: JobCreated = await self._execute(command)
+        return pb.RetryJobResponse(job=job_message(created.job), replayed=created.replayed)
+
+    async def DeleteJob(self, request: pb.DeleteJobRequest, _: Any) -> pb.DeleteJobResponse:
+        """As the contract says."""
+        await self._execute(commands.delete_job(request, current_principal()))
+        return pb.DeleteJobResponse()
+
+    async def GetDeepUnderstanding(
+        self, request: pb.GetDeepUnderstandingRequest, _: Any
+    ) -> pb.GetDeepUnderstandingResponse:
+        """As the contract says."""
+        state = await self._replica.queries.understanding(job_id(request.job_id), current_principal())
+        return pb.GetDeepUnderstandingResponse(deep_understanding=understanding_message(state))
+
+    async def UpdateDeepUnderstanding(
+        self, request: pb.UpdateDeepUnderstandingRequest, _: Any
+    ) -> pb.UpdateDeepUnderstandingResponse:
+        """As the contract says."""
+        state = await self._execute(commands.update_deep_understanding(request, current_principal()))
+        return pb.UpdateDeepUnderstandingResponse(deep_understanding=understanding_message(state))

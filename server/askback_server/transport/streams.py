@@ -1,0 +1,124 @@
+"""Streams over grpc.aio: one reader, one writer, and nothing else touches the context.
+
+No read has a timeout (an expired one makes every later read report the end), no two writes are
+concurrent, and a handler ends by return or by raising on (practice of grpc.aio).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from askback.v1 import hitl_service_pb2
+from askback_server.domain.errors import AskbackError, InvalidField
+from askback_server.domain.principals import Principal
+from askback_server.ports.queries import PromptFilter
+from askback_server.sessions.converse import ConverseSession
+from askback_server.sessions.frames import Bookmark
+from askback_server.sessions.prompt_follower import PromptFollower
+from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.replica import Replica
+from askback_server.sessions.session import TAKE, Session
+from askback_server.sessions.work import WorkSession
+from askback_server.transport import frames_work
+from askback_server.transport.errors import known
+from askback_server.transport.frames_converse import ConverseWriter, client_frame, event_message
+from askback_server.transport.hitl_calls import HitlCalls
+from askback_server.transport.worker_calls import WorkerCalls
+
+_WRITER = ConverseWriter()
+
+
+def _shown(perform: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """A handler whose every error is one of ours: a bug ends a frame, not the stream."""
+
+    async def handler(name: str, request: Any) -> Any:
+        try:
+            return await perform(name, request)
+        except AskbackError:
+            raise
+        except Exception as error:
+            raise known(error) from error
+
+    return handler
+
+
+async def serve_converse(replica: Replica, principal: Principal, context: Any) -> None:
+    """One console's stream, to its end."""
+    session = ConverseSession(replica, _shown(HitlCalls(replica, principal).perform))
+    await _serve(replica, session, context, lambda frame: client_frame(frame, principal), _WRITER.message)
+
+
+async def serve_work(replica: Replica, principal: Principal, context: Any) -> None:
+    """One worker's stream, to its end."""
+
+    async def perform(name: str, request: Any) -> Any:
+        # The session is known by now: calls wait for the welcome.
+        return await WorkerCalls(replica, principal, session.session).perform(name, request)
+
+    session = WorkSession(replica, principal, _shown(perform))
+    await _serve(
+        replica,
+        session,
+        context,
+        lambda frame: frames_work.client_frame(frame, principal, replica.limits),
+        frames_work.work_message,
+    )
+
+
+async def _serve(
+    replica: Replica,
+    session: Session,
+    context: Any,
+    convert: Callable[[Any], Any],
+    write: Callable[[Any], bytes],
+) -> None:
+    async def read() -> None:
+        while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            for frame in message.frames:
+                try:
+                    session.receive(convert(frame))
+                except InvalidField as error:
+                    if not session.refuse(frame.ref, error):
+                        raise
+        session.end()
+
+    reader = asyncio.create_task(read())
+    reader.add_done_callback(lambda task: session.fail(task.exception()) if not task.cancelled() else None)
+    replica.streams.add(session)
+    try:
+        while frames := await session.next_frames():
+            await context.write(write(frames))
+    finally:
+        replica.streams.discard(session)
+        session.close()
+        reader.cancel()
+
+
+async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: str, context: Any) -> None:
+    """WatchPrompts: the same view as Converse, without a way back."""
+    changed = asyncio.Event()
+    view = PromptView(filter)
+    follower = PromptFollower(view, replica.feed, replica.log, replica.jobs, replica.tokens, changed)
+    follower.attach()
+    loading = asyncio.create_task(follower.load(resume_token))
+    loading.add_done_callback(lambda _: changed.set())
+    try:
+        while True:
+            changed.clear()
+            if loading.done():
+                loading.result()
+            while view.has_news:
+                events = map(event_message, view.take(TAKE, follower.token))
+                await context.write(hitl_service_pb2.WatchPromptsResponse(events=events))
+            try:
+                await asyncio.wait_for(changed.wait(), replica.heartbeat)
+            except TimeoutError:
+                mark = event_message(Bookmark(follower.token))
+                await context.write(hitl_service_pb2.WatchPromptsResponse(events=[mark]))
+    finally:
+        loading.cancel()
+        follower.detach()

@@ -1,0 +1,152 @@
+"""WorkerService: convert in, call one thing, convert out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from askback.v1 import worker_service_pb2 as pb
+from askback_server.domain.checks import Checker
+from askback_server.domain.commands import SessionRef
+from askback_server.domain.errors import SessionNotFound
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt
+from askback_server.ports.clock import is_id
+from askback_server.sessions.job_follower import resolved_prompt
+from askback_server.sessions.lease_parcel import lease_parcel
+from askback_server.sessions.replica import Replica
+from askback_server.sessions.unary_lease import UnaryTaker
+from askback_server.transport.calls import current_principal
+from askback_server.transport.convert_jobs import leased_job_message
+from askback_server.transport.convert_prompts import prompt_message, prompt_ref
+from askback_server.transport.convert_values import namespace, put_time, wait_seconds
+from askback_server.transport.streams import serve_work
+from askback_server.transport.worker_calls import WorkerCalls
+
+
+class WorkerServicer:
+    """What workers call."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def _calls(self) -> WorkerCalls:
+        return WorkerCalls(self._replica, current_principal())
+
+    async def Work(self, _: Any, context: Any) -> None:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(Role.WORKER)
+        await serve_work(self._replica, principal, context)
+
+    async def LeaseJobs(self, request: pb.LeaseJobsRequest, _: Any) -> pb.LeaseJobsResponse:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(Role.WORKER)
+        replica, limits = self._replica, self._replica.limits
+        check = Checker(limits)
+        check.name("worker_id", request.worker_id)
+        check.number("max_jobs", request.max_jobs, 0, limits.lease_jobs)
+        if not request.job_types:
+            check.bad("job_types", "is required")
+        check.done()
+        wait = wait_seconds(request.wait, limits)
+        home = namespace(request.namespace, principal)
+        response = pb.LeaseJobsResponse()
+        session = await self._session(request, principal, home, response)
+        taker = UnaryTaker(
+            principal,
+            session,
+            request.worker_id,
+            home,
+            frozenset(request.job_types),
+            request.max_jobs or 1,
+        )
+        for job in await taker.collect(replica.dispatcher, replica.engine, wait):
+            parcel = await lease_parcel(replica.jobs, job, limits)
+            response.jobs.append(
+                leased_job_message(parcel.job, parcel.prompts, parcel.checkpoints, parcel.more)
+            )
+        return response
+
+    async def _session(
+        self, request: pb.LeaseJobsRequest, principal: Principal, home: str, response: pb.LeaseJobsResponse
+    ) -> SessionRef:
+        sessions, ttl = self._replica.sessions, self._replica.keeper.ttl
+        if not request.session_id:
+            row, secret = await sessions.open(
+                home, request.worker_id, principal.subject, self._replica.replica, ttl
+            )
+            session_id, expires_at = row.session_id, row.expires_at
+        else:
+            session_id, secret = request.session_id, request.session_secret
+            until = await self._extend(session_id, secret, principal)
+            expires_at = until
+        response.session_id, response.session_secret = session_id, secret
+        put_time(response.expire_time, expires_at)
+        return SessionRef(session_id, 0)
+
+    async def _extend(self, session_id: str, secret: str, principal: Principal) -> Any:
+        until = None
+        if is_id(session_id):
+            replica = self._replica
+            until = await replica.sessions.extend(session_id, secret, principal.subject, replica.keeper.ttl)
+        if until is None:
+            raise SessionNotFound(session_id)
+        return until
+
+    async def ExtendLease(self, request: pb.ExtendLeaseRequest, _: Any) -> pb.ExtendLeaseResponse:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(Role.WORKER)
+        response = pb.ExtendLeaseResponse()
+        until = await self._extend(request.session_id, request.session_secret, principal)
+        put_time(response.expire_time, until)
+        return response
+
+    async def AwaitPrompt(self, request: pb.AwaitPromptRequest, _: Any) -> pb.AwaitPromptResponse:
+        """As the contract says."""
+        principal = current_principal()
+        principal.require(Role.WORKER)
+        replica = self._replica
+        ref = prompt_ref(request.prompt_id, request.job_id, request.key)
+
+        async def read() -> Prompt:
+            return await replica.queries.prompt(ref, principal)
+
+        wait = wait_seconds(request.wait, replica.limits)
+        prompt = await resolved_prompt(replica.feed, read, wait)
+        return pb.AwaitPromptResponse(prompt=prompt_message(prompt))
+
+    async def ReportProgress(self, request: pb.ReportProgressRequest, _: Any) -> pb.ReportProgressResponse:
+        """As the contract says."""
+        return await self._calls().report_progress(request)
+
+    async def AskPrompt(self, request: pb.AskPromptRequest, _: Any) -> pb.AskPromptResponse:
+        """As the contract says."""
+        return await self._calls().ask_prompt(request)
+
+    async def AcknowledgePrompts(
+        self, request: pb.AcknowledgePromptsRequest, _: Any
+    ) -> pb.AcknowledgePromptsResponse:
+        """As the contract says."""
+        return await self._calls().acknowledge_prompts(request)
+
+    async def SaveCheckpoint(self, request: pb.SaveCheckpointRequest, _: Any) -> pb.SaveCheckpointResponse:
+        """As the contract says."""
+        return await self._calls().save_checkpoint(request)
+
+    async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, _: Any) -> pb.ListCheckpointsResponse:
+        """As the contract says."""
+        return await self._calls().list_checkpoints(request)
+
+    async def CompleteJob(self, request: pb.CompleteJobRequest, _: Any) -> pb.CompleteJobResponse:
+        """As the contract says."""
+        return await self._calls().complete_job(request)
+
+    async def FailJob(self, request: pb.FailJobRequest, _: Any) -> pb.FailJobResponse:
+        """As the contract says."""
+        return await self._calls().fail_job(request)
+
+    async def ReleaseJob(self, request: pb.ReleaseJobRequest, _: Any) -> pb.ReleaseJobResponse:
+        """As the contract says."""
+        return await self._calls().release_job(request)

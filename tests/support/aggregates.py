@@ -1,0 +1,228 @@
+"""One job with its prompts, a clock that tests turn, and what must hold after every change.
+
+`World.do` applies a command as the engine would and then checks every invariant of the domain, so a
+test only states what is special about its case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Aggregate, Change, Facts, Guard
+from askback_server.domain.apply import apply
+from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.content import DefaultAnswer, FinalAction, PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import AskbackError
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import Failure, Job, JobState
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import AnswerResult, Prompt, Submission
+from askback_server.domain.replies import JobCreated, PromptAsked
+from tests.support.invariants import check_aggregate, check_change
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+CLIENT = Principal("carl", frozenset({Role.CLIENT}))
+WORKER = Principal("wanda", frozenset({Role.WORKER}))
+OTHER_WORKER = Principal("wim", frozenset({Role.WORKER}))
+ANN = Principal("ann", frozenset({Role.CONSOLE}), groups=frozenset({"law"}))
+BOB = Principal("bob", frozenset({Role.CONSOLE}))
+ADMIN = Principal("root", frozenset({Role.ADMIN}))
+STRANGER = Principal("sam", frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE}), ("elsewhere",))
+NOBODY = Principal("nina")
+
+S1, S2 = SessionRef("session-1", 1), SessionRef("session-2", 1)
+
+
+def question(title: str = "Go on?", **fields: Any) -> PromptContent:
+    """A small prompt: ACCEPT, or REVISE with a comment, or REJECT."""
+    return PromptContent(kind=fields.pop("kind", "confirm"), title=title, **fields)
+
+
+def deadline(final: FinalAction, timeout: timedelta = HOUR, **fields: Any) -> PromptContent:
+    """A prompt with a deadline; its default, if any, is REJECT."""
+    default = DefaultAnswer(Decision.REJECT, "", "too late") if final is FinalAction.DEFAULT else None
+    return question(final_action=final, timeout=timeout, default_answer=default, **fields)
+
+
+@dataclass
+class World:
+    """One aggregate, its log, its clock, and the sessions that are known to be dead."""
+
+    limits: Limits = field(default_factory=Limits)
+    now: datetime = START
+    aggregate: Aggregate = field(default_factory=Aggregate)
+    log: list[Event] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
+    change: Change | None = None
+    """What the last command changed."""
+    ids: int = 0
+
+    def do(self, command: c.Command) -> Any:
+        """Apply a command, check every invariant, and give its reply, or raise what it raises."""
+        self.change = None
+        before, kept = self.aggregate, _copy(self.aggregate)
+        try:
+            decided = apply(before, command, self._facts())
+        except AskbackError:
+            assert before == kept, "an error must not change anything"
+            raise
+        assert before == kept, "maps are never changed in place"
+        self.change = decided.change
+        if decided.change is not None:
+            after = decided.change.result()
+            check_change(before, command, decided.change, after)
+            self.aggregate = after
+            self.log += decided.change.events
+            check_aggregate(after, self.log)
+        if isinstance(decided.reply, AskbackError):
+            raise decided.reply
+        return decided.reply
+
+    def _facts(self) -> Facts:
+        self.ids += 1
+        return Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", frozenset(self.dead))
+
+    def _new_id(self) -> str:
+        self.ids += 1
+        return f"id-{self.ids:04}"
+
+    # --- looking ---
+
+    @property
+    def job(self) -> Job:
+        assert self.aggregate.job is not None
+        return self.aggregate.job
+
+    @property
+    def state(self) -> JobState:
+        return self.job.state
+
+    @property
+    def guard(self) -> Guard:
+        """What the last change's write depends on."""
+        assert self.change is not None
+        return self.change.guard
+
+    def prompt(self, key: str = "a") -> Prompt:
+        found = self.aggregate.find(PromptRef(key=key))
+        assert found is not None
+        return found
+
+    def events(self) -> list[EventType]:
+        """The events of the last change."""
+        return [e.type for e in self.change.events] if self.change else []
+
+    def submissions(self, key: str = "a") -> list[Submission]:
+        """The audit of a prompt, oldest first."""
+        mine = (s for s in self.aggregate.submissions.values() if s.prompt_id == self.prompt(key).prompt_id)
+        return sorted(mine, key=lambda s: s.seq)
+
+    # --- doing ---
+
+    def tick(self, by: timedelta) -> World:
+        self.now += by
+        return self
+
+    def create(self, prompt: PromptContent | None = None, **fields: Any) -> JobCreated:
+        fields = {"principal": CLIENT, "namespace": "", "job_type": "refund", **fields}
+        reply: JobCreated = self.do(c.CreateJob(prompt=prompt, **fields))
+        return reply
+
+    def on_job(self, kind: type[c.OnJob], **fields: Any) -> Any:
+        if issubclass(kind, c.HolderCommand):
+            fields = {
+                "principal": WORKER,
+                "token": self.aggregate.job.token if self.aggregate.job else 1,
+                **fields,
+            }
+        elif issubclass(kind, c.UpdateJob | c.CancelJob | c.DeleteJob | c.UpdateUnderstanding):
+            fields = {"principal": CLIENT, **fields}
+        return self.do(kind(**{"job_id": self._job_id(), **fields}))
+
+    def lease(self, session: SessionRef = S1, principal: Principal = WORKER) -> World:
+        worker_id = f"worker of {principal.subject}"
+        self.on_job(c.LeaseJob, principal=principal, session=session, worker_id=worker_id)
+        return self
+
+    def ask(self, key: str = "a", content: PromptContent | None = None, **fields: Any) -> PromptAsked:
+        fields = {"key": key, "content": content or question(), **fields}
+        reply: PromptAsked = self.on_job(c.AskPrompt, **fields)
+        return reply
+
+    def answer(self, answer_id: str = "a1", key: str = "a", **fields: Any) -> AnswerResult:
+        known = self.aggregate.find(PromptRef(key=key))
+        fields = {
+            "principal": ANN, "ref": self._ref(key), "revision": known.revision if known else 1,
+            "decision": Decision.ACCEPT, **fields,
+        }  # fmt: skip
+        reply: AnswerResult = self.do(c.AnswerPrompt(answer_id=answer_id, **fields))
+        return reply
+
+    def on_prompt(self, kind: type[c.OnPrompt], key: str = "a", **fields: Any) -> Prompt:
+        principal = CLIENT if kind is c.CancelPrompt else ANN
+        fields = {"principal": principal, "ref": self._ref(key), **fields}
+        reply: Prompt = self.do(kind(**fields))
+        return reply
+
+    def fail(self, retryable: bool = True, **fields: Any) -> Job:
+        reply: Job = self.on_job(c.FailJob, failure=Failure("E", "no"), retryable=retryable, **fields)
+        return reply
+
+    def release(self) -> World:
+        self.on_job(c.ReleaseJob)
+        return self
+
+    def complete(self, result_json: str = '{"ok":true}', **fields: Any) -> Job:
+        reply: Job = self.on_job(c.CompleteJob, result_json=result_json, **fields)
+        return reply
+
+    def cancel(self, reason: str = "enough") -> Job:
+        reply: Job = self.on_job(c.CancelJob, reason=reason)
+        return reply
+
+    def expire(self) -> World:
+        self.on_job(c.ExpirePrompts)
+        return self
+
+    def lose(self, session: SessionRef = S1) -> World:
+        self.on_job(c.LoseSession, session_id=session.session_id)
+        return self
+
+    def _job_id(self) -> str:
+        return self.aggregate.job.job_id if self.aggregate.job else "no-such-job"
+
+    def _ref(self, key: str) -> PromptRef:
+        return PromptRef(job_id=self._job_id(), key=key)
+
+
+def _copy(aggregate: Aggregate) -> Aggregate:
+    return replace(aggregate, prompts=dict(aggregate.prompts), submissions=dict(aggregate.submissions))
+
+
+def running(**fields: Any) -> World:
+    """A job that WORKER holds by session S1."""
+    world = World()
+    world.create(**fields)
+    return world.lease()
+
+
+def waiting(content: PromptContent | None = None, **fields: Any) -> World:
+    """A job that is held and waits for the answer to its prompt `a`."""
+    world = running(**fields)
+    world.ask("a", content)
+    return world
+
+
+def fields_of(error: AskbackError) -> set[str]:
+    """The fields that an InvalidField names."""
+    violations: Iterable[Any] = getattr(error, "violations", ())
+    return {v.field for v in violations}

@@ -1,0 +1,195 @@
+"""A server whose side of every stream is written by the test: real gRPC on loopback, no logic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import hitl_service_pb2_grpc as hitl_grpc
+from askback.v1 import job_service_pb2_grpc as job_grpc
+from askback.v1 import worker_service_pb2 as work
+from askback.v1 import worker_service_pb2_grpc as work_grpc
+
+_END = object()
+
+
+class FakeStream:
+    """The server's side of one stream."""
+
+    def __init__(self, context: grpc.aio.ServicerContext[Any, Any], frame: Any, message: Any) -> None:
+        self.context = context
+        self._frame = frame
+        self._message = message
+        self._in: asyncio.Queue[Any] = asyncio.Queue()
+        self._out: asyncio.Queue[Any] = asyncio.Queue()
+        self.metadata = dict(context.invocation_metadata() or ())
+        self.messages: list[Any] = []
+        self.half_closed = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def next(self, *bodies: str) -> Any:
+        """The next frame of one of these bodies (any but a heartbeat if none is named)."""
+        while True:
+            frame = await asyncio.wait_for(self._in.get(), 5)
+            body = frame.WhichOneof("body")
+            if body in bodies or (not bodies and body != "heartbeat"):
+                return frame
+
+    async def quiet(self, seconds: float = 0.1) -> list[Any]:
+        """What came within a time, heartbeats left out."""
+        await asyncio.sleep(seconds)
+        frames = [self._in.get_nowait() for _ in range(self._in.qsize())]
+        return [frame for frame in frames if frame.WhichOneof("body") != "heartbeat"]
+
+    def send(self, ref: int = 0, **body: Any) -> None:
+        """Say one thing."""
+        self.send_all((ref, body))
+
+    def send_all(self, *frames: tuple[int, dict[str, Any]]) -> None:
+        """Say several things as one message."""
+        self._out.put_nowait(self._message(frames=[self._frame(ref=ref, **body) for ref, body in frames]))
+
+    def end(self, code: grpc.StatusCode | None = None, details: str = "") -> None:
+        """End the stream, in order or with a status."""
+        self._out.put_nowait((_END, code, details))
+
+    async def serve(self) -> None:
+        """The handler: one task reads, this one writes."""
+        reader = asyncio.create_task(self._read())
+        try:
+            while True:
+                item = await self._out.get()
+                if isinstance(item, tuple):
+                    if item[1] is not None:
+                        await self.context.abort(item[1], item[2])
+                    return
+                await self.context.write(item)
+        finally:
+            reader.cancel()
+            self.closed.set()
+
+    async def _read(self) -> None:
+        while (message := await self.context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            self.messages.append(message)
+            for frame in message.frames:
+                self._in.put_nowait(frame)
+        self.half_closed.set()
+
+
+class _Streams:
+    def __init__(self, frame: Any, message: Any) -> None:
+        self._frame = frame
+        self._message = message
+        self.opened: asyncio.Queue[FakeStream] = asyncio.Queue()
+
+    async def handle(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        stream = FakeStream(context, self._frame, self._message)
+        self.opened.put_nowait(stream)
+        await stream.serve()
+
+
+Unary = Callable[[Any, Any], Awaitable[Any]]
+
+
+class FakeServer:
+    """Askback's three services; unary methods are what the test puts into `unary` by name."""
+
+    def __init__(self) -> None:
+        self.unary: dict[str, Unary] = {}
+        self.streams: dict[str, Callable[[Any, Any], AsyncIterator[Any]]] = {}
+        self._work = _Streams(work.WorkServerFrame, work.WorkResponse)
+        self._converse = _Streams(hitl.ConverseServerFrame, hitl.ConverseResponse)
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    @property
+    def target(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self, port: int = 0) -> None:
+        """Listen, on the port of before if it is given."""
+        outer = self
+
+        class Worker(work_grpc.WorkerServiceServicer):
+            async def Work(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+                await outer._work.handle(context)
+
+        class Hitl(hitl_grpc.HitlServiceServicer):
+            async def Converse(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
+                await outer._converse.handle(context)
+
+            def __getattribute__(self, name: str) -> Any:
+                return outer._method(name) or super().__getattribute__(name)
+
+        class Jobs(job_grpc.JobServiceServicer):
+            def __getattribute__(self, name: str) -> Any:
+                return outer._method(name) or super().__getattribute__(name)
+
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        work_grpc.add_WorkerServiceServicer_to_server(Worker(), self._server)
+        hitl_grpc.add_HitlServiceServicer_to_server(Hitl(), self._server)
+        job_grpc.add_JobServiceServicer_to_server(Jobs(), self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        await self._server.start()
+
+    def _method(self, name: str) -> Any:
+        if name in self.unary:
+
+            async def call(request: Any, context: Any) -> Any:
+                return await self.unary[name](request, context)
+
+            return call
+        if name in self.streams:
+
+            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+                async for message in self.streams[name](request, context):
+                    yield message
+
+            return stream
+        return None
+
+    async def stop(self) -> None:
+        """Break everything off."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.stop(None)
+
+    async def work(self) -> FakeStream:
+        """The next Work stream that a client opens."""
+        return await asyncio.wait_for(self._work.opened.get(), 5)
+
+    async def converse(self) -> FakeStream:
+        """The next Converse stream that a client opens."""
+        return await asyncio.wait_for(self._converse.opened.get(), 5)
+
+    async def no_stream(self, seconds: float = 0.2) -> bool:
+        """Whether nobody opens a stream within a time."""
+        await asyncio.sleep(seconds)
+        return self._work.opened.empty() and self._converse.opened.empty()
+
+
+def span(seconds: float) -> Duration:
+    """A duration."""
+    result = Duration()
+    result.FromMilliseconds(int(seconds * 1000))
+    return result
+
+
+def work_welcome(session: str = "s1", *, resumed: bool = False, **more: Any) -> dict[str, Any]:
+    """The body of a worker's welcome."""
+    more.setdefault("heartbeat_interval", span(5))
+    return {
+        "welcome": work.WorkWelcome(session_id=session, session_secret="secret", resumed=resumed, **more)
+    }
+
+
+def converse_welcome(**more: Any) -> dict[str, Any]:
+    """The body of a console's welcome."""
+    more.setdefault("heartbeat_interval", span(5))
+    return {"welcome": hitl.ConverseWelcome(session_id="c1", max_in_flight=64, **more)}

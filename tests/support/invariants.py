@@ -1,0 +1,218 @@
+"""What must hold of every change of a job, and of every job (DESIGN 10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Aggregate, Change
+from askback_server.domain.documents import (
+    answer_from_json,
+    answer_to_json,
+    content_from_json,
+    content_to_json,
+    resolution_from_json,
+    resolution_to_json,
+)
+from askback_server.domain.events import Event, EventType, fold
+from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.principals import Role
+from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, PromptState
+from askback_server.domain.transitions import JOB, By
+from scripts.gen_states import EVENTS
+
+_BY: dict[type[c.Command], By] = {
+    c.CreateJob: By.CLIENT, c.UpdateJob: By.CLIENT, c.CancelJob: By.CLIENT, c.DeleteJob: By.CLIENT,
+    c.UpdateUnderstanding: By.CLIENT,
+    c.AnswerPrompt: By.PERSON, c.ClaimPrompt: By.PERSON, c.ReleasePrompt: By.PERSON,
+    c.LeaseJob: By.WORKER,
+}  # fmt: skip
+
+
+def check_change(before: Aggregate, command: c.Command, change: Change, after: Aggregate) -> None:
+    """A change by itself, and what it makes of the aggregate before it."""
+    version = before.job.version if before.job else 0
+    assert change.events, "nothing changes a job without an event"
+    assert [e.seq for e in change.events] == list(range(version + 1, version + 1 + len(change.events)))
+    assert change.job.version == change.events[-1].seq
+    facts = change.facts
+    for event in change.events:
+        assert (event.job_id, event.namespace) == (change.job.job_id, change.job.namespace)
+        assert (event.command_id, event.at) == (facts.command_id, facts.now)
+        _check_data(event)
+    _check_steps(before, command, change)
+    _check_fence(before, command, change)
+    _check_prompts(before, change)
+    if before.job is not None:
+        _check_job(before.job, change.job)
+    assert (after.job is None) == change.deleted
+
+
+def _check_data(event: Event) -> None:
+    required, optional = EVENTS[event.type].required, EVENTS[event.type].optional
+    keys = set(event.data or {})
+    assert set(required) <= keys <= {*required, *optional}, (event.type, keys)
+    assert json.loads(json.dumps(event.data)) == event.data
+
+
+def _check_steps(before: Aggregate, command: c.Command, change: Change) -> None:
+    """The states in the log follow the table, and whoever made the step may make it."""
+    state = before.job.state if before.job else change.events[0].state
+    for event in change.events:
+        if event.state is not state:
+            by = _party(command, event)
+            steps = [s for (at, _), s in JOB.items() if at is state and s.to is event.state and by in s.by]
+            assert steps, f"{state} -> {event.state} by {by} is in no table"
+        state = event.state
+
+
+def _party(command: c.Command, event: Event) -> By:
+    if event.actor == "system":
+        return By.SYSTEM
+    if isinstance(command, c.HolderCommand):
+        return By.WORKER
+    if isinstance(command, c.CancelPrompt):
+        return By.CLIENT if command.principal.has(Role.CLIENT) else By.WORKER
+    return _BY[type(command)]
+
+
+def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
+    """No write by anybody but the holder, and none that the database does not judge again."""
+    guard, facts = change.guard, change.facts
+    if isinstance(command, c.HolderCommand):
+        assert before.job is not None
+        assert command.token == before.job.token
+        assert command.principal.subject == before.job.holder
+        assert before.job.session_id not in facts.dead_sessions
+        assert guard.session is not None
+        assert guard.session.session_id == before.job.session_id
+        assert guard.session == (command.session or replace(guard.session, epoch=0))
+    if isinstance(command, c.LeaseJob):
+        assert guard.session == command.session
+    timed = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_EXPIRED}
+    timed |= {e.prompt_id for e in change.events if (e.data or {}).get("source") == "TIMEOUT_DEFAULT"}
+    deadlines = [p.expires_at for p in before.prompts.values() if p.prompt_id in timed]
+    assert all(d is not None and d <= facts.now for d in deadlines)
+    if not isinstance(command, c.EndGrace | c.PurgeJob):
+        assert guard.not_before == max((d for d in deadlines if d), default=None)
+    if not any(e.type is EventType.PROMPT_ANSWERED and e.prompt_id not in timed for e in change.events):
+        assert guard.not_after is None
+    states = [before.job.state if before.job else None, *(e.state for e in change.events)]
+    if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):
+        assert guard.session is not None, "going on at the holder depends on its session"
+
+
+def _check_prompts(before: Aggregate, change: Change) -> None:
+    now = change.facts.now
+    for prompt in change.prompts.values():
+        own = [e.seq for e in change.events if e.prompt_id == prompt.prompt_id]
+        assert prompt.version == own[-1]
+        assert prompt.updated_at == now
+        assert content_from_json(content_to_json(prompt.content)) == prompt.content
+        assert prompt.digest == prompt.content.digest()
+        if prompt.resolution is not None:
+            assert resolution_from_json(resolution_to_json(prompt.resolution)) == prompt.resolution
+        old = before.prompts.get(prompt.prompt_id)
+        if old is not None:
+            _check_prompt_step(old, prompt)
+    for submission in change.submissions:
+        assert answer_from_json(answer_to_json(submission.answer))[0] == submission.answer
+        key = (submission.prompt_id, submission.answer.answer_id)
+        assert key not in before.submissions, "a verdict is final"
+
+
+def _check_prompt_step(old: Prompt, new: Prompt) -> None:
+    assert new.version > old.version
+    assert (new.round, new.key, new.created_at) == (old.round, old.key, old.created_at)
+    assert new.submissions in (old.submissions, old.submissions + 1)
+    if not old.is_open:
+        unchanged = replace(
+            new, version=old.version, updated_at=old.updated_at, submissions=old.submissions,
+            consumed_at=old.consumed_at,
+        )  # fmt: skip
+        assert unchanged == old, "a closed prompt keeps its resolution"
+        assert old.consumed_at in (None, new.consumed_at)
+    same = new.content == old.content
+    assert new.revision == old.revision + (0 if same else 1)
+    assert new.expires_at == old.expires_at or not same
+
+
+def _check_job(old: Job, new: Job) -> None:
+    if old.is_terminal:
+        kept = replace(
+            new, version=old.version, updated_at=old.updated_at, labels=old.labels, priority=old.priority,
+            promoted=old.promoted, retention=old.retention, purge_at=old.purge_at,
+        )  # fmt: skip
+        assert kept == old, "a terminal job never changes"
+    assert new.token - old.token in (0, 1)
+    assert (new.token > old.token) == (new.session_id is not None and old.session_id is None)
+    assert new.attempt - old.attempt in (0, 1)
+    assert new.rounds - old.rounds in (0, 1)
+    assert new.understanding_version >= old.understanding_version
+    assert (new.job_id, new.created_at, new.input_json) == (old.job_id, old.created_at, old.input_json)
+
+
+def check_aggregate(after: Aggregate, log: Sequence[Event]) -> None:
+    """An aggregate whose every prompt and submission is known, and its whole log."""
+    folded, job = fold(log), after.job
+    if job is None:
+        assert (log[-1].type, after) == (EventType.JOB_DELETED, Aggregate())
+        return
+    prompts = sorted(after.prompts.values(), key=lambda p: p.round)
+    assert (folded.state, folded.version) == (job.state, job.version)
+    assert (folded.attempt, folded.token) == (job.attempt, job.token)
+    assert folded.prompts == tuple((p.prompt_id, p.state) for p in prompts)
+    assert [p.round for p in prompts] == list(range(1, job.rounds + 1))
+    assert len({p.key for p in prompts}) == job.rounds
+    still = [p for p in prompts if p.is_open]
+    assert job.open_prompts == len(still)
+    assert job.open_blocking == len([p for p in still if p.content.blocking])
+    _check_state(job)
+    for prompt in prompts:
+        _check_prompt(after, prompt)
+    _check_understanding(after, job, prompts)
+
+
+def _check_state(job: Job) -> None:
+    state, ended = job.state, job.is_terminal
+    assert (state is JobState.PENDING_HITL) == (job.open_blocking > 0)
+    assert (state is JobState.PENDING) == (job.ready_at is not None)
+    if state is not JobState.PENDING_HITL:
+        assert (state is JobState.RUNNING) == (job.session_id is not None)
+    assert bool(job.session_id) == bool(job.holder) == bool(job.worker_id)
+    assert (job.completed_at is not None) == (job.purge_at is not None) == ended
+    assert not (ended and job.open_prompts)
+    assert job.session_id is not None or job.cancel_at is None, "a wish needs somebody to confirm it"
+    assert job.cancel_at is None or job.cancel_requested_at is not None
+    assert 1 <= job.attempt <= job.max_attempts
+    assert state is not JobState.FAILED or job.failure is not None
+    if job.workerless:
+        assert (job.token, job.session_id, job.rounds) == (0, None, 1)
+
+
+def _check_prompt(aggregate: Aggregate, prompt: Prompt) -> None:
+    resolution = prompt.resolution
+    assert (resolution is None) == prompt.is_open
+    assert prompt.consumed_at is None or not prompt.is_open
+    mine = [s for (of, _), s in aggregate.submissions.items() if of == prompt.prompt_id]
+    assert prompt.submissions == len(mine)
+    won = [s.answer for s in mine if s.status is AnswerStatus.ACCEPTED]
+    if resolution is None:
+        assert not won
+        return
+    assert resolution.state is prompt.state
+    assert (resolution.answer is not None) == (prompt.state is PromptState.ANSWERED)
+    assert (prompt.claimed_by, prompt.claimed_until) == ("", None)
+    by_person = resolution.answer is not None and resolution.answer.source is AnswerSource.HUMAN
+    assert won == ([resolution.answer] if by_person else [])
+
+
+def _check_understanding(aggregate: Aggregate, job: Job, prompts: Sequence[Prompt]) -> None:
+    state = aggregate.understanding
+    assert job.understanding_version == (state.version if state else 0)
+    if state is not None:
+        for text in (state.questions_asked_json, state.answers_json, state.research_performed_json):
+            assert isinstance(json.loads(text), list)

@@ -1,0 +1,289 @@
+"""The reconnecting session: what was sent is answered, whatever breaks in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from askback import errors
+from askback.channel import Endpoint
+from askback.console import ConverseWire
+from askback.stream import Session
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import stream_pb2
+from tests.support.fake_server import FakeServer, FakeStream, converse_welcome, span
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    server = FakeServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def session(server: FakeServer) -> AsyncIterator[Session]:
+    session = Session(ConverseWire(pb.ConverseHello(credit=4)), Endpoint(server.target, user="ana"))
+    yield session
+    await asyncio.wait_for(session.aclose(grace=0.2), 5)
+    left = {task for task in asyncio.all_tasks() if task.get_name().startswith("askback")}
+    assert not left, f"tasks leaked: {left}"
+
+
+async def opened(server: FakeServer, session: Session, **welcome: Any) -> FakeStream:
+    """A started session and the server's side of its stream."""
+    starting = asyncio.create_task(session.start(5))
+    stream = await server.converse()
+    hello = await stream.next()
+    assert hello.WhichOneof("body") == "hello"
+    stream.send(hello.ref, **converse_welcome(**welcome))
+    await starting
+    return stream
+
+
+def get(key: str) -> pb.ConverseClientFrame:
+    return pb.ConverseClientFrame(get_prompt=pb.GetPromptRequest(key=key))
+
+
+def found(key: str) -> dict[str, Any]:
+    reply = pb.GetPromptResponse()
+    reply.prompt.key = key
+    return {"get_prompt": reply}
+
+
+async def test_replies_find_their_requests_in_any_order(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    assert stream.metadata["askback-user"] == "ana"
+    one, two = session.submit(get("one")), session.submit(get("two"))
+    first, second = await stream.next(), await stream.next()
+    stream.send(second.ref, **found("two"))
+    stream.send(first.ref, **found("one"))
+    assert (await one).get_prompt.prompt.key == "one"
+    assert (await two).get_prompt.prompt.key == "two"
+
+
+async def test_what_waits_goes_as_one_message(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    for i in range(50):
+        session.submit(get(str(i))).cancel() if i % 2 else session.submit(get(str(i)))
+    await stream.next("get_prompt")
+    assert sum(len(m.frames) for m in stream.messages[1:]) >= 25
+    assert len(stream.messages) <= 3
+
+
+async def test_unanswered_frames_are_sent_again_after_a_break(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    done, waiting = session.submit(get("done")), session.submit(get("waiting"))
+    frame = await stream.next()
+    stream.send(frame.ref, **found("done"))
+    await done
+    lost = await stream.next()
+    stream.end(grpc.StatusCode.UNAVAILABLE, "gone")
+    again = await server.converse()
+    hello = await again.next()
+    again.send(hello.ref, **converse_welcome())
+    resent = await again.next()
+    assert resent == lost
+    assert not await again.quiet()
+    again.send(resent.ref, **found("waiting"))
+    assert (await waiting).get_prompt.prompt.key == "waiting"
+
+
+async def test_a_restarted_server_is_found_again(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    waiting = session.submit(get("a"))
+    await stream.next()
+    await server.stop()
+    await asyncio.sleep(0.2)
+    assert not session.connected
+    later = session.submit(get("b"))
+    await server.start(server.port)
+    again = await server.converse()
+    again.send((await again.next()).ref, **converse_welcome())
+    for key in "ab":
+        frame = await again.next()
+        assert frame.get_prompt.key == key
+        again.send(frame.ref, **found(key))
+    assert (await waiting).get_prompt.prompt.key == "a"
+    assert (await later).get_prompt.prompt.key == "b"
+
+
+async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    early, late = session.submit(get("early")), session.submit(get("late"))
+    one, two = await stream.next(), await stream.next()
+    stream.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
+    following = await server.converse()
+    hello = await following.next()
+    assert not stream.half_closed.is_set()
+    # The old stream still answers while the new one is being opened.
+    stream.send(one.ref, **found("early"))
+    assert (await early).get_prompt.prompt.key == "early"
+    following.send(hello.ref, **converse_welcome())
+    await asyncio.wait_for(stream.half_closed.wait(), 2)
+    resent = await following.next()
+    assert resent == two
+    # Both answer; the first one counts and the second does no harm.
+    stream.send(two.ref, **found("late"))
+    assert (await late).get_prompt.prompt.key == "late"
+    following.send(two.ref, **found("late"))
+    stream.end()
+    await asyncio.wait_for(stream.closed.wait(), 2)
+    assert session.connected
+
+
+async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session, heartbeat_interval=span(0.1))
+    await stream.next("heartbeat")
+    again = await server.converse()
+    again.send((await again.next("hello")).ref, **converse_welcome())
+    await asyncio.wait_for(stream.closed.wait(), 2)
+
+
+async def test_heartbeats_keep_a_silent_stream(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session, heartbeat_interval=span(0.1))
+    for _ in range(8):
+        stream.send(heartbeat=pb.ConverseHeartbeat())
+        await asyncio.sleep(0.08)
+    assert session.connected
+    assert await server.no_stream(0)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (grpc.StatusCode.UNAUTHENTICATED, errors.Unauthenticated),
+        (grpc.StatusCode.PERMISSION_DENIED, errors.PermissionDenied),
+        (grpc.StatusCode.INVALID_ARGUMENT, errors.InvalidArgument),
+    ],
+)
+async def test_a_definitive_refusal_stops_the_session(
+    server: FakeServer, session: Session, code: grpc.StatusCode, error: type[Exception]
+) -> None:
+    starting = asyncio.create_task(session.start(5))
+    waiting = asyncio.create_task(asyncio.sleep(0))
+    stream = await server.converse()
+    stream.end(code, "no")
+    with pytest.raises(error):
+        await starting
+    await waiting
+    with pytest.raises(error):
+        await session.request(get("a"))
+    assert await server.no_stream()
+
+
+async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    waiting = session.submit(get("a"))
+    await stream.next()
+    stream.end(grpc.StatusCode.UNAUTHENTICATED, "the token expired")
+    with pytest.raises(errors.Unauthenticated, match="the token expired"):
+        await waiting
+
+
+async def test_nobody_there_ends_in_time() -> None:
+    session = Session(ConverseWire(pb.ConverseHello()), Endpoint("127.0.0.1:1"))
+    with pytest.raises(errors.Unavailable, match="cannot be reached"):
+        await session.start(0.3)
+
+
+async def test_passing_errors_are_tried_again(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    waiting = session.submit(get("a"))
+    frame = await stream.next()
+    full = stream_pb2.FrameError(
+        code=8, reason="ERROR_REASON_QUEUE_FULL", message="full", retry_delay=span(0.05)
+    )
+    stream.send(frame.ref, error=full)
+    assert await stream.next() == frame
+    stream.send(frame.ref, **found("a"))
+    assert (await waiting).get_prompt.prompt.key == "a"
+
+
+async def test_other_errors_are_raised_with_all_they_say(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    waiting = session.submit(get("a"))
+    frame = await stream.next()
+    refused = stream_pb2.FrameError(code=3, reason="ERROR_REASON_INVALID_FIELD", message="wrong")
+    refused.violations.add(field="key", description="is required")
+    refused.metadata["x"] = "y"
+    stream.send(frame.ref, error=refused)
+    with pytest.raises(errors.InvalidArgument) as caught:
+        await waiting
+    assert caught.value.reason == "ERROR_REASON_INVALID_FIELD"
+    assert caught.value.metadata == {"x": "y"}
+    assert [v.field for v in caught.value.violations] == ["key"]
+    assert "key: is required" in str(caught.value)
+
+
+async def test_no_more_wait_for_replies_than_the_server_allows(
+    server: FakeServer, session: Session
+) -> None:
+    starting = asyncio.create_task(session.start(5))
+    stream = await server.converse()
+    welcome = converse_welcome()
+    welcome["welcome"].max_in_flight = 2
+    stream.send((await stream.next()).ref, **welcome)
+    await starting
+    waiting = [session.submit(get(str(i))) for i in range(5)]
+    for done in range(5):
+        frames = [frame.get_prompt.key for frame in await stream.quiet(0.05)]
+        assert len(frames) == (2 if not done else int(done < 4))
+        stream.send(done + 1, **found(str(done)))
+        await waiting[done]
+
+
+async def test_never_two_writes_at_once(server: FakeServer) -> None:
+    class Watched(ConverseWire):
+        writing = most = writes = 0
+
+        def dial(self, channel: Any, metadata: Any) -> Any:
+            call, wire = super().dial(channel, metadata), self
+            write = call.write
+
+            async def counted(message: Any) -> None:
+                wire.writing += 1
+                wire.writes += 1
+                wire.most = max(wire.most, wire.writing)
+                await asyncio.sleep(0.001)
+                await write(message)
+                wire.writing -= 1
+
+            call.write = counted
+            return call
+
+    wire = Watched(pb.ConverseHello())
+    session = Session(wire, Endpoint(server.target))
+    stream = await opened(server, session, heartbeat_interval=span(0.01))
+
+    async def one(i: int) -> None:
+        await asyncio.sleep(i % 10 / 500)
+        await session.request(get(str(i)))
+
+    async def answer() -> None:
+        while True:
+            frame = await stream.next("get_prompt")
+            stream.send(frame.ref, **found(frame.get_prompt.key))
+
+    answering = asyncio.create_task(answer())
+    await asyncio.gather(*(one(i) for i in range(200)))
+    answering.cancel()
+    await session.aclose(grace=0.1)
+    assert wire.writes > 5
+    assert wire.most == 1
+
+
+async def test_closing_says_goodbye_and_fails_what_waits(server: FakeServer, session: Session) -> None:
+    stream = await opened(server, session)
+    waiting = session.submit(get("a"))
+    await stream.next()
+    closing = asyncio.create_task(session.aclose(grace=2))
+    await stream.next("goodbye")
+    await asyncio.wait_for(stream.half_closed.wait(), 2)
+    stream.end()
+    await asyncio.wait_for(closing, 1)
+    with pytest.raises(errors.Unavailable):
+        await waiting

@@ -1,0 +1,138 @@
+"""Cancelling: at once, by a wish, or when the grace ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from askback_server.domain import commands as c
+from askback_server.domain.content import FinalAction
+from askback_server.domain.errors import IllegalState, InvalidField
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.prompts import PromptState
+from tests.support.aggregates import HOUR, S1, SECOND, World, deadline, question, running, waiting
+
+
+def pending() -> World:
+    world = World()
+    world.create()
+    return world
+
+
+def parked() -> World:
+    return waiting().release()
+
+
+def workerless() -> World:
+    world = World()
+    world.create(question())
+    return world
+
+
+@pytest.mark.parametrize("situation", [pending, parked, workerless])
+def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], World]) -> None:
+    world = situation()
+    job = world.cancel("not needed")
+    assert (job.state, job.cancel_reason, job.completed_at) == (
+        JobState.CANCELLED, "not needed", world.now,
+    )  # fmt: skip
+    assert (job.cancel_requested_at, job.cancel_at) == (None, None)
+    assert world.log[-1].data == {"reason": "not needed"}
+    for prompt in world.aggregate.prompts.values():
+        assert prompt.state is PromptState.CANCELLED
+        assert prompt.resolution is not None
+        assert prompt.resolution.reason == "the job was cancelled"
+
+
+@pytest.mark.parametrize("situation", [running, waiting])
+def test_the_cancel_of_a_held_job_is_a_wish(situation: Callable[[], World]) -> None:
+    world = situation()
+    state = world.state
+    job = world.cancel("not needed")
+    assert (job.state, job.session_id) == (state, S1.session_id)
+    assert (job.cancel_requested_at, job.cancel_at) == (world.now, world.now + world.limits.cancel_grace)
+    assert world.events() == [EventType.JOB_CANCEL_REQUESTED]
+    assert world.log[-1].data == {"reason": "not needed"}
+    again = world.tick(SECOND).cancel("other words")
+    assert (again, world.change) == (job, None)
+
+
+@pytest.mark.parametrize("situation", [running, waiting])
+@pytest.mark.parametrize("confirm", [World.fail, World.release, World.lose])
+def test_the_holder_confirms_by_any_way_of_giving_the_job_up(
+    situation: Callable[[], World], confirm: Callable[[World], object]
+) -> None:
+    world = situation()
+    world.cancel("not needed")
+    confirm(world)
+    job = world.job
+    assert (job.state, job.attempt, job.failure, job.cancel_at) == (JobState.CANCELLED, 1, None, None)
+    assert world.log[-1].data == {"reason": "not needed"}
+
+
+@pytest.mark.parametrize("situation", [running, waiting])
+def test_the_grace_ends_the_job_and_not_early(situation: Callable[[], World]) -> None:
+    world = situation()
+    world.cancel()
+    end = world.job.cancel_at
+    assert end is not None
+    world.tick(world.limits.cancel_grace - SECOND).on_job(c.EndGrace)
+    assert world.change is None
+    world.tick(SECOND).on_job(c.EndGrace)
+    assert (world.state, world.guard.not_before) == (JobState.CANCELLED, end)
+    world.on_job(c.EndGrace)
+    assert world.change is None
+
+
+def test_a_worker_that_is_done_before_it_hears_of_the_wish_has_done_the_job() -> None:
+    world = running()
+    world.cancel()
+    job: Job = world.complete()
+    assert (job.state, job.cancel_at) == (JobState.COMPLETED, None)
+    world.tick(HOUR).on_job(c.EndGrace)
+    assert world.change is None
+
+
+def test_a_wish_does_not_hinder_people() -> None:
+    world = waiting()
+    world.cancel()
+    world.answer()
+    assert (world.state, world.job.cancel_requested_at) == (JobState.RUNNING, world.now)
+
+
+@pytest.mark.parametrize("how", ["answer", "withdraw", "expire", "default"])
+def test_a_wish_whose_holder_is_dead_is_fulfilled_instead_of_finding_another_worker(how: str) -> None:
+    world = waiting(deadline(FinalAction.DEFAULT if how == "default" else FinalAction.EXPIRE))
+    world.ask("b", question("By the way?", blocking=False))
+    world.cancel("not needed")
+    world.dead.add(S1.session_id)
+    if how == "answer":
+        world.answer()
+    elif how == "withdraw":
+        world.on_prompt(c.CancelPrompt)
+    else:
+        world.tick(HOUR).expire()
+    assert world.state is JobState.CANCELLED
+    closing, *rest = world.events()
+    assert closing is not EventType.JOB_CANCELLED
+    assert rest == [EventType.PROMPT_CANCELLED, EventType.JOB_CANCELLED]
+
+
+def test_what_has_ended_cannot_be_cancelled_except_by_repetition() -> None:
+    world = running()
+    world.complete()
+    with pytest.raises(IllegalState) as refused:
+        world.cancel()
+    assert refused.value.metadata == {
+        "state": "COMPLETED", "event": "CANCEL", "job_id": world.job.job_id,
+    }  # fmt: skip
+    world = pending()
+    job = world.cancel("first")
+    assert (world.cancel("second"), world.change) == (job, None)
+
+
+def test_a_reason_is_bounded() -> None:
+    with pytest.raises(InvalidField):
+        pending().cancel("x" * 1001)

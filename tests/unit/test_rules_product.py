@@ -1,0 +1,305 @@
+"""Every command in every situation of a job, against a table written from DESIGN and the contract.
+
+`World.do` checks all invariants on the way, so a cell only says where the job goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from askback_server.domain import commands as c
+from askback_server.domain.apply import RULES
+from askback_server.domain.content import FinalAction, PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import (
+    AskbackError,
+    IdReused,
+    IllegalState,
+    JobNotFound,
+    LeaseLost,
+    PromptClosed,
+    PromptNotFound,
+)
+from askback_server.domain.jobs import JobState, Progress
+from tests.support.aggregates import CLIENT, HOUR, S1, S2, WORKER, World, deadline, question
+
+A = deadline(FinalAction.EXPIRE)
+"""The prompt `a` of all situations: it blocks unless the situation says otherwise, and ends after an hour."""
+ASIDE = deadline(FinalAction.EXPIRE, blocking=False)
+
+
+def none(world: World) -> None:
+    """No job at all."""
+
+
+def pending(world: World) -> None:
+    world.create(request_id="r")
+
+
+def backoff(world: World) -> None:
+    held(world)
+    world.fail()
+    world.answer("earlier", decision=Decision.REJECT)
+    world.lease()
+    world.fail()
+
+
+def aside(world: World) -> None:
+    """PENDING, with an open prompt that does not block."""
+    run_aside(world)
+    world.release()
+
+
+def run(world: World) -> None:
+    pending(world)
+    world.lease()
+
+
+def run_aside(world: World) -> None:
+    run(world)
+    world.ask("a", ASIDE)
+
+
+def wish(world: World) -> None:
+    """RUNNING, and somebody wants it cancelled."""
+    run(world)
+    world.cancel()
+
+
+def held(world: World) -> None:
+    """Waits for people and has a holder."""
+    run(world)
+    world.ask("a", A)
+
+
+def three(world: World) -> None:
+    """Waits for two blocking prompts; a third does not block."""
+    held(world)
+    world.ask("b", A)
+    world.ask("c", ASIDE)
+
+
+def held_wish(world: World) -> None:
+    held(world)
+    world.cancel()
+
+
+def parked(world: World) -> None:
+    """Waits for people; nobody holds it."""
+    held(world)
+    world.release()
+
+
+def dead(world: World) -> None:
+    """Waits for people; its holder's session has expired and is not reaped yet."""
+    held(world)
+    world.dead.add(S1.session_id)
+
+
+def dead_wish(world: World) -> None:
+    held_wish(world)
+    world.dead.add(S1.session_id)
+
+
+def alone(world: World) -> None:
+    """It has no worker: the prompt's resolution will be its result."""
+    world.create(A, request_id="r")
+
+
+def completed(world: World) -> None:
+    held(world)
+    world.complete()
+
+
+def failed(world: World) -> None:
+    held(world)
+    world.fail(retryable=False)
+
+
+def cancelled(world: World) -> None:
+    parked(world)
+    world.cancel()
+
+
+def settled(world: World) -> None:
+    """It had no worker; its prompt was answered."""
+    alone(world)
+    world.answer("first", key="prompt")
+
+
+SITUATIONS: list[Callable[[World], None]] = [
+    none, pending, backoff, aside, run, run_aside, wish, held, three, held_wish, parked, dead, dead_wish,
+    alone, completed, failed, cancelled, settled,
+]  # fmt: skip
+
+
+def key_of_a(world: World) -> str:
+    return "prompt" if world.aggregate.job and world.job.workerless else "a"
+
+
+def later(by: timedelta, kind: type[c.OnJob]) -> Callable[[World], Any]:
+    return lambda w: w.tick(by).on_job(kind)
+
+
+def person(kind: type[c.OnPrompt], **fields: Any) -> Callable[[World], Any]:
+    return lambda w: w.on_prompt(kind, key_of_a(w), **fields)
+
+
+def answer(**fields: Any) -> Callable[[World], Any]:
+    return lambda w: w.answer("new", key_of_a(w), **fields)
+
+
+def create(world: World) -> Any:
+    workerless = world.aggregate.job is not None and world.job.workerless
+    return world.create(A if workerless else None, request_id="r")
+
+
+def lease(world: World) -> Any:
+    return world.on_job(c.LeaseJob, principal=WORKER, session=S2, worker_id="w")
+
+
+def ask(key: str, content: PromptContent, **fields: Any) -> Callable[[World], Any]:
+    return lambda w: w.ask(key, content, **fields)
+
+
+def acknowledge(world: World) -> Any:
+    done = tuple(p.prompt_id for p in world.aggregate.prompts.values() if not p.is_open)
+    return world.on_job(c.AcknowledgePrompts, prompt_ids=done)
+
+
+def understand(**fields: Any) -> Callable[[World], Any]:
+    fields = {"values": {"complete": True}, **fields}
+    return lambda w: w.on_job(c.UpdateUnderstanding, **fields)
+
+
+def understand_as_worker(world: World) -> Any:
+    token = world.aggregate.job.token if world.aggregate.job else 1
+    return understand(principal=WORKER, token=token)(world)
+
+
+def wrong_token(world: World) -> Any:
+    return world.on_job(c.ReleaseJob, token=world.job.token + 1 if world.aggregate.job else 1)
+
+
+COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
+    "create": (c.CreateJob, create),
+    "create_other": (c.CreateJob, lambda w: w.create(request_id="r", priority=1)),
+    "update": (c.UpdateJob, lambda w: w.on_job(c.UpdateJob, values={"priority": 5})),
+    "cancel": (c.CancelJob, lambda w: w.on_job(c.CancelJob, reason="again")),
+    "delete": (c.DeleteJob, lambda w: w.on_job(c.DeleteJob)),
+    "purge_early": (c.PurgeJob, lambda w: w.on_job(c.PurgeJob)),
+    "purge": (c.PurgeJob, later(timedelta(days=31), c.PurgeJob)),
+    "understand": (c.UpdateUnderstanding, understand()),
+    "und_worker": (c.UpdateUnderstanding, understand_as_worker),
+    "expire_early": (c.ExpirePrompts, lambda w: w.on_job(c.ExpirePrompts)),
+    "expire": (c.ExpirePrompts, later(HOUR, c.ExpirePrompts)),
+    "grace_early": (c.EndGrace, lambda w: w.on_job(c.EndGrace)),
+    "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
+    "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
+    "lose_other": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S2.session_id)),
+    "lease": (c.LeaseJob, lease),
+    "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
+    "ask": (c.AskPrompt, ask("new", question())),
+    "ask_aside": (c.AskPrompt, ask("new", question(blocking=False))),
+    "ask_again": (c.AskPrompt, ask("a", A)),
+    "ask_amend": (c.AskPrompt, ask("a", deadline(FinalAction.EXPIRE, title="Now?"))),
+    "amend_aside": (c.AskPrompt, ask("a", question("Now?", blocking=False))),
+    "supersede": (c.AskPrompt, ask("new", question(), supersedes=("a",))),
+    "ack": (c.AcknowledgePrompts, acknowledge),
+    "checkpoint": (c.SaveCheckpoint, lambda w: w.on_job(c.SaveCheckpoint, key="k", value_json="1")),
+    "complete": (c.CompleteJob, lambda w: w.complete()),
+    "fail": (c.FailJob, lambda w: w.fail(retryable=False)),
+    "retry": (c.FailJob, lambda w: w.fail()),
+    "release": (c.ReleaseJob, lambda w: w.on_job(c.ReleaseJob)),
+    "wrong_token": (c.ReleaseJob, wrong_token),
+    "answer": (c.AnswerPrompt, answer()),
+    "stale": (c.AnswerPrompt, answer(revision=7)),
+    "invalid": (c.AnswerPrompt, answer(decision=Decision.DISMISS)),
+    "claim": (c.ClaimPrompt, person(c.ClaimPrompt)),
+    "unclaim": (c.ReleasePrompt, person(c.ReleasePrompt)),
+    "withdraw": (c.CancelPrompt, person(c.CancelPrompt, principal=CLIENT)),
+}
+
+ERRORS: dict[str, type[AskbackError]] = {
+    "nj": JobNotFound, "np": PromptNotFound, "il": IllegalState, "ll": LeaseLost, "pc": PromptClosed,
+    "id": IdReused,
+}  # fmt: skip
+STATES = {
+    "P": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.PENDING_HITL,
+    "C": JobState.COMPLETED, "F": JobState.FAILED, "X": JobState.CANCELLED,
+}  # fmt: skip
+
+# A capital: the job changes and is then in this state (D: deleted). `=`: OK, and nothing changes.
+# Small letters: an error (ERRORS), and nothing changes.
+TABLE = """
+command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled
+create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+create_other  P    id      id      id    id  id        id   id   id    id        id     id   id        id    id        id     id        id
+update        nj   P       P       P     R   R         R    H    H     H         H      H    H         H     C         F      X         C
+cancel        nj   X       X       X     R   R         =    H    H     =         X      H    =         X     il        il     =         il
+delete        nj   il      il      il    il  il        il   il   il    il        il     il   il        il    D         D      D         D
+purge_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+purge         =    =       =       =     =   =         =    =    =     =         =      =    =         =     D         D      D         D
+understand    nj   P       P       P     R   R         R    H    H     H         H      H    H         H     il        il     il        il
+und_worker    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+expire_early  =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+expire        =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =
+grace_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =
+lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =
+lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il
+progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+ask_aside     nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+ask_again     nj   ll      ll      ll    H   =         H    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll
+ask_amend     nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+amend_aside   nj   ll      ll      ll    R   R         R    R    H     R         ll     ll   ll        ll    ll        ll     ll        ll
+supersede     nj   ll      ll      ll    np  H         np   H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+ack           nj   ll      ll      ll    =   =         =    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll
+checkpoint    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
+complete      nj   ll      ll      ll    C   C         C    C    C     C         ll     ll   ll        ll    =         ll     ll        ll
+fail          nj   ll      ll      ll    F   F         X    F    F     X         ll     ll   ll        ll    ll        ll     ll        ll
+retry         nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll
+release       nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll
+wrong_token   nj   ll      ll      ll    ll  ll        ll   ll   ll    ll        ll     ll   ll        ll    ll        ll     ll        ll
+answer        np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C
+stale         np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C
+invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C
+claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc
+unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =
+withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc
+"""  # noqa: E501
+
+ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}
+
+
+def test_the_table_is_whole() -> None:
+    assert ROWS["command"] == [s.__name__ for s in SITUATIONS]
+    assert set(ROWS) - {"command"} == set(COMMANDS)
+    assert {kind for kind, _ in COMMANDS.values()} == set(RULES)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_in_every_situation(name: str, situation: Callable[[World], None]) -> None:
+    world = World()
+    situation(world)
+    expected = ROWS[name][SITUATIONS.index(situation)]
+    _, act = COMMANDS[name]
+    if expected in ERRORS:
+        with pytest.raises(ERRORS[expected]):
+            act(world)
+        return
+    act(world)
+    if expected == "=":
+        assert world.change is None
+    elif expected == "D":
+        assert world.aggregate.job is None
+    else:
+        assert world.change is not None
+        assert world.state is STATES[expected]
