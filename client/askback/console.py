@@ -84,6 +84,7 @@ class ConverseWire:
     def lost(self) -> None:
         """Credit waits for the next stream, which begins with all of it."""
         self._put = None
+        self.desk.caught_up.clear()
 
     def _restore(self, prompts: int) -> None:
         if not self._hello.credit:

@@ -97,7 +97,8 @@ class Service:
         server stops.
         """
         config, server, replica = self.config, self._server, self._replica
-        assert server is not None and replica is not None
+        assert server is not None
+        assert replica is not None
         log.info("draining", extra={"streams": len(replica.streams)})
         with contextlib.suppress(TimeoutError):
             # A blocked health watcher must not hold the drain up.

@@ -8,12 +8,11 @@ from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message_factory import GetMessageClass
 
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.v1 import hitl_service_pb2_grpc as hitl_grpc
-from askback.v1 import job_service_pb2_grpc as job_grpc
+from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as work
-from askback.v1 import worker_service_pb2_grpc as work_grpc
 
 _END = object()
 
@@ -94,16 +93,48 @@ class _Streams:
 
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
+_FILES = {"WorkerService": work, "HitlService": hitl, "JobService": jobs}
+
+
+class _Methods(grpc.GenericRpcHandler):
+    """Finds a method when it is called, so that a test may set it at any time."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        service, _, name = handler_call_details.method.strip("/").rpartition("/")
+        descriptor = _FILES[service.rpartition(".")[2]].DESCRIPTOR.services_by_name[
+            service.rpartition(".")[2]
+        ]
+        method = descriptor.methods_by_name[name]
+        codec = {
+            "request_deserializer": GetMessageClass(method.input_type).FromString,
+            "response_serializer": lambda message: message.SerializeToString(),
+        }
+        if name in ("Work", "Converse"):
+            streams = self._server.work_streams if name == "Work" else self._server.converse_streams
+
+            async def handle(request_iterator: Any, context: Any) -> None:
+                await streams.handle(context)
+
+            return grpc.stream_stream_rpc_method_handler(handle, **codec)  # type: ignore[arg-type]
+        if name in self._server.streams:
+            return grpc.unary_stream_rpc_method_handler(self._server.streams[name], **codec)  # type: ignore[arg-type]
+        if name in self._server.unary:
+            return grpc.unary_unary_rpc_method_handler(self._server.unary[name], **codec)
+        return None
 
 
 class FakeServer:
-    """Askback's three services; unary methods are what the test puts into `unary` by name."""
+    """Askback's services: `work()` and `converse()` give streams; the test puts methods into `unary` and
+    `streams` by name."""
 
     def __init__(self) -> None:
         self.unary: dict[str, Unary] = {}
         self.streams: dict[str, Callable[[Any, Any], AsyncIterator[Any]]] = {}
-        self._work = _Streams(work.WorkServerFrame, work.WorkResponse)
-        self._converse = _Streams(hitl.ConverseServerFrame, hitl.ConverseResponse)
+        self.work_streams = _Streams(work.WorkServerFrame, work.WorkResponse)
+        self.converse_streams = _Streams(hitl.ConverseServerFrame, hitl.ConverseResponse)
         self._server: grpc.aio.Server | None = None
         self.port = 0
 
@@ -114,45 +145,10 @@ class FakeServer:
 
     async def start(self, port: int = 0) -> None:
         """Listen, on the port of before if it is given."""
-        outer = self
-
-        class Worker(work_grpc.WorkerServiceServicer):
-            async def Work(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
-                await outer._work.handle(context)
-
-        class Hitl(hitl_grpc.HitlServiceServicer):
-            async def Converse(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]
-                await outer._converse.handle(context)
-
-            def __getattribute__(self, name: str) -> Any:
-                return outer._method(name) or super().__getattribute__(name)
-
-        class Jobs(job_grpc.JobServiceServicer):
-            def __getattribute__(self, name: str) -> Any:
-                return outer._method(name) or super().__getattribute__(name)
-
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        work_grpc.add_WorkerServiceServicer_to_server(Worker(), self._server)
-        hitl_grpc.add_HitlServiceServicer_to_server(Hitl(), self._server)
-        job_grpc.add_JobServiceServicer_to_server(Jobs(), self._server)
+        self._server.add_generic_rpc_handlers((_Methods(self),))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         await self._server.start()
-
-    def _method(self, name: str) -> Any:
-        if name in self.unary:
-
-            async def call(request: Any, context: Any) -> Any:
-                return await self.unary[name](request, context)
-
-            return call
-        if name in self.streams:
-
-            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-                async for message in self.streams[name](request, context):
-                    yield message
-
-            return stream
-        return None
 
     async def stop(self) -> None:
         """Break everything off."""
@@ -162,16 +158,16 @@ class FakeServer:
 
     async def work(self) -> FakeStream:
         """The next Work stream that a client opens."""
-        return await asyncio.wait_for(self._work.opened.get(), 5)
+        return await asyncio.wait_for(self.work_streams.opened.get(), 5)
 
     async def converse(self) -> FakeStream:
         """The next Converse stream that a client opens."""
-        return await asyncio.wait_for(self._converse.opened.get(), 5)
+        return await asyncio.wait_for(self.converse_streams.opened.get(), 5)
 
     async def no_stream(self, seconds: float = 0.2) -> bool:
         """Whether nobody opens a stream within a time."""
         await asyncio.sleep(seconds)
-        return self._work.opened.empty() and self._converse.opened.empty()
+        return self.work_streams.opened.empty() and self.converse_streams.opened.empty()
 
 
 def span(seconds: float) -> Duration:
@@ -184,9 +180,7 @@ def span(seconds: float) -> Duration:
 def work_welcome(session: str = "s1", *, resumed: bool = False, **more: Any) -> dict[str, Any]:
     """The body of a worker's welcome."""
     more.setdefault("heartbeat_interval", span(5))
-    return {
-        "welcome": work.WorkWelcome(session_id=session, session_secret="secret", resumed=resumed, **more)
-    }
+    return {"welcome": work.WorkWelcome(session_id=session, session_secret="secret", resumed=resumed, **more)}
 
 
 def converse_welcome(**more: Any) -> dict[str, Any]:

@@ -219,9 +219,7 @@ async def test_other_errors_are_raised_with_all_they_say(server: FakeServer, ses
     assert "key: is required" in str(caught.value)
 
 
-async def test_no_more_wait_for_replies_than_the_server_allows(
-    server: FakeServer, session: Session
-) -> None:
+async def test_no_more_wait_for_replies_than_the_server_allows(server: FakeServer, session: Session) -> None:
     starting = asyncio.create_task(session.start(5))
     stream = await server.converse()
     welcome = converse_welcome()

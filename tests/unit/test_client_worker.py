@@ -13,10 +13,11 @@ from pydantic import BaseModel, Field
 
 from askback import errors
 from askback.job import Job
-from askback.v1 import job_pb2, prompt_pb2
+from askback.v1 import job_pb2, prompt_pb2, stream_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback.worker import Worker
 from tests.support.fake_server import FakeServer, FakeStream, span, work_welcome
+from tests.support.statuses import with_reason
 
 
 class Policy(StrEnum):
@@ -71,6 +72,11 @@ class Bench:
         hello: pb.WorkHello = frame.hello
         return hello
 
+    async def holds(self, jobs: int) -> None:
+        """Wait until the worker holds so many."""
+        while self.worker.holding != jobs:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
     def asked(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
         ask = frame.ask_prompt
         prompt = prompt_pb2.Prompt(
@@ -92,7 +98,8 @@ class Bench:
         reply = {"complete_job": pb.CompleteJobResponse, "fail_job": pb.FailJobResponse,
                  "release_job": pb.ReleaseJobResponse}[name]  # fmt: skip
         self.stream.send(frame.ref, **{name: reply()})
-        return frame
+        last: pb.WorkClientFrame = frame
+        return last
 
     async def result(self) -> Any:
         frame = await self.ended()
@@ -100,9 +107,7 @@ class Bench:
         return json.loads(frame.complete_job.result_json or "null")
 
 
-def resolved(
-    prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any
-) -> prompt_pb2.Prompt:
+def resolved(prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any) -> prompt_pb2.Prompt:
     """The prompt with its answer."""
     closed = prompt_pb2.Prompt()
     closed.CopyFrom(prompt)
@@ -127,7 +132,7 @@ def ended_as(prompt: prompt_pb2.Prompt, state: str) -> prompt_pb2.Prompt:
 async def bench(server: FakeServer) -> AsyncIterator[Bench]:
     bench = Bench(server)
     yield bench
-    if bench.worker:
+    if bench.worker is not None:
         closing = asyncio.create_task(bench.worker.aclose(drain_timeout=0))
         await asyncio.sleep(0)
         while not closing.done():
@@ -278,8 +283,6 @@ async def test_another_question_under_the_key_is_judged_by_the_server(bench: Ben
     bench.lease(prompts=[resolved(old, "ACCEPT")])
     frame = await bench.stream.next()
     assert frame.WhichOneof("body") == "ask_prompt"
-    from askback.v1 import stream_pb2
-
     error = stream_pb2.FrameError(code=6, reason="ERROR_REASON_ID_REUSED", message="another question")
     bench.stream.send(frame.ref, error=error)
     failed = (await bench.ended()).fail_job
@@ -313,7 +316,7 @@ async def test_a_job_that_only_waits_is_parked_and_run_again(bench: Bench) -> No
     bench.lease(1)
     prompt = bench.asked(await bench.stream.next())
     assert (await bench.ended()).WhichOneof("body") == "release_job"
-    assert bench.worker.holding == 0
+    await bench.holds(0)
     bench.lease(2, prompts=[resolved(prompt, "ACCEPT")])
     assert await bench.result() is True
     assert runs == [1, 2]
@@ -374,8 +377,7 @@ async def test_lost_jobs_of_a_welcome_are_cancelled(bench: Bench) -> None:
     await bench.start(fn)
     bench.lease(1, "j1")
     bench.lease(1, "j2")
-    while bench.worker.holding < 2:
-        await asyncio.sleep(0.01)
+    await bench.holds(2)
     bench.stream.end(grpc.StatusCode.UNAVAILABLE)
     await bench.reconnected(resumed=True, lost_job_ids=["j2"])
     assert not await bench.stream.quiet()
@@ -389,13 +391,10 @@ async def test_a_session_that_is_gone_takes_its_jobs_along(bench: Bench) -> None
 
     await bench.start(fn)
     bench.lease(1)
-    while not bench.worker.holding:
-        await asyncio.sleep(0.01)
+    await bench.holds(1)
     bench.stream.end(grpc.StatusCode.UNAVAILABLE)
     refused = await bench.server.work()
     await refused.next("hello")
-    from tests.support.statuses import with_reason
-
     refused.end(*with_reason(grpc.StatusCode.NOT_FOUND, "ERROR_REASON_SESSION_NOT_FOUND", refused.context))
     hello = await bench.reconnected(session="s2")
     assert hello.session_id == ""
@@ -549,8 +548,7 @@ async def test_drain_lets_a_running_job_end_and_gives_a_waiting_one_back(bench: 
     bench.lease(1, "waits")
     bench.asked(await bench.stream.next())
     bench.lease(1, "runs")
-    while bench.worker.holding < 2:
-        await asyncio.sleep(0.01)
+    await bench.holds(2)
     closing = asyncio.create_task(bench.worker.aclose())
     assert (await bench.stream.next()).capacity.capacity == 0
     released = await bench.ended()

@@ -10,12 +10,20 @@ import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
 from askback_server.domain.decisions import Decision
-from askback_server.domain.errors import IdReused, IllegalState, InvalidField, JobNotFound, VersionMismatch
+from askback_server.domain.errors import (
+    IdReused,
+    IllegalState,
+    InvalidField,
+    JobNotFound,
+    PromptNotFound,
+    VersionMismatch,
+)
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
-from tests.support.aggregates import ADMIN, CLIENT, HOUR, World, fields_of, question, running, waiting
+from tests.support.aggregates import ADMIN, HOUR, World, fields_of, question, running, waiting
 
 DAY = timedelta(days=1)
 
@@ -181,10 +189,15 @@ def test_only_what_has_ended_can_be_deleted() -> None:
     assert refused.value.metadata == {
         "state": "PENDING_HITL", "event": "DELETE", "job_id": world.job.job_id,
     }  # fmt: skip
-    world.complete()
+    job_id, prompt_id = world.complete().job_id, world.prompt().prompt_id
     world.on_job(c.DeleteJob)
     assert world.guard.not_before is None
-    # The next command of the same batch meets the empty aggregate.
+    ref = PromptRef(prompt_id=prompt_id)
+    # The next commands of the same batch meet the empty aggregate.
     with pytest.raises(JobNotFound):
-        world.on_job(c.DeleteJob)
-    assert world.create(principal=CLIENT).job.version == 1
+        world.on_job(c.DeleteJob, job_id=job_id)
+    with pytest.raises(PromptNotFound):
+        world.answer(ref=ref)
+    with pytest.raises(PromptNotFound):
+        world.on_prompt(c.CancelPrompt, ref=ref)
+    assert world.expire().change is None

@@ -230,7 +230,9 @@ class Prompt(_message.Message):
     state: Global___PromptState.ValueType
     """Where the prompt is in its life."""
     claimed_by: _builtins.str
-    """The person who took the prompt on. Empty if nobody did, or the claim ran out."""
+    """The person who took the prompt on. Empty if nobody did. Holds until `claim_expire_time`, with
+    which consoles compare: a claim that runs out is no change of the prompt.
+    """
     submissions: _builtins.int
     """How many answers were submitted, refused ones included; ListAnswers shows them."""
     @_builtins.property

@@ -30,6 +30,7 @@ from askback_server.domain.forms import (
     SingleInput,
     TextInput,
 )
+from askback_server.domain.json_text import BadFields, parse_json
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
 _INPUTS: dict[str, type[Input]] = {
@@ -148,10 +149,22 @@ def _question_from_doc(doc: Mapping[str, Any]) -> Question:
 
 
 _VALUES = '{"values":'
+_DEPTH = 512
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text, field="values", max_bytes=len(text) * 4, max_depth=_DEPTH)
+    except BadFields:
+        return False
+    return True
 
 
 def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> str:
-    """An answer as a document whose `values` are the very text that was sent."""
+    """An answer as a document whose `values` are the very text that was sent.
+
+    The audit also keeps refused answers: values that are no JSON are kept as a string.
+    """
     doc = {
         "answer_id": answer.answer_id,
         "decision": answer.decision,
@@ -163,19 +176,25 @@ def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> st
         "at": answer.created_at.isoformat(),
         **(extra or {}),
     }
-    return f"{_VALUES}{answer.values_json or 'null'},{dump(doc)[1:]}"
+    if not answer.values_json:
+        return dump(doc)
+    if not _is_json(answer.values_json):
+        return dump({**doc, "values_text": answer.values_json})
+    return f"{_VALUES}{answer.values_json},{dump(doc)[1:]}"
 
 
 def answer_from_json(text: str) -> tuple[Answer, dict[str, Any]]:
     """The answer that `answer_to_json` wrote, and the whole document."""
     doc = json.loads(text)
-    rest = text[len(_VALUES) :]
-    _, end = json.JSONDecoder().raw_decode(rest, len(rest) - len(rest.lstrip()))
-    values = rest[: rest.index(",", end)]
+    values = doc.get("values_text", "")
+    if text.startswith(_VALUES):
+        rest = text[len(_VALUES) :]
+        _, end = json.JSONDecoder().raw_decode(rest, len(rest) - len(rest.lstrip()))
+        values = rest[: rest.index(",", end)]
     answer = Answer(
         answer_id=doc["answer_id"],
         decision=Decision(doc["decision"]),
-        values_json="" if values == "null" else values,
+        values_json=values,
         edits=tuple(Edit(**e) for e in doc["edits"]),
         comment=doc["comment"],
         source=AnswerSource(doc["source"]),
@@ -201,10 +220,8 @@ def resolution_to_json(resolution: Resolution) -> str:
 
 def resolution_from_json(text: str) -> Resolution:
     """The resolution that `resolution_to_json` wrote."""
-    if text.startswith(_VALUES):
-        answer, doc = answer_from_json(text)
-    else:
-        answer, doc = None, json.loads(text)
+    doc = json.loads(text)
+    answer = answer_from_json(text)[0] if "answer_id" in doc else None
     return Resolution(
         state=PromptState(doc["state"]),
         actor=doc["actor"],

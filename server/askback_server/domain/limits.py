@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from askback_server.domain.forms import FormLimits
@@ -59,5 +59,5 @@ class Limits:
     streams: int = 20_000
     """Open streams of one replica."""
     streams_per_principal: int = 10_000
-    forms: FormLimits = FormLimits()
+    forms: FormLimits = field(default_factory=FormLimits)
     """Questions, options, values, comments."""

@@ -235,10 +235,21 @@ class FeedStore(Protocol):
 class Storage(Protocol):
     """A database, opened."""
 
-    jobs: JobStore
-    queue: WorkQueue
-    sessions: SessionStore
-    feed: FeedStore
+    @property
+    def jobs(self) -> JobStore:
+        """Jobs with all that hangs on them."""
+
+    @property
+    def queue(self) -> WorkQueue:
+        """What timers, dispatch and sweep look for."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Worker sessions."""
+
+    @property
+    def feed(self) -> FeedStore:
+        """The log of all jobs."""
 
     async def ping(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""

@@ -1,0 +1,349 @@
+"""A console against a scripted server: the view, credit, answers and their repeats."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from askback import errors
+from askback.client import Client
+from askback.console import Console
+from askback.console_prompt import ConsolePrompt
+from askback.desk import Closing
+from askback.enums import AnswerStatus
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2, stream_pb2
+from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    server = FakeServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+class Desk:
+    """A console and the server's side of its stream."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+        self.stream: FakeStream = None  # type: ignore[assignment]
+        self.console: Console = None  # type: ignore[assignment]
+        self.hello = pb.ConverseHello()
+
+    async def open(self, **options: Any) -> Console:
+        client = Client(self.server.target, user="ana", groups=["desk"])
+        self.console = client.console(**options)
+        entering = asyncio.create_task(self.console.__aenter__())
+        await self.welcome()
+        return await entering
+
+    async def welcome(self) -> None:
+        """Take the next stream."""
+        self.stream = await self.server.converse()
+        frame = await self.stream.next("hello")
+        self.hello = frame.hello
+        self.stream.send(frame.ref, **converse_welcome())
+
+    def events(self, *events: pb.PromptEvent) -> None:
+        self.stream.send_all(*((0, {"prompt_event": event}) for event in events))
+
+    async def answered(self, status: str, **more: Any) -> pb.AnswerPromptRequest:
+        frame = await self.stream.next("answer_prompt")
+        request: pb.AnswerPromptRequest = frame.answer_prompt
+        result = pb.AnswerResult(
+            answer_id=request.answer_id,
+            status=prompt_pb2.AnswerStatus.Value(f"ANSWER_STATUS_{status}"),
+            **more,
+        )
+        self.stream.send(frame.ref, answer_prompt=pb.AnswerPromptResponse(result=result))
+        return request
+
+
+@pytest.fixture
+async def desk(server: FakeServer) -> AsyncIterator[Desk]:
+    desk = Desk(server)
+    yield desk
+    if desk.console is not None:
+        desk.stream.end()
+        await asyncio.wait_for(desk.console.__aexit__(), 5)
+    left = {task for task in asyncio.all_tasks() if task.get_name().startswith("askback")}
+    assert not left
+
+
+def prompt(name: str, version: int = 1, **more: Any) -> prompt_pb2.Prompt:
+    made = prompt_pb2.Prompt(
+        prompt_id=name, job_id=f"job-{name}", version=version, revision=1,
+        state=prompt_pb2.PROMPT_STATE_PENDING,
+        content=prompt_pb2.PromptContent(kind="confirm", title=f"{name} v{version}"),
+    )  # fmt: skip
+    made.MergeFrom(prompt_pb2.Prompt(**more))
+    return made
+
+
+def up(name: str, version: int = 1, **more: Any) -> pb.PromptEvent:
+    return pb.PromptEvent(upserted=pb.PromptUpserted(prompt=prompt(name, version, **more)))
+
+
+def closed(name: str, version: int = 2) -> pb.PromptEvent:
+    end = pb.PromptClosed(prompt_id=name, job_id=f"job-{name}", version=version, answer_id="a")
+    end.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
+    end.resolution.answer.user_id = "bob"
+    return pb.PromptEvent(closed=end)
+
+
+def caught_up(token: str = "t1") -> pb.PromptEvent:
+    return pb.PromptEvent(caught_up=pb.PromptsCaughtUp(resume_token=token))
+
+
+async def take(prompts: AsyncIterator[ConsolePrompt]) -> ConsolePrompt:
+    return await asyncio.wait_for(anext(prompts), 2)
+
+
+async def nothing(prompts: AsyncIterator[ConsolePrompt]) -> bool:
+    task = asyncio.ensure_future(anext(prompts))
+    done, _ = await asyncio.wait((task,), timeout=0.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return not done
+
+
+async def test_hello_carries_view_and_credit(desk: Desk) -> None:
+    await desk.open(kinds=["confirm"], job_types=["refund"], for_groups=["desk"], credit=7, groups=["other"])
+    assert desk.hello.credit == 7
+    assert list(desk.hello.filter.kinds) == ["confirm"]
+    assert list(desk.hello.filter.groups) == ["desk"]
+    assert desk.hello.instance_id
+    assert (desk.stream.metadata["askback-user"], desk.stream.metadata["askback-groups"]) == ("ana", "other")
+
+
+async def test_prompts_come_coalesced_and_never_closed(desk: Desk) -> None:
+    console = await desk.open(credit=0)
+    desk.events(up("a"), up("b"), up("c"), caught_up())
+    await asyncio.wait_for(console.caught_up.wait(), 2)
+    desk.events(up("a", 3), closed("b"), up("a", 2), up("b", 1))
+    await asyncio.sleep(0.05)
+    prompts = console.prompts()
+    assert (await take(prompts)).title == "a v3"
+    assert (await take(prompts)).title == "c v1"
+    assert await nothing(prompts)
+    assert console.open_ids == ["a", "c"]
+
+
+async def test_versions_never_go_back(desk: Desk) -> None:
+    console = await desk.open(credit=0)
+    prompts = console.prompts()
+    desk.events(up("a", 5))
+    assert (await take(prompts)).version == 5
+    desk.events(up("a", 4), up("a", 5))
+    assert await nothing(prompts)
+    prompts = console.prompts()
+    desk.events(up("a", 6))
+    assert (await take(prompts)).version == 6
+
+
+async def credits(desk: Desk) -> int:
+    frames = await desk.stream.quiet(0.05)
+    return sum(f.credit.prompts for f in frames if f.WhichOneof("body") == "credit")
+
+
+async def test_credit_comes_back_when_the_next_is_taken(desk: Desk) -> None:
+    console = await desk.open(credit=2)
+    prompts = console.prompts()
+    desk.events(up("a"), up("b"))
+    await take(prompts)
+    assert await credits(desk) == 0
+    await take(prompts)
+    assert await credits(desk) == 1
+    desk.events(up("c"))
+    await asyncio.sleep(0.05)
+    # Coalesced, or gone before it was taken: nobody will ever take it.
+    desk.events(up("c", 2))
+    assert await credits(desk) == 1
+    desk.events(closed("c", 3))
+    assert await credits(desk) == 1
+
+
+async def test_credit_of_an_old_stream_is_not_given_to_a_new_one(desk: Desk) -> None:
+    console = await desk.open(credit=2)
+    prompts = console.prompts()
+    desk.events(up("a"), up("b"), caught_up())
+    await take(prompts)
+    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await desk.welcome()
+    assert desk.hello.credit == 2
+    await take(prompts)
+    assert await credits(desk) == 0
+
+
+async def test_resume_by_token_and_a_reset_reports_what_vanished(desk: Desk) -> None:
+    console = await desk.open(credit=0)
+    left: list[Closing] = []
+    console.on_closed(left.append)
+    closings = console.closings()
+    first = asyncio.ensure_future(anext(closings))
+    prompts = console.prompts()
+    desk.events(up("a"), up("b"), caught_up("t1"))
+    await take(prompts)
+    await take(prompts)
+    desk.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t2"))
+    await asyncio.sleep(0.05)
+    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await desk.welcome()
+    assert desk.hello.resume_token == "t2"
+    await asyncio.sleep(0.05)
+    assert not console.caught_up.is_set()
+    # A position before the stream has caught up would skip what it has not told yet.
+    desk.stream.send(heartbeat=pb.ConverseHeartbeat(resume_token="t3"))
+    await asyncio.sleep(0.05)
+    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await desk.welcome()
+    assert desk.hello.resume_token == "t2"
+    reset = pb.PromptEvent(reset_view=pb.PromptsReset(reason="too old"))
+    desk.events(reset, up("a"), up("c"), caught_up("t4"))
+    assert (await take(prompts)).prompt_id == "c"
+    await asyncio.wait_for(console.caught_up.wait(), 2)
+    assert [(c.prompt_id, c.job_id, c.why) for c in left] == [("b", "job-b", "gone")]
+    assert await asyncio.wait_for(first, 1) == left[0]
+    await closings.aclose()  # type: ignore[attr-defined]
+
+
+async def test_closings_say_who_won(desk: Desk) -> None:
+    console = await desk.open(credit=0)
+    left: list[Closing] = []
+    stop = console.on_closed(left.append)
+    desk.events(up("a"), closed("a"), closed("a"))
+    removed = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id="b", version=2))
+    desk.events(up("b"), removed)
+    await asyncio.sleep(0.05)
+    assert [(c.prompt_id, c.why) for c in left] == [("a", "closed"), ("b", "removed")]
+    assert left[0].resolution
+    assert left[0].resolution.answer
+    assert left[0].resolution.answer.by == "bob"
+    stop()
+
+
+async def shown(desk: Desk, **more: Any) -> ConsolePrompt:
+    console = await desk.open(credit=0)
+    desk.events(up("a", **more))
+    return await take(console.prompts())
+
+
+def form(*decisions: str, **properties: Any) -> prompt_pb2.PromptContent:
+    import json
+
+    content = prompt_pb2.PromptContent()
+    if properties:
+        content.schema_json = json.dumps({"type": "object", "properties": properties})
+    for decision in decisions:
+        content.decisions.add(decision=prompt_pb2.Decision.Value(f"DECISION_{decision}"))
+    return content
+
+
+async def test_verbs_say_the_decision_that_fits(desk: Desk) -> None:
+    content = form("RESPOND", "DISMISS", n={"type": "integer"})
+    one = await shown(desk, content=content, revision=3)
+    for doing, expected in (
+        (one.answer(n=2), ("RESPOND", '{"n":2}', "")),
+        (one.answer(5), ("RESPOND", '{"n":5}', "")),
+        (one.answer({"n": 7}, comment="c"), ("RESPOND", '{"n":7}', "c")),
+        (one.approve("fine"), ("ACCEPT", "", "fine")),
+        (one.decline("no"), ("DISMISS", "", "no")),
+        (one.revise("shorter"), ("REVISE", "", "shorter")),
+        (one.dismiss(), ("DISMISS", "", "")),
+        (one.edit({"x": "y"}), ("EDIT", "", "")),
+    ):
+        task = asyncio.create_task(doing)
+        request = await desk.answered("ACCEPTED")
+        outcome = await task
+        decision = prompt_pb2.Decision.Name(request.decision).removeprefix("DECISION_")
+        assert (decision, request.values_json, request.comment) == expected
+        assert request.revision == 3
+        assert outcome.status is AnswerStatus.ACCEPTED
+        assert outcome.answer_id == request.answer_id
+
+
+async def test_an_answer_is_sent_again_until_its_result(desk: Desk) -> None:
+    one = await shown(desk)
+    waiting = asyncio.create_task(one.approve())
+    first = await desk.stream.next("answer_prompt")
+    desk.stream.end(grpc.StatusCode.UNAVAILABLE)
+    await desk.welcome()
+    again = await desk.answered("ACCEPTED", replayed=True)
+    assert again == first.answer_prompt
+    assert (await waiting).replayed
+
+
+async def test_the_same_answer_after_a_cancelled_wait_keeps_its_id(desk: Desk) -> None:
+    one = await shown(desk)
+    waiting = asyncio.create_task(one.approve("yes"))
+    first = (await desk.stream.next("answer_prompt")).answer_prompt
+    waiting.cancel()
+    waiting = asyncio.create_task(one.approve("yes"))
+    assert (await desk.answered("ACCEPTED")).answer_id == first.answer_id
+    await waiting
+    waiting = asyncio.create_task(one.approve("yes"))
+    assert (await desk.answered("ACCEPTED")).answer_id != first.answer_id
+    await waiting
+
+
+async def test_a_loser_is_told_the_winner(desk: Desk) -> None:
+    one = await shown(desk)
+    waiting = asyncio.create_task(one.approve())
+    won = prompt("a", 2, state=prompt_pb2.PROMPT_STATE_ANSWERED)
+    won.resolution.state = prompt_pb2.PROMPT_STATE_ANSWERED
+    won.resolution.answer.user_id = "bob"
+    await desk.answered("CLOSED", prompt=won)
+    with pytest.raises(errors.PromptClosed) as caught:
+        await waiting
+    assert caught.value.resolution
+    assert caught.value.resolution.answer
+    assert caught.value.resolution.answer.by == "bob"
+    assert not one.still_open
+
+
+async def test_stale_and_invalid_answers(desk: Desk) -> None:
+    one = await shown(desk)
+    waiting = asyncio.create_task(one.approve())
+    await desk.answered("STALE", prompt=prompt("a", 2, revision=2))
+    with pytest.raises(errors.PromptStale) as stale:
+        await waiting
+    assert stale.value.prompt
+    assert stale.value.prompt.revision == 2
+    waiting = asyncio.create_task(one.answer({"n": "x"}))
+    wrong = prompt_pb2.FieldViolation(field="values_json/n", description="must be an integer")
+    await desk.answered("INVALID", prompt=prompt("a"), violations=[wrong])
+    with pytest.raises(errors.AnswerInvalid) as invalid:
+        await waiting
+    assert [v.field for v in invalid.value.violations] == ["values_json/n"]
+    assert one.still_open
+
+
+async def test_claims_and_a_claimed_prompt(desk: Desk) -> None:
+    one = await shown(desk)
+    waiting = asyncio.create_task(one.claim(30))
+    frame = await desk.stream.next("claim_prompt")
+    assert frame.claim_prompt.duration.ToSeconds() == 30
+    desk.stream.send(frame.ref, claim_prompt=pb.ClaimPromptResponse(prompt=prompt("a", claimed_by="ana")))
+    assert (await waiting).claimed_by == "ana"
+    answering = asyncio.create_task(one.approve())
+    frame = await desk.stream.next("answer_prompt")
+    error = stream_pb2.FrameError(code=9, reason="ERROR_REASON_PROMPT_CLAIMED", message="bob has it")
+    error.metadata["claimed_by"] = "bob"
+    desk.stream.send(frame.ref, error=error)
+    with pytest.raises(errors.PromptClaimed) as caught:
+        await answering
+    assert caught.value.claimed_by == "bob"
+
+
+async def test_a_refused_console_says_so_to_the_program(desk: Desk) -> None:
+    console = await desk.open(credit=0)
+    waiting = asyncio.ensure_future(anext(console.prompts()))
+    await asyncio.sleep(0.05)
+    desk.stream.end(grpc.StatusCode.PERMISSION_DENIED, "not any more")
+    with pytest.raises(errors.PermissionDenied):
+        await asyncio.wait_for(waiting, 2)
