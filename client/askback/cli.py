@@ -74,7 +74,7 @@ def health(server: str, timeout: float) -> None:
     import grpc
 
     with grpc.insecure_channel(server) as channel:
-        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
         try:
             answer: bytes = check(b"", timeout=timeout)
         except grpc.RpcError as error:

@@ -10,7 +10,10 @@ import grpc
 from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback.backoff import Backoff
-from askback.status import from_rpc, is_fatal
+from askback.status import from_rpc, is_fatal, is_transient
+
+_ODD = 5
+"""So many failures in a row that are neither final nor passing (UNKNOWN, INTERNAL) are enough."""
 
 
 async def messages(start: Callable[[], Any]) -> AsyncIterator[Any]:
@@ -30,6 +33,8 @@ async def messages(start: Callable[[], Any]) -> AsyncIterator[Any]:
         except grpc.aio.AioRpcError as rpc:
             error = from_rpc(rpc)
             if is_fatal(error) or error.reason == "ERROR_REASON_INTERNAL":
+                raise error from None
+            if not is_transient(error) and backoff.failures >= _ODD:
                 raise error from None
         finally:
             call.cancel()

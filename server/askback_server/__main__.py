@@ -7,9 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
-from askback_server.config import Config, ConfigError, load
+from askback_server.config import ConfigError, load
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
 from askback_server.storage.migrate import upgrade
@@ -28,8 +26,8 @@ def serve(flags: Mapping[str, Any]) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(run_until_signal(config))
-    except (AskbackError, BadTokenFile, ValueError, RuntimeError, OSError, sa.exc.SQLAlchemyError) as error:
-        print(f"askback: cannot start: {_first_line(error)}", file=sys.stderr)
+    except (AskbackError, BadTokenFile, ValueError, RuntimeError, OSError) as error:
+        print(f"askback: cannot start: {error}", file=sys.stderr)
         return 1
 
 
@@ -38,8 +36,8 @@ def migrate(flags: Mapping[str, Any]) -> int:
     try:
         url = load({"db": flags.get("db")}).db
         upgrade(url)
-    except (ConfigError, ValueError, OSError, sa.exc.SQLAlchemyError) as error:
-        print(f"askback: cannot migrate: {_first_line(error)}", file=sys.stderr)
+    except (AskbackError, ValueError) as error:
+        print(f"askback: {error}", file=sys.stderr)
         return 1
     print("the schema is up to date")
     return 0
@@ -53,12 +51,6 @@ def _loop_factory() -> Any:
         return None
     return uvloop.new_event_loop
 
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-__all__ = ["Config", "migrate", "serve"]
 
 if __name__ == "__main__":
     sys.exit(serve({}))

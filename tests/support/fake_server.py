@@ -96,7 +96,7 @@ Unary = Callable[[Any, Any], Awaitable[Any]]
 _FILES = {"WorkerService": work, "HitlService": hitl, "JobService": jobs}
 
 
-class _Methods(grpc.GenericRpcHandler):
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Finds a method when it is called, so that a test may set it at any time."""
 
     def __init__(self, server: FakeServer) -> None:
@@ -118,9 +118,15 @@ class _Methods(grpc.GenericRpcHandler):
             async def handle(request_iterator: Any, context: Any) -> None:
                 await streams.handle(context)
 
-            return grpc.stream_stream_rpc_method_handler(handle, **codec)  # type: ignore[arg-type]
+            return grpc.stream_stream_rpc_method_handler(handle, **codec)
         if name in self._server.streams:
-            return grpc.unary_stream_rpc_method_handler(self._server.streams[name], **codec)  # type: ignore[arg-type]
+            stream = self._server.streams[name]
+
+            async def follow(request: Any, context: Any) -> AsyncIterator[Any]:
+                async for message in stream(request, context):
+                    yield message
+
+            return grpc.unary_stream_rpc_method_handler(follow, **codec)
         if name in self._server.unary:
             return grpc.unary_unary_rpc_method_handler(self._server.unary[name], **codec)
         return None

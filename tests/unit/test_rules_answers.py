@@ -166,6 +166,11 @@ def test_an_invalid_answer_says_why_field_by_field_and_the_prompt_stays_open() -
             ({"decision": Decision.REVISE}, {"comment"}),
             ({"decision": Decision.RESPOND}, {"decision"}),
             ({"values_json": '{"n":1}', "edits": (Edit("x", "y"),)}, {"edits"}),
+            ({"values_json": "{bad"}, {"values_json"}),
+            ({"values_json": "null"}, {"values_json"}),
+            ({"values_json": '{"n":"\\u0000"}'}, {"values_json"}),
+            ({"values_json": '{"n":18446744073709551616}'}, {"values_json"}),
+            ({"values_json": "[" * 70 + "]" * 70}, {"values_json"}),
         ]
     ):
         reply = world.answer(f"a{number}", **fields)
@@ -196,19 +201,18 @@ def test_edits_replace_editable_contents() -> None:
         ({"answer_id": ""}, "answer_id"),
         ({"answer_id": "x" * 201}, "answer_id"),
         ({"revision": 0}, "revision"),
-        ({"values_json": "{bad"}, "values_json"),
-        ({"values_json": '{"n":"\\u0000"}'}, "values_json"),
-        ({"values_json": '{"n":18446744073709551616}'}, "values_json"),
-        ({"values_json": "[" * 70 + "]" * 70}, "values_json"),
+        ({"values_json": "\ud800"}, "values_json"),
+        ({"values_json": '{"n":"\0"}'}, "values_json"),
         ({"values_json": '"' + "x" * 300_000 + '"'}, "values_json"),
         ({"comment": "a\0b"}, "comment"),
         ({"comment": "\ud800"}, "comment"),
         ({"edits": (Edit("x", "\0"),)}, "edits[0].text"),
         ({"edits": (Edit("\0", "x"),)}, "edits[0].content_id"),
         ({"edits": (Edit("x", "y"),) * 21}, "edits"),
+        ({"edits": (Edit("x", "y" * 300_000), Edit("z", "y" * 300_000))}, "edits"),
     ],
 )
-def test_what_no_database_can_store_is_refused_at_the_door(fields: dict[str, str], field: str) -> None:
+def test_what_cannot_be_kept_is_refused_at_the_door(fields: dict[str, str], field: str) -> None:
     world = waiting()
     with pytest.raises(InvalidField) as refused:
         world.answer(**{"answer_id": "a1", **fields})  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ def test_contents(good: dict[str, Any], bad: dict[str, Any], field: str) -> None
 def test_a_prompt_is_measured_whole_and_in_bytes() -> None:
     letters = LIMITS.content_bytes // 20
     base = len(content_to_json(normalised(question(parts=many(20)), LIMITS))) - 20
-    fits = many(19, letters) + (Part("p19", text="x" * (LIMITS.content_bytes - 19 * letters - base)),)
+    fits = (*many(19, letters), Part("p19", text="x" * (LIMITS.content_bytes - 19 * letters - base)))
     content = normalised(question(parts=fits), LIMITS)
     assert len(content_to_json(content).encode()) == LIMITS.content_bytes
     assert refused_fields(question("Go on??", parts=fits)) == {"contents"}

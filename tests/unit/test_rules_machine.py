@@ -215,7 +215,7 @@ class OneJob(RuleBasedStateMachine):
         )
         values = "" if prompt.content.form is None or decision is Decision.REVISE else BIG
         if data.draw(st.sampled_from([False, False, True])):
-            values = data.draw(st.sampled_from([BIG, '{"n":"?"}', "[", "[1]"]))
+            values = data.draw(st.sampled_from([BIG, '{"n":"?"}', "[", "null"]))
         edits = st.sampled_from([(), (Edit("draft", "y"),), (Edit("other", "y"),)])
         answer_id = data.draw(st.sampled_from(["x", "y", "z"]))
         reply = self.send(

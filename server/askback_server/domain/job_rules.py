@@ -29,6 +29,7 @@ from askback_server.domain.life import (
     cancel_now,
     drop_holder,
     fail_now,
+    fence,
     move,
     take_due,
     try_again,
@@ -39,7 +40,7 @@ from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
 from askback_server.domain.transitions import JobTrigger
-from askback_server.domain.worker_rules import fence, open_prompt
+from askback_server.domain.worker_rules import open_prompt
 
 _FIRST_PROMPT = "prompt"
 """The key of the prompt that a job without a worker is created with."""

@@ -1,4 +1,4 @@
-"""Steps that several commands share: waiting for people, going on, ending."""
+"""Steps that several commands share: the fence, waiting for people, going on, ending."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from askback_server.domain.aggregate import Change
+from askback_server.domain.aggregate import Change, Facts
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.content import FinalAction
 from askback_server.domain.documents import appended, resolution_to_json
+from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
-from askback_server.domain.jobs import DeepUnderstanding, Failure, JobState
+from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
+from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.domain.transitions import (
     JobTrigger,
@@ -30,6 +32,19 @@ _CLOSING = {
     PromptTrigger.CANCEL: EventType.PROMPT_CANCELLED,
     PromptTrigger.SUPERSEDE: EventType.PROMPT_SUPERSEDED,
 }
+
+
+def fence(job: Job, principal: Principal, token: int, session: SessionRef | None, facts: Facts) -> SessionRef:
+    """The session that a holder's write depends on. Raises LeaseLost for anybody but the holder."""
+    if (
+        job.session_id is None
+        or token != job.token
+        or job.holder != principal.subject
+        or job.session_id in facts.dead_sessions
+        or (session is not None and session.session_id != job.session_id)
+    ):
+        raise LeaseLost(job.job_id, token)
+    return session or SessionRef(job.session_id, ANY_EPOCH)
 
 
 def move(change: Change, trigger: JobTrigger) -> JobState:

@@ -61,12 +61,10 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     if command.revision < 1:
         check.bad("revision", "is required: send the revision of the prompt that was shown")
     check.text("comment", command.comment, facts.limits.content_bytes)
-    # What is too large to be kept for the audit is refused at the door, and not judged.
+    # What cannot be kept for the audit is refused at the door, and not judged.
     check.text("values_json", command.values_json, facts.limits.json_bytes)
     if sum(len(e.text) + len(e.content_id) for e in command.edits) > facts.limits.content_bytes:
         check.bad("edits", f"must have {facts.limits.content_bytes} characters at most in all")
-    # An INVALID answer is kept too: what no database can store must not come that far.
-    check.json("values_json", command.values_json)
     check.edits("edits", command.edits)
     check.done()
     digest = _answer_digest(command)

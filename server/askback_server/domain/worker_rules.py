@@ -17,7 +17,6 @@ from askback_server.domain.commands import (
     ReleaseJob,
     ReportProgress,
     SaveCheckpoint,
-    SessionRef,
 )
 from askback_server.domain.content import PromptContent
 from askback_server.domain.errors import (
@@ -31,19 +30,19 @@ from askback_server.domain.errors import (
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import Checkpoint, Job, JobState
 from askback_server.domain.life import (
-    ANY_EPOCH,
     UNDERSTANDING,
     cancel_now,
     close_prompt,
     drop_holder,
     end_job,
     fail_now,
+    fence,
     move,
     note_question,
     take_due,
     try_again,
 )
-from askback_server.domain.principals import Principal, Role
+from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
@@ -79,19 +78,6 @@ def held(aggregate: Aggregate, command: HolderCommand, facts: Facts) -> Change:
     change = Change(aggregate, facts, job.worker_id)
     change.require(session=session)
     return change
-
-
-def fence(job: Job, principal: Principal, token: int, session: SessionRef | None, facts: Facts) -> SessionRef:
-    """The session that a holder's write depends on. Raises LeaseLost for anybody but the holder."""
-    if (
-        job.session_id is None
-        or token != job.token
-        or job.holder != principal.subject
-        or job.session_id in facts.dead_sessions
-        or (session is not None and session.session_id != job.session_id)
-    ):
-        raise LeaseLost(job.job_id, token)
-    return session or SessionRef(job.session_id, ANY_EPOCH)
 
 
 def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided:

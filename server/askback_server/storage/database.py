@@ -10,7 +10,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
-from askback_server.storage.migrate import check_schema
+from askback_server.storage.migrate import check_schema, first_line
 from askback_server.storage.settings import get_setting
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions
@@ -36,8 +36,10 @@ class Database:
             if behind:
                 raise StorageUnavailable(behind)
             await database._dialect.make_room()
-        except BaseException:
+        except BaseException as error:
             await database.close()
+            if isinstance(error, OSError | sa.exc.SQLAlchemyError):
+                raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
             raise
         return database
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,6 +10,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from askback_server.domain.errors import StorageUnavailable
 
 _LOCK = 0x61736B6D
 """Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
@@ -21,23 +25,28 @@ def _config() -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision. Blocking; call it from a thread.
+    """Bring a database to a revision. Blocking, with a loop of its own; call it from a thread.
 
-    Raises SQLAlchemy's errors as they are: a migration that fails changes nothing on PostgreSQL.
+    Raises StorageUnavailable with the reason. A migration that fails changes nothing on PostgreSQL.
     """
-    import asyncio
+    asyncio.run(_run(url, revision))
 
-    from sqlalchemy.ext.asyncio import create_async_engine
 
-    async def run() -> None:
-        engine = create_async_engine(url)
-        try:
-            async with engine.connect() as connection:
-                await connection.run_sync(lambda c: _upgrade(c, revision))
-        finally:
-            await engine.dispose()
+async def _run(url: str, revision: str) -> None:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(lambda c: _upgrade(c, revision))
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        raise StorageUnavailable(f"cannot migrate: {first_line(error)}") from error
+    finally:
+        await engine.dispose()
 
-    asyncio.run(run())
+
+def first_line(error: BaseException) -> str:
+    """An error's message without what drivers and SQLAlchemy add below it."""
+    lines = str(getattr(error, "orig", error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _upgrade(connection: sa.Connection, revision: str) -> None:

@@ -1,0 +1,66 @@
+"""The demo's processes: a server that can be killed and comes back, and a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """A child process with its output in a file."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+        self._arguments = [sys.executable, *arguments]
+        self._environment = {**os.environ, **environment}
+        self.log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> int:
+        """Start it (again). Returns its pid."""
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._arguments, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
+                env=self._environment,
+            )  # fmt: skip
+        return self._process.pid
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal and wait for its end; SIGKILL after 15 s."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(number)
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def server(port: int, db: str, log: Path) -> Process:
+    """A server on 127.0.0.1."""
+    serve = "import sys; from askback.cli import main; sys.argv[0] = 'askback'; main()"
+    arguments = ["-c", serve, "serve", "--listen", f"127.0.0.1:{port}", "--db", db, "--migrate"]
+    return Process(arguments, log, {})
+
+
+def worker(port: int, log: Path) -> Process:
+    """The release worker."""
+    address = {"ASKBACK_SERVER": f"127.0.0.1:{port}", "GRPC_VERBOSITY": "NONE"}
+    return Process(["-m", "askback.demo.release"], log, address)
