@@ -11,7 +11,7 @@ class Backoff:
     """Full jitter: between nothing and a bound that doubles with every failure, in seconds."""
 
     base: float = 0.1
-    cap: float = 10.0
+    cap: float = 5.0
     failures: int = 0
 
     def next(self, at_least: float = 0.0) -> float:

@@ -68,7 +68,7 @@ class Calls:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self.deadline
-        backoff = Backoff(cap=5.0)
+        backoff = Backoff()
         while True:
             left = end - loop.time()
             try:

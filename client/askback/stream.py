@@ -40,7 +40,7 @@ class Session:
     loop in which `start` was awaited.
     """
 
-    def __init__(self, wire: Wire, endpoint: Endpoint, *, backoff_cap: float = 10.0) -> None:
+    def __init__(self, wire: Wire, endpoint: Endpoint, *, backoff_cap: float = 5.0) -> None:
         self._wire = wire
         self._endpoint = endpoint
         self._backoff_cap = backoff_cap

@@ -1,0 +1,41 @@
+"""Files: one noun each, small, and what is generated is in step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.architecture.sources import ROOT, python_files
+
+MOST_LINES = 320
+NAMES_NOTHING = {"base", "common", "helper", "helpers", "misc", "models", "shared", "stuff", "util", "utils"}
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(python_files()) > 50
+
+
+def test_no_file_is_long() -> None:
+    lengths = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in python_files()}
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_every_file_is_named_after_what_is_in_it() -> None:
+    for name in python_files("client", "server", "tests", "scripts"):
+        assert not NAMES_NOTHING & {part.removesuffix(".py") for part in PurePosixPath(name).parts}, name
+
+
+def test_every_module_says_what_it_is() -> None:
+    for name in python_files():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not text.strip() or text.startswith(('"""', 'r"""')), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("script", ["gen_protos.py", "gen_states.py"])
+def test_what_is_generated_is_in_step(script: str) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,102 @@
+"""Who may import what, and what the layers may speak of."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.sources import ROOT, SERVER, python_files
+
+DIALECT = re.compile(r"postgres|sqlite|asyncpg", re.IGNORECASE)
+
+# Outside storage/ a database may be named only where people name one: the URL that they configure.
+NAMES_A_DATABASE = {
+    "client/askback/cli.py",  # options of `askback serve` and `askback demo`
+    "client/askback/demo/__init__.py",  # the demo's own file
+    "server/askback_server/config.py",  # the default URL, and which URLs there are
+    "server/askback_server/lifecycle.py",  # a SQLite file is migrated at start
+}
+
+# The domain is pure: no clock, no chance, no input or output.
+IMPURE = {
+    "asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3",
+    "subprocess", "tempfile", "threading", "time", "uuid",
+}  # fmt: skip
+
+
+def test_the_import_contracts_hold() -> None:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def spoken(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every name and text of a module, docstrings apart, with its line."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    # A text that stands alone explains the field before it.
+    docstrings |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+        elif isinstance(node, ast.Name):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.lineno, node.attr
+
+
+def test_only_storage_names_a_database() -> None:
+    found = {
+        f"{path}:{line}: {text[:60]}"
+        for path in python_files()
+        if not path.startswith("server/askback_server/storage/") and path not in NAMES_A_DATABASE
+        for line, text in spoken(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if DIALECT.search(text)
+    }
+    assert not found
+
+
+def test_the_exceptions_are_needed() -> None:
+    for path in NAMES_A_DATABASE:
+        words = spoken(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        assert any(DIALECT.search(text) for _, text in words), f"{path} names no database any more"
+
+
+@pytest.mark.parametrize("path", [p for p in python_files() if p.startswith(f"{SERVER}/domain/")])
+def test_the_domain_is_pure(path: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not IMPURE & {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in IMPURE
+        elif isinstance(node, ast.Attribute):
+            assert node.attr not in {"now", "utcnow", "today"} or not _is_a_clock(node), ast.unparse(node)
+        else:
+            assert not isinstance(node, ast.AsyncFunctionDef | ast.Await)
+
+
+def _is_a_clock(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
+
+
+def test_only_the_rules_take_steps() -> None:
+    """The tables are asked in two places of the domain, and nowhere else (DESIGN 3)."""
+    asking = {
+        path
+        for path in python_files()
+        if path.startswith(SERVER)
+        and re.search(r"\bnext_(job|prompt)_state\b", (ROOT / path).read_text(encoding="utf-8"))
+    }
+    assert asking == {f"{SERVER}/domain/{name}.py" for name in ("transitions", "life", "prompt_rules")}
