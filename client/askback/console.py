@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import grpc
 from askback.channel import Endpoint
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing, Desk
-from askback.errors import AskbackError
+from askback.errors import AskbackError, Unavailable
 from askback.stream import Session
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
@@ -159,15 +160,31 @@ class Console:
         console for good.
         """
         while True:
-            yield ConsolePrompt(await self._or_failure(self._desk.take()), self)
+            taken = self._desk.take()
+            if taken is None:
+                await self._or_failure(self._desk.arrived)
+                continue
+            try:
+                yield ConsolePrompt(taken.prompt, self)
+            finally:
+                self._desk.done(taken)
 
     async def closings(self) -> AsyncIterator[Closing]:
         """What leaves the view from now on. Raises as `prompts`."""
-        queue: asyncio.Queue[Closing] = asyncio.Queue()
-        end = self._desk.listen(queue.put_nowait)
+        waiting: deque[Closing] = deque()
+        arrived = asyncio.Event()
+
+        def note(closing: Closing) -> None:
+            waiting.append(closing)
+            arrived.set()
+
+        end = self._desk.listen(note)
         try:
             while True:
-                yield await self._or_failure(queue.get())
+                while waiting:
+                    yield waiting.popleft()
+                arrived.clear()
+                await self._or_failure(arrived)
         finally:
             end()
 
@@ -193,17 +210,15 @@ class Console:
                 result.prompt.prompt_id, result.prompt.job_id, result.prompt.resolution, answer_id
             )
 
-    async def _or_failure(self, wait: Any) -> Any:
-        """What `wait` brings, unless the session ends for good first."""
+    async def _or_failure(self, event: asyncio.Event) -> None:
+        """Wait for an event. Raises the error that ends the session for good, if that comes first."""
         over = self._session.stopped
         if over is None:
-            wait.close()
             raise RuntimeError("enter the console first: async with client.console() as desk")
-        task = asyncio.ensure_future(wait)
+        task = asyncio.ensure_future(event.wait())
         try:
             await asyncio.wait((task, over), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done() and self._session.failure is not None:
-                raise self._session.failure
-            return await task
+            if not task.done():
+                raise self._session.failure or Unavailable("the console is closed")
         finally:
             task.cancel()

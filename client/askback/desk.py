@@ -33,6 +33,14 @@ class Closing:
     answer_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A prompt on its way to the program, and the stream whose credit it uses."""
+
+    prompt: prompt_pb2.Prompt
+    stream: int | None
+
+
 class Desk:
     """The view: takes prompt events, gives out prompts one by one.
 
@@ -46,10 +54,10 @@ class Desk:
         self._versions: dict[str, tuple[int, str]] = {}
         self._closed: OrderedDict[str, None] = OrderedDict()
         self._charged: dict[str, int] = {}
-        self._taken: int | None = None
         self._stream = 0
         self._unseen: set[str] | None = None
-        self._arrived = asyncio.Event()
+        self.arrived = asyncio.Event()
+        """Set while there may be a prompt to take."""
         self._listeners: list[Callable[[Closing], None]] = []
         self.caught_up = asyncio.Event()
         self.token = ""
@@ -72,23 +80,22 @@ class Desk:
         """What was pushed before costs no credit of this stream. Without a token a snapshot follows."""
         self._stream += 1
         self._charged.clear()
-        self._taken = None
         self.caught_up.clear()
         if not self.token:
             self._expect_snapshot()
 
-    async def take(self) -> prompt_pb2.Prompt:
-        """The next prompt, as it is now; waits for one. Frees the credit of the one before."""
-        if self._taken is not None:
-            if self._taken == self._stream:
-                self._restore(1)
-            self._taken = None
-        while not self._queue:
-            self._arrived.clear()
-            await self._arrived.wait()
+    def take(self) -> Taken | None:
+        """The next prompt as it is now, if there is one. Its credit is free again after `done`."""
+        if not self._queue:
+            self.arrived.clear()
+            return None
         prompt_id, prompt = self._queue.popitem(last=False)
-        self._taken = self._charged.pop(prompt_id, None)
-        return prompt
+        return Taken(prompt, self._charged.pop(prompt_id, None))
+
+    def done(self, taken: Taken) -> None:
+        """The program has finished with what it took."""
+        if taken.stream is not None and taken.stream == self._stream:
+            self._restore(1)
 
     def apply(self, event: pb.PromptEvent) -> None:
         """Take one event."""
@@ -145,7 +152,7 @@ class Desk:
             self._restore(1)
         self._charged[prompt_id] = self._stream
         self._queue[prompt_id] = prompt
-        self._arrived.set()
+        self.arrived.set()
 
     def _leave(
         self,

@@ -80,7 +80,9 @@ async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
         return
     code = (error.code if isinstance(error, NonRetryable) else "") or type(error).__name__
     retryable = not isinstance(error, _FINAL)
-    _log.warning("job %s (%s) failed: %s", job.job_id, job.job_type, code, exc_info=error)
+    # A failure that was meant needs no traceback.
+    trace = error if retryable else None
+    _log.warning("job %s (%s) failed: %s: %s", job.job_id, job.job_type, code, error, exc_info=trace)
     failure = job_pb2.Failure(code=code, message=str(error)[:_MAX_MESSAGE])
     request = pb.FailJobRequest(job_id=job.job_id, token=job.token, failure=failure, retryable=retryable)
     await lease.send("fail_job", request)

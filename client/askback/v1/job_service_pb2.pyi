@@ -202,7 +202,9 @@ class GetJobResponse(_message.Message):
 
     @_builtins.property
     def open_prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
-        """Its open prompts that the caller may see, by round."""
+        """Its open prompts that the caller may see, by round, as far as they fit into 1 MiB; ListPrompts
+        has them all.
+        """
 
     def __init__(
         self,
@@ -305,7 +307,7 @@ class ListJobsRequest(_message.Message):
     namespace: _builtins.str
     """The tenant; empty: the caller's default."""
     page_size: _builtins.int
-    """At most so many, 0: 50; never more than 500."""
+    """At most so many, 0: 50; never more than 500, and never more than 1 MiB in all."""
     page_token: _builtins.str
     """From the page before; empty: the first page."""
     @_builtins.property

@@ -30,6 +30,8 @@ class Kept:
     session: SessionRef
     lost: Callable[[], None]
     """Called once when the session is found to be gone."""
+    moved: Callable[[], None]
+    """Called once when another stream of this replica has resumed it."""
     expires_at: datetime
     heard: bool = True
 
@@ -50,11 +52,11 @@ class SessionKeeper:
         return self.ttl / 3
 
     def keep(self, kept: Kept) -> None:
-        """Keep a session for as long as its worker is heard. An older epoch here has lost it."""
+        """Keep a session for as long as its worker is heard. An older stream here has moved on."""
         before = self._kept.get(kept.session.session_id)
         self._kept[kept.session.session_id] = kept
         if before is not None:
-            before.lost()
+            before.moved()
 
     def heard(self, session: SessionRef) -> None:
         """A sign of life."""

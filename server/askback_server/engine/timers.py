@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 AHEAD = 5_000
 """How many deadlines are read at once."""
+AGAIN = timedelta(seconds=0.5)
+"""After a deadline could not be written, for example while the database was away."""
 
 
 class Timers:
@@ -55,8 +57,12 @@ class Timers:
 
     async def load(self) -> None:
         """Read the deadlines within the horizon: those of other replicas and of before a restart."""
-        for when, what, job_id in await self._queue.due(self._clock.now() + self._horizon, AHEAD):
+        found = await self._queue.due(self._clock.now() + self._horizon, AHEAD)
+        for when, what, job_id in found:
             self._add(when, what, job_id)
+        if len(found) == AHEAD:
+            # There is more within the horizon: read on when these have fired.
+            self._add(found[-1][0], "load", "")
 
     def _add(self, when: datetime, what: str, job_id: str) -> None:
         entry = (when, what, job_id)
@@ -97,12 +103,14 @@ class Timers:
             task.add_done_callback(self._firing.discard)
 
     async def _fire(self, what: str, job_id: str) -> None:
-        command: c.Command = c.ExpirePrompts(job_id=job_id) if what == "prompt" else c.EndGrace(job_id=job_id)
         try:
+            if what == "load":
+                return await self.load()
+            command = c.ExpirePrompts(job_id=job_id) if what == "prompt" else c.EndGrace(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            # The sweep's next `load` brings it back.
             log.warning("a timer of job %s was not written: %s", job_id, error)
+            self._add(self._clock.now() + AGAIN, what, job_id)
             return
         if isinstance(later, datetime):
             # Our clock was ahead of the database's, or another prompt of the job is next.

@@ -102,8 +102,8 @@ class JobStore(Protocol):
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt."""
 
-    async def list_jobs(self, filter: JobFilter, limit: int, after: str | None) -> JobsPage:
-        """A page of jobs, newest first, below the id `after`."""
+    async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
+        """A page of jobs, newest first, below the id `after`; at least one even if it passes max_bytes."""
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int

@@ -15,7 +15,7 @@ class ConverseSession(Session):
     def __init__(self, around: Surroundings, handler: Handler) -> None:
         self._around = around
         self._core = ConverseCore(around.limits, around.heartbeat)
-        super().__init__(self._core.stream, around.heartbeat, handler)
+        super().__init__(self._core.stream, around.clock, handler)
         self._follower: PromptFollower | None = None
         self.session_id = uuid7()
 

@@ -17,6 +17,7 @@ from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 
 PAGE = 500
+PAGE_BYTES = 8 * 1024 * 1024
 CATCH_UP = 20_000
 IDLE = 15.0
 """Seconds after which a quiet watch says where it is."""
@@ -162,7 +163,7 @@ class JobsFollower:
         view = replace(self._filter, states=states)
         after: str | None = None
         while True:
-            page = await self._jobs.list_jobs(view, PAGE, after)
+            page = await self._jobs.list_jobs(view, PAGE, after, PAGE_BYTES)
             for job in page.jobs:
                 self._offer(job)
             for news in self._drain():

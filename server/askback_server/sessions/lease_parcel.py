@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt, PromptState
@@ -34,3 +36,17 @@ async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
             checkpoints.append(checkpoint)
         more = more or len(checkpoints) < len(found)
     return JobLeased(job, prompts, tuple(checkpoints), more)
+
+
+def fitting(prompts: Iterable[Prompt], room: int) -> list[Prompt]:
+    """As many prompts, from the first, as take about `room` bytes."""
+    kept: list[Prompt] = []
+    for prompt in prompts:
+        content = prompt.content
+        room -= (
+            1000 + len(content.body) + len(content.metadata_json) + sum(len(p.text) for p in content.parts)
+        )
+        if room < 0:
+            break
+        kept.append(prompt)
+    return kept

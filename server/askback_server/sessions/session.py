@@ -41,14 +41,16 @@ class Session(ABC):
     """One stream. The transport calls `receive` for each frame, writes what `next_frames` gives,
     and calls `close` at the end."""
 
-    def __init__(self, stream: StreamCore, heartbeat: float, handler: Handler) -> None:
+    def __init__(self, stream: StreamCore, clock: Clock, handler: Handler) -> None:
         self._stream = stream
-        self._heartbeat = heartbeat
+        self._clock = clock
         self._handler = handler
+        self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
         self._ended = False
+        self._closed = False
 
     @abstractmethod
     def receive(self, frame: ClientFrame) -> None:
@@ -123,13 +125,23 @@ class Session(ABC):
                 raise self._failure
             if self._ended and not self._stream.in_flight:
                 return []
-            try:
-                await asyncio.wait_for(self._changed.wait(), self._heartbeat)
-            except TimeoutError:
-                continue
+            self._arm()
+            await self._changed.wait()
+
+    def _arm(self) -> None:
+        """Wake up for the next heartbeat: one timer for each, however often frames come between."""
+        silence = self._stream.silence(self._clock.monotonic())
+        if self._timer is None and silence is not None:
+            self._timer = asyncio.get_running_loop().call_later(silence + 0.001, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._changed.set()
 
     def close(self) -> None:
         """Let go of everything. Calls already submitted to the engine are not withdrawn."""
-        self._ended = True
+        self._ended = self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         for task in tuple(self._tasks):
             task.cancel()

@@ -81,6 +81,10 @@ class StreamCore:
             self.going_away = True
             self.push(GoAway(reason, after))
 
+    def silence(self, now: float) -> float | None:
+        """Seconds until a heartbeat is due; None before the hello."""
+        return None if self._next_beat is None else max(0.0, self._next_beat - now)
+
     def beat_due(self, now: float) -> bool:
         """Whether a heartbeat is due at a monotonic time; if so the next one is set."""
         if self.hello is None:

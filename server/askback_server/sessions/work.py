@@ -44,7 +44,7 @@ class WorkSession(Session):
         self._around = around
         self.principal = principal
         self._core = WorkCore(around.limits, around.keeper.heartbeat_interval)
-        super().__init__(self._core.stream, around.keeper.heartbeat_interval, handler)
+        super().__init__(self._core.stream, around.clock, handler)
         self._stops: dict[str, Callable[[], None]] = {}
         self._opened = False
         self._ready = asyncio.Event()
@@ -72,6 +72,8 @@ class WorkSession(Session):
 
     def leased(self, job: Job) -> None:
         """The job is its own: follow it, then hand it over with what belongs to it."""
+        if self._closed:
+            return  # the session holds it; the worker gets it when it comes back
         self._core.hold(job, handed_over=False)
         self._follow(job.job_id)
         self._spawn(self._hand_over(job))
@@ -133,7 +135,7 @@ class WorkSession(Session):
         self._core.stream.push(welcome, ref)
         for frame in frames:
             self._core.stream.push(frame.body, frame.ref)
-        self._kept = Kept(self.session, self._lose, row.expires_at)
+        self._kept = Kept(self.session, self._lose, self._move_on, row.expires_at)
         around.keeper.keep(self._kept)
         self._opened = True
         self._ready.set()
@@ -198,8 +200,16 @@ class WorkSession(Session):
             self._unfollow(ending.job.job_id)
             self._around.dispatcher.wake()
 
+    def _move_on(self) -> None:
+        """Another stream of this worker has resumed the session: nothing is lost, this one ends."""
+        self._core.held.clear()
+        for job_id in tuple(self._stops):
+            self._unfollow(job_id)
+        self._around.dispatcher.remove(self)
+        self.end()
+
     def _lose(self) -> None:
-        """The session expired, or another stream resumed it."""
+        """The session expired, or was resumed on another replica."""
         self._core.lose_all()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)

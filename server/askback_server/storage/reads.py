@@ -144,7 +144,7 @@ class Reads:
         found = await self._all(sa.select(prompts).where(condition))
         return rows.to_prompt(found[0]) if found else None
 
-    async def list_jobs(self, filter: JobFilter, limit: int, after: str | None) -> JobsPage:
+    async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
         """A page of jobs, newest first: ids are time-ordered, so the id is the cursor."""
         where = [jobs.c.namespace == filter.namespace]
         if filter.states:
@@ -161,9 +161,9 @@ class Reads:
         if after:
             where.append(jobs.c.job_id < after)
         statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(limit + 1)
-        found = [rows.to_job(r) for r in await self._all(statement)]
-        more = len(found) > limit
-        return JobsPage(tuple(found[:limit]), found[limit - 1].job_id if more else None)
+        found = await self._all(statement)
+        kept = [rows.to_job(r) for r in _fitting(found[:limit], ("input", "result"), max_bytes)]
+        return JobsPage(tuple(kept), kept[-1].job_id if len(kept) < len(found) else None)
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -186,13 +186,8 @@ class Reads:
         order = (prompts.c.priority.desc(), deadline, prompts.c.interaction_id)
         found = await self._all(sa.select(prompts).where(*page).order_by(*order).limit(limit + 1))
         counted = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
-        kept: list[Prompt] = []
-        size = 0
-        for row in found[:limit]:
-            size += len(row["prompt_data"]) + len(row["response_data"] or "") + 500
-            if kept and size > max_bytes:
-                break
-            kept.append(rows.to_prompt(row))
+        page_rows = _fitting(found[:limit], ("prompt_data", "response_data"), max_bytes)
+        kept = [rows.to_prompt(r) for r in page_rows]
         more = len(kept) < len(found)
         return PromptsPage(tuple(kept), _rank(kept[-1]) if more else None, counted[0]["n"])
 
@@ -258,6 +253,17 @@ class Reads:
             .limit(limit)
         )
         return [rows.to_event(r) for r in await self._all(statement)]
+
+
+def _fitting(found: Sequence[Any], documents: tuple[str, ...], max_bytes: int) -> list[Any]:
+    """As many rows, from the first, as take about `max_bytes`; at least one."""
+    kept: list[Any] = []
+    for row in found:
+        max_bytes -= 500 + sum(len(row[name] or "") for name in documents)
+        if kept and max_bytes < 0:
+            break
+        kept.append(row)
+    return kept
 
 
 def _rank(prompt: Prompt) -> tuple[int, str | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
@@ -85,17 +84,14 @@ def _control(body: Any, message: pb.ConverseServerFrame) -> None:
 
 
 class ConverseWriter:
-    """Frames to bytes. A message of one frame is kept for prompts, and messages are joined: that is
-    the same as one message with all their frames (protobuf concatenation of `repeated`)."""
+    """Frames to bytes, each as a message of one frame. Prompts are kept: each event is serialised
+    once, whoever watches."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
-    def message(self, frames: Sequence[f.ServerFrame]) -> bytes:
-        """One message with these frames."""
-        return b"".join(map(self._one, frames))
-
-    def _one(self, frame: f.ServerFrame) -> bytes:
+    def message(self, frame: f.ServerFrame) -> bytes:
+        """A message with this one frame."""
         body = frame.body
         if isinstance(body, f.Upserted | f.Closed):
             return self._prompt(body)

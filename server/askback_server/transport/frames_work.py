@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from askback.v1 import worker_service_pb2 as pb
@@ -96,9 +95,8 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
             message.go_away.after.FromMilliseconds(int(after * 1000))
 
 
-def work_message(frames: Sequence[f.ServerFrame]) -> bytes:
-    """One message with these frames."""
+def work_message(frame: f.ServerFrame) -> bytes:
+    """A message with this one frame."""
     response = pb.WorkResponse()
-    for frame in frames:
-        _put(frame.body, response.frames.add(ref=frame.ref))
+    _put(frame.body, response.frames.add(ref=frame.ref))
     return response.SerializeToString()

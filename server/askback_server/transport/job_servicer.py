@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
@@ -10,7 +10,8 @@ from askback_server.domain.commands import CreateJob
 from askback_server.domain.errors import IllegalState
 from askback_server.domain.principals import Role
 from askback_server.domain.replies import JobCreated
-from askback_server.sessions.job_follower import JobsFollower, job_events
+from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
+from askback_server.sessions.lease_parcel import fitting
 from askback_server.sessions.replica import Replica
 from askback_server.transport import convert_commands as commands
 from askback_server.transport.calls import current_principal
@@ -24,8 +25,20 @@ from askback_server.transport.convert_jobs import (
 from askback_server.transport.convert_prompts import prompt_message, prompt_messages
 from askback_server.transport.convert_values import job_id, page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
+from askback_server.transport.streams import joined
 
 READERS = (Role.CLIENT, Role.WORKER)
+
+
+def _news_messages(news: JobsNews) -> Iterator[bytes]:
+    """A message for each job, then one for the rest: joined, they are one with all of it."""
+    for job in news.jobs:
+        yield pb.WatchJobsResponse(jobs=[job_message(job)]).SerializeToString()
+    rest = pb.WatchJobsResponse(
+        removed_job_ids=news.removed, caught_up=news.caught_up, reset=news.reset, resume_token=news.token
+    )
+    if rest.ByteSize():
+        yield rest.SerializeToString()
 
 
 class JobServicer:
@@ -50,7 +63,8 @@ class JobServicer:
         strong = request.consistency == pb.CONSISTENCY_STRONG
         queries = self._replica.queries
         job, prompts = await queries.job_with_prompts(job_id(request.job_id), principal, strong=strong)
-        return pb.GetJobResponse(job=job_message(job), open_prompts=prompt_messages(prompts))
+        room = self._replica.limits.page_bytes - len(job.input_json) - len(job.result_json)
+        return pb.GetJobResponse(job=job_message(job), open_prompts=prompt_messages(fitting(prompts, room)))
 
     async def ListJobs(self, request: pb.ListJobsRequest, _: Any) -> pb.ListJobsResponse:
         """As the contract says."""
@@ -60,7 +74,7 @@ class JobServicer:
         query, secret = digest_of("jobs", filter), self._replica.secret
         after = unseal(secret, query, request.page_token)[0] if request.page_token else None
         limit = page_size(request.page_size, self._replica.limits)
-        page = await self._replica.jobs.list_jobs(filter, limit, after)
+        page = await self._replica.jobs.list_jobs(filter, limit, after, self._replica.limits.page_bytes)
         token = seal(secret, query, [page.next]) if page.next else ""
         return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token)
 
@@ -73,7 +87,7 @@ class JobServicer:
         async for events in job_events(replica.feed, replica.jobs, job, request.after_seq):
             yield pb.WatchJobResponse(events=map(event_message, events))
 
-    async def WatchJobs(self, request: pb.WatchJobsRequest, _: Any) -> AsyncIterator[pb.WatchJobsResponse]:
+    async def WatchJobs(self, request: pb.WatchJobsRequest, _: Any) -> AsyncIterator[bytes]:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS)
@@ -87,13 +101,8 @@ class JobServicer:
             replica.tokens,
         )
         async for news in follower.news(request.resume_token):
-            yield pb.WatchJobsResponse(
-                jobs=map(job_message, news.jobs),
-                removed_job_ids=news.removed,
-                caught_up=news.caught_up,
-                reset=news.reset,
-                resume_token=news.token,
-            )
+            for batch in joined(_news_messages(news)):
+                yield batch
 
     async def UpdateJob(self, request: pb.UpdateJobRequest, _: Any) -> pb.UpdateJobResponse:
         """As the contract says."""

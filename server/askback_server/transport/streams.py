@@ -7,7 +7,7 @@ concurrent, and a handler ends by return or by raising on (practice of grpc.aio)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -17,7 +17,7 @@ from askback_server.domain.errors import AskbackError, InvalidField
 from askback_server.domain.principals import Principal
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.converse import ConverseSession
-from askback_server.sessions.frames import Bookmark
+from askback_server.sessions.frames import Bookmark, PromptEvent, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
@@ -30,6 +30,24 @@ from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.worker_calls import WorkerCalls
 
 _WRITER = ConverseWriter()
+
+MESSAGE_BYTES = 1024 * 1024
+"""No message passes this, unless a single frame does: other languages' clients refuse 4 MiB."""
+
+
+def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
+    """All that waits as few messages: concatenated, messages whose only field is repeated are one
+    message with all their elements (protobuf's encoding)."""
+    batch: list[bytes] = []
+    size = 0
+    for message in messages:
+        if batch and size + len(message) > MESSAGE_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message)
+    if batch:
+        yield b"".join(batch)
 
 
 def _shown(perform: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
@@ -74,7 +92,7 @@ async def _serve(
     session: Session,
     context: Any,
     convert: Callable[[Any], Any],
-    write: Callable[[Any], bytes],
+    message: Callable[[ServerFrame], bytes],
 ) -> None:
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
@@ -91,11 +109,16 @@ async def _serve(
     replica.streams.add(session)
     try:
         while frames := await session.next_frames():
-            await context.write(write(frames))
+            for batch in joined(map(message, frames)):
+                await context.write(batch)
     finally:
         replica.streams.discard(session)
         session.close()
         reader.cancel()
+
+
+def _watched(event: PromptEvent) -> bytes:
+    return hitl_service_pb2.WatchPromptsResponse(events=[event_message(event)]).SerializeToString()
 
 
 async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: str, context: Any) -> None:
@@ -112,13 +135,12 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
             if loading.done():
                 loading.result()
             while view.has_news:
-                events = map(event_message, view.take(TAKE, follower.token))
-                await context.write(hitl_service_pb2.WatchPromptsResponse(events=events))
+                for batch in joined(map(_watched, view.take(TAKE, follower.token))):
+                    await context.write(batch)
             try:
                 await asyncio.wait_for(changed.wait(), replica.heartbeat)
             except TimeoutError:
-                mark = event_message(Bookmark(follower.token))
-                await context.write(hitl_service_pb2.WatchPromptsResponse(events=[mark]))
+                await context.write(_watched(Bookmark(follower.token)))
     finally:
         loading.cancel()
         follower.detach()

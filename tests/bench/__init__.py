@@ -1,0 +1,1 @@
+"""What Askback costs above bare grpc.aio: see docs/bench.md."""

@@ -1,0 +1,373 @@
+"""The one client process: workers that ask and consoles that answer at once, over raw stubs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from askback.v1 import hitl_service_pb2, job_service_pb2, prompt_pb2, worker_service_pb2
+from tests.bench import messages
+from tests.bench.outbox import Outbox
+from tests.bench.processes import cpu, machine_busy
+from tests.bench.servers import Running
+
+CHANNELS = 4
+WORKERS = 32
+CONSOLES = 4
+IN_FLIGHT = 64
+WARM_TRIPS, TRIPS = 100, 400
+HEARTBEAT = 5.0
+MOST_OF_A_JOB = 9_000
+"""Prompts that one job asks; the server's limit is 10,000."""
+TRIP_SECONDS = 20.0
+"""A trip that takes longer is an error."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured of one server."""
+
+    seconds: float = 4.0
+    warm: float = 1.0
+    asked: str = "form"
+    alone: bool = True
+    """Trips one at a time."""
+    jobs: bool = True
+    """Jobs a second."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A closed loop, measured over some seconds. Times in ms, CPU in µs of the whole window."""
+
+    count: int
+    seconds: float
+    times: list[float]
+    server_cpu: float
+    db_cpu: float
+    client_cpu: float
+    other_cpu: float
+    """Used by nobody of ours: how noisy the machine was."""
+    bytes_in: float
+
+
+@dataclass
+class Measured:
+    """What one server's run gave. Times in ms."""
+
+    alone: list[float] = field(default_factory=list)
+    loaded: Window | None = None
+    jobs: Window | None = None
+
+
+@dataclass
+class _Job:
+    job_id: str
+    token: int
+    worker: Outbox
+    asked: int = 0
+
+
+class Failed(Exception):
+    """The server did not do what the bench needs."""
+
+
+async def measure(server: Running, plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -> Measured:
+    """Everything of the plan. `during` runs beside the loop of 64."""
+    client = _Client(server, plan.asked)
+    try:
+        await client.open()
+        found = Measured()
+        if plan.alone:
+            found.alone = await client.alone(WARM_TRIPS, TRIPS)
+        found.loaded = await client.loaded(plan.warm, plan.seconds, during)
+        if plan.jobs:
+            found.jobs = await client.job_loop(plan.warm / 2, plan.seconds / 2)
+        return found
+    finally:
+        await client.close()
+
+
+class _Client:
+    def __init__(self, server: Running, asked: str) -> None:
+        self._server = server
+        self._content = messages.content(asked)
+        self._channels = [
+            grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
+            for _ in range(CHANNELS)
+        ]
+        self._calls: list[Any] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._workers: list[Outbox] = []
+        self._jobs: list[_Job] = []
+        self._numbers = itertools.count(1)
+        self._trips: dict[str, asyncio.Future[None]] = {}
+        self._leases: dict[str, asyncio.Future[_Job]] = {}
+        self._completed: dict[int, asyncio.Future[None]] = {}
+        self._welcomes: asyncio.Queue[None] = asyncio.Queue()
+        self._bytes_in = 0
+        self._run = os.urandom(4).hex()
+
+    # Opening and closing.
+
+    async def open(self) -> None:
+        """Consoles, workers, and a job for each trip that will be in flight."""
+        for number in range(CONSOLES):
+            types = [messages.job_type(t) for t in range(messages.TYPES) if t % CONSOLES == number]
+            filter = hitl_service_pb2.PromptFilter(job_types=types)
+            hello = hitl_service_pb2.ConverseHello(console_id=f"console-{number}", filter=filter)
+            outbox = self._stream(
+                number, "HitlService/Converse", hitl_service_pb2.ConverseRequest,
+                hitl_service_pb2.ConverseResponse, self._console,
+            )  # fmt: skip
+            outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
+        for number in range(WORKERS):
+            outbox = self._stream(
+                number, "WorkerService/Work", worker_service_pb2.WorkRequest,
+                worker_service_pb2.WorkResponse, self._worker,
+            )  # fmt: skip
+            work = worker_service_pb2.WorkHello(
+                worker_id=f"worker-{number}", job_types=[messages.job_type(number)],
+                capacity=IN_FLIGHT // WORKERS,
+            )  # fmt: skip
+            outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
+            self._workers.append(outbox)
+        for _ in range(CONSOLES + WORKERS):
+            await self._sound(self._welcomes.get())
+        self._start(self._beat())
+        self._jobs = list(await asyncio.gather(*(self._new_job(n) for n in range(IN_FLIGHT))))
+
+    def _stream(self, number: int, method: str, request: Any, response: Any, reader: Any) -> Outbox:
+        parse = response.FromString
+
+        def counted(data: bytes) -> Any:
+            self._bytes_in += len(data)
+            return parse(data)
+
+        channel = self._channels[number % CHANNELS]
+        call = channel.stream_stream(f"/askback.v1.{method}", request.SerializeToString, counted)()
+        outbox = Outbox(call.write, request)
+        self._calls.append(call)
+        self._start(outbox.run())
+        self._start(reader(call, outbox))
+        return outbox
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not self._broken.done():
+            self._broken.set_exception(task.exception() or Failed("a stream ended"))
+
+    async def _sound(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Wait, but not for ever, and not when a stream has broken."""
+        task = asyncio.ensure_future(work)
+        await asyncio.wait([task, self._broken], timeout=TRIP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        if self._broken.done():
+            self._broken.result()
+        raise Failed(f"{self._server.target}: nothing came in {TRIP_SECONDS} s")
+
+    async def close(self) -> None:
+        """End everything."""
+        for task in self._tasks:
+            task.cancel()
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._broken.done():
+            self._broken.exception()
+        for channel in self._channels:
+            await channel.close()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            for outbox in self._workers:
+                outbox.send(worker_service_pb2.WorkClientFrame(heartbeat=worker_service_pb2.WorkHeartbeat()))
+
+    # What comes from the server.
+
+    async def _console(self, call: Any, outbox: Outbox) -> None:
+        while (message := await call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            for frame in message.frames:
+                name = frame.WhichOneof("body")
+                if name == "prompt_event":
+                    if frame.prompt_event.HasField("upserted"):
+                        outbox.send(messages.answer(frame.prompt_event.upserted.prompt))
+                elif name == "answer_prompt":
+                    if frame.answer_prompt.result.status != prompt_pb2.ANSWER_STATUS_ACCEPTED:
+                        raise Failed(f"an answer was not accepted: {frame}")
+                elif name == "welcome":
+                    self._welcomes.put_nowait(None)
+                elif name in ("error", "go_away"):
+                    raise Failed(f"a console was told: {frame}")
+
+    async def _worker(self, call: Any, outbox: Outbox) -> None:
+        while (message := await call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            for frame in message.frames:
+                name = frame.WhichOneof("body")
+                if name == "prompt_resolved":
+                    prompt = frame.prompt_resolved.prompt
+                    if prompt.resolution.answer.answer_id != prompt.key:
+                        raise Failed(f"a prompt was not resolved by its answer: {prompt}")
+                    self._trips.pop(prompt.key).set_result(None)
+                elif name == "job_leased":
+                    leased = frame.job_leased.leased_job
+                    job = _Job(leased.job.job_id, leased.token, outbox)
+                    self._leases.pop(leased.job.request_id).set_result(job)
+                elif name == "complete_job":
+                    self._completed.pop(frame.ref).set_result(None)
+                elif name == "welcome":
+                    self._welcomes.put_nowait(None)
+                elif name in ("error", "go_away", "lease_lost"):
+                    raise Failed(f"a worker was told: {frame}")
+
+    # What is measured.
+
+    async def _new_job(self, number: int) -> _Job:
+        """A job, when a worker has it."""
+        channel = self._channels[number % CHANNELS]
+        request_id = f"{self._run}-{next(self._numbers)}"
+        lease = self._leases[request_id] = asyncio.get_running_loop().create_future()
+        await channel.unary_unary(
+            "/askback.v1.JobService/CreateJob",
+            job_service_pb2.CreateJobRequest.SerializeToString,
+            job_service_pb2.CreateJobResponse.FromString,
+        )(
+            job_service_pb2.CreateJobRequest(
+                request_id=request_id, job_type=messages.job_type(number), input_json='{"version":"4.2.0"}'
+            ),
+            timeout=TRIP_SECONDS,
+        )
+        job: _Job = await self._sound(_wait(lease))
+        return job
+
+    async def _complete(self, job: _Job) -> None:
+        ref = next(self._numbers)
+        done = self._completed[ref] = asyncio.get_running_loop().create_future()
+        request = worker_service_pb2.CompleteJobRequest(
+            job_id=job.job_id, token=job.token, result_json='{"released":true}'
+        )
+        job.worker.send(worker_service_pb2.WorkClientFrame(ref=ref, complete_job=request))
+        await done
+
+    async def _trip(self, lane: int) -> None:
+        """Ask, and wait for the resolution."""
+        job = self._jobs[lane]
+        if job.asked >= MOST_OF_A_JOB:
+            await self._complete(job)
+            job = self._jobs[lane] = await self._new_job(lane)
+        job.asked += 1
+        key = str(next(self._numbers))
+        resolved = self._trips[key] = asyncio.get_running_loop().create_future()
+        job.worker.send(messages.ask(job.job_id, job.token, key, self._content))
+        await resolved
+
+    async def alone(self, warm: int, trips: int) -> list[float]:
+        """Trips one at a time, in ms."""
+        times: list[float] = []
+        await self._sound(self._one_after_another(warm, []))
+        await self._sound(self._one_after_another(trips, times))
+        return times
+
+    async def _one_after_another(self, trips: int, times: list[float]) -> None:
+        for _ in range(trips):
+            started = time.perf_counter()
+            await self._trip(0)
+            times.append((time.perf_counter() - started) * 1000)
+
+    async def loaded(
+        self, warm: float, seconds: float, during: Callable[[], Awaitable[None]] | None
+    ) -> Window:
+        """Trips with 64 in flight."""
+        return await self._closed_loop(warm, seconds, self._trip, during)
+
+    async def job_loop(self, warm: float, seconds: float) -> Window:
+        """Jobs created, leased and completed, 64 in flight."""
+        for outbox in self._workers:
+            capacity = worker_service_pb2.WorkCapacity(capacity=IN_FLIGHT)
+            outbox.send(worker_service_pb2.WorkClientFrame(capacity=capacity))
+
+        async def one(lane: int) -> None:
+            await self._complete(await self._new_job(lane))
+
+        return await self._closed_loop(warm, seconds, one, None)
+
+    async def _closed_loop(
+        self,
+        warm: float,
+        seconds: float,
+        one: Callable[[int], Awaitable[None]],
+        during: Callable[[], Awaitable[None]] | None,
+    ) -> Window:
+        times: list[float] = []
+        stopped = False
+
+        async def lane(number: int) -> None:
+            while not stopped:
+                started = time.perf_counter()
+                await one(number)
+                times.append((time.perf_counter() - started) * 1000)
+
+        async def window() -> Window:
+            nonlocal stopped
+            await asyncio.sleep(warm)
+            beside = asyncio.ensure_future(during()) if during is not None else None
+            times.clear()
+            before, started, received = self._cpu(), time.perf_counter(), self._bytes_in
+            await asyncio.sleep(seconds)
+            took, received = time.perf_counter() - started, self._bytes_in - received
+            used = [after - was for after, was in zip(self._cpu(), before, strict=True)]
+            found = list(times)
+            stopped = True
+            if beside is not None:
+                await beside
+            if not found:
+                raise Failed(f"{self._server.target}: nothing was done in {seconds} s")
+            server, db, client, machine = used
+            other = max(0.0, machine - server - db - client)
+            return Window(len(found), took, found, server, db, client, other, received / len(found))
+
+        lanes = [asyncio.ensure_future(lane(n)) for n in range(IN_FLIGHT)]
+        for task in lanes:
+            task.add_done_callback(self._lane_ended)
+        measuring = asyncio.ensure_future(window())
+        try:
+            await asyncio.wait([measuring, self._broken], return_when=asyncio.FIRST_COMPLETED)
+            if not measuring.done():
+                self._broken.result()
+            await self._sound(_gathered(lanes))
+            return measuring.result()
+        finally:
+            for task in (*lanes, measuring):
+                task.cancel()
+
+    def _lane_ended(self, task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._broken.done():
+            self._broken.set_exception(error)
+
+    def _cpu(self) -> tuple[float, float, float, float]:
+        server = self._server
+        db = cpu(server.db_pid) if server.db_pid else 0.0
+        return cpu(server.pid), db, time.process_time() * 1_000_000, machine_busy()
+
+
+async def _wait(future: asyncio.Future[Any]) -> Any:
+    return await future
+
+
+async def _gathered(futures: list[asyncio.Future[None]]) -> None:
+    await asyncio.gather(*futures)

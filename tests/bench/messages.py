@@ -1,0 +1,52 @@
+"""What is asked and answered: the same for every server that is measured."""
+
+from __future__ import annotations
+
+from askback.v1 import hitl_service_pb2, prompt_pb2, worker_service_pb2
+
+TYPES = 4
+"""Job types. Each console watches some of them, so that every prompt is shown to one console."""
+
+BODY = (
+    "Version 4.2.0 is built and its tests have passed. Two migrations run before the rollout; the second "
+    "one locks the table `orders` for about a minute. Traffic is lowest between two and four in the "
+    "morning. Say how the release goes on."
+)
+VALUES_JSON = '{"when":"tonight"}'
+
+
+def job_type(number: int) -> str:
+    """The type of a job, a worker or a console by its number."""
+    return f"bench.{number % TYPES}"
+
+
+def content(kind: str) -> prompt_pb2.PromptContent:
+    """What is asked: `form`, a question with three options, or `plain`, a yes or no."""
+    message = prompt_pb2.PromptContent(
+        kind="confirm", title="Roll version 4.2.0 out?", body=BODY, blocking=True
+    )
+    if kind == "form":
+        message.kind = "clarify"
+        question = message.questions.questions.add(question_id="when", title="When?", required=True)
+        for value, title in (("now", "At once"), ("tonight", "At 02:00 UTC"), ("never", "Not at all")):
+            question.single.options.add(value=value, title=title)
+    return message
+
+
+def ask(job_id: str, token: int, key: str, asked: prompt_pb2.PromptContent) -> worker_service_pb2.WorkClientFrame:
+    """The worker's frame; wants a reply."""
+    request = worker_service_pb2.AskPromptRequest(job_id=job_id, token=token, key=key, content=asked)
+    return worker_service_pb2.WorkClientFrame(ref=int(key), ask_prompt=request)
+
+
+def answer(prompt: prompt_pb2.Prompt) -> hitl_service_pb2.ConverseClientFrame:
+    """The console's frame; wants a reply."""
+    request = hitl_service_pb2.AnswerPromptRequest(
+        prompt_id=prompt.prompt_id, answer_id=prompt.key, revision=prompt.revision
+    )
+    if prompt.content.HasField("questions"):
+        request.decision = prompt_pb2.DECISION_RESPOND
+        request.values_json = VALUES_JSON
+    else:
+        request.decision = prompt_pb2.DECISION_ACCEPT
+    return hitl_service_pb2.ConverseClientFrame(ref=int(prompt.key), answer_prompt=request)

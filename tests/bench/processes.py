@@ -1,0 +1,74 @@
+"""CPU time of processes, from /proc: psutil is no dependency of Askback."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+_TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
+
+
+def cpu(pid: int) -> float:
+    """Microseconds of CPU of a process and all its children, those that have ended included."""
+    parents: dict[int, list[int]] = {}
+    used: dict[int, float] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text()
+            except OSError:
+                continue
+            # The name, in brackets, may contain anything.
+            fields = text.rpartition(")")[2].split()
+            number = int(entry.name)
+            parents.setdefault(int(fields[1]), []).append(number)
+            used[number] = sum(map(int, fields[11:15])) * _TICK
+    total, todo = 0.0, [pid]
+    while todo:
+        number = todo.pop()
+        total += used.get(number, 0.0)
+        todo += parents.get(number, [])
+    return total
+
+
+def machine_busy() -> float:
+    """Microseconds of CPU that the whole machine has used, other people's share included."""
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) * _TICK
+
+
+def cpu_model() -> str:
+    """As the kernel names it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
+
+
+def file_system(folder: Path) -> str:
+    """The type of the file system that holds a folder."""
+    best, kind = "", "?"
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, mount, found, *_ = line.split()
+        if folder.is_relative_to(mount) and len(mount) >= len(best):
+            best, kind = mount, found
+    return kind
+
+
+def flush_ms(folder: Path) -> float:
+    """The median time of one fdatasync after a write of 4 KiB: what a commit costs at the least."""
+    path = folder / "flush"
+    times = []
+    number = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    try:
+        for _ in range(100):
+            os.write(number, b"x" * 4096)
+            started = time.perf_counter()
+            os.fdatasync(number)
+            times.append(time.perf_counter() - started)
+    finally:
+        os.close(number)
+        path.unlink()
+    return statistics.median(times) * 1000

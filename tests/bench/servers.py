@@ -1,0 +1,125 @@
+"""The servers that are measured: each a process of its own, on loopback, with a fresh database."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.postgres import PostgresServer
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+SERVE = ("-m", "askback_server")
+"""The service's own entrance; `askback serve` calls the same."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens."""
+
+    target: str
+    address: str
+    pid: int
+    db_pid: int = 0
+    """The database's own process, if it has one on this machine."""
+
+
+@contextmanager
+def floor(python: Sequence[str]) -> Iterator[Running]:
+    """The relay."""
+    with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
+        with _process([*python, "-m", "tests.bench.relay"], {}, Path(folder)) as (pid, address):
+            yield Running("floor", address, pid)
+
+
+@contextmanager
+def sqlite(python: Sequence[str]) -> Iterator[Running]:
+    """Askback on a fresh SQLite file, as it is shipped: WAL, synchronous=FULL."""
+    with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
+        settings = {"ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
+        with _process([*python, *SERVE], settings, Path(folder)) as (pid, address):
+            yield Running("sqlite", address, pid)
+
+
+@contextmanager
+def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]:
+    """Askback on a fresh database of a PostgreSQL server."""
+    dsn = server.create_database()
+    try:
+        with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
+            settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
+            with _process([*python, *SERVE], settings, Path(folder)) as (pid, address):
+                yield Running("postgres", address, pid, _postmaster(server))
+    finally:
+        server.drop_database(dsn)
+
+
+def _postmaster(server: PostgresServer) -> int:
+    """The server's first process, whose children are its backends; 0 if it runs on another machine."""
+    pid = int(server.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)"))
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return 0
+    return pid if name.startswith("postgres") else 0
+
+
+@contextmanager
+def _process(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASKBACK_")}
+    environment = {
+        **kept, "ASKBACK_LISTEN": "127.0.0.1:0", "ASKBACK_DRAIN_GRACE": "1", "ASKBACK_LOG_LEVEL": "WARNING",
+        **settings,
+    }  # fmt: skip
+    log = folder / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=errors, text=True,
+        )  # fmt: skip
+    try:
+        line = _first_line(process)
+        if " serves on " not in line:
+            raise RuntimeError(f"{' '.join(command)} did not start:\n{line}{_tail(log)}")
+        yield process.pid, line.rsplit(" ", 1)[1]
+        if process.poll() is not None:
+            raise RuntimeError(f"{' '.join(command)} ended ({process.returncode}):\n{_tail(log)}")
+    except BaseException:
+        sys.stderr.write(_tail(log))
+        raise
+    finally:
+        _stop(process)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-4000:]
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=lambda out: lines.put(out.readline()), args=[process.stdout], daemon=True).start()
+    try:
+        return lines.get(timeout=START_SECONDS)
+    except queue.Empty:
+        return f"nothing was said in {START_SECONDS} s\n"
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

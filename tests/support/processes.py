@@ -1,0 +1,242 @@
+"""Real processes on loopback for tests: started, killed, stopped, read, and ended by their pid."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from askback.errors import Unavailable
+
+T = TypeVar("T")
+ROOT = Path(__file__).parents[2]
+WITHIN = 30.0
+"""Seconds after which what has not come true is taken for broken. Never a measure of speed."""
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], what: str, *, within: float = WITHIN, every: float = 0.02
+) -> T:
+    """Ask again and again until the answer is true, and return it.
+
+    An AssertionError, or a server that is not there, means: not yet. Raises AssertionError.
+    """
+    end = time.monotonic() + within
+    while True:
+        last: object = None
+        try:
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return found  # type: ignore[return-value]
+            last = found
+        except (AssertionError, Unavailable) as not_yet:
+            last = not_yet
+        if time.monotonic() > end:
+            raise AssertionError(f"not in {within:g} s: {what} (last: {last!r})")
+        await asyncio.sleep(every)
+
+
+def quiet_port() -> int:
+    """A free loopback port below those that the system hands out: it stays free while nobody listens."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                port = random.SystemRandom().randrange(20_000, 32_000)
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class Process:
+    """A child process, which may be started again after its end; each start has output files of its own."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self._command = [*command]
+        self._folder = folder
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("ASKBACK_")}
+        self._environment = {**inherited, "GRPC_VERBOSITY": "NONE", **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
+
+    def start(self) -> None:
+        """Start it."""
+        assert not self.running, f"{self.name} runs already"
+        self._starts += 1
+        with self._file("out").open("wb") as out, self._file("log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
+            )
+
+    def _file(self, kind: str, start: int = 0) -> Path:
+        return self._folder / f"{self.name}.{start or self._starts}.{kind}"
+
+    @property
+    def pid(self) -> int:
+        """Of the last start."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for its end. Repeatable."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    async def ended(self, within: float = WITHIN) -> int:
+        """Wait for its end; the exit code (negative: the signal)."""
+        assert self._process is not None
+        process = self._process
+        await eventually(lambda: process.poll() is not None, f"{self.name} has ended", within=within)
+        code: int = process.returncode
+        return code
+
+    async def terminate(self) -> int:
+        """SIGTERM, and wait for its end; the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """The JSON lines that it has written so far, in all its starts. A half line does not count."""
+        lines: list[dict[str, Any]] = []
+        for start in range(1, self._starts + 1):
+            whole, _, _ = self._file("out", start).read_bytes().rpartition(b"\n")
+            lines += [json.loads(line) for line in whole.splitlines()]
+        return lines
+
+    def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """The lines with this `event`, and these fields."""
+        return [
+            line
+            for line in self.said
+            if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
+        ]
+
+    async def says(self, event: str, *, count: int = 1, within: float = WITHIN, **fields: Any) -> dict[str, Any]:
+        """Wait until it has said it so often; the newest such line."""
+
+        def found() -> dict[str, Any] | None:
+            lines = self.events(event, **fields)
+            if len(lines) < count and not self.running:
+                raise RuntimeError(f"{self.name} has ended ({self._process and self._process.returncode})")
+            return lines[-1] if len(lines) >= count else None
+
+        line = await eventually(found, f"{self.name} says {event} {fields}", within=within)
+        assert line is not None
+        return line
+
+    @property
+    def out(self) -> str:
+        """What its last start wrote to stdout."""
+        return self._file("out").read_text(errors="replace")
+
+    @property
+    def log(self) -> str:
+        """What its last start wrote to stderr."""
+        return self._file("log").read_text(errors="replace")
+
+    def story(self, lines: int = 40) -> str:
+        """The end of all it wrote, for people."""
+        parts = []
+        for start in range(1, self._starts + 1):
+            for kind in ("out", "log"):
+                text = self._file(kind, start).read_text(errors="replace").splitlines()
+                if text:
+                    parts += [f"--- {self.name}, start {start}, {kind}, last of {len(text)} lines ---"]
+                    parts += text[-lines:]
+        return "\n".join(parts)
+
+
+class Server(Process):
+    """An Askback server on a port that it keeps over restarts."""
+
+    def __init__(self, name: str, db: str, folder: Path, **settings: object) -> None:
+        self.port = quiet_port()
+        values = {
+            "listen": f"127.0.0.1:{self.port}", "db": db, "replica": name, "heartbeat": 0.5,
+            "sweep_interval": 5, "drain_grace": 2, **settings,
+        }  # fmt: skip
+        environment = {f"ASKBACK_{key.upper()}": str(value) for key, value in values.items()}
+        super().__init__(name, [sys.executable, "-m", "askback_server"], folder, environment)
+
+    @property
+    def target(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    async def serve(self) -> None:
+        """Start it and wait until it is ready."""
+        self.start()
+
+        def ready() -> bool:
+            if not self.running:
+                raise RuntimeError(f"{self.name} did not start:\n{self.log}")
+            return "askback serves on" in self.out
+
+        await eventually(ready, f"{self.name} is ready", every=0.01)
+
+    async def crash_and_serve(self) -> None:
+        """SIGKILL, then the same database and port again."""
+        self.kill()
+        await self.serve()
+
+
+class Stage:
+    """All processes of one test. `end()` leaves none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._cast: list[Process] = []
+
+    def add(self, process: Process) -> None:
+        """Take a process in that is to be ended."""
+        self._cast.append(process)
+
+    async def server(self, db: str, *, name: str = "server", **settings: object) -> Server:
+        """A server that is ready."""
+        server = Server(name, db, self.folder, **settings)
+        self.add(server)
+        await server.serve()
+        return server
+
+    def run(self, name: str, *command: str, **environment: str) -> Process:
+        """Any program of this Python, started."""
+        process = Process(name, [sys.executable, *command], self.folder, environment)
+        self.add(process)
+        process.start()
+        return process
+
+    def end(self) -> None:
+        """Kill what still runs, stopped or not, by its pid."""
+        for process in self._cast:
+            process.kill()
+
+    def story(self) -> str:
+        """The end of everybody's output, for people."""
+        return "\n".join(process.story() for process in self._cast)

@@ -1,0 +1,169 @@
+"""Python types as forms, inputs as arguments, and what importing the client costs."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from json import loads
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from askback.content import same_question
+from askback.form import TypeForm, form_of
+from askback.handler import InvalidInput, JobHandler
+from askback.job import Job
+from askback.v1 import prompt_pb2
+from askback_server.domain.json_schema import compiled_schema, schema_violations
+
+
+class Policy(StrEnum):
+    STANDARD = "standard"
+    LEGAL = "legal"
+
+
+class Address(BaseModel):
+    city: str
+
+
+class Ruling(BaseModel):
+    zeta: Policy = Field(title="Which policy?")
+    alpha: Policy | None = None
+    must: int | None
+    amount: float = Field(ge=0)
+    to: Address | None = None
+    address: Address
+    tags: list[Policy] = []
+
+
+@dataclass
+class Plain:
+    b: int
+    a: str = "x"
+
+
+class Tree(BaseModel):
+    children: list["Tree"] = []
+
+
+def type_form(type_: Any, title: str) -> TypeForm:
+    form = form_of(type_, title)
+    assert isinstance(form, TypeForm)
+    return form
+
+
+def schema_of(type_: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = loads(type_form(type_, "Title?").schema_json)
+    return schema
+
+
+def test_a_model_is_flat_and_keeps_its_order() -> None:
+    schema = schema_of(Ruling)
+    assert list(schema["properties"]) == ["zeta", "alpha", "must", "amount", "to", "address", "tags"]
+    assert schema["required"] == ["zeta", "amount", "address"]
+    assert schema["properties"]["alpha"] == {
+        "enum": ["standard", "legal"], "title": "Alpha", "type": "string",
+    }  # fmt: skip
+    assert schema["properties"]["zeta"]["title"] == "Which policy?"
+    assert schema["properties"]["to"]["properties"]["city"]["type"] == "string"
+    assert schema["properties"]["tags"]["items"]["enum"] == ["standard", "legal"]
+    for trace in ("$ref", "$defs", "null", "x-nullable"):
+        assert trace not in type_form(Ruling, "").schema_json
+
+
+@pytest.mark.parametrize("type_", [Ruling, Plain, Policy, bool, str, int, float, date, Decimal, list[int],
+                                   dict[str, int], int | None, Ruling | None, list[Address]])  # fmt: skip
+def test_the_server_takes_every_schema(type_: Any) -> None:
+    compiled_schema(type_form(type_, "Title?").schema_json)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (Ruling, Ruling(zeta=Policy.LEGAL, must=None, amount=2, address=Address(city="X"))),
+        (Plain, Plain(1)),
+        (Policy, Policy.LEGAL),
+        (bool, False),
+        (int, 2**60 + 1),
+        (date, date(2026, 11, 23)),
+        (Decimal, Decimal("12.50")),
+        (list[int], [3, 1]),
+        (dict[str, int], {"b": 1, "a": 2}),
+        (int | None, None),
+        (Ruling | None, None),
+    ],
+)
+def test_values_come_back_as_they_were(type_: Any, value: Any) -> None:
+    form = type_form(type_, "Title?")
+    found = form.parse(form.dump(value))
+    assert found == value
+    assert type(found) is type(value)
+    assert not schema_violations(form.schema_json, loads(form.dump(value)), "values_json")
+
+
+def test_what_people_leave_out_is_none_or_refused() -> None:
+    form = form_of(Ruling, "")
+    found = form.parse('{"zeta":"legal","amount":1,"address":{"city":"X"}}')
+    assert found.must is None
+    with pytest.raises(ValidationError):
+        form.parse('{"zeta":"legal"}')
+
+
+def test_a_recursive_type_has_no_form() -> None:
+    with pytest.raises(TypeError, match="recursive"):
+        form_of(Tree, "")
+
+
+def test_the_same_question_is_recognised_with_what_the_server_fills_in() -> None:
+    asked = prompt_pb2.PromptContent(kind="confirm", title="Go?", blocking=True, priority=1)
+    known = prompt_pb2.PromptContent(kind="confirm", title="Go?", blocking=True, priority=2)
+    known.decisions.add(decision=prompt_pb2.DECISION_ACCEPT, label="Confirm")
+    assert same_question(asked, known)
+    known.title = "Stop?"
+    assert not same_question(asked, known)
+
+
+def test_input_becomes_typed_arguments() -> None:
+    async def fn(
+        job: Job, /, order: str, since: date, policy: Policy = Policy.LEGAL, **more: int
+    ) -> None: ...
+
+    handler = JobHandler("t", fn)
+    bound = handler.bind({"order": "A", "since": "2026-01-02", "policy": "standard", "extra": 1})
+    assert bound == {"order": "A", "since": date(2026, 1, 2), "policy": Policy.STANDARD, "extra": 1}
+    with pytest.raises(InvalidInput, match="needs since"):
+        handler.bind({"order": "A"})
+
+
+def test_a_plain_input_goes_to_the_only_parameter() -> None:
+    async def fn(job: Job, rows: list[int]) -> None: ...
+
+    assert JobHandler("t", fn).bind([1, 2]) == {"rows": [1, 2]}
+
+
+async def test_a_handler_starts_jobs_with_its_own_arguments() -> None:
+    async def fn(job: Job, order: str, days: int = 3) -> None: ...
+
+    class Starter:
+        async def start(self, job_type: str, input: Any) -> Any:
+            return job_type, input
+
+    client: Any = Starter()
+    started: Any = await JobHandler("refund", fn).start(client, "A-17", days=4)
+    assert started == ("refund", {"order": "A-17", "days": 4})
+    with pytest.raises(TypeError):
+        await JobHandler("refund", fn).start(client)  # type: ignore[call-arg]
+
+
+def test_importing_askback_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, askback\n"
+        "heavy = [m for m in ('grpc', 'pydantic', 'google.protobuf', 'sqlalchemy') if m in sys.modules]\n"
+        "assert not heavy, heavy\n"
+        "assert all(getattr(askback, name) for name in askback.__all__)\n"
+        "assert not [m for m in sys.modules if m.startswith(('sqlalchemy', 'askback_server'))]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
