@@ -1,5 +1,8 @@
 # docker build -t askback .
-# docker run -p 50051:50051 -v askback:/data askback
+# docker run -p 50051:50051 -v askback:/data -v "$PWD/tokens.toml:/etc/askback/tokens.toml:ro" askback
+#
+# A server that can be reached from outside needs authentication: the token file is required
+# (`askback hash-token` makes an entry).
 #
 # On PostgreSQL the schema is brought up to date by a command of its own, once per release and before
 # the replicas start; SQLite, the default here, is migrated at start:
@@ -29,4 +32,5 @@ VOLUME /data
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["askback", "health"]
 ENTRYPOINT ["askback"]
-CMD ["serve", "--listen", "0.0.0.0:50051", "--db", "sqlite+aiosqlite:////data/askback.db"]
+CMD ["serve", "--listen", "0.0.0.0:50051", "--db", "sqlite+aiosqlite:////data/askback.db", \
+     "--auth", "/etc/askback/tokens.toml", "--log-format", "json"]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from askback.enums import DecisionKind, FinalAction
 from askback.form import Form
@@ -29,6 +29,43 @@ Deadline = timedelta | float | datetime
 Contents = Iterable[Content] | Mapping[str, str]
 """What there is to look at; a mapping is id to Markdown text."""
 Decisions = Iterable[Option | DecisionKind | str]
+
+
+class Shown(TypedDict, total=False):
+    """What every question of a job may say besides its title, key, form, contents and default."""
+
+    kind: str
+    """`clarify`, `confirm`, `preview`, `validate`, `deep_understanding`, `structure_fix`, or your own."""
+    body: str
+    """Markdown."""
+    to: Iterable[str]
+    """`user:NAME` and `group:NAME`; empty: every console of the namespace."""
+    deadline: Deadline | None
+    on_deadline: FinalAction | str
+    """EXPIRE or FAIL_JOB, where no default is given."""
+    decisions: Decisions
+    """What is offered; empty: the kind's own."""
+    priority: int
+    labels: Mapping[str, str] | None
+    blocking: bool
+    """False: the job counts as running while it waits, and is never parked for it."""
+    metadata: Any
+    """For programs; anything that JSON can hold."""
+    supersedes: Iterable[str]
+    """Keys of open questions whose place this one takes."""
+
+
+class Asked(Shown, total=False):
+    """The same, and what there is to look at."""
+
+    contents: Contents
+
+
+class Decided(Asked, total=False):
+    """What a question for a decision may say besides."""
+
+    form: Any
+    """Values asked for along with the decision: a type, a JSON Schema or a list of questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +102,7 @@ def prompt_content(
     content = pb.PromptContent(
         kind=kind, title=title, body=body, priority=priority, labels=dict(labels or {}), blocking=blocking
     )
-    content.contents.extend(part.to_proto() for part in _parts(contents))
+    content.contents.extend(part.to_proto() for part in parts_of(contents))
     if form is not None:
         form.fill(content)
     content.decisions.extend(_option(item).to_proto() for item in decisions)
@@ -103,7 +140,8 @@ def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:
     )
 
 
-def _parts(contents: Contents) -> Iterable[Content]:
+def parts_of(contents: Contents) -> Iterable[Content]:
+    """The contents; those of a mapping are Markdown."""
     if isinstance(contents, Mapping):
         return [Content(name, text) for name, text in contents.items()]
     return contents

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from askback.content import UNSET, Contents, Deadline, Decisions, Default, Unset, prompt_content
-from askback.enums import DecisionKind, FinalAction, PromptState
+from askback.content import UNSET, Asked, Contents, Decided, Default, Shown, Unset, parts_of, prompt_content
+from askback.enums import DecisionKind, PromptState
 from askback.form import form_of
 from askback.handler import result_type
 from askback.lease import Lease
@@ -86,45 +86,15 @@ class Job:
 
     @overload
     async def ask(
-        self,
-        title: str,
-        form: type[T] = ...,
-        *,
-        key: str,
-        default: None,
-        kind: str = ...,
-        body: str = ...,
-        contents: Contents = ...,
-        to: Iterable[str] = ...,
-        deadline: Deadline | None = ...,
-        on_deadline: FinalAction | str = ...,
-        decisions: Decisions = ...,
-        priority: int = ...,
-        labels: Mapping[str, str] | None = ...,
-        blocking: bool = ...,
-        metadata: Any = ...,
-        supersedes: Iterable[str] = ...,
+        self, title: str, *, key: str, default: str | Unset = ..., **asked: Unpack[Asked]
+    ) -> str: ...
+    @overload
+    async def ask(
+        self, title: str, form: type[T], *, key: str, default: None, **asked: Unpack[Asked]
     ) -> T | None: ...
     @overload
     async def ask(
-        self,
-        title: str,
-        form: type[T] = ...,
-        *,
-        key: str,
-        kind: str = ...,
-        body: str = ...,
-        contents: Contents = ...,
-        to: Iterable[str] = ...,
-        deadline: Deadline | None = ...,
-        default: T | Unset = ...,
-        on_deadline: FinalAction | str = ...,
-        decisions: Decisions = ...,
-        priority: int = ...,
-        labels: Mapping[str, str] | None = ...,
-        blocking: bool = ...,
-        metadata: Any = ...,
-        supersedes: Iterable[str] = ...,
+        self, title: str, form: type[T], *, key: str, default: T | Unset = ..., **asked: Unpack[Asked]
     ) -> T: ...
     @overload
     async def ask(
@@ -133,31 +103,11 @@ class Job:
         form: Mapping[str, Any] | Sequence[prompt_pb2.Question],
         *,
         key: str,
-        kind: str = ...,
-        body: str = ...,
-        contents: Contents = ...,
-        to: Iterable[str] = ...,
-        deadline: Deadline | None = ...,
         default: Any = ...,
-        on_deadline: FinalAction | str = ...,
-        decisions: Decisions = ...,
-        priority: int = ...,
-        labels: Mapping[str, str] | None = ...,
-        blocking: bool = ...,
-        metadata: Any = ...,
-        supersedes: Iterable[str] = ...,
+        **asked: Unpack[Asked],
     ) -> dict[str, Any]: ...
     async def ask(
-        self,
-        title: str,
-        form: Any = str,
-        *,
-        key: str,
-        kind: str = "clarify",
-        default: Any = UNSET,
-        deadline: Deadline | None = None,
-        supersedes: Iterable[str] = (),
-        **asked: Any,
+        self, title: str, form: Any = str, *, key: str, default: Any = UNSET, **asked: Unpack[Asked]
     ) -> Any:
         """Ask for a value of a type (model, dataclass, enum, list, number, text …) and return it.
 
@@ -171,12 +121,14 @@ class Job:
         that has no form, ValueError for arguments that contradict each other.
         """
         shape = form_of(form, title)
+        options: dict[str, Any] = {"kind": "clarify", **asked}
+        supersedes = list(options.pop("supersedes", ()))
         declared = None
         if default is not UNSET and default is not None:
-            decision = DecisionKind.ACCEPT if kind in _RESPONDING else DecisionKind.RESPOND
+            decision = DecisionKind.ACCEPT if options["kind"] in _RESPONDING else DecisionKind.RESPOND
             declared = Default(decision, shape.dump(default))
-        content = prompt_content(title, kind=kind, form=shape, default=declared, deadline=deadline, **asked)
-        prompt = await self._lease.ask(key, content, list(supersedes))
+        content = prompt_content(title, form=shape, default=declared, **options)
+        prompt = await self._lease.ask(key, content, supersedes)
         if prompt.state is PromptState.EXPIRED and default is None:
             return None
         answer = answered(prompt).answered
@@ -186,7 +138,7 @@ class Job:
         return shape.parse(answer.values_json)
 
     async def confirm(
-        self, title: str, *, key: str, default: bool | DecisionKind | None = None, **asked: Any
+        self, title: str, *, key: str, default: bool | DecisionKind | None = None, **asked: Unpack[Decided]
     ) -> Decision:
         """Ask for a yes. The result is true only if somebody accepted; `comment`, `by` and `at` say more.
 
@@ -197,40 +149,40 @@ class Job:
 
     async def validate(
         self, title: str, *, key: str, report: str | Any = "", default: bool | DecisionKind | None = None,
-        **asked: Any,
+        **asked: Unpack[Decided],
     ) -> Decision:  # fmt: skip
         """Have a report approved: Markdown text, or anything that JSON can hold. Otherwise as `confirm`."""
         if report:
             text = report if isinstance(report, str) else to_json(report, indent=2).decode()
             media_type = "text/markdown" if isinstance(report, str) else "application/json"
             part = Content("report", text, "Report", media_type)
-            asked["contents"] = [part, *asked.get("contents", ())]
+            asked["contents"] = [part, *parts_of(asked.get("contents", ()))]
         return decision_of(await self._decide("validate", title, key, default, asked))
 
     async def preview(
-        self, title: str, *, key: str, contents: Contents, default: bool | DecisionKind | None = None,
-        **asked: Any,
+        self, title: str, *, key: str, contents: Contents, form: Any = None,
+        default: bool | DecisionKind | None = None, **asked: Unpack[Shown],
     ) -> Preview:  # fmt: skip
         """Show what would happen and have it accepted, edited, revised or rejected.
 
         `result.text(content_id)` is a content as it was accepted. Otherwise as `confirm`.
         """
-        asked["contents"] = contents
-        return preview_of(await self._decide("preview", title, key, default, asked))
+        options: Decided = {**asked, "contents": contents, "form": form}
+        return preview_of(await self._decide("preview", title, key, default, options))
 
     async def _decide(
-        self, kind: str, title: str, key: str, default: bool | DecisionKind | None, asked: dict[str, Any]
+        self, kind: str, title: str, key: str, default: bool | DecisionKind | None, asked: Decided
     ) -> PromptInfo:
         declared = None
         if default is not None:
             if isinstance(default, bool):
                 default = DecisionKind.ACCEPT if default else DecisionKind.REJECT
             declared = Default(default)
-        form = asked.pop("form", None)
-        supersedes = list(asked.pop("supersedes", ()))
-        asked.setdefault("kind", kind)
+        options: dict[str, Any] = {"kind": kind, **asked}
+        form = options.pop("form", None)
+        supersedes = list(options.pop("supersedes", ()))
         shape = None if form is None else form_of(form, title)
-        content = prompt_content(title, form=shape, default=declared, **asked)
+        content = prompt_content(title, form=shape, default=declared, **options)
         return answered(await self._lease.ask(key, content, supersedes))
 
     async def progress(

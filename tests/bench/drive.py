@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,10 @@ CONSOLES = 4
 IN_FLIGHT = 64
 WARM_TRIPS, TRIPS = 100, 400
 HEARTBEAT = 5.0
-MOST_OF_A_JOB = 9_000
-"""Prompts that one job asks; the server's limit is 10,000."""
-TRIP_SECONDS = 20.0
-"""A trip that takes longer is an error."""
+SPARE = 2
+"""Jobs of each lane: while a used one is replaced, the lane goes on with another."""
+PATIENCE = 60.0
+"""Seconds after which something that does not come is an error."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Plan:
     seconds: float = 4.0
     warm: float = 1.0
     asked: str = "form"
+    prompts_per_job: int = 50
+    """A job that has asked so often is completed, and a fresh one takes its place."""
     alone: bool = True
     """Trips one at a time."""
     jobs: bool = True
@@ -79,9 +81,11 @@ class Failed(Exception):
     """The server did not do what the bench needs."""
 
 
-async def measure(server: Running, plan: Plan, during: Callable[[], Awaitable[None]] | None = None) -> Measured:
+async def measure(
+    server: Running, plan: Plan, during: Callable[[], Awaitable[None]] | None = None
+) -> Measured:
     """Everything of the plan. `during` runs beside the loop of 64."""
-    client = _Client(server, plan.asked)
+    client = _Client(server, plan)
     try:
         await client.open()
         found = Measured()
@@ -96,18 +100,29 @@ async def measure(server: Running, plan: Plan, during: Callable[[], Awaitable[No
 
 
 class _Client:
-    def __init__(self, server: Running, asked: str) -> None:
+    def __init__(self, server: Running, plan: Plan) -> None:
         self._server = server
-        self._content = messages.content(asked)
+        self._content = messages.content(plan.asked)
+        self._prompts_per_job = plan.prompts_per_job
         self._channels = [
             grpc.aio.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)])
             for _ in range(CHANNELS)
+        ]
+        self._create: list[Any] = [
+            channel.unary_unary(
+                "/askback.v1.JobService/CreateJob",
+                job_service_pb2.CreateJobRequest.SerializeToString,
+                job_service_pb2.CreateJobResponse.FromString,
+            )
+            for channel in self._channels
         ]
         self._calls: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._workers: list[Outbox] = []
-        self._jobs: list[_Job] = []
+        self._jobs: list[list[_Job]] = [[] for _ in range(IN_FLIGHT)]
+        """By lane; the first is the next to ask."""
+        self._replacing: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._trips: dict[str, asyncio.Future[None]] = {}
         self._leases: dict[str, asyncio.Future[_Job]] = {}
@@ -136,14 +151,14 @@ class _Client:
             )  # fmt: skip
             work = worker_service_pb2.WorkHello(
                 worker_id=f"worker-{number}", job_types=[messages.job_type(number)],
-                capacity=IN_FLIGHT // WORKERS,
+                capacity=(SPARE * IN_FLIGHT) // WORKERS,
             )  # fmt: skip
             outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
             self._workers.append(outbox)
         for _ in range(CONSOLES + WORKERS):
             await self._sound(self._welcomes.get())
         self._start(self._beat())
-        self._jobs = list(await asyncio.gather(*(self._new_job(n) for n in range(IN_FLIGHT))))
+        await self._sound(_gathered([self._add_job(n % IN_FLIGHT) for n in range(SPARE * IN_FLIGHT)]))
 
     def _stream(self, number: int, method: str, request: Any, response: Any, reader: Any) -> Outbox:
         parse = response.FromString
@@ -152,7 +167,7 @@ class _Client:
             self._bytes_in += len(data)
             return parse(data)
 
-        channel = self._channels[number % CHANNELS]
+        channel: Any = self._channels[number % CHANNELS]
         call = channel.stream_stream(f"/askback.v1.{method}", request.SerializeToString, counted)()
         outbox = Outbox(call.write, request)
         self._calls.append(call)
@@ -172,17 +187,17 @@ class _Client:
     async def _sound(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Wait, but not for ever, and not when a stream has broken."""
         task = asyncio.ensure_future(work)
-        await asyncio.wait([task, self._broken], timeout=TRIP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, self._broken], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
         task.cancel()
         if self._broken.done():
             self._broken.result()
-        raise Failed(f"{self._server.target}: nothing came in {TRIP_SECONDS} s")
+        raise Failed(f"{self._server.target}: nothing came in {PATIENCE} s")
 
     async def close(self) -> None:
         """End everything."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._replacing):
             task.cancel()
         for call in self._calls:
             call.cancel()
@@ -190,7 +205,7 @@ class _Client:
         if self._broken.done():
             self._broken.exception()
         for channel in self._channels:
-            await channel.close()
+            await channel.close(None)
 
     async def _beat(self) -> None:
         while True:
@@ -239,21 +254,14 @@ class _Client:
 
     async def _new_job(self, number: int) -> _Job:
         """A job, when a worker has it."""
-        channel = self._channels[number % CHANNELS]
         request_id = f"{self._run}-{next(self._numbers)}"
-        lease = self._leases[request_id] = asyncio.get_running_loop().create_future()
-        await channel.unary_unary(
-            "/askback.v1.JobService/CreateJob",
-            job_service_pb2.CreateJobRequest.SerializeToString,
-            job_service_pb2.CreateJobResponse.FromString,
-        )(
-            job_service_pb2.CreateJobRequest(
-                request_id=request_id, job_type=messages.job_type(number), input_json='{"version":"4.2.0"}'
-            ),
-            timeout=TRIP_SECONDS,
+        lease: asyncio.Future[_Job] = asyncio.get_running_loop().create_future()
+        self._leases[request_id] = lease
+        request = job_service_pb2.CreateJobRequest(
+            request_id=request_id, job_type=messages.job_type(number), input_json='{"version":"4.2.0"}'
         )
-        job: _Job = await self._sound(_wait(lease))
-        return job
+        await self._create[number % CHANNELS](request, timeout=PATIENCE)
+        return await lease
 
     async def _complete(self, job: _Job) -> None:
         ref = next(self._numbers)
@@ -266,15 +274,31 @@ class _Client:
 
     async def _trip(self, lane: int) -> None:
         """Ask, and wait for the resolution."""
-        job = self._jobs[lane]
-        if job.asked >= MOST_OF_A_JOB:
-            await self._complete(job)
-            job = self._jobs[lane] = await self._new_job(lane)
+        job = self._jobs[lane].pop(0)
         job.asked += 1
         key = str(next(self._numbers))
         resolved = self._trips[key] = asyncio.get_running_loop().create_future()
         job.worker.send(messages.ask(job.job_id, job.token, key, self._content))
         await resolved
+        if job.asked < self._prompts_per_job:
+            self._jobs[lane].append(job)
+            return
+        task = asyncio.create_task(self._replace(job, lane))
+        task.add_done_callback(self._replaced)
+        self._replacing.add(task)
+        if not self._jobs[lane]:
+            await task
+
+    async def _replace(self, job: _Job, lane: int) -> None:
+        await self._complete(job)
+        await self._add_job(lane)
+
+    def _replaced(self, task: asyncio.Task[None]) -> None:
+        self._replacing.discard(task)
+        self._lane_ended(task)
+
+    async def _add_job(self, lane: int) -> None:
+        self._jobs[lane].append(await self._new_job(lane))
 
     async def alone(self, warm: int, trips: int) -> list[float]:
         """Trips one at a time, in ms."""
@@ -284,9 +308,9 @@ class _Client:
         return times
 
     async def _one_after_another(self, trips: int, times: list[float]) -> None:
-        for _ in range(trips):
+        for number in range(trips):
             started = time.perf_counter()
-            await self._trip(0)
+            await self._trip(number % IN_FLIGHT)
             times.append((time.perf_counter() - started) * 1000)
 
     async def loaded(
@@ -297,6 +321,7 @@ class _Client:
 
     async def job_loop(self, warm: float, seconds: float) -> Window:
         """Jobs created, leased and completed, 64 in flight."""
+        await self._sound(_gathered(tuple(self._replacing)))
         for outbox in self._workers:
             capacity = worker_service_pb2.WorkCapacity(capacity=IN_FLIGHT)
             outbox.send(worker_service_pb2.WorkClientFrame(capacity=capacity))
@@ -341,33 +366,30 @@ class _Client:
             other = max(0.0, machine - server - db - client)
             return Window(len(found), took, found, server, db, client, other, received / len(found))
 
-        lanes = [asyncio.ensure_future(lane(n)) for n in range(IN_FLIGHT)]
-        for task in lanes:
-            task.add_done_callback(self._lane_ended)
-        measuring = asyncio.ensure_future(window())
+        lanes = [asyncio.create_task(lane(n)) for n in range(IN_FLIGHT)]
+        for running in lanes:
+            running.add_done_callback(self._lane_ended)
+        measuring: asyncio.Future[Window] = asyncio.ensure_future(window())
         try:
-            await asyncio.wait([measuring, self._broken], return_when=asyncio.FIRST_COMPLETED)
+            broken: asyncio.Future[Any] = self._broken
+            await asyncio.wait({measuring, broken}, return_when=asyncio.FIRST_COMPLETED)
             if not measuring.done():
                 self._broken.result()
             await self._sound(_gathered(lanes))
             return measuring.result()
         finally:
-            for task in (*lanes, measuring):
-                task.cancel()
+            measuring.cancel()
+            for running in lanes:
+                running.cancel()
 
-    def _lane_ended(self, task: asyncio.Future[None]) -> None:
+    def _lane_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not self._broken.done():
             self._broken.set_exception(error)
 
     def _cpu(self) -> tuple[float, float, float, float]:
-        server = self._server
-        db = cpu(server.db_pid) if server.db_pid else 0.0
-        return cpu(server.pid), db, time.process_time() * 1_000_000, machine_busy()
+        server, db = cpu(self._server.pid, self._server.db_pid)
+        return server, db if self._server.db_pid else 0.0, time.process_time() * 1_000_000, machine_busy()
 
 
-async def _wait(future: asyncio.Future[Any]) -> Any:
-    return await future
-
-
-async def _gathered(futures: list[asyncio.Future[None]]) -> None:
-    await asyncio.gather(*futures)
+async def _gathered(work: Sequence[Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*work)

@@ -33,7 +33,9 @@ def content(kind: str) -> prompt_pb2.PromptContent:
     return message
 
 
-def ask(job_id: str, token: int, key: str, asked: prompt_pb2.PromptContent) -> worker_service_pb2.WorkClientFrame:
+def ask(
+    job_id: str, token: int, key: str, asked: prompt_pb2.PromptContent
+) -> worker_service_pb2.WorkClientFrame:
     """The worker's frame; wants a reply."""
     request = worker_service_pb2.AskPromptRequest(job_id=job_id, token=token, key=key, content=asked)
     return worker_service_pb2.WorkClientFrame(ref=int(key), ask_prompt=request)

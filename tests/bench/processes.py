@@ -10,9 +10,9 @@ from pathlib import Path
 _TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
-def cpu(pid: int) -> float:
-    """Microseconds of CPU of a process and all its children, those that have ended included."""
-    parents: dict[int, list[int]] = {}
+def cpu(*pids: int) -> list[float]:
+    """Microseconds of CPU of each process with all its children, those that have ended included."""
+    children: dict[int, list[int]] = {}
     used: dict[int, float] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -23,14 +23,25 @@ def cpu(pid: int) -> float:
             # The name, in brackets, may contain anything.
             fields = text.rpartition(")")[2].split()
             number = int(entry.name)
-            parents.setdefault(int(fields[1]), []).append(number)
+            children.setdefault(int(fields[1]), []).append(number)
             used[number] = sum(map(int, fields[11:15])) * _TICK
-    total, todo = 0.0, [pid]
-    while todo:
-        number = todo.pop()
-        total += used.get(number, 0.0)
-        todo += parents.get(number, [])
-    return total
+
+    def total(pid: int) -> float:
+        return used.get(pid, 0.0) + sum(map(total, children.get(pid, ())))
+
+    return [total(pid) for pid in pids]
+
+
+def threads_cpu(pid: int) -> dict[int, float]:
+    """Microseconds of CPU of a process's threads by their ids."""
+    used: dict[int, float] = {}
+    for entry in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        used[int(entry.name)] = (int(fields[11]) + int(fields[12])) * _TICK
+    return used
 
 
 def machine_busy() -> float:

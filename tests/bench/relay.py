@@ -1,6 +1,6 @@
 """The floor: the same frames over bare grpc.aio, passed on from memory. Nothing is checked or kept.
 
-    python -m tests.bench.relay --listen 127.0.0.1:0
+python -m tests.bench.relay --listen 127.0.0.1:0
 """
 
 from __future__ import annotations

@@ -36,17 +36,17 @@ class Running:
 @contextmanager
 def floor(python: Sequence[str]) -> Iterator[Running]:
     """The relay."""
-    with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-        with _process([*python, "-m", "tests.bench.relay"], {}, Path(folder)) as (pid, address):
-            yield Running("floor", address, pid)
+    command = [*python, "-m", "tests.bench.relay"]
+    with _folder() as folder, _process(command, {}, folder) as (pid, address):
+        yield Running("floor", address, pid)
 
 
 @contextmanager
 def sqlite(python: Sequence[str]) -> Iterator[Running]:
     """Askback on a fresh SQLite file, as it is shipped: WAL, synchronous=FULL."""
-    with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
+    with _folder() as folder:
         settings = {"ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
-        with _process([*python, *SERVE], settings, Path(folder)) as (pid, address):
+        with _process([*python, *SERVE], settings, folder) as (pid, address):
             yield Running("sqlite", address, pid)
 
 
@@ -54,13 +54,18 @@ def sqlite(python: Sequence[str]) -> Iterator[Running]:
 def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]:
     """Askback on a fresh database of a PostgreSQL server."""
     dsn = server.create_database()
+    settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
-        with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
-            settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
-            with _process([*python, *SERVE], settings, Path(folder)) as (pid, address):
-                yield Running("postgres", address, pid, _postmaster(server))
+        with _folder() as folder, _process([*python, *SERVE], settings, folder) as (pid, address):
+            yield Running("postgres", address, pid, _postmaster(server))
     finally:
         server.drop_database(dsn)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="askback-bench-") as folder:
+        yield Path(folder)
 
 
 def _postmaster(server: PostgresServer) -> int:

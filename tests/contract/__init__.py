@@ -1,0 +1,1 @@
+"""What the storage, the engine and the feed promise, on both databases."""

@@ -112,7 +112,7 @@ def _check_prompts(before: Aggregate, change: Change) -> None:
         assert prompt.version == own[-1]
         assert prompt.updated_at == now
         assert content_from_json(content_to_json(prompt.content)) == prompt.content
-        assert prompt.digest == prompt.content.digest()
+        assert prompt.digest == prompt.content.digest
         if prompt.resolution is not None:
             assert resolution_from_json(resolution_to_json(prompt.resolution)) == prompt.resolution
         old = before.prompts.get(prompt.prompt_id)

@@ -193,6 +193,10 @@ class Server(Process):
     async def serve(self) -> None:
         """Start it and wait until it is ready."""
         self.start()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until it takes calls."""
 
         def ready() -> bool:
             if not self.running:
@@ -226,8 +230,12 @@ class Stage:
         return server
 
     def run(self, name: str, *command: str, **environment: str) -> Process:
-        """Any program of this Python, started."""
-        process = Process(name, [sys.executable, *command], self.folder, environment)
+        """A program of this Python, started."""
+        return self.command(name, sys.executable, *command, **environment)
+
+    def command(self, name: str, *command: str, **environment: str) -> Process:
+        """Any program, started."""
+        process = Process(name, command, self.folder, environment)
         self.add(process)
         process.start()
         return process

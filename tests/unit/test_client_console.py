@@ -176,6 +176,7 @@ async def test_credit_of_an_old_stream_is_not_given_to_a_new_one(desk: Desk) -> 
     desk.stream.end(grpc.StatusCode.UNAVAILABLE)
     await desk.welcome()
     assert desk.hello.credit == 2
+    await asyncio.sleep(0.1)  # until the console has taken the welcome
     await take(prompts)
     assert await credits(desk) == 0
 

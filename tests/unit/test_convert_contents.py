@@ -36,7 +36,7 @@ def without_output(message: pb.PromptContent) -> pb.PromptContent:
 def through_storage(value: PromptContent) -> PromptContent:
     stored = content_from_json(content_to_json(value))
     assert stored == value
-    assert stored.digest() == value.digest()
+    assert stored.digest == value.digest
     return stored
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.errors import JobNotFound
 from askback_server.domain.events import Event, EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import Prompt, Submission
+from askback_server.domain.prompts import Prompt, PromptState, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Aggregate:
     """
 
     job: Job | None = None
-    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    prompts: dict[str, Prompt] = field(default_factory=dict)
     submissions: Mapping[tuple[str, str], Submission] = field(default_factory=dict)
     understanding: DeepUnderstanding | None = None
 
@@ -58,7 +59,7 @@ class Aggregate:
     @property
     def open(self) -> list[Prompt]:
         """The open prompts, by round."""
-        return sorted((p for p in self.prompts.values() if p.is_open), key=lambda p: p.round)
+        return _open_of(self.prompts, self.job.open_prompts) if self.job is not None else []
 
     @property
     def knows_all_prompts(self) -> bool:
@@ -72,6 +73,19 @@ class Aggregate:
         return sum(1 for pid, _ in self.submissions if pid == prompt.prompt_id) == prompt.submissions
 
 
+def _open_of(prompts: dict[str, Prompt], count: int) -> list[Prompt]:
+    """The `count` open ones among the prompts; the newest come last, so the search starts there."""
+    found: list[Prompt] = []
+    if count:
+        for prompt in reversed(prompts.values()):
+            if prompt.state is PromptState.PENDING:
+                found.append(prompt)
+                if len(found) == count:
+                    break
+        found.sort(key=lambda p: p.round)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What must hold by the database when the write is made, besides the version."""
@@ -83,12 +97,17 @@ class Guard:
 
     def merged(self, other: Guard) -> Guard:
         """Both."""
+        if self is _NO_GUARD:
+            return other
         session = self.session or other.session
         if self.session and other.session and other.session.epoch:
             session = other.session
         befores = [t for t in (self.not_before, other.not_before) if t]
         afters = [t for t in (self.not_after, other.not_after) if t]
         return Guard(session, max(befores, default=None), min(afters, default=None))
+
+
+_NO_GUARD = Guard()
 
 
 class Change:
@@ -114,12 +133,12 @@ class Change:
         self.checkpoints: list[Checkpoint] = []
         self.understanding: DeepUnderstanding | None = None
         self.events: list[Event] = []
-        self.guard = Guard()
+        self.guard = _NO_GUARD
         self.deleted = False
 
     def set(self, **values: Any) -> None:
         """New values of job fields."""
-        self.job = replace(self.job, **values)
+        self.job = evolve(self.job, **values)
 
     def prompt(self, prompt_id: str) -> Prompt:
         """A prompt as it is within this change."""
@@ -130,12 +149,11 @@ class Change:
         """The prompts that are open within this change, by round."""
         if not self.prompts:
             return self.aggregate.open
-        now = {**self.aggregate.prompts, **self.prompts}
-        return sorted((p for p in now.values() if p.is_open), key=lambda p: p.round)
+        return _open_of({**self.aggregate.prompts, **self.prompts}, self.job.open_prompts)
 
     def put(self, prompt: Prompt) -> Prompt:
         """A new image of a prompt; call `event` first: the prompt's version is its seq."""
-        prompt = replace(prompt, version=self.job.version, updated_at=self.facts.now)
+        prompt = evolve(prompt, version=self.job.version, updated_at=self.facts.now)
         self.prompts[prompt.prompt_id] = prompt
         return prompt
 
@@ -144,7 +162,7 @@ class Change:
     ) -> int:
         """Write to the log, with the job's state as it is now: move the job first. Returns the seq."""
         seq = self.job.version + 1
-        self.job = replace(self.job, version=seq, updated_at=self.facts.now)
+        self.job = evolve(self.job, version=seq, updated_at=self.facts.now)
         self.events.append(
             Event(
                 job_id=self.job.job_id,

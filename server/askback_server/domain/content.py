@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
-from askback_server.domain.forms import Form, Questions
+from askback_server.domain.forms import Form, Question, Questions
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 
@@ -58,7 +61,7 @@ class DefaultAnswer:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `digest` is kept beside the fields
 class PromptContent:
     """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
 
@@ -96,28 +99,48 @@ class PromptContent:
             limits=limits.forms,
         )
 
+    @cached_property
     def digest(self) -> str:
         """A digest of what people see and may decide (DESIGN 1: `key`).
 
         Routing and time (audience, priority, labels, timeout, metadata) are not in it: they change
         neither the question nor what a yes would mean.
         """
-        seen = json.dumps(
-            [
-                self.kind,
-                self.title,
-                self.body,
-                [asdict(p) for p in self.parts],
-                _form_shown(self.form),
-                [[o.decision, o.label, o.comment_required] for o in self.decisions],
-            ],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
-        return hashlib.sha256(seen.encode()).hexdigest()[:32]
+        seen = [
+            self.kind,
+            self.title,
+            self.body,
+            [fields_of(p) for p in self.parts],
+            form_document(self.form),
+            [[o.decision, o.label, o.comment_required] for o in self.decisions],
+        ]
+        return hashlib.sha256(to_json(seen)).hexdigest()[:32]
 
 
-def _form_shown(form: Form | None) -> object:
+def form_document(form: Form | None) -> dict[str, Any] | None:
+    """A form as JSON values, complete: its type is part of an input."""
     if isinstance(form, Questions):
-        return [[q.input.oneof, asdict(q)] for q in form.questions]
-    return form.schema_json if form is not None else None
+        return {"questions": [_question_document(q) for q in form.questions]}
+    return {"schema_json": form.schema_json} if form is not None else None
+
+
+def _question_document(question: Question) -> dict[str, Any]:
+    given = fields_of(question.input)
+    if "options" in given:
+        given["options"] = [fields_of(option) for option in given["options"]]
+    return {**fields_of(question), "input": {"type": question.input.oneof, **given}}
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """A dataclass's fields by name, without the deep copy that `asdict` makes."""
+    return {name: getattr(value, name) for name in _field_names(type(value))}
+
+
+_names: dict[type[Any], tuple[str, ...]] = {}
+
+
+def _field_names(cls: type[Any]) -> tuple[str, ...]:
+    known = _names.get(cls)
+    if known is None:
+        known = _names[cls] = tuple(f.name for f in fields(cls))
+    return known

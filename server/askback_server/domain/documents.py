@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from pydantic_core import to_json
+
+from askback_server.domain.content import (
+    Audience,
+    DefaultAnswer,
+    FinalAction,
+    Part,
+    PromptContent,
+    fields_of,
+    form_document,
+)
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.forms import (
     BooleanInput,
@@ -42,12 +51,11 @@ _INPUTS: dict[str, type[Input]] = {
     "number": NumberInput,
     "date": DateInput,
 }
-_INPUT_NAMES = {cls: name for name, cls in _INPUTS.items()}
 
 
 def dump(value: object) -> str:
     """Compact JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return to_json(value).decode()
 
 
 def content_to_json(content: PromptContent) -> str:
@@ -56,9 +64,9 @@ def content_to_json(content: PromptContent) -> str:
     if content.body:
         doc["body"] = content.body
     if content.parts:
-        doc["contents"] = [_without_empty(asdict(p)) for p in content.parts]
+        doc["contents"] = [_without_empty(fields_of(p)) for p in content.parts]
     if content.form is not None:
-        doc["form"] = _form_to_doc(content.form)
+        doc["form"] = form_document(content.form)
     doc["decisions"] = [
         {"decision": o.decision, "label": o.label, "comment_required": o.comment_required}
         for o in content.decisions
@@ -76,7 +84,7 @@ def content_to_json(content: PromptContent) -> str:
     if content.final_action is not FinalAction.EXPIRE:
         doc["final_action"] = content.final_action
     if content.default_answer is not None:
-        doc["default_answer"] = asdict(content.default_answer)
+        doc["default_answer"] = fields_of(content.default_answer)
     if content.metadata_json:
         doc["metadata_json"] = content.metadata_json
     if content.timeout is not None:
@@ -120,18 +128,6 @@ def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
 
 
-def _form_to_doc(form: Form) -> dict[str, Any]:
-    if isinstance(form, SchemaForm):
-        return {"schema_json": form.schema_json}
-    return {"questions": [_question_to_doc(q) for q in form.questions]}
-
-
-def _question_to_doc(question: Question) -> dict[str, Any]:
-    doc = asdict(question)
-    doc["input"] = {"type": _INPUT_NAMES[type(question.input)], **doc["input"]}
-    return doc
-
-
 def _form_from_doc(doc: Mapping[str, Any]) -> Form:
     if "schema_json" in doc:
         return SchemaForm(doc["schema_json"])
@@ -169,7 +165,7 @@ def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> st
         "answer_id": answer.answer_id,
         "decision": answer.decision,
         "comment": answer.comment,
-        "edits": [asdict(e) for e in answer.edits],
+        "edits": [fields_of(e) for e in answer.edits],
         "source": answer.source,
         "user_id": answer.user_id,
         "revision": answer.revision,

@@ -41,7 +41,7 @@ class Progress:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Job:
     """One durable piece of work. JSON texts are kept exactly; an absent one is empty."""
 

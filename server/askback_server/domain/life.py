@@ -12,6 +12,7 @@ from askback_server.domain.content import FinalAction
 from askback_server.domain.documents import appended, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
@@ -72,7 +73,7 @@ def close_prompt(
         open_blocking=job.open_blocking - (1 if prompt.content.blocking else 0),
     )
     resolution = Resolution(state, change.actor, change.facts.now, reason, answer)
-    closed = replace(prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None)
+    closed = evolve(prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None)
     if go_on:
         _go_on(change, closed)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}

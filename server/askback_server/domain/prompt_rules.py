@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import timedelta
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
@@ -24,6 +24,7 @@ from askback_server.domain.errors import (
     PromptNotFound,
 )
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import Violation
 from askback_server.domain.life import close_prompt, take_due
 from askback_server.domain.principals import Role
@@ -99,7 +100,7 @@ def _judged(change: Change, command: AnswerPrompt, prompt: Prompt, digest: str) 
     # The first commit wins: once the deadline has passed by the database's clock, this one lost.
     change.require(not_after=prompt.expires_at)
     answer = _answer(change, command)
-    prompt = replace(prompt, submissions=prompt.submissions + 1)
+    prompt = evolve(prompt, submissions=prompt.submissions + 1)
     prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=answer)
     status = AnswerStatus.ACCEPTED
     change.submissions.append(
@@ -125,7 +126,7 @@ def _kept(
         prompt.prompt_id,
         {"round": prompt.round, "answer_id": command.answer_id, "status": status},
     )
-    prompt = change.put(replace(prompt, submissions=prompt.submissions + 1))
+    prompt = change.put(evolve(prompt, submissions=prompt.submissions + 1))
     change.submissions.append(
         Submission(prompt.prompt_id, prompt.job_id, _answer(change, command), status, digest, seq, violations)
     )
@@ -167,7 +168,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> De
     change = Change(aggregate, facts, command.principal.subject)
     until = facts.now + (command.duration or facts.limits.claim_default)
     change.event(EventType.PROMPT_CLAIMED, prompt.prompt_id, {"round": prompt.round})
-    prompt = change.put(replace(prompt, claimed_by=command.principal.subject, claimed_until=until))
+    prompt = change.put(evolve(prompt, claimed_by=command.principal.subject, claimed_until=until))
     return Decided(prompt, change)
 
 
@@ -182,7 +183,7 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.UNCLAIM)
     change = Change(aggregate, facts, command.principal.subject)
     change.event(EventType.PROMPT_RELEASED, prompt.prompt_id, {"round": prompt.round})
-    prompt = change.put(replace(prompt, claimed_by="", claimed_until=None))
+    prompt = change.put(evolve(prompt, claimed_by="", claimed_until=None))
     return Decided(prompt, change)
 
 

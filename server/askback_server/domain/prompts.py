@@ -65,7 +65,7 @@ class Resolution:
     answer: Answer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Prompt:
     """One question to people, asked by a job."""
 

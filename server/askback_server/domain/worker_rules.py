@@ -28,6 +28,7 @@ from askback_server.domain.errors import (
     SessionNotFound,
 )
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Checkpoint, Job, JobState
 from askback_server.domain.life import (
     UNDERSTANDING,
@@ -115,7 +116,7 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
     known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
     if known is not None:
         known = change.prompt(known.prompt_id)
-        if known.digest == content.digest():
+        if known.digest == content.digest:
             return Decided(PromptAsked(known, replayed=True), change if change.events else None)
     if change.job.is_terminal:
         # A due prompt's FAIL_JOB has just ended it.
@@ -141,13 +142,13 @@ def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
     revision = known.revision + 1
     change.event(
         EventType.PROMPT_AMENDED, known.prompt_id,
-        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest()},
+        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
     )  # fmt: skip
     return change.put(
-        replace(
+        evolve(
             known,
             content=content,
-            digest=content.digest(),
+            digest=content.digest,
             revision=revision,
             expires_at=now + content.timeout if content.timeout else None,
         )
@@ -197,7 +198,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
         version=0,
         state=PromptState.PENDING,
         content=content,
-        digest=content.digest(),
+        digest=content.digest,
         created_at=facts.now,
         updated_at=facts.now,
         expires_at=facts.now + content.timeout if content.timeout else None,
@@ -235,7 +236,7 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
             )  # fmt: skip
         if prompt.consumed_at is None and prompt_id not in change.prompts:
             change.event(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
-            change.put(replace(prompt, consumed_at=facts.now))
+            change.put(evolve(prompt, consumed_at=facts.now))
     return Decided(change.job.version, change if change.events else None)
 
 

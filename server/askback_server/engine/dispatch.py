@@ -6,7 +6,6 @@ Every lease is a command with a guard; what is here only decides which job is tr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
@@ -59,19 +58,27 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._claiming: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._backlog = True
+        """Whether there may be claimable jobs that were not tried: else room alone is no reason to look."""
         self.paused = False
 
     def add(self, taker: Taker) -> None:
         """A taker with room."""
         self._takers.add(taker)
-        self._wake.set()
+        self._look()
 
     def remove(self, taker: Taker) -> None:
         """A taker that left."""
         self._takers.discard(taker)
 
     def wake(self) -> None:
-        """Room or work appeared."""
+        """Room appeared."""
+        if self._backlog:
+            self._wake.set()
+
+    def _look(self) -> None:
+        """Work appeared, or may have."""
+        self._backlog = True
         self._wake.set()
 
     def committed(self, batch: Sequence[Committed]) -> None:
@@ -84,16 +91,18 @@ class Dispatcher:
                 continue
             delay = (ready - self._clock.now()).total_seconds()
             if delay <= 0:
-                self._wake.set()
+                self._look()
             else:
-                asyncio.get_running_loop().call_later(delay, self._wake.set)
+                asyncio.get_running_loop().call_later(delay, self._look)
 
     async def run(self) -> None:
         """Match until cancelled."""
         try:
             while True:
-                with contextlib.suppress(TimeoutError):
+                try:
                     await asyncio.wait_for(self._wake.wait(), POLL)
+                except TimeoutError:
+                    self._backlog = True  # other replicas, and times that have come, say nothing
                 self._wake.clear()
                 try:
                     await self._match()
@@ -109,6 +118,9 @@ class Dispatcher:
         for taker in self._takers:
             if not self.paused and taker.room() > 0:
                 by_namespace[taker.namespace].append(taker)
+        if not by_namespace:
+            return
+        self._backlog = False
         for namespace, takers in by_namespace.items():
             types = sorted({t for taker in takers for t in taker.job_types})
             room = sum(taker.room() for taker in takers)
@@ -123,8 +135,10 @@ class Dispatcher:
                 if able:
                     self._claim(candidate.job_id, max(able, key=lambda t: t.room()))
                     given += 1
-            if given and len(found) == limit:
-                self._wake.set()
+            if len(found) == limit:
+                self._backlog = True
+                if given:
+                    self._wake.set()
 
     def _claim(self, job_id: str, taker: Taker) -> None:
         self._claiming.add(job_id)
@@ -145,7 +159,7 @@ class Dispatcher:
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
             log.debug("job %s was not leased: %s", job_id, error)
-            self._wake.set()
+            self._look()
         else:
             taker.leased(job)
         finally:

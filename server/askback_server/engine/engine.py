@@ -80,7 +80,8 @@ class Engine:
 
         A caller that goes away (is cancelled) does not withdraw its command.
         """
-        return await asyncio.shield(self.submit(command))
+        # Cancelling the caller cancels its future only: the command stays where it is.
+        return await self.submit(command)
 
     def submit(self, command: c.Command) -> asyncio.Future[Any]:
         """Queue a command. The future has the reply, after the commit."""
@@ -192,8 +193,6 @@ class Engine:
                 self.hot.drop(committed.job.job_id)
             else:
                 self.hot.put(group.after)
-        elif group.fresh and group.aggregate.job is not None:
-            self.hot.put(group.aggregate)
         for item, reply, error in group.replies:
             if error is not None:
                 _fail(item, error)
@@ -209,8 +208,10 @@ class Engine:
         """A lost guard: read again and decide again, a few times."""
         assert group.write is not None
         self.hot.drop(group.write.job.job_id)
+        # Those whose guard could not stand beside the others' have not been tried.
+        self._queue.extendleft(reversed(group.deferred))
         items = []
-        for item in group.items:
+        for item in group.items[: len(group.items) - len(group.deferred)]:
             item.tries += 1
             if item.tries > TRIES:
                 _fail(item, Contention("others changed the job at the same time; send it again"))
@@ -278,7 +279,7 @@ class Engine:
         if missing:
             loaded = await self._store.load([g.wanted for g in missing])
             for group, aggregate in zip(missing, loaded, strict=True):
-                group.aggregate, group.fresh = aggregate, True
+                group.aggregate, group.fresh = self.hot.put(aggregate), True
 
 
 _UNREAD: Any = object()

@@ -77,7 +77,8 @@ class Group:
         other = change.guard.session
         if self.write is not None and self.write.deleted:
             return True
-        return mine is not None and other is not None and mine.session_id != other.session_id
+        # Another epoch of the same session is another guard: one of the two holders has lost it.
+        return mine is not None and other is not None and mine != other
 
     def _fold(self, change: Change) -> None:
         """One final image per row, one guard, every event."""

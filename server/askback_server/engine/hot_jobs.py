@@ -31,6 +31,9 @@ class HotJobs:
         self._by_prompt: dict[str, str] = {}
         self.live = True
         """False while the feed is down: then nothing is served from here."""
+        self.newest: Callable[[str], int] = lambda job_id: 0
+        """The newest version of a job that was heard of; the feed says it. A read that was overtaken
+        by another replica's commit must not come in here after the feed has brought that."""
         self.hits = 0
         self.misses = 0
 
@@ -54,19 +57,21 @@ class HotJobs:
         return aggregate.find(ref) if aggregate is not None else None
 
     def put(self, aggregate: Aggregate) -> Aggregate:
-        """Keep what is newer; equal versions know what either knows. Returns what is now known."""
+        """Keep what is newer; equal versions know what either knows. Returns all that is known of it."""
         job = aggregate.job
-        if job is None:
+        if job is None or job.version < self.newest(job.job_id):
             return aggregate
         known = self._entries.get(job.job_id)
         if known is not None and known[0].job is not None:
             if known[0].job.version > job.version:
                 return aggregate
-            aggregate = self._joined(known[0], aggregate)
-        aggregate = self._trimmed(aggregate)
-        self._entries[job.job_id] = (aggregate, self._monotonic() + self._ttl)
-        self._entries.move_to_end(job.job_id)
-        for prompt_id in aggregate.prompts:
+            # Of an older version nothing is carried over: a closed prompt may have got a late answer.
+            if known[0].job.version == job.version:
+                aggregate = self._joined(known[0], aggregate)
+            self.drop(job.job_id)
+        kept = self._trimmed(aggregate)
+        self._entries[job.job_id] = (kept, self._monotonic() + self._ttl)
+        for prompt_id in kept.prompts:
             self._by_prompt[prompt_id] = job.job_id
         while len(self._entries) > self._capacity:
             self.drop(next(iter(self._entries)))

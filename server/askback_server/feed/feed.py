@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
@@ -42,6 +43,10 @@ class Feed:
         self._by_job: dict[str, set[Follower]] = {}
         self._positions: set[Callable[[Position], None]] = set()
         self._delivered: OrderedDict[str, int] = OrderedDict()
+        self._gaps: dict[str, int] = {}
+        """Jobs of which a local commit was delivered before somebody else's: until the log has brought
+        this seq, what it says of them is delivered although their version is not new."""
+        hot.newest = lambda job_id: self._delivered.get(job_id, 0)
         self.position = Position()
         """All up to here has been delivered to the followers."""
         self.epoch = ""
@@ -73,7 +78,9 @@ class Feed:
 
     def publish(self, batch: Sequence[Committed]) -> None:
         """Deliver commits, unless something newer of the same job was delivered."""
-        news = [item for item in batch if self._is_news(item)]
+        self._hand_out([item for item in batch if self._is_news(item)])
+
+    def _hand_out(self, news: Sequence[Committed]) -> None:
         for follower in self.batch_followers:
             follower(news)
         for item in news:
@@ -85,13 +92,19 @@ class Feed:
 
     def _is_news(self, item: Committed) -> bool:
         job_id, version = item.job.job_id, item.job.version
-        if self._delivered.get(job_id, 0) >= version:
+        known = self._delivered.get(job_id, 0)
+        if known >= version:
             return False
-        self._delivered[job_id] = version
+        if item.events and item.events[0].seq > known + 1:
+            self._gaps[job_id] = item.events[0].seq - 1
+        self._remember(job_id, version)
+        return True
+
+    def _remember(self, job_id: str, version: int) -> None:
+        self._delivered[job_id] = max(version, self._delivered.get(job_id, 0))
         self._delivered.move_to_end(job_id)
         if len(self._delivered) > REMEMBERED:
             self._delivered.popitem(last=False)
-        return True
 
     async def start(self) -> None:
         """Find the place to follow from. Raises StorageUnavailable."""
@@ -117,9 +130,12 @@ class Feed:
     async def read(self) -> bool:
         """Deliver what the log has after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, READ)
-        unseen = [c for c in changed if self._delivered.get(c.job_id, 0) < c.seq]
+        unseen = [c for c in changed if self._delivered.get(c.job_id, 0) < c.seq or c.job_id in self._gaps]
         if unseen:
             await self._deliver(unseen)
+            for change in unseen:
+                if self._gaps.get(change.job_id, change.seq + 1) <= change.seq:
+                    del self._gaps[change.job_id]
         moved = position != self.position
         if moved:
             self.position = position
@@ -131,17 +147,26 @@ class Feed:
         """Read jobs that somebody else changed, as they are now."""
         jobs = {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}
         ids: Iterable[str] = (p for c in unseen for p in c.prompt_ids)
-        prompts = await self._jobs.get_prompts(ids)
-        batch = []
+        prompts: dict[str, list[Prompt]] = {}
+        for prompt in await self._jobs.get_prompts(ids):
+            prompts.setdefault(prompt.job_id, []).append(prompt)
+        batch, overtaken = [], []
         for change in unseen:
             job = jobs.get(change.job_id)
             if job is None:
                 self._hot.drop(change.job_id)
+                self._remember(change.job_id, change.seq)
                 continue
-            theirs = tuple(p for p in prompts if p.job_id == job.job_id)
+            if self._delivered.get(job.job_id, 0) > job.version:
+                # A local commit came while this was read, and followers skip an older job.
+                overtaken.append(change)
+                continue
+            self._remember(job.job_id, job.version)
             known = self._hot.get(job.job_id)
             if known is not None and known.job is not None and known.job.version < job.version:
                 # Other prompts may have changed too: what is not known whole is read when needed.
                 self._hot.drop(job.job_id)
-            batch.append(Committed(job, theirs))
-        self.publish(batch)
+            batch.append(Committed(job, tuple(prompts.get(job.job_id, ()))))
+        self._hand_out(batch)
+        if overtaken:
+            await self._deliver(overtaken)

@@ -214,6 +214,7 @@ class Changed:
     job_id: str
     seq: int
     prompt_ids: frozenset[str] = frozenset()
+    namespace: str = ""
 
 
 class FeedStore(Protocol):

@@ -55,7 +55,8 @@ class ConverseSession(Session):
 
     def _take(self) -> list[ServerFrame]:
         if self._core.stream.beat_due(self._around.clock.monotonic()):
-            self._core.stream.push(Heartbeat(self._token, self._around.clock.now()))
+            told = self._core.view is not None and self._core.view.caught_up
+            self._core.stream.push(Heartbeat(self._token if told else "", self._around.clock.now()))
         return self._core.take(TAKE, self._token) if self._core.has_news else []
 
     @property

@@ -50,10 +50,12 @@ class ConverseCore:
 
     def receive(self, frame: ClientFrame) -> Call | ConverseHello | Goodbye | None:
         """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        hello = frame.body
+        if isinstance(hello, ConverseHello) and not 0 <= hello.credit <= self._limits.credit:
+            # Judged before it counts as said: a wrong hello ends the stream.
+            raise InvalidField.of("hello.credit", f"must be between 0 and {self._limits.credit}")
         body = self.stream.receive(frame)
         if isinstance(body, ConverseHello):
-            if not 0 <= body.credit <= self._limits.credit:
-                raise InvalidField.of("hello.credit", f"must be between 0 and {self._limits.credit}")
             self.view = PromptView(body.filter, body.credit or None)
             return body
         if isinstance(body, Credit):

@@ -20,7 +20,7 @@ PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
 CATCH_UP = 20_000
 IDLE = 15.0
-"""Seconds after which a quiet watch says where it is."""
+"""Seconds after which a watch says where it is, quiet or not."""
 
 _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
 
@@ -43,7 +43,7 @@ async def job_events(feed: Feed, jobs: JobStore, job: Job, after_seq: int) -> As
             changed.clear()
             batch = [e for e in live if e.seq > last]
             live.clear()
-            if not batch or batch[0].seq != last + 1:
+            if not batch or batch[0].seq != last + 1 or batch[-1].seq != last + len(batch):
                 batch = await jobs.list_events(job.job_id, last, PAGE)
             if batch:
                 last = batch[-1].seq
@@ -77,11 +77,12 @@ class JobsFollower:
         tokens: ResumeTokens,
     ) -> None:  # fmt: skip
         self._filter = filter
+        self._but_labels = replace(filter, labels={})
         self._feed = feed
         self._log = log
         self._jobs = jobs
         self._tokens = tokens
-        self._digest = view_digest("jobs", subject, replace(filter, labels={}), sorted(filter.labels.items()))
+        self._digest = view_digest("jobs", subject, self._but_labels, sorted(filter.labels.items()))
         self._changed = asyncio.Event()
         self._fresh: dict[str, Job] = {}
         self._removed: dict[str, None] = {}
@@ -90,15 +91,17 @@ class JobsFollower:
         self._caught_up = False
 
     def _committed(self, item: Committed) -> None:
-        self._offer(item.job, deleted=item.deleted)
+        # Only labels can take a job out of a view.
+        updated = not item.events or any(e.type is EventType.JOB_UPDATED for e in item.events)
+        self._offer(item.job, deleted=item.deleted, relabelled=updated)
 
-    def _offer(self, job: Job, *, deleted: bool = False) -> None:
+    def _offer(self, job: Job, *, deleted: bool = False, relabelled: bool = False) -> None:
         if job.version <= self._versions.get(job.job_id, 0):
             return
-        known = job.job_id in self._versions or (deleted and self._filter.matches(job))
         if deleted or not self._filter.matches(job):
             self._fresh.pop(job.job_id, None)
-            if known:
+            # What the watcher has of ended jobs, or from before a resume, is not known here.
+            if job.job_id in self._versions or ((deleted or relabelled) and self._but_labels.matches(job)):
                 self._versions.pop(job.job_id, None)
                 self._removed[job.job_id] = None
                 self._changed.set()
@@ -132,14 +135,19 @@ class JobsFollower:
                 yield news
             self._caught_up = True
             yield JobsNews(caught_up=True, token=self._token)
+            clock = asyncio.get_running_loop().time
+            due = clock() + IDLE
             while True:
                 self._changed.clear()
                 for news in self._drain():
                     yield news
-                try:
-                    await asyncio.wait_for(self._changed.wait(), IDLE)
-                except TimeoutError:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), max(0.0, due - clock()))
+                if clock() >= due:
+                    for news in self._drain():
+                        yield news
                     yield JobsNews(token=self._token)
+                    due = clock() + IDLE
         finally:
             for stop in stops:
                 stop()
@@ -185,14 +193,14 @@ class JobsFollower:
             if reached == position:
                 break
             position, read = reached, read + PAGE * 4
-            ids.update(c.job_id for c in changed)
+            ids.update(c.job_id for c in changed if c.namespace == self._filter.namespace)
             if read >= CATCH_UP:
                 return "too much changed since the resume token"
         found = {job.job_id: job for job in await self._jobs.get_jobs(ids)}
         for job_id in ids - found.keys():
             self._removed[job_id] = None
         for job in found.values():
-            self._offer(job)
+            self._offer(job, relabelled=True)
         return ""
 
 

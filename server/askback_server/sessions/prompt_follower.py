@@ -76,9 +76,11 @@ class PromptFollower:
     async def load(self, resume_token: str) -> None:
         """Bring the view up to date, from a token if it can be honoured."""
         if resume_token:
+            self._view.resume()
             reason = await self._resume(resume_token)
             if not reason:
-                self._view.loaded()
+                counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
+                self._view.loaded(counted.total)
                 self._changed.set()
                 return
             self._view.reset(reason)
@@ -105,8 +107,7 @@ class PromptFollower:
         ids = sorted(wanted)
         for start in range(0, len(ids), PAGE):
             for prompt in await self._jobs.get_prompts(ids[start : start + PAGE]):
-                if prompt.namespace == self._view.filter.namespace:
-                    self._view.offer(prompt, known_to_console=True)
+                self._view.offer(prompt)
             self._changed.set()
         return ""
 

@@ -37,28 +37,33 @@ class PromptView:
         self._gone: OrderedDict[str, PromptEvent] = OrderedDict()
         """To be taken away."""
         self._tombs: OrderedDict[str, int] = OrderedDict()
+        self._resumed = False
+        self._known_before = 0
+        """Open prompts that a resumed console has and that this view never showed."""
         self._reset = ""
         self._loaded = False
-        self._caught_up = False
+        self.caught_up = False
+        """Whether all that matched at the start has been told: no position may be named before."""
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether the console was told that it has everything."""
+        return self._caught_up
 
     @property
     def is_settled(self) -> bool:
         """Whether all that is known has been told."""
-        return self._caught_up and not self._fresh and not self._gone
+        return self.caught_up and not self._fresh and not self._gone
 
     @property
     def has_news(self) -> bool:
         """Whether `take` would give something."""
         if self._reset or self._gone or (self._fresh and self.credit != 0):
             return True
-        return self._loaded and not self._caught_up and not self._fresh
+        return self._loaded and not self.caught_up and not self._fresh
 
-    def offer(self, prompt: Prompt, *, known_to_console: bool = False) -> None:
-        """A prompt as it was at its version, from wherever: older images change nothing.
-
-        `known_to_console`: it may have been shown before this view began (a resumed stream), so
-        its end must be told too.
-        """
+    def offer(self, prompt: Prompt) -> None:
+        """A prompt as it was at its version, from wherever: older images change nothing."""
         prompt_id, version = prompt.prompt_id, prompt.version
         pending = self._fresh.get(prompt_id)
         newest = max(
@@ -71,18 +76,34 @@ class PromptView:
             self._gone.pop(prompt_id, None)
             self._tombs.pop(prompt_id, None)
             return
-        if known_to_console and prompt.revision == 1 and not self.filter.matches(prompt):
-            return  # never was in this view, so not even its id is told
         self._fresh.pop(prompt_id, None)
+        if self._told.pop(prompt_id, None) is None and prompt_id not in self._gone:
+            if prompt_id in self._tombs or not self._may_be_known(prompt):
+                self._bury(prompt_id, version)
+                return
+            self._known_before = max(0, self._known_before - 1)
         self._bury(prompt_id, version)
-        if self._told.pop(prompt_id, None) is None and prompt_id not in self._gone and not known_to_console:
-            return
         if prompt.is_open:
             self._gone[prompt_id] = Removed(prompt_id, version)
         elif self._may_know(prompt):
             self._gone[prompt_id] = Closed(prompt)
         else:
             self._gone[prompt_id] = Removed(prompt_id, version)
+
+    def _may_be_known(self, prompt: Prompt) -> bool:
+        """Whether a resumed console may have what this view never showed: then its end must be told
+        too. What cannot have been in the view is not told, not even its id; only an amendment changes
+        whether a prompt is in it."""
+        if not self._resumed:
+            return False
+        if self.filter.matches(prompt):
+            return True
+        return (
+            prompt.revision > 1
+            and prompt.namespace == self.filter.namespace
+            and (not self.filter.job_id or prompt.job_id == self.filter.job_id)
+            and (not self.filter.job_types or prompt.job_type in self.filter.job_types)
+        )
 
     def _may_know(self, prompt: Prompt) -> bool:
         """Who lost sight of a prompt by an amended audience must not be told how it ended."""
@@ -95,13 +116,22 @@ class PromptView:
         if len(self._tombs) > TOMBSTONES:
             self._tombs.popitem(last=False)
 
-    def reset(self, reason: str) -> None:
-        """The console must forget what it has."""
-        self._reset = reason
+    def resume(self) -> None:
+        """The console has what an earlier stream showed it."""
+        self._resumed = True
 
-    def loaded(self) -> None:
-        """The snapshot, or the catching up, has been offered whole."""
+    def reset(self, reason: str) -> None:
+        """The console must forget what it has, also what this view showed it."""
+        self._reset = reason
+        self._resumed = False
+        self._told.clear()
+        self._gone.clear()
+
+    def loaded(self, open_prompts: int = 0) -> None:
+        """The snapshot, or the catching up, has been offered whole. After a resume `open_prompts` is
+        how many match in all."""
         self._loaded = True
+        self._known_before = max(0, open_prompts - len(self._told.keys() | self._fresh.keys()))
 
     def give_credit(self, prompts: int, most: int) -> None:
         """So many more prompts may be shown."""
@@ -126,7 +156,7 @@ class PromptView:
                 events.append(Upserted(prompt))
                 if self.credit is not None:
                     self.credit -= 1
-        if self._loaded and not self._caught_up and not self._fresh and len(events) < limit:
-            self._caught_up = True
-            events.append(CaughtUp(token, len(self._told)))
+        if self._loaded and not self.caught_up and not self._fresh and len(events) < limit:
+            self.caught_up = True
+            events.append(CaughtUp(token, len(self._told) + self._known_before))
         return events

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
+from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.dispatch import Dispatcher
@@ -32,6 +35,8 @@ class UnaryTaker:
         self._reserved = 0
         self.jobs: list[Job] = []
         self._changed = asyncio.Event()
+        self._give_back: Callable[[Job], None] | None = None
+        """Set when the caller went away: what is still leased for it goes back at once."""
 
     def room(self) -> int:
         """How many more jobs it takes now."""
@@ -44,6 +49,9 @@ class UnaryTaker:
 
     def leased(self, job: Job) -> None:
         """The job is its own."""
+        if self._give_back is not None:
+            self._give_back(job)
+            return
         self.jobs.append(job)
         self._changed.set()
 
@@ -52,6 +60,15 @@ class UnaryTaker:
 
         If the caller goes away, what was leased for it is released: nobody would run it.
         """
+
+        def give_back(job: Job) -> None:
+            with contextlib.suppress(AskbackError):  # then its session expires
+                engine.submit(
+                    ReleaseJob(
+                        principal=self.principal, job_id=job.job_id, token=job.token, session=self.session
+                    )
+                )
+
         dispatcher.add(self)
         try:
             try:
@@ -67,11 +84,8 @@ class UnaryTaker:
                 await self._changed.wait()
         except asyncio.CancelledError:
             dispatcher.remove(self)
+            self._give_back = give_back
             for job in self.jobs:
-                engine.submit(
-                    ReleaseJob(
-                        principal=self.principal, job_id=job.job_id, token=job.token, session=self.session
-                    )
-                )
+                give_back(job)
             raise
         return self.jobs

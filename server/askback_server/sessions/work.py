@@ -11,7 +11,7 @@ from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import SessionNotFound
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import PromptState
+from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import Kept, SessionKeeper
@@ -23,6 +23,9 @@ from askback_server.sessions.session import TAKE, Handler, Session, Surroundings
 from askback_server.sessions.work_core import Capacity, WorkCore, WorkHello, WorkWelcome
 
 log = logging.getLogger(__name__)
+
+PAGE = 500
+PAGE_BYTES = 8 * 1024 * 1024
 
 ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
 """Calls after whose success the worker holds the job no more."""
@@ -171,15 +174,21 @@ class WorkSession(Session):
                 # Leased, but the worker never heard of it: hand it over (again).
                 self._core.hand_over(await lease_parcel(around.jobs, job, around.limits))
                 continue
-            closed = tuple(s for s in PromptState if s is not PromptState.PENDING)
-            view = PromptFilter(job.namespace, job_id=job.job_id, states=closed)
-            page = await around.jobs.list_prompts(view, around.limits.page_size, None, 1 << 62)
-            self._core.resume(self._newest(job), page.prompts)
+            self._core.resume(job, await self._unconfirmed(job))
         return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
 
-    def _newest(self, job: Job) -> Job:
-        held = self._core.held.get(job.job_id)
-        return held.job if held is not None and held.job.version > job.version else job
+    async def _unconfirmed(self, job: Job) -> list[Prompt]:
+        """The job's resolved prompts that its worker has not confirmed."""
+        closed = tuple(s for s in PromptState if s is not PromptState.PENDING)
+        view = PromptFilter(job.namespace, job_id=job.job_id, states=closed)
+        found: list[Prompt] = []
+        after = None
+        while True:
+            page = await self._around.jobs.list_prompts(view, PAGE, after, PAGE_BYTES)
+            found += (p for p in page.prompts if p.consumed_at is None)
+            after = page.next
+            if after is None:
+                return found
 
     def _holds(self, job_id: str, token: int) -> bool:
         held = self._core.held.get(job_id)
@@ -197,7 +206,8 @@ class WorkSession(Session):
         ending.ending = False
         if error is None:
             self._core.let_go(ending)
-            self._unfollow(ending.job.job_id)
+            if ending.job.job_id not in self._core.held:  # it may have been leased again already
+                self._unfollow(ending.job.job_id)
             self._around.dispatcher.wake()
 
     def _move_on(self) -> None:
@@ -215,6 +225,11 @@ class WorkSession(Session):
             self._unfollow(job_id)
         self._failure = self._failure or SessionNotFound(self.session.session_id)
         self._changed.set()
+
+    def end(self) -> None:
+        """No more frames will come. After a goodbye `_leave` ends the session."""
+        if not self._core.stream.said_goodbye:
+            super().end()
 
     async def _leave(self) -> None:
         """An orderly goodbye: every job is released, then the session ends."""
@@ -237,7 +252,7 @@ class WorkSession(Session):
                 log.info("a job of a leaving worker was not released: %s", result)
         self._around.keeper.forget(self.session)
         await self._around.sessions.close(self.session.session_id, self.session.epoch)
-        self._ended = True
+        super().end()
 
     def _take(self) -> list[ServerFrame]:
         if self._kept is not None and self._core.stream.beat_due(self._around.clock.monotonic()):

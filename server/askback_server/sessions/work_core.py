@@ -93,7 +93,8 @@ class Held:
     ending: bool = False
     """The worker's own call that ends the lease is on its way."""
     handed_over: bool = True
-    """False while its lease is being put together; what happens meanwhile is in the lease."""
+    """False while what the worker needs is read; what is committed meanwhile waits in `meanwhile`."""
+    meanwhile: list[Committed] = field(default_factory=list)
 
 
 class WorkCore:
@@ -108,25 +109,28 @@ class WorkCore:
 
     def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | None:
         """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
+        if isinstance(frame.body, WorkHello):
+            # Judged before it counts as said: a wrong hello ends the stream.
+            self._check_capacity(frame.body.capacity, "hello.capacity")
         body = self.stream.receive(frame)
         if isinstance(body, WorkHello):
-            self._set_capacity(body.capacity or 1)
+            self.capacity = body.capacity or 1
             return body
         if isinstance(body, Capacity):
             try:
-                self._set_capacity(body.capacity)
+                self._check_capacity(body.capacity, "capacity.capacity")
             except InvalidField as error:
                 self.stream.refuse(frame.ref, error)
                 return None
+            self.capacity = body.capacity
             return body
         if isinstance(body, Call | Goodbye):
             return body
         return None
 
-    def _set_capacity(self, capacity: int) -> None:
+    def _check_capacity(self, capacity: int, name: str) -> None:
         if not 0 <= capacity <= self._limits.capacity:
-            raise InvalidField.of("capacity", f"must be between 0 and {self._limits.capacity}")
-        self.capacity = capacity
+            raise InvalidField.of(name, f"must be between 0 and {self._limits.capacity}")
 
     def room(self) -> int:
         """How many more jobs may be pushed: those that wait for people do not count."""
@@ -145,19 +149,27 @@ class WorkCore:
         held = self.held.get(leased.job.job_id)
         if held is None or held.job.token != leased.job.token:
             return
-        held.handed_over = True
         held.told = {p.prompt_id: p.version for p in leased.prompts}
         self.stream.push(leased)
-        if held.job.cancel_requested_at is not None:
-            self._tell_cancel(held)
+        self._catch_up(held)
 
     def resume(self, job: Job, prompts: Iterable[Prompt]) -> None:
         """A worker that came back holds the job still: tell it what it may have missed."""
-        held = self.hold(job)
+        held = self.held.get(job.job_id)
+        if held is None or held.job.token != job.token:
+            return
         for prompt in prompts:
             if prompt.resolution is not None and prompt.consumed_at is None:
                 self._tell_resolution(held, prompt)
-        if job.cancel_requested_at is not None:
+        self._catch_up(held)
+
+    def _catch_up(self, held: Held) -> None:
+        """What was read was told; now what was committed while it was read."""
+        held.handed_over = True
+        for item in held.meanwhile:
+            self._tell(held, item)
+        held.meanwhile.clear()
+        if held.job.cancel_requested_at is not None:
             self._tell_cancel(held)
 
     def committed(self, item: Committed) -> bool:
@@ -172,15 +184,22 @@ class WorkCore:
                 self.stream.push(LeaseLost(item.job.job_id, before.token))
             return False
         if held.handed_over:
-            late = {e.prompt_id for e in item.events if e.type is EventType.ANSWER_LATE}
-            for prompt in item.prompts:
-                if prompt.prompt_id in late:
-                    self.stream.push(PromptResolved(prompt, late_answer=True))
-                elif prompt.resolution is not None and prompt.consumed_at is None:
-                    self._tell_resolution(held, prompt)
-            if item.job.cancel_requested_at is not None:
-                self._tell_cancel(held)
+            self._tell(held, item)
+        else:
+            held.meanwhile.append(item)
         return True
+
+    def _tell(self, held: Held, item: Committed) -> None:
+        late = {e.prompt_id for e in item.events if e.type is EventType.ANSWER_LATE}
+        for prompt in item.prompts:
+            if prompt.prompt_id in late:
+                if held.told.get(prompt.prompt_id, 0) < prompt.version:
+                    held.told[prompt.prompt_id] = prompt.version
+                    self.stream.push(PromptResolved(prompt, late_answer=True))
+            elif prompt.resolution is not None and prompt.consumed_at is None:
+                self._tell_resolution(held, prompt)
+        if item.job.cancel_requested_at is not None:
+            self._tell_cancel(held)
 
     def ending(self, job_id: str, token: int) -> Held | None:
         """The worker is about to end or release the job. Returns it, if it is held."""

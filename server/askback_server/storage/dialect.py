@@ -63,8 +63,8 @@ class Dialect(ABC):
         """Events below which nothing can appear any more."""
 
     @abstractmethod
-    def json_text(self, column: sa.ColumnElement[Any], *path: str) -> sa.ColumnElement[str]:
-        """A text inside a JSON document."""
+    def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
+        """Whether the JSON object has this text under `key`."""
 
     @abstractmethod
     def has_any(

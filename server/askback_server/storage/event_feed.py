@@ -42,7 +42,10 @@ class EventFeed(Reads):
     async def after(self, position: Position, limit: int) -> tuple[list[Changed], Position]:
         """What changed after a position, by job."""
         statement = (
-            sa.select(events.c.xid, events.c.id, events.c.job_id, events.c.seq, events.c.prompt_id)
+            sa.select(
+                events.c.xid, events.c.id, events.c.job_id, events.c.seq, events.c.prompt_id,
+                events.c.namespace,
+            )
             .where(
                 sa.tuple_(events.c.xid, events.c.id)
                 > sa.tuple_(
@@ -57,11 +60,15 @@ class EventFeed(Reads):
         if not found:
             return [], position
         seqs: dict[str, int] = {}
+        namespaces: dict[str, str] = {}
         prompts: dict[str, set[str]] = {}
         for row in found:
             job_id = row["job_id"]
             seqs[job_id] = max(row["seq"], seqs.get(job_id, 0))
+            namespaces[job_id] = row["namespace"]
             if row["prompt_id"]:
                 prompts.setdefault(job_id, set()).add(row["prompt_id"])
-        changed = [Changed(j, seq, frozenset(prompts.get(j, ()))) for j, seq in seqs.items()]
+        changed = [
+            Changed(j, seq, frozenset(prompts.get(j, ())), namespaces[j]) for j, seq in seqs.items()
+        ]
         return changed, Position(found[-1]["xid"], found[-1]["id"])

@@ -209,9 +209,9 @@ class Postgres(Dialect):
         """Below the oldest transaction that still runs, nothing can appear any more."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
 
-    def json_text(self, column: sa.ColumnElement[Any], *path: str) -> sa.ColumnElement[str]:
-        """`#>>`."""
-        return sa.func.jsonb_extract_path_text(column, *path, type_=sa.Text())
+    def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
+        """`->>`."""
+        return sa.func.jsonb_extract_path_text(column, key, type_=sa.Text()) == value
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]

@@ -85,6 +85,8 @@ class Reads:
     async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
         ids = [w.job_id for w in wanted if w.job_id]
         requests = [w.request for w in wanted if w.request]
+        if not ids and not requests:
+            return {}
         conditions = []
         if ids:
             conditions.append(jobs.c.job_id.in_(ids))
@@ -153,7 +155,7 @@ class Reads:
             where.append(jobs.c.job_type.in_(filter.job_types))
         if filter.user_ids:
             where.append(jobs.c.user_id.in_(filter.user_ids))
-        where += [self._dialect.json_text(jobs.c.labels, k) == v for k, v in filter.labels.items()]
+        where += [self._dialect.has_label(jobs.c.labels, k, v) for k, v in filter.labels.items()]
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -162,7 +164,7 @@ class Reads:
             where.append(jobs.c.job_id < after)
         statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(limit + 1)
         found = await self._all(statement)
-        kept = [rows.to_job(r) for r in _fitting(found[:limit], ("input", "result"), max_bytes)]
+        kept = [rows.to_job(r) for r in _fitting(found[:limit], ("input", "result", "error"), max_bytes)]
         return JobsPage(tuple(kept), kept[-1].job_id if len(kept) < len(found) else None)
 
     async def list_prompts(
@@ -204,7 +206,7 @@ class Reads:
             where.append(prompts.c.job_type.in_(filter.job_types))
         if filter.kinds:
             where.append(prompts.c.interaction_type.in_(filter.kinds))
-        where += [self._dialect.json_text(prompts.c.labels, k) == v for k, v in filter.labels.items()]
+        where += [self._dialect.has_label(prompts.c.labels, k, v) for k, v in filter.labels.items()]
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
@@ -259,11 +261,15 @@ def _fitting(found: Sequence[Any], documents: tuple[str, ...], max_bytes: int) -
     """As many rows, from the first, as take about `max_bytes`; at least one."""
     kept: list[Any] = []
     for row in found:
-        max_bytes -= 500 + sum(len(row[name] or "") for name in documents)
+        max_bytes -= 500 + sum(_bytes(row[name] or "") for name in documents)
         if kept and max_bytes < 0:
             break
         kept.append(row)
     return kept
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _rank(prompt: Prompt) -> tuple[int, str | None, str]:

@@ -150,7 +150,8 @@ class SQLite(Dialect):
             outcome: BatchOutcome = await self._call(self._write, batch)
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError) as error:
             raise BadData(str(error)) from error
-        except sqlite3.ProgrammingError as error:
+        except (sqlite3.ProgrammingError, ValueError) as error:
+            # A lone surrogate is a ValueError: it has no UTF-8.
             raise BadData(str(error)) from error
         except sqlite3.Error as error:
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
@@ -221,10 +222,11 @@ class SQLite(Dialect):
         """One writer: ids appear in the order of commits."""
         return sa.true()
 
-    def json_text(self, column: sa.ColumnElement[Any], *path: str) -> sa.ColumnElement[str]:
-        """`->>`, with the keys quoted."""
-        steps = "".join("." + '"' + p.replace('"', '\\"') + '"' for p in path)
-        return sa.func.json_extract(column, "$" + steps, type_=sa.Text())
+    def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
+        """A scan of the object: a JSON path cannot name a key with quotes or backslashes."""
+        each = sa.func.json_each(column).table_valued("key", "value")
+        here = sa.and_(each.c.key == key, each.c.value == value)
+        return sa.exists(sa.select(sa.literal(1)).select_from(each).where(here))
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]

@@ -44,10 +44,15 @@ Id = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
 """Our UUIDv7 texts; with their hyphens on SQLite, so that an administrator finds what a log names."""
 
 # Texts go in and out as they are: the engines' (de)serializers are the identity (see dialect.py).
-JsonText = sa.JSON(none_as_null=True)
+# On SQLite a column declared JSON would have NUMERIC affinity, and turn the document 1e2 into 100.
+JsonText = sa.JSON(none_as_null=True).with_variant(sa.Text(), "sqlite")
 """A document whose very text is promised: PostgreSQL `json` keeps key order and 64-bit integers."""
 
-JsonB = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+JsonB = (
+    sa.JSON(none_as_null=True)
+    .with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+    .with_variant(sa.Text(), "sqlite")
+)
 """A document to filter by; `jsonb` does not keep the order of keys."""
 
 

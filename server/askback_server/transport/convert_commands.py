@@ -19,7 +19,7 @@ from askback_server.domain.principals import Principal
 from askback_server.transport.convert_contents import DECISIONS, ONE_OF_DECISIONS, content
 from askback_server.transport.convert_jobs import failure, progress
 from askback_server.transport.convert_prompts import prompt_id, prompt_ref
-from askback_server.transport.convert_values import job_id, namespace, span
+from askback_server.transport.convert_values import job_id, namespace, raise_faults, span, storable
 
 _MOST_ACKNOWLEDGED = 1_000
 
@@ -30,6 +30,7 @@ def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) 
     """A new job; its namespace is resolved. Raises InvalidField, PermissionDenied."""
     found: list[Violation] = []
     retention = prompt = None
+    storable(found, "request_id", (request.request_id,))
     if request.HasField("retention"):
         try:
             retention = span(request.retention, "retention")
@@ -145,6 +146,10 @@ def ask_prompt(
     """A question to people."""
     if not request.HasField("content"):
         raise InvalidField.of("content", "is required: say what is asked")
+    found: list[Violation] = []
+    storable(found, "key", (request.key,))
+    storable(found, "supersedes_keys", request.supersedes_keys)
+    raise_faults(found)
     return commands.AskPrompt(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -234,9 +239,12 @@ def answer_prompt(
 ) -> commands.AnswerPrompt:
     """What a person decided."""
     ref = prompt_ref(request.prompt_id, request.job_id, request.key)
+    found: list[Violation] = []
     decision = DECISIONS.get(request.decision)
     if decision is None:
         raise InvalidField.of("decision", ONE_OF_DECISIONS)
+    storable(found, "answer_id", (request.answer_id,))
+    raise_faults(found)
     return commands.AnswerPrompt(
         principal=principal,
         ref=ref,

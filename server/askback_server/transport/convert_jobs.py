@@ -14,7 +14,14 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import JobFilter
 from askback_server.transport.convert_prompts import put_prompt
-from askback_server.transport.convert_values import moment, namespace, put_span, put_time, raise_faults
+from askback_server.transport.convert_values import (
+    moment,
+    namespace,
+    put_span,
+    put_time,
+    raise_faults,
+    storable,
+)
 
 _STATE_NUMBERS = {s: job_pb2.JobState.Value(f"JOB_STATE_{s}") for s in JobState}
 _STATES: dict[int, JobState] = {number: s for s, number in _STATE_NUMBERS.items()}
@@ -48,6 +55,9 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
             before = moment(filter.created_before, "filter.created_before")
     except InvalidField as error:
         found += error.violations
+    storable(found, "filter.job_types", filter.job_types)
+    storable(found, "filter.user_ids", filter.user_ids)
+    storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
     raise_faults(found)
     return JobFilter(
         namespace=namespace(asked, principal),

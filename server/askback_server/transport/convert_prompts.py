@@ -22,7 +22,7 @@ from askback_server.domain.prompts import (
 from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
 from askback_server.transport.convert_contents import DECISION_NUMBERS, put_content
-from askback_server.transport.convert_values import job_id, namespace, put_time, raise_faults
+from askback_server.transport.convert_values import job_id, namespace, put_time, raise_faults, storable
 
 _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
 _STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
@@ -53,7 +53,7 @@ def prompt_ref(prompt_id: str, job_id: str, key: str) -> PromptRef:
         if not job_id and not key:
             raise InvalidField.of("prompt_id", _WHICH)
         raise InvalidField.of("key" if job_id else "job_id", "is required where prompt_id is not given")
-    if not is_id(job_id):
+    if not is_id(job_id) or "\0" in key:
         raise PromptNotFound(job_id=job_id, key=key)
     return PromptRef("", job_id, key)
 
@@ -98,6 +98,11 @@ def _filter(
 ) -> PromptFilter:
     if viewer is not None:
         principal.require(Role.CONSOLE)
+    found: list[Violation] = []
+    for name in ("job_types", "kinds", "groups"):
+        storable(found, f"filter.{name}", getattr(filter, name))
+    storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
+    raise_faults(found)
     return PromptFilter(
         namespace=namespace(asked, principal),
         viewer=viewer,

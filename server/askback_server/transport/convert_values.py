@@ -5,6 +5,7 @@ Functions called `put_…` fill a field of a message in place, which is the fast
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -93,6 +94,13 @@ def namespace(asked: str, principal: Principal) -> str:
         check.name("namespace", asked)
         check.done()
     return name
+
+
+def storable(found: list[Violation], field: str, values: Iterable[str]) -> None:
+    """Note texts that are looked up in the database before a rule judges them, and that it cannot even
+    be asked for."""
+    if any("\0" in value for value in values):
+        found.append(Violation(field, "must not contain the NUL character"))
 
 
 _LIMITS = Limits()

@@ -8,6 +8,7 @@ from typing import Any
 from askback.v1 import job_service_pb2 as pb
 from askback_server.domain.commands import CreateJob
 from askback_server.domain.errors import IllegalState
+from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Role
 from askback_server.domain.replies import JobCreated
 from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
@@ -23,7 +24,7 @@ from askback_server.transport.convert_jobs import (
     watched_jobs,
 )
 from askback_server.transport.convert_prompts import prompt_message, prompt_messages
-from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.convert_values import job_id, page_size, raise_faults, storable
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 from askback_server.transport.streams import joined
 
@@ -118,6 +119,9 @@ class JobServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(Role.CLIENT)
+        found: list[Violation] = []
+        storable(found, "request_id", (request.request_id,))
+        raise_faults(found)
         old = await self._replica.queries.job(job_id(request.job_id), principal, strong=True)
         if not old.is_terminal or old.workerless:
             raise IllegalState(

@@ -7,6 +7,7 @@ concurrent, and a handler ends by return or by raising on (practice of grpc.aio)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -129,6 +130,8 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
     follower.attach()
     loading = asyncio.create_task(follower.load(resume_token))
     loading.add_done_callback(lambda _: changed.set())
+    clock = replica.clock.monotonic
+    due = clock() + replica.heartbeat
     try:
         while True:
             changed.clear()
@@ -137,10 +140,13 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
             while view.has_news:
                 for batch in joined(map(_watched, view.take(TAKE, follower.token))):
                     await context.write(batch)
-            try:
-                await asyncio.wait_for(changed.wait(), replica.heartbeat)
-            except TimeoutError:
-                await context.write(_watched(Bookmark(follower.token)))
+            if clock() >= due:
+                if view.caught_up:
+                    if view.has_caught_up:
+                    await context.write(_watched(Bookmark(follower.token)))
+                due = clock() + replica.heartbeat
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), max(0.0, due - clock()))
     finally:
         loading.cancel()
         follower.detach()

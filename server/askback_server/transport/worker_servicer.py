@@ -48,6 +48,8 @@ class WorkerServicer:
         check.number("max_jobs", request.max_jobs, 0, limits.lease_jobs)
         if not request.job_types:
             check.bad("job_types", "is required")
+        for job_type in request.job_types:
+            check.name("job_types", job_type)
         check.done()
         wait = wait_seconds(request.wait, limits)
         home = namespace(request.namespace, principal)

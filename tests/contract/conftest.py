@@ -1,0 +1,39 @@
+"""An opened database and one replica's engine on it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from askback_server.storage.database import Database
+from tests.support.postgres import PostgresServer
+from tests.support.storage import Node, node
+
+
+@pytest.fixture
+async def database(migrated_db_url: str) -> AsyncIterator[Database]:
+    """Askback's storage on each database in turn."""
+    opened = await Database.open(migrated_db_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def here(migrated_db_url: str) -> AsyncIterator[Node]:
+    """A replica on each database in turn."""
+    async with node(migrated_db_url) as replica:
+        yield replica
+
+
+@pytest.fixture
+async def there(migrated_db_url: str) -> AsyncIterator[Node]:
+    """Another replica on the same database."""
+    async with node(migrated_db_url) as replica:
+        yield replica
+
+
+@pytest.fixture
+def pg_url(postgres: PostgresServer, migrated_template: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with Askback's tables, for what only PostgreSQL can show."""
+    url = postgres.create_database(template=migrated_template)
+    yield url
+    postgres.drop_database(url)

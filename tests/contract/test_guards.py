@@ -1,0 +1,320 @@
+"""A write changes a job only if its version, its session and its time bounds hold; else nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain.aggregate import Guard
+from askback_server.domain.commands import SessionRef
+from askback_server.domain.jobs import Job
+from askback_server.ports.clock import uuid7
+from askback_server.ports.storage import BadData, JobWrite, Lost, Wanted
+from askback_server.storage import tables
+from askback_server.storage.database import Database
+from tests.support.storage import (
+    LONG,
+    counts,
+    creation,
+    expire_session,
+    fetch,
+    get_job,
+    new_job,
+    new_prompt,
+    now,
+    step,
+    submission,
+    until,
+    with_children,
+)
+
+ONLY_BIRTH = (0, 0, 0, 0, 1)
+"""No children, and the event of the creation."""
+ALL = (1, 1, 1, 1, 2)
+
+
+async def stored(database: Database, count: int = 1) -> list[Job]:
+    jobs = [new_job() for _ in range(count)]
+    assert not (await database.jobs.write([creation(job) for job in jobs])).lost
+    return jobs
+
+
+async def lost(database: Database, write: JobWrite) -> Lost | None:
+    """Why the write lost, with a proof that it then wrote nothing (or else all of it)."""
+    before, children = await get_job(database, write.job.job_id), await counts(database, write.job.job_id)
+    why = (await database.jobs.write([with_children(write)])).lost.get(write.job.job_id)
+    after = await counts(database, write.job.job_id)
+    if why is None:
+        assert await get_job(database, write.job.job_id) == write.job
+        assert after == tuple(n + 1 for n in children)
+    else:
+        assert await get_job(database, write.job.job_id) == before
+        assert after == children
+    return why
+
+
+async def session(database: Database, ttl: float = 3600) -> SessionRef:
+    row, _ = await database.sessions.open("default", "w", "wanda", "here", ttl)
+    return SessionRef(row.session_id, row.epoch)
+
+
+async def test_the_version_must_be_the_newest(database: Database) -> None:
+    [job] = await stored(database)
+    assert await lost(database, step(replace(job, version=2))) is Lost.VERSION
+    assert await lost(database, step(replace(job, version=99))) is Lost.VERSION
+    assert await lost(database, step(job, promoted=True)) is None
+    assert await lost(database, step(job, promoted=False)) is Lost.VERSION
+
+
+async def test_a_job_that_is_gone_is_not_written(database: Database) -> None:
+    gone = new_job()
+    written = await database.jobs.write([with_children(step(gone))])
+    assert written.lost == {gone.job_id: Lost.VERSION}
+    assert await counts(database, gone.job_id) == (0, 0, 0, 0, 0)
+
+
+async def test_the_session_must_live_and_be_of_its_epoch(database: Database) -> None:
+    [job] = await stored(database)
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", 3600)
+    assert await lost(database, step(job, guard=Guard(SessionRef(uuid7(), 0)))) is Lost.SESSION
+    assert await lost(database, step(job, guard=Guard(SessionRef(row.session_id, 2)))) is Lost.SESSION
+    first = step(job, guard=Guard(SessionRef(row.session_id, 1)))
+    assert await lost(database, first) is None
+
+    assert await database.sessions.resume(row.session_id, secret, "wanda", "there", 3600)
+    job = first.job
+    assert await lost(database, step(job, guard=Guard(SessionRef(row.session_id, 1)))) is Lost.SESSION
+    any_epoch = JobWrite(**_fields(step(job, guard=Guard(SessionRef(row.session_id, 0)))))
+    assert not (await database.jobs.write([any_epoch])).lost
+    second = step(any_epoch.job, guard=Guard(SessionRef(row.session_id, 2)))
+    assert not (await database.jobs.write([second])).lost
+
+    await expire_session(database, row.session_id)
+    for epoch in (0, 2):
+        late = step(second.job, guard=Guard(SessionRef(row.session_id, epoch)))
+        assert await lost(database, late) is Lost.SESSION
+
+
+def _fields(write: JobWrite) -> dict[str, object]:
+    return {name: getattr(write, name) for name in JobWrite.__slots__}
+
+
+async def test_the_database_s_time_must_be_within_the_bounds(database: Database) -> None:
+    [job] = await stored(database)
+    at = await database.ping()
+    assert await lost(database, step(job, guard=Guard(not_before=at + LONG))) is Lost.TIME
+    assert await lost(database, step(job, guard=Guard(not_after=at - LONG))) is Lost.TIME
+    assert await lost(database, step(job, guard=Guard(None, at - LONG, at))) is Lost.TIME
+    both = Guard(await session(database), at - LONG, at + LONG)
+    assert await lost(database, step(job, guard=both)) is None
+
+
+async def test_the_reply_has_the_database_s_time(database: Database) -> None:
+    [job] = await stored(database)
+    before = await database.ping()
+    written = await database.jobs.write([step(job)])
+    assert before <= written.now <= await database.ping()
+    assert (await database.jobs.write([step(job)])).now > written.now
+
+
+async def test_a_mixed_batch_writes_exactly_the_winners_and_their_children(database: Database) -> None:
+    jobs = await stored(database, 40)
+    dead, alive, at = SessionRef(uuid7(), 0), await session(database), await database.ping()
+    expected: dict[str, Lost | None] = {}
+    batch = []
+    for i, job in enumerate(jobs):
+        write, why = [
+            (step(job, guard=Guard(alive)), None),
+            (step(replace(job, version=7)), Lost.VERSION),
+            (step(job, guard=Guard(dead)), Lost.SESSION),
+            (step(job, guard=Guard(not_before=at + LONG)), Lost.TIME),
+            (step(job, guard=Guard(not_after=at - LONG)), Lost.TIME),
+        ][i % 5]  # fmt: skip
+        batch.append(with_children(write))
+        expected[job.job_id] = why
+    fresh = [with_children(creation(new_job(request_id=f"r{i % 3}"))) for i in range(6)]
+    written = await database.jobs.write([*batch, *fresh])
+
+    assert {k: v for k, v in written.lost.items() if k in expected} == {k: v for k, v in expected.items() if v}
+    for write in batch:
+        won = expected[write.job.job_id] is None
+        assert await counts(database, write.job.job_id) == (ALL if won else ONLY_BIRTH)
+        assert (await get_job(database, write.job.job_id)).version == (2 if won else 1)
+    won_requests = [w for w in fresh if w.job.job_id not in written.lost]
+    assert sorted(w.job.request_id for w in won_requests) == ["r0", "r1", "r2"]
+    for write in fresh:
+        won = write in won_requests
+        assert await counts(database, write.job.job_id) == ((1, 1, 1, 1, 1) if won else (0, 0, 0, 0, 0))
+
+
+async def test_an_equal_request_id_makes_no_second_job(database: Database) -> None:
+    first, again = new_job(request_id="r"), new_job(request_id="r")
+    elsewhere = new_job(request_id="r", namespace="other")
+    unnamed = [new_job(), new_job()]
+    assert not (await database.jobs.write([creation(first)])).lost
+    batch = [with_children(creation(job)) for job in (again, elsewhere, *unnamed)]
+    written = await database.jobs.write(batch)
+    assert written.lost == {again.job_id: Lost.VERSION}
+    assert await counts(database, again.job_id) == (0, 0, 0, 0, 0)
+    assert await counts(database, elsewhere.job_id) == (1, 1, 1, 1, 1)
+    assert await database.jobs.get_jobs([again.job_id]) == []
+    [found] = await database.jobs.load([Wanted(request=("default", "r"))])
+    assert found.job == first
+
+
+async def test_a_delete_takes_everything_but_the_log_along(database: Database) -> None:
+    [job, other] = await stored(database, 2)
+    first = with_children(step(job))
+    await database.jobs.write([first, with_children(step(other))])
+    gone = step(first.job, deleted=True)
+    stale = step(job, deleted=True)
+    assert (await database.jobs.write([stale])).lost == {job.job_id: Lost.VERSION}
+    assert await counts(database, job.job_id) == ALL
+    assert not (await database.jobs.write([gone])).lost
+    assert await counts(database, job.job_id) == (0, 0, 0, 0, 3)
+    assert await database.jobs.get_jobs([job.job_id]) == []
+    assert await counts(database, other.job_id) == ALL
+    again = creation(new_job(job_id=job.job_id))
+    assert not (await database.jobs.write([again])).lost
+
+
+async def test_a_delete_is_guarded_like_any_other_write(database: Database) -> None:
+    [job] = await stored(database)
+    early = step(job, deleted=True, guard=Guard(not_before=await database.ping() + LONG))
+    assert (await database.jobs.write([early])).lost == {job.job_id: Lost.TIME}
+    assert await get_job(database, job.job_id) == job
+
+
+async def test_an_empty_batch_of_reasons(database: Database) -> None:
+    """Only losers: nothing is written, and every one is told why."""
+    jobs = await stored(database, 3)
+    written = await database.jobs.write([with_children(step(replace(j, version=5))) for j in jobs])
+    assert written.lost == {j.job_id: Lost.VERSION for j in jobs}
+    events = await fetch(database, sa.select(sa.func.count().label("n")).select_from(tables.events))
+    assert events[0]["n"] == 3
+
+
+@pytest.mark.parametrize("what", ["surrogate", "nul", "too large", "no json", "same answer twice"])
+async def test_data_that_the_database_refuses_takes_the_whole_batch_along(
+    database: Database, database_kind: str, what: str
+) -> None:
+    if database_kind == "sqlite" and what in ("nul", "no json"):
+        pytest.skip("SQLite stores it: only the door refuses it")
+    [good, bad] = await stored(database, 2)
+    culprit = with_children(step(bad))
+    if what == "surrogate":
+        culprit.job = replace(culprit.job, worker_id="\ud800")
+    elif what == "nul":
+        culprit.job = replace(culprit.job, worker_id="a\0b")
+    elif what == "too large":
+        culprit.job = replace(culprit.job, token=2**63)
+    elif what == "no json":
+        culprit.job = replace(culprit.job, result_json="{")
+    else:
+        culprit.submissions.append(submission(next(iter(culprit.new_prompts.values()))))
+    with pytest.raises(BadData):
+        await database.jobs.write([with_children(step(good)), culprit, creation(new_job())])
+    for job in (good, bad):
+        assert await get_job(database, job.job_id) == job
+        assert await counts(database, job.job_id) == ONLY_BIRTH
+    # The writer is none the worse for it.
+    assert await lost(database, step(good)) is None
+    assert await lost(database, step(bad)) is None
+
+
+async def test_concurrent_writes_of_one_version_have_one_winner(migrated_db_url: str) -> None:
+    databases = [await Database.open(migrated_db_url) for _ in range(4)]
+    try:
+        jobs = await stored(databases[0], 20)
+        # The batches name the jobs in different orders: they are locked in one.
+        batches = [
+            [with_children(step(job, worker_id=str(i))) for job in (jobs if i % 2 else jobs[::-1])]
+            for i in range(4)
+        ]
+        written = await asyncio.gather(
+            *(d.jobs.write(batch) for d, batch in zip(databases, batches, strict=True))
+        )
+        for job in jobs:
+            winners = [i for i, w in enumerate(written) if job.job_id not in w.lost]
+            assert len(winners) == 1
+            assert (await get_job(databases[0], job.job_id)).worker_id == str(winners[0])
+            assert await counts(databases[0], job.job_id) == ALL
+    finally:
+        for each in databases:
+            await each.close()
+
+
+async def test_a_guard_is_judged_after_the_wait_for_a_lock(pg_url: str) -> None:
+    """now() would be the time at which the statement began, before it waited for the row."""
+    database, other = await Database.open(pg_url), await Database.open(pg_url)
+    try:
+        jobs = await stored(database, 2)
+        late, alive = jobs[0], await session(database, 3600)
+        async with other._dialect.reads.connect() as holder:
+            await holder.execution_options(isolation_level="READ COMMITTED")
+            # A change of the row that leaves the version: the database judges the guard anew.
+            await holder.execute(sa.update(tables.jobs).values(priority=1))
+            deadline = await database.ping() + timedelta(milliseconds=60)
+            batch = [
+                with_children(step(late, guard=Guard(not_after=deadline))),
+                with_children(step(jobs[1], guard=Guard(alive))),
+            ]
+            writing = asyncio.create_task(database.jobs.write(batch))
+
+            async def waits() -> bool:
+                found = await fetch(
+                    other, sa.text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                )
+                return bool(found) and not writing.done()
+
+            await until(waits, "the writer waits for the lock")
+
+            async def passed() -> bool:
+                return await other.ping() > deadline
+
+            await until(passed, "the deadline passes")
+            await holder.commit()
+        written = await writing
+        assert written.lost == {late.job_id: Lost.TIME}
+        assert await counts(database, late.job_id) == ONLY_BIRTH
+        assert await counts(database, jobs[1].job_id) == ALL
+    finally:
+        await database.close()
+        await other.close()
+
+
+async def test_a_version_that_changed_during_the_wait_loses(pg_url: str) -> None:
+    database, other = await Database.open(pg_url), await Database.open(pg_url)
+    try:
+        [job] = await stored(database)
+        async with other._dialect.reads.connect() as holder:
+            await holder.execution_options(isolation_level="READ COMMITTED")
+            await holder.execute(sa.update(tables.jobs).values(version=5))
+            writing = asyncio.create_task(database.jobs.write([with_children(step(job))]))
+
+            async def waits() -> bool:
+                query = sa.text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                return bool(await fetch(other, query))
+
+            await until(waits, "the writer waits for the lock")
+            await holder.commit()
+        assert (await writing).lost == {job.job_id: Lost.VERSION}
+        assert await counts(database, job.job_id) == ONLY_BIRTH
+    finally:
+        await database.close()
+        await other.close()
+
+
+async def test_a_prompt_without_its_job_is_no_orphan(database: Database) -> None:
+    """Children of a loser are dropped even where no foreign key would refuse them."""
+    [job] = await stored(database)
+    prompt = new_prompt(job, expires_at=now())
+    write = step(replace(job, version=9))
+    write.new_prompts[prompt.prompt_id] = prompt
+    write.changed_prompts[prompt.prompt_id] = (replace(prompt, revision=2), True)
+    assert (await database.jobs.write([write])).lost
+    assert await database.jobs.get_prompts([prompt.prompt_id]) == []

@@ -1,0 +1,127 @@
+"""Bearer tokens, from the file to the caller."""
+
+import asyncio
+import contextlib
+import hashlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from askback import Client, PermissionDenied, Unauthenticated, Worker
+from tests.support.processes import Server, Stage
+
+ROLES = ("client", "worker", "console", "admin")
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    """A file with one token for each role: `client-token`, and so on."""
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        "\n".join(
+            f'[[tokens]]\nsha256 = "{hashlib.sha256(f"{role}-token".encode()).hexdigest()}"\n'
+            f'subject = "the {role}"\nroles = ["{role}"]\nnamespaces = ["default"]\n'
+            for role in ROLES
+        )
+    )
+    return path
+
+
+@pytest.fixture
+async def server(stage: Stage, tokens: Path, tmp_path: Path) -> Server:
+    """A server that wants tokens."""
+    return await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", auth=tokens)
+
+
+def _client(server: Server, role: str) -> Client:
+    return Client(server.target, token=f"{role}-token")
+
+
+@contextlib.asynccontextmanager
+async def _working(server: Server, token: str) -> AsyncIterator[None]:
+    worker = Worker(server.target, worker_id="w", token=token)
+
+    @worker.job("nod")
+    async def nod(job, what: str) -> str:  # type: ignore[no-untyped-def]
+        consent = await job.confirm(what, key="ok")
+        return f"{consent.by}: {bool(consent)}"
+
+    async with worker:
+        yield
+
+
+async def test_each_role_does_its_part(server: Server) -> None:
+    """A job from start to result; whoever acts is who the token says, whatever he calls himself."""
+    async with (
+        _client(server, "client") as client,
+        Client(server.target, token="console-token", user="mallory") as console,
+        console.console() as desk,
+        _working(server, "worker-token"),
+    ):
+        run = await client.start("nod", {"what": "Really?"})
+        await (await anext(desk.prompts())).approve()
+        assert await run.result() == "the console: True"
+        job = await run.job()
+        assert job.proto.user_id == "the client"
+        async with _client(server, "admin") as admin:
+            assert (await admin.get(run.job_id)).job_id == run.job_id
+
+
+async def test_a_role_may_not_do_anothers_part(server: Server) -> None:
+    """PERMISSION_DENIED says which role it takes."""
+    async with _client(server, "client") as client, _client(server, "console") as console:
+        run = await client.ask("Really?")
+        assert run.prompt is not None
+        with pytest.raises(PermissionDenied, match="needs the role client"):
+            await console.start("nod", {"what": "x"})
+        with pytest.raises(PermissionDenied, match="needs the role console"):
+            await client.answer(run.prompt, "ACCEPT")
+        with pytest.raises(PermissionDenied, match="console"):
+            async with client.console():
+                pass
+        with pytest.raises(PermissionDenied, match="needs the role worker"):
+            async with _working(server, "client-token"):
+                pass
+        with pytest.raises(PermissionDenied, match="namespace 'theirs' is not yours"):
+            await Client(server.target, token="client-token", namespace="theirs").start("nod")
+        assert not [a async for a in console.answers(run.prompt.prompt_id)]
+
+
+@pytest.mark.parametrize("token", ["nonsense", None])
+async def test_a_wrong_token_is_refused(server: Server, token: str | None) -> None:
+    """At once, for good, everywhere, with words that help."""
+    words = "token is not known here" if token else "authorization: Bearer"
+    async with Client(server.target, token=token, user="ana") as client:
+        with pytest.raises(Unauthenticated, match=words) as refused:
+            await asyncio.wait_for(client.start("nod", {"what": "x"}), 20)
+        assert refused.value.reason == "ERROR_REASON_UNAUTHENTICATED"
+        with pytest.raises(Unauthenticated, match=words):
+            async with asyncio.timeout(20), client.console():
+                pass
+        with pytest.raises(Unauthenticated, match=words):
+            async with asyncio.timeout(20), _working(server, token or ""):
+                pass
+    assert "nonsense" not in server.log
+
+
+async def test_no_server_without_authentication_for_everybody(stage: Stage, tmp_path: Path) -> None:
+    """Listening on every address needs --auth: exit code 2, and what to do."""
+    command = [str(Path(sys.executable).with_name("askback")), "serve", "--listen", "0.0.0.0:0"]
+    command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'open.db'}"]
+    open_to_all = stage.command("open", *command)
+    assert await open_to_all.ended() == 2
+    assert "no authentication is set: give --auth TOKENFILE, or listen on 127.0.0.1" in open_to_all.log
+    assert not (tmp_path / "open.db").exists()
+
+
+async def test_a_token_file_that_cannot_be_used(stage: Stage, tokens: Path, tmp_path: Path) -> None:
+    """Exit code 1 with the entry at fault."""
+    tokens.write_text(tokens.read_text().replace('roles = ["admin"]', 'roles = ["king"]'))
+    command = [str(Path(sys.executable).with_name("askback")), "serve", "--listen", "127.0.0.1:0"]
+    command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", "--auth", str(tokens)]
+    refused = stage.command("refused", *command)
+    assert await refused.ended() == 1
+    assert "entry 4 (the admin): roles has 'king'" in refused.log
+    assert "Traceback" not in refused.log

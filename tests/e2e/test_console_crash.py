@@ -1,0 +1,54 @@
+"""SIGKILL of a console in mid-answer: its answer is stored once, or the prompt is open still."""
+
+import asyncio
+import random
+from pathlib import Path
+
+from askback import Client, PromptState
+from tests.e2e import load
+from tests.e2e.checks import check_all, history_of
+from tests.e2e.stored import read_all
+from tests.support.processes import Process, Stage, eventually
+
+VICTIMS = 5
+
+
+async def test_a_console_is_killed_in_mid_answer(stage: Stage, migrated_db_url: str, tmp_path: Path) -> None:
+    """Several die at random moments after they began to answer; somebody else does what is left."""
+    gate, moments = tmp_path / "gate", random.Random(2)
+    server = await stage.server(migrated_db_url)
+    names = [f"victim-{n}" for n in range(VICTIMS)]
+    async with Client(server.target, user="boss") as client:
+        # Jobs without a worker: the resolution is the result.
+        asked = {
+            name: await client.ask(f"For {name}", form=str, kind="clarify", to=[f"user:{name}", "user:rescue"])
+            for name in names
+        }
+        victims = {name: load.console(stage, server.target, name, "--gate", str(gate)) for name in names}
+        for name, victim in victims.items():
+            prompt = asked[name].prompt
+            assert prompt is not None
+            await victim.says("shown", prompt_id=prompt.prompt_id)
+
+        async def die(victim: Process, moment: float) -> None:
+            await eventually(lambda: victim.events("answers"), "the victim answers", every=0.0005)
+            await asyncio.sleep(moment)
+            victim.kill()
+
+        gate.touch()
+        await asyncio.gather(*(die(v, moments.uniform(0, 0.01)) for v in victims.values()))
+        survivors = [p async for p in client.prompts(states=[PromptState.PENDING])]
+        rescue = load.console(stage, server.target, "rescue")
+        results = await asyncio.gather(*(run.result() for run in asked.values()))
+        stored = await read_all(client, [run.job_id for run in asked.values()])
+    assert len(rescue.events("verdict", status="ACCEPTED")) == len(survivors)
+    for name, result, job in zip(names, results, stored, strict=True):
+        (answers,) = job.answers.values()
+        assert len(answers) == 1
+        (said,) = victims[name].events("answers")
+        by_victim = answers[0][0].by == name
+        assert by_victim == (not rescue.events("verdict", job_id=job.job.job_id, status="ACCEPTED"))
+        if by_victim:
+            assert answers[0][0].values == {"value": said["value"]}
+        assert result["values"] == answers[0][0].values
+    check_all(stored, history_of([*victims.values(), rescue]))

@@ -1,0 +1,52 @@
+"""SIGTERM of the server under load: nobody's code hears of it."""
+
+import asyncio
+
+from askback import Client, Event, JobState, Run
+from tests.e2e import load
+from tests.e2e.checks import check_all, check_steps, history_of
+from tests.e2e.stored import read_all
+from tests.support.processes import Stage, eventually
+
+JOBS = 24
+DRAINS = 2
+
+
+async def test_a_drain_under_load_loses_nothing(stage: Stage, migrated_db_url: str) -> None:
+    """Exit code 0, twice, while jobs run, people answer and programs watch; a successor on the same port."""
+    server = await stage.server(migrated_db_url, lease_ttl=20, drain_grace=1)
+    crew = load.Crew(stage, server.target, seed=3)
+    await crew.connected()
+    async with Client(server.target, user="boss") as client:
+        # A job that is open all the time, and a program that follows it.
+        slow = await client.ask("Will you ever answer?", to=["user:nobody"])
+        following = asyncio.create_task(_follow(slow))
+        jobs = asyncio.create_task(load.run_jobs(client, JOBS, at_once=5))
+        try:
+            for drain in range(DRAINS):
+                wanted = (drain + 0.5) * 3 * JOBS / DRAINS
+                await eventually(lambda wanted=wanted: crew.has_had(wanted), "people get verdicts")  # type: ignore[misc]
+                assert not jobs.done()
+                assert await server.terminate() == 0, server.log
+                assert "Traceback" not in server.log
+                await server.serve()
+            job_ids = await asyncio.wait_for(jobs, 60)
+            await slow.cancel("enough")
+            followed = await asyncio.wait_for(following, 30)
+        finally:
+            jobs.cancel()
+            following.cancel()
+        await crew.leave()
+        stored = await read_all(client, [slow.job_id, *job_ids])
+    assert [e.seq for e in followed] == list(range(1, len(followed) + 1))
+    assert followed[-1].state is JobState.CANCELLED
+    assert {s.job.state for s in stored[1:]} == {JobState.COMPLETED}
+    # Nobody had to do anything twice, and no lease was lost.
+    assert {s.job.attempt for s in stored} == {1}
+    check_all(stored, history_of(crew.all))
+    check_steps(stored[1:], load.effects(stage), load.STEPS)
+    assert await server.terminate() == 0
+
+
+async def _follow(run: Run) -> list[Event]:
+    return [event async for event in run.watch()]

@@ -1,0 +1,76 @@
+"""SIGKILL of the server: whatever anybody was told is still true."""
+
+import asyncio
+import os
+import random
+from functools import partial
+
+from askback import Client, JobState
+from tests.e2e import load
+from tests.e2e.checks import check_all, check_steps, history_of
+from tests.e2e.stored import read, read_all
+from tests.support.processes import Stage, eventually
+
+KILLS = {"sqlite": 8, "postgres": 5}
+JOBS = 30
+
+
+async def test_job_survives_a_server_restart(stage: Stage, migrated_db_url: str) -> None:
+    """The seed's own: killed while the question is open, back on the same database, answered, done."""
+    server = await stage.server(migrated_db_url)
+    worker = load.worker(stage, server.target, "worker")
+    async with Client(server.target, user="ana") as client, client.console() as desk:
+        run = await client.start("story", {"keys": ["colour"]})
+        shown = await anext(desk.prompts())
+        before = await read(client, run.job_id)
+
+        server.kill()
+        await eventually(lambda: not desk.connected, "the console has noticed")
+        await server.serve()
+        await desk.caught_up.wait()
+
+        assert shown.still_open
+        assert await read(client, run.job_id) == before
+        outcome = await shown.answer("green")
+        assert outcome.status == "ACCEPTED"
+        assert await run.result() == {"colour": "green"}
+        await server.crash_and_serve()
+        after = await read(client, run.job_id)
+        assert after.prompts[shown.prompt_id].answered == outcome.prompt.answered
+        assert after.events[: len(before.events)] == before.events
+        check_all([after], history_of([worker]))
+        check_steps([after], load.effects(stage), ["first", "before colour", "last"])
+
+
+async def test_the_server_is_killed_again_and_again(
+    stage: Stage, migrated_db_url: str, database_kind: str
+) -> None:
+    """SIGKILL at random moments under three people who race and two workers; nothing told is lost."""
+    seed = int(os.environ.get("ASKBACK_TEST_SEED", "1"))
+    moments = random.Random(seed)
+    kills = KILLS[database_kind]
+    # Sessions outlive a restart here, so that no attempt is used up and no step may come twice.
+    server = await stage.server(migrated_db_url, lease_ttl=20)
+    crew = load.Crew(stage, server.target, seed=seed)
+    await crew.connected()
+    async with Client(server.target, user="boss") as client:
+        jobs = asyncio.create_task(load.run_jobs(client, JOBS, at_once=5))
+        try:
+            for kill in range(kills):
+                # Each job gives 3 verdicts at least: the kills are spread over all of them.
+                verdicts = (kill + moments.random()) * 3 * JOBS / kills
+                await eventually(partial(crew.has_had, verdicts), "people get verdicts", every=0.002)
+                await asyncio.sleep(moments.uniform(0, 0.02))
+                assert not jobs.done(), "the jobs are done before the last kill"
+                await server.crash_and_serve()
+            job_ids = await asyncio.wait_for(jobs, 60)
+        finally:
+            jobs.cancel()
+        # What was kept in memory shall not help.
+        await server.crash_and_serve()
+        stored = await read_all(client, job_ids)
+    assert {s.job.state for s in stored} == {JobState.COMPLETED}
+    await eventually(lambda: all(len(c.events("connected")) for c in crew.all), "all are there")
+    await crew.leave()
+    check_all(stored, history_of(crew.all))
+    check_steps(stored, load.effects(stage), load.STEPS)

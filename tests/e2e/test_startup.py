@@ -1,0 +1,94 @@
+"""What a person sees who starts it wrong, and then right."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from askback import Client
+from tests.support.processes import Process, Server, Stage, quiet_port
+
+ASKBACK = str(Path(sys.executable).with_name("askback"))
+
+
+def _serve(stage: Stage, db: str, *options: str, name: str = "refused") -> Process:
+    return stage.command(name, ASKBACK, "serve", "--db", db, "--listen", "127.0.0.1:0", *options)
+
+
+async def _refused(process: Process, code: int, *words: str) -> None:
+    assert await process.ended() == code, process.story()
+    for word in words:
+        assert word in process.log
+    assert "Traceback" not in process.log
+    assert len(process.log.splitlines()) == 1, process.log
+
+
+async def test_the_port_is_taken(stage: Stage, migrated_db_url: str, tmp_path: Path) -> None:
+    """Exit code 1 and the address; the one that was there goes on."""
+    server = await stage.server(migrated_db_url)
+    second = _serve(stage, f"sqlite+aiosqlite:///{tmp_path / 'second.db'}", "--listen", server.target)
+    await _refused(second, 1, "askback: cannot start", server.target)
+    async with Client(server.target) as client:
+        await client.start("anything")
+
+
+async def test_the_database_cannot_be_reached(stage: Stage, tmp_path: Path) -> None:
+    """Exit code 1 and why, on both kinds; no password in it."""
+    nobody = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
+    gone = _serve(stage, nobody, name="gone")
+    nowhere = _serve(stage, f"sqlite+aiosqlite:///{tmp_path / 'no' / 'folder' / 'a.db'}", name="nowhere")
+    await _refused(gone, 1, "askback: cannot start", "refused")
+    await _refused(nowhere, 1, "askback: cannot start", "unable to open database file")
+    assert "secret" not in gone.log
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--listen", "everywhere"], "is not HOST:PORT"),
+        (["--lease-ttl", "0.1"], "--lease-ttl 0.1 must be between"),
+        (["--db", "mysql://x"], "use sqlite+aiosqlite:///FILE or postgresql+asyncpg://"),
+        (["--auth", "/nowhere/tokens.toml"], "there is no such file"),
+    ],
+)
+async def test_a_wrong_setting(stage: Stage, tmp_path: Path, options: list[str], words: str) -> None:
+    """Exit code 2 and what would be right."""
+    await _refused(_serve(stage, f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", *options), 2, words)
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_the_schema_is_behind(stage: Stage, db_url: str) -> None:
+    """On PostgreSQL nothing is migrated unasked: serve says what to run; after that it serves."""
+    await _refused(_serve(stage, db_url), 1, "run `askback migrate`")
+    for turn in ("first", "again"):
+        migrate = stage.command(turn, ASKBACK, "migrate", "--db", db_url)
+        assert await migrate.ended() == 0, migrate.log
+        assert "the schema is up to date" in migrate.out
+    server = await stage.server(db_url)
+    async with Client(server.target) as client:
+        await client.start("anything")
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_two_replicas_migrate_at_once(stage: Stage, db_url: str) -> None:
+    """--migrate at both: one does it, the other waits, both serve."""
+    servers = [Server(name, db_url, stage.folder, migrate="true") for name in ("a", "b")]
+    for server in servers:
+        stage.add(server)
+        server.start()
+    for server in servers:
+        await server.ready()
+
+
+async def test_sqlite_needs_nothing(stage: Stage, tmp_path: Path) -> None:
+    """The command of the README: a new file, and `askback health` says that it is ready."""
+    port = quiet_port()
+    db = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
+    server = stage.command("new", ASKBACK, "serve", "--db", db, "--listen", f"127.0.0.1:{port}")
+    async with Client(f"127.0.0.1:{port}") as client:
+        await client.start("anything")
+    health = stage.command("health", ASKBACK, "health", "--server", f"127.0.0.1:{port}")
+    assert await health.ended() == 0, health.log
+    assert await server.terminate() == 0
+    health.start()
+    assert await health.ended() == 1

@@ -1,0 +1,138 @@
+"""ListJobs: pages without a gap or a duplicate, filters, tokens."""
+
+from typing import Any
+
+import pytest
+
+from askback.v1 import job_service_pb2 as pb
+from tests.support.service import CANCELLED, PENDING, World, refused, seconds
+
+
+async def listed(world: World, size: int = 0, **fields: Any) -> list[str]:
+    """Every id, page by page."""
+    ids: list[str] = []
+    token = ""
+    while True:
+        page = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=size, page_token=token, **fields))
+        assert len(page.jobs) <= (size or 50)
+        ids += [job.job_id for job in page.jobs]
+        token = page.next_page_token
+        if not token:
+            return ids
+
+
+async def test_pages_have_no_gap_and_no_duplicate_newest_first(world: World) -> None:
+    made = [(await world.create()).job_id for _ in range(7)]
+    for size in (1, 3, 7, 0):
+        assert await listed(world, size) == sorted(made, reverse=True)
+    first = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3))
+    # What is created meanwhile is newer than the cursor: it shifts nothing.
+    await world.create()
+    second = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=3, page_token=first.next_page_token))
+    assert not {j.job_id for j in first.jobs} & {j.job_id for j in second.jobs}
+
+
+async def test_filters_hold_together_and_their_values_are_alternatives(world: World) -> None:
+    a = await world.create("a", labels={"x": "1", "y": "2"})
+    b = await world.create("b", labels={"x": "1"})
+    c = await world.as_user("bob").jobs.CreateJob(pb.CreateJobRequest(job_type="c", labels={"x": "it's"}))
+    await world.create("a", namespace="other")
+    await world.jobs.CancelJob(pb.CancelJobRequest(job_id=b.job_id))
+    ids = {"a": a.job_id, "b": b.job_id, "c": c.job.job_id}
+    after = {"created_after": b.create_time}
+    before = {"created_before": b.create_time}
+
+    async def found(**filter: Any) -> str:
+        got = await listed(world, filter=pb.JobFilter(**filter))
+        return "".join(sorted(name for name, job_id in ids.items() if job_id in got))
+
+    assert await found() == "abc"
+    assert await found(states=[PENDING]) == "ac"
+    assert await found(states=[PENDING, CANCELLED]) == "abc"
+    assert await found(job_types=["a", "b"]) == "ab"
+    assert await found(user_ids=["bob", "nobody"]) == "c"
+    assert await found(labels={"x": "1"}) == "ab"
+    assert await found(labels={"x": "1", "y": "2"}) == "a"
+    assert await found(labels={"x": "it's"}) == "c"
+    assert await found(labels={"y": ""}) == ""
+    assert await found(**after) == "bc"
+    assert await found(**before) == "a"
+    assert await found(states=[PENDING], job_types=["b"]) == ""
+
+
+async def test_a_page_token_belongs_to_its_query(world: World) -> None:
+    for _ in range(3):
+        await world.create("a")
+    page = await world.jobs.ListJobs(pb.ListJobsRequest(page_size=1))
+    token = page.next_page_token
+    for request in (
+        pb.ListJobsRequest(page_token=token, filter=pb.JobFilter(job_types=["a"])),
+        pb.ListJobsRequest(page_token=token, namespace="other"),
+        pb.ListJobsRequest(page_token=token[:-2] + "AA"),
+        pb.ListJobsRequest(page_token="nonsense"),
+        pb.ListJobsRequest(page_token="x" * 5000),
+    ):
+        await refused(world.jobs.ListJobs(request), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+    # The size of the page is not part of the query.
+    assert len((await world.jobs.ListJobs(pb.ListJobsRequest(page_token=token, page_size=9))).jobs) == 2
+
+
+async def test_a_page_is_never_larger_than_the_limits(lite: World) -> None:
+    for _ in range(51):
+        await lite.create()
+    page = await lite.jobs.ListJobs(pb.ListJobsRequest())
+    assert len(page.jobs) == 50
+    big = '"' + "x" * 250_000 + '"'
+    for _ in range(20):
+        await lite.create("big", input_json=big)
+    # 5 MB of jobs: gRPC clients of all languages refuse messages of more than 4 MiB.
+    page = await lite.jobs.ListJobs(pb.ListJobsRequest(filter=pb.JobFilter(job_types=["big"])))
+    assert page.ByteSize() < 1024 * 1024
+    assert len(await listed(lite, filter=pb.JobFilter(job_types=["big"]))) == 20
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (pb.ListJobsRequest(page_size=-1), "page_size"),
+        (pb.ListJobsRequest(filter=pb.JobFilter(states=[99])), "filter.states[0]"),  # type: ignore[list-item]
+        (pb.ListJobsRequest(namespace="a b"), "namespace"),
+        (
+            pb.ListJobsRequest(filter=pb.JobFilter(created_after={"seconds": 10**15})),  # type: ignore[arg-type]
+            "filter.created_after",
+        ),
+    ],
+)
+async def test_a_wrong_filter_is_named(lite: World, request_: pb.ListJobsRequest, field: str) -> None:
+    found = await refused(lite.jobs.ListJobs(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {field}
+    watch = pb.WatchJobsRequest(namespace=request_.namespace, filter=request_.filter)
+    if field != "page_size":
+        await refused(lite.jobs.WatchJobs(watch).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+
+
+async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: World) -> None:
+    for filter in (
+        pb.JobFilter(job_types=["a\0"]),
+        pb.JobFilter(user_ids=["a\0"]),
+        pb.JobFilter(labels={"a\0": "b"}),
+        pb.JobFilter(labels={"a": "\0"}),
+    ):
+        await refused(
+            world.jobs.ListJobs(pb.ListJobsRequest(filter=filter)), "INVALID_ARGUMENT", "INVALID_FIELD"
+        )
+
+
+async def test_retention_deletes_what_has_ended_long_ago(lite_url: str) -> None:
+    from tests.support.service import serving, until
+
+    async with serving(lite_url, sweep_interval=0.1) as world:
+        job = await world.create(retention=seconds(0))
+        kept = await world.create()
+        for job_id in (job.job_id, kept.job_id):
+            await world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))
+        found = [kept.job_id, job.job_id]
+        while len(found) == 2:
+            found = await listed(world)
+        assert found == [kept.job_id]
+        await until(lambda: True)

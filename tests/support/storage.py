@@ -1,0 +1,353 @@
+"""Rows for tests of the storage, and a replica's engine and feed over a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Aggregate, Guard
+from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.content import PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job, JobState, Progress
+from askback_server.domain.limits import Limits
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import (
+    Answer,
+    AnswerResult,
+    AnswerSource,
+    AnswerStatus,
+    Prompt,
+    PromptState,
+    Resolution,
+    Submission,
+)
+from askback_server.engine.committed import Committed
+from askback_server.engine.engine import Engine
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.queries import Queries
+from askback_server.feed.feed import Feed
+from askback_server.ports.clock import DatabaseClock, SystemClock, uuid7
+from askback_server.ports.queries import PromptFilter
+from askback_server.ports.storage import JobStore, JobWrite, Position
+from askback_server.storage import tables
+from askback_server.storage.database import Database
+from tests.support.aggregates import ANN, CLIENT, WORKER, question
+from tests.support.invariants import check_aggregate
+
+T = TypeVar("T")
+WITHIN = 30.0
+"""Seconds after which what has not come true is taken for broken. Never a measure of speed."""
+LONG = timedelta(hours=1)
+
+
+async def until(condition: Callable[[], T | Awaitable[T]], what: str) -> T:
+    """Ask again and again until the answer is true, and return it. Raises AssertionError."""
+    end = time.monotonic() + WITHIN
+    while True:
+        answer = condition()
+        found: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+        if found:
+            return found
+        assert time.monotonic() < end, f"not in {WITHIN:g} s: {what}"
+        await asyncio.sleep(0.005)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+# --- rows ---
+
+
+def new_job(**fields: Any) -> Job:
+    """A job as it is after its creation."""
+    at = now()
+    fields = {
+        "job_id": uuid7(), "namespace": "default", "job_type": "refund", "user_id": "carl",
+        "state": JobState.PENDING, "created_at": at, "updated_at": at, "ready_at": at, "version": 1,
+        **fields,
+    }  # fmt: skip
+    return Job(**fields)
+
+
+def new_prompt(job: Job, content: PromptContent | None = None, **fields: Any) -> Prompt:
+    """An open prompt of the job."""
+    at = now()
+    content = content or question()
+    fields = {
+        "prompt_id": uuid7(), "job_id": job.job_id, "namespace": job.namespace, "job_type": job.job_type,
+        "key": uuid7(), "round": 1, "revision": 1, "version": job.version, "state": PromptState.PENDING,
+        "content": content, "digest": content.digest, "created_at": at, "updated_at": at,
+        "expires_at": at + content.timeout if content.timeout else None, **fields,
+    }  # fmt: skip
+    return Prompt(**fields)
+
+
+def closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt:
+    """The same prompt, ended."""
+    return replace(prompt, state=state, resolution=Resolution(state, "ann", now(), "enough"))
+
+
+def submission(prompt: Prompt, answer_id: str = "a1", **fields: Any) -> Submission:
+    """An accepted answer to the prompt."""
+    answer = Answer(
+        answer_id=answer_id, decision=Decision.ACCEPT, values_json="", edits=(), comment="",
+        source=AnswerSource.HUMAN, user_id="ann", revision=1, created_at=now(),
+    )  # fmt: skip
+    given = {name: fields.pop(name) for name in tuple(fields) if hasattr(answer, name)}
+    fields = {"status": AnswerStatus.ACCEPTED, "digest": "d", "seq": prompt.version, **fields}
+    return Submission(prompt.prompt_id, prompt.job_id, replace(answer, **given), **fields)
+
+
+def event(job: Job, type: EventType = EventType.JOB_UPDATED, **fields: Any) -> Event:
+    """The event that brought the job to its version."""
+    fields = {"seq": job.version, "actor": "carl", "at": now(), "command_id": uuid7(), **fields}
+    return Event(job_id=job.job_id, type=type, state=job.state, namespace=job.namespace, **fields)
+
+
+def creation(job: Job, *prompts: Prompt, **fields: Any) -> JobWrite:
+    """The write of a new job, with its prompts and its first event."""
+    events = [event(job, EventType.JOB_CREATED)]
+    return JobWrite(job, 0, new_prompts={p.prompt_id: p for p in prompts}, events=events, **fields)
+
+
+def step(job: Job, *, guard: Guard | None = None, deleted: bool = False, **fields: Any) -> JobWrite:
+    """The write of a job's next version, decided on `job`."""
+    after = replace(job, **{"version": job.version + 1, "updated_at": now(), **fields})
+    return JobWrite(after, job.version, guard or Guard(), events=[event(after)], deleted=deleted)
+
+
+def with_children(write: JobWrite) -> JobWrite:
+    """The same write with one child of every kind."""
+    prompt = new_prompt(write.job, submissions=1)
+    write.new_prompts[prompt.prompt_id] = prompt
+    write.submissions.append(submission(prompt))
+    write.checkpoints["step"] = Checkpoint(write.job.job_id, "step", "1", now())
+    write.understanding = DeepUnderstanding(write.job.job_id, version=1, updated_at=now())
+    return write
+
+
+CHILDREN = (tables.prompts, tables.answers, tables.checkpoints, tables.understandings, tables.events)
+
+
+async def fetch(database: Database, statement: sa.Select[Any]) -> Sequence[Any]:
+    """The rows of a statement, as mappings."""
+    return await database.jobs._all(statement)
+
+
+async def execute(database: Database, statement: Any) -> Any:
+    """Run a statement in a small transaction of its own."""
+    if isinstance(statement, str):
+        statement = sa.text(statement)
+    return await database._dialect.run(lambda connection: connection.execute(statement).rowcount)
+
+
+async def counts(database: Database, job_id: str) -> tuple[int, ...]:
+    """How many rows the job has in each of CHILDREN."""
+    found = []
+    for table in CHILDREN:
+        statement = sa.select(sa.func.count().label("n")).where(table.c.job_id == job_id)
+        found.append((await fetch(database, statement))[0]["n"])
+    return tuple(found)
+
+
+async def get_job(database: Database, job_id: str) -> Job:
+    """The job as it is stored."""
+    [job] = await database.jobs.get_jobs([job_id])
+    return job
+
+
+async def whole(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
+    """Everything that is stored of a job."""
+    job = await get_job(database, job_id)
+    every = PromptFilter(job.namespace, job_id=job_id, states=tuple(PromptState))
+    page = await database.jobs.list_prompts(every, 10_000, None, 1 << 30)
+    prompts = {p.prompt_id: p for p in page.prompts}
+    submissions = {
+        (s.prompt_id, s.answer.answer_id): s
+        for prompt_id in prompts
+        for s in await database.jobs.list_submissions(prompt_id, 10_000, 0)
+    }
+    understanding = await database.jobs.get_understanding(job_id)
+    events = await database.jobs.list_events(job_id, 0, 100_000)
+    return Aggregate(job, prompts, submissions, understanding), events
+
+
+async def check_job(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
+    """What must hold of a job's rows and its log together; gives both."""
+    aggregate, events = await whole(database, job_id)
+    assert [e.seq for e in events] == list(range(1, len(events) + 1))
+    check_aggregate(aggregate, events)
+    return aggregate, events
+
+
+async def expire_session(database: Database, session_id: str) -> None:
+    """Make a session's time run out."""
+    past = now() - LONG
+    changed = sa.update(tables.sessions).where(tables.sessions.c.session_id == session_id)
+    assert await execute(database, changed.values(expires_at=past)) == 1
+
+
+# --- a replica ---
+
+
+class Wrapped:
+    """A store that does as another does, except where a test says else."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def write(self, batch: Sequence[JobWrite]) -> Any:
+        self.batches.append(len(batch))
+        return await self._store.write(batch)
+
+
+class Gated(Wrapped):
+    """Writes wait while the gate is closed; `waiting` is set while one does."""
+
+    def __init__(self, store: JobStore) -> None:
+        super().__init__(store)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = asyncio.Event()
+
+    async def write(self, batch: Sequence[JobWrite]) -> Any:
+        if not self.gate.is_set():
+            self.waiting.set()
+            await self.gate.wait()
+            self.waiting.clear()
+        return await super().write(batch)
+
+
+@dataclass
+class Node:
+    """One replica's engine, memory and feed. The feed is read when a test says so."""
+
+    database: Database
+    engine: Engine
+    feed: Feed
+    hot: HotJobs
+    queries: Queries
+    clock: DatabaseClock
+    store: Any
+    told: list[Committed] = field(default_factory=list)
+    """All that a follower of the feed was told."""
+
+    async def do(self, command: c.Command) -> Any:
+        return await self.engine.execute(command)
+
+    async def create(self, prompt: PromptContent | None = None, **fields: Any) -> Job:
+        fields = {"principal": CLIENT, "namespace": "", "job_type": "refund", **fields}
+        job: Job = (await self.do(c.CreateJob(prompt=prompt, **fields))).job
+        return job
+
+    async def session(self, ttl: float = 3600.0, namespace: str = "default") -> SessionRef:
+        row, _ = await self.database.sessions.open(namespace, "w", WORKER.subject, "here", ttl)
+        return SessionRef(row.session_id, row.epoch)
+
+    async def lease(self, job: Job, session: SessionRef, principal: Principal = WORKER) -> Job:
+        command = c.LeaseJob(principal=principal, job_id=job.job_id, session=session, worker_id="w")
+        leased: Job = await self.do(command)
+        return leased
+
+    async def held(self, **fields: Any) -> Job:
+        """A new job that WORKER holds."""
+        return await self.lease(await self.create(**fields), await self.session())
+
+    def ask_command(self, job: Job, key: str = "a", content: PromptContent | None = None) -> c.AskPrompt:
+        return c.AskPrompt(
+            principal=WORKER, job_id=job.job_id, token=job.token, key=key, content=content or question()
+        )
+
+    async def ask(self, job: Job, key: str = "a", content: PromptContent | None = None) -> Prompt:
+        prompt: Prompt = (await self.do(self.ask_command(job, key, content))).prompt
+        return prompt
+
+    async def waiting(self, content: PromptContent | None = None, **fields: Any) -> tuple[Job, Prompt]:
+        """A held job and its open prompt `a`."""
+        job = await self.held(**fields)
+        return job, await self.ask(job, "a", content)
+
+    def answer_command(self, prompt: Prompt, answer_id: str = "a1", **fields: Any) -> c.AnswerPrompt:
+        fields = {
+            "principal": ANN, "ref": PromptRef(prompt_id=prompt.prompt_id), "revision": prompt.revision,
+            "decision": Decision.ACCEPT, **fields,
+        }  # fmt: skip
+        return c.AnswerPrompt(answer_id=answer_id, **fields)
+
+    async def answer(self, prompt: Prompt, answer_id: str = "a1", **fields: Any) -> AnswerResult:
+        result: AnswerResult = await self.do(self.answer_command(prompt, answer_id, **fields))
+        return result
+
+    def progress_command(self, job: Job, done: int, **fields: Any) -> c.ReportProgress:
+        fields = {"principal": WORKER, "token": job.token, "progress": Progress(done=done), **fields}
+        return c.ReportProgress(job_id=job.job_id, **fields)
+
+    async def complete(self, job: Job, result_json: str = '{"ok":true}') -> Job:
+        done: Job = await self.do(
+            c.CompleteJob(principal=WORKER, job_id=job.job_id, token=job.token, result_json=result_json)
+        )
+        return done
+
+    async def catch_up(self) -> None:
+        """Read the log up to the newest event there is."""
+        newest = sa.select(tables.events.c.xid, tables.events.c.id)
+        newest = newest.order_by(tables.events.c.xid.desc(), tables.events.c.id.desc()).limit(1)
+
+        async def there() -> bool:
+            await self.feed.read()
+            [row] = await fetch(self.database, newest)
+            return Position(row["xid"], row["id"]) <= self.feed.position
+
+        await until(there, "the feed reaches the newest event")
+
+    def prompts_told(self, prompt_id: str) -> list[PromptState]:
+        """The states in which followers were shown a prompt."""
+        return [p.state for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
+
+
+@asynccontextmanager
+async def node(
+    url: str,
+    *,
+    wrap: Callable[[JobStore], Any] | None = None,
+    limits: Limits | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+    **settings: Any,
+) -> AsyncIterator[Node]:
+    """A replica whose engine runs."""
+    database = await Database.open(url)
+    try:
+        clock = DatabaseClock(SystemClock())
+        clock.observe(await database.ping())
+        hot = HotJobs(monotonic)
+        feed = Feed(database.feed, database.jobs, hot, poll=0.01)
+        await feed.start()
+        store = wrap(database.jobs) if wrap else database.jobs
+        engine = Engine(store, clock, limits or Limits(), hot, feed.publish, **settings)
+        running = asyncio.create_task(engine.run())
+        made = Node(database, engine, feed, hot, Queries(database.jobs, hot), clock, store)
+        feed.follow(made.told.append)
+        try:
+            yield made
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+    finally:
+        await database.close()
