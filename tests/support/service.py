@@ -19,11 +19,10 @@ from google.rpc import code_pb2, error_details_pb2  # type: ignore[import-untype
 from grpc_status import rpc_status
 
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc, worker_service_pb2_grpc
+from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc, stream_pb2, worker_service_pb2_grpc
 from askback.v1 import job_pb2 as job_messages
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
-from askback.v1 import stream_pb2
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config import Config
 from askback_server.lifecycle import Service

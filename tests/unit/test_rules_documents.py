@@ -96,7 +96,7 @@ def test_every_content_comes_back(content: PromptContent) -> None:
     again = content_from_json(text)
     assert again == content
     assert content_to_json(again) == text
-    assert again.digest() == content.digest
+    assert again.digest == content.digest
 
 
 @pytest.mark.parametrize("form", [None, ALL_INPUTS, SchemaForm(SCHEMA)])

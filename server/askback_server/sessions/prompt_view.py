@@ -46,11 +46,6 @@ class PromptView:
         """Whether all that matched at the start has been told: no position may be named before."""
 
     @property
-    def has_caught_up(self) -> bool:
-        """Whether the console was told that it has everything."""
-        return self._caught_up
-
-    @property
     def is_settled(self) -> bool:
         """Whether all that is known has been told."""
         return self.caught_up and not self._fresh and not self._gone

@@ -25,20 +25,35 @@ def _config() -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision. Blocking, with a loop of its own; call it from a thread.
+    """Bring a database to a revision. Blocking; call it from a thread if there is a loop.
 
     Raises StorageUnavailable with the reason. A migration that fails changes nothing on PostgreSQL.
     """
-    asyncio.run(_run(url, revision))
+    parsed = sa.make_url(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            # aiosqlite's thread outlives a failed connect and writes a traceback of its own.
+            _run_sqlite(parsed.set(drivername="sqlite"), revision)
+        else:
+            asyncio.run(_run(parsed, revision))
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        raise StorageUnavailable(f"cannot migrate: {first_line(error)}") from error
 
 
-async def _run(url: str, revision: str) -> None:
+def _run_sqlite(url: sa.URL, revision: str) -> None:
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            _upgrade(connection, revision)
+    finally:
+        engine.dispose()
+
+
+async def _run(url: sa.URL, revision: str) -> None:
     engine = create_async_engine(url)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(lambda c: _upgrade(c, revision))
-    except (OSError, sa.exc.SQLAlchemyError) as error:
-        raise StorageUnavailable(f"cannot migrate: {first_line(error)}") from error
     finally:
         await engine.dispose()
 

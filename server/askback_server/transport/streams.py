@@ -142,7 +142,6 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
                     await context.write(batch)
             if clock() >= due:
                 if view.caught_up:
-                    if view.has_caught_up:
                     await context.write(_watched(Bookmark(follower.token)))
                 due = clock() + replica.heartbeat
             with contextlib.suppress(TimeoutError):
