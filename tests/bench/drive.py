@@ -278,6 +278,8 @@ class _Client:
         job.asked += 1
         key = str(next(self._numbers))
         resolved = self._trips[key] = asyncio.get_running_loop().create_future()
+        # No two asks are the same: nothing may be gained by remembering contents.
+        self._content.body = f"{messages.BODY} ({key})"
         job.worker.send(messages.ask(job.job_id, job.token, key, self._content))
         await resolved
         if job.asked < self._prompts_per_job:

@@ -55,12 +55,12 @@ class Recording:
         by_thread: dict[int, list[tuple[list[str], int]]] = {}
         names: dict[int, str] = {}
         for line in self._file.read_text().splitlines():
-            stack, _, count = line.rpartition(" ")
+            stack, _, samples = line.rpartition(" ")
             head, *frames = stack.split(";")
             thread = _THREAD.match(head)
             if thread is not None and frames:
                 names[int(thread[1])] = thread[2]
-                by_thread.setdefault(int(thread[1]), []).append(([*map(_short, frames)], int(count)))
+                by_thread.setdefault(int(thread[1]), []).append(([*map(_short, frames)], int(samples)))
         own: Counter[str] = Counter()
         whole: Counter[str] = Counter()
         files: Counter[str] = Counter()

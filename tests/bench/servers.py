@@ -80,7 +80,9 @@ def _postmaster(server: PostgresServer) -> int:
 
 @contextmanager
 def _process(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASKBACK_")}
+    # As shipped: no settings of the caller's, and not what the client alone needs.
+    ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = {
         **kept, "ASKBACK_LISTEN": "127.0.0.1:0", "ASKBACK_DRAIN_GRACE": "1", "ASKBACK_LOG_LEVEL": "WARNING",
         **settings,

@@ -21,7 +21,9 @@ async def test_a_console_is_killed_in_mid_answer(stage: Stage, migrated_db_url: 
     async with Client(server.target, user="boss") as client:
         # Jobs without a worker: the resolution is the result.
         asked = {
-            name: await client.ask(f"For {name}", form=str, kind="clarify", to=[f"user:{name}", "user:rescue"])
+            name: await client.ask(
+                f"For {name}", form=str, kind="clarify", to=[f"user:{name}", "user:rescue"]
+            )
             for name in names
         }
         victims = {name: load.console(stage, server.target, name, "--gate", str(gate)) for name in names}

@@ -1,5 +1,7 @@
 """Two servers on one PostgreSQL: the same jobs at both."""
 
+import asyncio
+
 import pytest
 
 from askback import Client, JobState
@@ -13,8 +15,7 @@ pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=Tru
 
 async def test_two_instances_see_the_same_job(stage: Stage, migrated_db_url: str) -> None:
     """The seed's own: created at A, run at B, answered at A; both tell the same story."""
-    a = await stage.server(migrated_db_url, name="a")
-    b = await stage.server(migrated_db_url, name="b")
+    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=name) for name in "ab"))
     worker = load.worker(stage, b.target, "worker")
     async with (
         Client(a.target, user="ana") as at_a,
@@ -42,8 +43,7 @@ async def test_two_instances_see_the_same_job(stage: Stage, migrated_db_url: str
 
 async def test_a_replica_is_killed_and_the_other_goes_on(stage: Stage, migrated_db_url: str) -> None:
     """The worker's replica dies for good with a question open; a worker at the other finishes."""
-    a = await stage.server(migrated_db_url, name="a", lease_ttl=1.5)
-    b = await stage.server(migrated_db_url, name="b", lease_ttl=1.5)
+    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=n, lease_ttl=1.5) for n in "ab"))
     first = load.worker(stage, b.target, "first")
     async with Client(a.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one", "two"]})

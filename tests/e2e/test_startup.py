@@ -23,9 +23,9 @@ async def _refused(process: Process, code: int, *words: str) -> None:
     assert len(process.log.splitlines()) == 1, process.log
 
 
-async def test_the_port_is_taken(stage: Stage, migrated_db_url: str, tmp_path: Path) -> None:
+async def test_the_port_is_taken(stage: Stage, tmp_path: Path) -> None:
     """Exit code 1 and the address; the one that was there goes on."""
-    server = await stage.server(migrated_db_url)
+    server = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'first.db'}")
     second = _serve(stage, f"sqlite+aiosqlite:///{tmp_path / 'second.db'}", "--listen", server.target)
     await _refused(second, 1, "askback: cannot start", server.target)
     async with Client(server.target) as client:
@@ -42,18 +42,18 @@ async def test_the_database_cannot_be_reached(stage: Stage, tmp_path: Path) -> N
     assert "secret" not in gone.log
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--listen", "everywhere"], "is not HOST:PORT"),
-        (["--lease-ttl", "0.1"], "--lease-ttl 0.1 must be between"),
-        (["--db", "mysql://x"], "use sqlite+aiosqlite:///FILE or postgresql+asyncpg://"),
-        (["--auth", "/nowhere/tokens.toml"], "there is no such file"),
-    ],
-)
-async def test_a_wrong_setting(stage: Stage, tmp_path: Path, options: list[str], words: str) -> None:
+async def test_a_wrong_setting(stage: Stage, tmp_path: Path) -> None:
     """Exit code 2 and what would be right."""
-    await _refused(_serve(stage, f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", *options), 2, words)
+    wrong = {
+        "is not HOST:PORT": ["--listen", "everywhere"],
+        "--lease-ttl 0.1 must be between": ["--lease-ttl", "0.1"],
+        "use sqlite+aiosqlite:///FILE or postgresql+asyncpg://": ["--db", "mysql://x"],
+        "there is no such file": ["--auth", "/nowhere/tokens.toml"],
+    }
+    db = f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"
+    started = [_serve(stage, db, *options, name=options[0]) for options in wrong.values()]
+    for process, words in zip(started, wrong, strict=True):
+        await _refused(process, 2, words)
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)

@@ -11,6 +11,8 @@ from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read
 from tests.support.processes import Stage, eventually
 
+SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 TTL = 1.5
 """Seconds until a silent worker loses its jobs."""
 
@@ -21,9 +23,10 @@ def gate(tmp_path: Path) -> Path:
     return tmp_path / "gate"
 
 
+@SQLITE
 async def test_a_worker_is_killed_while_its_job_waits(stage: Stage, migrated_db_url: str) -> None:
     """Answered while nobody holds it, or before; the next worker gets the answers by key."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
+    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
     first = load.worker(stage, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one", "two"]})
@@ -55,7 +58,7 @@ async def _unheld(client: Client, job_id: str) -> bool:
 
 async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: str, gate: Path) -> None:
     """Between two steps: leased again after the session's expiry, the first step is not repeated."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
+    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
     first = load.worker(stage, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
@@ -74,9 +77,10 @@ async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: s
     check_steps([stored], load.effects(stage), ["first", "before one", "last"])
 
 
+@POSTGRES
 async def test_a_stopped_worker_finds_its_lease_lost(stage: Stage, migrated_db_url: str, gate: Path) -> None:
     """SIGSTOP past the lease: another finishes the job; what the first does after SIGCONT changes nothing."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
+    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
     first = load.worker(stage, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
@@ -102,14 +106,14 @@ async def test_a_stopped_worker_finds_its_lease_lost(stage: Stage, migrated_db_u
         check_all([before, await read(client, other.job_id)], history_of([first, second]))
 
 
-@pytest.mark.parametrize("finished", [True, False])
 async def test_writes_under_an_old_token_are_refused(
-    stage: Stage, migrated_db_url: str, gate: Path, finished: bool
+    stage: Stage, migrated_db_url: str, gate: Path, tmp_path: Path
 ) -> None:
-    """A raw worker without heartbeats, stopped past its lease: each of its writes is refused by name."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL)
-    command = ("-m", "tests.e2e.programs.holder", server.target, "old", "story", str(gate))
-    old = stage.run("old", *command)
+    """A raw worker without heartbeats, stopped past its lease: each of its writes is refused by name,
+    while another worker holds the job and after its end."""
+    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
+    gates = [str(gate), str(tmp_path / "second gate")]
+    old = stage.run("old", "-m", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"]})
         lost = await old.says("leased")
@@ -117,21 +121,22 @@ async def test_writes_under_an_old_token_are_refused(
         new = load.worker(stage, server.target, "new")
         assert (await new.says("runs"))["token"] > lost["token"]
         prompt = await anext(desk.prompts())
-        if finished:
-            await prompt.answer("eins")
-            await run.result()
         before = await read(client, run.job_id)
-
         gate.touch()
         old.signal(signal.SIGCONT)
-        await old.says("left")
-        assert not old.events("written")
-        refused = {line["call"]: line["reason"] for line in old.events("refused")}
-        assert refused.pop("ExtendLease") == "ERROR_REASON_SESSION_NOT_FOUND"
-        assert set(refused.values()) == {"ERROR_REASON_LEASE_LOST"}, refused
-        assert len(refused) == 7
+        await old.says("tried", turn=0)
         assert await read(client, run.job_id) == before
-        if not finished:
-            await prompt.answer("eins")
+
+        await prompt.answer("eins")
         assert await run.result() == {"one": "eins"}
-        check_all([await read(client, run.job_id)], history_of([new]))
+        before = await read(client, run.job_id)
+        Path(gates[1]).touch()
+        await old.says("tried", turn=1)
+        assert await read(client, run.job_id) == before
+    for turn in (0, 1):
+        refused = {line["call"]: line["reason"] for line in old.events("refused", turn=turn)}
+        assert refused.pop("ExtendLease") == "ERROR_REASON_SESSION_NOT_FOUND"
+        assert len(refused) == 7
+        assert set(refused.values()) == {"ERROR_REASON_LEASE_LOST"}, refused
+    assert not old.events("written")
+    check_all([before], history_of([new]))

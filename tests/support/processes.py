@@ -80,7 +80,12 @@ class Process:
         self._starts += 1
         with self._file("out").open("wb") as out, self._file("log").open("wb") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
             )
 
     def _file(self, kind: str, start: int = 0) -> Path:
@@ -138,7 +143,9 @@ class Process:
             if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
         ]
 
-    async def says(self, event: str, *, count: int = 1, within: float = WITHIN, **fields: Any) -> dict[str, Any]:
+    async def says(
+        self, event: str, *, count: int = 1, within: float = WITHIN, **fields: Any
+    ) -> dict[str, Any]:
         """Wait until it has said it so often; the newest such line."""
 
         def found() -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ from askback_server.lifecycle import Service
 
 SOON = 10.0
 """Seconds that anything may take at most."""
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 Metadata = tuple[tuple[str, str], ...]
 
 NOBODY_ID = "00000000-0000-7000-8000-000000000000"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import Edit, check_options, default_options, labelled
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField
+from askback_server.domain.evolve import evolve
 from askback_server.domain.forms import check_form
 from askback_server.domain.json_text import BadFields, Violation, check_text, parse_json
 from askback_server.domain.limits import Limits
@@ -50,7 +50,9 @@ class Checker:
             if required:
                 self.bad(field, "is required")
             return
-        self.run(lambda: check_text(value, field=field, max_bytes=max_bytes))
+        # Printable text has no NUL and no surrogate: most texts need no closer look.
+        if len(value) * 4 > max_bytes or not value.isprintable():
+            self.run(lambda: check_text(value, field=field, max_bytes=max_bytes))
 
     def name(self, field: str, value: str, *, required: bool = True) -> None:
         """A job type, namespace or id: letters, digits, `_`, `.`, `-`, `/`."""
@@ -131,9 +133,12 @@ def normalised(content: PromptContent, limits: Limits) -> PromptContent:
     form = content.form
     if form is not None:
         check.run(lambda: check_form(form, limits.forms))
-    options = labelled(content.decisions or default_options(content.kind, form is not None))
-    check.run(lambda: check_options(options, limits.forms))
-    content = content if content.decisions == options else replace(content, decisions=options)
+    if content.decisions:
+        options = labelled(content.decisions)
+        check.run(lambda: check_options(options, limits.forms))
+    else:
+        options = default_options(content.kind, form is not None)
+    content = content if content.decisions == options else evolve(content, decisions=options)
     _check_default(check, content)
     check.done()
     size = len(content_to_json(content).encode())

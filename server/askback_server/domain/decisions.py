@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from askback_server.domain.forms import Form, FormLimits, validate_values
 from askback_server.domain.json_text import BadFields, Violation, capped, check_text
@@ -61,6 +62,7 @@ class Edit:
     text: str
 
 
+@lru_cache(maxsize=256)
 def default_options(kind: str, has_form: bool) -> tuple[DecisionOption, ...]:
     """What a prompt of this kind offers when the asker does not say.
 

@@ -114,6 +114,10 @@ class Postgres(Dialect):
             self._prepared.clear()
         raw = await self._pinned.get_raw_connection()
         driver: asyncpg.Connection[asyncpg.Record] = raw.driver_connection  # type: ignore[assignment]
+        if driver.is_closed():
+            # It broke while nobody wrote: nothing is unknown, and nobody need be told.
+            await self._disconnect()
+            return await self._connection()
         return driver
 
     async def _disconnect(self) -> None:

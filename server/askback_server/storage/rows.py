@@ -46,7 +46,7 @@ def job_changed(job: Job) -> tuple[Any, ...]:
     """The values of JOB_CHANGED_COLUMNS."""
     progress, failure = job.progress, job.failure
     return (
-        job.job_id, job.state.value, job.result_json or None, dump(asdict(failure)) if failure else None,
+        job.job_id, job.state, job.result_json or None, dump(asdict(failure)) if failure else None,
         progress.percent if progress else 0.0, dump(asdict(progress)) if progress else None,
         job.updated_at, job.completed_at, job.promoted, job.priority,
         dump(dict(job.labels)) if job.labels else "{}", job.attempt, job.rounds, job.open_prompts,
@@ -132,7 +132,7 @@ def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_CHANGED_COLUMNS."""
     resolution = prompt.resolution
     return (
-        prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state.value,
+        prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state,
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
     )  # fmt: skip
@@ -194,7 +194,7 @@ def submission_whole(submission: Submission) -> tuple[Any, ...]:
     violations = [[v.field, v.description] for v in submission.violations]
     answer = submission.answer
     return (
-        submission.prompt_id, answer.answer_id, submission.job_id, submission.seq, submission.status.value,
+        submission.prompt_id, answer.answer_id, submission.job_id, submission.seq, submission.status,
         submission.digest, answer_to_json(answer), dump(violations) if violations else None,
         answer.created_at,
     )  # fmt: skip
@@ -266,7 +266,7 @@ EVENT_COLUMNS = (
 def event_whole(event: Event) -> tuple[Any, ...]:
     """The values of EVENT_COLUMNS."""
     return (
-        event.at, event.job_id, event.seq, event.type.value, event.actor, event.state.value,
+        event.at, event.job_id, event.seq, event.type, event.actor, event.state,
         event.namespace, event.command_id, event.prompt_id, dump(event.data) if event.data else None,
     )  # fmt: skip
 

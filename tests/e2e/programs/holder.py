@@ -1,6 +1,7 @@
-"""A worker by raw stubs and unary calls: `python -m tests.e2e.programs.holder SERVER NAME JOB_TYPE GATE`.
+"""A worker by raw stubs and unary calls: `python -m tests.e2e.programs.holder SERVER NAME JOB_TYPE GATE ...`.
 
-Leases one job, does nothing until the gate is there, then tries every write of a holder.
+Leases one job and does nothing until the gate is there; then it tries every write of a holder. Again at
+each further gate.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from askback.status import from_rpc
-from askback.v1 import job_pb2, prompt_pb2
-from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import job_pb2, job_service_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from tests.e2e.programs.saying import log_to_stderr, passes, say
 
-SERVER, NAME, JOB_TYPE, GATE = sys.argv[1:]
+SERVER, NAME, JOB_TYPE, *GATES = sys.argv[1:]
+METADATA = (("askback-user", NAME),)
 
 
 def writes(job_id: str, token: int) -> dict[str, Any]:
@@ -41,38 +42,35 @@ async def main() -> None:
     """Lease, wait, write."""
     log_to_stderr()
     async with grpc.aio.insecure_channel(SERVER) as channel:
-        stub, metadata = WorkerServiceStub(channel), (("askback-user", NAME),)
+        worker, jobs = WorkerServiceStub(channel), JobServiceStub(channel)
         request = pb.LeaseJobsRequest(worker_id=NAME, job_types=[JOB_TYPE], wait=Duration(seconds=30))
-        reply = await stub.LeaseJobs(request, metadata=metadata)
+        reply = await worker.LeaseJobs(request, metadata=METADATA)
         (leased,) = reply.jobs
-        say("leased", job_id=leased.job.job_id, token=leased.token)
-        await passes(GATE)
-        calls: list[tuple[str, Any]] = [
-            (name, getattr(stub, name)(write, metadata=metadata))
-            for name, write in writes(leased.job.job_id, leased.token).items()
-        ]
-        understanding = jobs.UpdateDeepUnderstandingRequest(
-            deep_understanding=job_pb2.DeepUnderstanding(job_id=leased.job.job_id, user_problem="late"),
-            token=leased.token,
+        job_id, token = leased.job.job_id, leased.token
+        say("leased", job_id=job_id, token=token)
+        understanding = job_service_pb2.UpdateDeepUnderstandingRequest(
+            deep_understanding=job_pb2.DeepUnderstanding(job_id=job_id, user_problem="late"), token=token
         )
         understanding.update_mask.paths.append("user_problem")
-        calls.append(
-            (
-                "UpdateDeepUnderstanding",
-                JobServiceStub(channel).UpdateDeepUnderstanding(understanding, metadata=metadata),
-            )
-        )
         extend = pb.ExtendLeaseRequest(session_id=reply.session_id, session_secret=reply.session_secret)
-        calls.append(("ExtendLease", stub.ExtendLease(extend, metadata=metadata)))
-        for name, call in calls:
-            try:
-                await call
-            except grpc.aio.AioRpcError as rpc:
-                error = from_rpc(rpc)
-                say("refused", call=name, code=error.code, reason=error.reason)
-            else:
-                say("written", call=name)
-    say("left")
+        for turn, gate in enumerate(GATES):
+            await passes(gate)
+            for name, write in writes(job_id, token).items():
+                await attempt(turn, name, getattr(worker, name), write)
+            await attempt(turn, "UpdateDeepUnderstanding", jobs.UpdateDeepUnderstanding, understanding)
+            await attempt(turn, "ExtendLease", worker.ExtendLease, extend)
+            say("tried", turn=turn)
+
+
+async def attempt(turn: int, name: str, method: Any, request: Any) -> None:
+    """Call, and tell what became of it."""
+    try:
+        await method(request, metadata=METADATA)
+    except grpc.aio.AioRpcError as rpc:
+        error = from_rpc(rpc)
+        say("refused", turn=turn, call=name, code=error.code, reason=error.reason)
+    else:
+        say("written", turn=turn, call=name)
 
 
 if __name__ == "__main__":

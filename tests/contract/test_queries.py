@@ -1,0 +1,292 @@
+"""Lists of jobs and prompts: every filter, pages without gap or double, totals, sizes, who may see what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.content import Audience, PromptContent
+from askback_server.domain.jobs import Failure, Job, JobState
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.ports.clock import uuid7
+from askback_server.ports.queries import JobFilter, PromptFilter
+from askback_server.storage.database import Database
+from tests.support.aggregates import ADMIN, ANN, BOB
+from tests.support.storage import closed, creation, new_job, new_prompt, now, submission
+
+BIG = 1 << 30
+
+
+async def put(database: Database, *jobs: Job) -> list[str]:
+    """Store jobs; their ids, newest first."""
+    assert not (await database.jobs.write([creation(job) for job in jobs])).lost
+    return sorted((job.job_id for job in jobs), reverse=True)
+
+
+async def job_pages(database: Database, filter: JobFilter, limit: int, size: int = BIG) -> list[list[str]]:
+    pages, after = [], None
+    while True:
+        page = await database.jobs.list_jobs(filter, limit, after, size)
+        pages.append([job.job_id for job in page.jobs])
+        after = page.next
+        if after is None:
+            return pages
+
+
+async def prompt_pages(database: Database, filter: PromptFilter, limit: int, size: int = BIG) -> list[Any]:
+    pages, after = [], None
+    while True:
+        page = await database.jobs.list_prompts(filter, limit, after, size)
+        pages.append([prompt.prompt_id for prompt in page.prompts])
+        after = page.next
+        if after is None:
+            return pages
+
+
+# --- jobs ---
+
+
+async def test_jobs_by_every_filter(database: Database) -> None:
+    at = now()
+    jobs = [
+        new_job(
+            job_type=f"t{i % 3}", user_id=f"u{i % 2}", state=list(JobState)[i % 6],
+            created_at=at + timedelta(minutes=i), labels={"mod": str(i % 4), "all": "x"},
+        )
+        for i in range(24)
+    ]  # fmt: skip
+    await put(database, *jobs, new_job(namespace="other", labels={"all": "x"}))
+    middle = at + timedelta(minutes=12)
+    cases: list[tuple[dict[str, Any], Callable[[Job], bool]]] = [
+        ({}, lambda j: True),
+        ({"states": (JobState.PENDING,)}, lambda j: j.state is JobState.PENDING),
+        (
+            {"states": (JobState.FAILED, JobState.RUNNING)},
+            lambda j: j.state in (JobState.FAILED, JobState.RUNNING),
+        ),
+        ({"job_types": ("t1", "t2")}, lambda j: j.job_type != "t0"),
+        ({"user_ids": ("u1",)}, lambda j: j.user_id == "u1"),
+        ({"labels": {"mod": "3"}}, lambda j: j.labels["mod"] == "3"),
+        ({"labels": {"mod": "3", "all": "x"}}, lambda j: j.labels["mod"] == "3"),
+        ({"labels": {"mod": "3", "none": "x"}}, lambda j: False),
+        ({"labels": {"none": ""}}, lambda j: False),
+        ({"created_after": middle}, lambda j: j.created_at >= middle),
+        ({"created_before": middle}, lambda j: j.created_at < middle),
+        (
+            {"job_types": ("t1",), "user_ids": ("u0",), "states": (JobState.FAILED,)},
+            lambda j: j.job_type == "t1" and j.user_id == "u0" and j.state is JobState.FAILED,
+        ),
+    ]
+    for given, wanted in cases:
+        filter = JobFilter("default", **given)
+        expected = sorted((j.job_id for j in jobs if wanted(j)), reverse=True)
+        assert await job_pages(database, filter, 100) == [expected], given
+        # What memory says of a job must be what the database says, states apart.
+        if "states" not in given:
+            assert [j.job_id for j in jobs if filter.matches(j)] == [j.job_id for j in jobs if wanted(j)]
+    assert await job_pages(database, JobFilter("nowhere"), 5) == [[]]
+
+
+async def test_labels_of_any_spelling_are_found(database: Database) -> None:
+    labels = {'a"b': "1", "a\\b": "2", "a.b": "3", "ü 🦊": "4", "$x[0]": "5", "": "6", "q": 'v"\\ü', "7": "n"}
+    [job_id] = await put(database, job := new_job(labels=labels))
+    await put(database, new_job(labels={"q": "other"}))
+    prompt = new_prompt(job, PromptContent("confirm", "?", labels=labels))
+    await database.jobs.write([creation(new_job(), replace(prompt, job_id=job_id))])
+    for key, value in labels.items():
+        assert await job_pages(database, JobFilter("default", labels={key: value}), 5) == [[job_id]], key
+        assert await job_pages(database, JobFilter("default", labels={key: value + "x"}), 5) == [[]], key
+
+
+async def test_pages_of_jobs_have_no_gap_and_no_double(database: Database) -> None:
+    ids = await put(database, *(new_job() for _ in range(23)))
+    for limit in (1, 5, 22, 23, 24):
+        pages = await job_pages(database, JobFilter("default"), limit)
+        assert [i for page in pages for i in page] == ids
+        assert all(len(page) == limit for page in pages[:-1])
+        assert pages[-1]
+
+
+async def test_new_jobs_do_not_shift_the_pages(database: Database) -> None:
+    ids = await put(database, *(new_job() for _ in range(12)))
+    seen: list[str] = []
+    after = None
+    while True:
+        page = await database.jobs.list_jobs(JobFilter("default"), 5, after, BIG)
+        seen += [job.job_id for job in page.jobs]
+        after = page.next
+        if after is None:
+            break
+        await put(database, new_job(), new_job())
+    assert seen == ids
+
+
+async def test_a_page_of_jobs_is_bounded_by_bytes_and_never_empty(database: Database) -> None:
+    large = {
+        "input": new_job(input_json='"' + "ü" * 5_000 + '"'),
+        "result": new_job(result_json='"' + "x" * 10_000 + '"'),
+        "failure": new_job(failure=Failure("E", "x" * 10_000)),
+    }
+    ids = await put(database, *large.values())
+    assert await job_pages(database, JobFilter("default"), 10, 40_000) == [ids]
+    assert await job_pages(database, JobFilter("default"), 10, 15_000) == [[i] for i in ids]
+    assert await job_pages(database, JobFilter("default"), 10, 1) == [[i] for i in ids]
+
+
+# --- prompts ---
+
+
+def asked(job: Job, **fields: Any) -> Prompt:
+    own = {name: fields.pop(name) for name in ("expires_at", "state") if name in fields}
+    prompt = new_prompt(job, PromptContent(fields.pop("kind", "confirm"), "?", **fields))
+    state = own.pop("state", PromptState.PENDING)
+    prompt = replace(prompt, **own)
+    return prompt if state is PromptState.PENDING else closed(prompt, state)
+
+
+async def ask(database: Database, job: Job, prompts: Sequence[Prompt]) -> None:
+    assert not (await database.jobs.write([creation(job, *prompts)])).lost
+
+
+def by_urgency(prompts: Sequence[Prompt]) -> list[str]:
+    far = now() + timedelta(days=9999)
+    ranked = sorted(prompts, key=lambda p: (-p.content.priority, p.expires_at or far, p.prompt_id))
+    return [p.prompt_id for p in ranked]
+
+
+async def test_prompts_by_every_filter(database: Database) -> None:
+    jobs = [new_job(job_type="t0"), new_job(job_type="t1"), new_job(namespace="other")]
+    prompts = [
+        asked(
+            jobs[i % 2], kind=f"k{i % 3}", labels={"mod": str(i % 4)}, priority=i % 5 - 2,
+            state=list(PromptState)[i % 5],
+            audience=Audience(groups=frozenset({f"g{i % 2}", "all"}) if i % 3 else frozenset()),
+        )
+        for i in range(60)
+    ]  # fmt: skip
+    foreign = asked(jobs[2], labels={"mod": "1"})
+    for job in jobs:
+        await ask(database, job, [p for p in (*prompts, foreign) if p.job_id == job.job_id])
+    pending = (PromptState.PENDING,)
+    ended = (PromptState.ANSWERED, PromptState.EXPIRED)
+    cases: list[tuple[dict[str, Any], Callable[[Prompt], bool]]] = [
+        ({}, lambda p: True),
+        ({"job_types": ("t1",)}, lambda p: p.job_type == "t1"),
+        ({"job_id": jobs[0].job_id}, lambda p: p.job_id == jobs[0].job_id),
+        ({"job_id": uuid7()}, lambda p: False),
+        ({"kinds": ("k0", "k2")}, lambda p: p.content.kind != "k1"),
+        ({"labels": {"mod": "2"}}, lambda p: p.content.labels["mod"] == "2"),
+        ({"groups": ("g1", "none")}, lambda p: "g1" in p.content.audience.groups),
+        ({"groups": ("none",)}, lambda p: False),
+        ({"kinds": ("k0",), "job_types": ("t0",)}, lambda p: p.content.kind == "k0" and p.job_type == "t0"),
+    ]
+    for given, wanted in cases:
+        for states in (pending, ended, tuple(PromptState)):
+            filter = PromptFilter("default", states=states, **given)
+            expected = by_urgency([p for p in prompts if wanted(p) and p.state in states])
+            assert await prompt_pages(database, filter, 100) == [expected], (given, states)
+            page = await database.jobs.list_prompts(filter, 1, None, BIG)
+            assert page.total == len(expected)
+            assert [p for p in prompts if filter.matches(p)] == [p for p in prompts if wanted(p)]
+
+
+async def test_who_sees_what(database: Database) -> None:
+    """The database's rule and that of the domain, which the live view uses, are one."""
+    job = new_job()
+    audiences = [
+        Audience(), Audience(users=frozenset({"ann"})), Audience(users=frozenset({"bob", "cid"})),
+        Audience(groups=frozenset({"law"})), Audience(frozenset({"bob"}), frozenset({"law", "ops"})),
+        Audience(users=frozenset({"law"})), Audience(groups=frozenset({"ann", 'o"p\\s'})),
+    ]  # fmt: skip
+    prompts = [asked(job, audience=audience) for audience in audiences]
+    await ask(database, job, prompts)
+    console = frozenset({Role.CONSOLE})
+    viewers = [
+        ANN, BOB, ADMIN, Principal("dora", console), Principal("eve", console, groups=frozenset({"ops", "hr"})),
+        Principal("fay", console, groups=frozenset({'o"p\\s'})), Principal("law", console),
+    ]  # fmt: skip
+    seen = []
+    for viewer in viewers:
+        filter = PromptFilter("default", viewer)
+        expected = [p for p in prompts if p.is_for(viewer)]
+        page = await database.jobs.list_prompts(filter, 100, None, BIG)
+        assert [p.prompt_id for p in page.prompts] == by_urgency(expected), viewer
+        assert page.total == len(expected)
+        assert [p for p in prompts if filter.matches(p)] == expected
+        seen.append(len(expected))
+    assert seen == [4, 3, 7, 1, 2, 2, 2]
+
+
+async def test_prompts_come_by_priority_deadline_and_age(database: Database) -> None:
+    job, at = new_job(), now()
+    prompts = [
+        asked(job, priority=p, expires_at=at + timedelta(minutes=m) if m else None)
+        for p in (0, 5, -5)
+        for m in (None, 10, 1, 10, None)
+    ]
+    await ask(database, job, prompts)
+    expected = by_urgency(prompts)
+    for limit in (1, 2, 4, 14, 15, 16):
+        pages = await prompt_pages(database, PromptFilter("default"), limit)
+        assert [i for page in pages for i in page] == expected, limit
+        assert all(len(page) == limit for page in pages[:-1])
+
+
+async def test_pages_of_prompts_are_stable_while_others_come_and_go(database: Database) -> None:
+    jobs = [new_job(), new_job()]
+    prompts = [asked(jobs[0], priority=i % 3) for i in range(20)]
+    await ask(database, jobs[0], prompts)
+    seen: list[str] = []
+    after = None
+    while True:
+        page = await database.jobs.list_prompts(PromptFilter("default"), 6, after, BIG)
+        seen += [p.prompt_id for p in page.prompts if p.job_id == jobs[0].job_id]
+        after = page.next
+        if after is None:
+            break
+        more = new_job()
+        await ask(database, more, [asked(more, priority=i) for i in range(3)])
+    assert seen == by_urgency(prompts)
+
+
+async def test_a_page_of_prompts_is_bounded_by_bytes_and_never_empty(database: Database) -> None:
+    job = new_job()
+    prompts = [asked(job, body="界" * 3_000) for _ in range(5)]
+    await ask(database, job, prompts)
+    ids = by_urgency(prompts)
+    # A character of these is three bytes long: 9,000 each.
+    assert await prompt_pages(database, PromptFilter("default"), 9, 20_500) == [ids[:2], ids[2:4], ids[4:]]
+    assert await prompt_pages(database, PromptFilter("default"), 9, 1) == [[i] for i in ids]
+    assert await prompt_pages(database, PromptFilter("default"), 9, BIG) == [ids]
+    page = await database.jobs.list_prompts(PromptFilter("default"), 9, None, 1)
+    assert page.total == 5
+
+
+# --- one thing ---
+
+
+async def test_what_does_not_exist_is_not_found(database: Database) -> None:
+    ref = PromptRef(prompt_id=uuid7())
+    assert await database.jobs.find_prompt(ref) is None
+    assert await database.jobs.job_of(ref) is None
+    assert await database.jobs.find_prompt(PromptRef(job_id=uuid7(), key="k")) is None
+    assert await database.jobs.get_jobs([]) == []
+    assert await database.jobs.get_jobs([uuid7()]) == []
+    assert await database.jobs.get_prompts([]) == []
+    assert await database.jobs.list_submissions(uuid7(), 5, 0) == []
+    assert await database.jobs.list_checkpoints(uuid7(), 5, "") == []
+    assert await database.jobs.list_events(uuid7(), 0, 5) == []
+
+
+async def test_the_audit_is_paged_by_seq(database: Database) -> None:
+    job = new_job()
+    prompt = new_prompt(job)
+    kept = [submission(prompt, f"a{9 - i}", seq=i) for i in range(1, 8)]
+    await database.jobs.write([creation(job, prompt, submissions=list(reversed(kept)))])
+    assert await database.jobs.list_submissions(prompt.prompt_id, 3, 0) == kept[:3]
+    assert await database.jobs.list_submissions(prompt.prompt_id, 3, 3) == kept[3:6]
+    assert await database.jobs.list_submissions(prompt.prompt_id, 3, 6) == kept[6:]

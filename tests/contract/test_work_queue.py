@@ -1,0 +1,192 @@
+"""What timers, dispatch and sweep look for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain.jobs import JobState
+from askback_server.ports.clock import uuid7
+from askback_server.ports.storage import Position
+from askback_server.storage import tables
+from askback_server.storage.database import Database
+from tests.support.storage import (
+    LONG,
+    closed,
+    creation,
+    event,
+    fetch,
+    new_job,
+    new_prompt,
+    now,
+    step,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+async def put(database: Database, *jobs: object) -> None:
+    assert not (await database.jobs.write([creation(job) for job in jobs])).lost  # type: ignore[arg-type]
+
+
+async def test_claimable_jobs_come_by_priority_then_age(database: Database) -> None:
+    at = await database.ping()
+    jobs = [
+        new_job(priority=p, ready_at=at - timedelta(seconds=age))
+        for p in (0, 7, -7)
+        for age in (1, 30, 20)
+    ]  # fmt: skip
+    await put(database, *jobs)
+    expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or at))
+    found = await database.queue.claimable("default", ["refund"], 100)
+    assert [(c.job_id, c.job_type) for c in found] == [(j.job_id, "refund") for j in expected]
+    found = await database.queue.claimable("default", ["refund"], 4)
+    assert [c.job_id for c in found] == [j.job_id for j in expected[:4]]
+
+
+async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database: Database) -> None:
+    at = await database.ping()
+    ready = new_job(ready_at=at - SECOND)
+    await put(
+        database, ready, new_job(ready_at=at + LONG), new_job(ready_at=None, state=JobState.RUNNING),
+        new_job(ready_at=at - SECOND, namespace="other"), new_job(ready_at=at - SECOND, job_type="mail"),
+    )  # fmt: skip
+    found = await database.queue.claimable("default", ["refund", "none"], 100)
+    assert [c.job_id for c in found] == [ready.job_id]
+    assert len(await database.queue.claimable("default", ["refund", "mail"], 100)) == 2
+    assert await database.queue.claimable("default", [], 100) == []
+    # What was leased is not claimable any more.
+    await database.jobs.write([step(ready, ready_at=None)])
+    assert await database.queue.claimable("default", ["refund"], 100) == []
+
+
+async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database) -> None:
+    at = now()
+    jobs = [new_job(cancel_at=at + i * SECOND if i % 2 else None) for i in range(4)]
+    prompts = [new_prompt(jobs[i % 4], expires_at=at + timedelta(seconds=i + 0.5)) for i in range(6)]
+    ended = closed(new_prompt(jobs[0], expires_at=at - LONG))
+    timeless = new_prompt(jobs[0])
+    await database.jobs.write(
+        [creation(j, *(p for p in (*prompts, ended, timeless) if p.job_id == j.job_id)) for j in jobs]
+    )
+    expected = sorted(
+        [(p.expires_at, "prompt", p.job_id) for p in prompts]
+        + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
+    )
+    assert await database.queue.due(at + LONG, 100) == expected
+    assert await database.queue.due(at + 3 * SECOND, 100) == [e for e in expected if e[0] <= at + 3 * SECOND]
+    assert await database.queue.due(at + LONG, 3) == expected[:3]
+    assert await database.queue.due(at - SECOND, 100) == []
+
+
+async def test_orphans_are_held_jobs_without_a_session_row(database: Database) -> None:
+    row, _ = await database.sessions.open("default", "w", "wanda", "here", 3600)
+    gone = uuid7()
+    held, orphan = new_job(session_id=row.session_id), new_job(session_id=gone)
+    await put(database, held, orphan, new_job())
+    assert await database.queue.orphans(10) == [(orphan.job_id, gone)]
+    await database.sessions.close(row.session_id, row.epoch)
+    assert len(await database.queue.orphans(10)) == 2
+    assert len(await database.queue.orphans(1)) == 1
+
+
+async def test_expired_jobs_by_the_database_s_clock(database: Database) -> None:
+    at = await database.ping()
+    jobs = [new_job(purge_at=at - i * SECOND) for i in (1, 3, 2)]
+    await put(database, *jobs, new_job(purge_at=at + LONG), new_job())
+    expected = [jobs[1].job_id, jobs[2].job_id, jobs[0].job_id]
+    assert await database.queue.expired(10) == expected
+    assert await database.queue.expired(2) == expected[:2]
+
+
+# --- the log's old days ---
+
+
+async def day_of_events(database: Database, database_kind: str, days_ago: int, count: int = 3) -> list[str]:
+    """Events of jobs that are gone, some days old. The jobs' ids."""
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    if database_kind == "postgres":
+        day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        name, until = f"job_events_{day:%Y%m%d}", day + timedelta(days=1)
+        make = f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF job_events FOR VALUES FROM ('{day}') TO ('{until}')"
+        await database._dialect.run(lambda c: c.exec_driver_sql(make))
+    ids = []
+    for _ in range(count):
+        job = new_job()
+        write = creation(job)
+        write.events = [event(job, at=at)]
+        await database.jobs.write([write])
+        await database.jobs.write([replace(step(job, deleted=True), events=[])])
+        ids.append(job.job_id)
+    return ids
+
+
+async def kept_jobs(database: Database) -> set[str]:
+    return {row["job_id"] for row in await fetch(database, sa.select(tables.events.c.job_id))}
+
+
+async def test_only_days_that_nobody_needs_are_dropped(database: Database, database_kind: str) -> None:
+    old, middle, recent = [await day_of_events(database, database_kind, days) for days in (9, 6, 3)]
+    keep = datetime.now(UTC) - timedelta(days=5)
+    # A job that is stored since seven days keeps the log from then on, ended or not.
+    since = new_job(created_at=datetime.now(UTC) - timedelta(days=7))
+    await database.jobs.write([creation(since)])
+    assert await database.queue.drop_events(keep) == (1 if database_kind == "postgres" else 3)
+    assert await kept_jobs(database) == {*middle, *recent, since.job_id}
+    assert await database.queue.drop_events(keep) == 0
+    # Without it, what tokens made after `keep` need stays.
+    await database.jobs.write([replace(step(since, deleted=True), events=[])])
+    assert await database.queue.drop_events(keep) == (1 if database_kind == "postgres" else 3)
+    assert await kept_jobs(database) == {*recent, since.job_id}
+    assert old
+
+
+async def test_the_tail_marks_what_was_dropped(database: Database, database_kind: str) -> None:
+    assert await database.feed.tail() == Position(0, 0)
+    await day_of_events(database, database_kind, 9)
+    at = await newest(database)
+    kept = await day_of_events(database, database_kind, 2)
+    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
+    assert await database.feed.tail() == at
+    _, reached = await database.feed.after(at, 100)
+    assert reached > at
+    changed, _ = await database.feed.after(Position(), 100)
+    assert {c.job_id for c in changed} <= set(kept)
+
+
+async def newest(database: Database) -> Position:
+    order = (tables.events.c.xid.desc(), tables.events.c.id.desc())
+    [row] = await fetch(database, sa.select(tables.events.c.xid, tables.events.c.id).order_by(*order).limit(1))
+    return Position(row["xid"], row["id"])
+
+
+async def test_the_tail_is_marked_before_the_events_go(
+    database: Database, database_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever resumes in between is refused, and never told that nothing happened."""
+    await day_of_events(database, database_kind, 9)
+    tails = []
+    own = database._dialect.drop_events
+
+    async def drop(before: datetime) -> int:
+        tails.append(await database.feed.tail())
+        return await own(before)
+
+    monkeypatch.setattr(database._dialect, "drop_events", drop)
+    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
+    assert len(tails) == 1
+    assert tails[0] > Position()
+
+
+async def test_an_id_is_never_given_out_twice(database: Database, database_kind: str) -> None:
+    """Resume tokens name event ids: after all are gone, the next one is still larger."""
+    await day_of_events(database, database_kind, 9)
+    before = await database.feed.tail(), await newest(database)
+    await database.queue.drop_events(datetime.now(UTC) - timedelta(days=5))
+    assert await kept_jobs(database) == set()
+    assert await database.feed.head() == await database.feed.tail() == before[1]
+    await put(database, new_job())
+    assert await newest(database) > before[1]

@@ -1,0 +1,133 @@
+"""Worker sessions: kept alive, taken over by epoch, never revived, judged by the database's clock."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from askback_server.ports.clock import uuid7
+from askback_server.storage import tables
+from askback_server.storage.database import Database
+from tests.support.storage import creation, expire_session, fetch, new_job
+
+TTL = 3600.0
+
+
+async def test_open_gives_a_row_and_a_secret(database: Database) -> None:
+    before = await database.ping()
+    row, secret = await database.sessions.open("n/1", "w-1", "wanda", "here", TTL)
+    after = await database.ping()
+    assert (row.namespace, row.worker_id, row.subject, row.replica) == ("n/1", "w-1", "wanda", "here")
+    assert row.epoch == 1
+    assert before + timedelta(seconds=TTL) <= row.expires_at <= after + timedelta(seconds=TTL)
+    other, other_secret = await database.sessions.open("n/1", "w-1", "wanda", "here", TTL)
+    assert other.session_id != row.session_id
+    assert len({secret, other_secret}) == 2
+    [stored] = await fetch(
+        database, sa.select(tables.sessions).where(tables.sessions.c.session_id == row.session_id)
+    )
+    assert secret not in [str(value) for value in stored.values()], "only its hash is kept"
+
+
+async def test_resume_takes_over_and_the_epoch_rises(database: Database) -> None:
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", 60)
+    again = await database.sessions.resume(row.session_id, secret, "wanda", "there", TTL)
+    assert again is not None
+    assert (again.epoch, again.replica, again.worker_id) == (2, "there", "w")
+    assert again.expires_at > row.expires_at
+    third = await database.sessions.resume(row.session_id, secret, "wanda", "here", TTL)
+    assert third is not None
+    assert third.epoch == 3
+
+
+async def test_resume_and_extend_want_the_secret_and_the_subject(database: Database) -> None:
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    _, other = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    for session_id, key, subject in (
+        (row.session_id, other, "wanda"), (row.session_id, "", "wanda"), (row.session_id, secret, "wim"),
+        (uuid7(), secret, "wanda"),
+    ):  # fmt: skip
+        assert await database.sessions.resume(session_id, key, subject, "there", TTL) is None
+        assert await database.sessions.extend(session_id, key, subject, TTL) is None
+    [alive] = (await database.sessions.beat([(row.session_id, 1)], TTL)).values()
+    assert alive > row.expires_at
+
+
+async def test_extend_keeps_the_epoch(database: Database) -> None:
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", 60)
+    until = await database.sessions.extend(row.session_id, secret, "wanda", TTL)
+    assert until is not None
+    assert until > row.expires_at
+    resumed = await database.sessions.resume(row.session_id, secret, "wanda", "here", TTL)
+    assert resumed is not None
+    assert resumed.epoch == 2
+
+
+async def test_a_beat_keeps_those_that_live_in_their_epoch(database: Database) -> None:
+    opened = [await database.sessions.open("default", "w", "wanda", "here", 60) for _ in range(4)]
+    rows = [row for row, _ in opened]
+    taken = await database.sessions.resume(rows[1].session_id, opened[1][1], "wanda", "there", 60)
+    assert taken is not None
+    await expire_session(database, rows[2].session_id)
+    held = [(row.session_id, 1) for row in rows[:3]] + [(uuid7(), 1)]
+    kept = await database.sessions.beat(held, TTL)
+    assert kept.keys() == {rows[0].session_id}
+    assert kept[rows[0].session_id] > rows[0].expires_at
+    # The refused beat of the old epoch has not prolonged what the new one holds.
+    stored = await fetch(database, sa.select(tables.sessions.c.session_id, tables.sessions.c.expires_at))
+    expiries = {row["session_id"]: row["expires_at"] for row in stored}
+    assert expiries[rows[1].session_id] == taken.expires_at
+    assert expiries[rows[3].session_id] == rows[3].expires_at
+    assert await database.sessions.beat([], TTL) == {}
+    assert (await database.sessions.beat([(rows[1].session_id, 2)], TTL)).keys() == {rows[1].session_id}
+
+
+async def test_an_expired_session_never_revives(database: Database) -> None:
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    await expire_session(database, row.session_id)
+    assert await database.sessions.resume(row.session_id, secret, "wanda", "here", TTL) is None
+    assert await database.sessions.extend(row.session_id, secret, "wanda", TTL) is None
+    assert await database.sessions.beat([(row.session_id, 1)], TTL) == {}
+    assert await database.sessions.reap() == 1
+    assert await database.sessions.resume(row.session_id, secret, "wanda", "here", TTL) is None
+
+
+async def test_reap_takes_only_what_has_expired(database: Database) -> None:
+    rows = [(await database.sessions.open("default", "w", "wanda", "here", TTL))[0] for _ in range(4)]
+    assert await database.sessions.reap() == 0
+    for row in rows[:2]:
+        await expire_session(database, row.session_id)
+    assert await database.sessions.reap() == 2
+    assert await database.sessions.reap() == 0
+    alive = await database.sessions.beat([(row.session_id, 1) for row in rows], TTL)
+    assert alive.keys() == {rows[2].session_id, rows[3].session_id}
+
+
+async def test_close_wants_the_epoch(database: Database) -> None:
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    await database.sessions.resume(row.session_id, secret, "wanda", "there", TTL)
+    assert not await database.sessions.close(row.session_id, 1)
+    assert await database.sessions.close(row.session_id, 2)
+    assert not await database.sessions.close(row.session_id, 2)
+
+
+async def test_held_gives_the_session_s_jobs(database: Database) -> None:
+    row, _ = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    mine = [new_job(session_id=row.session_id) for _ in range(2)]
+    others = [new_job(session_id=uuid7()), new_job()]
+    await database.jobs.write([creation(job) for job in (*mine, *others)])
+    found = await database.sessions.held(row.session_id)
+    assert sorted(j.job_id for j in found) == sorted(j.job_id for j in mine)
+
+
+async def test_many_replicas_resume_one_session_at_once(database: Database) -> None:
+    """Each of them has an epoch of its own, and only the last one holds it."""
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    taken = await asyncio.gather(
+        *(database.sessions.resume(row.session_id, secret, "wanda", f"r{i}", TTL) for i in range(8))
+    )
+    assert sorted(t.epoch for t in taken if t) == list(range(2, 10))
+    kept = [t for t in taken if t and await database.sessions.beat([(t.session_id, t.epoch)], TTL)]
+    assert [t.epoch for t in kept] == [9]

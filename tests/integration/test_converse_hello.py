@@ -1,0 +1,288 @@
+"""Converse: how a conversation begins and ends, and what its frames may be."""
+
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.service import NOBODY_ID, SOON, World, answer, check, confirm, frame_refusal, serving, until
+
+
+def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
+    return pb.ConverseClientFrame(ref=ref, **body)
+
+
+HELLO = frame(1, hello=pb.ConverseHello())
+
+
+async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: World) -> None:
+    console = world.console()
+    await console.send(frame(41, hello=pb.ConverseHello()))
+    first = await console.frame()
+    assert (first.ref, first.WhichOneof("body")) == (41, "welcome")
+    welcome = first.welcome
+    assert welcome.session_id
+    assert welcome.replica == "r1"
+    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == 15
+    assert (welcome.max_in_flight, welcome.max_message_bytes) == (64, 4 * 1024 * 1024)
+    shown, caught_up = await console.snapshot()
+    assert shown == []
+    assert caught_up.open_prompts == 0
+    assert caught_up.resume_token
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"heartbeat": pb.ConverseHeartbeat()},
+        {"credit": pb.ConverseCredit(prompts=1)},
+        {"goodbye": pb.ConverseGoodbye()},
+        {"get_prompt": pb.GetPromptRequest(prompt_id=NOBODY_ID)},
+    ],
+)
+async def test_whatever_comes_before_the_hello_ends_the_stream(lite: World, body: dict[str, Any]) -> None:
+    console = lite.console()
+    await console.send(frame(1, **body), HELLO)
+    found = await console.ended()
+    assert found is not None
+    check(found, "INVALID_ARGUMENT", "BAD_HELLO")
+
+
+async def test_a_second_hello_ends_the_stream(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.send(HELLO)
+    found = await console.ended()
+    assert found is not None
+    check(found, "INVALID_ARGUMENT", "BAD_HELLO")
+
+
+@pytest.mark.parametrize(
+    ("hello", "field"),
+    [
+        ({"credit": -1}, "hello.credit"),
+        ({"credit": 10_001}, "hello.credit"),
+        ({"filter": pb.PromptFilter(states=[1])}, "filter.states"),
+        ({"filter": pb.PromptFilter(kinds=["\0"])}, "filter.kinds"),
+        ({"namespace": "a b"}, "namespace"),
+    ],
+)
+@pytest.mark.parametrize("ref", [0, 5])
+async def test_a_wrong_hello_ends_the_stream(lite: World, hello: dict[str, Any], field: str, ref: int) -> None:
+    console = lite.console()
+    await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
+    found = await console.ended()
+    assert found is not None
+    check(found, "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {field}
+
+
+async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    newer = pb.ConverseClientFrame.FromString(frame(7).SerializeToString() + b"\xa2\x06\x01x")
+    await console.send(newer, frame(0))
+    refused = await console.frame()
+    assert refused.ref == 7
+    check(frame_refusal(refused.error), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await console.nothing_more()
+
+
+async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
+    prompt, other = await world.asked(), await world.asked()
+    console = world.console()
+    await console.hello()
+    await console.snapshot()
+    wrong = pb.AnswerPromptRequest(prompt_id=NOBODY_ID, answer_id="a", revision=1, decision=1)
+    await console.send(frame(0, answer_prompt=wrong), frame(0, answer_prompt=answer(prompt)))
+    closed = await console.event("closed")
+    assert closed.prompt_id == prompt.prompt_id
+    await console.nothing_more()
+    assert (await world.prompt(other.prompt_id)).submissions == 0
+
+
+async def test_many_frames_in_one_message_are_all_replied_to(lite: World) -> None:
+    made = [await lite.asked() for _ in range(10)]
+    console = lite.console()
+    # The hello and what follows it may come in one message too.
+    answers = [frame(100 + i, answer_prompt=answer(p, f"a{i}")) for i, p in enumerate(made)]
+    await console.send(HELLO, *answers)
+    await console.expect("welcome")
+    refs = set()
+    while len(refs) < 10:
+        got = await console.frame()
+        if got.WhichOneof("body") == "answer_prompt":
+            assert got.answer_prompt.result.status == prompts.ANSWER_STATUS_ACCEPTED
+            assert got.answer_prompt.result.answer_id == f"a{got.ref - 100}"
+            refs.add(got.ref)
+    assert refs == set(range(100, 110))
+
+
+async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    ask = pb.ListPromptsRequest()
+    await console.send(*(frame(i, list_prompts=ask) for i in range(1, 81)))
+    done, too_many = set(), set()
+    for _ in range(80):
+        got = await console.frame()
+        if got.WhichOneof("body") == "error":
+            found = frame_refusal(got.error)
+            check(found, "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", limit="in_flight", value="64")
+            too_many.add(got.ref)
+        else:
+            done.add(got.ref)
+    assert (done, too_many) == (set(range(1, 65)), set(range(65, 81)))
+    await console.ask(list_prompts=ask)
+
+
+async def test_every_twin_works_as_a_frame(lite: World) -> None:
+    prompt = await lite.asked(confirm("one"))
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    assert (await console.ask(list_prompts=pb.ListPromptsRequest())).total_size == 1
+    by_id = pb.GetPromptRequest(prompt_id=prompt.prompt_id)
+    assert (await console.ask(get_prompt=by_id)).prompt == prompt
+    claim = pb.ClaimPromptRequest(prompt_id=prompt.prompt_id)
+    assert (await console.ask(claim_prompt=claim)).prompt.claimed_by == "ada"
+    assert (await console.event("upserted")).prompt.claimed_by == "ada"
+    release = pb.ReleasePromptRequest(prompt_id=prompt.prompt_id)
+    assert not (await console.ask(release_prompt=release)).prompt.claimed_by
+    await console.event("upserted")
+    cancel = pb.CancelPromptRequest(prompt_id=prompt.prompt_id)
+    assert (await console.ask(cancel_prompt=cancel)).prompt.state == prompts.PROMPT_STATE_CANCELLED
+    await console.event("closed")
+    listed = await console.ask(list_answers=pb.ListAnswersRequest(prompt_id=prompt.prompt_id))
+    assert not listed.answers
+
+
+async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None:
+    prompt = await lite.asked()
+    bob = lite.as_user("bob")
+    await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    missing = pb.GetPromptRequest(prompt_id=NOBODY_ID)
+    found = await console.ask_refused("NOT_FOUND", "PROMPT_NOT_FOUND", get_prompt=missing)
+    assert found.metadata == {"prompt_id": NOBODY_ID}
+    found = await console.ask_refused("FAILED_PRECONDITION", "PROMPT_CLAIMED", answer_prompt=answer(prompt))
+    assert found.metadata["claimed_by"] == "bob"
+    found = await console.ask_refused(
+        "INVALID_ARGUMENT", "INVALID_FIELD", answer_prompt=answer(prompt, "", revision=0)
+    )
+    assert set(found.violations) == {"answer_id", "revision"}
+    page = pb.ListPromptsRequest(page_token="x")
+    await console.ask_refused("INVALID_ARGUMENT", "BAD_PAGE_TOKEN", list_prompts=page)
+    await console.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", credit=pb.ConverseCredit(prompts=0))
+
+
+async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
+    prompt = await lite.asked()
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    engine = lite.service.replica.engine
+    engine._capacity = 0
+    found = await console.ask_refused("RESOURCE_EXHAUSTED", "QUEUE_FULL", answer_prompt=answer(prompt))
+    assert found.retry_delay is not None
+    assert found.retry_delay > 0
+    engine._capacity = 100
+    result = (await console.ask(answer_prompt=answer(prompt))).result
+    assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
+
+
+async def test_a_bug_ends_a_frame_and_not_the_stream(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("swordfish")
+
+    monkeypatch.setattr(type(lite.service.replica.queries), "prompt", broken)
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    ask = pb.GetPromptRequest(prompt_id=NOBODY_ID)
+    found = await console.ask_refused("INTERNAL", "INTERNAL", get_prompt=ask)
+    assert set(found.metadata) == {"error_id"}
+    assert "swordfish" not in found.message
+    await console.ask(list_prompts=pb.ListPromptsRequest())
+
+
+async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None:
+    prompt = await world.asked()
+    console = world.console()
+    await console.hello()
+    await console.snapshot()
+    await console.send(frame(9, answer_prompt=answer(prompt)), frame(0, goodbye=pb.ConverseGoodbye()))
+    names = []
+    try:
+        while True:
+            names.append((await console.frame()).WhichOneof("body"))
+    except EOFError:
+        pass
+    assert "answer_prompt" in names
+    assert not world.service.replica.streams
+
+
+async def test_a_half_close_ends_the_stream_after_its_replies(lite: World) -> None:
+    prompt = await lite.asked()
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    await console.send(frame(9, answer_prompt=answer(prompt)))
+    await console.no_more_requests()
+    assert (await console.frame()).ref == 9
+    assert await console.ended() is None
+
+
+async def test_a_console_that_goes_away_leaves_nothing_behind(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    replica = lite.service.replica
+    assert len(replica.streams) == 1
+    followers = len(replica.feed._everything)
+    await console.aclose()
+    await until(lambda: not replica.streams)
+    assert len(replica.feed._everything) == followers - 1
+    assert not replica.feed._positions
+
+
+async def test_heartbeats_come_by_themselves_with_a_token(lite_url: str) -> None:
+    async with serving(lite_url, heartbeat=0.1) as world:
+        console = world.console()
+        assert (await console.hello()).heartbeat_interval.ToTimedelta().total_seconds() == 0.1
+        await console.snapshot()
+        assert await console.token()
+        assert all(beat.HasField("time") for beat in console.heartbeats)
+        # One of the client's wants no reply, and does no harm.
+        await console.send(frame(3, heartbeat=pb.ConverseHeartbeat()))
+        await console.nothing_more()
+
+
+async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url: str) -> None:
+    import asyncio
+
+    async with serving(lite_url, drain_grace=SOON) as world:
+        prompt = await world.asked()
+        console = world.console()
+        await console.hello()
+        await console.snapshot()
+        stop = asyncio.create_task(world.service.stop())
+        away = await console.expect("go_away")
+        assert away.reason
+        assert away.after.ToTimedelta().total_seconds() == SOON
+        result = (await console.ask(answer_prompt=answer(prompt))).result
+        assert result.status == prompts.ANSWER_STATUS_ACCEPTED
+        await console.send(frame(0, goodbye=pb.ConverseGoodbye()))
+        assert await console.ended() is None
+        async with asyncio.timeout(SOON / 2):  # nobody is waited for who has left
+            await stop
+        world.service.stop = _nothing  # type: ignore[method-assign]
+
+
+async def _nothing() -> None:
+    pass

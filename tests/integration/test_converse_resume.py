@@ -1,0 +1,207 @@
+"""Converse: going on from a token, or starting afresh after a reset. Never silent loss."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2 as prompts
+from askback_server.feed.tokens import ResumeTokens
+from askback_server.sessions import prompt_follower
+from tests.support.service import Caller, Console, World, answer, audience, confirm, serving
+
+
+@pytest.fixture
+async def beating(migrated_db_url: str) -> AsyncIterator[World]:
+    """Consoles get a heartbeat, and with it a token, all the time."""
+    async with serving(migrated_db_url, heartbeat=0.1) as running:
+        yield running
+
+
+async def left(console: Console) -> str:
+    """Break off with the newest token."""
+    token = await console.token()
+    await console.aclose()
+    assert token
+    return token
+
+
+async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
+    world = beating
+    lease = await world.held()
+    same, answered, amended, away, back = [
+        await world.ask(lease, name, confirm(name, labels={"x": "1"}))
+        for name in ("same", "answered", "amended", "away", "back")
+    ]
+    view = pb.PromptFilter(labels={"x": "1"})
+    console = world.console()
+    await console.hello(filter=view)
+    await console.snapshot()
+    token = await left(console)
+
+    await world.hitl.AnswerPrompt(answer(answered, "meanwhile"))
+    changed = await world.amended(lease, "amended", "amended anew", labels={"x": "1"})
+    await world.amended(lease, "away", "gone", labels={"x": "2"})
+    await world.amended(lease, "back", "gone", labels={"x": "2"})
+    returned = await world.amended(lease, "back", "back again", labels={"x": "1"})
+    fresh = await world.ask(lease, "fresh", confirm("fresh", labels={"x": "1"}))
+    short = await world.ask(lease, "short", confirm("short", labels={"x": "1"}))
+    await world.hitl.AnswerPrompt(answer(short))
+    await world.ask(lease, "foreign", confirm("foreign", labels={"x": "2"}))
+
+    again = world.console()
+    await again.hello(filter=view, resume_token=token)
+    closed, removed, shown = {}, set(), {}
+    while True:
+        event = (await again.frame()).prompt_event
+        match event.WhichOneof("event"):
+            case "closed":
+                closed[event.closed.prompt_id] = event.closed
+            case "removed":
+                removed.add(event.removed.prompt_id)
+            case "upserted":
+                shown[event.upserted.prompt.prompt_id] = event.upserted.prompt
+            case "caught_up":
+                break
+            case other:
+                raise AssertionError(other)
+    assert shown == {p.prompt_id: p for p in (changed, returned, fresh)}
+    assert closed[answered.prompt_id].answer_id == "meanwhile"
+    assert set(closed) <= {answered.prompt_id, short.prompt_id}
+    assert removed == {away.prompt_id}
+    assert event.caught_up.open_prompts == 4
+    # What did not change was not sent again, but its end is.
+    await world.hitl.AnswerPrompt(answer(same, "at last"))
+    assert (await again.event("closed")).answer_id == "at last"
+    await again.nothing_more()
+
+
+async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> None:
+    world = beating
+    lease = await world.held()
+    await world.ask(lease, "k", confirm("one"))
+    console = world.console()
+    await console.hello()
+    await console.snapshot()
+    again = world.console()
+    await again.hello(resume_token=await left(console))
+    assert (await again.event("caught_up")).open_prompts == 1
+    prompt = await world.amended(lease, "k", "two", audience=audience("bob"))
+    assert (await again.event("removed")).version == prompt.version
+    await world.as_user("bob").hitl.AnswerPrompt(answer(prompt))
+    await again.nothing_more()
+
+
+async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:
+    world = beating
+    for name in ("a", "b", "c"):
+        await world.asked(confirm(name))
+    console = world.console()
+    await console.hello(credit=1)
+    await console.event("upserted")
+    # The rest waits for credit: no position may be named yet.
+    assert await console.token() == ""
+    await console.credit(10)
+    await console.snapshot()
+    # And later ones that wait hold the token back too.
+    await console.aclose()
+    slow = world.console()
+    await slow.hello(credit=3)
+    await slow.snapshot()
+    late = await world.asked(confirm("late"))
+    token = await left(slow)
+    again = world.console()
+    await again.hello(resume_token=token)
+    assert (await again.event("upserted")).prompt == late
+
+
+async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> None:
+    world, known = beating, set()
+    console = world.console()
+    await console.hello()
+    await console.snapshot()
+    for i in range(4):
+        prompt = await world.asked(confirm(f"{i}"))
+        known.add(prompt.prompt_id)
+        assert (await console.event("upserted")).prompt == prompt
+        token = await left(console)
+        missed = await world.asked(confirm(f"missed {i}"))
+        known.add(missed.prompt_id)
+        console = world.console()
+        await console.hello(resume_token=token)
+        shown, caught_up = await console.snapshot()
+        assert missed in shown
+        assert caught_up.open_prompts == len(known)
+
+
+@pytest.mark.parametrize("kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old"])
+async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
+    lite: World, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = await lite.asked()
+    console = lite.console()
+    await console.hello()
+    token = (await console.snapshot())[1].resume_token
+    caller: Caller = lite
+    hello = {}
+    replica = lite.service.replica
+    match kind:
+        case "nonsense":
+            token = "nonsense"
+        case "other user":
+            caller = lite.as_user("bob")
+        case "other groups":
+            caller = lite.as_user("ada", "law")
+        case "other filter":
+            hello = {"filter": pb.PromptFilter(kinds=["confirm"])}
+        case "other database":
+            replica.tokens = ResumeTokens(replica.secret, "another")
+        case "old":
+
+            async def too_old(*_: object) -> bool:
+                return True
+
+            monkeypatch.setattr(prompt_follower, "is_too_old", too_old)
+    again = lite.console(caller)
+    await again.hello(resume_token=token, **hello)
+    assert (await again.event("reset_view")).reason
+    shown, caught_up = await again.snapshot()
+    assert shown == [prompt]
+    assert caught_up.open_prompts == 1
+    await lite.hitl.AnswerPrompt(answer(prompt))
+    assert (await again.event("closed")).prompt_id == prompt.prompt_id
+
+
+async def test_too_many_changes_give_a_snapshot_in_place_of_them(
+    lite: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = lite.console()
+    await console.hello()
+    token = (await console.snapshot())[1].resume_token
+    await console.aclose()
+    made = [await lite.asked(confirm(f"{i}")) for i in range(3)]
+    monkeypatch.setattr(prompt_follower, "CATCH_UP", 1)
+    again = lite.console()
+    await again.hello(resume_token=token)
+    await again.event("reset_view")
+    assert (await again.snapshot())[0] == made
+
+
+async def test_a_token_is_honoured_after_a_restart(migrated_db_url: str) -> None:
+    async with serving(migrated_db_url, heartbeat=0.1) as world:
+        prompt = await world.asked(confirm("before"))
+        console = world.console()
+        await console.hello()
+        await console.snapshot()
+        token = await left(console)
+        await world.hitl.AnswerPrompt(answer(prompt))
+    async with serving(migrated_db_url) as world:
+        after = await world.asked(confirm("after"))
+        again = world.console()
+        await again.hello(resume_token=token)
+        assert (await again.event("closed")).prompt_id == prompt.prompt_id
+        shown, caught_up = await again.snapshot()
+        assert shown == [after]
+        assert caught_up.open_prompts == 1
+        kept = await world.prompt(prompt.prompt_id)
+        assert kept.state == prompts.PROMPT_STATE_ANSWERED

@@ -1,0 +1,295 @@
+"""Converse and WatchPrompts: what a console is shown, in which order, within its credit."""
+
+import asyncio
+from typing import Any
+
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import worker_service_pb2 as wpb
+from tests.support.service import EOF, SOON, Console, World, answer, audience, confirm, refused, seconds, serving
+
+
+def titles(shown: list[prompts.Prompt]) -> list[str]:
+    return [p.content.title for p in shown]
+
+
+async def test_the_snapshot_comes_by_priority_deadline_and_age(world: World) -> None:
+    made = [
+        await world.asked(confirm("old")),
+        await world.asked(confirm("late", timeout=seconds(7200))),
+        await world.asked(confirm("soon", timeout=seconds(3600))),
+        await world.asked(confirm("high", priority=5)),
+        await world.asked(confirm("low", priority=-5)),
+    ]
+    closed = await world.asked(confirm("closed"))
+    await world.hitl.AnswerPrompt(answer(closed))
+    await world.asked(confirm("elsewhere"), namespace="other")
+    console = world.console()
+    await console.hello()
+    shown, caught_up = await console.snapshot()
+    assert titles(shown) == ["high", "soon", "late", "old", "low"]
+    assert caught_up.open_prompts == 5
+    assert shown[3] == made[0]
+
+
+async def test_live_changes_follow(world: World) -> None:
+    console = world.console()
+    await console.hello(filter=pb.PromptFilter(labels={"team": "a"}))
+    await console.snapshot()
+    lease = await world.held()
+    mine = {"labels": {"team": "a"}}
+    first = await world.ask(lease, "k", confirm("one", **mine))
+    assert (await console.event("upserted")).prompt == first
+    second = await world.amended(lease, "k", "two", **mine)
+    assert (await console.event("upserted")).prompt == second
+    # Amended out of the view while it is open …
+    third = await world.amended(lease, "k", "three", labels={"team": "b"})
+    removed = await console.event("removed")
+    assert (removed.prompt_id, removed.version) == (first.prompt_id, third.version)
+    # … and back again, and closed.
+    await world.amended(lease, "k", "four", **mine)
+    fourth = (await console.event("upserted")).prompt
+    await world.hitl.AnswerPrompt(answer(fourth, "won", comment="why"))
+    closed = await console.event("closed")
+    assert (closed.prompt_id, closed.job_id, closed.answer_id) == (first.prompt_id, lease.job.job_id, "won")
+    assert closed.version > fourth.version
+    assert closed.resolution.answer.comment == "why"
+    # What is not for this view never comes.
+    await world.ask(lease, "other", confirm("other", labels={"team": "b"}))
+    await console.nothing_more()
+
+
+async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    lease = await lite.held()
+    await lite.ask(lease, "k", confirm("one"))
+    await console.event("upserted")
+    prompt = await lite.amended(lease, "k", "two", audience=audience("bob"))
+    await console.event("removed")
+    await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt))
+    await console.nothing_more()
+
+
+async def test_a_console_sees_its_audience_only(lite: World) -> None:
+    for_all = await lite.asked(confirm("all"))
+    await lite.asked(confirm("bob", audience=audience("bob")))
+    await lite.asked(confirm("law", audience=audience("carl", groups=["law"])))
+    seen = {}
+    consoles: dict[str, Console] = {}
+    for user, groups in (("ada", ""), ("bob", ""), ("lena", "law, ops"), ("carl", "")):
+        consoles[user] = lite.console(lite.as_user(user, groups))
+        await consoles[user].hello()
+        seen[user] = sorted(titles((await consoles[user].snapshot())[0]))
+    assert seen == {"ada": ["all"], "bob": ["all", "bob"], "lena": ["all", "law"], "carl": ["all", "law"]}
+    live = await lite.asked(confirm("live", audience=audience(groups=["law"])))
+    assert (await consoles["lena"].event("upserted")).prompt == live
+    for user in ("ada", "bob", "carl"):
+        await consoles[user].nothing_more()
+    hidden = pb.AnswerPromptRequest(prompt_id=live.prompt_id, answer_id="a", revision=1, decision=1)
+    await consoles["ada"].ask_refused("NOT_FOUND", "PROMPT_NOT_FOUND", answer_prompt=hidden)
+    await lite.hitl.AnswerPrompt(answer(for_all))
+    for console in consoles.values():
+        assert (await console.event("closed")).prompt_id == for_all.prompt_id
+
+
+async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: World) -> None:
+    made = [await world.asked(confirm(f"p{i}", priority=-i)) for i in range(5)]
+    console = world.console()
+    await console.hello(credit=2)
+    for prompt in made[:2]:
+        assert (await console.event("upserted")).prompt == prompt
+    await console.nothing_more()  # a reply came: it needs no credit
+    await console.credit(1)
+    assert (await console.event("upserted")).prompt == made[2]
+    await console.nothing_more()
+    # Closings need none either.
+    await world.hitl.AnswerPrompt(answer(made[0]))
+    assert (await console.event("closed")).prompt_id == made[0].prompt_id
+    await console.nothing_more()
+    await console.credit(10)
+    assert titles((await console.snapshot())[0]) == ["p3", "p4"]
+
+
+async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: World) -> None:
+    console = world.console()
+    await console.hello(credit=1)
+    await console.snapshot()
+    lease = await world.held()
+    shown = await world.ask(lease, "shown", confirm("shown"))
+    await console.event("upserted")
+    # No credit is left: what happens now is folded.
+    closed = await world.ask(lease, "closed", confirm("closed", priority=9))
+    await world.amended(lease, "shown", "shown again", priority=1)
+    await world.ask(lease, "late", confirm("v1"))
+    await world.amended(lease, "late", "v2")
+    newest = await world.amended(lease, "late", "v3")
+    await world.hitl.AnswerPrompt(answer(closed))
+    await console.nothing_more()
+    await console.credit(10)
+    again = (await console.event("upserted")).prompt
+    assert (again.prompt_id, again.content.title) == (shown.prompt_id, "shown again")
+    assert (await console.event("upserted")).prompt == newest
+    await console.nothing_more()
+
+
+async def test_more_credit_than_allowed_is_cut(lite: World) -> None:
+    console = lite.console()
+    await console.hello(credit=10_000)
+    await console.snapshot()
+    await console.credit(2**31 - 1)
+    await lite.asked()
+    await console.event("upserted")
+
+
+async def test_two_consoles_race_and_exactly_one_wins(world: World) -> None:
+    ada, bob = world.console(), world.console(world.as_user("bob"))
+    for console in (ada, bob):
+        await console.hello()
+        await console.snapshot()
+    for i in range(5):
+        prompt = await world.asked(confirm(f"race {i}"))
+        for console in (ada, bob):
+            assert (await console.event("upserted")).prompt == prompt
+        frames = {
+            name: pb.ConverseClientFrame(ref=7, answer_prompt=answer(prompt, f"by {name}"))
+            for name in ("ada", "bob")
+        }
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ada.send(frames["ada"]))
+            tasks.create_task(bob.send(frames["bob"]))
+        verdicts, closings = {}, []
+        for name, console in (("ada", ada), ("bob", bob)):
+            for _ in range(2):
+                frame = await console.frame()
+                if frame.WhichOneof("body") == "answer_prompt":
+                    assert frame.ref == 7
+                    verdicts[name] = frame.answer_prompt.result
+                else:
+                    closings.append(frame.prompt_event.closed)
+            await console.nothing_more()
+        statuses = {name: result.status for name, result in verdicts.items()}
+        assert sorted(statuses.values()) == [prompts.ANSWER_STATUS_ACCEPTED, prompts.ANSWER_STATUS_CLOSED]
+        winner = next(n for n, s in statuses.items() if s == prompts.ANSWER_STATUS_ACCEPTED)
+        resolutions = [r.prompt.resolution for r in verdicts.values()] + [c.resolution for c in closings]
+        assert len(closings) == 2
+        assert {r.answer.answer_id for r in resolutions} == {f"by {winner}"}
+        assert {r.actor for r in resolutions} == {winner}
+
+
+async def test_every_verdict_is_a_reply_on_the_stream(world: World) -> None:
+    console = world.console()
+    await console.hello()
+    await console.snapshot()
+    lease = await world.held()
+    await world.ask(lease, "k", confirm("one"))
+    old = (await console.event("upserted")).prompt
+    await world.amended(lease, "k", "two")
+    new = (await console.event("upserted")).prompt
+    stale = (await console.ask(answer_prompt=answer(old, "stale"))).result
+    assert stale.status == prompts.ANSWER_STATUS_STALE
+    assert stale.prompt.content.title == "two"
+    # Refused answers are counted, and so the prompt has a new version.
+    assert (await console.event("upserted")).prompt.submissions == 1
+    invalid = (await console.ask(answer_prompt=answer(new, "invalid", prompts.DECISION_REVISE))).result
+    assert invalid.status == prompts.ANSWER_STATUS_INVALID
+    assert [v.field for v in invalid.violations] == ["comment"]
+    await console.event("upserted")
+    accepted = (await console.ask(answer_prompt=answer(new, "right"))).result
+    assert (accepted.status, accepted.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
+    await console.event("closed")
+    again = (await console.ask(answer_prompt=answer(new, "right"))).result
+    assert (again.status, again.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, True)
+    late = (await console.ask(answer_prompt=answer(new, "late"))).result
+    assert late.status == prompts.ANSWER_STATUS_CLOSED
+    assert late.prompt.resolution.answer.answer_id == "right"
+    reused = answer(new, "late", comment="other")
+    await console.ask_refused("ALREADY_EXISTS", "ID_REUSED", answer_prompt=reused)
+
+
+async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.snapshot()
+    lease = await lite.held()
+    for key in ("a", "b"):
+        await lite.ask(lease, key)
+        await console.event("upserted")
+    await lite.workers.CompleteJob(wpb.CompleteJobRequest(job_id=lease.job.job_id, token=lease.token))
+    for _ in range(2):
+        closed = await console.event("closed")
+        assert closed.resolution.state == prompts.PROMPT_STATE_CANCELLED
+        assert closed.resolution.reason == "the job completed"
+        assert not closed.answer_id
+
+
+async def test_large_prompts_come_in_small_messages(lite: World) -> None:
+    # In all more than the 4 MiB that clients take.
+    for _ in range(12):
+        await lite.asked(confirm("big", body="x" * 400_000))
+    console = lite.console()
+    await console.hello()
+    shown, caught_up = await console.snapshot()
+    assert len(shown) == caught_up.open_prompts == 12
+    assert console.messages > 4
+
+
+# WatchPrompts: the same without the way back.
+
+
+class Watch:
+    """A reader of WatchPrompts."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self._waiting: list[Any] = []
+
+    async def event(self, kind: str = "") -> Any:
+        """The next event."""
+        while not self._waiting:
+            async with asyncio.timeout(SOON):
+                message = await self.call.read()
+            if message is EOF:
+                raise EOFError
+            self._waiting += message.events
+        event = self._waiting.pop(0)
+        assert kind in ("", event.WhichOneof("event")), event
+        return getattr(event, event.WhichOneof("event"))
+
+
+async def test_watch_prompts_shows_the_same_events(world: World) -> None:
+    first = await world.asked(confirm("first", kind="preview"))
+    await world.asked(confirm("other"))
+    filter = pb.PromptFilter(kinds=["preview"])
+    watch = Watch(world.hitl.WatchPrompts(pb.WatchPromptsRequest(filter=filter)))
+    assert (await watch.event("upserted")).prompt == first
+    caught_up = await watch.event("caught_up")
+    assert caught_up.open_prompts == 1
+    second = await world.asked(confirm("second", kind="preview"))
+    assert (await watch.event("upserted")).prompt == second
+    await world.hitl.AnswerPrompt(answer(first, "won"))
+    assert (await watch.event("closed")).answer_id == "won"
+    watch.call.cancel()
+    request = pb.WatchPromptsRequest(filter=filter, resume_token=caught_up.resume_token)
+    again = Watch(world.hitl.WatchPrompts(request))
+    seen = {type(await again.event()).__name__ for _ in range(2)}
+    assert seen == {"PromptUpserted", "PromptClosed"}
+    assert (await again.event("caught_up")).open_prompts == 1
+    foreign = pb.WatchPromptsRequest(resume_token=caught_up.resume_token)
+    other = Watch(world.hitl.WatchPrompts(foreign))
+    assert (await other.event("reset_view")).reason
+    await other.event("upserted")
+
+
+async def test_watch_prompts_bookmarks_a_quiet_view(lite_url: str) -> None:
+    async with serving(lite_url, heartbeat=0.1) as world:
+        watch = Watch(world.hitl.WatchPrompts(pb.WatchPromptsRequest()))
+        await watch.event("caught_up")
+        assert (await watch.event("bookmark")).resume_token
+
+
+async def test_watch_prompts_refuses_states(lite: World) -> None:
+    request = pb.WatchPromptsRequest(filter=pb.PromptFilter(states=[1]))
+    found = await refused(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {"filter.states"}

@@ -1,0 +1,137 @@
+"""ListPrompts: order, pages, total, filters; what one may not see is not there."""
+
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.service import NOBODY_ID, Caller, World, answer, audience, confirm, refused, seconds
+
+
+async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
+    """Titles of all pages."""
+    titles: list[str] = []
+    token, total = "", None
+    while True:
+        page = await caller.hitl.ListPrompts(pb.ListPromptsRequest(page_size=size, page_token=token, **fields))
+        titles += [p.content.title for p in page.prompts]
+        assert total in (None, page.total_size)
+        total = page.total_size
+        token = page.next_page_token
+        if not token:
+            assert total == len(titles)
+            return titles
+
+
+async def test_pages_go_by_priority_deadline_and_age(world: World) -> None:
+    await world.asked(confirm("old"))
+    await world.asked(confirm("young"))
+    await world.asked(confirm("late", timeout=seconds(7200)))
+    await world.asked(confirm("soon", timeout=seconds(3600)))
+    await world.asked(confirm("high", priority=1))
+    await world.asked(confirm("low", priority=-1, timeout=seconds(60)))
+    order = ["high", "soon", "late", "old", "young", "low"]
+    for size in (1, 2, 4, 6, 0):
+        assert await listed(world, size) == order
+
+
+async def test_filters(world: World) -> None:
+    a = await world.asked(confirm("a", labels={"x": "1", "y": "2"}), job_type="ta")
+    await world.asked(confirm("b", kind="preview", labels={"x": "1"}), job_type="tb")
+    await world.asked(confirm("c", audience=audience(groups=["law", "ops"])), job_type="tb")
+    closed = await world.asked(confirm("d"), job_type="ta")
+    await world.hitl.AnswerPrompt(answer(closed))
+    await world.asked(confirm("e"), namespace="other")
+    ops = world.as_user("olga", "ops")
+
+    async def found(caller: Caller = ops, **filter: Any) -> str:
+        return "".join(sorted(await listed(caller, filter=pb.PromptFilter(**filter))))
+
+    assert await found() == "abc"
+    assert await found(world) == "ab"
+    assert await found(job_types=["ta"]) == "a"
+    assert await found(job_types=["ta", "tb"], labels={"x": "1"}) == "ab"
+    assert await found(kinds=["preview", "other"]) == "b"
+    assert await found(labels={"x": "1", "y": "2"}) == "a"
+    assert await found(groups=["ops", "none"]) == "c"
+    assert await found(states=[prompts.PROMPT_STATE_ANSWERED]) == "d"
+    assert await found(states=[1, 2]) == "abcd"
+    assert await found(job_id=a.job_id) == "a"
+    assert await listed(ops, namespace="other") == ["e"]
+
+
+async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: World) -> None:
+    hidden = await lite.asked(confirm("for bob", audience=audience("bob")), namespace="n")
+    by_job = pb.PromptFilter(job_id=hidden.job_id)
+    # Without a namespace the job's own is meant.
+    assert await listed(lite, filter=by_job) == ["for bob"]
+    assert await listed(lite, namespace="n") == []
+    missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=NOBODY_ID))
+    await refused(lite.hitl.ListPrompts(missing), "NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY_ID)
+
+
+async def test_a_page_token_belongs_to_its_query_and_its_caller(world: World) -> None:
+    for _ in range(3):
+        await world.asked()
+    page = await world.hitl.ListPrompts(pb.ListPromptsRequest(page_size=1))
+    token = page.next_page_token
+    other_filter = pb.PromptFilter(kinds=["confirm"])
+    for caller, request in (
+        (world, pb.ListPromptsRequest(page_token=token, filter=other_filter)),
+        (world, pb.ListPromptsRequest(page_token=token, namespace="other")),
+        (world, pb.ListPromptsRequest(page_token=token + "x")),
+        (world.as_user("bob"), pb.ListPromptsRequest(page_token=token)),
+    ):
+        await refused(caller.hitl.ListPrompts(request), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+
+
+async def test_pages_of_large_prompts_stay_small(lite: World) -> None:
+    for _ in range(6):
+        await lite.asked(confirm("big", body="é" * 200_000))
+    page = await lite.hitl.ListPrompts(pb.ListPromptsRequest())
+    assert page.ByteSize() < 1024 * 1024
+    assert len(await listed(lite)) == 6
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (pb.ListPromptsRequest(page_size=-3), "page_size"),
+        (pb.ListPromptsRequest(filter=pb.PromptFilter(states=[9])), "filter.states[0]"),  # type: ignore[list-item]
+    ],
+)
+async def test_a_wrong_request_is_named(lite: World, request_: Any, field: str) -> None:
+    found = await refused(lite.hitl.ListPrompts(request_), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {field}
+
+
+async def test_texts_that_no_database_holds_are_refused(world: World) -> None:
+    for filter in (
+        pb.PromptFilter(kinds=["a\0"]),
+        pb.PromptFilter(job_types=["a\0"]),
+        pb.PromptFilter(groups=["a\0"]),
+        pb.PromptFilter(labels={"a": "\0"}),
+    ):
+        request = pb.ListPromptsRequest(filter=filter)
+        await refused(world.hitl.ListPrompts(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await refused(
+        world.hitl.GetPrompt(pb.GetPromptRequest(job_id=NOBODY_ID, key="\0")), "NOT_FOUND", "PROMPT_NOT_FOUND"
+    )
+
+
+async def test_what_is_not_for_me_does_not_exist(lite: World) -> None:
+    # With authentication off everybody has all roles but admin, and a worker or client reads any
+    # prompt of its namespaces; test_permissions.py has the pure console.
+    mine = await lite.asked(confirm("mine", audience=audience("ada")))
+    theirs = await lite.asked(confirm("theirs", audience=audience("bob", groups=["law"])))
+    assert await listed(lite) == ["mine"]
+    assert await listed(lite.as_user("eve", "law")) == ["theirs"]
+    for call in (
+        lite.hitl.AnswerPrompt(answer(theirs)),
+        lite.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=theirs.prompt_id)),
+        lite.hitl.ReleasePrompt(pb.ReleasePromptRequest(prompt_id=theirs.prompt_id)),
+    ):
+        await refused(call, "NOT_FOUND", "PROMPT_NOT_FOUND", prompt_id=theirs.prompt_id)
+    assert (await lite.prompt(theirs.prompt_id)).submissions == 0
+    assert (await lite.hitl.AnswerPrompt(answer(mine))).result.status == prompts.ANSWER_STATUS_ACCEPTED

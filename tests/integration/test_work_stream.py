@@ -1,0 +1,393 @@
+"""Work: hello, leases within the capacity, progress, endings, cancel wishes, goodbye."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jpb
+from askback.v1 import worker_service_pb2 as pb
+from tests.support.service import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    NOBODY_ID,
+    PENDING,
+    PENDING_HITL,
+    RUNNING,
+    SOON,
+    World,
+    answer,
+    check,
+    confirm,
+    frame_refusal,
+    seconds,
+    serving,
+    until,
+)
+
+
+def frame(ref: int = 0, **body: Any) -> pb.WorkClientFrame:
+    return pb.WorkClientFrame(ref=ref, **body)
+
+
+def of(leased: Any, **fields: Any) -> dict[str, Any]:
+    return {"job_id": leased.job.job_id, "token": leased.token, **fields}
+
+
+async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
+    worker = world.worker()
+    welcome = await worker.hello("t", worker_id="w1")
+    assert (welcome.resumed, list(welcome.lost_job_ids), welcome.replica) == (False, [], "r1")
+    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == 10
+    assert welcome.session_id
+    assert welcome.session_secret
+    text = '{"z": 1, "a": 9007199254740993}'
+    job = await world.create("t", input_json=text)
+    leased = await worker.leased()
+    assert (leased.job.job_id, leased.job.state, leased.token) == (job.job_id, RUNNING, 1)
+    assert (leased.job.worker_id, leased.job.input_json, leased.more) == ("w1", text, False)
+    done = await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased, result_json=text)))
+    assert (done.job.state, done.job.result_json) == (COMPLETED, text)
+    assert (await world.job(job.job_id)) == done.job
+    await worker.nothing_more()  # no lost lease: the worker ended it itself
+    again = await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased, result_json="1")))
+    assert again.job == done.job
+
+
+@pytest.mark.parametrize(
+    ("hello", "field"),
+    [
+        ({"worker_id": ""}, "hello.worker_id"),
+        ({"worker_id": "a b"}, "hello.worker_id"),
+        ({"job_types": []}, "hello.job_types"),
+        ({"job_types": ["a\0"]}, "hello.job_types"),
+        ({"capacity": 1001}, "hello.capacity"),
+        ({"capacity": -1}, "hello.capacity"),
+        ({"session_id": "x"}, "hello.session_id"),
+        ({"namespace": "a b"}, "namespace"),
+    ],
+)
+@pytest.mark.parametrize("ref", [0, 5])
+async def test_a_wrong_hello_ends_the_stream(lite: World, hello: dict[str, Any], field: str, ref: int) -> None:
+    worker = lite.worker()
+    body = pb.WorkHello(**{"worker_id": "w", "job_types": ["t"], **hello})
+    await worker.send(frame(ref, hello=body))
+    found = await worker.ended()
+    assert found is not None
+    check(found, "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {field}
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_the_hello_is_the_first_frame_and_only_the_first(lite: World, late: bool) -> None:
+    worker = lite.worker()
+    if late:
+        await worker.send(frame(1, heartbeat=pb.WorkHeartbeat()))
+    else:
+        await worker.hello()
+        await worker.send(frame(1, hello=pb.WorkHello(worker_id="w", job_types=["t"])))
+    found = await worker.ended()
+    assert found is not None
+    check(found, "INVALID_ARGUMENT", "BAD_HELLO")
+
+
+async def test_the_backlog_comes_first_by_priority_and_age(world: World) -> None:
+    made = {}
+    for name, priority in (("old", 0), ("young", 0), ("high", 5), ("low", -5)):
+        made[(await world.create("t", priority=priority)).job_id] = name
+    await world.create("other")
+    await world.create("t", namespace="elsewhere")
+    worker = world.worker()
+    await worker.hello("t", "u", capacity=1)
+    order = []
+    for _ in made:
+        leased = await worker.leased()
+        order.append(made[leased.job.job_id])
+        # One at a time: the next comes when this one is done.
+        await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
+    assert order == ["high", "old", "young", "low"]
+    await worker.nothing_more()
+
+
+async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: World) -> None:
+    for _ in range(6):
+        await world.create()
+    worker = world.worker()
+    await worker.hello(capacity=2)
+    held = [await worker.leased(), await worker.leased()]
+    await worker.nothing_more()
+    await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=3)))
+    held.append(await worker.leased())
+    await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=0)))
+    await worker.ask(complete_job=pb.CompleteJobRequest(**of(held[0])))
+    await worker.nothing_more()
+    found = await worker.ask_refused(
+        "INVALID_ARGUMENT", "INVALID_FIELD", capacity=pb.WorkCapacity(capacity=1001)
+    )
+    assert set(found.violations) == {"capacity.capacity"}
+    await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=4)))
+    await worker.leased()
+    await worker.leased()
+    await worker.nothing_more()
+
+
+async def test_jobs_that_wait_for_people_do_not_count(world: World) -> None:
+    for _ in range(3):
+        await world.create()
+    worker = world.worker()
+    await worker.hello(capacity=1)
+    first = await worker.leased()
+    asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(first, key="k", content=confirm())))
+    second = await worker.leased()
+    await worker.ask(ask_prompt=pb.AskPromptRequest(**of(second, key="k", content=confirm(blocking=False))))
+    # A question that does not block leaves the job running: there is no room for the third.
+    await worker.nothing_more()
+    # An answer brings the first back although the worker is full: it has held it all the time.
+    await world.hitl.AnswerPrompt(answer(asked.prompt))
+    resolved = await worker.expect("prompt_resolved")
+    assert resolved.prompt.prompt_id == asked.prompt.prompt_id
+    await worker.ask(complete_job=pb.CompleteJobRequest(**of(second)))
+    await worker.nothing_more()
+    await worker.ask(complete_job=pb.CompleteJobRequest(**of(first)))
+    await worker.leased()
+
+
+async def test_two_workers_never_hold_the_same_job(world: World) -> None:
+    workers = [world.worker() for _ in range(3)]
+    for i, worker in enumerate(workers):
+        await worker.hello(worker_id=f"w{i}", capacity=10)
+    made = {(await world.create()).job_id for _ in range(30)}
+    got: list[str] = []
+
+    async def take(worker: Any) -> None:
+        for _ in range(10):
+            leased = await worker.leased()
+            assert leased.token == 1
+            got.append(leased.job.job_id)
+
+    await asyncio.gather(*map(take, workers))
+    assert sorted(got) == sorted(made)
+
+
+async def test_progress_is_coalesced_and_milestones_are_kept(world: World) -> None:
+    worker = world.worker()
+    await worker.hello()
+    await world.create()
+    leased = await worker.leased()
+
+    def report(ref: int, done: int, milestone: bool = False) -> pb.WorkClientFrame:
+        progress = job_pb2.Progress(done=done, total=50, message=f"m{done}")
+        request = pb.ReportProgressRequest(**of(leased, progress=progress, milestone=milestone))
+        return frame(ref, report_progress=request)
+
+    await worker.send(*(report(i, i, milestone=i in (20, 40)) for i in range(1, 51)))
+    refs = [(await worker.frame()).ref for _ in range(50)]
+    assert sorted(refs) == list(range(1, 51))
+    job = await world.job(leased.job.job_id)
+    assert (job.progress.done, job.progress.percent, job.progress.message) == (50, 100.0, "m50")
+    call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=job.job_id))
+    events = list((await call.read()).events)
+    kept = [e for e in events if e.type == job_pb2.JOB_EVENT_TYPE_JOB_PROGRESSED]
+    assert len(kept) < 10  # of 50
+    milestones = [e.data_json for e in kept if '"milestone": true' in e.data_json.replace('":true', '": true')]
+    assert ["m20" in milestones[0], "m40" in milestones[1], len(milestones)] == [True, True, 2]
+
+
+@pytest.mark.parametrize(
+    "progress", [{"done": -1}, {"percent": 101}, {"percent": float("nan")}, {"message": "\0"}]
+)
+async def test_progress_that_makes_no_sense_is_refused(lite: World, progress: dict[str, Any]) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.leased()
+    request = pb.ReportProgressRequest(**of(leased, progress=job_pb2.Progress(**progress)))
+    found = await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", report_progress=request)
+    assert set(found.violations) == {f"progress.{name}" for name in progress}
+
+
+async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: World) -> None:
+    worker = world.worker()
+    await worker.hello()
+    job = await world.create(max_attempts=2)
+    first = await worker.leased()
+    failure = job_pb2.Failure(code="Oops", message="no luck", details_json="[1]")
+    request = pb.FailJobRequest(**of(first, failure=failure, retryable=True, retry_delay=seconds(0)))
+    failed = (await worker.ask(fail_job=request)).job
+    assert (failed.state, failed.attempt, failed.failure.code) == (PENDING, 2, "Oops")
+    second = await worker.leased()
+    assert (second.job.job_id, second.token, second.job.attempt) == (job.job_id, 2, 2)
+    request = pb.FailJobRequest(**of(second, failure=failure, retryable=True, retry_delay=seconds(0)))
+    failed = (await worker.ask(fail_job=request)).job
+    assert (failed.state, failed.attempt) == (FAILED, 2)
+    assert failed.failure == failure
+    await worker.nothing_more()
+
+
+async def test_the_backoff_keeps_a_failed_job_away(lite: World) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.leased()
+    request = pb.FailJobRequest(**of(leased, failure=job_pb2.Failure(code="E"), retryable=True))
+    failed = (await worker.ask(fail_job=request)).job
+    assert failed.ready_time.ToDatetime() > failed.update_time.ToDatetime()
+    own = pb.FailJobRequest(**of(leased, retry_delay=seconds(-1)))
+    await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", fail_job=own)
+    # It comes back by itself, with no one to wake the dispatcher.
+    assert (await worker.leased()).job.attempt == 2
+
+
+async def test_a_released_job_goes_to_somebody_else(lite: World) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.leased()
+    await worker.send(frame(0, capacity=pb.WorkCapacity(capacity=0)))
+    other = lite.worker()
+    await other.hello()
+    released = (await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))).job
+    assert (released.state, released.attempt, released.worker_id) == (PENDING, 1, "")
+    again = await other.leased()
+    assert (again.token, again.job.attempt) == (2, 1)
+    progress = pb.ReportProgressRequest(**of(leased))
+    found = await worker.ask_refused("FAILED_PRECONDITION", "LEASE_LOST", report_progress=progress)
+    assert found.metadata == {"job_id": leased.job.job_id, "token": "1"}
+
+
+async def test_a_parked_job_needs_nobody_until_it_is_answered(world: World) -> None:
+    worker = world.worker()
+    await worker.hello()
+    await world.create()
+    leased = await worker.leased()
+    asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(leased, key="k", content=confirm())))
+    parked = (await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))).job
+    assert (parked.state, parked.worker_id) == (PENDING_HITL, "")
+    await worker.nothing_more()
+    await world.hitl.AnswerPrompt(answer(asked.prompt, comment="yes"))
+    again = await worker.leased()
+    assert (again.token, again.job.attempt) == (2, 1)
+    [prompt] = again.prompts
+    assert prompt.resolution.answer.comment == "yes"
+    # Asking again by the same key gives the answer at once.
+    repeated = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(again, key="k", content=confirm())))
+    assert repeated.replayed
+    assert repeated.prompt == prompt
+
+
+@pytest.mark.parametrize("how", ["fail_job", "release_job"])
+async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: World, how: str) -> None:
+    worker = world.worker()
+    await worker.hello()
+    await world.create()
+    leased = await worker.leased()
+    wish = jpb.CancelJobRequest(job_id=leased.job.job_id, reason="too late")
+    assert (await world.jobs.CancelJob(wish)).job.state == RUNNING
+    told = await worker.expect("cancel_requested")
+    assert (told.job_id, told.reason) == (leased.job.job_id, "too late")
+    await world.jobs.CancelJob(wish)
+    await worker.nothing_more()  # once is enough
+    message = {"fail_job": pb.FailJobRequest, "release_job": pb.ReleaseJobRequest}[how]
+    done = await worker.ask(**{how: message(**of(leased))})
+    assert done.job.state == CANCELLED
+    await worker.nothing_more()
+
+
+async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(lite: World) -> None:
+    from datetime import timedelta
+
+    object.__setattr__(lite.service.replica.limits, "cancel_grace", timedelta(seconds=0.2))
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.leased()
+    await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=leased.job.job_id))
+    await worker.expect("cancel_requested")
+    lost = await worker.expect("lease_lost")
+    assert (lost.job_id, lost.token) == (leased.job.job_id, leased.token)
+    assert (await lite.job(leased.job.job_id)).state == CANCELLED
+    late = pb.CompleteJobRequest(**of(leased))
+    await worker.ask_refused("FAILED_PRECONDITION", "LEASE_LOST", complete_job=late)
+
+
+async def test_goodbye_releases_what_is_held(world: World) -> None:
+    worker = world.worker()
+    await worker.hello(capacity=2)
+    running, waiting = await world.create(), await world.create()
+    leases = {}
+    for _ in range(2):
+        leased = await worker.leased()
+        leases[leased.job.job_id] = leased
+    ask = pb.AskPromptRequest(**of(leases[waiting.job_id], key="k", content=confirm()))
+    await worker.ask(ask_prompt=ask)
+    # As clients do: the goodbye, and no more requests, at once.
+    await worker.send(frame(0, goodbye=pb.WorkGoodbye()))
+    await worker.no_more_requests()
+    assert await worker.ended() is None
+    assert (await world.job(running.job_id)).state == PENDING
+    parked = await world.job(waiting.job_id)
+    assert (parked.state, parked.worker_id, parked.attempt) == (PENDING_HITL, "", 1)
+    dead = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
+    from tests.support.service import refused
+
+    await refused(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
+
+
+async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: World) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    missing = pb.ListCheckpointsRequest(job_id=NOBODY_ID)
+    await worker.send(frame(0, list_checkpoints=missing), frame(3))
+    got = await worker.frame()
+    assert got.ref == 3
+    check(frame_refusal(got.error), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await worker.send(*(frame(i, list_checkpoints=missing) for i in range(1, 71)))
+    reasons = []
+    for _ in range(70):
+        reasons.append(frame_refusal((await worker.frame()).error).reason)
+    assert reasons.count("LIMIT_EXCEEDED") == 6
+    assert reasons.count("JOB_NOT_FOUND") == 64
+
+
+async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) -> None:
+    async with serving(lite_url, drain_grace=SOON) as world:
+        worker = world.worker()
+        await worker.hello(capacity=5)
+        await world.create()
+        leased = await worker.leased()
+        stop = asyncio.create_task(world.service.stop())
+        away = await worker.expect("go_away")
+        assert away.reason
+        # Its writes are still taken, but no job is pushed any more.
+        saved = pb.SaveCheckpointRequest(**of(leased, key="k", value_json="1"))
+        await worker.ask(save_checkpoint=saved)
+        await worker.aclose()
+        async with asyncio.timeout(SOON / 2):
+            await stop
+
+        async def nothing() -> None:
+            pass
+
+        world.service.stop = nothing  # type: ignore[method-assign]
+    async with serving(lite_url) as world:
+        again = world.worker()
+        held = [pb.WorkHeldJob(**of(leased))]
+        welcome = await again.hello(session_id=worker.session_id, session_secret=worker.secret, held_jobs=held)
+        assert welcome.resumed
+        assert not welcome.lost_job_ids
+        await again.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
+
+
+async def test_a_stream_that_ends_leaves_nothing_behind(lite: World) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    await worker.leased()
+    await worker.aclose()
+    replica = lite.service.replica
+    await until(lambda: not replica.streams)
+    assert not replica.dispatcher._takers
+    assert not replica.keeper._kept
+    assert not replica.feed._by_job
