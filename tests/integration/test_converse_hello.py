@@ -1,5 +1,6 @@
 """Converse: how a conversation begins and ends, and what its frames may be."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -264,8 +265,6 @@ async def test_heartbeats_come_by_themselves_with_a_token(lite_url: str) -> None
 
 
 async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url: str) -> None:
-    import asyncio
-
     async with serving(lite_url, drain_grace=SOON) as world:
         prompt = await world.asked()
         console = world.console()
@@ -281,8 +280,4 @@ async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url:
         assert await console.ended() is None
         async with asyncio.timeout(SOON / 2):  # nobody is waited for who has left
             await stop
-        world.service.stop = _nothing  # type: ignore[method-assign]
-
-
-async def _nothing() -> None:
-    pass
+        world.stopped()

@@ -15,11 +15,14 @@ from tests.support.service import Caller, Console, World, answer, audience, conf
 async def beating(migrated_db_url: str) -> AsyncIterator[World]:
     """Consoles get a heartbeat, and with it a token, all the time."""
     async with serving(migrated_db_url, heartbeat=0.1) as running:
+        running.service.replica.feed._poll = 0.02
         yield running
 
 
-async def left(console: Console) -> str:
+async def left(world: World, console: Console) -> str:
     """Break off with the newest token."""
+    await console.nothing_more()
+    await world.settled()
     token = await console.token()
     await console.aclose()
     assert token
@@ -37,7 +40,7 @@ async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
     console = world.console()
     await console.hello(filter=view)
     await console.snapshot()
-    token = await left(console)
+    token = await left(world, console)
 
     await world.hitl.AnswerPrompt(answer(answered, "meanwhile"))
     changed = await world.amended(lease, "amended", "amended anew", labels={"x": "1"})
@@ -84,7 +87,7 @@ async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> N
     await console.hello()
     await console.snapshot()
     again = world.console()
-    await again.hello(resume_token=await left(console))
+    await again.hello(resume_token=await left(world, console))
     assert (await again.event("caught_up")).open_prompts == 1
     prompt = await world.amended(lease, "k", "two", audience=audience("bob"))
     assert (await again.event("removed")).version == prompt.version
@@ -103,13 +106,13 @@ async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:
     assert await console.token() == ""
     await console.credit(10)
     await console.snapshot()
-    # And later ones that wait hold the token back too.
     await console.aclose()
+    # And later ones that wait hold the token back too.
     slow = world.console()
     await slow.hello(credit=3)
     await slow.snapshot()
     late = await world.asked(confirm("late"))
-    token = await left(slow)
+    token = await left(world, slow)
     again = world.console()
     await again.hello(resume_token=token)
     assert (await again.event("upserted")).prompt == late
@@ -124,7 +127,7 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> Non
         prompt = await world.asked(confirm(f"{i}"))
         known.add(prompt.prompt_id)
         assert (await console.event("upserted")).prompt == prompt
-        token = await left(console)
+        token = await left(world, console)
         missed = await world.asked(confirm(f"missed {i}"))
         known.add(missed.prompt_id)
         console = world.console()
@@ -193,7 +196,7 @@ async def test_a_token_is_honoured_after_a_restart(migrated_db_url: str) -> None
         console = world.console()
         await console.hello()
         await console.snapshot()
-        token = await left(console)
+        token = await left(world, console)
         await world.hitl.AnswerPrompt(answer(prompt))
     async with serving(migrated_db_url) as world:
         after = await world.asked(confirm("after"))

@@ -22,6 +22,7 @@ from tests.support.service import (
     check,
     confirm,
     frame_refusal,
+    refused,
     seconds,
     serving,
     until,
@@ -330,8 +331,6 @@ async def test_goodbye_releases_what_is_held(world: World) -> None:
     parked = await world.job(waiting.job_id)
     assert (parked.state, parked.worker_id, parked.attempt) == (PENDING_HITL, "", 1)
     dead = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
-    from tests.support.service import refused
-
     await refused(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
@@ -343,6 +342,7 @@ async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: World) -> Non
     got = await worker.frame()
     assert got.ref == 3
     check(frame_refusal(got.error), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await worker.nothing_more()
     await worker.send(*(frame(i, list_checkpoints=missing) for i in range(1, 71)))
     reasons = []
     for _ in range(70):
@@ -367,10 +367,7 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         async with asyncio.timeout(SOON / 2):
             await stop
 
-        async def nothing() -> None:
-            pass
-
-        world.service.stop = nothing  # type: ignore[method-assign]
+        world.stopped()
     async with serving(lite_url) as world:
         again = world.worker()
         held = [pb.WorkHeldJob(**of(leased))]

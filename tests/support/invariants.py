@@ -98,8 +98,9 @@ def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
     assert all(d is not None and d <= facts.now for d in deadlines)
     if not isinstance(command, c.EndGrace | c.PurgeJob):
         assert guard.not_before == max((d for d in deadlines if d), default=None)
-    if not any(e.type is EventType.PROMPT_ANSWERED and e.prompt_id not in timed for e in change.events):
-        assert guard.not_after is None
+    answered = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_ANSWERED} - timed
+    ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]
+    assert guard.not_after == (ends[0] if ends else None)
     states = [before.job.state if before.job else None, *(e.state for e in change.events)]
     if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):
         assert guard.session is not None, "going on at the holder depends on its session"
@@ -208,6 +209,7 @@ def _check_prompt(aggregate: Aggregate, prompt: Prompt) -> None:
     assert (prompt.claimed_by, prompt.claimed_until) == ("", None)
     by_person = resolution.answer is not None and resolution.answer.source is AnswerSource.HUMAN
     assert won == ([resolution.answer] if by_person else [])
+    assert resolution.answer is None or resolution.answer.revision == prompt.revision
 
 
 def _check_understanding(aggregate: Aggregate, job: Job, prompts: Sequence[Prompt]) -> None:

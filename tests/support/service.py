@@ -397,6 +397,20 @@ class World(Caller):
         self._streams.append(stream)
         return stream
 
+    async def settled(self) -> None:
+        """Wait until the log of all that was committed so far has been read: then tokens are new."""
+        feed = self.service.replica.feed
+        head = await self.service.replica.log.head()
+        await until(lambda: feed.position >= head)
+
+    def stopped(self) -> None:
+        """The test has stopped the service itself."""
+
+        async def nothing() -> None:
+            pass
+
+        self.service.stop = nothing  # type: ignore[method-assign]
+
     async def close(self) -> None:
         """End what the test left open."""
         for stream in self._streams:

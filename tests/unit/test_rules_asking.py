@@ -109,6 +109,14 @@ def test_defaults_are_filled_in_before_the_question_is_compared() -> None:
     assert world.ask("a", question(kind="approval", decisions=unlabelled)).replayed
 
 
+def test_a_digest_is_of_the_content_as_it_is_stored() -> None:
+    given = question(kind="approval")
+    assert given.digest, "asked for before the decisions are filled in"
+    world = waiting(given)
+    assert world.prompt().digest == world.prompt().content.digest
+    assert world.ask("a", question(kind="approval")).replayed
+
+
 @pytest.mark.parametrize("how", ["answer", "withdraw", "expire"])
 def test_a_closed_key_does_not_take_another_question(how: str) -> None:
     world = waiting(deadline(FinalAction.EXPIRE))

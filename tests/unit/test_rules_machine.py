@@ -223,7 +223,7 @@ class OneJob(RuleBasedStateMachine):
                 principal=data.draw(st.sampled_from(PEOPLE)),
                 ref=self.ref(prompt.key),
                 answer_id=answer_id,
-                revision=prompt.revision + data.draw(st.sampled_from([0, 0, 0, 1])),
+                revision=prompt.revision + data.draw(st.sampled_from([0, 0, 0, 0, 1, -1])),
                 decision=decision,
                 values_json=values,
                 edits=data.draw(edits) if decision is Decision.EDIT else (),

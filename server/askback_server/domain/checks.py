@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import Edit, check_options, default_options, labelled
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.evolve import evolve
 from askback_server.domain.forms import check_form
 from askback_server.domain.json_text import BadFields, Violation, check_text, parse_json
 from askback_server.domain.limits import Limits
@@ -137,8 +137,10 @@ def normalised(content: PromptContent, limits: Limits) -> PromptContent:
         options = labelled(content.decisions)
         check.run(lambda: check_options(options, limits.forms))
     else:
-        options = default_options(content.kind, form is not None)
-    content = content if content.decisions == options else evolve(content, decisions=options)
+        # Not for a bad kind: the options are cached by kind.
+        options = () if check.found else default_options(content.kind, form is not None)
+    # Made anew, so that no digest of what it was before stays with it.
+    content = content if content.decisions == options else replace(content, decisions=options)
     _check_default(check, content)
     check.done()
     size = len(content_to_json(content).encode())

@@ -61,7 +61,7 @@ class DefaultAnswer:
     comment: str = ""
 
 
-@dataclass(frozen=True)  # no slots: `digest` is kept beside the fields
+@dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class PromptContent:
     """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
 
@@ -100,6 +100,34 @@ class PromptContent:
         )
 
     @cached_property
+    def document(self) -> str:
+        """The content as its `prompt_data` document, made once; keys at their default are left out."""
+        doc: dict[str, Any] = {"kind": self.kind, "title": self.title}
+        if self.body:
+            doc["body"] = self.body
+        if self.parts:
+            doc["contents"] = [_without_empty(fields_of(p)) for p in self.parts]
+        if self.form is not None:
+            doc["form"] = form_document(self.form)
+        doc["decisions"] = [fields_of(option) for option in self.decisions]
+        if self.priority:
+            doc["priority"] = self.priority
+        if self.audience.users or self.audience.groups:
+            doc["audience"] = {"users": sorted(self.audience.users), "groups": sorted(self.audience.groups)}
+        if self.labels:
+            doc["labels"] = dict(self.labels)
+        doc["blocking"] = self.blocking
+        if self.final_action is not FinalAction.EXPIRE:
+            doc["final_action"] = self.final_action
+        if self.default_answer is not None:
+            doc["default_answer"] = fields_of(self.default_answer)
+        if self.metadata_json:
+            doc["metadata_json"] = self.metadata_json
+        if self.timeout is not None:
+            doc["timeout_s"] = self.timeout.total_seconds()
+        return to_json(doc).decode()
+
+    @cached_property
     def digest(self) -> str:
         """A digest of what people see and may decide (DESIGN 1: `key`).
 
@@ -134,6 +162,10 @@ def _question_document(question: Question) -> dict[str, Any]:
 def fields_of(value: Any) -> dict[str, Any]:
     """A dataclass's fields by name, without the deep copy that `asdict` makes."""
     return {name: getattr(value, name) for name in _field_names(type(value))}
+
+
+def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
 
 
 _names: dict[type[Any], tuple[str, ...]] = {}

@@ -21,7 +21,6 @@ from askback_server.domain.content import (
     Part,
     PromptContent,
     fields_of,
-    form_document,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.forms import (
@@ -60,36 +59,7 @@ def dump(value: object) -> str:
 
 def content_to_json(content: PromptContent) -> str:
     """The `prompt_data` document; keys at their default are left out."""
-    doc: dict[str, Any] = {"kind": content.kind, "title": content.title}
-    if content.body:
-        doc["body"] = content.body
-    if content.parts:
-        doc["contents"] = [_without_empty(fields_of(p)) for p in content.parts]
-    if content.form is not None:
-        doc["form"] = form_document(content.form)
-    doc["decisions"] = [
-        {"decision": o.decision, "label": o.label, "comment_required": o.comment_required}
-        for o in content.decisions
-    ]
-    if content.priority:
-        doc["priority"] = content.priority
-    if content.audience.users or content.audience.groups:
-        doc["audience"] = {
-            "users": sorted(content.audience.users),
-            "groups": sorted(content.audience.groups),
-        }
-    if content.labels:
-        doc["labels"] = dict(content.labels)
-    doc["blocking"] = content.blocking
-    if content.final_action is not FinalAction.EXPIRE:
-        doc["final_action"] = content.final_action
-    if content.default_answer is not None:
-        doc["default_answer"] = fields_of(content.default_answer)
-    if content.metadata_json:
-        doc["metadata_json"] = content.metadata_json
-    if content.timeout is not None:
-        doc["timeout_s"] = content.timeout.total_seconds()
-    return dump(doc)
+    return content.document
 
 
 def content_from_json(text: str) -> PromptContent:
@@ -122,10 +92,6 @@ def content_from_json(text: str) -> PromptContent:
         metadata_json=doc.get("metadata_json", ""),
         timeout=timedelta(seconds=doc["timeout_s"]) if "timeout_s" in doc else None,
     )
-
-
-def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
 
 
 def _form_from_doc(doc: Mapping[str, Any]) -> Form:

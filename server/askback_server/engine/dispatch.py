@@ -157,6 +157,7 @@ class Dispatcher:
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info("the session of worker %s is gone; it gets no jobs", taker.worker_id)
             self.remove(taker)
+            self._look()
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
             log.debug("job %s was not leased: %s", job_id, error)

@@ -19,6 +19,8 @@ from askback_server.ports.storage import SessionStore, WorkQueue
 
 log = logging.getLogger(__name__)
 
+TURNS = 6
+"""Turns of the keeper in a session's time to live."""
 ORPHANS = 500
 """Jobs taken back in one turn."""
 
@@ -34,6 +36,8 @@ class Kept:
     """Called once when another stream of this replica has resumed it."""
     expires_at: datetime
     heard: bool = True
+    silent: int = 0
+    """Turns of the keeper without a sign of life."""
 
 
 class SessionKeeper:
@@ -73,22 +77,29 @@ class SessionKeeper:
     async def run(self) -> None:
         """Extend and reap until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(every(self.ttl / 6, self.beat, "keeping worker sessions"))
+            tasks.create_task(every(self.ttl / TURNS, self.beat, "keeping worker sessions"))
             tasks.create_task(every(self.ttl / 3, self.reap, "reaping worker sessions"))
 
     async def beat(self) -> None:
         """Extend the sessions that were heard since the last time."""
         heard = [k for k in self._kept.values() if k.heard]
-        for kept in heard:
+        for kept in self._kept.values():
+            kept.silent = 0 if kept.heard else kept.silent + 1
             kept.heard = False
         alive = await self._store.beat([(k.session.session_id, k.session.epoch) for k in heard], self.ttl)
         for kept in heard:
             until = alive.get(kept.session.session_id)
             if until is not None:
                 kept.expires_at = until
-            elif self._kept.get(kept.session.session_id) is kept:
-                del self._kept[kept.session.session_id]
-                kept.lost()
+            else:
+                self._lose(kept)
+        for kept in [k for k in self._kept.values() if k.silent > TURNS]:
+            self._lose(kept)  # expired a turn ago or more; a stream without a session is good for nothing
+
+    def _lose(self, kept: Kept) -> None:
+        if self._kept.get(kept.session.session_id) is kept:
+            del self._kept[kept.session.session_id]
+            kept.lost()
 
     async def reap(self) -> None:
         """Delete expired sessions, then give their jobs back by guarded commands.

@@ -116,6 +116,7 @@ class JobsFollower:
 
     @property
     def _token(self) -> str:
+        self._moved(self._feed.position)  # it may have moved last before all was told
         return self._tokens.make(self._safe, self._digest)
 
     async def news(self, resume_token: str) -> AsyncIterator[JobsNews]:

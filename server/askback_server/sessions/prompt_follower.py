@@ -69,6 +69,7 @@ class PromptFollower:
     @property
     def token(self) -> str:
         """Resume here: a feed position, never a shortcut's."""
+        self._moved(self._feed.position)  # it may have moved last before all was told
         if self._made is None or self._made[0] != self._safe:
             self._made = (self._safe, self._tokens.make(self._safe, self._digest))
         return self._made[1]

@@ -68,7 +68,7 @@ def _control(body: Any, message: pb.ConverseServerFrame) -> None:
             message.error.CopyFrom(to_frame_error(error))
         case ConverseWelcome():
             message.welcome.session_id = body.session_id
-            message.welcome.heartbeat_interval.FromMilliseconds(int(body.heartbeat_interval * 1000))
+            message.welcome.heartbeat_interval.FromMilliseconds(round(body.heartbeat_interval * 1000))
             message.welcome.max_in_flight = body.max_in_flight
             message.welcome.max_message_bytes = body.max_message_bytes
             message.welcome.replica = body.replica
@@ -78,7 +78,7 @@ def _control(body: Any, message: pb.ConverseServerFrame) -> None:
                 put_time(message.heartbeat.time, time)
         case f.GoAway(reason, after):
             message.go_away.reason = reason
-            message.go_away.after.FromMilliseconds(int(after * 1000))
+            message.go_away.after.FromMilliseconds(round(after * 1000))
         case _:
             message.prompt_event.CopyFrom(event_message(body))
 

@@ -82,7 +82,7 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
         case w.WorkWelcome():
             message.welcome.session_id = body.session_id
             message.welcome.session_secret = body.session_secret
-            message.welcome.heartbeat_interval.FromMilliseconds(int(body.heartbeat_interval * 1000))
+            message.welcome.heartbeat_interval.FromMilliseconds(round(body.heartbeat_interval * 1000))
             message.welcome.lost_job_ids.extend(body.lost_job_ids)
             message.welcome.resumed = body.resumed
             message.welcome.replica = body.replica
@@ -92,7 +92,7 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
                 put_time(message.heartbeat.expire_time, time)
         case f.GoAway(reason, after):
             message.go_away.reason = reason
-            message.go_away.after.FromMilliseconds(int(after * 1000))
+            message.go_away.after.FromMilliseconds(round(after * 1000))
 
 
 def work_message(frame: f.ServerFrame) -> bytes:

@@ -1,0 +1,413 @@
+"""Commands become few durable writes; every caller gets its own reply, after its commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from askback_server.domain import commands as c
+from askback_server.domain.errors import (
+    Contention,
+    Draining,
+    InvalidArgument,
+    JobNotFound,
+    LeaseLost,
+    QueueFull,
+    StorageUnavailable,
+)
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import JobState, Progress
+from askback_server.domain.prompts import AnswerStatus
+from askback_server.ports.clock import DatabaseClock, uuid7
+from askback_server.ports.storage import JobWrite, Written
+from tests.support.aggregates import CLIENT, WORKER
+from tests.support.storage import (
+    Gated,
+    Node,
+    Wrapped,
+    check_job,
+    creation,
+    execute,
+    get_job,
+    new_job,
+    node,
+    step,
+    until,
+    whole,
+)
+
+
+def spoilt(**fields: Any) -> c.CreateJob:
+    """A command that passes the door and that no database takes: who calls has half a character."""
+    return c.CreateJob(
+        principal=replace(CLIENT, subject="\ud800"), namespace="", job_type="refund", **fields
+    )
+
+
+async def test_many_commands_become_few_writes(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated) as here:
+        jobs = [await here.held() for _ in range(8)]
+        written = len(here.store.batches)
+        here.store.gate.clear()
+        first = here.engine.submit(here.progress_command(jobs[0], 1))
+        await here.store.waiting.wait()
+        rest = [here.engine.submit(here.progress_command(job, n)) for n in range(2, 20) for job in jobs]
+        here.store.gate.set()
+        await asyncio.gather(first, *rest)
+        # The first went alone and at once; all that came during its write are one batch.
+        assert here.store.batches[written:] == [1, 8]
+        for job in jobs:
+            aggregate, events = await check_job(here.database, job.job_id)
+            assert aggregate.job is not None
+            assert aggregate.job.progress == Progress(done=19)
+            reported = [(e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED]
+            assert reported == [*range(1 if job is jobs[0] else 2, 20)], "every event is kept, in order"
+
+
+async def test_a_batch_is_bounded(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated, batch_commands=10) as here:
+        here.store.gate.clear()
+        made = [asyncio.create_task(here.create()) for _ in range(35)]
+        await here.store.waiting.wait()
+        here.store.gate.set()
+        await asyncio.gather(*made)
+        assert here.store.batches[-3:] == [10, 10, 5]
+        assert max(here.store.batches) == 10
+
+
+async def test_a_batch_is_bounded_by_bytes_too(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated) as here:
+        here.store.gate.clear()
+        large = '"' + "x" * 200_000 + '"'
+        made = [asyncio.create_task(here.create(input_json=large)) for _ in range(50)]
+        await here.store.waiting.wait()
+        here.store.gate.set()
+        await asyncio.gather(*made)
+        assert sum(here.store.batches) == 50
+        assert max(here.store.batches) <= 21
+
+
+async def test_no_reply_before_the_commit(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated) as here, node(migrated_db_url) as other:
+        job, prompt = await here.waiting()
+        here.store.gate.clear()
+        answering = asyncio.create_task(here.answer(prompt))
+        await here.store.waiting.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not answering.done()
+        assert not here.prompts_told(prompt.prompt_id)[1:], "nor is anybody told"
+        assert (await get_job(other.database, job.job_id)).state is JobState.PENDING_HITL
+        here.store.gate.set()
+        assert (await answering).status is AnswerStatus.ACCEPTED
+        assert (await get_job(other.database, job.job_id)).state is JobState.RUNNING
+        assert here.prompts_told(prompt.prompt_id)[-1] == "ANSWERED"
+
+
+async def test_a_write_that_is_not_made_gets_no_good_reply(
+    migrated_db_url: str,
+) -> None:
+    class Down(Wrapped):
+        down = False
+
+        async def write(self, batch: Sequence[JobWrite]) -> Any:
+            if self.down:
+                raise StorageUnavailable("the database does not answer")
+            return await super().write(batch)
+
+    async with node(migrated_db_url, wrap=Down) as here:
+        job = await here.held()
+        here.store.down = True
+        told = len(here.told)
+        with pytest.raises(StorageUnavailable):
+            await here.do(here.progress_command(job, 1))
+        assert len(here.told) == told
+        assert (await here.queries.job(job.job_id, CLIENT)).progress is None
+        here.store.down = False
+        await here.do(here.progress_command(job, 2))
+        aggregate, _ = await check_job(here.database, job.job_id)
+        assert aggregate.job is not None
+        assert aggregate.job.progress == Progress(done=2)
+
+
+async def test_commands_on_one_job_are_decided_in_their_order(here: Node) -> None:
+    job = await here.held()
+    commands: list[c.Command] = []
+    for n in range(10):
+        key = f"k{n}"
+        commands += [
+            here.ask_command(job, key),
+            c.CancelPrompt(principal=CLIENT, ref=c.PromptRef(job_id=job.job_id, key="k0")),
+            here.progress_command(job, n),
+        ]
+    commands.append(c.CompleteJob(principal=WORKER, job_id=job.job_id, token=job.token, result_json="1"))
+    commands.append(here.progress_command(job, 99))
+    replies = await asyncio.gather(*map(here.engine.submit, commands), return_exceptions=True)
+    assert isinstance(replies[-1], LeaseLost), "what came after the end is refused"
+    _, events = await check_job(here.database, job.job_id)
+    asked = [(e.data or {})["key"] for e in events if e.type is EventType.PROMPT_ASKED]
+    assert asked == [f"k{n}" for n in range(10)]
+    assert events[-1].type is EventType.JOB_COMPLETED
+
+
+async def test_equal_requests_in_one_batch_make_one_job(here: Node) -> None:
+    command = c.CreateJob(principal=CLIENT, namespace="", job_type="refund", request_id="r", input_json="1")
+    made = await asyncio.gather(*(here.do(command) for _ in range(20)))
+    assert len({m.job.job_id for m in made}) == 1
+    assert sorted(m.replayed for m in made) == [False] + [True] * 19
+
+
+async def test_a_lost_guard_is_decided_again(migrated_db_url: str) -> None:
+    """Whoever was faster: the loser's command is applied to what is then true."""
+
+    class Overtaken(Wrapped):
+        times = 0
+
+        async def write(self, batch: Sequence[JobWrite]) -> Written:
+            if self.times and batch[0].expected:
+                self.times -= 1
+                [job] = await self._store.get_jobs([batch[0].job.job_id])
+                assert not (await self._store.write([step(job)])).lost
+            return await super().write(batch)  # type: ignore[no-any-return]
+
+    async with node(migrated_db_url, wrap=Overtaken) as here:
+        job = await here.held()
+        for times in (1, 2, 3):
+            here.store.times = times
+            version = await here.do(here.progress_command(job, times))
+            assert version == (await get_job(here.database, job.job_id)).version
+        here.store.times = 4
+        before = len(here.store.batches)
+        with pytest.raises(Contention) as caught:
+            await here.do(here.progress_command(job, 4))
+        assert caught.value.retry_after
+        assert len(here.store.batches) - before == 4
+        stored = await get_job(here.database, job.job_id)
+        assert stored.progress == Progress(done=3)
+        # And the job is none the worse for it.
+        assert here.store.times == 0
+        await here.do(here.progress_command(job, 5))
+
+
+async def test_contention_on_one_job_does_not_hold_up_the_others(migrated_db_url: str) -> None:
+    class Rival(Wrapped):
+        victim = ""
+
+        async def write(self, batch: Sequence[JobWrite]) -> Written:
+            for write in batch:
+                if write.job.job_id == self.victim:
+                    [job] = await self._store.get_jobs([self.victim])
+                    assert not (await self._store.write([step(job)])).lost
+            return await super().write(batch)  # type: ignore[no-any-return]
+
+    async with node(migrated_db_url, wrap=Rival) as here:
+        jobs = [await here.held() for _ in range(5)]
+        here.store.victim = jobs[2].job_id
+        replies = await asyncio.gather(
+            *(here.do(here.progress_command(job, 1)) for job in jobs), return_exceptions=True
+        )
+        assert [isinstance(r, Contention) for r in replies] == [False, False, True, False, False]
+
+
+async def test_only_the_culprit_of_a_refused_batch_gets_its_error(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated) as here:
+        job = await here.held()
+        here.store.gate.clear()
+        here.engine.submit(here.progress_command(job, 0))
+        await here.store.waiting.wait()
+        good = [here.engine.submit(here.progress_command(job, n)) for n in range(1, 6)]
+        bad = [here.engine.submit(spoilt()) for _ in range(2)]
+        new = [asyncio.create_task(here.create(request_id=f"r{i}")) for i in range(7)]
+        more = [here.engine.submit(here.progress_command(job, n)) for n in range(6, 11)]
+        await asyncio.sleep(0)
+        here.store.gate.set()
+        for reply in bad:
+            with pytest.raises(InvalidArgument, match="cannot store"):
+                await reply
+        made = await asyncio.gather(*new)
+        assert len({job.job_id for job in made}) == 7
+        await asyncio.gather(*good, *more)
+        _, events = await check_job(here.database, job.job_id)
+        assert [(e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED] == [*range(11)]
+
+
+async def test_a_full_queue_refuses_and_keeps_room_for_answers(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated, queue=16) as here:
+        job, prompt = await here.waiting()
+        here.store.gate.clear()
+        replies = [here.engine.submit(here.progress_command(job, 0))]
+        await here.store.waiting.wait()
+        replies += [here.engine.submit(here.progress_command(job, n)) for n in range(12)]
+        with pytest.raises(QueueFull) as caught:
+            here.engine.submit(here.progress_command(job, 99))
+        assert caught.value.retry_after
+        assert here.engine.waiting == 12
+        answers = [here.engine.submit(here.answer_command(prompt, f"a{n}")) for n in range(3)]
+        answers.append(here.engine.submit(c.ExpirePrompts(job_id=job.job_id)))
+        with pytest.raises(QueueFull):
+            here.engine.submit(here.answer_command(prompt, "a9"))
+        here.store.gate.set()
+        await asyncio.gather(*replies)
+        results = await asyncio.gather(*answers)
+        assert [r.status for r in results[:3]] == ["ACCEPTED", "CLOSED", "CLOSED"]
+        await here.do(here.progress_command(job, 100))
+
+
+async def test_drain_refuses_the_new_and_replies_to_all_that_waits(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated, batch_commands=4) as here:
+        job = await here.held()
+        here.store.gate.clear()
+        replies = [here.engine.submit(here.progress_command(job, n)) for n in range(30)]
+        await here.store.waiting.wait()
+        draining = asyncio.create_task(here.engine.drain())
+        await asyncio.sleep(0)
+        with pytest.raises(Draining):
+            here.engine.submit(here.progress_command(job, 99))
+        assert not draining.done()
+        here.store.gate.set()
+        await draining
+        assert all(reply.done() for reply in replies)
+        assert here.engine.waiting == 0
+        assert len({await reply for reply in replies}) == 30
+        await here.engine.drain()
+
+
+async def test_a_caller_that_goes_away_does_not_withdraw_its_command(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Gated) as here:
+        job, prompt = await here.waiting()
+        here.store.gate.clear()
+        writing = asyncio.create_task(here.do(here.progress_command(job, 1)))
+        await here.store.waiting.wait()
+        queued = asyncio.create_task(here.answer(prompt))
+        await asyncio.sleep(0)
+        for caller in (writing, queued):
+            caller.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await caller
+        here.store.gate.set()
+        await here.engine.drain()
+        aggregate, _ = await check_job(here.database, job.job_id)
+        assert aggregate.prompts[prompt.prompt_id].state == "ANSWERED"
+        assert aggregate.job is not None
+        assert aggregate.job.progress == Progress(done=1)
+
+
+async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_db_url: str) -> None:
+    class Broken(Wrapped):
+        broken = False
+
+        async def write(self, batch: Sequence[JobWrite]) -> Any:
+            if self.broken:
+                raise ZeroDivisionError("a bug")
+            return await super().write(batch)
+
+    async with node(migrated_db_url, wrap=Broken) as here:
+        job = await here.held()
+        here.store.broken = True
+        with pytest.raises(StorageUnavailable, match="same ids"):
+            await here.do(here.progress_command(job, 1))
+        here.store.broken = False
+        await here.do(here.progress_command(job, 2))
+
+
+async def test_what_does_not_exist_is_refused_by_what_the_database_says(here: Node) -> None:
+    with pytest.raises(JobNotFound):
+        await here.do(c.CancelJob(principal=CLIENT, job_id=uuid7()))
+    # A job that this replica has never seen.
+    job = new_job()
+    await here.database.jobs.write([creation(job)])
+    assert (await here.do(c.CancelJob(principal=CLIENT, job_id=job.job_id))).state is JobState.CANCELLED
+
+
+async def test_deleting_and_what_comes_after_it_in_one_batch(here: Node) -> None:
+    job = await here.create()
+    cancel = c.CancelJob(principal=CLIENT, job_id=job.job_id)
+    replies = await asyncio.gather(
+        here.do(cancel), here.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id)), here.do(cancel),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert replies[1] is None
+    assert isinstance(replies[2], JobNotFound)
+    assert await here.database.jobs.get_jobs([job.job_id]) == []
+    assert here.hot.get(job.job_id) is None
+    events = await here.database.jobs.list_events(job.job_id, 0, 10)
+    assert [e.type for e in events] == ["JOB_CREATED", "JOB_CANCELLED", "JOB_DELETED"]
+
+
+async def test_the_engine_takes_its_time_from_the_database(here: Node) -> None:
+    """A wrong estimate is corrected by every write."""
+    job = await here.held()
+    for skew in (timedelta(hours=5), timedelta(hours=-5)):
+        here.clock.observe(await here.database.ping() + skew)
+        await here.do(here.progress_command(job, 1))
+        assert abs(here.clock.now() - await here.database.ping()) < abs(skew) / 2
+
+
+def test_a_machine_s_clock_that_is_set_does_not_move_the_estimate() -> None:
+    class Jumping:
+        wall, seconds = datetime(2030, 1, 1, tzinfo=UTC), 100.0
+
+        def now(self) -> datetime:
+            return self.wall
+
+        def monotonic(self) -> float:
+            return self.seconds
+
+    machine = Jumping()
+    clock = DatabaseClock(machine)
+    assert clock.now() == machine.wall
+    said = datetime(2026, 5, 5, tzinfo=UTC)
+    clock.observe(said)
+    machine.wall -= timedelta(days=9)
+    machine.seconds += 1.5
+    assert clock.now() == said + timedelta(seconds=1.5)
+
+
+async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db_url: str) -> None:
+    """A worker that reconnected and its stale stream write in one batch: only the stale one loses."""
+    async with node(migrated_db_url, wrap=Gated) as here:
+        for stale_first in (True, False):
+            row, secret = await here.database.sessions.open("default", "w", WORKER.subject, "here", 3600)
+            old = c.SessionRef(row.session_id, 1)
+            job = await here.lease(await here.create(), old)
+            assert await here.database.sessions.resume(row.session_id, secret, WORKER.subject, "here", 3600)
+            prompt = await here.ask(job)
+            here.store.gate.clear()
+            here.engine.submit(c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"priority": 1}))
+            await here.store.waiting.wait()
+            stale = here.engine.submit(here.progress_command(job, 1, session=old))
+            live = here.engine.submit(here.progress_command(job, 2, session=replace(old, epoch=2)))
+            answered = here.engine.submit(here.answer_command(prompt))
+            if not stale_first:
+                # The same three, the other way round.
+                here.engine._queue.reverse()
+            here.store.gate.set()
+            with pytest.raises(LeaseLost):
+                await stale
+            assert await live
+            assert (await answered).status is AnswerStatus.ACCEPTED
+            aggregate, _ = await check_job(here.database, job.job_id)
+            assert aggregate.job is not None
+            assert (aggregate.job.progress, aggregate.job.state) == (Progress(done=2), JobState.RUNNING)
+            assert aggregate.job.session_id == row.session_id
+
+
+async def test_an_expired_session_s_writes_are_refused_by_the_database(here: Node) -> None:
+    """The engine believes that the session lives; the database knows better."""
+    job, prompt = await here.waiting()
+    assert job.session_id is not None
+    await execute(here.database, "UPDATE worker_sessions SET expires_at = '2001-01-01 00:00:00+00:00'")
+    with pytest.raises(LeaseLost):
+        await here.do(here.progress_command(job, 1))
+    # An answer finds that the holder is dead: the job goes to whoever comes next.
+    assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
+    aggregate, _ = await check_job(here.database, job.job_id)
+    assert aggregate.job is not None
+    assert (aggregate.job.state, aggregate.job.session_id) == (JobState.PENDING, None)
+    assert (await whole(here.database, job.job_id))[0] == aggregate
+    await until(lambda: here.engine.waiting == 0, "nothing waits")

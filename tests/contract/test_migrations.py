@@ -1,0 +1,243 @@
+"""The schema: made from nothing, made once, the same as the tables say, with room for the days ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.storage import BadData
+from askback_server.storage.database import Database
+from askback_server.storage.migrate import check_schema, upgrade
+from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
+from askback_server.storage.tables import metadata
+from tests.support.postgres import PostgresServer
+from tests.support.storage import creation, event, execute, fetch, new_job
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def empty_pg(postgres: PostgresServer) -> Iterator[str]:
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+async def migrated(url: str) -> None:
+    await asyncio.to_thread(upgrade, url)
+
+
+async def on(url: str, work: Any) -> Any:
+    """Work on a connection as SQLAlchemy makes it: ours do not parse JSON, which its inspector needs."""
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+async def test_from_nothing_and_again(db_url: str) -> None:
+    await migrated(db_url)
+    database = await Database.open(db_url)
+    job = new_job()
+    await database.jobs.write([creation(job)])
+    epoch, secret = await database.feed.epoch(), await database.secret()
+    await database.close()
+
+    await migrated(db_url)
+    database = await Database.open(db_url)
+    assert await database.jobs.get_jobs([job.job_id]) == [job]
+    assert (await database.feed.epoch(), await database.secret()) == (epoch, secret)
+    await database.close()
+
+
+async def test_every_database_has_its_own_names_and_keys(db_url: str, tmp_path: Path) -> None:
+    other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
+    await migrated(db_url)
+    await migrated(other)
+    one, two = await Database.open(db_url), await Database.open(other)
+    assert await one.feed.epoch() != await two.feed.epoch()
+    assert await one.secret() != await two.secret()
+    await one.close()
+    await two.close()
+
+
+BY_EXPRESSION = {"ix_jobs_ready", "ix_hitl_interactions_inbox"}
+"""Indexes with a descending column."""
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
+async def test_the_migrations_make_what_the_tables_say(db_url: str, database_kind: str) -> None:
+    await migrated(db_url)
+
+    def included(_: object, name: str | None, kind: str, reflected: bool, __: object) -> bool:
+        if kind == "index" and name in BY_EXPRESSION and database_kind == "sqlite":
+            return False  # Alembic cannot compare them there: the next test does
+        # The partitions of job_events are made by the day, and so not in the metadata.
+        return not (kind == "table" and reflected and (name or "").startswith("job_events_"))
+
+    def type_differs(_: Any, __: Any, column: sa.Column[Any], found: Any, wanted: Any) -> bool | None:
+        # SQLAlchemy does not know PostgreSQL's type xid8 when it reads a schema.
+        return False if column.name == "xid" and isinstance(found, sa.types.NullType) else None
+
+    def compare(connection: sa.Connection) -> list[Any]:
+        options = {"include_object": included, "compare_type": type_differs}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    assert await on(db_url, compare) == []
+
+
+async def test_the_indexes_of_sqlite_are_those_of_the_tables(tmp_path: Path) -> None:
+    by_migration, by_tables = (f"sqlite+aiosqlite:///{tmp_path / name}.db" for name in ("one", "two"))
+    await migrated(by_migration)
+
+    def indexes(connection: sa.Connection) -> dict[str, str]:
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''")
+        return {name: sql for name, sql in found}
+
+    def create(connection: sa.Connection) -> dict[str, str]:
+        metadata.create_all(connection)
+        return indexes(connection)
+
+    found = await on(by_migration, indexes)
+    assert found.keys() >= BY_EXPRESSION
+    assert found == await on(by_tables, create)
+
+
+async def test_keys_that_the_comparison_does_not_see(db_url: str, database_kind: str) -> None:
+    await migrated(db_url)
+
+    def keys(connection: sa.Connection) -> dict[str, list[str]]:
+        inspector = sa.inspect(connection)
+        return {t: inspector.get_pk_constraint(t)["constrained_columns"] for t in metadata.tables}
+
+    found = await on(db_url, keys)
+    expected = {name: [c.name for c in table.primary_key] for name, table in metadata.tables.items()}
+    if database_kind == "postgres":
+        # A partitioned table's key must name the column that it is partitioned by.
+        expected["job_events"] = ["id", "at"]
+    assert found == expected
+
+
+async def test_opening_without_a_schema_says_what_to_do(db_url: str) -> None:
+    with pytest.raises(StorageUnavailable, match=r"no schema yet; run `askback migrate`"):
+        await Database.open(db_url)
+
+
+async def test_opening_another_version_s_schema_says_what_to_do(migrated_db_url: str) -> None:
+    database = await Database.open(migrated_db_url)
+    await execute(database, "UPDATE alembic_version SET version_num = '9999'")
+    assert "is 9999, this version needs 0001" in await database._dialect.run(check_schema)
+    await database.close()
+    with pytest.raises(StorageUnavailable, match="askback migrate"):
+        await Database.open(migrated_db_url)
+
+
+async def test_processes_that_migrate_at_once_do_it_once(empty_pg: str) -> None:
+    script = "import sys; from askback_server.storage.migrate import upgrade; upgrade(sys.argv[1])"
+    both = [
+        subprocess.Popen([sys.executable, "-c", script, empty_pg], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for process in both:
+        _, errors = await asyncio.to_thread(process.communicate)
+        assert process.returncode == 0, errors.decode()
+    database = await Database.open(empty_pg)
+    versions = await fetch(database, sa.text("SELECT version_num FROM alembic_version"))  # type: ignore[arg-type]
+    names = await fetch(database, sa.text("SELECT name FROM askback_settings ORDER BY name"))  # type: ignore[arg-type]
+    await database.close()
+    assert [row["version_num"] for row in versions] == ["0001"]
+    assert [row["name"] for row in names] == ["feed_epoch", "feed_tail", "token_key"]
+
+
+# --- the days of the log on PostgreSQL ---
+
+
+def days(connection: sa.Connection) -> list[str]:
+    rows = connection.execute(
+        sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'job_events'::regclass")
+    )
+    return sorted(row[0] for row in rows)
+
+
+def today() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def names(first: int, last: int) -> list[str]:
+    return [f"job_events_{today() + timedelta(days=i):%Y%m%d}" for i in range(first, last + 1)]
+
+
+async def test_days_are_made_ahead(pg_url: str) -> None:
+    database = await Database.open(pg_url)
+    try:
+        assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
+        await database._dialect.run(lambda c: c.exec_driver_sql(f"DROP TABLE {names(3, 3)[0]}"))
+        assert await database._dialect.run(days) != names(-1, DAYS_AHEAD)
+        await database.queue.make_room()
+        assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
+        for ahead in (-1, 0, 1, DAYS_AHEAD):
+            job = new_job()
+            write = creation(job)
+            write.events = [event(job, at=today() + timedelta(days=ahead))]
+            assert not (await database.jobs.write([write])).lost
+        # No default partition: what has no day is refused and seen, not hidden.
+        write = creation(late := new_job())
+        write.events = [event(late, at=today() + timedelta(days=DAYS_AHEAD + 1))]
+        with pytest.raises(BadData, match="partition"):
+            await database.jobs.write([write])
+    finally:
+        await database.close()
+
+
+async def test_a_new_day_has_the_parent_s_indexes_and_defaults(pg_url: str) -> None:
+    database = await Database.open(pg_url)
+    try:
+        of_day = sa.text("SELECT indexdef FROM pg_indexes WHERE tablename = :name ORDER BY indexdef")
+        rows = await fetch(database, of_day.bindparams(name=names(7, 7)[0]))  # type: ignore[arg-type]
+        columns = [row["indexdef"].partition("USING ")[2] for row in rows]
+        assert sorted(columns) == ["btree (id, at)", "btree (job_id, seq)", "btree (xid, id)"]
+    finally:
+        await database.close()
+
+
+async def test_dropping_takes_whole_days_only(pg_url: str) -> None:
+    database = await Database.open(pg_url)
+    try:
+        midnight = today()
+        run = database._dialect.run
+        assert await run(lambda c: drop_days(c, midnight - timedelta(microseconds=1))) == 0
+        assert await run(lambda c: drop_days(c, midnight - timedelta(days=1))) == 0
+        assert await run(lambda c: drop_days(c, midnight)) == 1
+        assert await run(days) == names(0, DAYS_AHEAD)
+        # Not even with most of the day gone.
+        assert await run(lambda c: drop_days(c, midnight + timedelta(hours=23))) == 0
+        assert await run(lambda c: drop_days(c, midnight + timedelta(days=2, hours=1))) == 2
+        assert await run(days) == names(2, DAYS_AHEAD)
+    finally:
+        await database.close()
+
+
+async def test_replicas_that_make_days_at_once_do_not_fail(pg_url: str) -> None:
+    databases = [await Database.open(pg_url) for _ in range(4)]
+    try:
+        for day in names(-1, DAYS_AHEAD):
+            await databases[0]._dialect.run(lambda c, day=day: c.exec_driver_sql(f"DROP TABLE {day}"))
+        await asyncio.gather(*(d.queue.make_room() for d in databases))
+        assert await databases[0]._dialect.run(days) == names(-1, DAYS_AHEAD)
+    finally:
+        for database in databases:
+            await database.close()

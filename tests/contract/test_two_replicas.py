@@ -1,0 +1,285 @@
+"""Two engines on one database: a stale memory costs a retry, never a wrong word or a wrong write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from askback_server.domain import commands as c
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import IllegalState, LeaseLost, PromptClosed
+from askback_server.domain.jobs import JobState, Progress
+from askback_server.domain.prompts import AnswerStatus, PromptState
+from askback_server.ports.storage import Wanted
+from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER, question
+from tests.support.storage import Node, check_job, get_job
+
+
+async def test_the_loser_is_told_the_winner_of_another_replica(here: Node, there: Node) -> None:
+    job, prompt = await here.waiting()
+    won = await there.answer(prompt, "b1", principal=BOB, comment="mine")
+    assert won.status is AnswerStatus.ACCEPTED
+    stale = here.hot.get(job.job_id)
+    assert stale is not None
+    assert stale.prompts[prompt.prompt_id].is_open
+    result = await here.answer(prompt, "a1", principal=ANN)
+    assert result.status is AnswerStatus.CLOSED
+    assert result.prompt.resolution is not None
+    assert result.prompt.resolution.answer is not None
+    assert result.prompt.resolution.answer.user_id == "bob"
+    assert result.prompt.resolution == won.prompt.resolution
+    await check_job(here.database, job.job_id)
+
+
+async def test_a_repeated_answer_has_its_result_on_any_replica(here: Node, there: Node) -> None:
+    job, prompt = await here.waiting(question())
+    command = there.answer_command(prompt, "a1")
+    first = await there.do(command)
+    again, third = await here.do(command), await there.do(command)
+    assert [r.replayed for r in (first, again, third)] == [False, True, True]
+    assert {r.status for r in (first, again, third)} == {AnswerStatus.ACCEPTED}
+    assert again.prompt.resolution == first.prompt.resolution
+    _, events = await check_job(here.database, job.job_id)
+    assert [e.type for e in events].count("PROMPT_ANSWERED") == 1
+
+
+@pytest.mark.parametrize("what", ["lease", "complete", "ask", "cancel prompt", "claim"])
+async def test_what_the_memory_alone_would_refuse_is_decided_on_what_is_true(
+    here: Node, there: Node, what: str
+) -> None:
+    """`here` remembers a state in which the command would be refused; `there` has changed it."""
+    job, prompt = await here.waiting()
+    session = await there.session()
+    if what == "lease":
+        # Remembered as waiting for people: it was answered there, and given up.
+        await there.answer(prompt)
+        await there.do(c.ReleaseJob(principal=WORKER, job_id=job.job_id, token=job.token))
+        leased = await here.lease(job, session)
+        assert (leased.state, leased.token) == (JobState.RUNNING, job.token + 1)
+        return
+    # The job has moved to another worker there; here remembers the old holder and token.
+    await there.do(c.ReleaseJob(principal=WORKER, job_id=job.job_id, token=job.token))
+    if what in ("complete", "ask"):
+        await there.answer(prompt)
+        moved = await there.lease(job, session, OTHER_WORKER)
+        with pytest.raises(LeaseLost):
+            await here.do(here.progress_command(job, 1))
+        here.hot.put((await there.database.jobs.load([Wanted(job_id=job.job_id)]))[0])
+        # Even with the next holder: what is remembered of it is out of date again.
+        await there.do(c.ReleaseJob(principal=OTHER_WORKER, job_id=job.job_id, token=moved.token))
+        third = await there.lease(job, await there.session())
+        assert here.hot.get(job.job_id).job.token == moved.token  # type: ignore[union-attr]
+        if what == "complete":
+            assert (await here.complete(third)).state is JobState.COMPLETED
+        else:
+            assert (await here.ask(third, "b")).round == 2
+        await check_job(here.database, job.job_id)
+        return
+    if what == "cancel prompt":
+        # Here it is remembered as closed; no such thing can become open again, so it stays refused.
+        await here.answer(prompt)
+        with pytest.raises(PromptClosed):
+            await here.do(c.CancelPrompt(principal=CLIENT, ref=PromptRef(prompt_id=prompt.prompt_id)))
+        return
+    await here.do(c.ClaimPrompt(principal=ANN, ref=PromptRef(prompt_id=prompt.prompt_id)))
+    await there.do(c.ReleasePrompt(principal=ADMIN, ref=PromptRef(prompt_id=prompt.prompt_id)))
+    claimed = await here.do(c.ClaimPrompt(principal=BOB, ref=PromptRef(prompt_id=prompt.prompt_id)))
+    assert claimed.claimed_by == "bob"
+
+
+async def test_a_refusal_is_still_a_refusal_when_it_is_true(here: Node, there: Node) -> None:
+    job = await here.held()
+    with pytest.raises(IllegalState):
+        await here.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
+    with pytest.raises(LeaseLost):
+        await here.do(here.progress_command(job, 1, token=7))
+    with pytest.raises(LeaseLost):
+        await there.do(there.progress_command(job, 1, principal=OTHER_WORKER))
+    assert (await get_job(here.database, job.job_id)).version == 2
+
+
+async def test_a_closed_prompt_s_image_does_not_outlive_its_version(here: Node, there: Node) -> None:
+    """A late answer elsewhere changes a closed prompt: what is remembered of it must go with its job's
+    version, or the next late answer here would overwrite the count, and the receipt."""
+    job, prompt = await here.waiting()
+    await here.answer(prompt, "a1")
+    remembered = here.hot.get(job.job_id)
+    assert remembered is not None
+
+    assert (await there.answer(prompt, "b1", principal=BOB)).status is AnswerStatus.CLOSED
+    receipt = c.AcknowledgePrompts(
+        principal=WORKER, job_id=job.job_id, token=job.token, prompt_ids=(prompt.prompt_id,)
+    )
+    await there.do(receipt)
+    # Somebody reads the job strongly: it comes into the memory without its closed prompts.
+    await here.queries.job(job.job_id, CLIENT, strong=True)
+    assert (await here.answer(prompt, "c1", principal=ANN)).status is AnswerStatus.CLOSED
+    aggregate, _ = await check_job(here.database, job.job_id)
+    assert aggregate.prompts[prompt.prompt_id].submissions == 3
+    assert aggregate.prompts[prompt.prompt_id].consumed_at is not None
+    assert (await here.answer(prompt, "b1", principal=BOB)).replayed
+
+
+async def test_late_answers_to_an_early_round_of_many(here: Node) -> None:
+    """The memory keeps the newest closed prompts only; the others are still decided rightly."""
+    job = await here.held()
+    prompts = []
+    for i in range(70):
+        prompts.append(await here.ask(job, f"k{i}"))
+        await here.answer(prompts[-1], "a1")
+    remembered = here.hot.get(job.job_id)
+    assert remembered is not None
+    assert prompts[0].prompt_id not in remembered.prompts
+    late = await here.answer(prompts[0], "late", principal=BOB)
+    assert late.status is AnswerStatus.CLOSED
+    assert (await here.answer(prompts[0], "late", principal=BOB)).replayed
+    assert (await here.answer(prompts[0], "a1")).replayed
+    replayed = await here.do(here.ask_command(job, "k0"))
+    assert replayed.replayed
+    assert replayed.prompt.state is PromptState.ANSWERED
+    await check_job(here.database, job.job_id)
+
+
+# --- the feed between them ---
+
+
+async def test_the_feed_brings_what_another_replica_committed(here: Node, there: Node) -> None:
+    job, prompt = await there.waiting()
+    await here.catch_up()
+    assert [p.is_open for item in here.told for p in item.prompts] == [True]
+    await there.answer(prompt)
+    await here.catch_up()
+    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    told = [item for item in here.told if item.job.job_id == job.job_id]
+    assert told[-1].job == await get_job(there.database, job.job_id)
+
+
+async def test_what_is_remembered_goes_when_the_feed_brings_news(here: Node, there: Node) -> None:
+    job = await here.held()
+    await there.do(there.progress_command(job, 5))
+    assert (await here.queries.job(job.job_id, CLIENT)).progress is None, "not heard of yet"
+    assert (await here.queries.job(job.job_id, CLIENT, strong=True)).progress == Progress(done=5)
+    await there.do(there.progress_command(job, 6))
+    await here.catch_up()
+    assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=6)
+
+
+async def test_nothing_is_told_twice_and_versions_rise(here: Node) -> None:
+    job, prompt = await here.waiting()
+    await here.answer(prompt)
+    await here.complete(job)
+    told = [item.job.version for item in here.told]
+    assert told == sorted(set(told))
+    await here.catch_up()
+    assert [item.job.version for item in here.told] == told
+
+
+async def test_a_local_commit_on_top_of_another_s_does_not_hide_it(here: Node, there: Node) -> None:
+    """There a prompt is answered, here progress is written on top, before the log was read. What is
+    then read is older than what was told, and still somebody waits for it."""
+    job, prompt = await here.waiting()
+    await here.catch_up()
+    await there.answer(prompt)
+    await here.do(here.progress_command(job, 1))
+    assert here.told[-1].job.version == 5
+    await here.catch_up()
+    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    told = len(here.told)
+    await here.do(here.progress_command(job, 2))
+    await here.catch_up()
+    assert len(here.told) == told + 1, "the gap was closed"
+
+
+async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Node) -> None:
+    """Many commits here on top of some there, in every order."""
+    job = await here.held()
+    prompts = [await here.ask(job, f"k{i}") for i in range(6)]
+    await here.catch_up()
+    for i, prompt in enumerate(prompts):
+        await there.answer(prompt)
+        await here.do(here.progress_command(job, i))
+        if i % 2:
+            await here.feed.read()
+    await here.catch_up()
+    for prompt in prompts:
+        assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+
+
+async def test_followers_are_never_shown_an_older_job_after_a_newer(here: Node, there: Node) -> None:
+    """A local commit comes in while the feed reads what another replica did."""
+    job, prompt = await here.waiting()
+    await here.catch_up()
+    await there.answer(prompt)
+    own, meddled = here.feed._jobs.get_prompts, 0
+
+    async def get_prompts(ids: Any) -> Any:
+        nonlocal meddled
+        found = await own(ids)
+        if not meddled:
+            meddled += 1
+            await here.do(here.progress_command(job, 1))
+        return found
+
+    here.feed._jobs.get_prompts = get_prompts  # type: ignore[method-assign]
+    await here.catch_up()
+    assert meddled
+    versions = [item.job.version for item in here.told if item.job.job_id == job.job_id]
+    assert versions == sorted(versions)
+    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    assert here.told[-1].job.version == 5
+
+
+async def test_a_read_that_was_overtaken_does_not_stay_in_the_memory(here: Node, there: Node) -> None:
+    """Read here, changed there, brought by the feed, and only then put into the memory."""
+    job = await there.held()
+    await here.catch_up()
+    own = here.queries._store.load
+
+    async def load(wanted: Sequence[Wanted]) -> Any:
+        found = await own(wanted)
+        await there.do(there.progress_command(job, 1))
+        await here.catch_up()
+        return found
+
+    here.queries._store.load = load  # type: ignore[method-assign]
+    await here.queries.job(job.job_id, CLIENT)
+    here.queries._store.load = own  # type: ignore[method-assign]
+    assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=1)
+
+
+async def test_a_job_deleted_elsewhere_is_forgotten(here: Node, there: Node) -> None:
+    job = await here.create()
+    await here.queries.job(job.job_id, CLIENT)
+    await there.do(c.CancelJob(principal=CLIENT, job_id=job.job_id))
+    await there.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
+    await here.catch_up()
+    assert here.hot.get(job.job_id) is None
+
+
+async def test_while_the_feed_is_down_the_memory_is_not_asked(here: Node, there: Node) -> None:
+    from askback_server.domain.errors import StorageUnavailable
+
+    job = await here.held()
+    own, down = here.feed._log.after, True
+
+    async def after(*args: Any) -> Any:
+        if down:
+            raise StorageUnavailable("away")
+        return await own(*args)
+
+    here.feed._log.after = after  # type: ignore[method-assign]
+    running = asyncio.create_task(here.feed.run())
+    try:
+        while here.hot.live:
+            await asyncio.sleep(0)
+        await there.do(there.progress_command(job, 3))
+        assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=3)
+        down = False
+        while not here.hot.live:
+            await asyncio.sleep(0.001)
+        assert here.hot.get(job.job_id) is None or True
+    finally:
+        running.cancel()

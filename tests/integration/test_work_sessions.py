@@ -1,0 +1,297 @@
+"""Worker sessions: expiry, resumption, fencing."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jpb
+from askback.v1 import worker_service_pb2 as pb
+from tests.support.service import (
+    FAILED,
+    NOBODY_ID,
+    PENDING_HITL,
+    RUNNING,
+    Worker,
+    World,
+    answer,
+    check,
+    confirm,
+    refused,
+    serving,
+    until,
+)
+
+
+@pytest.fixture
+async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
+    """Sessions expire soon; the reaper comes often."""
+    async with serving(migrated_db_url, lease_ttl=0.6) as running:
+        yield running
+
+
+def of(leased: Any, **fields: Any) -> dict[str, Any]:
+    return {"job_id": leased.job.job_id, "token": leased.token, **fields}
+
+
+def held(*leases: Any) -> list[pb.WorkHeldJob]:
+    return [pb.WorkHeldJob(job_id=lease.job.job_id, token=lease.token) for lease in leases]
+
+
+async def resumed(world: World, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
+    """The same worker on a new stream, with the jobs that it still runs."""
+    worker = world.worker()
+    hello = {"session_id": before.session_id, "session_secret": before.secret, **hello}
+    return worker, await worker.hello(held_jobs=held(*leases), **hello)
+
+
+async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hasty: World) -> None:
+    world = hasty
+    dead = world.worker()
+    await dead.hello(worker_id="dead")
+    job = await world.create()
+    old = await dead.leased()
+    other = world.worker()
+    await other.hello(worker_id="other")
+
+    lost = await dead.expect("lease_lost")  # it never sent a heartbeat
+    assert (lost.job_id, lost.token) == (job.job_id, old.token)
+    found = await dead.ended()
+    assert found is not None
+    check(found, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=dead.session_id)
+
+    async def beat() -> Any:
+        while True:
+            await other.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
+            frame = await other._in.get()
+            if frame.WhichOneof("body") == "job_leased":
+                return frame.job_leased.leased_job
+
+    new = await beat()
+    assert (new.job.job_id, new.token, new.job.attempt) == (job.job_id, 2, 2)
+    assert new.job.failure.code == "LEASE_LOST"
+    for request in (
+        world.workers.CompleteJob(pb.CompleteJobRequest(**of(old))),
+        world.workers.SaveCheckpoint(pb.SaveCheckpointRequest(**of(old, key="k", value_json="1"))),
+        world.workers.AskPrompt(pb.AskPromptRequest(**of(old, key="k", content=confirm()))),
+        world.workers.ReportProgress(pb.ReportProgressRequest(**of(old))),
+        world.workers.FailJob(pb.FailJobRequest(**of(old))),
+        world.workers.ReleaseJob(pb.ReleaseJobRequest(**of(old))),
+        world.workers.AcknowledgePrompts(pb.AcknowledgePromptsRequest(**of(old))),
+    ):
+        await refused(request, "FAILED_PRECONDITION", "LEASE_LOST", job_id=job.job_id, token="1")
+    await refused(
+        world.jobs.UpdateDeepUnderstanding(
+            jpb.UpdateDeepUnderstandingRequest(
+                deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id),
+                update_mask={"paths": ["complete"]},  # type: ignore[arg-type]
+                token=old.token,
+            )
+        ),
+        "FAILED_PRECONDITION",
+        "LEASE_LOST",
+    )
+    assert (await world.job(job.job_id)).token == 2
+
+
+async def test_heartbeats_keep_a_session_and_say_until_when(hasty: World) -> None:
+    worker = hasty.worker()
+    welcome = await worker.hello()
+    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(0.2)
+    await hasty.create()
+    leased = await worker.leased()
+    until_ = []
+    for _ in range(6):  # twice its time to live
+        await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
+        frame = await worker._in.get()
+        assert frame.WhichOneof("body") == "heartbeat", frame
+        until_.append(frame.heartbeat.expire_time.ToDatetime())
+    assert until_ == sorted(until_)
+    assert until_[-1] > until_[0]
+    await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
+
+
+async def test_a_lost_lease_in_the_last_attempt_fails_the_job(lite_url: str) -> None:
+    async with serving(lite_url, lease_ttl=0.5) as world:
+        worker = world.worker()
+        await worker.hello()
+        job = await world.create(max_attempts=1)
+        await worker.leased()
+        await worker.lose()
+        failed = await world.state(job.job_id, FAILED)
+        assert failed.failure.code == "LEASE_LOST"
+
+
+async def test_a_job_that_waits_for_people_survives_its_worker(hasty: World) -> None:
+    world = hasty
+    worker = world.worker()
+    await worker.hello()
+    await world.create(max_attempts=1)
+    leased = await worker.leased()
+    asked = await worker.ask(ask_prompt=pb.AskPromptRequest(**of(leased, key="k", content=confirm())))
+    await worker.lose()
+    call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=leased.job.job_id))
+    seen: list[int] = []
+    while job_pb2.JOB_EVENT_TYPE_JOB_LEASE_LOST not in seen:
+        seen += [e.type for e in (await call.read()).events]
+    call.cancel()
+    parked = await world.job(leased.job.job_id)
+    assert (parked.state, parked.attempt, parked.worker_id) == (PENDING_HITL, 1, "")
+    await world.hitl.AnswerPrompt(answer(asked.prompt))
+    [again] = (await world.lease()).jobs
+    assert (again.token, again.job.attempt) == (2, 1)
+    assert again.prompts[0].resolution.answer.answer_id == "a-1"
+
+
+async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: World) -> None:
+    worker = world.worker()
+    await worker.hello(capacity=5)
+    leases = {}
+    for name in ("answered", "cancelled", "quiet", "confirmed"):
+        await world.create(labels={"name": name})
+        leased = await worker.leased()
+        leases[leased.job.labels["name"]] = leased
+
+    async def asked(name: str) -> Any:
+        request = pb.AskPromptRequest(**of(leases[name], key="k", content=confirm()))
+        return (await worker.ask(ask_prompt=request)).prompt
+
+    prompt, known = await asked("answered"), await asked("confirmed")
+    await world.hitl.AnswerPrompt(answer(known))
+    await worker.expect("prompt_resolved")
+    seen = pb.AcknowledgePromptsRequest(**of(leases["confirmed"], prompt_ids=[known.prompt_id]))
+    await worker.ask(acknowledge_prompts=seen)
+    await worker.lose()
+    await world.hitl.AnswerPrompt(answer(prompt, "while away"))
+    await world.jobs.CancelJob(jpb.CancelJobRequest(job_id=leases["cancelled"].job.job_id, reason="enough"))
+
+    again, welcome = await resumed(world, worker, *leases.values(), capacity=5)
+    assert welcome.resumed
+    assert (welcome.session_id, list(welcome.lost_job_ids)) == (worker.session_id, [])
+    told = {}
+    for _ in range(2):
+        frame = await again.frame()
+        told[frame.WhichOneof("body")] = frame
+    assert told["prompt_resolved"].prompt_resolved.prompt.resolution.answer.answer_id == "while away"
+    assert told["cancel_requested"].cancel_requested.reason == "enough"
+    await again.nothing_more()  # what was confirmed is not told again
+    for name in ("answered", "quiet"):  # same tokens
+        await again.ask(complete_job=pb.CompleteJobRequest(**of(leases[name])))
+    # Until it is confirmed it is told again, once a stream.
+    last, _ = await resumed(world, again, leases["cancelled"], leases["confirmed"], capacity=5)
+    assert (await last.expect("cancel_requested")).job_id == leases["cancelled"].job.job_id
+    await last.nothing_more()
+
+
+async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_never_heard_of(
+    world: World,
+) -> None:
+    worker = world.worker()
+    await worker.hello(capacity=5)
+    for _ in range(3):
+        await world.create()
+    kept, unheard, released = [await worker.leased() for _ in range(3)]
+    await worker.ask(release_job=pb.ReleaseJobRequest(**of(released)))
+    again_leased = await worker.leased()
+    assert again_leased.job.job_id == released.job.job_id
+    await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
+    await worker.lose()
+    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=7)
+    again, welcome = await resumed(world, worker, kept, released, nobody, capacity=5)
+    assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, NOBODY_ID])
+    handed = await again.leased()
+    assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)
+    await again.nothing_more()
+    for lease in (kept, unheard):
+        await again.ask(complete_job=pb.CompleteJobRequest(**of(lease)))
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [{"session_secret": "wrong"}, {"session_id": NOBODY_ID}, {"session_secret": ""}, {"namespace": "other"}],
+)
+async def test_a_session_is_not_resumed_without_its_secret(lite: World, hello: dict[str, str]) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    await lite.create()
+    leased = await worker.leased()
+    other = lite.worker()
+    names = {"session_id": worker.session_id, "session_secret": worker.secret, **hello}
+    body = pb.WorkHello(worker_id="w", job_types=["t"], **names)
+    await other.send(pb.WorkClientFrame(ref=1, hello=body))
+    found = await other.ended()
+    assert found is not None
+    check(found, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=names["session_id"])
+    if "namespace" not in hello:
+        await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
+
+
+async def test_a_session_belongs_to_who_opened_it(lite: World) -> None:
+    worker = lite.worker()
+    await worker.hello()
+    other = lite.worker(lite.as_user("bob"))
+    body = pb.WorkHello(
+        worker_id="w", job_types=["t"], session_id=worker.session_id, session_secret=worker.secret
+    )
+    await other.send(pb.WorkClientFrame(ref=1, hello=body))
+    found = await other.ended()
+    assert found is not None
+    check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
+    extend = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
+    await refused(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
+
+
+async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: World) -> None:
+    old = world.worker()
+    await old.hello()
+    await world.create()
+    leased = await old.leased()
+    new, welcome = await resumed(world, old, leased)
+    assert welcome.resumed
+    # It is not told that it lost the lease: its worker has it, on the new stream.
+    assert await old.ended() is None
+    assert (await world.job(leased.job.job_id)).state == RUNNING
+    await new.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
+
+
+async def test_an_expired_session_never_revives(lite_url: str) -> None:
+    async with serving(lite_url, lease_ttl=0.5) as world:
+        worker = world.worker()
+        await worker.hello()
+        await world.create()
+        leased = await worker.leased()
+        await worker.lose()
+        call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=leased.job.job_id))
+        seen: list[int] = []
+        while job_pb2.JOB_EVENT_TYPE_JOB_LEASE_LOST not in seen:
+            seen += [e.type for e in (await call.read()).events]
+        call.cancel()
+        for request in (
+            world.workers.ExtendLease(
+                pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
+            ),
+            world.lease(session_id=worker.session_id, session_secret=worker.secret),
+        ):
+            await refused(request, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=worker.session_id)
+        other = world.worker()
+        body = pb.WorkHello(
+            worker_id="w", job_types=["t"], session_id=worker.session_id, session_secret=worker.secret
+        )
+        await other.send(pb.WorkClientFrame(ref=1, hello=body))
+        found = await other.ended()
+        assert found is not None
+        check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
+
+
+async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(lite: World) -> None:
+    worker = lite.worker()
+    await worker.hello(capacity=50)
+    made = {(await lite.create()).job_id for _ in range(20)}
+    await worker.lose()
+    await until(lambda: not lite.service.replica.streams)
+    again, _ = await resumed(lite, worker, capacity=50)
+    got = set()
+    while got != made:
+        got.add((await again.leased()).job.job_id)
+    await again.nothing_more()
