@@ -26,7 +26,7 @@ def gate(tmp_path: Path) -> Path:
 @SQLITE
 async def test_a_worker_is_killed_while_its_job_waits(stage: Stage, migrated_db_url: str) -> None:
     """Answered while nobody holds it, or before; the next worker gets the answers by key."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
+    server = await stage.server(migrated_db_url, lease_ttl=TTL)
     first = load.worker(stage, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one", "two"]})
@@ -58,7 +58,7 @@ async def _unheld(client: Client, job_id: str) -> bool:
 
 async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: str, gate: Path) -> None:
     """Between two steps: leased again after the session's expiry, the first step is not repeated."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
+    server = await stage.server(migrated_db_url, lease_ttl=TTL)
     first = load.worker(stage, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
@@ -80,7 +80,7 @@ async def test_a_worker_is_killed_while_it_runs(stage: Stage, migrated_db_url: s
 @POSTGRES
 async def test_a_stopped_worker_finds_its_lease_lost(stage: Stage, migrated_db_url: str, gate: Path) -> None:
     """SIGSTOP past the lease: another finishes the job; what the first does after SIGCONT changes nothing."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
+    server = await stage.server(migrated_db_url, lease_ttl=TTL)
     first = load.worker(stage, server.target, "first")
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
@@ -111,7 +111,7 @@ async def test_writes_under_an_old_token_are_refused(
 ) -> None:
     """A raw worker without heartbeats, stopped past its lease: each of its writes is refused by name,
     while another worker holds the job and after its end."""
-    server = await stage.server(migrated_db_url, lease_ttl=TTL, log_level="DEBUG")
+    server = await stage.server(migrated_db_url, lease_ttl=TTL)
     gates = [str(gate), str(tmp_path / "second gate")]
     old = stage.run("old", "-m", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
     async with Client(server.target, user="ana") as client, client.console() as desk:

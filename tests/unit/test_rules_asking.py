@@ -162,6 +162,7 @@ def test_a_prompt_takes_the_place_of_others_in_one_change() -> None:
         EventType.PROMPT_SUPERSEDED, EventType.PROMPT_SUPERSEDED, EventType.PROMPT_ASKED,
     ]  # fmt: skip
     assert {world.prompt(k).state for k in "ab"} == {PromptState.SUPERSEDED}
+    assert {e.state for e in world.log[-3:]} == {JobState.PENDING_HITL}, "the job never seems to go on"
     resolution = world.prompt("a").resolution
     assert resolution is not None
     assert resolution.reason == "superseded by c"

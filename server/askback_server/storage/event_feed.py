@@ -43,7 +43,11 @@ class EventFeed(Reads):
         """What changed after a position, by job."""
         statement = (
             sa.select(
-                events.c.xid, events.c.id, events.c.job_id, events.c.seq, events.c.prompt_id,
+                events.c.xid,
+                events.c.id,
+                events.c.job_id,
+                events.c.seq,
+                events.c.prompt_id,
                 events.c.namespace,
             )
             .where(
@@ -68,7 +72,5 @@ class EventFeed(Reads):
             namespaces[job_id] = row["namespace"]
             if row["prompt_id"]:
                 prompts.setdefault(job_id, set()).add(row["prompt_id"])
-        changed = [
-            Changed(j, seq, frozenset(prompts.get(j, ())), namespaces[j]) for j, seq in seqs.items()
-        ]
+        changed = [Changed(j, seq, frozenset(prompts.get(j, ())), namespaces[j]) for j, seq in seqs.items()]
         return changed, Position(found[-1]["xid"], found[-1]["id"])

@@ -176,11 +176,15 @@ class SQLite(Dialect):
         won: set[str] = set()
         dead: set[str] = set()
         late: set[str] = set()
+        living: dict[tuple[str, int], bool] = {}
         job_at = JOB_AT["changed_jobs"]
         for row in batch.changed_jobs:
             _, session, epoch, not_before, not_after, deleted = row[: len(GUARD_COLUMNS)]
             job_id = row[job_at]
-            if session and not cursor.execute(_LIVING, (session, epoch, epoch, instant_text(now))).fetchone():
+            if session and (session, epoch) not in living:
+                found = cursor.execute(_LIVING, (session, epoch, epoch, instant_text(now))).fetchone()
+                living[session, epoch] = found is not None
+            if session and not living[session, epoch]:
                 dead.add(job_id)
             elif (not_before and now < not_before) or (not_after and now >= not_after):
                 late.add(job_id)

@@ -13,7 +13,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 def instant_text(value: datetime) -> str:
     """A time as SQLite keeps it: ISO 8601 in UTC with microseconds, so that texts sort as times."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")
 
 
 class Instant(TypeDecorator[datetime]):

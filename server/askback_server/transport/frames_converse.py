@@ -95,9 +95,9 @@ class ConverseWriter:
         body = frame.body
         if isinstance(body, f.Upserted | f.Closed):
             return self._prompt(body)
-        message = pb.ConverseServerFrame(ref=frame.ref)
-        _control(body, message)
-        return pb.ConverseResponse(frames=[message]).SerializeToString()
+        response = pb.ConverseResponse()
+        _control(body, response.frames.add(ref=frame.ref))
+        return response.SerializeToString()
 
     def _prompt(self, body: f.Upserted | f.Closed) -> bytes:
         key = (body.prompt.prompt_id, body.prompt.version)

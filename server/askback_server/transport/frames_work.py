@@ -13,7 +13,7 @@ from askback_server.ports.clock import is_id
 from askback_server.sessions import frames as f
 from askback_server.sessions import work_core as w
 from askback_server.transport.convert_jobs import leased_job_message
-from askback_server.transport.convert_prompts import prompt_message
+from askback_server.transport.convert_prompts import put_prompt
 from askback_server.transport.convert_values import namespace, put_time
 from askback_server.transport.errors import to_frame_error
 
@@ -71,7 +71,7 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
             leased = leased_job_message(job, prompts, checkpoints, more)
             message.job_leased.leased_job.CopyFrom(leased)
         case w.PromptResolved(prompt, late):
-            message.prompt_resolved.prompt.CopyFrom(prompt_message(prompt))
+            put_prompt(message.prompt_resolved.prompt, prompt)
             message.prompt_resolved.late_answer = late
         case w.CancelRequested(job_id, reason):
             message.cancel_requested.job_id = job_id

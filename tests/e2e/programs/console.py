@@ -1,7 +1,7 @@
-"""A person by the SDK: `python -m tests.e2e.programs.console SERVER NAME [--gate FILE] [--think SECONDS] [--seed N]`.
+"""A person by the SDK: `python -m tests.e2e.programs.console SERVER NAME [OPTIONS]`.
 
-Answers whatever it is shown with a value that nobody else gives, after thinking for up to `--think`
-seconds, and once the gate is there. `--watch`: only looks on.
+Answers whatever it is shown with a value that nobody else gives: after thinking for up to `--think SECONDS`
+(random by `--seed`), and not before the file of `--gate` is there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ parser.add_argument("name")
 parser.add_argument("--gate", default="")
 parser.add_argument("--think", type=float, default=0.0)
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--watch", action="store_true")
 arguments = parser.parse_args()
 think = random.Random(arguments.seed)
 
@@ -69,10 +68,9 @@ async def sit(desk: Console, answers: set[asyncio.Task[None]]) -> None:
             "shown", prompt_id=prompt.prompt_id, job_id=prompt.job_id, key=prompt.key, version=prompt.version,
             state=prompt.state,
         )  # fmt: skip
-        if not arguments.watch:
-            task = asyncio.create_task(answer(prompt))
-            answers.add(task)
-            task.add_done_callback(answers.discard)
+        task = asyncio.create_task(answer(prompt))
+        answers.add(task)
+        task.add_done_callback(answers.discard)
 
 
 async def main() -> None:
