@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState, Progress
 from askback_server.domain.prompts import AnswerStatus
-from askback_server.ports.clock import DatabaseClock, uuid7
+from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
 from tests.support.storage import (
@@ -346,26 +346,6 @@ async def test_the_engine_takes_its_time_from_the_database(here: Node) -> None:
         here.clock.observe(await here.database.ping() + skew)
         await here.do(here.progress_command(job, 1))
         assert abs(here.clock.now() - await here.database.ping()) < abs(skew) / 2
-
-
-def test_a_machine_s_clock_that_is_set_does_not_move_the_estimate() -> None:
-    class Jumping:
-        wall, seconds = datetime(2030, 1, 1, tzinfo=UTC), 100.0
-
-        def now(self) -> datetime:
-            return self.wall
-
-        def monotonic(self) -> float:
-            return self.seconds
-
-    machine = Jumping()
-    clock = DatabaseClock(machine)
-    assert clock.now() == machine.wall
-    said = datetime(2026, 5, 5, tzinfo=UTC)
-    clock.observe(said)
-    machine.wall -= timedelta(days=9)
-    machine.seconds += 1.5
-    assert clock.now() == said + timedelta(seconds=1.5)
 
 
 async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db_url: str) -> None:

@@ -122,11 +122,10 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None, *, judged: bool = True) -> str:
+def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> str:
     """An answer as a document whose `values` are the very text that was sent.
 
-    The audit also keeps answers that were not `judged` to be valid: values that are no JSON are
-    kept as a string.
+    The audit also keeps refused answers: values that are no JSON are kept as a string.
     """
     doc = {
         "answer_id": answer.answer_id,
@@ -141,7 +140,7 @@ def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None, *, ju
     }
     if not answer.values_json:
         return dump(doc)
-    if not judged and not _is_json(answer.values_json):
+    if not _is_json(answer.values_json):
         return dump({**doc, "values_text": answer.values_json})
     return f"{_VALUES}{answer.values_json},{dump(doc)[1:]}"
 

@@ -32,24 +32,23 @@ class SystemClock:
 
 
 class DatabaseClock:
-    """The engine's estimate of the database's clock: what it said last, and the time since then.
+    """The engine's estimate of the database's clock: a local clock and an offset.
 
     The guards of each write are judged by the database itself; this estimate only has to be good
-    enough to decide on, and every write's reply sharpens it (DESIGN 4.3). The time since is that of
-    the clock that never jumps: when somebody sets the machine's clock right, nothing happens here.
+    enough to decide on, and every write's reply sharpens it (DESIGN 4.3).
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.observe(clock.now())
+        self._offset = timedelta(0)
 
     def now(self) -> datetime:
         """What the database's clock says by now, as far as is known."""
-        return self._said + timedelta(seconds=self._clock.monotonic() - self._at)
+        return self._clock.now() + self._offset
 
     def observe(self, database_now: datetime) -> None:
         """The database has just said that this is its time."""
-        self._said, self._at = database_now, self._clock.monotonic()
+        self._offset = database_now - self._clock.now()
 
 
 def uuid7() -> str:

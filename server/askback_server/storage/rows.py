@@ -195,8 +195,7 @@ def submission_whole(submission: Submission) -> tuple[Any, ...]:
     answer = submission.answer
     return (
         submission.prompt_id, answer.answer_id, submission.job_id, submission.seq, submission.status,
-        submission.digest, answer_to_json(answer, judged=submission.status is AnswerStatus.ACCEPTED),
-        dump(violations) if violations else None,
+        submission.digest, answer_to_json(answer), dump(violations) if violations else None,
         answer.created_at,
     )  # fmt: skip
 

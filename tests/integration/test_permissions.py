@@ -1,0 +1,294 @@
+"""Tokens, roles, namespaces and audience: the table of each service's comment, call by call."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hpb
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jpb
+from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import worker_service_pb2 as wpb
+from tests.support.service import NOBODY_ID, Caller, World, answer, audience, confirm, refused, seconds, serving
+
+PEOPLE: dict[str, tuple[list[str], list[str], list[str]]] = {
+    "client": (["client"], ["default"], []),
+    "worker": (["worker"], ["default"], []),
+    "console": (["console"], ["default"], ["law"]),
+    "admin": (["admin"], ["default"], []),
+    "other": (["client", "worker", "console"], ["elsewhere"], []),
+    "roving": (["client", "console"], ["default", "elsewhere"], []),
+    "eve": (["console"], ["default"], []),
+}
+ROLES = ("client", "worker", "console", "admin")
+
+
+@pytest.fixture
+async def guarded(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """A service that wants tokens; each person's token is `<name>-token`."""
+    lines = []
+    for name, (roles, namespaces, groups) in PEOPLE.items():
+        digest = hashlib.sha256(f"{name}-token".encode()).hexdigest()
+        lines.append(
+            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "{name}"\nroles = {roles}\n'
+            f"namespaces = {namespaces}\ngroups = {groups}\n"
+        )
+    digest = hashlib.sha256(b"old-token").hexdigest()
+    lines.append(
+        f'[[tokens]]\nsha256 = "{digest}"\nsubject = "old"\nroles = ["admin"]\nnamespaces = ["*"]\n'
+        "expires = 2020-01-01T00:00:00Z\n"
+    )
+    path = tmp_path / "tokens.toml"
+    path.write_text("\n".join(lines).replace("'", '"'))
+    async with serving(lite_url, auth=str(path)) as world:
+        yield world
+
+
+def person(world: World, name: str) -> Caller:
+    return world.with_token(f"{name}-token")
+
+
+def stream(call: Any) -> Any:
+    return call.read()
+
+
+NAMED = {"job_id": NOBODY_ID}
+P = {"prompt_id": NOBODY_ID}
+MASK = {"paths": ["priority"]}
+DEEP = {"deep_understanding": job_pb2.DeepUnderstanding(job_id=NOBODY_ID), "update_mask": {"paths": ["complete"]}}
+BY_JOB = hpb.PromptFilter(job_id=NOBODY_ID)
+
+# Every RPC with a request that gets past the door; whoever has the role gets NOT_FOUND or an answer.
+CALLS: dict[str, tuple[str, Any]] = {
+    "CreateJob": ("client", lambda c: c.jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))),
+    "UpdateJob": ("client", lambda c: c.jobs.UpdateJob(jpb.UpdateJobRequest(job=job_pb2.Job(**NAMED), update_mask=MASK))),
+    "CancelJob": ("client", lambda c: c.jobs.CancelJob(jpb.CancelJobRequest(**NAMED))),
+    "RetryJob": ("client", lambda c: c.jobs.RetryJob(jpb.RetryJobRequest(**NAMED))),
+    "DeleteJob": ("client", lambda c: c.jobs.DeleteJob(jpb.DeleteJobRequest(**NAMED))),
+    "GetJob": ("client worker", lambda c: c.jobs.GetJob(jpb.GetJobRequest(**NAMED))),
+    "ListJobs": ("client worker", lambda c: c.jobs.ListJobs(jpb.ListJobsRequest())),
+    "WatchJob": ("client worker", lambda c: stream(c.jobs.WatchJob(jpb.WatchJobRequest(**NAMED)))),
+    "WatchJobs": ("client worker", lambda c: stream(c.jobs.WatchJobs(jpb.WatchJobsRequest()))),
+    "GetDeepUnderstanding": ("client worker console", lambda c: c.jobs.GetDeepUnderstanding(jpb.GetDeepUnderstandingRequest(**NAMED))),
+    "UpdateDeepUnderstanding": ("client worker", lambda c: c.jobs.UpdateDeepUnderstanding(jpb.UpdateDeepUnderstandingRequest(**DEEP))),
+    "WatchPrompts": ("console", lambda c: stream(c.hitl.WatchPrompts(hpb.WatchPromptsRequest()))),
+    "AnswerPrompt": ("console", lambda c: c.hitl.AnswerPrompt(hpb.AnswerPromptRequest(answer_id="a", revision=1, decision=1, **P))),
+    "ClaimPrompt": ("console", lambda c: c.hitl.ClaimPrompt(hpb.ClaimPromptRequest(**P))),
+    "ReleasePrompt": ("console", lambda c: c.hitl.ReleasePrompt(hpb.ReleasePromptRequest(**P))),
+    "ListPrompts": ("console", lambda c: c.hitl.ListPrompts(hpb.ListPromptsRequest())),
+    "ListPrompts of a job": ("client worker console", lambda c: c.hitl.ListPrompts(hpb.ListPromptsRequest(filter=BY_JOB))),
+    "GetPrompt": ("client worker console", lambda c: c.hitl.GetPrompt(hpb.GetPromptRequest(**P))),
+    "ListAnswers": ("client worker console", lambda c: c.hitl.ListAnswers(hpb.ListAnswersRequest(**P))),
+    "CancelPrompt": ("client worker", lambda c: c.hitl.CancelPrompt(hpb.CancelPromptRequest(**P))),
+    "LeaseJobs": ("worker", lambda c: c.workers.LeaseJobs(wpb.LeaseJobsRequest(worker_id="w", job_types=["t"]))),
+    "ExtendLease": ("worker", lambda c: c.workers.ExtendLease(wpb.ExtendLeaseRequest(session_id=NOBODY_ID))),
+    "ReportProgress": ("worker", lambda c: c.workers.ReportProgress(wpb.ReportProgressRequest(**NAMED))),
+    "AskPrompt": ("worker", lambda c: c.workers.AskPrompt(wpb.AskPromptRequest(key="k", content=confirm(), **NAMED))),
+    "AwaitPrompt": ("worker", lambda c: c.workers.AwaitPrompt(wpb.AwaitPromptRequest(**P))),
+    "AcknowledgePrompts": ("worker", lambda c: c.workers.AcknowledgePrompts(wpb.AcknowledgePromptsRequest(**NAMED))),
+    "SaveCheckpoint": ("worker", lambda c: c.workers.SaveCheckpoint(wpb.SaveCheckpointRequest(key="k", value_json="1", **NAMED))),
+    "ListCheckpoints": ("worker", lambda c: c.workers.ListCheckpoints(wpb.ListCheckpointsRequest(**NAMED))),
+    "CompleteJob": ("worker", lambda c: c.workers.CompleteJob(wpb.CompleteJobRequest(**NAMED))),
+    "FailJob": ("worker", lambda c: c.workers.FailJob(wpb.FailJobRequest(**NAMED))),
+    "ReleaseJob": ("worker", lambda c: c.workers.ReleaseJob(wpb.ReleaseJobRequest(**NAMED))),
+}  # fmt: skip
+
+
+def test_the_table_has_every_rpc() -> None:
+    names = {
+        method.name
+        for module in (jpb, wpb, hpb)
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+    assert names == {name.split()[0] for name in CALLS} | {"Converse", "Work"}
+
+
+async def test_who_may_call_what(guarded: World) -> None:
+    import grpc
+
+    from tests.support.service import refusal_of
+
+    for name, (roles, call) in CALLS.items():
+        for role in ROLES:
+            caller = person(guarded, role)
+            if role == "admin" or role in roles.split():
+                try:
+                    await call(caller)
+                except grpc.aio.AioRpcError as error:
+                    assert refusal_of(error).code.name == "NOT_FOUND", (name, role, error.details())
+            else:
+                found = await refused(call(caller), "PERMISSION_DENIED", "PERMISSION_DENIED")
+                assert found.metadata["needs"], name
+
+
+async def test_who_may_open_which_stream(guarded: World) -> None:
+    for role in ROLES:
+        for allowed, opened in (
+            ("console", guarded.console(person(guarded, role))),
+            ("worker", guarded.worker(person(guarded, role))),
+        ):
+            if role in (allowed, "admin"):
+                await opened.hello()
+                continue
+            found = await opened.ended()
+            assert found is not None
+            assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
+            assert found.metadata["needs"] == allowed
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "old-token"])
+async def test_without_a_good_token_nothing_can_be_called(guarded: World, token: str) -> None:
+    nobody = guarded.with_token(token)
+    for name, (_, call) in CALLS.items():
+        found = await refused(call(nobody), "UNAUTHENTICATED", "UNAUTHENTICATED")
+        assert "token" in found.message, name
+    for opened in (guarded.console(nobody), guarded.worker(nobody)):
+        found_ = await opened.ended()
+        assert found_ is not None
+        assert found_.reason == "UNAUTHENTICATED"
+    trusted = Caller(guarded.channel, (("askback-user", "client"),))
+    await refused(trusted.jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED")
+
+
+async def test_namespaces_are_walls(guarded: World) -> None:
+    client, other, roving = person(guarded, "client"), person(guarded, "other"), person(guarded, "roving")
+    made = await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm()))
+    job_id, prompt_id = made.job.job_id, made.prompt.prompt_id
+    for call, reason in (
+        (other.jobs.GetJob(jpb.GetJobRequest(job_id=job_id)), "JOB_NOT_FOUND"),
+        (other.jobs.CancelJob(jpb.CancelJobRequest(job_id=job_id)), "JOB_NOT_FOUND"),
+        (other.jobs.DeleteJob(jpb.DeleteJobRequest(job_id=job_id)), "JOB_NOT_FOUND"),
+        (other.jobs.RetryJob(jpb.RetryJobRequest(job_id=job_id)), "JOB_NOT_FOUND"),
+        (other.jobs.WatchJob(jpb.WatchJobRequest(job_id=job_id)).read(), "JOB_NOT_FOUND"),
+        (other.jobs.GetDeepUnderstanding(jpb.GetDeepUnderstandingRequest(job_id=job_id)), "JOB_NOT_FOUND"),
+        (other.workers.ListCheckpoints(wpb.ListCheckpointsRequest(job_id=job_id)), "JOB_NOT_FOUND"),
+        (other.workers.CompleteJob(wpb.CompleteJobRequest(job_id=job_id, token=1)), "JOB_NOT_FOUND"),
+        (other.hitl.GetPrompt(hpb.GetPromptRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
+        (other.hitl.GetPrompt(hpb.GetPromptRequest(job_id=job_id, key="prompt")), "PROMPT_NOT_FOUND"),
+        (other.hitl.ListAnswers(hpb.ListAnswersRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
+        (other.hitl.AnswerPrompt(answer(made.prompt)), "PROMPT_NOT_FOUND"),
+        (other.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
+        (other.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
+        (other.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=prompt_id)), "PROMPT_NOT_FOUND"),
+    ):
+        await refused(call, "NOT_FOUND", reason)
+    foreign = {"namespace": "default"}
+    for call in (
+        other.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", **foreign)),
+        other.jobs.ListJobs(jpb.ListJobsRequest(**foreign)),
+        other.jobs.WatchJobs(jpb.WatchJobsRequest(**foreign)).read(),
+        other.hitl.ListPrompts(hpb.ListPromptsRequest(**foreign)),
+        other.hitl.WatchPrompts(hpb.WatchPromptsRequest(**foreign)).read(),
+        other.workers.LeaseJobs(wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], **foreign)),
+    ):
+        await refused(call, "PERMISSION_DENIED", "PERMISSION_DENIED", needs="namespace default")
+    assert not (await other.jobs.ListJobs(jpb.ListJobsRequest())).jobs
+    assert not (await other.hitl.ListPrompts(hpb.ListPromptsRequest())).prompts
+    # Who has two uses the first unless it says otherwise.
+    mine = await roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))
+    assert mine.job.namespace == "default"
+    theirs = await roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", namespace="elsewhere"))
+    assert (await other.jobs.GetJob(jpb.GetJobRequest(job_id=theirs.job.job_id))).job == theirs.job
+    await refused(
+        roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", namespace="third")),
+        "PERMISSION_DENIED", "PERMISSION_DENIED",
+    )  # fmt: skip
+    leased = await other.workers.LeaseJobs(
+        wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], max_jobs=9, wait=seconds(5))
+    )
+    assert [j.job.job_id for j in leased.jobs] == [theirs.job.job_id]
+
+
+async def test_streams_keep_to_their_namespace(guarded: World) -> None:
+    console = guarded.console(person(guarded, "other"))
+    await console.hello()
+    await console.snapshot()
+    await person(guarded, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm()))
+    await console.nothing_more()
+    mine = jpb.CreateJobRequest(job_type="t", namespace="elsewhere", prompt=confirm("mine"))
+    made = (await person(guarded, "roving").jobs.CreateJob(mine)).prompt
+    assert (await console.event("upserted")).prompt == made
+    for opened in (guarded.console(person(guarded, "other")), guarded.worker(person(guarded, "other"))):
+        hello: Any = {"namespace": "default"}
+        if opened.__class__.__name__ == "Worker":
+            body = wpb.WorkHello(worker_id="w", job_types=["t"], **hello)
+            await opened.send(wpb.WorkClientFrame(hello=body))
+        else:
+            await opened.send(hpb.ConverseClientFrame(hello=hpb.ConverseHello(**hello)))
+        found = await opened.ended()
+        assert found is not None
+        assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
+
+
+async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: World) -> None:
+    client, eve = person(guarded, "client"), person(guarded, "eve")
+    content = confirm(audience=audience(groups=["law"]))
+    prompt = (await client.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=content))).prompt
+    named = {"prompt_id": prompt.prompt_id}
+    stream = guarded.console(eve)
+    await stream.hello()
+    assert (await stream.snapshot())[0] == []
+    for call in (
+        eve.hitl.GetPrompt(hpb.GetPromptRequest(**named)),
+        eve.hitl.ListAnswers(hpb.ListAnswersRequest(**named)),
+        eve.hitl.AnswerPrompt(answer(prompt)),
+        eve.hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named)),
+        eve.hitl.ReleasePrompt(hpb.ReleasePromptRequest(**named)),
+    ):
+        await refused(call, "NOT_FOUND", "PROMPT_NOT_FOUND", **named)
+    by_key = hpb.GetPromptRequest(job_id=prompt.job_id, key=prompt.key)
+    await refused(eve.hitl.GetPrompt(by_key), "NOT_FOUND", "PROMPT_NOT_FOUND")
+    for filter in (hpb.PromptFilter(), hpb.PromptFilter(job_id=prompt.job_id), hpb.PromptFilter(groups=["law"])):
+        page = await eve.hitl.ListPrompts(hpb.ListPromptsRequest(filter=filter))
+        assert (list(page.prompts), page.total_size) == ([], 0)
+    # Those who are asked see it, and so does the asker's side; an admin sees everything.
+    for name in ("console", "client", "worker", "admin"):
+        assert (await person(guarded, name).hitl.GetPrompt(hpb.GetPromptRequest(**named))).prompt == prompt
+    for name in ("console", "admin"):
+        page = await person(guarded, name).hitl.ListPrompts(hpb.ListPromptsRequest())
+        assert page.total_size == 1
+    admin_view = guarded.console(person(guarded, "admin"))
+    await admin_view.hello()
+    assert (await admin_view.snapshot())[0] == [prompt]
+    result = (await person(guarded, "admin").hitl.AnswerPrompt(answer(prompt))).result
+    assert result.status == prompts.ANSWER_STATUS_ACCEPTED
+    await stream.nothing_more()
+
+
+async def test_only_an_admin_names_another_user_and_frees_anothers_claim(guarded: World) -> None:
+    admin = person(guarded, "admin")
+    request = jpb.CreateJobRequest(job_type="t", user_id="someone", prompt=confirm())
+    made = await admin.jobs.CreateJob(request)
+    assert made.job.user_id == "someone"
+    found = await refused(person(guarded, "client").jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {"user_id"}
+    named = {"prompt_id": made.prompt.prompt_id}
+    await person(guarded, "console").hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named))
+    release = hpb.ReleasePromptRequest(**named)
+    await refused(person(guarded, "eve").hitl.ReleasePrompt(release), "FAILED_PRECONDITION", "PROMPT_CLAIMED")
+    assert not (await admin.hitl.ReleasePrompt(release)).prompt.claimed_by
+
+
+async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guarded: World) -> None:
+    job = (await person(guarded, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))).job
+    worker = person(guarded, "worker")
+    request = jpb.UpdateDeepUnderstandingRequest(
+        deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id, complete=True), update_mask={"paths": ["complete"]}
+    )
+    await refused(worker.jobs.UpdateDeepUnderstanding(request), "FAILED_PRECONDITION", "LEASE_LOST")
+    [lease] = (
+        await worker.workers.LeaseJobs(wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], wait=seconds(5)))
+    ).jobs
+    request.token = lease.token
+    assert (await worker.jobs.UpdateDeepUnderstanding(request)).deep_understanding.complete
+
+
+async def test_health_and_reflection_need_no_token(guarded: World) -> None:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    stub = health_pb2_grpc.HealthStub(guarded.channel)
+    assert (await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)).status == 1

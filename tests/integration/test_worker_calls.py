@@ -1,0 +1,319 @@
+"""WorkerService without a stream: any client with generated stubs is a worker."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hpb
+from askback.v1 import job_pb2
+from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import worker_service_pb2 as pb
+from tests.support.service import (
+    CANCELLED,
+    COMPLETED,
+    NOBODY_ID,
+    PENDING,
+    PENDING_HITL,
+    RESPOND,
+    RUNNING,
+    SOON,
+    World,
+    answer,
+    confirm,
+    form,
+    refused,
+    seconds,
+    until,
+)
+
+
+def of(leased: Any, **fields: Any) -> dict[str, Any]:
+    return {"job_id": leased.job.job_id, "token": leased.token, **fields}
+
+
+async def test_a_whole_job_without_a_stream(world: World) -> None:
+    job = await world.create(input_json='{"order": 9007199254740993}')
+    leased = await world.lease(worker_id="curl", max_jobs=5)
+    [lease] = leased.jobs
+    assert (lease.job.job_id, lease.token, lease.job.worker_id) == (job.job_id, 1, "curl")
+    session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
+    extended = await world.workers.ExtendLease(pb.ExtendLeaseRequest(**session))
+    assert extended.expire_time.ToDatetime() > leased.expire_time.ToDatetime()
+    progress = job_pb2.Progress(done=1, total=4)
+    reported = await world.workers.ReportProgress(pb.ReportProgressRequest(**of(lease, progress=progress)))
+    assert (await world.job(job.job_id)).version == reported.version
+    assert (await world.job(job.job_id)).progress.percent == 25
+    saved = pb.SaveCheckpointRequest(**of(lease, key="step", value_json="[1]"))
+    assert (await world.workers.SaveCheckpoint(saved)).version == reported.version + 1
+    prompt = await world.ask(lease, "which", form())
+
+    waiting = asyncio.ensure_future(
+        world.workers.AwaitPrompt(pb.AwaitPromptRequest(prompt_id=prompt.prompt_id, wait=seconds(SOON)))
+    )
+    await until(lambda: world.service.replica.feed._by_job)  # it waits
+    assert not waiting.done()
+    await world.hitl.AnswerPrompt(answer(prompt, "a", RESPOND, values_json='{"n": 9007199254740993}'))
+    async with asyncio.timeout(SOON):
+        resolved = (await waiting).prompt
+    assert resolved.resolution.answer.values_json == '{"n": 9007199254740993}'
+    confirmed = pb.AcknowledgePromptsRequest(**of(lease, prompt_ids=[prompt.prompt_id]))
+    await world.workers.AcknowledgePrompts(confirmed)
+    listed = await world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=job.job_id))
+    assert [(c.key, c.value_json) for c in listed.checkpoints] == [("step", "[1]")]
+    complete = pb.CompleteJobRequest(**of(lease, result_json='{"done": true}'))
+    done = (await world.workers.CompleteJob(complete)).job
+    assert (done.state, done.result_json) == (COMPLETED, '{"done": true}')
+    assert (await world.workers.CompleteJob(complete)).job == done
+    # The session is kept for the next jobs.
+    await world.create()
+    again = await world.lease(**session)
+    assert (again.session_id, again.session_secret) == (leased.session_id, leased.session_secret)
+    assert len(again.jobs) == 1
+
+
+async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: World) -> None:
+    made = [(await world.create("t", priority=i)).job_id for i in range(3)]
+    found = (await world.lease(max_jobs=2)).jobs
+    assert [j.job.job_id for j in found] == made[:0:-1]
+    assert len((await world.lease(max_jobs=10)).jobs) == 1
+    empty = await world.lease(wait=0)
+    assert not empty.jobs
+    assert empty.session_id
+    waiting = asyncio.ensure_future(world.lease())
+    await until(lambda: world.service.replica.dispatcher._takers)
+    late = await world.create()
+    async with asyncio.timeout(SOON):
+        [lease] = (await waiting).jobs
+    assert lease.job.job_id == late.job_id
+
+
+async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
+    calls = [asyncio.ensure_future(lite.lease(max_jobs=1)) for _ in range(4)]
+    await until(lambda: len(lite.service.replica.dispatcher._takers) == 4)
+    made = {(await lite.create()).job_id for _ in range(4)}
+    async with asyncio.timeout(SOON):
+        leases = [lease for response in await asyncio.gather(*calls) for lease in response.jobs]
+    assert {lease.job.job_id for lease in leases} == made
+    assert [lease.token for lease in leases] == [1] * 4
+
+
+async def test_a_caller_that_goes_away_keeps_no_job(lite: World) -> None:
+    call = lite.workers.LeaseJobs(pb.LeaseJobsRequest(worker_id="gone", job_types=["t"], wait=seconds(SOON)))
+    waiting = asyncio.ensure_future(call)
+    await until(lambda: lite.service.replica.dispatcher._takers)
+    waiting.cancel()
+    await until(lambda: not lite.service.replica.dispatcher._takers)
+    job = await lite.create()
+    [lease] = (await lite.lease()).jobs
+    assert lease.job.job_id == job.job_id
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"worker_id": ""}, "worker_id"),
+        ({"worker_id": "a b"}, "worker_id"),
+        ({"job_types": []}, "job_types"),
+        ({"job_types": ["\0"]}, "job_types"),
+        ({"max_jobs": -1}, "max_jobs"),
+        ({"max_jobs": 101}, "max_jobs"),
+        ({"wait": seconds(-1)}, "wait"),
+        ({"namespace": "a b"}, "namespace"),
+    ],
+)
+async def test_a_wrong_lease_request_is_named(lite: World, fields: dict[str, Any], field: str) -> None:
+    request = pb.LeaseJobsRequest(**{"worker_id": "w", "job_types": ["t"], **fields})
+    found = await refused(lite.workers.LeaseJobs(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {field}
+
+
+async def test_sessions_need_their_secret(lite: World) -> None:
+    leased = await lite.lease(wait=0)
+    for session_id, secret in (
+        (leased.session_id, "wrong"),
+        (NOBODY_ID, leased.session_secret),
+        ("nonsense", leased.session_secret),
+    ):
+        request = pb.ExtendLeaseRequest(session_id=session_id, session_secret=secret)
+        names = {"session_id": session_id}
+        await refused(lite.workers.ExtendLease(request), "NOT_FOUND", "SESSION_NOT_FOUND", **names)
+        call = lite.lease(wait=0, session_id=session_id, session_secret=secret)
+        await refused(call, "NOT_FOUND", "SESSION_NOT_FOUND", **names)
+
+
+def writes(world: World, job_id: str, token: int) -> dict[str, Any]:
+    of = {"job_id": job_id, "token": token}
+    stub = world.workers
+    return {
+        "ReportProgress": lambda: stub.ReportProgress(pb.ReportProgressRequest(**of)),
+        "AskPrompt": lambda: stub.AskPrompt(pb.AskPromptRequest(**of, key="k", content=confirm())),
+        "AcknowledgePrompts": lambda: stub.AcknowledgePrompts(pb.AcknowledgePromptsRequest(**of)),
+        "SaveCheckpoint": lambda: stub.SaveCheckpoint(pb.SaveCheckpointRequest(**of, key="k", value_json="1")),
+        "CompleteJob": lambda: stub.CompleteJob(pb.CompleteJobRequest(**of)),
+        "FailJob": lambda: stub.FailJob(pb.FailJobRequest(**of)),
+        "ReleaseJob": lambda: stub.ReleaseJob(pb.ReleaseJobRequest(**of)),
+    }
+
+
+WRITES = ["ReportProgress", "AskPrompt", "AcknowledgePrompts", "SaveCheckpoint", "CompleteJob", "FailJob", "ReleaseJob"]
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_write_needs_the_newest_token_and_the_holder(lite: World, name: str) -> None:
+    lease = await lite.held()
+    job_id = lease.job.job_id
+    for token in (0, lease.token - 1, lease.token + 1):
+        await refused(
+            writes(lite, job_id, token)[name](), "FAILED_PRECONDITION", "LEASE_LOST", job_id=job_id, token=str(token)
+        )
+    bob = World(lite.service, lite.channel)
+    bob.workers = lite.as_user("bob").workers
+    await refused(writes(bob, job_id, lease.token)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
+    await refused(writes(lite, NOBODY_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY_ID)
+    await refused(writes(lite, "x", 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id="x")
+    await refused(writes(lite, "", 1)[name](), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await writes(lite, job_id, lease.token)[name]()
+    ended = await lite.create()
+    await refused(writes(lite, ended.job_id, 0)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_the_holders_writes_are_legal_while_people_are_asked(lite: World, name: str) -> None:
+    lease = await lite.held()
+    await lite.ask(lease, "first")
+    assert (await lite.job(lease.job.job_id)).state == PENDING_HITL
+    await writes(lite, lease.job.job_id, lease.token)[name]()
+
+
+async def test_asking_is_idempotent_by_key(world: World) -> None:
+    lease = await world.held()
+    request = pb.AskPromptRequest(**of(lease, key="k", content=confirm("one")))
+    first, again = await world.workers.AskPrompt(request), await world.workers.AskPrompt(request)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.prompt == first.prompt
+    request.content.title = "two"
+    amended = await world.workers.AskPrompt(request)
+    assert (amended.replayed, amended.prompt.revision) == (False, 2)
+    await world.hitl.AnswerPrompt(answer(amended.prompt))
+    assert (await world.workers.AskPrompt(request)).prompt.state == prompts.PROMPT_STATE_ANSWERED
+    request.content.title = "three"
+    await refused(
+        world.workers.AskPrompt(request), "ALREADY_EXISTS", "ID_REUSED", field="key", value="k",
+        prompt_id=first.prompt.prompt_id,
+    )  # fmt: skip
+
+
+async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -> None:
+    lease = await lite.held()
+    prompt = await lite.ask(lease, "k")
+    by_key = {"job_id": lease.job.job_id, "key": "k"}
+    for wait in (0, 0.05):
+        request = pb.AwaitPromptRequest(**by_key, wait=seconds(wait))
+        assert (await lite.workers.AwaitPrompt(request)).prompt == prompt
+    assert not lite.service.replica.feed._by_job
+    for where in ({"prompt_id": NOBODY_ID}, {"job_id": NOBODY_ID, "key": "k"}):
+        await refused(
+            lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **where
+        )
+    for bad in ({}, {"prompt_id": prompt.prompt_id, "wait": seconds(-1)}):
+        await refused(
+            lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**bad)), "INVALID_ARGUMENT", "INVALID_FIELD"
+        )
+    await lite.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=prompt.prompt_id))
+    ended = (await lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**by_key, wait=seconds(SOON)))).prompt
+    assert ended.state == prompts.PROMPT_STATE_CANCELLED
+
+
+async def test_checkpoints_have_pages_by_key(world: World) -> None:
+    lease = await world.held()
+    for key in ("b", "a", "d", "ç", "c", "a"):
+        saved = pb.SaveCheckpointRequest(**of(lease, key=key, value_json=f'"{key}"'))
+        await world.workers.SaveCheckpoint(saved)
+    keys, token = [], ""
+    while True:
+        request = pb.ListCheckpointsRequest(job_id=lease.job.job_id, page_size=2, page_token=token)
+        page = await world.workers.ListCheckpoints(request)
+        assert len(page.checkpoints) <= 2
+        keys += [c.key for c in page.checkpoints]
+        token = page.next_page_token
+        if not token:
+            break
+        other = pb.ListCheckpointsRequest(job_id=(await world.create("o")).job_id, page_token=token)
+        await refused(world.workers.ListCheckpoints(other), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+    assert keys == ["a", "b", "c", "d", "ç"]
+    negative = pb.ListCheckpointsRequest(job_id=lease.job.job_id, page_size=-1)
+    await refused(world.workers.ListCheckpoints(negative), "INVALID_ARGUMENT", "INVALID_FIELD")
+    await refused(
+        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=NOBODY_ID)), "NOT_FOUND", "JOB_NOT_FOUND"
+    )
+
+
+@pytest.mark.parametrize("fields", [{"result_json": "{"}, {"result_json": '"' + "x" * 262_144 + '"'}])
+async def test_a_wrong_result_is_refused_and_the_job_runs_on(lite: World, fields: dict[str, str]) -> None:
+    lease = await lite.held()
+    found = await refused(
+        lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
+    )
+    assert set(found.violations) == {"result_json"}
+    assert (await lite.job(lease.job.job_id)).state == RUNNING
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"failure": job_pb2.Failure(code="a b")}, "failure.code"),
+        ({"failure": job_pb2.Failure(code="E", message="\0")}, "failure.message"),
+        ({"failure": job_pb2.Failure(code="E", details_json="{")}, "failure.details_json"),
+        ({"retry_delay": seconds(367 * 86_400)}, "retry_delay"),
+    ],
+)
+async def test_a_wrong_failure_is_refused(lite: World, fields: dict[str, Any], field: str) -> None:
+    lease = await lite.held()
+    found = await refused(
+        lite.workers.FailJob(pb.FailJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
+    )
+    assert set(found.violations) == {field}
+
+
+async def test_release_gives_a_job_up_without_counting_an_attempt(lite: World) -> None:
+    lease = await lite.held()
+    released = (await lite.workers.ReleaseJob(pb.ReleaseJobRequest(**of(lease)))).job
+    assert (released.state, released.attempt) == (PENDING, 1)
+    [again] = (await lite.lease()).jobs
+    assert again.token == 2
+
+
+async def test_a_cancel_wish_is_confirmed_by_a_failure_too(lite: World) -> None:
+    from askback.v1 import job_service_pb2 as jpb
+
+    lease = await lite.held()
+    await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=lease.job.job_id))
+    request = pb.FailJobRequest(**of(lease, failure=job_pb2.Failure(code="Stopped"), retryable=True))
+    assert (await lite.workers.FailJob(request)).job.state == CANCELLED
+
+
+async def test_a_poisoned_call_harms_nobody_else(world: World) -> None:
+    lease = await world.held()
+    prompt = await world.asked()
+    bad = [
+        world.workers.AskPrompt(pb.AskPromptRequest(**of(lease, key="\0", content=confirm()))),
+        world.hitl.AnswerPrompt(answer(prompt, "\0")),
+        world.workers.SaveCheckpoint(pb.SaveCheckpointRequest(**of(lease, key="\0", value_json="1"))),
+    ]
+    good = [
+        world.workers.SaveCheckpoint(pb.SaveCheckpointRequest(**of(lease, key=f"{i}", value_json="1")))
+        for i in range(5)
+    ]
+
+    async def settle(call: Any) -> Any:
+        return await call
+
+    async with asyncio.timeout(SOON):
+        results = await asyncio.gather(*map(settle, [*bad, *good]), return_exceptions=True)
+    assert [isinstance(r, Exception) for r in results] == [True] * 3 + [False] * 5
+    for call in (
+        world.workers.AskPrompt(pb.AskPromptRequest(**of(lease, key="\0", content=confirm()))),
+        world.hitl.AnswerPrompt(answer(prompt, "\0")),
+    ):
+        await refused(call, "INVALID_ARGUMENT", "INVALID_FIELD")
