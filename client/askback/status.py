@@ -30,7 +30,7 @@ _BY_CODE: dict[str, type[AskbackError]] = {
         errors.DeadlineExceeded,
         errors.Internal,
     )
-}
+} | {"CANCELLED": errors.Unavailable}
 _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_LEASE_LOST": errors.LeaseLost,
     "ERROR_REASON_SESSION_NOT_FOUND": errors.SessionNotFound,
@@ -158,7 +158,8 @@ def _violations(found: Iterable[prompt_pb2.FieldViolation]) -> tuple[Violation, 
     return tuple(Violation(v.field, v.description) for v in found)
 
 
-_TRANSIENT = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
+_TRANSIENT = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+"""CANCELLED: by a server that shuts down; our own cancelling is no status, but asyncio.CancelledError."""
 _TRANSIENT_REASONS = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL"})
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Stage
+from tests.support.processes import Process, Stage
 
 pytest.register_assert_rewrite("tests.e2e.checks")
 
@@ -24,7 +24,15 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
     """Show what the processes wrote when a test fails."""
     report = yield
-    stage = getattr(item, "funcargs", {}).get("stage")
-    if report.when == "call" and report.failed and isinstance(stage, Stage):
-        report.sections.append(("processes", stage.story()))
+    if report.when == "call" and report.failed:
+        for actor in getattr(item, "funcargs", {}).values():
+            if isinstance(actor, Stage | Process):
+                report.sections.append(("processes", actor.story()))
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for ever is shown before the whole run is given up."""
+    for item in items:
+        if "tests/e2e/" in item.path.as_posix() and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(90))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ from tests.support.processes import Server, Stage
 ROLES = ("client", "worker", "console", "admin")
 
 
-@pytest.fixture
-def tokens(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with one token for each role: `client-token`, and so on."""
-    path = tmp_path / "tokens.toml"
+    path = tmp_path_factory.mktemp("tokens") / "tokens.toml"
     path.write_text(
         "\n".join(
             f'[[tokens]]\nsha256 = "{hashlib.sha256(f"{role}-token".encode()).hexdigest()}"\n'
@@ -29,10 +29,15 @@ def tokens(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-async def server(stage: Stage, tokens: Path, tmp_path: Path) -> Server:
-    """A server that wants tokens."""
-    return await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", auth=tokens)
+@pytest.fixture(scope="module")
+def server(tokens: Path) -> Iterator[Server]:
+    """A server that wants tokens, for all tests of this page."""
+    server = Server("server", f"sqlite+aiosqlite:///{tokens.parent / 'a.db'}", tokens.parent, auth=tokens)
+    try:
+        asyncio.run(server.serve())
+        yield server
+    finally:
+        server.kill()
 
 
 def _client(server: Server, role: str) -> Client:
@@ -118,9 +123,10 @@ async def test_no_server_without_authentication_for_everybody(stage: Stage, tmp_
 
 async def test_a_token_file_that_cannot_be_used(stage: Stage, tokens: Path, tmp_path: Path) -> None:
     """Exit code 1 with the entry at fault."""
-    tokens.write_text(tokens.read_text().replace('roles = ["admin"]', 'roles = ["king"]'))
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(tokens.read_text().replace('roles = ["admin"]', 'roles = ["king"]'))
     command = [str(Path(sys.executable).with_name("askback")), "serve", "--listen", "127.0.0.1:0"]
-    command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", "--auth", str(tokens)]
+    command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", "--auth", str(wrong)]
     refused = stage.command("refused", *command)
     assert await refused.ended() == 1
     assert "entry 4 (the admin): roles has 'king'" in refused.log

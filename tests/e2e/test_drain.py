@@ -17,7 +17,7 @@ async def test_a_drain_under_load_loses_nothing(
     stage: Stage, migrated_db_url: str, database_kind: str
 ) -> None:
     """Exit code 0 while jobs run, people answer and programs watch; a successor on the same port."""
-    server = await stage.server(migrated_db_url, lease_ttl=20, drain_grace=1)
+    server = await stage.server(migrated_db_url, lease_ttl=20, drain_grace=0.5)
     crew = load.Crew(stage, server.target, seed=3)
     await crew.connected()
     async with Client(server.target, user="boss") as client:

@@ -97,7 +97,7 @@ async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: Wor
     job = await world.job(prompt.job_id)
     assert job.state == COMPLETED
     assert values in job.result_json
-    assert json.loads(job.result_json)["answer"]["decision"] == "RESPOND"
+    assert json.loads(job.result_json)["decision"] == "RESPOND"
     rejected = await world.asked()
     await world.hitl.AnswerPrompt(answer(rejected, "a", REJECT))
     assert (await world.job(rejected.job_id)).state == COMPLETED

@@ -52,19 +52,19 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
     await dead.hello(worker_id="dead")
     job = await world.create()
     old = await dead.leased()
-    other = world.worker()
-    await other.hello(worker_id="other")
-
     lost = await dead.expect("lease_lost")  # it never sent a heartbeat
     assert (lost.job_id, lost.token) == (job.job_id, old.token)
     found = await dead.ended()
     assert found is not None
     check(found, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=dead.session_id)
 
+    other = world.worker()
+    await other.hello(worker_id="other")
+
     async def beat() -> Any:
         while True:
             await other.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
-            frame = await other._in.get()
+            frame = await other.any_frame()
             if frame.WhichOneof("body") == "job_leased":
                 return frame.job_leased.leased_job
 
@@ -104,7 +104,7 @@ async def test_heartbeats_keep_a_session_and_say_until_when(hasty: World) -> Non
     until_ = []
     for _ in range(6):  # twice its time to live
         await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat()))
-        frame = await worker._in.get()
+        frame = await worker.any_frame()
         assert frame.WhichOneof("body") == "heartbeat", frame
         until_.append(frame.heartbeat.expire_time.ToDatetime())
     assert until_ == sorted(until_)

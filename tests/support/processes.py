@@ -39,7 +39,7 @@ async def eventually(
             if inspect.isawaitable(found):
                 found = await found
             if found:
-                return found  # type: ignore[return-value]
+                return found
             last = found
         except (AssertionError, Unavailable) as not_yet:
             last = not_yet

@@ -195,15 +195,20 @@ class Stream:
         async with asyncio.timeout(SOON):
             await self.call.write(self.request(frames=frames))
 
+    async def any_frame(self) -> Any:
+        """The next frame. Raises AioRpcError or EOFError at the end."""
+        async with asyncio.timeout(SOON):
+            found = await self._in.get()
+        if found is None:
+            raise EOFError
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
     async def frame(self) -> Any:
         """The next frame that is no heartbeat. Raises AioRpcError or EOFError at the end."""
         while True:
-            async with asyncio.timeout(SOON):
-                found = await self._in.get()
-            if found is None:
-                raise EOFError
-            if isinstance(found, BaseException):
-                raise found
+            found = await self.any_frame()
             if found.WhichOneof("body") not in self.pushed_by_time:
                 return found
             self.heartbeats.append(found.heartbeat)
@@ -316,11 +321,10 @@ class Console(Stream):
         """The token of a heartbeat that came after all that was told so far."""
         await self.nothing_more()
         seen = len(self.heartbeats)
-        async with asyncio.timeout(SOON):
-            while len(self.heartbeats) < seen + 2:
-                found = await self._in.get()
-                assert found.WhichOneof("body") == "heartbeat", found
-                self.heartbeats.append(found.heartbeat)
+        while len(self.heartbeats) < seen + 2:
+            found = await self.any_frame()
+            assert found.WhichOneof("body") == "heartbeat", found
+            self.heartbeats.append(found.heartbeat)
         return str(self.heartbeats[-1].resume_token)
 
     async def credit(self, count: int) -> None:

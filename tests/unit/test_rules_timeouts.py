@@ -187,3 +187,15 @@ def test_a_claim_does_not_stop_the_clock() -> None:
     world.tick(HOUR).expire()
     assert (world.prompt().state, world.prompt().claimed_by) == (PromptState.EXPIRED, "")
     assert world.tick(SECOND).answer().status is AnswerStatus.CLOSED
+
+
+def test_a_timer_is_told_when_to_come_again() -> None:
+    world = waiting(deadline(EXPIRE, 2 * HOUR))
+    world.ask("b", deadline(EXPIRE, HOUR))
+    world.ask("c", question())
+    start = world.now
+    assert world.on_job(c.ExpirePrompts) == start + HOUR
+    assert world.tick(HOUR).on_job(c.ExpirePrompts) == start + 2 * HOUR
+    assert world.tick(HOUR).on_job(c.ExpirePrompts) is None
+    world.cancel()
+    assert world.on_job(c.EndGrace) == world.now + world.limits.cancel_grace

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import SessionNotFound
-from askback_server.domain.jobs import Job
+from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.dispatch import Dispatcher
@@ -91,11 +91,11 @@ class WorkSession(Session):
             self._stops[job_id] = self._around.feed.follow_job(job_id, self._committed)
 
     def _committed(self, item: Any) -> None:
-        before = self._core.room()
-        if not self._core.committed(item):
+        still_held = self._core.committed(item)
+        if not still_held:
             self._unfollow(item.job.job_id)
-        if self._core.room() > before:
-            self._around.dispatcher.wake()
+        if not still_held or item.job.state is not JobState.RUNNING:
+            self._around.dispatcher.wake()  # a job that waits for people makes room
         if self._core.has_news:
             self._changed.set()
 

@@ -14,6 +14,11 @@ Values = tuple[Any, ...]
 GUARD_COLUMNS = ("expected", "guard_session", "guard_epoch", "not_before", "not_after", "deleted")
 
 
+_DELETED = GUARD_COLUMNS.index("deleted")
+DELETES = "deletes"
+"""In a shape: some of the changed jobs go."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Rows by what is to be done with them. A row of a child names its job in the column given in
@@ -33,8 +38,9 @@ class Batch:
 
     @property
     def shape(self) -> tuple[str, ...]:
-        """Which parts have rows: a statement is made for each shape that occurs."""
-        return tuple(name for name in PARTS if getattr(self, name))
+        """Which parts have rows, and whether jobs are deleted: a statement is made for each shape."""
+        shape = tuple(name for name in PARTS if getattr(self, name))
+        return (*shape, DELETES) if any(row[_DELETED] for row in self.changed_jobs) else shape
 
 
 PARTS: dict[str, tuple[str, ...]] = {

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 POOL = 8
 """Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16."""
 
+PLAN_LASTS = 3600.0
+"""Seconds after which a statement is planned anew."""
+
 CALL_TIMEOUT = 30.0
 """Seconds after which a write's outcome counts as unknown. The server gives up before us."""
 
@@ -38,6 +41,11 @@ WRITER_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     # Compiling a statement of this size by LLVM costs far more than it runs.
     "jit": "off",
+    # The plan must not depend on how large the tables were when it was made: every table is entered
+    # by an index, for the rows of the batch. (Planned on empty tables, it scanned them whole.)
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     # A frozen client in mid-statement holds row locks: let the server end it.
     "lock_timeout": "10s",
     "statement_timeout": "20s",
@@ -59,7 +67,6 @@ class _Prepared:
     parts: list[tuple[str, int]]
     """For each parameter in order: the part and the column's place in its rows."""
     made: float
-    lasts: float
 
 
 @lru_cache(maxsize=512)
@@ -144,7 +151,9 @@ class Postgres(Dialect):
         ) as error:
             await self._disconnect()
             raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
-        columns = {part: list(zip(*getattr(batch, part), strict=True)) for part in batch.shape}
+        columns = {
+            part: list(zip(*getattr(batch, part), strict=True)) for part in {p for p, _ in prepared.parts}
+        }
         parameters = [columns[part][place] for part, place in prepared.parts]
         try:
             row = await prepared.call.fetchrow(*parameters, timeout=CALL_TIMEOUT)
@@ -178,15 +187,13 @@ class Postgres(Dialect):
         self, connection: asyncpg.Connection[asyncpg.Record], shape: tuple[str, ...]
     ) -> _Prepared:
         known = self._prepared.get(shape)
-        if known is not None and time.monotonic() - known.made < known.lasts:
+        if known is not None and time.monotonic() - known.made < PLAN_LASTS:
             return known
         sql, parts = _compiled(shape)
         call = await connection.prepare(sql)
         # asyncpg's second prepare() sends no Sync, and the backend would keep its table locks.
         await connection.execute("select 1")
-        # A plan made on empty tables is bad until ANALYZE has run: plan again soon, then hourly.
-        lasts = 30.0 if known is None else min(known.lasts * 4, 3600.0)
-        prepared = self._prepared[shape] = _Prepared(call, parts, time.monotonic(), lasts)
+        prepared = self._prepared[shape] = _Prepared(call, parts, time.monotonic())
         return prepared
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import PARTS
+from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.tables import (
     answers,
     checkpoints,
@@ -105,9 +105,11 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
             .returning(jobs.c.job_id)
             .cte("updated")
         )
-        gone = sa.select(locked.c.job_id).where(locked.c.deleted)
-        deleted = sa.delete(jobs).where(jobs.c.job_id.in_(gone)).returning(jobs.c.job_id).cte("deleted")
-        winners += [sa.select(updated.c.job_id), sa.select(deleted.c.job_id)]
+        winners.append(sa.select(updated.c.job_id))
+        if DELETES in shape:
+            gone = sa.select(locked.c.job_id).where(locked.c.deleted)
+            deleted = sa.delete(jobs).where(jobs.c.job_id.in_(gone)).returning(jobs.c.job_id).cte("deleted")
+            winners.append(sa.select(deleted.c.job_id))
         again = _incoming("changed_jobs")
         ids = sa.func.array_agg(sa.cast(again.c.job_id, sa.Text))
         dead = sa.select(ids).where(sa.not_(_alive(again))).scalar_subquery()
@@ -123,7 +125,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
         winners.append(sa.select(created.c.job_id))
     won = sa.union_all(*winners).cte("won")
     for part in shape:
-        if part not in ("changed_jobs", "new_jobs"):
+        if part not in ("changed_jobs", "new_jobs", DELETES):
             ctes.append(_child(part, won))
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
@@ -151,7 +153,8 @@ def _rows(part: str) -> sa.Select[Any]:
 
 def _child(part: str, won: CTE) -> CTE:
     incoming = _incoming(part)
-    theirs = incoming.c.job_id.in_(sa.select(won.c.job_id))
+    # `IS true` keeps the planner from turning the IN into a join: a hashed subplan stays linear.
+    theirs = incoming.c.job_id.in_(sa.select(won.c.job_id)).is_(sa.true())
     table = _TABLES[part]
     if part in ("changed_prompts", "amended_prompts"):
         return (

@@ -1,0 +1,1 @@
+"""Conformance vectors of the two streams, and what runs them here."""
