@@ -157,6 +157,8 @@ def check_losers(stored: Stored, history: History) -> None:
             prompt = stored.prompts[line["prompt_id"]]
             won = prompt.answered.answer_id if prompt.answered else ""
             assert (line["state"], line["winner"]) == (prompt.state, won), line
+            values = prompt.answered.values if prompt.answered else None
+            assert values != {"value": line["value"]}, f"the winner was told that it lost: {line}"
 
 
 def check_worker(stored: Stored, history: History) -> None:

@@ -198,14 +198,14 @@ async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: World) -> Non
     assert (await lite.hitl.AnswerPrompt(request)).result.prompt.prompt_id == asked.prompt_id
 
 
-@pytest.mark.parametrize("where", [{"prompt_id": NOBODY_ID}, {"prompt_id": "x"}, {"job_id": NOBODY_ID, "key": "k"}])
+@pytest.mark.parametrize(
+    "where", [{"prompt_id": NOBODY_ID}, {"prompt_id": "x"}, {"job_id": NOBODY_ID, "key": "k"}]
+)
 async def test_an_unknown_prompt_is_not_found(lite: World, where: dict[str, str]) -> None:
     names = dict(where)
     request = pb.AnswerPromptRequest(answer_id="a", revision=1, decision=ACCEPT, **where)
     await refused(lite.hitl.AnswerPrompt(request), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
-    await refused(
-        lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
-    )
+    await refused(lite.hitl.GetPrompt(pb.GetPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names)
     await refused(
         lite.hitl.CancelPrompt(pb.CancelPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **names
     )

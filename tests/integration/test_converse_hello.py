@@ -7,7 +7,17 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import NOBODY_ID, SOON, World, answer, check, confirm, frame_refusal, serving, until
+from tests.support.service import (
+    NOBODY_ID,
+    SOON,
+    World,
+    answer,
+    check,
+    confirm,
+    frame_refusal,
+    serving,
+    until,
+)
 
 
 def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
@@ -70,7 +80,9 @@ async def test_a_second_hello_ends_the_stream(lite: World) -> None:
     ],
 )
 @pytest.mark.parametrize("ref", [0, 5])
-async def test_a_wrong_hello_ends_the_stream(lite: World, hello: dict[str, Any], field: str, ref: int) -> None:
+async def test_a_wrong_hello_ends_the_stream(
+    lite: World, hello: dict[str, Any], field: str, ref: int
+) -> None:
     console = lite.console()
     await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
     found = await console.ended()

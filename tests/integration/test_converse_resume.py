@@ -137,7 +137,9 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> Non
         assert caught_up.open_prompts == len(known)
 
 
-@pytest.mark.parametrize("kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old"])
+@pytest.mark.parametrize(
+    "kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old"]
+)
 async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
     lite: World, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,7 +62,10 @@ async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World
         assert (await world.job(leased.job.job_id)).state == RUNNING
     if final == "default":
         given = ended.resolution.answer
-        assert (given.source, given.decision) == (prompts.ANSWER_SOURCE_TIMEOUT_DEFAULT, prompts.DECISION_REJECT)
+        assert (given.source, given.decision) == (
+            prompts.ANSWER_SOURCE_TIMEOUT_DEFAULT,
+            prompts.DECISION_REJECT,
+        )
         assert (given.comment, given.user_id) == ("nobody said yes", "")
     if final == "expire":
         assert ended.state == prompts.PROMPT_STATE_EXPIRED
@@ -108,7 +111,9 @@ async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: Wor
     assert not (await world.lease(wait=0)).jobs
 
 
-async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_start(migrated_db_url: str) -> None:
+async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_start(
+    migrated_db_url: str,
+) -> None:
     async with serving(migrated_db_url) as world:
         prompt = await world.asked(short("expire", 0.3))
     async with serving(migrated_db_url) as world:

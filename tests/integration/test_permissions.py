@@ -12,7 +12,17 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import NOBODY_ID, Caller, World, answer, audience, confirm, refused, seconds, serving
+from tests.support.service import (
+    NOBODY_ID,
+    Caller,
+    World,
+    answer,
+    audience,
+    confirm,
+    refused,
+    seconds,
+    serving,
+)
 
 PEOPLE: dict[str, tuple[list[str], list[str], list[str]]] = {
     "client": (["client"], ["default"], []),
@@ -58,7 +68,10 @@ def stream(call: Any) -> Any:
 NAMED = {"job_id": NOBODY_ID}
 P = {"prompt_id": NOBODY_ID}
 MASK = {"paths": ["priority"]}
-DEEP = {"deep_understanding": job_pb2.DeepUnderstanding(job_id=NOBODY_ID), "update_mask": {"paths": ["complete"]}}
+DEEP = {
+    "deep_understanding": job_pb2.DeepUnderstanding(job_id=NOBODY_ID),
+    "update_mask": {"paths": ["complete"]},
+}
 BY_JOB = hpb.PromptFilter(job_id=NOBODY_ID)
 
 # Every RPC with a request that gets past the door; whoever has the role gets NOT_FOUND or an answer.
@@ -242,7 +255,11 @@ async def test_what_a_console_may_not_see_does_not_exist_for_it(guarded: World) 
         await refused(call, "NOT_FOUND", "PROMPT_NOT_FOUND", **named)
     by_key = hpb.GetPromptRequest(job_id=prompt.job_id, key=prompt.key)
     await refused(eve.hitl.GetPrompt(by_key), "NOT_FOUND", "PROMPT_NOT_FOUND")
-    for filter in (hpb.PromptFilter(), hpb.PromptFilter(job_id=prompt.job_id), hpb.PromptFilter(groups=["law"])):
+    for filter in (
+        hpb.PromptFilter(),
+        hpb.PromptFilter(job_id=prompt.job_id),
+        hpb.PromptFilter(groups=["law"]),
+    ):
         page = await eve.hitl.ListPrompts(hpb.ListPromptsRequest(filter=filter))
         assert (list(page.prompts), page.total_size) == ([], 0)
     # Those who are asked see it, and so does the asker's side; an admin sees everything.
@@ -264,7 +281,9 @@ async def test_only_an_admin_names_another_user_and_frees_anothers_claim(guarded
     request = jpb.CreateJobRequest(job_type="t", user_id="someone", prompt=confirm())
     made = await admin.jobs.CreateJob(request)
     assert made.job.user_id == "someone"
-    found = await refused(person(guarded, "client").jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await refused(
+        person(guarded, "client").jobs.CreateJob(request), "INVALID_ARGUMENT", "INVALID_FIELD"
+    )
     assert set(found.violations) == {"user_id"}
     named = {"prompt_id": made.prompt.prompt_id}
     await person(guarded, "console").hitl.ClaimPrompt(hpb.ClaimPromptRequest(**named))
@@ -277,7 +296,8 @@ async def test_a_pure_worker_writes_the_understanding_only_under_its_token(guard
     job = (await person(guarded, "client").jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))).job
     worker = person(guarded, "worker")
     request = jpb.UpdateDeepUnderstandingRequest(
-        deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id, complete=True), update_mask={"paths": ["complete"]}
+        deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id, complete=True),
+        update_mask={"paths": ["complete"]},
     )
     await refused(worker.jobs.UpdateDeepUnderstanding(request), "FAILED_PRECONDITION", "LEASE_LOST")
     [lease] = (

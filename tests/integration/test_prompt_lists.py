@@ -14,7 +14,9 @@ async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
     titles: list[str] = []
     token, total = "", None
     while True:
-        page = await caller.hitl.ListPrompts(pb.ListPromptsRequest(page_size=size, page_token=token, **fields))
+        page = await caller.hitl.ListPrompts(
+            pb.ListPromptsRequest(page_size=size, page_token=token, **fields)
+        )
         titles += [p.content.title for p in page.prompts]
         assert total in (None, page.total_size)
         total = page.total_size

@@ -88,9 +88,7 @@ async def test_commands_are_refused_while_the_engine_drains(lite: World) -> None
     await console.hello()
     await console.snapshot()
     await lite.service.replica.engine.drain()
-    found = await refused(
-        lite.jobs.CreateJob(jpb.CreateJobRequest(job_type="t")), "UNAVAILABLE", "DRAINING"
-    )
+    found = await refused(lite.jobs.CreateJob(jpb.CreateJobRequest(job_type="t")), "UNAVAILABLE", "DRAINING")
     assert found.retry_delay
     found = await console.ask_refused("UNAVAILABLE", "DRAINING", answer_prompt=answer(prompt))
     assert found.retry_delay
@@ -252,10 +250,14 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         asked = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="q", content=content))).prompt
         await console.event("upserted")
         values = f'{{"n": 1, "why": "{SECRETS["values"]}"}}'
-        bad = answer(asked, "bad", RESPOND, values_json=f'{{"{SECRETS["values"]}": 1}}', comment=SECRETS["comment"])
+        bad = answer(
+            asked, "bad", RESPOND, values_json=f'{{"{SECRETS["values"]}": 1}}', comment=SECRETS["comment"]
+        )
         await refused(world.hitl.AnswerPrompt(bad), "INVALID_ARGUMENT", "ANSWER_INVALID")
         edits = [prompts.Edit(content_id="c", text=SECRETS["edit"])]
-        good = answer(asked, "good", prompts.DECISION_EDIT, values_json=values, edits=edits, comment=SECRETS["comment"])
+        good = answer(
+            asked, "good", prompts.DECISION_EDIT, values_json=values, edits=edits, comment=SECRETS["comment"]
+        )
         await console.send(hpb.ConverseClientFrame(ref=5, answer_prompt=good))
         await worker.expect("prompt_resolved")
         await refused(world.hitl.AnswerPrompt(answer(asked, "late", comment=SECRETS["comment"])),

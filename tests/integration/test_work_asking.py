@@ -176,7 +176,8 @@ async def test_too_many_questions_in_a_form_are_refused(lite: World) -> None:
     lease = await lite.held()
     most = lite.service.replica.limits.forms.max_questions
     questions = [
-        prompts.Question(question_id=f"q{i}", title="t", boolean=prompts.BooleanInput()) for i in range(most + 1)
+        prompts.Question(question_id=f"q{i}", title="t", boolean=prompts.BooleanInput())
+        for i in range(most + 1)
     ]
     content = confirm(questions=prompts.QuestionForm(questions=questions))
     found = await refused(
@@ -189,11 +190,16 @@ async def test_a_job_has_no_more_than_so_many_open_prompts(lite: World) -> None:
     worker, leased = await working(lite)
     for start in (0, 32):
         await worker.send(
-            *(pb.WorkClientFrame(ref=i + 1, ask_prompt=ask(leased, f"k{i}")) for i in range(start, start + 32))
+            *(
+                pb.WorkClientFrame(ref=i + 1, ask_prompt=ask(leased, f"k{i}"))
+                for i in range(start, start + 32)
+            )
         )
         for _ in range(32):
             await worker.expect("ask_prompt")
-    found = await worker.ask_refused("RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", ask_prompt=ask(leased, "one more"))
+    found = await worker.ask_refused(
+        "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", ask_prompt=ask(leased, "one more")
+    )
     assert found.metadata == {"limit": "open_prompts_per_job", "value": "64"}
     # The stream goes on, and so does the job.
     cancel = hpb.CancelPromptRequest(job_id=leased.job.job_id, key="k0")

@@ -71,7 +71,9 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
     ],
 )
 @pytest.mark.parametrize("ref", [0, 5])
-async def test_a_wrong_hello_ends_the_stream(lite: World, hello: dict[str, Any], field: str, ref: int) -> None:
+async def test_a_wrong_hello_ends_the_stream(
+    lite: World, hello: dict[str, Any], field: str, ref: int
+) -> None:
     worker = lite.worker()
     body = pb.WorkHello(**{"worker_id": "w", "job_types": ["t"], **hello})
     await worker.send(frame(ref, hello=body))
@@ -192,7 +194,9 @@ async def test_progress_is_coalesced_and_milestones_are_kept(world: World) -> No
     events = list((await call.read()).events)
     kept = [e for e in events if e.type == job_pb2.JOB_EVENT_TYPE_JOB_PROGRESSED]
     assert len(kept) < 10  # of 50
-    milestones = [e.data_json for e in kept if '"milestone": true' in e.data_json.replace('":true', '": true')]
+    milestones = [
+        e.data_json for e in kept if '"milestone": true' in e.data_json.replace('":true', '": true')
+    ]
     assert ["m20" in milestones[0], "m40" in milestones[1], len(milestones)] == [True, True, 2]
 
 
@@ -371,7 +375,9 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
     async with serving(lite_url) as world:
         again = world.worker()
         held = [pb.WorkHeldJob(**of(leased))]
-        welcome = await again.hello(session_id=worker.session_id, session_secret=worker.secret, held_jobs=held)
+        welcome = await again.hello(
+            session_id=worker.session_id, session_secret=worker.secret, held_jobs=held
+        )
         assert welcome.resumed
         assert not welcome.lost_job_ids
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leased)))

@@ -149,14 +149,24 @@ def writes(world: World, job_id: str, token: int) -> dict[str, Any]:
         "ReportProgress": lambda: stub.ReportProgress(pb.ReportProgressRequest(**of)),
         "AskPrompt": lambda: stub.AskPrompt(pb.AskPromptRequest(**of, key="k", content=confirm())),
         "AcknowledgePrompts": lambda: stub.AcknowledgePrompts(pb.AcknowledgePromptsRequest(**of)),
-        "SaveCheckpoint": lambda: stub.SaveCheckpoint(pb.SaveCheckpointRequest(**of, key="k", value_json="1")),
+        "SaveCheckpoint": lambda: stub.SaveCheckpoint(
+            pb.SaveCheckpointRequest(**of, key="k", value_json="1")
+        ),
         "CompleteJob": lambda: stub.CompleteJob(pb.CompleteJobRequest(**of)),
         "FailJob": lambda: stub.FailJob(pb.FailJobRequest(**of)),
         "ReleaseJob": lambda: stub.ReleaseJob(pb.ReleaseJobRequest(**of)),
     }
 
 
-WRITES = ["ReportProgress", "AskPrompt", "AcknowledgePrompts", "SaveCheckpoint", "CompleteJob", "FailJob", "ReleaseJob"]
+WRITES = [
+    "ReportProgress",
+    "AskPrompt",
+    "AcknowledgePrompts",
+    "SaveCheckpoint",
+    "CompleteJob",
+    "FailJob",
+    "ReleaseJob",
+]
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -165,7 +175,11 @@ async def test_a_write_needs_the_newest_token_and_the_holder(lite: World, name: 
     job_id = lease.job.job_id
     for token in (0, lease.token - 1, lease.token + 1):
         await refused(
-            writes(lite, job_id, token)[name](), "FAILED_PRECONDITION", "LEASE_LOST", job_id=job_id, token=str(token)
+            writes(lite, job_id, token)[name](),
+            "FAILED_PRECONDITION",
+            "LEASE_LOST",
+            job_id=job_id,
+            token=str(token),
         )
     bob = World(lite.service, lite.channel)
     bob.workers = lite.as_user("bob").workers
@@ -245,7 +259,9 @@ async def test_checkpoints_have_pages_by_key(world: World) -> None:
     negative = pb.ListCheckpointsRequest(job_id=lease.job.job_id, page_size=-1)
     await refused(world.workers.ListCheckpoints(negative), "INVALID_ARGUMENT", "INVALID_FIELD")
     await refused(
-        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=NOBODY_ID)), "NOT_FOUND", "JOB_NOT_FOUND"
+        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=NOBODY_ID)),
+        "NOT_FOUND",
+        "JOB_NOT_FOUND",
     )
 
 
@@ -253,7 +269,9 @@ async def test_checkpoints_have_pages_by_key(world: World) -> None:
 async def test_a_wrong_result_is_refused_and_the_job_runs_on(lite: World, fields: dict[str, str]) -> None:
     lease = await lite.held()
     found = await refused(
-        lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
+        lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))),
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
     )
     assert set(found.violations) == {"result_json"}
     assert (await lite.job(lease.job.job_id)).state == RUNNING

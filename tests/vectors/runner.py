@@ -140,7 +140,7 @@ class Runner:
     def _advance(self, seconds: float) -> None:
         self.now += seconds
 
-    def _goAway(self, reason: str, after: float) -> None:  # noqa: N802
+    def _goAway(self, reason: str, after: float) -> None:
         self.core.stream.go_away(reason, after)
 
     def _ends(self, wanted: dict[str, str]) -> None:
@@ -281,14 +281,24 @@ class WorkRunner(Runner):
     def _lease(self, job: dict[str, Any]) -> None:
         self.core.hold(job_of(job), handed_over=False)
 
-    def _handOver(self, leased: dict[str, Any]) -> None:  # noqa: N802
+    def _handOver(self, leased: dict[str, Any]) -> None:
         prompts = tuple(prompt_of(p) for p in leased.get("prompts", ()))
         self.core.hand_over(JobLeased(job_of(leased["job"]), prompts, (), leased.get("more", False)))
 
     def _commit(self, change: dict[str, Any]) -> None:
         job = job_of(change["job"])
         events = tuple(
-            Event(job.job_id, job.version, EventType.ANSWER_LATE, "", START, job.state, "default", "c", prompt_id)
+            Event(
+                job.job_id,
+                job.version,
+                EventType.ANSWER_LATE,
+                "",
+                START,
+                job.state,
+                "default",
+                "c",
+                prompt_id,
+            )
             for prompt_id in change.get("late", ())
         )
         prompts = tuple(prompt_of(p) for p in change.get("prompts", ()))
@@ -297,7 +307,7 @@ class WorkRunner(Runner):
     def _room(self, wanted: int) -> None:
         assert self.core.room() == wanted, self.core.room()
 
-    def _sessionLost(self, _: bool) -> None:  # noqa: N802
+    def _sessionLost(self, _: bool) -> None:
         self.core.lose_all()
 
 
@@ -314,7 +324,7 @@ def differs(want: Any, got: Any, at: str = "") -> str:
                 return f"{at}.{key} is not there"
             if found := differs(value, got.get(key, empty), f"{at}.{key}"):
                 return found
-        return "" if want or not got else ""
+        return ""
     if isinstance(want, list):
         if not isinstance(got, list) or len(want) != len(got):
             return f"{at} is {got!r}"

@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, UnknownOutcome
-from askback_server.storage.batch import PARTS, Batch
+from askback_server.storage.batch import JOB_AT, PARTS, Batch
 from askback_server.storage.dialect import BatchOutcome, Dialect, identity
-from askback_server.storage.postgres_batch import statement
+from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,17 @@ def _compiled(shape: tuple[str, ...]) -> tuple[str, list[tuple[str, int]]]:
     compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
     named = [name.split("__", 1) for name in compiled.positiontup or ()]
     return str(compiled), [(part, PARTS[part].index(column)) for part, column in named]
+
+
+@lru_cache(maxsize=1)
+def _compiled_reasons() -> tuple[str, list[int]]:
+    """The question after losers as text, and where its parameters stand in a changed job's row."""
+    compiled = reasons().compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
+    columns = PARTS["changed_jobs"]
+    return str(compiled), [columns.index(n.split("__", 1)[1]) for n in compiled.positiontup or ()]
+
+
+_JOB_AT = JOB_AT["changed_jobs"]
 
 
 class Postgres(Dialect):
@@ -152,7 +163,7 @@ class Postgres(Dialect):
             await self._disconnect()
             raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
         columns = {
-            part: list(zip(*getattr(batch, part), strict=True)) for part in {p for p, _ in prepared.parts}
+            part: list(zip(*getattr(batch, part), strict=True)) for part in batch.shape if part in PARTS
         }
         parameters = [columns[part][place] for part, place in prepared.parts]
         try:
@@ -168,7 +179,27 @@ class Postgres(Dialect):
             await self._disconnect()
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
-        return BatchOutcome(set(row["won"] or ()), set(row["dead"] or ()), set(row["late"] or ()), row["now"])
+        won = set(row["won"] or ())
+        dead, late = await self._reasons(connection, batch, won)
+        return BatchOutcome(won, dead, late, row["now"])
+
+    async def _reasons(
+        self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch, won: set[str]
+    ) -> tuple[set[str], set[str]]:
+        """Why the losers lost. What cannot be asked is taken for a lost version: it is read again."""
+        losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in won]
+        if not losers:
+            return set(), set()
+        sql, places = _compiled_reasons()
+        try:
+            row = await connection.fetchrow(
+                sql, *[[r[i] for r in losers] for i in places], timeout=CALL_TIMEOUT
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("the losers of a write are not explained: %s", error)
+            return set(), set()
+        assert row is not None
+        return set(row["dead"] or ()), set(row["late"] or ())
 
     async def _judge(self, error: asyncpg.PostgresError) -> None:
         """Raise what a server's error means for the batch."""

@@ -64,9 +64,9 @@ def _array_type(part: str, column: str) -> sa.types.TypeEngine[Any]:
     return own.dialect_impl(pg.dialect())  # type: ignore[no-untyped-call]
 
 
-def _incoming(part: str) -> Any:
+def _incoming(part: str, columns: Sequence[str] = ()) -> Any:
     """The rows of a part as a table, from one array parameter for each column."""
-    columns = PARTS[part]
+    columns = columns or PARTS[part]
     arrays = [sa.bindparam(f"{part}__{c}", type_=pg.ARRAY(_array_type(part, c))) for c in columns]
     named = [sa.column(c, _array_type(part, c)) for c in columns]
     return sa.func.unnest(*arrays).table_valued(*named, name=part).render_derived()
@@ -90,11 +90,9 @@ def _in_time(i: Any) -> sa.ColumnElement[bool]:
 
 
 def statement(shape: Sequence[str]) -> sa.Select[Any]:
-    """The write for the parts that have rows. Its one row is (now, won, dead, late)."""
+    """The write for the parts that have rows. Its one row is (now, won)."""
     ctes: list[CTE] = []
     winners: list[sa.Select[Any]] = []
-    dead: Any = sa.null()
-    late: Any = sa.null()
     if "changed_jobs" in shape:
         incoming = _incoming("changed_jobs")
         locked = _locked(incoming)
@@ -110,10 +108,6 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
             gone = sa.select(locked.c.job_id).where(locked.c.deleted)
             deleted = sa.delete(jobs).where(jobs.c.job_id.in_(gone)).returning(jobs.c.job_id).cte("deleted")
             winners.append(sa.select(deleted.c.job_id))
-        again = _incoming("changed_jobs")
-        ids = sa.func.array_agg(sa.cast(again.c.job_id, sa.Text))
-        dead = sa.select(ids).where(sa.not_(_alive(again))).scalar_subquery()
-        late = sa.select(ids).where(sa.not_(_in_time(again))).scalar_subquery()
     if "new_jobs" in shape:
         created = (
             pg.insert(jobs)
@@ -129,9 +123,21 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
             ctes.append(_child(part, won))
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
-    return sa.select(now.label("now"), wins.label("won"), dead.label("dead"), late.label("late")).add_cte(
-        *ctes
-    )
+    return sa.select(now.label("now"), wins.label("won")).add_cte(*ctes)
+
+
+REASONS = ("job_id", "guard_session", "guard_epoch", "not_before", "not_after")
+"""The columns, in order, of the arrays that `reasons` takes."""
+
+
+def reasons() -> sa.Select[Any, Any]:
+    """Asked after a write, for its losers only: (dead, late), the jobs whose guard's session does
+    not live, and those whose time bounds do not hold. The rest lost by their version."""
+    losers = _incoming("changed_jobs", REASONS)
+    ids = sa.func.array_agg(sa.cast(losers.c.job_id, sa.Text))
+    dead = ids.filter(sa.not_(_alive(losers)))
+    late = ids.filter(sa.not_(_in_time(losers)))
+    return sa.select(dead.label("dead"), late.label("late")).select_from(losers)
 
 
 def _locked(incoming: Any) -> CTE:

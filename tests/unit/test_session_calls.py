@@ -1,0 +1,148 @@
+"""Parts of sessions that need timing: coalesced progress, a caller that goes away, a stream's ends."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from askback_server.domain.commands import Command, ReleaseJob, ReportProgress, SessionRef
+from askback_server.domain.errors import Draining, LeaseLost
+from askback_server.domain.jobs import Job, JobState, Progress
+from askback_server.domain.principals import Principal, Role
+from askback_server.sessions.progress import ProgressWriter
+from askback_server.sessions.unary_lease import UnaryTaker
+
+WORKER = Principal("wanda", frozenset({Role.WORKER}))
+START = datetime(2030, 1, 1, tzinfo=UTC)
+JOB = Job("j", "default", "t", "ada", JobState.RUNNING, START, START, token=3)
+
+
+class Engine:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.commands: list[Any] = []
+        self.error: Exception | None = None
+
+    async def execute(self, command: Command) -> int:
+        self.submit(command)
+        await asyncio.sleep(0)
+        return len(self.commands)
+
+    def submit(self, command: Command) -> None:
+        if self.error is not None:
+            raise self.error
+        self.commands.append(command)
+
+
+class Dispatcher:
+    """Holds one taker."""
+
+    def __init__(self) -> None:
+        self.takers: list[UnaryTaker] = []
+
+    def add(self, taker: UnaryTaker) -> None:
+        self.takers.append(taker)
+
+    def remove(self, taker: UnaryTaker) -> None:
+        if taker in self.takers:
+            self.takers.remove(taker)
+
+
+def report(done: int, milestone: bool = False) -> ReportProgress:
+    return ReportProgress(
+        principal=WORKER, job_id="j", token=3, progress=Progress(done=done), milestone=milestone
+    )
+
+
+def written(engine: Engine) -> list[int]:
+    return [c.progress.done for c in engine.commands]
+
+
+async def test_the_newest_report_wins_within_the_interval() -> None:
+    engine: Any = Engine()
+    writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.05)
+    async with asyncio.timeout(5):
+        replies = await asyncio.gather(*(writer.report(report(n)) for n in range(10)))
+    assert written(engine) == [0, 9]
+    assert replies == [1] + [2] * 9
+    await writer.report(report(10))
+    assert written(engine) == [0, 9, 10]
+
+
+async def test_a_milestone_is_written_at_once_and_nothing_older_after_it() -> None:
+    engine: Any = Engine()
+    writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.05)
+    async with asyncio.timeout(5):
+        await writer.report(report(1))
+        waiting = asyncio.ensure_future(writer.report(report(2)))
+        await asyncio.sleep(0)
+        await writer.report(report(3, milestone=True))
+        assert await waiting == 2
+        await writer.report(report(4))
+    assert written(engine) == [1, 3, 4]
+
+
+async def test_everybody_who_waits_for_a_report_hears_that_it_failed() -> None:
+    engine: Any = Engine()
+    writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.02)
+    await writer.report(report(1))
+    engine.error = LeaseLost("j", 3)
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(*(writer.report(report(n)) for n in (2, 3)), return_exceptions=True)
+    assert [type(r) for r in results] == [LeaseLost, LeaseLost]
+
+
+async def test_jobs_are_coalesced_apart() -> None:
+    engine: Any = Engine()
+    writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=0.02)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(writer.report(replace(report(1), job_id=name)) for name in "abc"))
+    assert [c.job_id for c in engine.commands] == ["a", "b", "c"]
+
+
+def taker(most: int = 2) -> UnaryTaker:
+    return UnaryTaker(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), most)
+
+
+async def test_a_taker_waits_for_what_is_being_decided() -> None:
+    dispatcher: Any = Dispatcher()
+    one = taker()
+    collecting = asyncio.ensure_future(one.collect(dispatcher, Engine(), 5))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    one.reserve(1)
+    one.reserve(1)
+    assert one.room() == 0
+    one.leased(JOB)
+    one.reserve(-1)
+    await asyncio.sleep(0)
+    assert not collecting.done()
+    one.reserve(-1)
+    async with asyncio.timeout(5):
+        assert await collecting == [JOB]
+    assert not dispatcher.takers
+
+
+@pytest.mark.parametrize("draining", [False, True])
+async def test_what_is_leased_for_a_caller_that_went_away_is_given_back(draining: bool) -> None:
+    dispatcher: Any = Dispatcher()
+    engine: Any = Engine()
+    one = taker()
+    collecting = asyncio.ensure_future(one.collect(dispatcher, engine, 5))
+    await asyncio.sleep(0)
+    one.reserve(1)
+    one.reserve(1)
+    one.leased(JOB)
+    one.reserve(-1)
+    if draining:
+        engine.error = Draining("later")
+    collecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await collecting
+    one.leased(replace(JOB, job_id="late"))  # it was on its way
+    one.reserve(-1)
+    if not draining:
+        assert [type(c) for c in engine.commands] == [ReleaseJob, ReleaseJob]
+        assert [(c.job_id, c.token) for c in engine.commands] == [("j", 3), ("late", 3)]

@@ -1,0 +1,202 @@
+"""A view of prompts under random histories: whatever the credit and the pace, nothing wrong is shown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from askback_server.domain.content import PromptContent
+from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import Prompt, PromptState, Resolution
+from askback_server.ports.queries import PromptFilter
+from askback_server.sessions.frames import CaughtUp, Closed, Removed, Reset, Upserted
+from askback_server.sessions.prompt_view import PromptView, urgency
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+ANN = Principal("ann", frozenset({Role.CONSOLE}))
+FILTER = PromptFilter("default", viewer=ANN, labels={"x": "1"})
+
+
+def image(number: int, version: int, *, mine: bool = True, closed: bool = False, revision: int = 1) -> Prompt:
+    content = PromptContent("confirm", f"{number}", priority=number % 3, labels={"x": "1" if mine else "2"})
+    prompt = Prompt(
+        f"p{number}", "j", "default", "t", "k", number, revision, version, PromptState.PENDING, content, "",
+        START, START, START + timedelta(hours=number % 2 + 1),
+    )  # fmt: skip
+    if not closed:
+        return prompt
+    return replace(
+        prompt, state=PromptState.ANSWERED, resolution=Resolution(PromptState.ANSWERED, "bob", START)
+    )
+
+
+class Console:
+    """What a console makes of what it is told; refuses what it must never be told."""
+
+    def __init__(self, known: dict[str, Prompt] | None = None) -> None:
+        self.has = dict(known or {})
+        self.versions: dict[str, int] = {k: p.version for k, p in self.has.items()}
+        self.ended: set[str] = set()
+        self.caught_up: int | None = None
+
+    def hear(self, event: object) -> None:
+        match event:
+            case Upserted(prompt):
+                assert prompt.is_open
+                assert FILTER.matches(prompt)
+                assert prompt.prompt_id not in self.ended
+                assert prompt.version > self.versions.get(prompt.prompt_id, 0)
+                self.versions[prompt.prompt_id] = prompt.version
+                self.has[prompt.prompt_id] = prompt
+            case Closed(prompt):
+                assert not prompt.is_open
+                assert prompt.version > self.versions.get(prompt.prompt_id, 0)
+                self.versions[prompt.prompt_id] = prompt.version
+                self.ended.add(prompt.prompt_id)
+                self.has.pop(prompt.prompt_id, None)
+            case Removed(prompt_id, version):
+                assert version > self.versions.get(prompt_id, 0)
+                self.versions[prompt_id] = version
+                self.has.pop(prompt_id, None)
+            case CaughtUp(_, count):
+                assert self.caught_up is None
+                self.caught_up = count
+            case Reset():
+                self.has.clear()
+                self.versions.clear()
+                self.caught_up = None
+
+
+changes = st.tuples(st.integers(0, 4), st.sampled_from(["open", "away", "close", "old"]))
+steps = st.lists(
+    st.one_of(
+        changes, st.integers(1, 3).map(lambda n: ("take", n)), st.integers(1, 2).map(lambda n: ("credit", n))
+    )
+)
+
+
+class World:
+    """The truth about the prompts, and every image of them that there was."""
+
+    def __init__(self) -> None:
+        self.now: dict[int, Prompt] = {}
+        self.past: list[Prompt] = []
+        self.version = 0
+
+    def change(self, number: int, how: str) -> Prompt | None:
+        known = self.now.get(number)
+        if how == "old":
+            return self.past[number % len(self.past)] if self.past else None
+        if known is not None and not known.is_open:
+            return None
+        if known is None and how != "open":
+            return None
+        self.version += 1
+        revision = 1 if known is None else known.revision + (how != "close")
+        mine = how == "open" if how != "close" else known is not None and known.content.labels["x"] == "1"
+        prompt = image(number, self.version, mine=mine, closed=how == "close", revision=revision)
+        self.now[number] = prompt
+        self.past.append(prompt)
+        return prompt
+
+    @property
+    def shown(self) -> dict[str, Prompt]:
+        return {p.prompt_id: p for p in self.now.values() if p.is_open and FILTER.matches(p)}
+
+
+def play(view: PromptView, console: Console, world: World, script: list[tuple[object, object]]) -> None:
+    for what, how in script:
+        if what == "take":
+            for event in view.take(int(str(how)), "token"):
+                console.hear(event)
+        elif what == "credit":
+            view.give_credit(int(str(how)), 100)
+        else:
+            prompt = world.change(int(str(what)), str(how))
+            if prompt is not None:
+                view.offer(prompt)
+
+
+def settle(view: PromptView, console: Console) -> None:
+    view.give_credit(1_000, 1_000)
+    while view.has_news:
+        events = view.take(7, "token")
+        assert events, "news that never comes"
+        for event in events:
+            console.hear(event)
+
+
+@given(steps, steps, st.one_of(st.none(), st.integers(1, 3)))
+@settings(max_examples=300, deadline=None)
+def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: int | None) -> None:
+    world, console = World(), Console()
+    view = PromptView(FILTER, credit)
+    silent = PromptView(FILTER)
+    play(silent, Console(), world, [s for s in before if s[0] not in ("take", "credit")])
+    for prompt in world.shown.values():  # the snapshot
+        view.offer(prompt)
+    view.loaded()
+    play(view, console, world, after)
+    settle(view, console)
+    assert console.has == world.shown
+    assert console.caught_up is not None
+    assert view.is_settled
+
+
+@given(steps, steps, steps)
+@settings(max_examples=300, deadline=None)
+def test_a_resumed_console_does_too(before: list, missed: list, after: list) -> None:
+    world = World()
+    first, console = PromptView(FILTER), Console()
+    first.loaded()
+    play(first, console, world, before)
+    settle(first, console)
+    since = world.version
+    quiet = [s for s in missed if s[0] not in ("take", "credit")]
+    play(PromptView(FILTER), Console(), world, quiet)
+
+    again = Console(console.has)
+    again.versions, again.ended = dict(console.versions), set(console.ended)
+    view = PromptView(FILTER)
+    view.resume()
+    for prompt in world.now.values():
+        if prompt.version > since:
+            view.offer(prompt)
+    view.loaded(len(world.shown))
+    play(view, again, world, [s for s in after if s[1] != "old"])
+    settle(view, again)
+    assert again.has == world.shown
+
+
+@given(steps)
+@settings(max_examples=100, deadline=None)
+def test_a_reset_forgets_what_was_told_before(script: list) -> None:
+    world, console = World(), Console()
+    view = PromptView(FILTER)
+    view.resume()
+    play(view, console, world, script)
+    view.reset("too old")
+    for prompt in world.shown.values():
+        view.offer(prompt)
+    view.loaded()
+    settle(view, console)
+    assert console.has == world.shown
+    assert console.caught_up == len(world.shown)
+
+
+def test_the_most_urgent_come_first() -> None:
+    view = PromptView(FILTER)
+    prompts = [image(n, n + 1) for n in range(12)]
+    for prompt in prompts:
+        view.offer(prompt)
+    shown = [e.prompt for e in view.take(100, "") if isinstance(e, Upserted)]
+    assert shown == sorted(prompts, key=urgency)
+
+
+def test_many_closed_prompts_are_not_remembered_for_ever() -> None:
+    view = PromptView(FILTER)
+    for number in range(6_000):
+        view.offer(image(number, 2, closed=True))
+    assert len(view._tombs) <= 4_096
+    assert not view.has_news
