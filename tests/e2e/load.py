@@ -13,10 +13,9 @@ STEPS = ("first", "before one", "before two", "before three", "last")
 """What a `story` with these keys does once each."""
 
 
-def worker(stage: Stage, server: str, name: str, park_after: float | None = None) -> Process:
+def worker(stage: Stage, server: str, name: str, *options: str) -> Process:
     """A worker of the type `story`, started."""
-    rest = [] if park_after is None else [str(park_after)]
-    return stage.run(name, "-m", "tests.e2e.programs.worker", server, name, str(stage.folder), *rest)
+    return stage.run(name, "-m", "tests.e2e.programs.worker", server, name, str(stage.folder), *options)
 
 
 def console(stage: Stage, server: str, name: str, *options: str) -> Process:
@@ -34,7 +33,10 @@ class Crew:
     """Two workers, one of which parks, and people who race each other for every prompt."""
 
     def __init__(self, stage: Stage, server: str, *, seed: int) -> None:
-        self.workers = [worker(stage, server, "worker-1"), worker(stage, server, "worker-2", 0.2)]
+        self.workers = [
+            worker(stage, server, "worker-1"),
+            worker(stage, server, "worker-2", "--park-after", "0.2"),
+        ]
         self.consoles = [
             console(stage, server, name, "--think", "0.1", "--seed", f"{seed}{place}")
             for place, name in enumerate(("ana", "bob", "cleo"))

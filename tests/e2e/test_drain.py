@@ -24,21 +24,24 @@ async def test_a_drain_under_load_loses_nothing(
         # A job that is open all the time, and a program that follows it.
         slow = await client.ask("Will you ever answer?", to=["user:nobody"])
         following = asyncio.create_task(_follow(slow))
+        asking = asyncio.create_task(_ask_on(client, slow.job_id))
         jobs = asyncio.create_task(load.run_jobs(client, JOBS, at_once=5))
         try:
             for drain in range(drains := DRAINS[database_kind]):
                 verdicts = (drain + 0.5) * 3 * JOBS / drains
                 await eventually(partial(crew.has_had, verdicts), "people get verdicts")
-                assert not jobs.done()
+                assert not jobs.done(), jobs
                 assert await server.terminate() == 0, server.log
                 assert "Traceback" not in server.log
                 await server.serve()
             job_ids = await asyncio.wait_for(jobs, 60)
             await slow.cancel("enough")
             followed = await asyncio.wait_for(following, 30)
+            assert not asking.done(), asking
         finally:
             jobs.cancel()
             following.cancel()
+            asking.cancel()
         await crew.leave()
         stored = await read_all(client, [slow.job_id, *job_ids])
     assert [e.seq for e in followed] == list(range(1, len(followed) + 1))
@@ -49,6 +52,12 @@ async def test_a_drain_under_load_loses_nothing(
     check_all(stored, history_of(crew.all))
     check_steps(stored[1:], load.effects(stage), load.STEPS)
     assert await server.terminate() == 0
+
+
+async def _ask_on(client: Client, job_id: str) -> None:
+    """Unary calls at every moment of a drain."""
+    while True:
+        await asyncio.gather(*(client.get(job_id) for _ in range(4)))
 
 
 async def _follow(run: Run) -> list[Event]:

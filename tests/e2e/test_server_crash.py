@@ -61,7 +61,7 @@ async def test_the_server_is_killed_again_and_again(
                 verdicts = (kill + moments.random()) * 3 * JOBS / kills
                 await eventually(partial(crew.has_had, verdicts), "people get verdicts", every=0.002)
                 await asyncio.sleep(moments.uniform(0, 0.02))
-                assert not jobs.done(), "the jobs are done before the last kill"
+                assert not jobs.done(), f"before the last kill: {jobs!r}"
                 await server.crash_and_serve()
             job_ids = await asyncio.wait_for(jobs, 60)
         finally:

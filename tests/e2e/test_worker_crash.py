@@ -86,7 +86,8 @@ async def test_a_stopped_worker_finds_its_lease_lost(stage: Stage, migrated_db_u
         run = await client.start("story", {"keys": ["one"], "gate": str(gate), "gate_at": "first"})
         lost = await first.says("at gate")
         first.signal(signal.SIGSTOP)
-        second = load.worker(stage, server.target, "second")
+        # The stopped one's stream stands, and it has more room: it must not be preferred for that.
+        second = load.worker(stage, server.target, "second", "--capacity", "1")
         again = await second.says("runs")
         gate.touch()
         await (await anext(desk.prompts())).answer("eins")

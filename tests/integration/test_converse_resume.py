@@ -32,7 +32,7 @@ async def left(world: World, console: Console) -> str:
 async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
     world = beating
     lease = await world.held()
-    same, answered, amended, away, back = [
+    same, answered, _, away, _ = [
         await world.ask(lease, name, confirm(name, labels={"x": "1"}))
         for name in ("same", "answered", "amended", "away", "back")
     ]

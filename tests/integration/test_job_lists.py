@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from askback.v1 import job_service_pb2 as pb
-from tests.support.service import CANCELLED, PENDING, World, refused, seconds
+from tests.support.service import CANCELLED, PENDING, World, refused, seconds, serving
 
 
 async def listed(world: World, size: int = 0, **fields: Any) -> list[str]:
@@ -124,8 +124,6 @@ async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: W
 
 
 async def test_retention_deletes_what_has_ended_long_ago(lite_url: str) -> None:
-    from tests.support.service import serving, until
-
     async with serving(lite_url, sweep_interval=0.1) as world:
         job = await world.create(retention=seconds(0))
         kept = await world.create()
@@ -135,4 +133,3 @@ async def test_retention_deletes_what_has_ended_long_ago(lite_url: str) -> None:
         while len(found) == 2:
             found = await listed(world)
         assert found == [kept.job_id]
-        await until(lambda: True)

@@ -23,7 +23,6 @@ from askback_server.structured_logs import configure
 from askback_server.transport.tokens import BadTokenFile
 from tests.support.service import (
     COMPLETED,
-    EOF,
     RESPOND,
     SOON,
     World,
@@ -33,6 +32,7 @@ from tests.support.service import (
     refused,
     seconds,
     serving,
+    until,
 )
 
 NAMES = ["", "askback.v1.JobService", "askback.v1.WorkerService", "askback.v1.HitlService"]
@@ -98,8 +98,7 @@ async def test_commands_are_refused_while_the_engine_drains(lite: World) -> None
 async def test_a_stop_waits_for_calls_that_run(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
         waiting = asyncio.ensure_future(world.lease(wait=0.3))
-        while not world.service.replica.dispatcher._takers:
-            await asyncio.sleep(0.005)
+        await until(lambda: world.service.replica.dispatcher._takers)
         await world.service.stop()
         world.stopped()
         async with asyncio.timeout(SOON):
@@ -115,8 +114,7 @@ async def test_watchers_do_not_hold_a_stop_up(lite_url: str) -> None:
             await world.service.stop()
         world.stopped()
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            while await watch.read() is not EOF:
-                pass
+            await watch.read()
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
 
 

@@ -1,4 +1,4 @@
-"""A job asks over its stream: resolutions, several at once, late answers, checkpoints, what a lease brings."""
+"""A job asks over its stream: resolutions, several at once, late answers, checkpoints, leases."""
 
 from typing import Any
 
@@ -126,7 +126,11 @@ async def test_a_late_answer_is_shown_to_the_job(world: World) -> None:
     await worker.nothing_more()
 
 
-WRONG: list[tuple[Any, str]] = [
+NO_TYPE = prompts.Question(question_id="q", title="t")
+TWICE = [prompts.PromptPart(content_id="a")] * 2
+MANY = prompts.Audience(users=[f"u{i}" for i in range(101)])
+NO_DECISION: Any = [prompts.DecisionOption(decision=99)]  # type: ignore[arg-type]
+WRONG: list[tuple[dict[str, Any], str]] = [
     ({"key": ""}, "key"),
     ({"key": "x" * 201}, "key"),
     ({"key": "\0"}, "key"),
@@ -138,18 +142,18 @@ WRONG: list[tuple[Any, str]] = [
     ({"content": confirm(priority=1001)}, "content.priority"),
     ({"content": confirm(labels={f"{i}": "" for i in range(33)})}, "content.labels"),
     ({"content": confirm(metadata_json="{")}, "content.metadata_json"),
-    ({"content": confirm(audience=prompts.Audience(users=[f"u{i}" for i in range(101)]))}, "content.audience"),
-    ({"content": confirm(contents=[prompts.PromptPart(content_id="a")] * 2)}, "content.contents[1].content_id"),
+    ({"content": confirm(audience=MANY)}, "content.audience"),
+    ({"content": confirm(contents=TWICE)}, "content.contents[1].content_id"),
     ({"content": confirm(final_action=prompts.FINAL_ACTION_DEFAULT)}, "content.default_answer"),
     ({"content": confirm(final_action=9)}, "content.final_action"),
     ({"content": confirm(schema_json='{"type": "array"}')}, "content.schema_json"),
-    ({"content": confirm(decisions=[prompts.DecisionOption(decision=99)])}, "content.decisions[0].decision"),  # type: ignore[arg-type]
+    ({"content": confirm(decisions=NO_DECISION)}, "content.decisions[0].decision"),
     (
-        {"content": confirm(questions=prompts.QuestionForm(questions=[prompts.Question(question_id="q", title="t")]))},
+        {"content": confirm(questions=prompts.QuestionForm(questions=[NO_TYPE]))},
         "content.questions.questions[0].input",
     ),
     ({"supersedes_keys": ["\0"]}, "supersedes_keys"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("fields", "field"), WRONG, ids=[f"{i}-{f}" for i, (_, f) in enumerate(WRONG)])

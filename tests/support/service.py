@@ -128,6 +128,16 @@ async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str)
     return found
 
 
+async def outcome(call: Awaitable[Any]) -> str:
+    """The name of the code that a call ends with."""
+    try:
+        async with asyncio.timeout(SOON):
+            await call
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"
+
+
 def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
     """The refusal is this one."""
     assert (found.code.name, found.reason) == (code, reason), found

@@ -321,6 +321,12 @@ class Node:
         return [p.state for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
 
 
+    def newest_told(self, prompt_id: str) -> Prompt:
+        """A prompt as a follower knows it that keeps the highest version, as all of them do."""
+        told = [p for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
+        return max(told, key=lambda p: p.version)
+
+
 @asynccontextmanager
 async def node(
     url: str,

@@ -44,8 +44,9 @@ class Feed:
         self._positions: set[Callable[[Position], None]] = set()
         self._delivered: OrderedDict[str, int] = OrderedDict()
         self._gaps: dict[str, int] = {}
-        """Jobs of which a local commit was delivered before somebody else's: until the log has brought
-        this seq, what it says of them is delivered although their version is not new."""
+        """Jobs that were delivered ahead of the log: a local commit on top of another replica's, or a job
+        read newer than its event. Until the log has brought this seq, the prompts that it names are
+        delivered although the job's version is not new."""
         hot.newest = lambda job_id: self._delivered.get(job_id, 0)
         self.position = Position()
         """All up to here has been delivered to the followers."""
@@ -162,6 +163,8 @@ class Feed:
                 overtaken.append(change)
                 continue
             self._remember(job.job_id, job.version)
+            if job.version > change.seq:
+                self._gaps[job.job_id] = job.version
             known = self._hot.get(job.job_id)
             if known is not None and known.job is not None and known.job.version < job.version:
                 # Other prompts may have changed too: what is not known whole is read when needed.

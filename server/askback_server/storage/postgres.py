@@ -14,13 +14,14 @@ from typing import Any
 import asyncpg
 import sqlalchemy as sa
 from asyncpg.prepared_stmt import PreparedStatement
+from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, UnknownOutcome
-from askback_server.storage.batch import JOB_AT, PARTS, Batch
+from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect, identity
 from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
@@ -37,7 +38,7 @@ CALL_TIMEOUT = 30.0
 """Seconds after which a write's outcome counts as unknown. The server gives up before us."""
 
 WRITER_SETTINGS = {
-    # The batch's arrays change in length with every call: a custom plan would cost 0.9 ms each time.
+    # The batch's size changes with every call: a custom plan would cost 0.9 ms each time.
     "plan_cache_mode": "force_generic_plan",
     # Compiling a statement of this size by LLVM costs far more than it runs.
     "jit": "off",
@@ -64,25 +65,28 @@ _ABORTED = ("40", "55", "57014")
 @dataclass(slots=True)
 class _Prepared:
     call: PreparedStatement[asyncpg.Record]
-    parts: list[tuple[str, int]]
-    """For each parameter in order: the part and the column's place in its rows."""
+    parts: list[str]
+    """For each parameter in order: the part whose rows it takes."""
     made: float
 
 
 @lru_cache(maxsize=512)
-def _compiled(shape: tuple[str, ...]) -> tuple[str, list[tuple[str, int]]]:
+def _compiled(shape: tuple[str, ...]) -> tuple[str, list[str]]:
     """The statement of a shape as text, compiled once (some milliseconds), and its parameters."""
     compiled = statement(shape).compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
-    named = [name.split("__", 1) for name in compiled.positiontup or ()]
-    return str(compiled), [(part, PARTS[part].index(column)) for part, column in named]
+    return str(compiled), list(compiled.positiontup or ())
+
+
+def _document(columns: Sequence[str], rows: Sequence[Values]) -> str:
+    """Rows as a JSON array of objects; what is null is left out. Raises ValueError for a text that
+    is no Unicode."""
+    named = [{c: v for c, v in zip(columns, row, strict=True) if v is not None} for row in rows]
+    return to_json(named).decode()
 
 
 @lru_cache(maxsize=1)
-def _compiled_reasons() -> tuple[str, list[int]]:
-    """The question after losers as text, and where its parameters stand in a changed job's row."""
-    compiled = reasons().compile(dialect=asyncpg_dialect())  # type: ignore[no-untyped-call]
-    columns = PARTS["changed_jobs"]
-    return str(compiled), [columns.index(n.split("__", 1)[1]) for n in compiled.positiontup or ()]
+def _compiled_reasons() -> str:
+    return str(reasons().compile(dialect=asyncpg_dialect()))  # type: ignore[no-untyped-call]
 
 
 _JOB_AT = JOB_AT["changed_jobs"]
@@ -162,10 +166,10 @@ class Postgres(Dialect):
         ) as error:
             await self._disconnect()
             raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
-        columns = {
-            part: list(zip(*getattr(batch, part), strict=True)) for part in batch.shape if part in PARTS
-        }
-        parameters = [columns[part][place] for part, place in prepared.parts]
+        try:
+            parameters = [_document(PARTS[part], getattr(batch, part)) for part in prepared.parts]
+        except ValueError as error:
+            raise BadData(str(error)) from error
         try:
             row = await prepared.call.fetchrow(*parameters, timeout=CALL_TIMEOUT)
         except asyncpg.PostgresError as error:
@@ -190,11 +194,9 @@ class Postgres(Dialect):
         losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in won]
         if not losers:
             return set(), set()
-        sql, places = _compiled_reasons()
         try:
-            row = await connection.fetchrow(
-                sql, *[[r[i] for r in losers] for i in places], timeout=CALL_TIMEOUT
-            )
+            document = _document(PARTS["changed_jobs"], losers)
+            row = await connection.fetchrow(_compiled_reasons(), document, timeout=CALL_TIMEOUT)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("the losers of a write are not explained: %s", error)
             return set(), set()

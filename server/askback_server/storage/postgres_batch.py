@@ -7,7 +7,7 @@
 
 Why it is put like this (measured on prototypes): the guard stands inside the locking CTE, because
 a row that was waited for is judged anew there; children use a hashed `IN` and never a join, because
-the planner takes every unnest for ten rows and joins between CTEs go quadratic; new jobs come
+the planner takes every record set for a hundred rows and joins between CTEs go quadratic; new jobs come
 sorted, because unsorted unique keys deadlock; the guards use clock_timestamp(), because now() is
 stale after a lock wait.
 """
@@ -55,37 +55,51 @@ _TABLES = {
 }
 
 
-def _array_type(part: str, column: str) -> sa.types.TypeEngine[Any]:
+def _types(part: str, column: str) -> tuple[sa.types.TypeEngine[Any], sa.types.TypeEngine[Any] | None]:
+    """A column's type in the record set, and what it is cast to (documents come as texts)."""
     if column in _GUARD_TYPES and part == "changed_jobs":
-        return _GUARD_TYPES[column]
+        return _GUARD_TYPES[column], None
     own = _TABLES[part].c[column].type
     if isinstance(own, Instant):
-        return pg.TIMESTAMP(timezone=True)
-    return own.dialect_impl(pg.dialect())  # type: ignore[no-untyped-call]
+        return pg.TIMESTAMP(timezone=True), None
+    own = own.dialect_impl(pg.dialect())  # type: ignore[no-untyped-call]
+    return (sa.Text(), own) if isinstance(own, sa.JSON) else (own, None)
 
 
-def _incoming(part: str, columns: Sequence[str] = ()) -> Any:
-    """The rows of a part as a table, from one array parameter for each column."""
-    columns = columns or PARTS[part]
-    arrays = [sa.bindparam(f"{part}__{c}", type_=pg.ARRAY(_array_type(part, c))) for c in columns]
-    named = [sa.column(c, _array_type(part, c)) for c in columns]
-    return sa.func.unnest(*arrays).table_valued(*named, name=part).render_derived()
+class _Incoming:
+    """The rows of a part as a table, from one JSON parameter (an array of objects): that is one
+    parameter to encode and one function to run, where arrays would need one for each column."""
+
+    def __init__(self, part: str, columns: Sequence[str] = ()) -> None:
+        columns = columns or PARTS[part]
+        types = {c: _types(part, c) for c in columns}
+        named = [sa.column(c, types[c][0]) for c in columns]
+        document = sa.bindparam(part, type_=pg.JSON())
+        self.table: Any = (
+            sa.func.json_to_recordset(document)
+            .table_valued(*named, name=part)
+            .render_derived(with_types=True)
+        )
+        self.c: dict[str, Any] = {
+            c: self.table.c[c] if cast is None else sa.cast(self.table.c[c], cast).label(c)
+            for c, (_, cast) in types.items()
+        }
 
 
-def _alive(i: Any) -> sa.ColumnElement[bool]:
+def _alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
     living = sa.exists().where(
-        sessions.c.session_id == i.c.guard_session,
-        sa.or_(i.c.guard_epoch == sa.literal_column("0"), sessions.c.epoch == i.c.guard_epoch),
+        sessions.c.session_id == i["guard_session"],
+        sa.or_(i["guard_epoch"] == sa.literal_column("0"), sessions.c.epoch == i["guard_epoch"]),
         sessions.c.expires_at > sa.func.clock_timestamp(),
     )
-    return sa.or_(i.c.guard_session.is_(None), living)
+    return sa.or_(i["guard_session"].is_(None), living)
 
 
-def _in_time(i: Any) -> sa.ColumnElement[bool]:
+def _in_time(i: dict[str, Any]) -> sa.ColumnElement[bool]:
     now = sa.func.clock_timestamp()
     return sa.and_(
-        sa.or_(i.c.not_before.is_(None), i.c.not_before <= now),
-        sa.or_(i.c.not_after.is_(None), now < i.c.not_after),
+        sa.or_(i["not_before"].is_(None), i["not_before"] <= now),
+        sa.or_(i["not_after"].is_(None), now < i["not_after"]),
     )
 
 
@@ -94,8 +108,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     ctes: list[CTE] = []
     winners: list[sa.Select[Any]] = []
     if "changed_jobs" in shape:
-        incoming = _incoming("changed_jobs")
-        locked = _locked(incoming)
+        locked = _locked(_Incoming("changed_jobs"))
         updated = (
             sa.update(jobs)
             .where(jobs.c.job_id == locked.c.job_id, sa.not_(locked.c.deleted))
@@ -127,25 +140,26 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
 
 
 REASONS = ("job_id", "guard_session", "guard_epoch", "not_before", "not_after")
-"""The columns, in order, of the arrays that `reasons` takes."""
+"""The columns of the rows that `reasons` takes."""
 
 
 def reasons() -> sa.Select[Any, Any]:
     """Asked after a write, for its losers only: (dead, late), the jobs whose guard's session does
     not live, and those whose time bounds do not hold. The rest lost by their version."""
-    losers = _incoming("changed_jobs", REASONS)
-    ids = sa.func.array_agg(sa.cast(losers.c.job_id, sa.Text))
-    dead = ids.filter(sa.not_(_alive(losers)))
-    late = ids.filter(sa.not_(_in_time(losers)))
-    return sa.select(dead.label("dead"), late.label("late")).select_from(losers)
+    losers = _Incoming("changed_jobs", REASONS)
+    ids = sa.func.array_agg(sa.cast(losers.c["job_id"], sa.Text))
+    dead = ids.filter(sa.not_(_alive(losers.c)))
+    late = ids.filter(sa.not_(_in_time(losers.c)))
+    return sa.select(dead.label("dead"), late.label("late")).select_from(losers.table)
 
 
-def _locked(incoming: Any) -> CTE:
+def _locked(incoming: _Incoming) -> CTE:
     carried = [incoming.c[c] for c in ("deleted", *rows.JOB_CHANGED_COLUMNS)]
     return (
         sa.select(*carried)
-        .join(jobs, jobs.c.job_id == incoming.c.job_id)
-        .where(jobs.c.version == incoming.c.expected, _alive(incoming), _in_time(incoming))
+        .select_from(incoming.table)
+        .join(jobs, jobs.c.job_id == incoming.c["job_id"])
+        .where(jobs.c.version == incoming.c["expected"], _alive(incoming.c), _in_time(incoming.c))
         .order_by(jobs.c.job_id)
         .with_for_update(key_share=True, of=jobs)
         .cte("locked")
@@ -153,25 +167,24 @@ def _locked(incoming: Any) -> CTE:
 
 
 def _rows(part: str) -> sa.Select[Any]:
-    incoming = _incoming(part)
-    return sa.select(*[incoming.c[c] for c in PARTS[part]])
+    return sa.select(*_Incoming(part).c.values())
 
 
 def _child(part: str, won: CTE) -> CTE:
-    incoming = _incoming(part)
+    incoming = _Incoming(part)
     # `IS true` keeps the planner from turning the IN into a join: a hashed subplan stays linear.
-    theirs = incoming.c.job_id.in_(sa.select(won.c.job_id)).is_(sa.true())
+    theirs = incoming.c["job_id"].in_(sa.select(won.c.job_id)).is_(sa.true())
     table = _TABLES[part]
     if part in ("changed_prompts", "amended_prompts"):
         return (
             sa.update(prompts)
-            .where(prompts.c.interaction_id == incoming.c.interaction_id, theirs)
+            .where(prompts.c.interaction_id == incoming.c["interaction_id"], theirs)
             .values({c: incoming.c[c] for c in PARTS[part][2:]})
             .cte(part)
         )
     columns = PARTS[part]
     insert = pg.insert(table).from_select(
-        list(columns), sa.select(*[incoming.c[c] for c in columns]).where(theirs), include_defaults=False
+        list(columns), sa.select(*incoming.c.values()).where(theirs), include_defaults=False
     )
     if part in ("checkpoints", "understandings"):
         key = [c.name for c in table.primary_key.columns]

@@ -49,12 +49,14 @@ class Reads:
         """The aggregates, in order.
 
         Jobs are read before their children: if somebody commits in between, the job's version is
-        the older one, and a decision on it loses its guard and is made again.
+        the older one, and a decision on it loses its guard and is made again. Submissions are read
+        before prompts: whoever repeats an accepted answer must not be shown its prompt as open.
         """
         by_id = await self._jobs_of(wanted)
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
+        submissions = await self._submissions_of(wanted)
         prompt_ids = [p for w in wanted for p in w.prompt_ids]
         keys = [k for w in wanted for k in w.keys]
         condition: sa.ColumnElement[bool] = prompts.c.responded_at.is_(None)
@@ -69,7 +71,6 @@ class Reads:
         for row in found:
             prompt = rows.to_prompt(row)
             by_job.setdefault(prompt.job_id, {})[prompt.prompt_id] = prompt
-        submissions = await self._submissions_of(wanted)
         understandings = await self._understandings_of(by_id.values())
         result = []
         for w in wanted:

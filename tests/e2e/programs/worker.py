@@ -1,4 +1,4 @@
-"""A worker by the SDK: `python -m tests.e2e.programs.worker SERVER NAME FOLDER [PARK_AFTER]`.
+"""A worker by the SDK: `python -m tests.e2e.programs.worker SERVER NAME FOLDER [OPTIONS]`.
 
 A job of the type `story` does a step before each question and one at its end; each step leaves a line
 in FOLDER/effects.
@@ -6,24 +6,35 @@ in FOLDER/effects.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 from askback import Job, Worker
 from tests.e2e.programs.saying import log_to_stderr, passes, say
 
-SERVER, NAME, FOLDER, *REST = sys.argv[1:]
-worker = Worker(SERVER, worker_id=NAME, capacity=20, park_after=float(REST[0]) if REST else None)
+parser = argparse.ArgumentParser()
+parser.add_argument("server")
+parser.add_argument("name")
+parser.add_argument("folder")
+parser.add_argument("--capacity", type=int, default=20)
+parser.add_argument("--park-after", type=float)
+arguments = parser.parse_args()
+worker = Worker(
+    arguments.server,
+    worker_id=arguments.name,
+    capacity=arguments.capacity,
+    park_after=arguments.park_after,
+)
 
 
 def effect(job: Job, step: str) -> str:
     """Something that must not be repeated."""
     say("step", job_id=job.job_id, token=job.token, step=step)
-    with Path(FOLDER, "effects").open("ab", buffering=0) as effects:
-        effects.write(f"{job.job_id} {step} {job.token} {NAME}\n".encode())
-    return f"{step} by {NAME}"
+    with Path(arguments.folder, "effects").open("ab", buffering=0) as effects:
+        effects.write(f"{job.job_id} {step} {job.token} {arguments.name}\n".encode())
+    return f"{step} by {arguments.name}"
 
 
 async def question(job: Job, key: str) -> str:
