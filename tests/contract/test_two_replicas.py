@@ -15,6 +15,7 @@ from askback_server.domain.errors import IllegalState, LeaseLost, PromptClosed, 
 from askback_server.domain.jobs import JobState, Progress
 from askback_server.domain.prompts import AnswerStatus, PromptState
 from askback_server.engine.hot_jobs import KEEP_CLOSED
+from askback_server.feed import feed
 from askback_server.ports.storage import Wanted
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, WORKER, question
 from tests.support.storage import Node, check_job, get_job, until
@@ -209,6 +210,20 @@ async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Nod
     await here.catch_up()
     for prompt in prompts:
         assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+
+
+async def test_a_job_read_newer_than_its_event_hides_nothing(
+    here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is read in parts, and jobs as they are by now: later parts still name prompts."""
+    job = await there.held()
+    prompts = [await there.ask(job, f"k{i}") for i in range(3)]
+    for prompt in prompts:
+        await there.answer(prompt)
+    monkeypatch.setattr(feed, "READ", 1)
+    await here.catch_up()
+    for prompt in prompts:
+        assert here.newest_told(prompt.prompt_id).state is PromptState.ANSWERED
 
 
 async def test_followers_are_never_shown_an_older_job_after_a_newer(here: Node, there: Node) -> None:

@@ -47,6 +47,7 @@ WRITER_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_material": "off",
     # A frozen client in mid-statement holds row locks: let the server end it.
     "lock_timeout": "10s",
     "statement_timeout": "20s",
