@@ -105,6 +105,31 @@ async def test_a_refusal_is_still_a_refusal_when_it_is_true(here: Node, there: N
     assert (await get_job(here.database, job.job_id)).version == 2
 
 
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+async def test_what_is_read_while_it_changes_is_of_one_piece(here: Node, there: Node, at: int) -> None:
+    """A job, its prompts and its answers are read one after the other, and in between somebody commits."""
+    job, prompt = await here.waiting()
+    here.hot.drop(job.job_id)
+    own, statements = here.database.jobs._all, 0
+
+    async def read(statement: Any) -> Any:
+        nonlocal statements
+        statements += 1
+        if statements == at:
+            await there.do(command)
+        return await own(statement)
+
+    command = here.answer_command(prompt, "a1")
+    here.database.jobs._all = read  # type: ignore[method-assign]
+    result = await here.do(command)
+    here.database.jobs._all = own  # type: ignore[method-assign]
+    assert statements >= at
+    assert (result.status, result.replayed) == (AnswerStatus.ACCEPTED, True)
+    assert result.prompt.resolution is not None
+    assert result.prompt.resolution.answer is not None
+    await check_job(here.database, job.job_id)
+
+
 async def test_a_closed_prompt_s_image_does_not_outlive_its_version(here: Node, there: Node) -> None:
     """A late answer elsewhere changes a closed prompt: what is remembered of it must go with its job's
     version, or the next late answer here would overwrite the count, and the receipt."""

@@ -68,10 +68,13 @@ class HotJobs:
             # Of an older version nothing is carried over: a closed prompt may have got a late answer.
             if known[0].job.version == job.version:
                 aggregate = self._joined(known[0], aggregate)
-            self.drop(job.job_id)
         kept = self._trimmed(aggregate)
         self._entries[job.job_id] = (kept, self._monotonic() + self._ttl)
-        for prompt_id in kept.prompts:
+        self._entries.move_to_end(job.job_id)
+        before = known[0].prompts.keys() if known is not None else frozenset()
+        for prompt_id in before - kept.prompts.keys():
+            self._by_prompt.pop(prompt_id, None)
+        for prompt_id in kept.prompts.keys() - before:
             self._by_prompt[prompt_id] = job.job_id
         while len(self._entries) > self._capacity:
             self.drop(next(iter(self._entries)))
@@ -93,8 +96,6 @@ class HotJobs:
             return aggregate
         closed = sorted((p for p in aggregate.prompts.values() if not p.is_open), key=lambda p: p.round)
         drop = {p.prompt_id for p in closed[:-KEEP_CLOSED]}
-        for prompt_id in drop:
-            self._by_prompt.pop(prompt_id, None)
         return replace(
             aggregate,
             prompts={k: p for k, p in aggregate.prompts.items() if k not in drop},
