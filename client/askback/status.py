@@ -15,30 +15,20 @@ from askback.prompts import PromptInfo
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2, stream_pb2
 
-_BY_CODE: dict[str, type[AskbackError]] = {
-    cls.code: cls
-    for cls in (
-        errors.InvalidArgument,
-        errors.NotFound,
-        errors.AlreadyExists,
-        errors.FailedPrecondition,
-        errors.Aborted,
-        errors.Unauthenticated,
-        errors.PermissionDenied,
-        errors.ResourceExhausted,
-        errors.Unavailable,
-        errors.DeadlineExceeded,
-        errors.Internal,
-    )
-} | {"CANCELLED": errors.Unavailable}
-_BY_REASON: dict[str, type[AskbackError]] = {
-    "ERROR_REASON_LEASE_LOST": errors.LeaseLost,
-    "ERROR_REASON_SESSION_NOT_FOUND": errors.SessionNotFound,
-    "ERROR_REASON_PROMPT_CLOSED": errors.PromptClosed,
-    "ERROR_REASON_PROMPT_STALE": errors.PromptStale,
-    "ERROR_REASON_PROMPT_CLAIMED": errors.PromptClaimed,
-    "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
-}
+_CLASSES: tuple[type[AskbackError], ...] = (
+    errors.InvalidArgument,
+    errors.NotFound,
+    errors.AlreadyExists,
+    errors.FailedPrecondition,
+    errors.Aborted,
+    errors.Unauthenticated,
+    errors.PermissionDenied,
+    errors.ResourceExhausted,
+    errors.Unavailable,
+    errors.DeadlineExceeded,
+    errors.Internal,
+)
+_BY_CODE = {cls.code: cls for cls in _CLASSES}
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 

@@ -44,9 +44,7 @@ from tests.support.storage import (
 
 def spoilt(**fields: Any) -> c.CreateJob:
     """A command that passes the door and that no database takes: who calls has half a character."""
-    return c.CreateJob(
-        principal=replace(CLIENT, subject="\ud800"), namespace="", job_type="refund", **fields
-    )
+    return c.CreateJob(principal=replace(CLIENT, subject="\ud800"), namespace="", job_type="refund", **fields)
 
 
 async def test_many_commands_become_few_writes(migrated_db_url: str) -> None:

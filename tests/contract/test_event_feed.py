@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import pairwise
 
 import asyncpg
 import sqlalchemy as sa
 
+from askback_server.domain.events import EventType
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Changed, Position
 from askback_server.storage import tables
 from askback_server.storage.database import Database
-from tests.support.storage import creation, fetch, new_job, new_prompt, step
+from tests.support.storage import creation, event, fetch, new_job, new_prompt, step
 
 
 def test_positions_are_ordered_by_transaction_then_id() -> None:
     ordered = [Position(), Position(0, 7), Position(1, 0), Position(1, 5), Position(2, 1)]
-    assert sorted(reversed(ordered)) == ordered
+    assert all(low < high for low, high in pairwise(ordered))
     assert Position(2, 1) > Position(1, 10**18)
 
 
@@ -41,14 +43,8 @@ async def test_after_tells_what_changed_by_job(database: Database) -> None:
     write = step(one)
     for prompt in prompts:
         write.new_prompts[prompt.prompt_id] = prompt
-    write.events = [
-        *write.events,
-        *(
-            type(write.events[0])(
-                **{**_as_dict(write.events[0]), "seq": 3 + i, "prompt_id": p.prompt_id, "command_id": uuid7()}
-            )
-            for i, p in enumerate(prompts)
-        ),
+    write.events += [
+        event(one, EventType.PROMPT_ASKED, seq=3 + i, prompt_id=p.prompt_id) for i, p in enumerate(prompts)
     ]
     await database.jobs.write([write])
     await database.jobs.write([step(two)])
@@ -59,10 +55,6 @@ async def test_after_tells_what_changed_by_job(database: Database) -> None:
     ]
     assert reached == await database.feed.head()
     assert await database.feed.after(reached, 100) == ([], reached)
-
-
-def _as_dict(value: object) -> dict[str, object]:
-    return {name: getattr(value, name) for name in type(value).__slots__}  # type: ignore[attr-defined]
 
 
 async def test_after_goes_on_in_steps_of_any_size(database: Database) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,8 +105,10 @@ async def test_the_indexes_of_sqlite_are_those_of_the_tables(tmp_path: Path) -> 
     await migrated(by_migration)
 
     def indexes(connection: sa.Connection) -> dict[str, str]:
-        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''")
-        return {name: sql for name, sql in found}
+        found = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''"
+        )
+        return {row.name: row.sql for row in found}
 
     def create(connection: sa.Connection) -> dict[str, str]:
         metadata.create_all(connection)
@@ -148,16 +150,14 @@ async def test_opening_another_version_s_schema_says_what_to_do(migrated_db_url:
 
 async def test_processes_that_migrate_at_once_do_it_once(empty_pg: str) -> None:
     script = "import sys; from askback_server.storage.migrate import upgrade; upgrade(sys.argv[1])"
-    both = [
-        subprocess.Popen([sys.executable, "-c", script, empty_pg], cwd=ROOT, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
+    command = (sys.executable, "-c", script, empty_pg)
+    both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=PIPE) for _ in range(2)]
     for process in both:
-        _, errors = await asyncio.to_thread(process.communicate)
+        _, errors = await process.communicate()
         assert process.returncode == 0, errors.decode()
     database = await Database.open(empty_pg)
-    versions = await fetch(database, sa.text("SELECT version_num FROM alembic_version"))  # type: ignore[arg-type]
-    names = await fetch(database, sa.text("SELECT name FROM askback_settings ORDER BY name"))  # type: ignore[arg-type]
+    versions = await fetch(database, sa.text("SELECT version_num FROM alembic_version"))
+    names = await fetch(database, sa.text("SELECT name FROM askback_settings ORDER BY name"))
     await database.close()
     assert [row["version_num"] for row in versions] == ["0001"]
     assert [row["name"] for row in names] == ["feed_epoch", "feed_tail", "token_key"]
@@ -185,7 +185,7 @@ async def test_days_are_made_ahead(pg_url: str) -> None:
     database = await Database.open(pg_url)
     try:
         assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
-        await database._dialect.run(lambda c: c.exec_driver_sql(f"DROP TABLE {names(3, 3)[0]}"))
+        await execute(database, f"DROP TABLE {names(3, 3)[0]}")
         assert await database._dialect.run(days) != names(-1, DAYS_AHEAD)
         await database.queue.make_room()
         assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
@@ -207,7 +207,7 @@ async def test_a_new_day_has_the_parent_s_indexes_and_defaults(pg_url: str) -> N
     database = await Database.open(pg_url)
     try:
         of_day = sa.text("SELECT indexdef FROM pg_indexes WHERE tablename = :name ORDER BY indexdef")
-        rows = await fetch(database, of_day.bindparams(name=names(7, 7)[0]))  # type: ignore[arg-type]
+        rows = await fetch(database, of_day.bindparams(name=names(7, 7)[0]))
         columns = [row["indexdef"].partition("USING ")[2] for row in rows]
         assert sorted(columns) == ["btree (id, at)", "btree (job_id, seq)", "btree (xid, id)"]
     finally:
@@ -235,7 +235,7 @@ async def test_replicas_that_make_days_at_once_do_not_fail(pg_url: str) -> None:
     databases = [await Database.open(pg_url) for _ in range(4)]
     try:
         for day in names(-1, DAYS_AHEAD):
-            await databases[0]._dialect.run(lambda c, day=day: c.exec_driver_sql(f"DROP TABLE {day}"))
+            await execute(databases[0], f"DROP TABLE {day}")
         await asyncio.gather(*(d.queue.make_room() for d in databases))
         assert await databases[0]._dialect.run(days) == names(-1, DAYS_AHEAD)
     finally:

@@ -206,7 +206,8 @@ async def test_who_sees_what(database: Database) -> None:
     await ask(database, job, prompts)
     console = frozenset({Role.CONSOLE})
     viewers = [
-        ANN, BOB, ADMIN, Principal("dora", console), Principal("eve", console, groups=frozenset({"ops", "hr"})),
+        ANN, BOB, ADMIN, Principal("dora", console),
+        Principal("eve", console, groups=frozenset({"ops", "hr"})),
         Principal("fay", console, groups=frozenset({'o"p\\s'})), Principal("law", console),
     ]  # fmt: skip
     seen = []

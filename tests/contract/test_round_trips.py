@@ -14,6 +14,7 @@ from askback_server.domain.events import EventType
 from askback_server.domain.forms import (
     BooleanInput,
     DateInput,
+    Input,
     IntegerInput,
     MultiInput,
     NumberInput,
@@ -44,7 +45,10 @@ from tests.support.storage import (
     submission,
 )
 
-EXACT = '{ "z": 1, "a" : 9007199254740993, "m":[18446744073709551615, -9223372036854775808, 1.10e2], "é":"\\u00e9" }'
+EXACT = (
+    '{ "z": 1, "a" : 9007199254740993, "m":[18446744073709551615, -9223372036854775808, 1.10e2],'
+    ' "é":"\\u00e9" }'
+)
 """Order, white space, numbers above 2^53 and escapes, byte for byte."""
 
 
@@ -66,7 +70,7 @@ def full_job() -> Job:
 
 def every_question() -> Questions:
     options = (Option("a", "A", "first", True), Option("b"))
-    inputs = [
+    inputs: list[Input] = [
         BooleanInput(default=True),
         SingleInput(options, default="b", allow_other=True),
         MultiInput(options, default=("b", "a"), min_items=1, max_items=2, allow_other=True),
@@ -77,7 +81,9 @@ def every_question() -> Questions:
     ]
     return Questions(
         tuple(
-            Question(question_id=f"q{i}", title=f"T{i}", input=one, help="h", required=i % 2 == 0, rationale="r")
+            Question(
+                question_id=f"q{i}", title=f"T{i}", input=one, help="h", required=i % 2 == 0, rationale="r"
+            )
             for i, one in enumerate(inputs)
         )
     )
@@ -127,7 +133,18 @@ async def test_every_field_of_a_job(database: Database) -> None:
 
 
 async def test_json_texts_are_kept_to_the_byte(database: Database) -> None:
-    texts = [EXACT, "1", "1e2", "-0", "1.10", "9007199254740993", "18446744073709551615", '"1"', " 1 ", "null"]
+    texts = [
+        EXACT,
+        "1",
+        "1e2",
+        "-0",
+        "1.10",
+        "9007199254740993",
+        "18446744073709551615",
+        '"1"',
+        " 1 ",
+        "null",
+    ]
     jobs = [new_job(input_json=text, result_json=text) for text in texts]
     for job, text in zip(jobs, texts, strict=True):
         point = Checkpoint(job.job_id, "k", text, now())
@@ -172,7 +189,9 @@ async def test_the_column_percent_follows_the_progress(database: Database) -> No
     "content",
     [
         full_content(),
-        full_content(form=SchemaForm('{"type":"object","properties":{"z":{},"a":{"const":9007199254740993}}}')),
+        full_content(
+            form=SchemaForm('{"type":"object","properties":{"z":{},"a":{"const":9007199254740993}}}')
+        ),
         full_content(audience=Audience(users=frozenset({"ann"})), form=None),
         full_content(audience=Audience(groups=frozenset({"law"})), parts=()),
         PromptContent("confirm", "Go on?"),
@@ -249,7 +268,9 @@ async def test_every_kind_of_submission(database: Database) -> None:
     wrong = (Violation("values_json/q1", "must be 1"), Violation("comment", "is required: größer"))
     kept = [
         submission(prompt, "a1", seq=1, values_json=EXACT, edits=(Edit("diff", "x\n"),), comment="ok"),
-        submission(prompt, "a2", seq=2, status=AnswerStatus.INVALID, values_json="{no json", violations=wrong),
+        submission(
+            prompt, "a2", seq=2, status=AnswerStatus.INVALID, values_json="{no json", violations=wrong
+        ),
         submission(prompt, "a3", seq=3, status=AnswerStatus.STALE, values_json="[1,2", revision=2),
         submission(prompt, "a4", seq=4, status=AnswerStatus.CLOSED, decision=Decision.REJECT, user_id="bob"),
         submission(prompt, "a5 ✓", seq=5, status=AnswerStatus.RECORDED, values_json=" [ 1 , 2 ] "),

@@ -12,8 +12,9 @@ from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import IllegalState, LeaseLost, PromptClosed, StorageUnavailable
+from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState, Progress
-from askback_server.domain.prompts import AnswerStatus, PromptState
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState
 from askback_server.engine.hot_jobs import KEEP_CLOSED
 from askback_server.feed import feed
 from askback_server.ports.storage import Wanted
@@ -46,7 +47,7 @@ async def test_a_repeated_answer_has_its_result_on_any_replica(here: Node, there
     assert {r.status for r in (first, again, third)} == {AnswerStatus.ACCEPTED}
     assert again.prompt.resolution == first.prompt.resolution
     _, events = await check_job(here.database, job.job_id)
-    assert [e.type for e in events].count("PROMPT_ANSWERED") == 1
+    assert [e.type for e in events].count(EventType.PROMPT_ANSWERED) == 1
 
 
 @pytest.mark.parametrize("what", ["lease", "complete", "ask", "cancel prompt", "claim"])
@@ -155,7 +156,8 @@ async def test_a_closed_prompt_s_image_does_not_outlive_its_version(here: Node, 
 async def test_late_answers_to_an_early_round_of_many(here: Node) -> None:
     """The memory keeps the newest closed prompts only; the others are still decided rightly."""
     job = await here.held()
-    prompts, remembered = [], Aggregate()
+    prompts: list[Prompt] = []
+    remembered = Aggregate()
     # Until the first are forgotten, and the next one that comes in would make it too many again.
     while len(prompts) <= 2 * KEEP_CLOSED or len(remembered.prompts) < 2 * KEEP_CLOSED:
         prompts.append(await here.ask(job, f"k{len(prompts)}"))
@@ -266,7 +268,7 @@ async def test_followers_are_never_shown_an_older_job_after_a_newer(here: Node, 
             await here.do(here.progress_command(job, 1))
         return found
 
-    here.feed._jobs.get_prompts = get_prompts  # type: ignore[method-assign]
+    here.feed._jobs.get_prompts = get_prompts  # type: ignore[assignment, method-assign]
     await here.catch_up()
     assert meddled
     versions = [item.job.version for item in here.told if item.job.job_id == job.job_id]
@@ -311,7 +313,7 @@ async def test_while_the_feed_is_down_the_memory_is_not_asked(here: Node, there:
             raise StorageUnavailable("away")
         return await own(*args)
 
-    here.feed._log.after = after  # type: ignore[method-assign]
+    here.feed._log.after = after  # type: ignore[assignment, method-assign]
     running = asyncio.create_task(here.feed.run())
     try:
         await until(lambda: not here.hot.live, "the feed is known to be down")

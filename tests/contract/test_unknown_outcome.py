@@ -255,22 +255,22 @@ async def test_writers_killed_under_load_lose_nothing_and_double_nothing(
                     told[job.job_id, done] = type(error).__name__
 
         async def strike() -> None:
-            for _ in range(10):
-                # In mid-statement where it can be caught there.
+            while len(told) < 40 * len(jobs):
+                # In mid-statement where it can be caught there; and then it may write for a while.
+                enough = min(len(told) + 25, 40 * len(jobs))
                 for _ in range(50):
                     if await kill("state = 'active'"):
                         break
                 else:
                     await kill("true")
+                await until(lambda enough=enough: len(told) >= enough, "it writes again")
 
         await asyncio.gather(strike(), *(report(i) for i in range(len(jobs))))
         assert set(told.values()) <= {"done", "StorageUnavailable"}
         assert Counter(told.values())["done"] > 300
         for job in jobs:
             _, events = await check_job(here.database, job.job_id)
-            written = Counter(
-                (e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED
-            )
+            written = Counter((e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED)
             assert max(written.values()) == 1, "written twice"
             kept = {done for (job_id, done), said in told.items() if (job_id, said) == (job.job_id, "done")}
             assert kept <= written.keys(), "acknowledged and not there"

@@ -18,6 +18,7 @@ from tests.support.storage import (
     closed,
     creation,
     event,
+    execute,
     fetch,
     new_job,
     new_prompt,
@@ -73,7 +74,7 @@ async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database
         [creation(j, *(p for p in (*prompts, ended, timeless) if p.job_id == j.job_id)) for j in jobs]
     )
     expected = sorted(
-        [(p.expires_at, "prompt", p.job_id) for p in prompts]
+        [(p.expires_at, "prompt", p.job_id) for p in prompts if p.expires_at]
         + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
     )
     assert await database.queue.due(at + LONG, 100) == expected
@@ -111,8 +112,8 @@ async def day_of_events(database: Database, database_kind: str, days_ago: int, c
     if database_kind == "postgres":
         day = at.replace(hour=0, minute=0, second=0, microsecond=0)
         name, until = f"job_events_{day:%Y%m%d}", day + timedelta(days=1)
-        make = f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF job_events FOR VALUES FROM ('{day}') TO ('{until}')"
-        await database._dialect.run(lambda c: c.exec_driver_sql(make))
+        make = f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF job_events"
+        await execute(database, f"{make} FOR VALUES FROM ('{day}') TO ('{until}')")
     ids = []
     for _ in range(count):
         job = new_job()
@@ -159,7 +160,8 @@ async def test_the_tail_marks_what_was_dropped(database: Database, database_kind
 
 async def newest(database: Database) -> Position:
     order = (tables.events.c.xid.desc(), tables.events.c.id.desc())
-    [row] = await fetch(database, sa.select(tables.events.c.xid, tables.events.c.id).order_by(*order).limit(1))
+    last = sa.select(tables.events.c.xid, tables.events.c.id).order_by(*order).limit(1)
+    [row] = await fetch(database, last)
     return Position(row["xid"], row["id"])
 
 

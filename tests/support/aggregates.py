@@ -89,7 +89,8 @@ class World:
 
     def _facts(self) -> Facts:
         self.ids += 1
-        return Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", frozenset(self.dead))
+        dead = frozenset(SessionRef(session_id, 0) for session_id in self.dead)
+        return Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", dead)
 
     def _new_id(self) -> str:
         self.ids += 1

@@ -86,7 +86,7 @@ def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
         assert before.job is not None
         assert command.token == before.job.token
         assert command.principal.subject == before.job.holder
-        assert before.job.session_id not in facts.dead_sessions
+        assert not facts.is_dead(c.SessionRef(before.job.session_id or "", 0))
         assert guard.session is not None
         assert guard.session.session_id == before.job.session_id
         assert guard.session == (command.session or replace(guard.session, epoch=0))
@@ -96,7 +96,10 @@ def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
     timed |= {e.prompt_id for e in change.events if (e.data or {}).get("source") == "TIMEOUT_DEFAULT"}
     deadlines = [p.expires_at for p in before.prompts.values() if p.prompt_id in timed]
     assert all(d is not None and d <= facts.now for d in deadlines)
-    if not isinstance(command, c.EndGrace | c.PurgeJob):
+    if isinstance(command, c.LeaseJob):
+        assert before.job is not None
+        assert guard.not_before == before.job.ready_at
+    elif not isinstance(command, c.EndGrace | c.PurgeJob):
         assert guard.not_before == max((d for d in deadlines if d), default=None)
     answered = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_ANSWERED} - timed
     ends = [p.expires_at for p in before.prompts.values() if p.prompt_id in answered]

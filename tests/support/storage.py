@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -45,20 +45,20 @@ from askback_server.storage.database import Database
 from tests.support.aggregates import ANN, CLIENT, WORKER, question
 from tests.support.invariants import check_aggregate
 
-T = TypeVar("T")
 WITHIN = 30.0
 """Seconds after which what has not come true is taken for broken. Never a measure of speed."""
 LONG = timedelta(hours=1)
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], what: str) -> T:
-    """Ask again and again until the answer is true, and return it. Raises AssertionError."""
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Ask again and again until the answer, or what it is a promise of, is true. Raises AssertionError."""
     end = time.monotonic() + WITHIN
     while True:
-        answer = condition()
-        found: T = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+        found = condition()
+        if inspect.isawaitable(found):
+            found = await found
         if found:
-            return found
+            return
         assert time.monotonic() < end, f"not in {WITHIN:g} s: {what}"
         await asyncio.sleep(0.005)
 
@@ -141,16 +141,20 @@ def with_children(write: JobWrite) -> JobWrite:
 CHILDREN = (tables.prompts, tables.answers, tables.checkpoints, tables.understandings, tables.events)
 
 
-async def fetch(database: Database, statement: sa.Select[Any]) -> Sequence[Any]:
+async def fetch(database: Database, statement: Any) -> Sequence[Any]:
     """The rows of a statement, as mappings."""
     return await database.jobs._all(statement)
 
 
 async def execute(database: Database, statement: Any) -> Any:
     """Run a statement in a small transaction of its own."""
-    if isinstance(statement, str):
-        statement = sa.text(statement)
-    return await database._dialect.run(lambda connection: connection.execute(statement).rowcount)
+
+    def run(connection: sa.Connection) -> int:
+        if isinstance(statement, str):
+            return connection.exec_driver_sql(statement).rowcount
+        return connection.execute(statement).rowcount
+
+    return await database._dialect.run(run)
 
 
 async def counts(database: Database, job_id: str) -> tuple[int, ...]:
@@ -319,7 +323,6 @@ class Node:
     def prompts_told(self, prompt_id: str) -> list[PromptState]:
         """The states in which followers were shown a prompt."""
         return [p.state for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
-
 
     def newest_told(self, prompt_id: str) -> Prompt:
         """A prompt as a follower knows it that keeps the highest version, as all of them do."""

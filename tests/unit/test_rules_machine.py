@@ -38,7 +38,7 @@ SHORT, LONG = timedelta(seconds=5), timedelta(minutes=1)
 @st.composite
 def contents(draw: st.DrawFn) -> PromptContent:
     final = draw(st.sampled_from(FinalAction))
-    timeout = draw(st.sampled_from([SHORT, LONG] if final is FinalAction.DEFAULT else [None, SHORT, LONG]))
+    timeout = draw(st.sampled_from([None, SHORT, LONG] if final is FinalAction.EXPIRE else [SHORT, LONG]))
     return PromptContent(
         kind=draw(st.sampled_from(["preview", "deep_understanding"])),
         title=draw(st.sampled_from(["Is it right?", "Is it good?"])),

@@ -16,20 +16,29 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 
+ANY_EPOCH = 0
+"""In a SessionRef: whichever stream has the session."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a decision may know besides the aggregate.
 
     `now` is an estimate of the database's clock; the guards of the write check it.
-    `dead_sessions` are those that a guard has found expired.
+    `dead_sessions` are those that a guard has found not to live: with epoch 0 whoever holds them,
+    else for the stream of that epoch (another one may have resumed the session).
     """
 
     now: datetime
     limits: Limits
     new_id: Callable[[], str]
     command_id: str
-    dead_sessions: frozenset[str] = frozenset()
+    dead_sessions: frozenset[SessionRef] = frozenset()
+
+    def is_dead(self, session: SessionRef) -> bool:
+        """Whether a guard on this session is known to fail."""
+        dead = self.dead_sessions
+        return bool(dead) and (session in dead or SessionRef(session.session_id, ANY_EPOCH) in dead)
 
 
 @dataclass(frozen=True, slots=True)

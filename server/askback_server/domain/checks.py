@@ -185,6 +185,8 @@ def _check_audience(check: Checker, audience: Audience) -> None:
 def _check_default(check: Checker, content: PromptContent) -> None:
     """A default that could not be given as an answer would be a deadline that cannot fire."""
     default = content.default_answer
+    if content.final_action is FinalAction.FAIL_JOB and content.timeout is None:
+        check.bad("timeout", "is required with final_action FAIL_JOB")
     if content.final_action is not FinalAction.DEFAULT:
         if default is not None:
             check.bad("default_answer", "needs final_action DEFAULT")

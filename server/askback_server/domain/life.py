@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from askback_server.domain.aggregate import Change, Facts
+from askback_server.domain.aggregate import ANY_EPOCH, Change, Facts
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.content import FinalAction
 from askback_server.domain.documents import appended, resolution_to_json
@@ -23,7 +23,6 @@ from askback_server.domain.transitions import (
     next_prompt_state,
 )
 
-ANY_EPOCH = 0
 UNDERSTANDING = "deep_understanding"
 
 _CLOSING = {
@@ -37,15 +36,16 @@ _CLOSING = {
 
 def fence(job: Job, principal: Principal, token: int, session: SessionRef | None, facts: Facts) -> SessionRef:
     """The session that a holder's write depends on. Raises LeaseLost for anybody but the holder."""
+    asked = session or SessionRef(job.session_id or "", ANY_EPOCH)
     if (
         job.session_id is None
         or token != job.token
         or job.holder != principal.subject
-        or job.session_id in facts.dead_sessions
+        or facts.is_dead(asked)
         or (session is not None and session.session_id != job.session_id)
     ):
         raise LeaseLost(job.job_id, token)
-    return session or SessionRef(job.session_id, ANY_EPOCH)
+    return asked
 
 
 def move(change: Change, trigger: JobTrigger) -> JobState:
@@ -103,7 +103,7 @@ def _go_on(change: Change, closed: Prompt) -> None:
         return
     if job.workerless:
         _settle(change, closed)
-    elif job.session_id is not None and job.session_id not in change.facts.dead_sessions:
+    elif job.session_id is not None and not change.facts.is_dead(SessionRef(job.session_id, ANY_EPOCH)):
         move(change, JobTrigger.RESUME)
         change.require(session=SessionRef(job.session_id, ANY_EPOCH))
     elif job.cancel_requested_at is None:

@@ -53,7 +53,7 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
     """The token rises; the write is guarded by the new holder's session."""
     command.principal.require(Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
-    if command.session.session_id in facts.dead_sessions:
+    if facts.is_dead(command.session):
         raise SessionNotFound(command.session.session_id)
     if job.ready_at is not None and job.ready_at > facts.now:
         raise IllegalState("the job is not ready yet", state=job.state, event="LEASE", job_id=job.job_id)
@@ -63,7 +63,7 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
         token=job.token + 1, ready_at=None, session_id=command.session.session_id,
         worker_id=command.worker_id, holder=command.principal.subject,
     )  # fmt: skip
-    change.require(session=command.session)
+    change.require(session=command.session, not_before=job.ready_at)
     change.event(
         EventType.JOB_LEASED, None,
         {"token": job.token + 1, "attempt": job.attempt, "worker_id": command.worker_id},

@@ -138,7 +138,7 @@ class Engine:
         self.batches += 1
         self.commands += len(items)
         groups = await self._grouped(items)
-        dead: dict[int, frozenset[str]] = {}
+        dead: dict[int, frozenset[c.SessionRef]] = {}
         while groups:
             await self._fill(groups)
             for group in groups:
@@ -222,7 +222,7 @@ class Engine:
         retry = Group(group.wanted, items, aggregate=_UNREAD)
         session = group.write.guard.session
         if why is Lost.SESSION and session is not None:
-            retry.dead_sessions = group.dead_sessions | {session.session_id}
+            retry.dead_sessions = group.dead_sessions | {session}
         return retry
 
     async def _isolate(self, items: Sequence[Item], error: BadData) -> None:

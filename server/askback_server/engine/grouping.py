@@ -9,7 +9,7 @@ from typing import Any
 
 from askback_server.domain.aggregate import Aggregate, Change, Facts
 from askback_server.domain.apply import apply
-from askback_server.domain.commands import Command
+from askback_server.domain.commands import Command, SessionRef
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.limits import Limits
 from askback_server.engine.committed import Committed
@@ -42,7 +42,7 @@ class Group:
     """Items whose guard cannot stand beside the others': they come first in the next batch."""
     write: JobWrite | None = None
     after: Aggregate = field(default_factory=Aggregate)
-    dead_sessions: frozenset[str] = frozenset()
+    dead_sessions: frozenset[SessionRef] = frozenset()
 
     @property
     def is_proven(self) -> bool:

@@ -38,7 +38,9 @@ async def answer(prompt: ConsolePrompt) -> None:
         outcome = await prompt.answer(value, comment=f"by {arguments.name}")
     except PromptClosed as late:
         won = late.resolution
-        assert won is not None
+        if won is None:
+            say("error", **what, error=f"closed, but not how: {late!r}")
+            return
         winner = won.answer.answer_id if won.answer else ""
         say("verdict", **what, value=value, status="CLOSED", state=won.state, winner=winner)
     except PromptStale:

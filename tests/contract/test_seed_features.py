@@ -1,0 +1,209 @@
+"""What the program that Askback grew from could do, by the names of its tests (DESIGN 11)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.config import Config
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.content import PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import JobNotFound, StorageUnavailable
+from askback_server.domain.forms import IntegerInput, Question, Questions
+from askback_server.domain.jobs import JobState
+from askback_server.domain.prompts import AnswerStatus
+from askback_server.engine.sweep import Sweep
+from askback_server.engine.timers import Timers
+from askback_server.ports.clock import uuid7
+from askback_server.ports.storage import Wanted, WorkQueue
+from askback_server.storage import tables
+from askback_server.storage.database import Database
+from tests.support.aggregates import CLIENT
+from tests.support.storage import Node, Wrapped, fetch, node, until
+
+
+class Seen(Wrapped):
+    """Counts the reads."""
+
+    loads = 0
+
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+        self.loads += 1
+        found: list[Aggregate] = await self._store.load(wanted)
+        return found
+
+
+class Hands:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 300.0) -> Sweep:
+    queue = queue or replica.database.queue
+    timers = Timers(replica.engine, queue, replica.clock, timedelta(seconds=60))
+    return Sweep(replica.engine, queue, timers, replica.hot, replica.clock, interval)
+
+
+async def test_memory_first_database_fallback(migrated_db_url: str) -> None:
+    async with node(migrated_db_url, wrap=Seen) as here:
+        here.queries._store = here.store
+        job, prompt = await here.waiting(input_json='{"z": 1, "a": 2}')
+        here.store.loads = 0
+        for _ in range(3):
+            found, prompts = await here.queries.job_with_prompts(job.job_id, CLIENT)
+            assert (found.state, prompts) == (JobState.PENDING_HITL, [prompt])
+        assert here.store.loads == 0, "memory first"
+
+        here.hot.drop(job.job_id)
+        assert await here.queries.job_with_prompts(job.job_id, CLIENT) == (found, [prompt])
+        assert here.store.loads == 1, "then the database"
+        assert await here.queries.job_with_prompts(job.job_id, CLIENT) == (found, [prompt])
+        assert here.store.loads == 1, "and memory again"
+
+        with pytest.raises(JobNotFound):
+            await here.queries.job(uuid7(), CLIENT)
+        # Both were written: without any memory everything is there.
+        async with node(migrated_db_url) as other:
+            assert await other.queries.job_with_prompts(job.job_id, CLIENT) == (found, [prompt])
+
+
+async def test_ttl_expiry(migrated_db_url: str) -> None:
+    hands = Hands()
+    async with node(migrated_db_url, wrap=Seen, monotonic=hands) as here:
+        here.queries._store = here.store
+        job = await here.held(retention=timedelta(0))
+        kept = await here.held()
+        hands.seconds = 3599
+        here.store.loads = 0
+        await here.queries.job(job.job_id, CLIENT)
+        assert here.store.loads == 0
+        hands.seconds = 3601
+        assert len(here.hot) == 2
+        await sweep_of(here).sweep()
+        assert len(here.hot) == 0, "the memory's entries have outlived their hour"
+        await here.queries.job(job.job_id, CLIENT)
+        assert here.store.loads == 1, "and the job has not"
+
+        # A finished job lives as long as its retention.
+        await here.complete(job)
+        await here.complete(kept)
+
+        async def purged() -> bool:
+            await sweep_of(here).sweep()
+            return await here.database.jobs.get_jobs([job.job_id]) == []
+
+        await until(purged, "the job is purged")
+        with pytest.raises(JobNotFound):
+            await here.queries.job(job.job_id, CLIENT)
+        assert (await here.queries.job(kept.job_id, CLIENT, strong=True)).state is JobState.COMPLETED
+
+
+async def test_hitl_response_persisted(migrated_db_url: str) -> None:
+    form = Questions((Question(question_id="amount", title="How much?", input=IntegerInput()),))
+    values = '{ "amount": 9007199254740993 }'
+    async with node(migrated_db_url) as here:
+        job, prompt = await here.waiting(PromptContent("clarify", "How much?", form=form))
+        result = await here.answer(prompt, decision=Decision.RESPOND, values_json=values, comment="as agreed")
+        assert result.status is AnswerStatus.ACCEPTED
+
+    database = await Database.open(migrated_db_url)
+    try:
+        [row] = await fetch(database, sa.select(tables.prompts))
+        assert (row["status"], row["round_number"], row["interaction_type"]) == ("ANSWERED", 1, "clarify")
+        assert row["responded_at"] is not None
+        assert values in row["response_data"], "to the byte"
+        stored = json.loads(row["response_data"])
+        assert (stored["values"], stored["comment"]) == ({"amount": 9007199254740993}, "as agreed")
+        [found] = await database.jobs.get_prompts([prompt.prompt_id])
+        assert found == result.prompt
+        [submitted] = await database.jobs.list_submissions(prompt.prompt_id, 10, 0)
+        assert found.resolution is not None
+        assert (submitted.status, submitted.answer) == (AnswerStatus.ACCEPTED, found.resolution.answer)
+        [back] = await database.jobs.get_jobs([job.job_id])
+        assert (back.state, back.open_prompts) == (JobState.RUNNING, 0)
+    finally:
+        await database.close()
+
+
+async def test_two_instances_see_one_job(here: Node, there: Node) -> None:
+    """Created here, seen and answered there, told here, ended there."""
+    feeds = [asyncio.create_task(each.feed.run()) for each in (here, there)]
+    try:
+        job, prompt = await here.waiting()
+        assert (await there.queries.job(job.job_id, CLIENT)).state is JobState.PENDING_HITL
+        await until(lambda: there.prompts_told(prompt.prompt_id), "the prompt is seen there")
+        assert (await there.answer(prompt)).status is AnswerStatus.ACCEPTED
+        await until(
+            lambda: here.prompts_told(prompt.prompt_id)[-1:] == ["ANSWERED"], "the answer is told here"
+        )
+        assert (await here.queries.job(job.job_id, CLIENT)).state is JobState.RUNNING
+        await there.complete(job, '{"by": "there"}')
+
+        async def ended() -> bool:
+            return (await here.queries.job(job.job_id, CLIENT)).result_json == '{"by": "there"}'
+
+        await until(ended, "the end is seen here")
+    finally:
+        for feed in feeds:
+            feed.cancel()
+        await asyncio.gather(*feeds, return_exceptions=True)
+
+
+class Failing:
+    """A queue that fails in several ways before it works."""
+
+    def __init__(self, queue: WorkQueue) -> None:
+        self._queue = queue
+        self.errors: list[Exception] = [RuntimeError("a bug"), StorageUnavailable("away"), KeyError("x")]
+        self.swept = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    async def make_room(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.swept += 1
+        await self._queue.make_room()
+
+
+async def test_cleanup_loop_survives_an_error_and_stops_on_cancel(
+    here: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Config().sweep_interval == 300
+    job = await here.held(retention=timedelta(0))
+    await here.complete(job)
+    queue = Failing(here.database.queue)
+    with caplog.at_level(logging.WARNING):
+        loop = asyncio.create_task(sweep_of(here, queue, interval=0.001).run())
+        await until(lambda: queue.swept > 2, "the loop goes on after each error")
+    assert queue.errors == []
+    assert "sweep failed; next try" in caplog.text
+    assert "a bug" in caplog.text
+    assert "sweep: away" in caplog.text
+
+    async def purged() -> bool:
+        return await here.database.jobs.get_jobs([job.job_id]) == []
+
+    await until(purged, "and does its work")
+    assert not loop.done()
+    loop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
+    swept = queue.swept
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert queue.swept == swept
