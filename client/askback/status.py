@@ -28,7 +28,18 @@ _CLASSES: tuple[type[AskbackError], ...] = (
     errors.DeadlineExceeded,
     errors.Internal,
 )
-_BY_CODE = {cls.code: cls for cls in _CLASSES}
+_BY_CODE: dict[str, type[AskbackError]] = {
+    **{cls.code: cls for cls in _CLASSES},
+    "CANCELLED": errors.Unavailable,
+}
+_BY_REASON: dict[str, type[AskbackError]] = {
+    "ERROR_REASON_LEASE_LOST": errors.LeaseLost,
+    "ERROR_REASON_SESSION_NOT_FOUND": errors.SessionNotFound,
+    "ERROR_REASON_PROMPT_CLOSED": errors.PromptClosed,
+    "ERROR_REASON_PROMPT_STALE": errors.PromptStale,
+    "ERROR_REASON_PROMPT_CLAIMED": errors.PromptClaimed,
+    "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
+}
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -254,6 +255,9 @@ async def test_writers_killed_under_load_lose_nothing_and_double_nothing(
                 except AskbackError as error:
                     told[job.job_id, done] = type(error).__name__
 
+        def has_told(enough: int) -> bool:
+            return len(told) >= enough
+
         async def strike() -> None:
             while len(told) < 40 * len(jobs):
                 # In mid-statement where it can be caught there; and then it may write for a while.
@@ -263,7 +267,7 @@ async def test_writers_killed_under_load_lose_nothing_and_double_nothing(
                         break
                 else:
                     await kill("true")
-                await until(lambda enough=enough: len(told) >= enough, "it writes again")
+                await until(partial(has_told, enough), "it writes again")
 
         await asyncio.gather(strike(), *(report(i) for i in range(len(jobs))))
         assert set(told.values()) <= {"done", "StorageUnavailable"}
