@@ -113,9 +113,13 @@ class Service:
         log.info("stopped")
 
     async def _end(self) -> None:
-        for task in reversed(self._tasks.values()):
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        left = list(reversed(self._tasks.values()))
+        while left:
+            for task in left:
+                task.cancel()
+            # Again after a second: a library may swallow a cancel, and a stop must come to its end.
+            await asyncio.wait(left, timeout=1)
+            left = [task for task in left if not task.done()]
         self._tasks.clear()
         if self._database is not None:
             await self._database.close()

@@ -307,7 +307,7 @@ async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_d
     async with node(migrated_db_url, wrap=Broken) as here:
         job = await here.held()
         here.store.broken = True
-        with pytest.raises(StorageUnavailable, match="same ids"):
+        with pytest.raises(ZeroDivisionError):
             await here.do(here.progress_command(job, 1))
         here.store.broken = False
         await here.do(here.progress_command(job, 2))

@@ -118,6 +118,40 @@ async def test_watchers_do_not_hold_a_stop_up(lite_url: str) -> None:
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.parametrize("steps", range(4))
+async def test_a_cancel_that_meets_a_wake_up_is_not_lost(lite: World, steps: int) -> None:
+    # On Python 3.11 asyncio.wait_for loses it, and a stop then waits for ever.
+    replica = lite.service.replica
+    for part, wake in (
+        (replica.dispatcher.run, replica.dispatcher._wake.set),
+        (replica.timers.run, replica.timers._changed.set),
+    ):
+        task = asyncio.create_task(part())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        wake()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=SOON)
+        assert task.cancelled()
+
+
+async def test_a_part_that_swallows_its_cancel_does_not_hold_a_stop_up(lite_url: str) -> None:
+    async with serving(lite_url) as world:
+
+        async def stubborn() -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.Event().wait()
+
+        world.service._run("stubborn", stubborn())
+        async with asyncio.timeout(SOON):
+            await world.service.stop()
+        world.stopped()
+
+
 async def test_everything_is_there_after_a_restart(migrated_db_url: str) -> None:
     async with serving(migrated_db_url) as world:
         lease = await world.held(input_json='{"b": 1, "a": 9007199254740993}')

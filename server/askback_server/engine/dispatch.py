@@ -100,7 +100,9 @@ class Dispatcher:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(self._wake.wait(), POLL)
+                    # Not wait_for: before Python 3.12 it swallows a cancel that meets the wake-up.
+                    async with asyncio.timeout(POLL):
+                        await self._wake.wait()
                 except TimeoutError:
                     self._backlog = True  # other replicas, and times that have come, say nothing
                 self._wake.clear()

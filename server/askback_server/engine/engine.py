@@ -294,8 +294,8 @@ def _retrieved(reply: asyncio.Future[Any]) -> None:
 
 def _fail(item: Item, error: BaseException) -> None:
     if not item.reply.done():
-        if not isinstance(error, AskbackError):
-            error = StorageUnavailable("the write failed unexpectedly; send it again with the same ids")
+        # What is none of ours is a bug: the door logs it with an id and answers INTERNAL, so that
+        # nobody sends it again for ever.
         item.reply.set_exception(error)
 
 

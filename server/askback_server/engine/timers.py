@@ -89,7 +89,9 @@ class Timers:
         if self._heap:
             delay = max(0.0, (self._heap[0][0] - self._clock.now()).total_seconds())
         try:
-            await asyncio.wait_for(self._changed.wait(), delay)
+            # Not wait_for: before Python 3.12 it swallows a cancel that meets the change.
+            async with asyncio.timeout(delay):
+                await self._changed.wait()
         except TimeoutError:
             return
 

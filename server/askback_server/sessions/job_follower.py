@@ -143,7 +143,8 @@ class JobsFollower:
                 for news in self._drain():
                     yield news
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), max(0.0, due - clock()))
+                    async with asyncio.timeout_at(due):
+                        await self._changed.wait()
                 if clock() >= due:
                     for news in self._drain():
                         yield news

@@ -145,7 +145,8 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
                     await context.write(_watched(Bookmark(follower.token)))
                 due = clock() + replica.heartbeat
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), max(0.0, due - clock()))
+                async with asyncio.timeout(max(0.0, due - clock())):
+                    await changed.wait()
     finally:
         loading.cancel()
         follower.detach()
