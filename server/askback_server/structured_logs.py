@@ -50,5 +50,3 @@ def configure(format: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("alembic").setLevel("WARNING")
-    # At DEBUG it would log the parameters of statements, and with them what people answered.
-    logging.getLogger("aiosqlite").setLevel("WARNING")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ from askback_server.storage.tables import (
     understandings,
 )
 from askback_server.storage.types import Instant, instant_text
+
+# At DEBUG it would log the parameters of statements, and with them what people answered.
+logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers and the writer do not block one another
