@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import grpc
 from grpc.aio import EOF  # type: ignore[attr-defined]
@@ -17,8 +17,6 @@ from askback.status import from_frame, from_rpc
 
 _log = logging.getLogger("askback.stream")
 
-C = TypeVar("C", contravariant=True)
-S = TypeVar("S", covariant=True)
 OPEN_TIMEOUT = 20.0
 """How long a server may take from the dial to its welcome, in seconds."""
 MISSED = 3

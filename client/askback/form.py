@@ -131,9 +131,6 @@ class QuestionsForm:
         return to_json(value).decode()
 
 
-FormLike = Mapping[str, Any] | Sequence[pb.Question] | type[Any]
-
-
 def form_of(form: Any, title: str) -> Form:
     """The form of a type, a JSON Schema (mapping) or questions (sequence). Raises TypeError."""
     if isinstance(form, TypeForm | SchemaForm | QuestionsForm):

@@ -273,7 +273,6 @@ async def test_a_page_of_prompts_is_bounded_by_bytes_and_never_empty(database: D
 async def test_what_does_not_exist_is_not_found(database: Database) -> None:
     ref = PromptRef(prompt_id=uuid7())
     assert await database.jobs.find_prompt(ref) is None
-    assert await database.jobs.job_of(ref) is None
     assert await database.jobs.find_prompt(PromptRef(job_id=uuid7(), key="k")) is None
     assert await database.jobs.get_jobs([]) == []
     assert await database.jobs.get_jobs([uuid7()]) == []

@@ -205,7 +205,6 @@ async def test_every_field_of_a_prompt(database: Database, content: PromptConten
     assert await database.jobs.find_prompt(PromptRef(prompt_id=prompt.prompt_id)) == prompt
     assert await database.jobs.find_prompt(PromptRef(job_id=job.job_id, key=prompt.key)) == prompt
     assert await database.jobs.get_prompts([prompt.prompt_id, uuid7()]) == [prompt]
-    assert await database.jobs.job_of(PromptRef(prompt_id=prompt.prompt_id)) == job.job_id
     [found] = await database.jobs.load([Wanted(job_id=job.job_id)])
     assert found.prompts == {prompt.prompt_id: prompt}
 

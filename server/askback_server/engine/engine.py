@@ -71,8 +71,6 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
-        self.batches = 0
-        self.commands = 0
 
     async def execute(self, command: c.Command) -> Any:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
@@ -135,8 +133,6 @@ class Engine:
         return items
 
     async def _process(self, items: Sequence[Item]) -> None:
-        self.batches += 1
-        self.commands += len(items)
         groups = await self._grouped(items)
         dead: dict[int, frozenset[c.SessionRef]] = {}
         while groups:

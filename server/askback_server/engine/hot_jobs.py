@@ -34,8 +34,6 @@ class HotJobs:
         self.newest: Callable[[str], int] = lambda job_id: 0
         """The newest version of a job that was heard of; the feed says it. A read that was overtaken
         by another replica's commit must not come in here after the feed has brought that."""
-        self.hits = 0
-        self.misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,10 +42,8 @@ class HotJobs:
         """What is known of a job, if it is known and the feed is live."""
         entry = self._entries.get(job_id) if self.live else None
         if entry is None or entry[1] < self._monotonic():
-            self.misses += 1
             return None
         self._entries.move_to_end(job_id)
-        self.hits += 1
         return entry[0]
 
     def locate(self, ref: PromptRef) -> Prompt | None:

@@ -90,9 +90,6 @@ class JobStore(Protocol):
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         """The aggregates, in order; one without a job where there is none."""
 
-    async def job_of(self, ref: PromptRef) -> str | None:
-        """The job that a prompt belongs to."""
-
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Jobs by id, those that exist, in no order."""
 

@@ -115,14 +115,6 @@ class Reads:
         statement = sa.select(understandings).where(understandings.c.job_id.in_(ids))
         return {row["job_id"]: rows.to_understanding(row) for row in await self._all(statement)}
 
-    async def job_of(self, ref: PromptRef) -> str | None:
-        """The job that a prompt belongs to."""
-        if ref.job_id:
-            return ref.job_id
-        statement = sa.select(prompts.c.job_id).where(prompts.c.interaction_id == ref.prompt_id)
-        found = await self._all(statement)
-        return found[0]["job_id"] if found else None
-
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Jobs by id, those that exist."""
         ids = list(job_ids)
