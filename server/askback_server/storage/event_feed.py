@@ -40,8 +40,11 @@ class EventFeed(Reads):
         return Position(int(xid), int(id))
 
     async def after(self, position: Position, limit: int) -> tuple[list[Changed], Position]:
-        """What changed after a position, by job."""
-        statement = (
+        """What changed after a position, by job.
+
+        Folded by the database: most of what is read is what this replica has written itself.
+        """
+        span = (
             sa.select(
                 events.c.xid,
                 events.c.id,
@@ -59,18 +62,37 @@ class EventFeed(Reads):
             )
             .order_by(events.c.xid, events.c.id)
             .limit(limit)
+            .cte("span")
+        )
+        last = (
+            sa.select(span.c.xid, span.c.id)
+            .order_by(span.c.xid.desc(), span.c.id.desc())
+            .limit(1)
+            .subquery("last")
+        )
+        statement = (
+            sa.select(
+                span.c.job_id,
+                sa.func.max(span.c.seq).label("seq"),
+                sa.func.max(span.c.namespace).label("namespace"),
+                sa.func.aggregate_strings(sa.cast(span.c.prompt_id, sa.Text), ",").label("prompt_ids"),
+                last.c.xid,
+                last.c.id,
+            )
+            .select_from(span.join(last, sa.true()))
+            .group_by(span.c.job_id, last.c.xid, last.c.id)
+            .order_by(sa.func.min(span.c.id))
         )
         found = await self._all(statement)
         if not found:
             return [], position
-        seqs: dict[str, int] = {}
-        namespaces: dict[str, str] = {}
-        prompts: dict[str, set[str]] = {}
-        for row in found:
-            job_id = row["job_id"]
-            seqs[job_id] = max(row["seq"], seqs.get(job_id, 0))
-            namespaces[job_id] = row["namespace"]
-            if row["prompt_id"]:
-                prompts.setdefault(job_id, set()).add(row["prompt_id"])
-        changed = [Changed(j, seq, frozenset(prompts.get(j, ())), namespaces[j]) for j, seq in seqs.items()]
-        return changed, Position(found[-1]["xid"], found[-1]["id"])
+        changed = [
+            Changed(
+                row["job_id"],
+                row["seq"],
+                frozenset(row["prompt_ids"].split(",")) if row["prompt_ids"] else frozenset(),
+                row["namespace"],
+            )
+            for row in found
+        ]
+        return changed, Position(found[0]["xid"], found[0]["id"])
