@@ -89,7 +89,6 @@ class Engine:
         if len(self._queue) >= room:
             raise QueueFull("too much waits to be written; send it again a little later")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        reply.add_done_callback(_retrieved)
         self._queue.append(Item(command, reply, size=_size(command)))
         self._idle.clear()
         self._wake.set()
@@ -282,17 +281,12 @@ _UNREAD: Any = object()
 """In place of an aggregate: the memory is not to be asked."""
 
 
-def _retrieved(reply: asyncio.Future[Any]) -> None:
-    """A caller that went away leaves its error unseen, which is no news for the log."""
-    if not reply.cancelled():
-        reply.exception()
-
-
 def _fail(item: Item, error: BaseException) -> None:
     if not item.reply.done():
         # What is none of ours is a bug: the door logs it with an id and answers INTERNAL, so that
         # nobody sends it again for ever.
         item.reply.set_exception(error)
+        item.reply.exception()  # a caller that went away leaves its error unseen: no news for the log
 
 
 def _size(command: c.Command) -> int:

@@ -6,16 +6,16 @@ from askback_server.ports.clock import uuid7
 from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
-from askback_server.sessions.session import TAKE, Handler, Session, Surroundings
+from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
 
 
 class ConverseSession(Session):
     """One console's stream."""
 
-    def __init__(self, around: Surroundings, handler: Handler) -> None:
+    def __init__(self, around: Surroundings, handler: Handler, shown: Shown) -> None:
         self._around = around
         self._core = ConverseCore(around.limits, around.heartbeat)
-        super().__init__(self._core.stream, around.clock, handler)
+        super().__init__(self._core.stream, around.clock, handler, shown)
         self._follower: PromptFollower | None = None
         self.session_id = uuid7()
 
@@ -26,7 +26,7 @@ class ConverseSession(Session):
             self._welcome(frame.ref)
             self._spawn(self._follow(todo))
         elif isinstance(todo, Call):
-            self._spawn(self._perform(frame.ref, todo))
+            self._call(frame.ref, todo)
         elif isinstance(todo, Goodbye):
             self._ended = True
         self._changed.set()

@@ -40,7 +40,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The twin's response."""
+    """What came of the call: opaque here, too."""
 
     name: str
     response: Any

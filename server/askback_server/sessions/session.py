@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError
@@ -20,7 +21,11 @@ TAKE = 256
 """Frames in one message at the most."""
 
 Handler = Callable[[str, Any], Awaitable[Any]]
-"""Performs a unary twin by its name; raises AskbackError."""
+"""Begins a unary twin by its name. Raises what refuses it at once; the awaitable has the rest."""
+Shown = Callable[[BaseException], AskbackError]
+"""What a caller is told of an error: a bug ends a frame, not the stream."""
+Ended = Callable[[AskbackError | None], None]
+"""Told how a call ended."""
 
 
 class Surroundings(Protocol):
@@ -41,13 +46,14 @@ class Session(ABC):
     """One stream. The transport calls `receive` for each frame, writes what `next_frames` gives,
     and calls `close` at the end."""
 
-    def __init__(self, stream: StreamCore, clock: Clock, handler: Handler) -> None:
+    def __init__(self, stream: StreamCore, clock: Clock, handler: Handler, shown: Shown) -> None:
         self._stream = stream
         self._clock = clock
         self._handler = handler
+        self._shown = shown
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._failure: BaseException | None = None
         self._ended = False
         self._closed = False
@@ -71,21 +77,38 @@ class Session(ABC):
             self._failure = self._failure or error
         self._changed.set()
 
-    async def _call(self, ref: int, call: Call) -> AskbackError | None:
-        """Perform a call and put its reply into the stream. Returns the error, if it was refused."""
-        failure: AskbackError | None = None
-        try:
-            response = await self._handler(call.name, call.request)
-        except AskbackError as error:
-            failure = error
-            self._stream.failed(ref, error)
-        else:
-            self._stream.replied(ref, call.name, response)
-        self._changed.set()
-        return failure
+    def _call(self, ref: int, call: Call, ended: Ended | None = None) -> None:
+        """Begin a call; its reply goes into the stream as soon as it is there.
 
-    async def _perform(self, ref: int, call: Call) -> None:
-        await self._call(ref, call)
+        No task is made for a command: the engine's own future is all that waits.
+        """
+        try:
+            reply = asyncio.ensure_future(self._handler(call.name, call.request))
+        except Exception as error:
+            self._refused(ref, error, ended)
+        else:
+            self._tasks.add(reply)
+            reply.add_done_callback(partial(self._replied, ref, call.name, ended))
+
+    def _replied(self, ref: int, name: str, ended: Ended | None, reply: asyncio.Future[Any]) -> None:
+        self._tasks.discard(reply)
+        if reply.cancelled():
+            return
+        error = reply.exception()
+        if error is not None:
+            self._refused(ref, error, ended)
+            return
+        self._stream.replied(ref, name, reply.result())
+        if ended is not None:
+            ended(None)
+        self._changed.set()
+
+    def _refused(self, ref: int, error: BaseException, ended: Ended | None) -> None:
+        shown = self._shown(error)
+        self._stream.failed(ref, shown)
+        if ended is not None:
+            ended(shown)
+        self._changed.set()
 
     def go_away(self, reason: str, after: float) -> None:
         """Ask the client to move to another stream."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
-from askback_server.domain.errors import SessionNotFound
+from askback_server.domain.errors import AskbackError, SessionNotFound
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState
@@ -19,8 +20,8 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import SessionStore, WorkerSession
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.lease_parcel import lease_parcel
-from askback_server.sessions.session import TAKE, Handler, Session, Surroundings
-from askback_server.sessions.work_core import Capacity, WorkCore, WorkHello, WorkWelcome
+from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
+from askback_server.sessions.work_core import Capacity, Held, WorkCore, WorkHello, WorkWelcome
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +44,18 @@ class WorkSurroundings(Surroundings, Protocol):
 class WorkSession(Session):
     """One worker's stream. It is a Taker for the dispatcher."""
 
-    def __init__(self, around: WorkSurroundings, principal: Principal, handler: Handler) -> None:
+    def __init__(
+        self, around: WorkSurroundings, principal: Principal, handler: Handler, shown: Shown
+    ) -> None:
         self._around = around
         self.principal = principal
         self._core = WorkCore(around.limits, around.keeper.heartbeat_interval)
-        super().__init__(self._core.stream, around.clock, handler)
+        super().__init__(self._core.stream, around.clock, handler, shown)
         self._stops: dict[str, Callable[[], None]] = {}
         self._opened = False
         self._ready = asyncio.Event()
+        self._early: list[tuple[int, Call]] = []
+        """Calls that came before the session was open."""
         self._decided = asyncio.Event()
         self._decided.set()
         self._kept: Kept | None = None
@@ -114,7 +119,7 @@ class WorkSession(Session):
         if isinstance(todo, WorkHello):
             self._spawn(self._open(frame.ref, todo))
         elif isinstance(todo, Call):
-            self._spawn(self._perform(frame.ref, todo))
+            self._perform(frame.ref, todo)
         elif isinstance(todo, Capacity):
             self._around.dispatcher.wake()
         elif isinstance(todo, Goodbye):
@@ -142,6 +147,9 @@ class WorkSession(Session):
         around.keeper.keep(self._kept)
         self._opened = True
         self._ready.set()
+        for early, call in self._early:
+            self._perform(early, call)
+        self._early.clear()
         around.dispatcher.add(self)
         self._changed.set()
 
@@ -194,15 +202,17 @@ class WorkSession(Session):
         held = self._core.held.get(job_id)
         return held is not None and held.job.token == token
 
-    async def _perform(self, ref: int, call: Call) -> None:
-        await self._ready.wait()
-        ending = None
-        if call.name in ENDS_LEASE:
-            # What this call makes true is told by its reply, not by a lost lease as well.
-            ending = self._core.ending(call.request.job_id, call.request.token)
-        error = await self._call(ref, call)
-        if ending is None:
+    def _perform(self, ref: int, call: Call) -> None:
+        if not self._opened:
+            self._early.append((ref, call))
             return
+        # What a call that ends a lease makes true is told by its reply, not by a lost lease as well.
+        ending = (
+            self._core.ending(call.request.job_id, call.request.token) if call.name in ENDS_LEASE else None
+        )
+        self._call(ref, call, None if ending is None else partial(self._lease_ended, ending))
+
+    def _lease_ended(self, ending: Held, error: AskbackError | None) -> None:
         ending.ending = False
         if error is None:
             self._core.let_go(ending)

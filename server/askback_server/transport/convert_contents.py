@@ -15,6 +15,7 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
 from askback_server.transport.convert_forms import form, put_form
 from askback_server.transport.convert_values import put_span, raise_faults, span
+from askback_server.transport.rendered import Rendered
 
 DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
 DECISIONS: dict[int, Decision] = {number: d for d, number in DECISION_NUMBERS.items()}
@@ -88,29 +89,6 @@ def _options(
             yield DecisionOption(decision, message.label, message.comment_required)
 
 
-# Contents never change, and each is sent many times: once per version of its prompt, and per read.
-# Keyed by identity; the content is kept beside its message, so its id cannot be given to another.
-_RENDERED: dict[int, tuple[PromptContent, prompt_pb2.PromptContent]] = {}
-_MOST_RENDERED = 512
-_LARGEST_RENDERED = 64 * 1024
-
-
-def put_content(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
-    """Fill the message of a content, with the schema that its questions amount to."""
-    known = _RENDERED.get(id(content))
-    if known is not None:
-        target.CopyFrom(known[1])
-        return
-    _render(target, content)
-    if target.ByteSize() > _LARGEST_RENDERED:
-        return
-    while len(_RENDERED) >= _MOST_RENDERED:
-        del _RENDERED[next(iter(_RENDERED))]
-    kept = prompt_pb2.PromptContent()
-    kept.CopyFrom(target)
-    _RENDERED[id(content)] = (content, kept)
-
-
 def _render(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
     target.kind = content.kind
     target.title = content.title
@@ -150,3 +128,12 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     else:
         target.text = part.text
     target.editable = part.editable
+
+
+# A content never changes, and is sent many times: once per version of its prompt, and per read.
+_CONTENTS = Rendered(prompt_pb2.PromptContent, _render, most=512, largest=64 * 1024)
+
+
+def put_content(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
+    """Fill the message of a content, with the schema that its questions amount to."""
+    _CONTENTS.put(target, content)

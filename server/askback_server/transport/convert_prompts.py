@@ -23,6 +23,7 @@ from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
 from askback_server.transport.convert_contents import DECISION_NUMBERS, put_content
 from askback_server.transport.convert_values import job_id, namespace, put_time, raise_faults, storable
+from askback_server.transport.rendered import Rendered
 
 _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
 _STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
@@ -115,8 +116,7 @@ def _filter(
     )
 
 
-def put_prompt(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
-    """Fill the message of a prompt. A claim is sent with its end, whether or not it has run out."""
+def _render(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
     target.prompt_id = prompt.prompt_id
     target.job_id = prompt.job_id
     target.namespace = prompt.namespace
@@ -139,6 +139,15 @@ def put_prompt(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
     if prompt.consumed_at is not None:
         put_time(target.consume_time, prompt.consumed_at)
     target.submissions = prompt.submissions
+
+
+# An image of a prompt is sent to whoever caused it and to the other side, one right after the other.
+_PROMPTS = Rendered(prompt_pb2.Prompt, _render, most=256, largest=64 * 1024)
+
+
+def put_prompt(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
+    """Fill the message of a prompt. A claim is sent with its end, whether or not it has run out."""
+    _PROMPTS.put(target, prompt)
 
 
 def prompt_message(prompt: Prompt) -> prompt_pb2.Prompt:
@@ -199,13 +208,6 @@ def put_result(target: hitl_service_pb2.AnswerResult, result: AnswerResult) -> N
     put_prompt(target.prompt, result.prompt)
     if result.violations:
         target.violations.extend(violation_messages(result.violations))
-
-
-def answer_response(result: AnswerResult) -> hitl_service_pb2.AnswerPromptResponse:
-    """The reply to an answer, whatever the verdict: a stream's form of it."""
-    message = hitl_service_pb2.AnswerPromptResponse()
-    put_result(message.result, result)
-    return message
 
 
 def prompt_event(prompt: Prompt) -> hitl_service_pb2.PromptEvent:

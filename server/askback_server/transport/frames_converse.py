@@ -11,6 +11,7 @@ from askback_server.domain.principals import Principal
 from askback_server.sessions import frames as f
 from askback_server.sessions.converse_core import ConverseHello, ConverseWelcome
 from askback_server.transport.convert_prompts import prompt_event, prompt_removed, watched_prompts
+from askback_server.transport.convert_replies import put_reply
 from askback_server.transport.convert_values import put_time
 from askback_server.transport.errors import to_frame_error
 
@@ -63,7 +64,7 @@ def event_message(event: f.PromptEvent) -> pb.PromptEvent:
 def _control(body: Any, message: pb.ConverseServerFrame) -> None:
     match body:
         case f.Reply(name, response):
-            getattr(message, name).CopyFrom(response)
+            put_reply(getattr(message, name), response)
         case f.Refused(error):
             message.error.CopyFrom(to_frame_error(error))
         case ConverseWelcome():

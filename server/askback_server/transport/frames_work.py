@@ -14,6 +14,7 @@ from askback_server.sessions import frames as f
 from askback_server.sessions import work_core as w
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import put_prompt
+from askback_server.transport.convert_replies import put_reply
 from askback_server.transport.convert_values import namespace, put_time
 from askback_server.transport.errors import to_frame_error
 
@@ -64,7 +65,7 @@ def _hello(message: pb.WorkHello, principal: Principal, limits: Limits) -> w.Wor
 def _put(body: Any, message: pb.WorkServerFrame) -> None:
     match body:
         case f.Reply(name, response):
-            getattr(message, name).CopyFrom(response)
+            put_reply(getattr(message, name), response)
         case f.Refused(error):
             message.error.CopyFrom(to_frame_error(error))
         case w.JobLeased(job, prompts, checkpoints, more):

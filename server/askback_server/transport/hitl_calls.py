@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import AnswerResult, Submission
+from askback_server.domain.prompts import AnswerResult, Prompt, Submission
 from askback_server.sessions.replica import Replica
 from askback_server.transport import convert_commands as commands
 from askback_server.transport.convert_prompts import (
-    answer_response,
     listed_prompts,
     prompt_id,
     prompt_message,
@@ -24,36 +24,32 @@ from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 
 class HitlCalls:
-    """Each takes the unary request and gives the unary response. Raises AskbackError."""
+    """Each takes the unary request; what comes of it is what `put_reply` takes.
+
+    Commands are queued before the call returns, in the order of the calls. Raises AskbackError, or
+    gives it through the awaitable.
+    """
 
     def __init__(self, replica: Replica, principal: Principal) -> None:
         self._replica = replica
-        self._execute = replica.engine.execute
+        self._submit = replica.engine.submit
         self._who = principal
 
-    async def judged_answer(self, request: pb.AnswerPromptRequest) -> AnswerResult:
+    def answer_prompt(self, request: pb.AnswerPromptRequest) -> Awaitable[AnswerResult]:
         """The verdict on an answer, whatever it is."""
-        result: AnswerResult = await self._execute(commands.answer_prompt(request, self._who))
-        return result
+        return self._submit(commands.answer_prompt(request, self._who))
 
-    async def answer_prompt(self, request: pb.AnswerPromptRequest) -> pb.AnswerPromptResponse:
-        """As the contract says for a stream: every verdict is a reply."""
-        return answer_response(await self.judged_answer(request))
-
-    async def claim_prompt(self, request: pb.ClaimPromptRequest) -> pb.ClaimPromptResponse:
+    def claim_prompt(self, request: pb.ClaimPromptRequest) -> Awaitable[Prompt]:
         """As the contract says."""
-        prompt = await self._execute(commands.claim_prompt(request, self._who))
-        return pb.ClaimPromptResponse(prompt=prompt_message(prompt))
+        return self._submit(commands.claim_prompt(request, self._who))
 
-    async def release_prompt(self, request: pb.ReleasePromptRequest) -> pb.ReleasePromptResponse:
+    def release_prompt(self, request: pb.ReleasePromptRequest) -> Awaitable[Prompt]:
         """As the contract says."""
-        prompt = await self._execute(commands.release_prompt(request, self._who))
-        return pb.ReleasePromptResponse(prompt=prompt_message(prompt))
+        return self._submit(commands.release_prompt(request, self._who))
 
-    async def cancel_prompt(self, request: pb.CancelPromptRequest) -> pb.CancelPromptResponse:
+    def cancel_prompt(self, request: pb.CancelPromptRequest) -> Awaitable[Prompt]:
         """As the contract says."""
-        prompt = await self._execute(commands.cancel_prompt(request, self._who))
-        return pb.CancelPromptResponse(prompt=prompt_message(prompt))
+        return self._submit(commands.cancel_prompt(request, self._who))
 
     async def list_prompts(self, request: pb.ListPromptsRequest) -> pb.ListPromptsResponse:
         """As the contract says."""
@@ -107,9 +103,10 @@ class HitlCalls:
         token = seal(replica.secret, query, [kept[-1].seq]) if len(kept) < len(found) else ""
         return pb.ListAnswersResponse(answers=map(record_message, kept), next_page_token=token)
 
-    async def perform(self, name: str, request: Any) -> Any:
+    def perform(self, name: str, request: Any) -> Awaitable[Any]:
         """A call by its frame's name."""
-        return await _CALLS[name](self, request)
+        started: Awaitable[Any] = _CALLS[name](self, request)
+        return started
 
 
 _CALLS: dict[str, Any] = {

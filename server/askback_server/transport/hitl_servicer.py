@@ -8,7 +8,8 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.sessions.replica import Replica
 from askback_server.transport.calls import current_principal
-from askback_server.transport.convert_prompts import answer_response, watched_prompts
+from askback_server.transport.convert_prompts import watched_prompts
+from askback_server.transport.convert_replies import filled
 from askback_server.transport.errors import taken_answer
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.streams import serve_converse, serve_prompts
@@ -46,19 +47,20 @@ class HitlServicer:
 
     async def AnswerPrompt(self, request: pb.AnswerPromptRequest, _: Any) -> pb.AnswerPromptResponse:
         """As the contract says: OK only for an answer that was taken."""
-        return answer_response(taken_answer(await self._calls().judged_answer(request)))
+        verdict = taken_answer(await self._calls().answer_prompt(request))
+        return filled(pb.AnswerPromptResponse(), verdict)
 
     async def ClaimPrompt(self, request: pb.ClaimPromptRequest, _: Any) -> pb.ClaimPromptResponse:
         """As the contract says."""
-        return await self._calls().claim_prompt(request)
+        return filled(pb.ClaimPromptResponse(), await self._calls().claim_prompt(request))
 
     async def ReleasePrompt(self, request: pb.ReleasePromptRequest, _: Any) -> pb.ReleasePromptResponse:
         """As the contract says."""
-        return await self._calls().release_prompt(request)
+        return filled(pb.ReleasePromptResponse(), await self._calls().release_prompt(request))
 
     async def CancelPrompt(self, request: pb.CancelPromptRequest, _: Any) -> pb.CancelPromptResponse:
         """As the contract says."""
-        return await self._calls().cancel_prompt(request)
+        return filled(pb.CancelPromptResponse(), await self._calls().cancel_prompt(request))
 
     async def ListAnswers(self, request: pb.ListAnswersRequest, _: Any) -> pb.ListAnswersResponse:
         """As the contract says."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import grpc
 
 from askback.v1 import hitl_service_pb2
-from askback_server.domain.errors import AskbackError, InvalidField
+from askback_server.domain.errors import InvalidField
 from askback_server.domain.principals import Principal
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.converse import ConverseSession
@@ -51,34 +51,20 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(batch)
 
 
-def _shown(perform: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """A handler whose every error is one of ours: a bug ends a frame, not the stream."""
-
-    async def handler(name: str, request: Any) -> Any:
-        try:
-            return await perform(name, request)
-        except AskbackError:
-            raise
-        except Exception as error:
-            raise known(error) from error
-
-    return handler
-
-
 async def serve_converse(replica: Replica, principal: Principal, context: Any) -> None:
     """One console's stream, to its end."""
-    session = ConverseSession(replica, _shown(HitlCalls(replica, principal).perform))
+    session = ConverseSession(replica, HitlCalls(replica, principal).perform, known)
     await _serve(replica, session, context, lambda frame: client_frame(frame, principal), _WRITER.message)
 
 
 async def serve_work(replica: Replica, principal: Principal, context: Any) -> None:
     """One worker's stream, to its end."""
 
-    async def perform(name: str, request: Any) -> Any:
+    def perform(name: str, request: Any) -> Awaitable[Any]:
         # The session is known by now: calls wait for the welcome.
-        return await WorkerCalls(replica, principal, session.session).perform(name, request)
+        return WorkerCalls(replica, principal, session.session).perform(name, request)
 
-    session = WorkSession(replica, principal, _shown(perform))
+    session = WorkSession(replica, principal, perform, known)
     await _serve(
         replica,
         session,

@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.commands import SessionRef
-from askback_server.domain.jobs import Checkpoint
+from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import PromptAsked
 from askback_server.sessions.replica import Replica
 from askback_server.transport import convert_commands as commands
-from askback_server.transport.convert_jobs import checkpoint_message, job_message
-from askback_server.transport.convert_prompts import prompt_message
+from askback_server.transport.convert_jobs import checkpoint_message
 from askback_server.transport.convert_values import job_id, page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 
 class WorkerCalls:
-    """Each takes the unary request and gives the unary response. Raises AskbackError."""
+    """Each takes the unary request; what comes of it is what `put_reply` takes.
+
+    Commands are queued before the call returns, in the order of the calls. Raises AskbackError, or
+    gives it through the awaitable. `session` is the stream's, None for a unary call.
+    """
 
     def __init__(self, replica: Replica, principal: Principal, session: SessionRef | None = None) -> None:
         self._replica = replica
-        self._execute = replica.engine.execute
+        self._submit = replica.engine.submit
         self._who = principal
         self._session = session
 
-    async def report_progress(self, request: pb.ReportProgressRequest) -> pb.ReportProgressResponse:
+    def report_progress(self, request: pb.ReportProgressRequest) -> Awaitable[int]:
         """Coalesced: the newest wins within a short interval."""
-        command = commands.report_progress(request, self._who, self._session)
-        return pb.ReportProgressResponse(version=await self._replica.progress.report(command))
+        return self._replica.progress.report(commands.report_progress(request, self._who, self._session))
 
-    async def ask_prompt(self, request: pb.AskPromptRequest) -> pb.AskPromptResponse:
+    def ask_prompt(self, request: pb.AskPromptRequest) -> Awaitable[PromptAsked]:
         """As the contract says."""
-        asked: PromptAsked = await self._execute(commands.ask_prompt(request, self._who, self._session))
-        return pb.AskPromptResponse(prompt=prompt_message(asked.prompt), replayed=asked.replayed)
+        return self._submit(commands.ask_prompt(request, self._who, self._session))
 
-    async def acknowledge_prompts(
-        self, request: pb.AcknowledgePromptsRequest
-    ) -> pb.AcknowledgePromptsResponse:
+    def acknowledge_prompts(self, request: pb.AcknowledgePromptsRequest) -> Awaitable[int]:
         """As the contract says."""
-        version = await self._execute(commands.acknowledge_prompts(request, self._who, self._session))
-        return pb.AcknowledgePromptsResponse(version=version)
+        return self._submit(commands.acknowledge_prompts(request, self._who, self._session))
 
-    async def save_checkpoint(self, request: pb.SaveCheckpointRequest) -> pb.SaveCheckpointResponse:
+    def save_checkpoint(self, request: pb.SaveCheckpointRequest) -> Awaitable[int]:
         """As the contract says."""
-        version = await self._execute(commands.save_checkpoint(request, self._who, self._session))
-        return pb.SaveCheckpointResponse(version=version)
+        return self._submit(commands.save_checkpoint(request, self._who, self._session))
 
     async def list_checkpoints(self, request: pb.ListCheckpointsRequest) -> pb.ListCheckpointsResponse:
         """As the contract says."""
@@ -67,24 +65,22 @@ class WorkerCalls:
         token = seal(replica.secret, query, [kept[-1].key]) if len(kept) < len(found) else ""
         return pb.ListCheckpointsResponse(checkpoints=map(checkpoint_message, kept), next_page_token=token)
 
-    async def complete_job(self, request: pb.CompleteJobRequest) -> pb.CompleteJobResponse:
+    def complete_job(self, request: pb.CompleteJobRequest) -> Awaitable[Job]:
         """As the contract says."""
-        job = await self._execute(commands.complete_job(request, self._who, self._session))
-        return pb.CompleteJobResponse(job=job_message(job))
+        return self._submit(commands.complete_job(request, self._who, self._session))
 
-    async def fail_job(self, request: pb.FailJobRequest) -> pb.FailJobResponse:
+    def fail_job(self, request: pb.FailJobRequest) -> Awaitable[Job]:
         """As the contract says."""
-        job = await self._execute(commands.fail_job(request, self._who, self._session))
-        return pb.FailJobResponse(job=job_message(job))
+        return self._submit(commands.fail_job(request, self._who, self._session))
 
-    async def release_job(self, request: pb.ReleaseJobRequest) -> pb.ReleaseJobResponse:
+    def release_job(self, request: pb.ReleaseJobRequest) -> Awaitable[Job]:
         """As the contract says."""
-        job = await self._execute(commands.release_job(request, self._who, self._session))
-        return pb.ReleaseJobResponse(job=job_message(job))
+        return self._submit(commands.release_job(request, self._who, self._session))
 
-    async def perform(self, name: str, request: Any) -> Any:
+    def perform(self, name: str, request: Any) -> Awaitable[Any]:
         """A call by its frame's name."""
-        return await _CALLS[name](self, request)
+        started: Awaitable[Any] = _CALLS[name](self, request)
+        return started
 
 
 _CALLS: dict[str, Any] = {

@@ -18,6 +18,7 @@ from askback_server.sessions.unary_lease import UnaryTaker
 from askback_server.transport.calls import current_principal
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_message, prompt_ref
+from askback_server.transport.convert_replies import filled
 from askback_server.transport.convert_values import namespace, put_time, wait_seconds
 from askback_server.transport.streams import serve_work
 from askback_server.transport.worker_calls import WorkerCalls
@@ -121,21 +122,21 @@ class WorkerServicer:
 
     async def ReportProgress(self, request: pb.ReportProgressRequest, _: Any) -> pb.ReportProgressResponse:
         """As the contract says."""
-        return await self._calls().report_progress(request)
+        return filled(pb.ReportProgressResponse(), await self._calls().report_progress(request))
 
     async def AskPrompt(self, request: pb.AskPromptRequest, _: Any) -> pb.AskPromptResponse:
         """As the contract says."""
-        return await self._calls().ask_prompt(request)
+        return filled(pb.AskPromptResponse(), await self._calls().ask_prompt(request))
 
     async def AcknowledgePrompts(
         self, request: pb.AcknowledgePromptsRequest, _: Any
     ) -> pb.AcknowledgePromptsResponse:
         """As the contract says."""
-        return await self._calls().acknowledge_prompts(request)
+        return filled(pb.AcknowledgePromptsResponse(), await self._calls().acknowledge_prompts(request))
 
     async def SaveCheckpoint(self, request: pb.SaveCheckpointRequest, _: Any) -> pb.SaveCheckpointResponse:
         """As the contract says."""
-        return await self._calls().save_checkpoint(request)
+        return filled(pb.SaveCheckpointResponse(), await self._calls().save_checkpoint(request))
 
     async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, _: Any) -> pb.ListCheckpointsResponse:
         """As the contract says."""
@@ -143,12 +144,12 @@ class WorkerServicer:
 
     async def CompleteJob(self, request: pb.CompleteJobRequest, _: Any) -> pb.CompleteJobResponse:
         """As the contract says."""
-        return await self._calls().complete_job(request)
+        return filled(pb.CompleteJobResponse(), await self._calls().complete_job(request))
 
     async def FailJob(self, request: pb.FailJobRequest, _: Any) -> pb.FailJobResponse:
         """As the contract says."""
-        return await self._calls().fail_job(request)
+        return filled(pb.FailJobResponse(), await self._calls().fail_job(request))
 
     async def ReleaseJob(self, request: pb.ReleaseJobRequest, _: Any) -> pb.ReleaseJobResponse:
         """As the contract says."""
-        return await self._calls().release_job(request)
+        return filled(pb.ReleaseJobResponse(), await self._calls().release_job(request))
