@@ -115,9 +115,10 @@ def answer(text: str, comment: str = "", edits: tuple[Edit, ...] = ()) -> Answer
     return Answer("a1", Decision.EDIT, text, edits, comment, AnswerSource.HUMAN, "ann", 3, AT)
 
 
-NO_JSON = ["{bad", "nul", "{} {}", " ", '{"values":1', "\x01", "[" * 600 + "]" * 600, "18446744073709551616"]
+NO_JSON = ["{bad", "nul", "{} {}", " ", '{"values":1', "\x01", "[" * 600 + "]" * 600]
 SENT = [
     "", "{}", '{"b":1,"a":2}', '{ "n" : 9007199254740993 }', "null", " null", "[1,2]", '" , "', "0", "true",
+    "18446744073709551616",
     '{"n":18446744073709551615,"m":-9223372036854775808}', '{"f":1.0,"e":1e2,"x":0.1000}',
     '\n\t {"a": [1, 2]}  \r\n', '{"a":"}],\\"\\u00e4"}', ' {"answer_id":"other","values":{}} ',
 ]  # fmt: skip
@@ -125,16 +126,15 @@ SENT = [
 
 @pytest.mark.parametrize("sent", SENT + NO_JSON)
 def test_values_come_back_byte_for_byte(sent: str) -> None:
-    for extra in (None, {"state": "ANSWERED"}):
-        text = answer_to_json(answer(sent), extra)
-        again, doc = answer_from_json(text)
-        assert again == answer(sent)
-        assert json.loads(text) == doc
-        if sent and sent not in NO_JSON:
-            assert doc["values"] == json.loads(sent)
-            assert list(doc) == ["values", *(k for k in doc if k != "values")]
-        else:
-            assert "values" not in doc
+    text = answer_to_json(answer(sent))
+    again, doc = answer_from_json(text)
+    assert again == answer(sent)
+    assert json.loads(text) == doc
+    if sent and sent not in NO_JSON:
+        assert doc["values"] == json.loads(sent)
+        assert list(doc) == ["values", *(k for k in doc if k != "values")]
+    else:
+        assert "values" not in doc
     resolution = Resolution(PromptState.ANSWERED, "ann", AT, "", answer(sent))
     assert resolution_from_json(resolution_to_json(resolution)) == resolution
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.errors import JobNotFound
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.evolve import evolve
+from askback_server.domain.evolve import evolve, made
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
@@ -41,7 +42,7 @@ class Facts:
         return bool(dead) and (session in dead or SessionRef(session.session_id, ANY_EPOCH) in dead)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class Aggregate:
     """A job, its open prompts, and those closed ones, submissions and understanding that are known.
 
@@ -63,7 +64,13 @@ class Aggregate:
         """A prompt by its id or its key, among those that are known."""
         if ref.prompt_id:
             return self.prompts.get(ref.prompt_id)
-        return next((p for p in self.prompts.values() if p.key == ref.key), None)
+        prompt_id = self.keys.get(ref.key)
+        return self.prompts[prompt_id] if prompt_id is not None else None
+
+    @cached_property
+    def keys(self) -> Mapping[str, str]:
+        """Prompt ids by key."""
+        return {p.key: p.prompt_id for p in self.prompts.values()}
 
     @property
     def open(self) -> list[Prompt]:
@@ -106,8 +113,10 @@ class Guard:
 
     def merged(self, other: Guard) -> Guard:
         """Both."""
-        if self is _NO_GUARD:
+        if self is NO_GUARD or self is other:
             return other
+        if other is NO_GUARD:
+            return self
         session = self.session or other.session
         if self.session and other.session and other.session.epoch:
             session = other.session
@@ -116,7 +125,7 @@ class Guard:
         return Guard(session, max(befores, default=None), min(afters, default=None))
 
 
-_NO_GUARD = Guard()
+NO_GUARD = Guard()
 
 
 class Change:
@@ -142,7 +151,7 @@ class Change:
         self.checkpoints: list[Checkpoint] = []
         self.understanding: DeepUnderstanding | None = None
         self.events: list[Event] = []
-        self.guard = _NO_GUARD
+        self.guard = NO_GUARD
         self.deleted = False
 
     def set(self, **values: Any) -> None:
@@ -195,21 +204,24 @@ class Change:
         not_after: datetime | None = None,
     ) -> None:
         """Make the write depend on more than the version."""
-        self.guard = self.guard.merged(Guard(session, not_before, not_after))
+        if session or not_before or not_after:
+            self.guard = self.guard.merged(Guard(session, not_before, not_after))
 
     def result(self) -> Aggregate:
         """The aggregate after the change; an empty one if the job is gone."""
         if self.deleted:
             return Aggregate()
         base = self.aggregate
-        return Aggregate(
-            self.job,
-            {**base.prompts, **self.prompts} if self.prompts else base.prompts,
-            {**base.submissions, **{(s.prompt_id, s.answer.answer_id): s for s in self.submissions}}
-            if self.submissions
-            else base.submissions,
-            self.understanding or base.understanding,
-        )
+        prompts, keys, submissions = base.prompts, base.keys, base.submissions
+        if self.prompts:
+            asked = {p.key: i for i, p in self.prompts.items() if i not in prompts}
+            prompts = prompts | self.prompts
+            keys = {**keys, **asked} if asked else keys
+        if self.submissions:
+            made_now = {(s.prompt_id, s.answer.answer_id): s for s in self.submissions}
+            submissions = {**submissions, **made_now}
+        after = {"job": self.job, "prompts": prompts, "submissions": submissions, "keys": keys}
+        return made(Aggregate, after | {"understanding": self.understanding or base.understanding})
 
 
 @dataclass(frozen=True, slots=True)

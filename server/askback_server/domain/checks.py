@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
@@ -15,7 +14,7 @@ from askback_server.domain.decisions import Edit, check_options, default_options
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import check_form
-from askback_server.domain.json_text import BadFields, Violation, check_text, parse_json
+from askback_server.domain.json_text import BadFields, Violation, check_text, is_plain, parse_json
 from askback_server.domain.limits import Limits
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-/]*\Z")
@@ -50,8 +49,7 @@ class Checker:
             if required:
                 self.bad(field, "is required")
             return
-        # Printable text has no NUL and no surrogate: most texts need no closer look.
-        if len(value) * 4 > max_bytes or not value.isprintable():
+        if not is_plain(value, max_bytes):
             self.run(lambda: check_text(value, field=field, max_bytes=max_bytes))
 
     def name(self, field: str, value: str, *, required: bool = True) -> None:
@@ -139,8 +137,8 @@ def normalised(content: PromptContent, limits: Limits) -> PromptContent:
     else:
         # Not for a bad kind: the options are cached by kind.
         options = () if check.found else default_options(content.kind, form is not None)
-    # Made anew, so that no digest of what it was before stays with it.
-    content = content if content.decisions == options else replace(content, decisions=options)
+    if content.decisions != options:
+        content = content.offering(options)
     _check_default(check, content)
     check.done()
     size = len(content_to_json(content).encode())

@@ -34,6 +34,9 @@ class PromptRef:
     key: str = ""
 
 
+_ROW = 500
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """Base of all commands."""
@@ -42,6 +45,11 @@ class Command:
 
     URGENT = False
     """Whether the reserved part of the queue is open to it: answers, system work."""
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes it writes; bounds a batch."""
+        return _ROW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +67,11 @@ class CreateJob(Command):
     retention: timedelta | None = None
     prompt: PromptContent | None = None
     retried_from: str = ""
+
+    @property
+    def size(self) -> int:
+        """See Command."""
+        return _ROW + len(self.input_json) + (self.prompt.size if self.prompt is not None else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +142,11 @@ class AskPrompt(HolderCommand):
     content: PromptContent
     supersedes: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """See Command."""
+        return _ROW + self.content.size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgePrompts(HolderCommand):
@@ -144,12 +162,22 @@ class SaveCheckpoint(HolderCommand):
     key: str
     value_json: str
 
+    @property
+    def size(self) -> int:
+        """See Command."""
+        return _ROW + len(self.value_json)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteJob(HolderCommand):
     """A result."""
 
     result_json: str = ""
+
+    @property
+    def size(self) -> int:
+        """See Command."""
+        return _ROW + len(self.result_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +213,12 @@ class AnswerPrompt(OnPrompt):
     values_json: str = ""
     edits: tuple[Edit, ...] = ()
     comment: str = ""
+
+    @property
+    def size(self) -> int:
+        """See Command."""
+        edited = sum(len(e.text) for e in self.edits) if self.edits else 0
+        return _ROW + len(self.values_json) + len(self.comment) + edited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
+from operator import attrgetter
 from typing import Any
 
 from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
+from askback_server.domain.evolve import made
 from askback_server.domain.forms import Form, Question, Questions
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
@@ -80,9 +82,18 @@ class PromptContent:
     metadata_json: str = ""
     timeout: timedelta | None = None
 
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes it is."""
+        return len(self.body) + (sum(len(p.text) for p in self.parts) if self.parts else 0)
+
     def option(self, decision: Decision) -> DecisionOption | None:
         """The offered option of a decision, or None."""
         return next((o for o in self.decisions if o.decision == decision), None)
+
+    def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
+        """The same with other decisions, and without what was derived of these."""
+        return made(PromptContent, fields_of(self) | {"decisions": decisions})
 
     def judge(
         self, decision: Decision, values_json: str, edits: tuple[Edit, ...], comment: str, limits: Limits
@@ -108,7 +119,7 @@ class PromptContent:
         if self.parts:
             doc["contents"] = [_without_empty(fields_of(p)) for p in self.parts]
         if self.form is not None:
-            doc["form"] = form_document(self.form)
+            doc["form"] = self._form_document
         doc["decisions"] = [fields_of(option) for option in self.decisions]
         if self.priority:
             doc["priority"] = self.priority
@@ -128,6 +139,10 @@ class PromptContent:
         return to_json(doc).decode()
 
     @cached_property
+    def _form_document(self) -> dict[str, Any] | None:
+        return form_document(self.form)
+
+    @cached_property
     def digest(self) -> str:
         """A digest of what people see and may decide (DESIGN 1: `key`).
 
@@ -139,7 +154,7 @@ class PromptContent:
             self.title,
             self.body,
             [fields_of(p) for p in self.parts],
-            form_document(self.form),
+            self._form_document,
             [[o.decision, o.label, o.comment_required] for o in self.decisions],
         ]
         return hashlib.sha256(to_json(seen)).hexdigest()[:32]
@@ -161,18 +176,19 @@ def _question_document(question: Question) -> dict[str, Any]:
 
 def fields_of(value: Any) -> dict[str, Any]:
     """A dataclass's fields by name, without the deep copy that `asdict` makes."""
-    return {name: getattr(value, name) for name in _field_names(type(value))}
+    cls: type[Any] = type(value)
+    names, values = _fields(cls)
+    return dict(zip(names, values(value), strict=True))
 
 
 def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
 
 
-_names: dict[type[Any], tuple[str, ...]] = {}
-
-
-def _field_names(cls: type[Any]) -> tuple[str, ...]:
-    known = _names.get(cls)
-    if known is None:
-        known = _names[cls] = tuple(f.name for f in fields(cls))
-    return known
+@cache
+def _fields(cls: Hashable) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a dataclass's fields, and what gives their values."""
+    names = tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda value: tuple(getattr(value, name) for name in names)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from askback_server.domain.forms import Form, FormLimits, validate_values
-from askback_server.domain.json_text import BadFields, Violation, capped, check_text
+from askback_server.domain.json_text import BadFields, Violation, capped, check_text, is_plain
 
 
 class Decision(StrEnum):
@@ -175,6 +175,8 @@ def _edit_violations(
 
 
 def _text_violations(text: str, field: str, max_bytes: int) -> tuple[Violation, ...]:
+    if is_plain(text, max_bytes):
+        return ()
     try:
         check_text(text, field=field, max_bytes=max_bytes)
     except BadFields as bad:

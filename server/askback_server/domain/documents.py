@@ -20,7 +20,6 @@ from askback_server.domain.content import (
     FinalAction,
     Part,
     PromptContent,
-    fields_of,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.forms import (
@@ -38,8 +37,7 @@ from askback_server.domain.forms import (
     SingleInput,
     TextInput,
 )
-from askback_server.domain.json_text import BadFields, parse_json
-from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
+from askback_server.domain.prompts import VALUES, Answer, AnswerSource, PromptState, Resolution
 
 _INPUTS: dict[str, type[Input]] = {
     "boolean": BooleanInput,
@@ -110,47 +108,17 @@ def _question_from_doc(doc: Mapping[str, Any]) -> Question:
     return Question(**{**doc, "input": cls(**fields)})
 
 
-_VALUES = '{"values":'
-_DEPTH = 512
-
-
-def _is_json(text: str) -> bool:
-    try:
-        parse_json(text, field="values", max_bytes=len(text) * 4, max_depth=_DEPTH)
-    except BadFields:
-        return False
-    return True
-
-
-def answer_to_json(answer: Answer, extra: Mapping[str, Any] | None = None) -> str:
-    """An answer as a document whose `values` are the very text that was sent.
-
-    The audit also keeps refused answers: values that are no JSON are kept as a string.
-    """
-    doc = {
-        "answer_id": answer.answer_id,
-        "decision": answer.decision,
-        "comment": answer.comment,
-        "edits": [fields_of(e) for e in answer.edits],
-        "source": answer.source,
-        "user_id": answer.user_id,
-        "revision": answer.revision,
-        "at": answer.created_at.isoformat(),
-        **(extra or {}),
-    }
-    if not answer.values_json:
-        return dump(doc)
-    if not _is_json(answer.values_json):
-        return dump({**doc, "values_text": answer.values_json})
-    return f"{_VALUES}{answer.values_json},{dump(doc)[1:]}"
+def answer_to_json(answer: Answer) -> str:
+    """The document of an answer."""
+    return answer.document
 
 
 def answer_from_json(text: str) -> tuple[Answer, dict[str, Any]]:
     """The answer that `answer_to_json` wrote, and the whole document."""
     doc = json.loads(text)
     values = doc.get("values_text", "")
-    if text.startswith(_VALUES):
-        rest = text[len(_VALUES) :]
+    if text.startswith(VALUES):
+        rest = text[len(VALUES) :]
         _, end = json.JSONDecoder().raw_decode(rest, len(rest) - len(rest.lstrip()))
         values = rest[: rest.index(",", end)]
     answer = Answer(
@@ -177,7 +145,7 @@ def resolution_to_json(resolution: Resolution) -> str:
     }
     if resolution.answer is None:
         return dump(own)
-    return answer_to_json(resolution.answer, own)
+    return f"{answer_to_json(resolution.answer)[:-1]},{dump(own)[1:]}"
 
 
 def resolution_from_json(text: str) -> Resolution:

@@ -5,11 +5,12 @@ code, which is fast and says what is allowed; a schema by `json_schema`. A defau
 suggestion on the console: a missing value is never filled in here.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import to_json
 
 from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
 from askback_server.domain.input_rules import FormLimits, text_faults
@@ -101,7 +102,7 @@ def derive_schema(form: Questions) -> str:
         "required": [question.question_id for question in form.questions if question.required],
         "additionalProperties": False,
     }
-    return json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return to_json(schema).decode()
 
 
 def validate_values(

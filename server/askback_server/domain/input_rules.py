@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from askback_server.domain.json_text import BadFields, check_text
+from askback_server.domain.json_text import BadFields, check_text, is_plain
 
 # What is wrong with a question: (path below the question, description).
 Fault = tuple[str, str]
@@ -66,6 +66,8 @@ def bound_faults(low: Any, high: Any, low_name: str, high_name: str) -> Iterator
 
 def text_faults(text: str, path: str, max_bytes: int) -> Iterator[Fault]:
     """`check_text` as faults, for questions that collect all of theirs."""
+    if is_plain(text, max_bytes):
+        return
     try:
         check_text(text, field=path, max_bytes=max_bytes)
     except BadFields as bad:

@@ -81,6 +81,11 @@ def pointer(*parts: str | int) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def is_plain(text: str, max_bytes: int) -> bool:
+    """Whether a text surely passes `check_text`: short, and printable, so without NUL and surrogates."""
+    return len(text) * 4 <= max_bytes and text.isprintable()
+
+
 def check_text(text: str, *, field: str, max_bytes: int) -> None:
     """Refuse NUL, lone surrogates and more than `max_bytes` of UTF-8 in a plain string."""
     _check_encoding(text, field, max_bytes)

@@ -89,7 +89,7 @@ class Engine:
         if len(self._queue) >= room:
             raise QueueFull("too much waits to be written; send it again a little later")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append(Item(command, reply, size=_size(command)))
+        self._queue.append(Item(command, reply))
         self._idle.clear()
         self._wake.set()
         return reply
@@ -127,7 +127,7 @@ class Engine:
         size = 0
         while self._queue and len(items) < self._batch_commands and size < BATCH_BYTES:
             item = self._queue.popleft()
-            size += item.size
+            size += item.command.size
             items.append(item)
         return items
 
@@ -287,14 +287,3 @@ def _fail(item: Item, error: BaseException) -> None:
         # nobody sends it again for ever.
         item.reply.set_exception(error)
         item.reply.exception()  # a caller that went away leaves its error unseen: no news for the log
-
-
-def _size(command: c.Command) -> int:
-    """Roughly how many bytes a command writes."""
-    size = 500
-    for name in ("input_json", "result_json", "values_json", "value_json"):
-        size += len(getattr(command, name, "") or "")
-    content = getattr(command, "content", None) or getattr(command, "prompt", None)
-    if content is not None:
-        size += len(content.body) + sum(len(p.text) for p in content.parts)
-    return size

@@ -16,6 +16,8 @@ from askback_server.engine.committed import Committed
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Wanted
 
+_NOTHING = Aggregate()
+
 
 @dataclass(slots=True, eq=False)
 class Item:
@@ -24,7 +26,6 @@ class Item:
     command: Command
     reply: asyncio.Future[Any]
     command_id: str = field(default_factory=uuid7)
-    size: int = 0
     tries: int = 0
 
 
@@ -34,14 +35,14 @@ class Group:
 
     wanted: Wanted
     items: list[Item] = field(default_factory=list)
-    aggregate: Aggregate = field(default_factory=Aggregate)
+    aggregate: Aggregate = _NOTHING
     fresh: bool = False
     """Read from the database for this batch: what writes nothing may be decided on it."""
     replies: list[tuple[Item, Any, BaseException | None]] = field(default_factory=list)
     deferred: list[Item] = field(default_factory=list)
     """Items whose guard cannot stand beside the others': they come first in the next batch."""
     write: JobWrite | None = None
-    after: Aggregate = field(default_factory=Aggregate)
+    after: Aggregate = _NOTHING
     dead_sessions: frozenset[SessionRef] = frozenset()
 
     @property

@@ -51,6 +51,14 @@ class PromptFilter:
     job_id: str = ""
     states: tuple[PromptState, ...] = (PromptState.PENDING,)
 
+    def concerns(self, job: Job) -> bool:
+        """Whether prompts of a job can be in this view at all; never changes."""
+        return (
+            job.namespace == self.namespace
+            and (not self.job_id or job.job_id == self.job_id)
+            and (not self.job_types or job.job_type in self.job_types)
+        )
+
     def matches(self, prompt: Prompt) -> bool:
         """Whether a prompt is in this view, by all but its state."""
         content = prompt.content

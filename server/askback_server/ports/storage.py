@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from askback_server.domain.aggregate import Aggregate, Guard
+from askback_server.domain.aggregate import NO_GUARD, Aggregate, Guard
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
@@ -25,7 +25,7 @@ class JobWrite:
 
     job: Job
     expected: int
-    guard: Guard = field(default_factory=Guard)
+    guard: Guard = NO_GUARD
     new_prompts: dict[str, Prompt] = field(default_factory=dict)
     changed_prompts: dict[str, tuple[Prompt, bool]] = field(default_factory=dict)
     """By id; True where the content was amended too."""

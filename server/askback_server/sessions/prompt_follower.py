@@ -56,6 +56,8 @@ class PromptFollower:
             stop()
 
     def _committed(self, item: Committed) -> None:
+        if not item.prompts or not self._view.filter.concerns(item.job):
+            return
         for prompt in item.prompts:
             self._view.offer(prompt)
         if self._view.has_news:
