@@ -179,8 +179,8 @@ class Relay:
 def _added(kind: str) -> prompt_pb2.PromptContent:
     """What Askback adds to a content (decisions, derived schema), so that the frames are the same."""
     asked = messages.content("form" if kind == "clarify" else "plain")
-    whole = prompt_pb2.PromptContent()
-    convert_contents.put_content(whole, normalised(convert_contents.content(asked, "content"), Limits()))
+    content = normalised(convert_contents.content(asked, "content"), Limits())
+    whole = prompt_pb2.PromptContent.FromString(convert_contents.content_bytes(content))
     return prompt_pb2.PromptContent(
         decisions=whole.decisions, derived_schema_json=whole.derived_schema_json,
         final_action=whole.final_action,

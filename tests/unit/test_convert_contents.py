@@ -15,15 +15,13 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import SchemaForm
 from askback_server.domain.limits import Limits
 from askback_server.transport import convert_contents
-from askback_server.transport.convert_contents import content, put_content
+from askback_server.transport.convert_contents import content, content_bytes
 from askback_server.transport.convert_values import duration
 from tests.support.wire_samples import full_content
 
 
 def rendered(value: PromptContent) -> pb.PromptContent:
-    message = pb.PromptContent()
-    put_content(message, value)
-    return message
+    return pb.PromptContent.FromString(content_bytes(value))
 
 
 def without_output(message: pb.PromptContent) -> pb.PromptContent:
@@ -112,13 +110,14 @@ def test_the_cache_of_messages_is_bounded_and_never_mixes_contents_up() -> None:
         first = rendered(value)
         first.title = "changed by a caller"
         assert rendered(value).title == str(number)
-    assert len(convert_contents._RENDERED) <= 512
+    assert len(convert_contents.content_bytes) <= 512
 
 
-def test_a_large_content_is_not_cached() -> None:
+def test_a_large_content_is_not_kept() -> None:
     value = PromptContent(kind="x", title="t", body="b" * 100_000)
+    before = len(convert_contents.content_bytes)
     assert rendered(value) == rendered(value)
-    assert id(value) not in convert_contents._RENDERED
+    assert len(convert_contents.content_bytes) == before
 
 
 _text = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

@@ -20,12 +20,18 @@ from askback_server.domain.prompts import (
     Submission,
 )
 from askback_server.ports.clock import uuid7
+from askback_server.sessions import frames as f
 from askback_server.transport import convert_prompts as convert
 from askback_server.transport.convert_values import timestamp
+from askback_server.transport.frames_converse import event_bytes
 from tests.support.wire_samples import ANSWER, AT, CLOSED, OPEN, RESOLUTION, answer_message, full_content
 
 CONSOLE = Principal("ada", frozenset({Role.CONSOLE}), ("default", "eu"))
 CLIENT = Principal("shop", frozenset({Role.CLIENT}), ("default",))
+
+
+def event(told: f.PromptEvent) -> hitl.PromptEvent:
+    return hitl.PromptEvent.FromString(event_bytes(told))
 
 
 def test_an_open_prompt() -> None:
@@ -77,14 +83,14 @@ def test_every_end_without_an_answer(state: PromptState) -> None:
 
 
 def test_events_of_prompts() -> None:
-    assert convert.prompt_event(OPEN).upserted.prompt == convert.prompt_message(OPEN)
-    closed = convert.prompt_event(CLOSED).closed
+    assert event(f.Upserted(OPEN)).upserted.prompt == convert.prompt_message(OPEN)
+    closed = event(f.Closed(CLOSED)).closed
     assert (closed.prompt_id, closed.job_id, closed.version) == (CLOSED.prompt_id, CLOSED.job_id, 17)
     assert closed.answer_id == "a-1"
     assert closed.resolution.answer == answer_message()
     expired = replace(CLOSED, resolution=Resolution(PromptState.EXPIRED, "system", AT))
-    assert convert.prompt_event(expired).closed.answer_id == ""
-    assert convert.prompt_removed("p", 4).removed == hitl.PromptRemoved(prompt_id="p", version=4)
+    assert event(f.Closed(expired)).closed.answer_id == ""
+    assert event(f.Removed("p", 4)).removed == hitl.PromptRemoved(prompt_id="p", version=4)
 
 
 def test_verdicts_and_the_audit() -> None:
@@ -93,7 +99,7 @@ def test_verdicts_and_the_audit() -> None:
     for status in AnswerStatus:
         number = pb.AnswerStatus.Value(f"ANSWER_STATUS_{status}")
         result = AnswerResult(status, "a-1", OPEN, True, wrong)
-        assert convert.answer_response(result).result == hitl.AnswerResult(
+        assert hitl.AnswerResult.FromString(convert.result_bytes(result)) == hitl.AnswerResult(
             status=number,
             replayed=True,
             answer_id="a-1",

@@ -29,7 +29,7 @@ from askback_server.sessions.work_core import Held, JobLeased, WorkCore, WorkHel
 from askback_server.transport import frames_work
 from askback_server.transport.convert_contents import content
 from askback_server.transport.errors import code_number, code_of
-from askback_server.transport.frames_converse import ConverseWriter, client_frame
+from askback_server.transport.frames_converse import client_frame, converse_message
 
 HERE = Path(__file__).parent
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -167,13 +167,12 @@ class ConverseRunner(Runner):
         super().__init__(vector)
         self.core = ConverseCore(self.limits, self.heartbeat)
         self.position = "position"
-        self._writer = ConverseWriter()
 
     def convert(self, frame: Any) -> Any:
         return client_frame(frame, self.viewer)
 
     def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [hitl.ConverseResponse.FromString(self._writer.message(f)) for f in frames]
+        parsed = [hitl.ConverseResponse.FromString(converse_message(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:

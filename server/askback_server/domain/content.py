@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
@@ -176,8 +176,7 @@ def _question_document(question: Question) -> dict[str, Any]:
 
 def fields_of(value: Any) -> dict[str, Any]:
     """A dataclass's fields by name, without the deep copy that `asdict` makes."""
-    cls: type[Any] = type(value)
-    names, values = _fields(cls)
+    names, values = _fields(value.__class__)
     return dict(zip(names, values(value), strict=True))
 
 
@@ -186,9 +185,9 @@ def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _fields(cls: Hashable) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+def _fields(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
     """The names of a dataclass's fields, and what gives their values."""
-    names = tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
+    names = tuple(f.name for f in fields(cls))
     if len(names) > 1:
         return names, attrgetter(*names)
     return names, lambda value: tuple(getattr(value, name) for name in names)

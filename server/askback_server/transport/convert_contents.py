@@ -15,7 +15,7 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
 from askback_server.transport.convert_forms import form, put_form
 from askback_server.transport.convert_values import put_span, raise_faults, span
-from askback_server.transport.rendered import Rendered
+from askback_server.transport.wire import Kept
 
 DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
 DECISIONS: dict[int, Decision] = {number: d for d, number in DECISION_NUMBERS.items()}
@@ -89,7 +89,8 @@ def _options(
             yield DecisionOption(decision, message.label, message.comment_required)
 
 
-def _render(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
+def _serialised(content: PromptContent) -> bytes:
+    target = prompt_pb2.PromptContent()
     target.kind = content.kind
     target.title = content.title
     target.body = content.body
@@ -117,6 +118,7 @@ def _render(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
     target.metadata_json = content.metadata_json
     if content.timeout is not None:
         put_span(target.timeout, content.timeout)
+    return target.SerializeToString()
 
 
 def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
@@ -130,10 +132,6 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     target.editable = part.editable
 
 
-# A content never changes, and is sent many times: once per version of its prompt, and per read.
-_CONTENTS = Rendered(prompt_pb2.PromptContent, _render, most=512, largest=64 * 1024)
-
-
-def put_content(target: prompt_pb2.PromptContent, content: PromptContent) -> None:
-    """Fill the message of a content, with the schema that its questions amount to."""
-    _CONTENTS.put(target, content)
+content_bytes = Kept(_serialised, most=512)
+"""The message of a content, with the schema that its questions amount to. It is sent many times: once
+per version of its prompt, and per read."""

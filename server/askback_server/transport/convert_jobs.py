@@ -13,7 +13,7 @@ from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import JobFilter
-from askback_server.transport.convert_prompts import put_prompt
+from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_values import (
     moment,
     namespace,
@@ -179,7 +179,7 @@ def leased_job_message(
     message = worker_service_pb2.LeasedJob(token=job.token, more=more)
     put_job(message.job, job)
     for prompt in prompts:
-        put_prompt(message.prompts.add(), prompt)
+        message.prompts.add().MergeFromString(prompt_bytes(prompt))
     for checkpoint in checkpoints:
         message.checkpoints.append(checkpoint_message(checkpoint))
     return message

@@ -21,9 +21,9 @@ from askback_server.domain.prompts import (
 )
 from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
-from askback_server.transport.convert_contents import DECISION_NUMBERS, put_content
+from askback_server.transport.convert_contents import DECISION_NUMBERS, content_bytes
 from askback_server.transport.convert_values import job_id, namespace, put_time, raise_faults, storable
-from askback_server.transport.rendered import Rendered
+from askback_server.transport.wire import Kept, within
 
 _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
 _STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
@@ -116,7 +116,8 @@ def _filter(
     )
 
 
-def _render(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
+def _serialised(prompt: Prompt) -> bytes:
+    target = prompt_pb2.Prompt()
     target.prompt_id = prompt.prompt_id
     target.job_id = prompt.job_id
     target.namespace = prompt.namespace
@@ -126,7 +127,6 @@ def _render(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
     target.revision = prompt.revision
     target.version = prompt.version
     target.state = _STATE_NUMBERS[prompt.state]
-    put_content(target.content, prompt.content)
     if prompt.claimed_until is not None:
         target.claimed_by = prompt.claimed_by
         put_time(target.claim_expire_time, prompt.claimed_until)
@@ -139,22 +139,19 @@ def _render(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
     if prompt.consumed_at is not None:
         put_time(target.consume_time, prompt.consumed_at)
     target.submissions = prompt.submissions
+    return target.SerializeToString() + _CONTENT(content_bytes(prompt.content))
 
 
-# An image of a prompt is sent to whoever caused it and to the other side, one right after the other.
-_PROMPTS = Rendered(prompt_pb2.Prompt, _render, most=256, largest=64 * 1024)
+_CONTENT = within(prompt_pb2.Prompt, "content")
 
-
-def put_prompt(target: prompt_pb2.Prompt, prompt: Prompt) -> None:
-    """Fill the message of a prompt. A claim is sent with its end, whether or not it has run out."""
-    _PROMPTS.put(target, prompt)
+prompt_bytes = Kept(_serialised, most=512)
+"""The message of a prompt. An image of it is sent to whoever caused it and to the other side, one right
+after the other. A claim is sent with its end, whether or not it has run out."""
 
 
 def prompt_message(prompt: Prompt) -> prompt_pb2.Prompt:
     """A prompt."""
-    message = prompt_pb2.Prompt()
-    put_prompt(message, prompt)
-    return message
+    return prompt_pb2.Prompt.FromString(prompt_bytes(prompt))
 
 
 def prompt_messages(prompts: Iterable[Prompt]) -> list[prompt_pb2.Prompt]:
@@ -200,35 +197,40 @@ def record_message(submission: Submission) -> prompt_pb2.AnswerRecord:
     return message
 
 
-def put_result(target: hitl_service_pb2.AnswerResult, result: AnswerResult) -> None:
-    """Fill the message of the verdict on an answer."""
-    target.status = _STATUS_NUMBERS[result.status]
-    target.replayed = result.replayed
-    target.answer_id = result.answer_id
-    put_prompt(target.prompt, result.prompt)
+def result_bytes(result: AnswerResult) -> bytes:
+    """The verdict on an answer: an AnswerResult."""
+    head = hitl_service_pb2.AnswerResult(
+        status=_STATUS_NUMBERS[result.status], replayed=result.replayed, answer_id=result.answer_id
+    )
     if result.violations:
-        target.violations.extend(violation_messages(result.violations))
+        head.violations.extend(violation_messages(result.violations))
+    return head.SerializeToString() + _JUDGED(prompt_bytes(result.prompt))
 
 
-def prompt_event(prompt: Prompt) -> hitl_service_pb2.PromptEvent:
-    """A prompt as it is shown to a console that may see it: open, or closed."""
+_JUDGED = within(hitl_service_pb2.AnswerResult, "prompt")
+
+
+def _closed(prompt: Prompt) -> bytes:
     message = hitl_service_pb2.PromptEvent()
-    if prompt.resolution is None:
-        put_prompt(message.upserted.prompt, prompt)
-        return message
     closed = message.closed
     closed.prompt_id = prompt.prompt_id
     closed.job_id = prompt.job_id
     closed.version = prompt.version
-    put_resolution(closed.resolution, prompt.resolution)
-    if prompt.resolution.answer is not None:
-        closed.answer_id = prompt.resolution.answer.answer_id
-    return message
+    if prompt.resolution is not None:
+        put_resolution(closed.resolution, prompt.resolution)
+        if prompt.resolution.answer is not None:
+            closed.answer_id = prompt.resolution.answer.answer_id
+    return message.SerializeToString()
 
 
-def prompt_removed(prompt_id: str, version: int) -> hitl_service_pb2.PromptEvent:
-    """A prompt that left the view and is still open."""
-    message = hitl_service_pb2.PromptEvent()
-    message.removed.prompt_id = prompt_id
-    message.removed.version = version
-    return message
+_UPSERTED = within(hitl_service_pb2.PromptEvent, "upserted", "prompt")
+
+
+def _upserted(prompt: Prompt) -> bytes:
+    return _UPSERTED(prompt_bytes(prompt))
+
+
+upserted_bytes = Kept(_upserted, most=512)
+"""The PromptEvent of an open prompt for a console that may see it. Serialised once, whoever watches."""
+closed_bytes = Kept(_closed, most=512)
+"""The PromptEvent of a closed prompt for a console that may see it."""

@@ -1,8 +1,4 @@
-"""What a call gives, as the message that answers it: the same for a unary call and for a frame.
-
-A reply is filled in where it is sent, in place: a message that is made first and then put into its
-frame is copied twice.
-"""
+"""What a call gives, as the message that answers it: the same for a unary call and for a frame."""
 
 from __future__ import annotations
 
@@ -11,43 +7,51 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import PromptAsked
-from askback_server.transport.convert_jobs import put_job
-from askback_server.transport.convert_prompts import put_prompt, put_result
+from askback_server.transport.convert_jobs import job_message
+from askback_server.transport.convert_prompts import prompt_bytes, result_bytes
+from askback_server.transport.wire import within
 
 M = TypeVar("M", bound=Message)
 
 
-def filled(response: M, reply: Any) -> M:
-    """The response with a reply in it. A read's reply is the response itself."""
-    put_reply(response, reply)
-    return response
+def response(kind: type[M], reply: Any) -> M:
+    """The response of a unary call."""
+    return kind.FromString(reply_bytes(reply))
 
 
-def put_reply(target: Any, reply: Any) -> None:
-    """Fill the response of a call."""
-    put = _PUTS.get(type(reply))
-    if put is not None:
-        put(target, reply)
-    else:
-        target.CopyFrom(reply)
+def reply_bytes(reply: Any) -> bytes:
+    """The response of a call, serialised. A read's reply is the response itself."""
+    make = _MAKE.get(type(reply))
+    if make is not None:
+        return make(reply)
+    message: Message = reply
+    return message.SerializeToString()
 
 
-def _asked(target: Any, reply: PromptAsked) -> None:
-    put_prompt(target.prompt, reply.prompt)
-    target.replayed = reply.replayed
+def replies_within(frame: type[Message]) -> dict[str, Callable[[bytes], bytes]]:
+    """By name, what puts a response into a frame."""
+    members = frame.DESCRIPTOR.oneofs_by_name["body"].fields
+    return {field.name: within(frame, field.name) for field in members}
 
 
-def _version(target: Any, version: int) -> None:
-    target.version = version
+def _asked(reply: PromptAsked) -> bytes:
+    head = worker_service_pb2.AskPromptResponse(replayed=reply.replayed).SerializeToString()
+    return head + _PROMPT(prompt_bytes(reply.prompt))
 
 
-_PUTS: dict[type[Any], Callable[[Any, Any], None]] = {
-    AnswerResult: lambda target, result: put_result(target.result, result),
-    Job: lambda target, job: put_job(target.job, job),
-    Prompt: lambda target, prompt: put_prompt(target.prompt, prompt),
+# Responses that say the same say it in the same field: a test holds all of them to it.
+_PROMPT = within(worker_service_pb2.AskPromptResponse, "prompt")
+_JOB = within(worker_service_pb2.CompleteJobResponse, "job")
+_RESULT = within(hitl_service_pb2.AnswerPromptResponse, "result")
+
+_MAKE: dict[type[Any], Callable[[Any], bytes]] = {
+    AnswerResult: lambda result: _RESULT(result_bytes(result)),
+    Job: lambda job: _JOB(job_message(job).SerializeToString()),
+    Prompt: lambda prompt: _PROMPT(prompt_bytes(prompt)),
     PromptAsked: _asked,
-    int: _version,
+    int: lambda version: worker_service_pb2.SaveCheckpointResponse(version=version).SerializeToString(),
 }

@@ -20,7 +20,7 @@ from askback_server.domain import errors
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.json_text import Violation, capped
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
-from askback_server.transport.convert_prompts import put_result, violation_messages
+from askback_server.transport.convert_prompts import result_bytes, violation_messages
 from askback_server.transport.convert_values import put_span
 
 DOMAIN = "askback.dev"
@@ -192,8 +192,7 @@ def _within_room(violations: Iterable[Violation]) -> Iterable[Violation]:
 
 def _fitting(result: AnswerResult, room: int) -> hitl_service_pb2.AnswerResult:
     """The verdict, with as much of its prompt as has room; GetPrompt has the rest."""
-    message = hitl_service_pb2.AnswerResult()
-    put_result(message, result)
+    message = hitl_service_pb2.AnswerResult.FromString(result_bytes(result))
     for drop in (_drop_content, _drop_answer, _drop_violations, _drop_prompt):
         if message.ByteSize() <= room:
             break

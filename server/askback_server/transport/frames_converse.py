@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
@@ -10,14 +9,13 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.principals import Principal
 from askback_server.sessions import frames as f
 from askback_server.sessions.converse_core import ConverseHello, ConverseWelcome
-from askback_server.transport.convert_prompts import prompt_event, prompt_removed, watched_prompts
-from askback_server.transport.convert_replies import put_reply
+from askback_server.transport.convert_prompts import closed_bytes, upserted_bytes, watched_prompts
+from askback_server.transport.convert_replies import replies_within, reply_bytes
 from askback_server.transport.convert_values import put_time
 from askback_server.transport.errors import to_frame_error
+from askback_server.transport.wire import within
 
 _CONTROL = frozenset({"hello", "heartbeat", "credit", "goodbye"})
-REMEMBERED = 4_096
-"""Prompt events kept serialised: each is serialised once, whoever watches."""
 
 
 def client_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.ClientFrame:
@@ -46,25 +44,26 @@ def client_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.Clien
     return f.ClientFrame(frame.ref, body)
 
 
-def event_message(event: f.PromptEvent) -> pb.PromptEvent:
-    """A change of a view."""
+def event_bytes(event: f.PromptEvent) -> bytes:
+    """A change of a view: a PromptEvent."""
     match event:
-        case f.Upserted(prompt) | f.Closed(prompt):
-            return prompt_event(prompt)
+        case f.Upserted(prompt):
+            return upserted_bytes(prompt)
+        case f.Closed(prompt):
+            return closed_bytes(prompt)
         case f.Removed(prompt_id, version):
-            return prompt_removed(prompt_id, version)
+            message = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id=prompt_id, version=version))
         case f.CaughtUp(token, count):
-            return pb.PromptEvent(caught_up=pb.PromptsCaughtUp(resume_token=token, open_prompts=count))
+            message = pb.PromptEvent(caught_up=pb.PromptsCaughtUp(resume_token=token, open_prompts=count))
         case f.Reset(reason):
-            return pb.PromptEvent(reset_view=pb.PromptsReset(reason=reason))
+            message = pb.PromptEvent(reset_view=pb.PromptsReset(reason=reason))
         case f.Bookmark(token):
-            return pb.PromptEvent(bookmark=pb.PromptsBookmark(resume_token=token))
+            message = pb.PromptEvent(bookmark=pb.PromptsBookmark(resume_token=token))
+    return message.SerializeToString()
 
 
 def _control(body: Any, message: pb.ConverseServerFrame) -> None:
     match body:
-        case f.Reply(name, response):
-            put_reply(getattr(message, name), response)
         case f.Refused(error):
             message.error.CopyFrom(to_frame_error(error))
         case ConverseWelcome():
@@ -80,35 +79,21 @@ def _control(body: Any, message: pb.ConverseServerFrame) -> None:
         case f.GoAway(reason, after):
             message.go_away.reason = reason
             message.go_away.after.FromMilliseconds(round(after * 1000))
-        case _:
-            message.prompt_event.CopyFrom(event_message(body))
 
 
-class ConverseWriter:
-    """Frames to bytes, each as a message of one frame. Prompts are kept: each event is serialised
-    once, whoever watches."""
+def converse_message(frame: f.ServerFrame) -> bytes:
+    """A message with this one frame."""
+    body = frame.body
+    if isinstance(body, f.PromptEvent):
+        return _EVENT(event_bytes(body))
+    if isinstance(body, f.Reply):
+        head = pb.ConverseServerFrame(ref=frame.ref).SerializeToString()
+        return _FRAME(head + _REPLY[body.name](reply_bytes(body.response)))
+    message = pb.ConverseServerFrame(ref=frame.ref)
+    _control(body, message)
+    return _FRAME(message.SerializeToString())
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
-    def message(self, frame: f.ServerFrame) -> bytes:
-        """A message with this one frame."""
-        body = frame.body
-        if isinstance(body, f.Upserted | f.Closed):
-            return self._prompt(body)
-        response = pb.ConverseResponse()
-        _control(body, response.frames.add(ref=frame.ref))
-        return response.SerializeToString()
-
-    def _prompt(self, body: f.Upserted | f.Closed) -> bytes:
-        key = (body.prompt.prompt_id, body.prompt.version)
-        known = self._known.get(key)
-        if known is None:
-            event = prompt_event(body.prompt)
-            known = pb.ConverseResponse(
-                frames=[pb.ConverseServerFrame(prompt_event=event)]
-            ).SerializeToString()
-            self._known[key] = known
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return known
+_FRAME = within(pb.ConverseResponse, "frames")
+_EVENT = within(pb.ConverseResponse, "frames", "prompt_event")
+_REPLY = replies_within(pb.ConverseServerFrame)

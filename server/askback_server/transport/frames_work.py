@@ -13,10 +13,11 @@ from askback_server.ports.clock import is_id
 from askback_server.sessions import frames as f
 from askback_server.sessions import work_core as w
 from askback_server.transport.convert_jobs import leased_job_message
-from askback_server.transport.convert_prompts import put_prompt
-from askback_server.transport.convert_replies import put_reply
+from askback_server.transport.convert_prompts import prompt_bytes
+from askback_server.transport.convert_replies import replies_within, reply_bytes
 from askback_server.transport.convert_values import namespace, put_time
 from askback_server.transport.errors import to_frame_error
+from askback_server.transport.wire import within
 
 _CONTROL = frozenset({"hello", "heartbeat", "capacity", "goodbye"})
 
@@ -64,16 +65,11 @@ def _hello(message: pb.WorkHello, principal: Principal, limits: Limits) -> w.Wor
 
 def _put(body: Any, message: pb.WorkServerFrame) -> None:
     match body:
-        case f.Reply(name, response):
-            put_reply(getattr(message, name), response)
         case f.Refused(error):
             message.error.CopyFrom(to_frame_error(error))
         case w.JobLeased(job, prompts, checkpoints, more):
             leased = leased_job_message(job, prompts, checkpoints, more)
             message.job_leased.leased_job.CopyFrom(leased)
-        case w.PromptResolved(prompt, late):
-            put_prompt(message.prompt_resolved.prompt, prompt)
-            message.prompt_resolved.late_answer = late
         case w.CancelRequested(job_id, reason):
             message.cancel_requested.job_id = job_id
             message.cancel_requested.reason = reason
@@ -96,8 +92,25 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
             message.go_away.after.FromMilliseconds(round(after * 1000))
 
 
+def _resolved(body: w.PromptResolved) -> bytes:
+    head = pb.WorkPromptResolved(late_answer=body.late_answer).SerializeToString()
+    return head + _PROMPT(prompt_bytes(body.prompt))
+
+
 def work_message(frame: f.ServerFrame) -> bytes:
     """A message with this one frame."""
-    response = pb.WorkResponse()
-    _put(frame.body, response.frames.add(ref=frame.ref))
-    return response.SerializeToString()
+    body = frame.body
+    if isinstance(body, w.PromptResolved):
+        return _RESOLVED(_resolved(body))
+    if isinstance(body, f.Reply):
+        head = pb.WorkServerFrame(ref=frame.ref).SerializeToString()
+        return _FRAME(head + _REPLY[body.name](reply_bytes(body.response)))
+    message = pb.WorkServerFrame(ref=frame.ref)
+    _put(body, message)
+    return _FRAME(message.SerializeToString())
+
+
+_FRAME = within(pb.WorkResponse, "frames")
+_RESOLVED = within(pb.WorkResponse, "frames", "prompt_resolved")
+_PROMPT = within(pb.WorkPromptResolved, "prompt")
+_REPLY = replies_within(pb.WorkServerFrame)

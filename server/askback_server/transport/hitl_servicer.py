@@ -9,7 +9,7 @@ from askback_server.domain.principals import Role
 from askback_server.sessions.replica import Replica
 from askback_server.transport.calls import current_principal
 from askback_server.transport.convert_prompts import watched_prompts
-from askback_server.transport.convert_replies import filled
+from askback_server.transport.convert_replies import response
 from askback_server.transport.errors import taken_answer
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.streams import serve_converse, serve_prompts
@@ -48,19 +48,19 @@ class HitlServicer:
     async def AnswerPrompt(self, request: pb.AnswerPromptRequest, _: Any) -> pb.AnswerPromptResponse:
         """As the contract says: OK only for an answer that was taken."""
         verdict = taken_answer(await self._calls().answer_prompt(request))
-        return filled(pb.AnswerPromptResponse(), verdict)
+        return response(pb.AnswerPromptResponse, verdict)
 
     async def ClaimPrompt(self, request: pb.ClaimPromptRequest, _: Any) -> pb.ClaimPromptResponse:
         """As the contract says."""
-        return filled(pb.ClaimPromptResponse(), await self._calls().claim_prompt(request))
+        return response(pb.ClaimPromptResponse, await self._calls().claim_prompt(request))
 
     async def ReleasePrompt(self, request: pb.ReleasePromptRequest, _: Any) -> pb.ReleasePromptResponse:
         """As the contract says."""
-        return filled(pb.ReleasePromptResponse(), await self._calls().release_prompt(request))
+        return response(pb.ReleasePromptResponse, await self._calls().release_prompt(request))
 
     async def CancelPrompt(self, request: pb.CancelPromptRequest, _: Any) -> pb.CancelPromptResponse:
         """As the contract says."""
-        return filled(pb.CancelPromptResponse(), await self._calls().cancel_prompt(request))
+        return response(pb.CancelPromptResponse, await self._calls().cancel_prompt(request))
 
     async def ListAnswers(self, request: pb.ListAnswersRequest, _: Any) -> pb.ListAnswersResponse:
         """As the contract says."""

@@ -26,11 +26,10 @@ from askback_server.sessions.session import TAKE, Session
 from askback_server.sessions.work import WorkSession
 from askback_server.transport import frames_work
 from askback_server.transport.errors import known
-from askback_server.transport.frames_converse import ConverseWriter, client_frame, event_message
+from askback_server.transport.frames_converse import client_frame, converse_message, event_bytes
 from askback_server.transport.hitl_calls import HitlCalls
+from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
-
-_WRITER = ConverseWriter()
 
 MESSAGE_BYTES = 1024 * 1024
 """No message passes this, unless a single frame does: other languages' clients refuse 4 MiB."""
@@ -54,7 +53,7 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
 async def serve_converse(replica: Replica, principal: Principal, context: Any) -> None:
     """One console's stream, to its end."""
     session = ConverseSession(replica, HitlCalls(replica, principal).perform, known)
-    await _serve(replica, session, context, lambda frame: client_frame(frame, principal), _WRITER.message)
+    await _serve(replica, session, context, lambda frame: client_frame(frame, principal), converse_message)
 
 
 async def serve_work(replica: Replica, principal: Principal, context: Any) -> None:
@@ -104,8 +103,11 @@ async def _serve(
         reader.cancel()
 
 
+_EVENT = within(hitl_service_pb2.WatchPromptsResponse, "events")
+
+
 def _watched(event: PromptEvent) -> bytes:
-    return hitl_service_pb2.WatchPromptsResponse(events=[event_message(event)]).SerializeToString()
+    return _EVENT(event_bytes(event))
 
 
 async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: str, context: Any) -> None:

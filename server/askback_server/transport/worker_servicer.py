@@ -18,7 +18,7 @@ from askback_server.sessions.unary_lease import UnaryTaker
 from askback_server.transport.calls import current_principal
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_message, prompt_ref
-from askback_server.transport.convert_replies import filled
+from askback_server.transport.convert_replies import response
 from askback_server.transport.convert_values import namespace, put_time, wait_seconds
 from askback_server.transport.streams import serve_work
 from askback_server.transport.worker_calls import WorkerCalls
@@ -54,8 +54,8 @@ class WorkerServicer:
         check.done()
         wait = wait_seconds(request.wait, limits)
         home = namespace(request.namespace, principal)
-        response = pb.LeaseJobsResponse()
-        session = await self._session(request, principal, home, response)
+        leased = pb.LeaseJobsResponse()
+        session = await self._session(request, principal, home, leased)
         taker = UnaryTaker(
             principal,
             session,
@@ -66,13 +66,13 @@ class WorkerServicer:
         )
         for job in await taker.collect(replica.dispatcher, replica.engine, wait):
             parcel = await lease_parcel(replica.jobs, job, limits)
-            response.jobs.append(
+            leased.jobs.append(
                 leased_job_message(parcel.job, parcel.prompts, parcel.checkpoints, parcel.more)
             )
-        return response
+        return leased
 
     async def _session(
-        self, request: pb.LeaseJobsRequest, principal: Principal, home: str, response: pb.LeaseJobsResponse
+        self, request: pb.LeaseJobsRequest, principal: Principal, home: str, leased: pb.LeaseJobsResponse
     ) -> SessionRef:
         sessions, ttl = self._replica.sessions, self._replica.keeper.ttl
         if not request.session_id:
@@ -84,8 +84,8 @@ class WorkerServicer:
             session_id, secret = request.session_id, request.session_secret
             until = await self._extend(session_id, secret, principal)
             expires_at = until
-        response.session_id, response.session_secret = session_id, secret
-        put_time(response.expire_time, expires_at)
+        leased.session_id, leased.session_secret = session_id, secret
+        put_time(leased.expire_time, expires_at)
         return SessionRef(session_id, 0)
 
     async def _extend(self, session_id: str, secret: str, principal: Principal) -> Any:
@@ -101,10 +101,10 @@ class WorkerServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(Role.WORKER)
-        response = pb.ExtendLeaseResponse()
+        extended = pb.ExtendLeaseResponse()
         until = await self._extend(request.session_id, request.session_secret, principal)
-        put_time(response.expire_time, until)
-        return response
+        put_time(extended.expire_time, until)
+        return extended
 
     async def AwaitPrompt(self, request: pb.AwaitPromptRequest, _: Any) -> pb.AwaitPromptResponse:
         """As the contract says."""
@@ -122,21 +122,21 @@ class WorkerServicer:
 
     async def ReportProgress(self, request: pb.ReportProgressRequest, _: Any) -> pb.ReportProgressResponse:
         """As the contract says."""
-        return filled(pb.ReportProgressResponse(), await self._calls().report_progress(request))
+        return response(pb.ReportProgressResponse, await self._calls().report_progress(request))
 
     async def AskPrompt(self, request: pb.AskPromptRequest, _: Any) -> pb.AskPromptResponse:
         """As the contract says."""
-        return filled(pb.AskPromptResponse(), await self._calls().ask_prompt(request))
+        return response(pb.AskPromptResponse, await self._calls().ask_prompt(request))
 
     async def AcknowledgePrompts(
         self, request: pb.AcknowledgePromptsRequest, _: Any
     ) -> pb.AcknowledgePromptsResponse:
         """As the contract says."""
-        return filled(pb.AcknowledgePromptsResponse(), await self._calls().acknowledge_prompts(request))
+        return response(pb.AcknowledgePromptsResponse, await self._calls().acknowledge_prompts(request))
 
     async def SaveCheckpoint(self, request: pb.SaveCheckpointRequest, _: Any) -> pb.SaveCheckpointResponse:
         """As the contract says."""
-        return filled(pb.SaveCheckpointResponse(), await self._calls().save_checkpoint(request))
+        return response(pb.SaveCheckpointResponse, await self._calls().save_checkpoint(request))
 
     async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, _: Any) -> pb.ListCheckpointsResponse:
         """As the contract says."""
@@ -144,12 +144,12 @@ class WorkerServicer:
 
     async def CompleteJob(self, request: pb.CompleteJobRequest, _: Any) -> pb.CompleteJobResponse:
         """As the contract says."""
-        return filled(pb.CompleteJobResponse(), await self._calls().complete_job(request))
+        return response(pb.CompleteJobResponse, await self._calls().complete_job(request))
 
     async def FailJob(self, request: pb.FailJobRequest, _: Any) -> pb.FailJobResponse:
         """As the contract says."""
-        return filled(pb.FailJobResponse(), await self._calls().fail_job(request))
+        return response(pb.FailJobResponse, await self._calls().fail_job(request))
 
     async def ReleaseJob(self, request: pb.ReleaseJobRequest, _: Any) -> pb.ReleaseJobResponse:
         """As the contract says."""
-        return filled(pb.ReleaseJobResponse(), await self._calls().release_job(request))
+        return response(pb.ReleaseJobResponse, await self._calls().release_job(request))
