@@ -7,6 +7,7 @@ fields does not matter (protobuf.dev/programming-guides/encoding). Tags come fro
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -64,7 +65,7 @@ class Kept(Generic[T]):
         self._make = make
         self._most = most
         self._largest = largest
-        self._known: dict[int, tuple[T, bytes]] = {}
+        self._known: OrderedDict[int, tuple[T, bytes]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -77,6 +78,6 @@ class Kept(Generic[T]):
         made = self._make(value)
         if len(made) <= self._largest:
             if len(self._known) >= self._most:
-                del self._known[next(iter(self._known))]
+                self._known.popitem(last=False)
             self._known[id(value)] = (value, made)
         return made
