@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
-from askback_server.domain.evolve import made
+from askback_server.domain.evolve import made, quick
 from askback_server.domain.forms import Form, Question, Questions
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
@@ -63,6 +63,7 @@ class DefaultAnswer:
     comment: str = ""
 
 
+@quick
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class PromptContent:
     """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""

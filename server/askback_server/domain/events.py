@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from askback_server.domain.evolve import quick
 from askback_server.domain.jobs import JobState
 
 
@@ -41,7 +42,8 @@ class EventType(StrEnum):
     ANSWER_LATE = "ANSWER_LATE"
 
 
-@dataclass(frozen=True, slots=True)
+@quick
+@dataclass(frozen=True)  # no slots: see evolve.py
 class Event:
     """One committed change. `seq` is 1..n per job without a gap; `data` has JSON values only."""
 
