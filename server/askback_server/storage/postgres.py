@@ -63,6 +63,11 @@ _ABORTED = ("40", "55", "57014")
 """The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
 
 
+_BROKEN = (OSError, TimeoutError, asyncpg.InternalClientError)
+"""The connection is gone, or the driver does not know any more where it stands: a backend that is killed
+between the messages of one call leaves it "cannot switch to state …"."""
+
+
 @dataclass(slots=True)
 class _Prepared:
     call: PreparedStatement[asyncpg.Record]
@@ -158,13 +163,7 @@ class Postgres(Dialect):
         try:
             connection = await self._connection()
             prepared = await self._prepare(connection, batch.shape)
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            sa.exc.DBAPIError,
-        ) as error:
+        except (*_BROKEN, asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
             await self._disconnect()
             raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
         try:
@@ -180,7 +179,7 @@ class Postgres(Dialect):
                 await self._disconnect()
                 raise UnknownOutcome(str(error)) from error
             raise BadData(str(error)) from error
-        except (OSError, TimeoutError) as error:
+        except _BROKEN as error:
             await self._disconnect()
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
@@ -198,7 +197,8 @@ class Postgres(Dialect):
         try:
             document = _document(PARTS["changed_jobs"], losers)
             row = await connection.fetchrow(_compiled_reasons(), document, timeout=CALL_TIMEOUT)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*_BROKEN, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await self._disconnect()
             log.warning("the losers of a write are not explained: %s", error)
             return set(), set()
         assert row is not None

@@ -36,7 +36,13 @@ class Reads:
             async with self._dialect.reads.connect() as connection:
                 found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
                 return found
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             raise StorageUnavailable(f"the database does not answer: {error}") from error
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated or isinstance(
