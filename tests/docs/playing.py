@@ -17,6 +17,7 @@ shell. What a block is, its fence says:
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import json
 import os
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.docs.blocks import ROOT, Block
-from tests.docs.shell import Shell, commands_of, matches
+from tests.docs.shell import WITHIN, Shell, commands_of, matches
 
 Loader = Callable[[Path], Any]
 NO_CODE = frozenset({"text", "mermaid"})
@@ -88,7 +89,8 @@ class Playing:
             return
         done = eval(code, self._namespace)
         if inspect.iscoroutine(done):
-            await done
+            async with asyncio.timeout(WITHIN):
+                await done
 
     async def _sh(self, block: Block) -> None:
         self._runs(block.text)

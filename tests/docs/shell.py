@@ -9,8 +9,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-WITHIN = 60.0
-"""Seconds that one command may take. Never a measure of speed."""
+WITHIN = 30.0
+"""Seconds that one command, or one block of Python, may take. Never a measure of speed."""
 _MARK = b"\x1e"
 
 
