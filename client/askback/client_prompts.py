@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from askback.answers import answer_request
 from askback.calls import Calls
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback.errors import Violation
 from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback.times import duration
 from askback.v1 import hitl_service_pb2 as pb
@@ -104,7 +106,8 @@ class PromptCalls:
             page = await self._calls.unary(self._calls.hitl.ListAnswers, request)
             for record in page.answers:
                 status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
-                yield AnswerInfo.from_proto(record.answer), status
+                violations = tuple(Violation(v.field, v.description) for v in record.violations)
+                yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
