@@ -78,7 +78,9 @@ def _write_content(paper: Paper, content: Content, full: bool) -> None:
     marked = ", may be edited" if content.editable else ""
     name = content.title or content.content_id
     paper.line()
-    paper.line(f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name")
+    paper.line(
+        f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name"
+    )
     if content.url:
         paper.line(f"  {content.url}")
         return
@@ -149,4 +151,3 @@ def write_answer(paper: Paper, answer: AnswerInfo, status: AnswerStatus | None =
         paper.block(text, indent="    | ")
     if answer.comment:
         paper.block(answer.comment, indent="    comment  ")
-
