@@ -108,7 +108,9 @@ def _signature(function: Any) -> str:
             griffe.ParameterKind.var_positional,
         ):
             parts.append("*")
-        star = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(kind, "")
+        star = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(
+            kind, ""
+        )
         text = f"{star}{parameter.name}"
         if parameter.annotation is not None:
             text += f": {parameter.annotation}"

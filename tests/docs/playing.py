@@ -37,9 +37,7 @@ NO_CODE = frozenset({"text", "mermaid"})
 class Playing:
     """One page on its way."""
 
-    def __init__(
-        self, folder: Path, environment: Mapping[str, str], loaders: Mapping[str, Loader]
-    ) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], loaders: Mapping[str, Loader]) -> None:
         self.folder = folder
         self.left_out: list[str] = []
         """Blocks that were not run, and why."""

@@ -39,7 +39,9 @@ async def test_a_page_shares_folder_namespace_and_shell(playing: Playing) -> Non
 
 async def test_blocks_in_comments_run_and_are_not_shown(playing: Playing) -> None:
     with pytest.raises(ZeroDivisionError) as wrong:
-        await play(playing, "Before.", "", "<!-- hidden", "```python", "x = 1", "1 / 0", "```", "-->", "After.")
+        await play(
+            playing, "Before.", "", "<!-- hidden", "```python", "x = 1", "1 / 0", "```", "-->", "After."
+        )
     assert wrong.value.__notes__ == ["in the python block at page.md:5"]
 
 
