@@ -69,8 +69,9 @@ def lines() -> Iterator[str]:
     yield ""
     yield (
         f"Package `{PACKAGE}`, from `protos/{PACKAGE.replace('.', '/')}/`. A server describes itself by "
-        "reflection, so `grpcurl -plaintext 127.0.0.1:50051 describe` shows the same. What the words mean is "
-        "in [concepts](../concepts.md); what to do about an error in [troubleshooting](../troubleshooting.md)."
+        "reflection, so `grpcurl -plaintext 127.0.0.1:50051 describe` shows the same. What the words mean "
+        "is in [concepts](../concepts.md); what to do about an error is in "
+        "[troubleshooting](../troubleshooting.md)."
     )
     yield ""
     for _, _, service in services:

@@ -21,8 +21,8 @@ def lines() -> Iterator[str]:
     yield "# Limits"
     yield ""
     yield (
-        "They are the same for every caller and are not settings. Whatever is too large, too long or too many "
-        "is refused with `ERROR_REASON_INVALID_FIELD` when the request alone shows it, and with "
+        "They are the same for every caller and are not settings. Whatever is too large, too long or too "
+        "many is refused with `ERROR_REASON_INVALID_FIELD` when the request alone shows it, and with "
         "`ERROR_REASON_LIMIT_EXCEEDED` (whose metadata names the limit) when the state of things does. Sizes "
         "are bytes of UTF-8."
     )

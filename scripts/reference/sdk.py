@@ -12,7 +12,9 @@ import askback
 
 CLIENT = Path(__file__).resolve().parents[2] / "client"
 GROUPS = {
-    "Starting, asking and steering": ["Client", "Run", "JobInfo", "Event", "JobChange", "Understanding", "Tls"],
+    "Starting, asking and steering": [
+        "Client", "Run", "JobInfo", "Event", "JobChange", "Understanding", "Tls",
+    ],
     "Running jobs": ["Worker", "Job", "Decision", "Preview", "Content", "Option", "NonRetryable"],
     "Answering": [
         "Console", "ConsolePrompt", "PromptInfo", "AnswerInfo", "AnswerOutcome", "Resolution", "Closing",
@@ -31,8 +33,8 @@ def lines() -> Iterator[str]:
     yield "# The Python SDK"
     yield ""
     yield (
-        "Everything here is imported from `askback`. All calls are `async`. How to use it is told in the pages "
-        "for [job authors](../how-to/job-author.md), [worker authors](../how-to/worker-author.md) and "
+        "Everything here is imported from `askback`. All calls are `async`. How to use it is told in the "
+        "pages for [job authors](../how-to/job-author.md), [worker authors](../how-to/worker-author.md) and "
         "[console authors](../how-to/console-author.md)."
     )
     yield ""
@@ -63,7 +65,8 @@ def _class(item: Any) -> Iterator[str]:
     if constructor := _constructor(item):
         yield from _code(f"{item.name}{_signature(constructor)}")
     yield from _docstring(item)
-    values, calls = [], []
+    values: list[Any] = []
+    calls: list[Any] = []
     for member in {**item.inherited_members, **item.members}.values():
         member = member.final_target if member.is_alias else member
         if member.name.startswith("_") or member.name in ("from_proto", "to_proto"):

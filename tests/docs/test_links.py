@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from functools import cache
@@ -40,7 +41,7 @@ def anchors(tokens: list[Token]) -> set[str]:
     """The names of a page's headings, as GitHub makes them."""
     seen: Counter[str] = Counter()
     names = set()
-    for heading, content in zip(tokens, tokens[1:], strict=False):
+    for heading, content in itertools.pairwise(tokens):
         if heading.type == "heading_open":
             words = "".join(child.content for child in content.children or [])
             name = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")

@@ -69,16 +69,22 @@ async def test_blocks_in_comments_run_and_are_not_shown(playing: Playing) -> Non
     ],
 )
 async def test_what_is_wrong_fails(playing: Playing, lines: list[str], says: str) -> None:
-    with pytest.raises(Exception) as wrong:
+    with pytest.raises(Exception) as wrong:  # noqa: PT011
         await play(playing, *lines)
     story = [str(wrong.value), *getattr(wrong.value, "__notes__", [])]
     assert says in "\n".join(story)
 
 
 @pytest.mark.parametrize(
-    "lines", [["```", "x", "```"], ["```sh norun", "```"], ['```sh norun=""', "```"], ["```sh nurun=1", "```"],
-              ["Text.", "", "    indented"]],
-)  # fmt: skip
+    "lines",
+    [
+        ["```", "x", "```"],
+        ["```sh norun", "```"],
+        ['```sh norun=""', "```"],
+        ["```sh nurun=1", "```"],
+        ["Text.", "", "    indented"],
+    ],
+)
 def test_a_fence_that_says_nothing_is_refused(lines: list[str]) -> None:
     with pytest.raises(BadBlock, match=r"page\.md:"):
         blocks_of("page.md", page(*lines))
