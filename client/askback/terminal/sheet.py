@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from askback.cli.spans import span_words
 from askback.enums import AnswerStatus
 from askback.prompts import AnswerInfo, Content, PromptInfo
 from askback.terminal import words
@@ -61,7 +62,7 @@ def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
     yield "deadline", words.deadline(prompt, at)
     if who := words.claim(prompt, at):
         until = prompt.proto.claim_expire_time
-        for_how_long = f", for {words.span(words.instant(until) - at)}" if until.seconds else ""
+        for_how_long = f", for {span_words(words.instant(until) - at)}" if until.seconds else ""
         yield "claimed by", f"{who}{for_how_long}"
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
