@@ -69,7 +69,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class AnswerInfo:
-    """What a person (or the default of a deadline, then `by_default`) decided."""
+    """What a person (or the default of a deadline, then `by_default`) decided.
+
+    `values` is None where `values_json` is no JSON: an answer that was refused for it.
+    """
 
     answer_id: str
     decision: DecisionKind
@@ -88,7 +91,7 @@ class AnswerInfo:
         return cls(
             answer.answer_id,
             named(DecisionKind, pb.Decision, "DECISION_", answer.decision),
-            json.loads(answer.values_json) if answer.values_json else None,
+            _values(answer.values_json),
             {edit.content_id: edit.text for edit in answer.edits},
             answer.comment,
             answer.user_id,
@@ -97,6 +100,13 @@ class AnswerInfo:
             answer.source == pb.ANSWER_SOURCE_TIMEOUT_DEFAULT,
             answer.values_json,
         )
+
+
+def _values(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
