@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from askback.answers import answer_request
@@ -12,6 +13,7 @@ from askback.backoff import Backoff
 from askback.calls import Calls
 from askback.desk import CaughtUp, Closing, Desk
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback.errors import Violation
 from askback.following import messages
 from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo, PromptPage
 from askback.times import duration
@@ -157,10 +159,11 @@ class PromptCalls:
         """Every submission to a prompt with its verdict, oldest first. Raises NotFound."""
         async for record in self.answer_records(prompt_id):
             status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
-            yield AnswerInfo.from_proto(record.answer), status
+            violations = tuple(Violation(v.field, v.description) for v in record.violations)
+            yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
 
     async def answer_records(self, prompt_id: str) -> AsyncIterator[prompt_pb2.AnswerRecord]:
-        """The same as the contract's messages, with the violations of what was refused. Raises NotFound."""
+        """The same as the contract's messages. Raises NotFound."""
         request = pb.ListAnswersRequest(prompt_id=prompt_id)
         while True:
             page = await self._calls.unary(self._calls.hitl.ListAnswers, request)

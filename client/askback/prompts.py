@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback.errors import Violation
 from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
 
@@ -84,6 +85,8 @@ class AnswerInfo:
     revision: int
     by_default: bool
     values_json: str = ""
+    violations: tuple[Violation, ...] = ()
+    """Why it was refused, of a submission that `Client.answers` lists."""
 
     @classmethod
     def from_proto(cls, answer: pb.Answer) -> AnswerInfo:

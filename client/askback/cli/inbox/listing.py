@@ -149,7 +149,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     """
     from askback.cli.record import record
     from askback.terminal.paper import paper
-    from askback.terminal.sheet import write_answer, write_sheet
+    from askback.terminal.sheet import write_sheet, write_submission
     from askback.terminal.words import now
 
     found = await named_prompt(session.client, prompt)
@@ -161,15 +161,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     sheet = paper(plain=not session.out.is_rich)
     write_sheet(sheet, found, now(), full=full)
     if answers:
-        from askback.enums import AnswerStatus, named
-        from askback.prompts import AnswerInfo
-        from askback.terminal.verdicts import field_of
-        from askback.v1 import prompt_pb2
-
         sheet.line()
         sheet.line(f"  Submissions: {len(records)}", "title")
         for entry in records:
-            status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", entry.status)
-            write_answer(sheet, AnswerInfo.from_proto(entry.answer), status)
-            for violation in entry.violations:
-                sheet.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")
+            write_submission(sheet, entry)
