@@ -66,6 +66,8 @@ async def _play(story: Story, folder: Path, url: str, answer: Answerer, human: b
             story.say("console", "is connected as ana")
             async with asyncio.timeout(None if human else 4 * PATIENCE):
                 return await _approve(story, client, desk, server, answer, human)
+    except EOFError:
+        raise  # the person at the terminal has gone
     except Exception as error:
         print(f"the demo failed: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"--- server ---\n{server.tail()}\n--- worker ---\n{worker.tail()}", file=sys.stderr)

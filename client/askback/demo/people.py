@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from askback.console_prompt import ConsolePrompt
-from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid
+from askback.terminal.paper import paper
+from askback.terminal.sheet import write_sheet
+from askback.terminal.terminal import Terminal
+from askback.terminal.verdicts import taken
+from askback.terminal.wizard import by_console, settle
+from askback.terminal.words import now
 
 EDITED = "# Release 1.4.0\n\n- Approvals in the terminal\n- Fixed: the answer is never lost\n"
 
@@ -25,11 +29,6 @@ SCRIPT: dict[str, dict[str, Any]] = {
 
 Say = Callable[[str, str], None]
 Answerer = Callable[[ConsolePrompt, Say], Awaitable[None]]
-
-
-def clean(text: str) -> str:
-    """Text of others, fit for a terminal: no control characters but line ends and tabs."""
-    return "".join(c for c in text if c in "\n\t" or c.isprintable())
 
 
 async def scripted(prompt: ConsolePrompt, say: Say) -> None:
@@ -53,87 +52,10 @@ async def scripted(prompt: ConsolePrompt, say: Say) -> None:
 
 
 async def at_terminal(prompt: ConsolePrompt, say: Say) -> None:
-    """Show the prompt and ask field by field; a refused answer is asked again."""
-    print(f"\n  [{prompt.kind}] {clean(prompt.title)}")
-    if prompt.body:
-        print(_indented(prompt.body))
-    for content in prompt.contents:
-        print(f"\n  --- {clean(content.title or content.content_id)} ---")
-        print(_indented(content.text or content.url))
-    while True:
-        decision = await _decision(prompt)
-        values = await _values(prompt) if _has_form(prompt, decision) else None
-        edits = await _edits(prompt) if decision is DecisionKind.EDIT else None
-        comment = await _ask("  comment (Enter for none): ")
-        try:
-            outcome = await prompt.decide(decision, values=values, edits=edits, comment=comment)
-        except AnswerInvalid as error:
-            for violation in error.violations:
-                print(f"  ! {violation.field}: {violation.description}")
-            continue
-        say("person", f"decided {decision}: {outcome.status}")
-        return
-
-
-def _indented(text: str) -> str:
-    return "\n".join("  | " + line for line in clean(text).splitlines())
-
-
-async def _ask(question: str) -> str:
-    return (await asyncio.to_thread(input, question)).strip()
-
-
-def _has_form(prompt: ConsolePrompt, decision: DecisionKind) -> bool:
-    asks = decision in (DecisionKind.ACCEPT, DecisionKind.RESPOND, DecisionKind.EDIT)
-    return asks and prompt.schema is not None
-
-
-async def _decision(prompt: ConsolePrompt) -> DecisionKind:
-    options = prompt.decisions
-    if len(options) == 1:
-        return options[0].decision
-    menu = "  ".join(f"{i}) {clean(o.label)}" for i, o in enumerate(options, 1))
-    while True:
-        said = await _ask(f"\n  {menu}\n  your choice: ")
-        if said.isdigit() and 1 <= int(said) <= len(options):
-            return options[int(said) - 1].decision
-
-
-async def _values(prompt: ConsolePrompt) -> dict[str, Any]:
-    schema = prompt.schema or {}
-    required = set(schema.get("required", ()))
-    values: dict[str, Any] = {}
-    for name, field in schema.get("properties", {}).items():
-        choices = field.get("enum") or [o["const"] for o in field.get("oneOf", ()) if "const" in o]
-        hint = f" ({'/'.join(map(str, choices))})" if choices else ""
-        optional = "" if name in required else ", Enter to skip"
-        text = await _ask(f"  {clean(field.get('title', name))}{hint}{optional}: ")
-        if text:
-            values[name] = _typed(text, field.get("type", "string"))
-    return values
-
-
-def _typed(text: str, kind: str) -> Any:
-    """The text as the schema's type, if it can be; the server judges."""
-    if kind == "boolean":
-        return {"y": True, "yes": True, "true": True, "n": False, "no": False, "false": False}.get(
-            text.lower(), text
-        )
-    if kind in ("integer", "number", "array", "object"):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
-
-
-async def _edits(prompt: ConsolePrompt) -> dict[str, str]:
-    edits: dict[str, str] = {}
-    for content in prompt.contents:
-        if content.editable:
-            print(f"  new text of {clean(content.title)}, ended by a line with a single dot:")
-            lines: list[str] = []
-            while (line := await asyncio.to_thread(input, "  > ")) != ".":
-                lines.append(line)
-            edits[content.content_id] = "\n".join(lines) + "\n"
-    return edits
+    """Show the prompt and ask field by field, until it is answered."""
+    terminal = Terminal(paper())
+    terminal.paper.line()
+    write_sheet(terminal.paper, prompt, now())
+    while (outcome := await settle(prompt, terminal, by_console(prompt))) is None:
+        terminal.paper.line("the demo waits for this one; Ctrl-C ends it", "warning")
+    say("person", taken(outcome))

@@ -10,7 +10,6 @@ from typing import Any
 
 from askback.answers import giving_values, saying_no
 from askback.console import Console
-from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
 from askback.enums import DecisionKind
 from askback.errors import AskbackError
@@ -23,7 +22,7 @@ from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
 from askback.terminal.typed import typed_values
 from askback.terminal.verdicts import taken, tell
-from askback.terminal.wizard import Draft, settle
+from askback.terminal.wizard import by_console, settle
 
 HELP = """\
 list                         what is open, the most urgent first
@@ -178,7 +177,7 @@ class LiveConsole:
             return
         if row.seen != prompt.revision:
             self._read(row)
-        await self._work(row, lambda guarded: settle(prompt, guarded, lambda draft: _send(prompt, draft)))
+        await self._work(row, lambda guarded: settle(prompt, guarded, by_console(prompt)))
 
     async def _approve(self, rest: str) -> None:
         word, _, comment = rest.partition(" ")
@@ -276,7 +275,3 @@ class LiveConsole:
         write_sheet(self._paper, row.prompt, words.now(), full=full)
         row.seen = row.prompt.revision
         self._board.current = row
-
-
-async def _send(prompt: ConsolePrompt, draft: Draft) -> AnswerOutcome:
-    return await prompt.decide(draft.decision, values=draft.object, edits=draft.edits, comment=draft.comment)

@@ -15,7 +15,7 @@ def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
     """One row for COLUMNS; `name` stands for the prompt's id where a shorter one is known."""
     return [
         str(prompt.proto.content.priority),
-        words.left(prompt, at),
+        words.left(prompt, at) if prompt.is_open else prompt.state.lower(),
         words.age(prompt, at),
         prompt.kind,
         words.claim(prompt, at) or "-",
