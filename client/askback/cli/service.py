@@ -9,42 +9,37 @@ from typing import Any
 import click
 
 
-def _server() -> Any:
-    """The service's entrance, if it is installed."""
+def _server(module: str = "__main__") -> Any:
+    """A module of the service, its entrance by default, if it is installed."""
     try:
-        return importlib.import_module("askback_server.__main__")
+        return importlib.import_module(f"askback_server.{module}")
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"this needs the service (no module {error.name!r}): pip install 'askback[server]'"
         ) from None
 
 
-@click.command()
-@click.option("--listen", help="HOST:PORT. [default: 127.0.0.1:50051]")
-@click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
-@click.option("--auth", help="File of hashed tokens. Without it only loopback may be listened on.")
-@click.option("--replica", help="This replica's name. [default: host and process]")
-@click.option("--migrate", is_flag=True, default=None, help="Migrate PostgreSQL at start.")
-@click.option("--lease-ttl", type=float, help="Seconds until a silent worker loses its jobs. [default: 30]")
-@click.option("--heartbeat", type=float, help="Seconds between heartbeats of consoles. [default: 15]")
-@click.option("--sweep-interval", type=float, help="Seconds between two clean-ups. [default: 300]")
-@click.option("--drain-wait", type=float, help="Seconds from not ready to asking streams to leave.")
-@click.option("--drain-grace", type=float, help="Seconds that calls have to end. [default: 10]")
-@click.option("--hot-jobs", type=int, help="Jobs kept in memory. [default: 50000]")
-@click.option("--batch", type=int, help="Commands in one commit at the most. [default: 256]")
-@click.option("--queue", type=int, help="Commands that may wait. [default: 8192]")
-@click.option("--log-format", type=click.Choice(["text", "json"]))
-@click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]))
+class _Serve(click.Command):
+    """Its options are the service's settings, read from the service's own table when they are needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The settings' options, and --help."""
+        return [*_server("options").serve_options(), *super().get_params(ctx)]
+
+
+@click.command(cls=_Serve)
 def serve(**flags: Any) -> None:
-    """Run the service. Every flag is also read from ASKBACK_<NAME> in the environment."""
+    """Run the service. Every setting is also read from ASKBACK_<NAME> in the environment, and from the
+    file that --config names; flags win over the environment, and that over the file."""
     sys.exit(_server().serve(flags))
 
 
 @click.command()
 @click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
-def migrate(db: str | None) -> None:
+@click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
+def migrate(**flags: Any) -> None:
     """Bring the database to this version's schema."""
-    sys.exit(_server().migrate({"db": db}))
+    sys.exit(_server().migrate(flags))
 
 
 @click.command("hash-token")
@@ -63,11 +58,20 @@ def hash_token(token: str | None) -> None:
 @click.command()
 @click.option("--server", envvar="ASKBACK_SERVER", default="127.0.0.1:50051", show_default=True)
 @click.option("--timeout", default=3.0, show_default=True, help="Seconds.")
-def health(server: str, timeout: float) -> None:
+@click.option("--tls", is_flag=True, help="Speak TLS. The options below imply it.")
+@click.option("--ca", type=click.File("rb"), help="Trust these authorities (PEM).")
+@click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")
+@click.option("--key", type=click.File("rb"), help="Its private key (PEM).")
+def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
     """Ask a server whether it is ready; exit 0 if it is."""
     import grpc
 
-    with grpc.insecure_channel(server) as channel:
+    ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
+    if tls or ca or cert or key:
+        opened = grpc.secure_channel(server, grpc.ssl_channel_credentials(ca, key, cert))
+    else:
+        opened = grpc.insecure_channel(server)
+    with opened as channel:
         check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
         try:
             answer: bytes = check(b"", timeout=timeout)

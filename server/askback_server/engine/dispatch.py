@@ -157,12 +157,15 @@ class Dispatcher:
             job: Job = await self._engine.execute(command)
         except SessionNotFound:
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
-            log.info("the session of worker %s is gone; it gets no jobs", taker.worker_id)
+            log.info(
+                "the session of worker %s is gone; it gets no jobs", taker.worker_id,
+                extra={"job_id": job_id, "session_id": taker.session.session_id},
+            )  # fmt: skip
             self.remove(taker)
             self._look()
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
-            log.debug("job %s was not leased: %s", job_id, error)
+            log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._look()
         else:
             taker.leased(job)

@@ -117,6 +117,6 @@ class SessionKeeper:
         try:
             await self._engine.execute(LoseSession(job_id=job_id, session_id=session_id))
         except AskbackError as error:
-            log.warning("job %s was not given back: %s", job_id, error)
+            log.warning("job %s was not given back: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

@@ -111,7 +111,7 @@ class Timers:
             command = c.ExpirePrompts(job_id=job_id) if what == "prompt" else c.EndGrace(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("a timer of job %s was not written: %s", job_id, error)
+            log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})
             self._add(self._clock.now() + AGAIN, what, job_id)
             return
         if isinstance(later, datetime):

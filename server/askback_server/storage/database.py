@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.census import Counts
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
@@ -25,6 +26,7 @@ class Database:
         self.queue = Queue(self._dialect)
         self.sessions = Sessions(self._dialect)
         self.feed = EventFeed(self._dialect)
+        self.census = Counts(self._dialect)
 
     @classmethod
     async def open(cls, url: str) -> Database:

@@ -121,10 +121,13 @@ class SQLite(Dialect):
         if not url.database or url.database == ":memory:":
             raise ValueError("SQLite needs a file: sqlite+aiosqlite:///askback.db")
         self.url = url
-        self.reads = create_async_engine(url, json_serializer=identity, json_deserializer=identity)
+        self.reads = create_async_engine(
+            url, json_serializer=identity, json_deserializer=identity, hide_parameters=True
+        )
         sa.event.listen(self.reads.sync_engine, "connect", _pragmas)
         self._writer = sa.create_engine(
             url.set(drivername="sqlite"), json_serializer=identity, json_deserializer=identity,
+            hide_parameters=True,
             poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False},
         )  # fmt: skip
         sa.event.listen(self._writer, "connect", _pragmas)
