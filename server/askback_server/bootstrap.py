@@ -63,4 +63,5 @@ async def build(
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,
+        test_mode=config.test_mode,
     )

@@ -98,6 +98,7 @@ class Config:
     )
     replica: str = _setting("", "This replica's name. Empty: host and process.", metavar="NAME")
     migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite always is.")
+    test_mode: bool = _setting(False, "Take the answers of scripted humans. On loopback only.")
     lease_ttl: float = _setting(
         30.0, "Seconds until a silent worker loses its jobs; it is heard three times as often.",
         within=(0.5, 3600),
@@ -140,6 +141,11 @@ class Config:
             raise ConfigError(
                 f"{at('listen')} can be reached from outside, and no authentication is set: "
                 "give --auth TOKENFILE, or listen on 127.0.0.1"
+            )
+        if self.test_mode and not _is_loopback(self.host):
+            raise ConfigError(
+                f"{at('listen')} can be reached from outside, and --test-mode lets programs answer "
+                "in people's place: listen on 127.0.0.1, or leave test mode"
             )
         for name in ("auth", "tls_cert", "tls_key", "tls_client_ca"):
             path = getattr(self, name)
