@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so that `--help` is quick."""
+"""Commands that need no client: they run the service, prepare it, or look whether it is there."""
 
 from __future__ import annotations
 
@@ -19,13 +19,7 @@ def _server() -> Any:
         ) from None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="askback")
-def main() -> None:
-    """Jobs that may stop and ask people."""
-
-
-@main.command()
+@click.command()
 @click.option("--listen", help="HOST:PORT. [default: 127.0.0.1:50051]")
 @click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
 @click.option("--auth", help="File of hashed tokens. Without it only loopback may be listened on.")
@@ -46,14 +40,14 @@ def serve(**flags: Any) -> None:
     sys.exit(_server().serve(flags))
 
 
-@main.command()
+@click.command()
 @click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
 def migrate(db: str | None) -> None:
     """Bring the database to this version's schema."""
     sys.exit(_server().migrate({"db": db}))
 
 
-@main.command("hash-token")
+@click.command("hash-token")
 @click.argument("token", required=False)
 def hash_token(token: str | None) -> None:
     """Print the hash of a token, as a token file wants it; without TOKEN a new one is made."""
@@ -66,7 +60,7 @@ def hash_token(token: str | None) -> None:
     click.echo(f"sha256 {hashlib.sha256(token.encode()).hexdigest()}")
 
 
-@main.command()
+@click.command()
 @click.option("--server", envvar="ASKBACK_SERVER", default="127.0.0.1:50051", show_default=True)
 @click.option("--timeout", default=3.0, show_default=True, help="Seconds.")
 def health(server: str, timeout: float) -> None:
@@ -84,7 +78,7 @@ def health(server: str, timeout: float) -> None:
     click.echo(f"{server} is ready")
 
 
-@main.command()
+@click.command()
 @click.option("--human/--scripted", default=None, help="Who answers. [default: human at a terminal]")
 @click.option("--db", help="Database URL. [default: a new SQLite file]")
 def demo(human: bool | None, db: str | None) -> None:
