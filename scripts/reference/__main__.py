@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, contract, limits, sdk, settings
+from scripts.reference import command_line, contract, limits, measures, sdk, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -19,8 +19,9 @@ PAGES: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "api.md": ("protos/", contract.lines),
     "cli.md": ("the command line itself", command_line.lines),
     "limits.md": ("domain/limits.py and domain/input_rules.py", limits.lines),
+    "metrics.md": ("the server's catalogue of metrics", measures.lines),
     "python.md": ("the docstrings of client/askback", sdk.lines),
-    "settings.md": ("askback_server/config.py and `askback serve`", settings.lines),
+    "settings.md": ("the server's table of settings", settings.lines),
 }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+import textwrap
+from collections import Counter
 from collections.abc import Iterator
 
 import click
@@ -26,8 +29,16 @@ def lines() -> Iterator[str]:
         if not isinstance(context.command, click.Group):
             yield f"- [`{path}`](#{path.replace(' ', '-')}): {short}"
     yield ""
+    rows = Counter(row for context in commands for row in _rows(context))
+    # What nearly every command has is told once.
+    common = {row for row, count in rows.items() if count > len(commands) / 2}
+    yield "## Common options"
+    yield ""
+    yield "Every command that talks to a server has these."
+    yield ""
+    yield from table(["option", "meaning"], [row for row in rows if row in common])
     for context in commands:
-        yield from _command(context)
+        yield from _command(context, common)
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:
@@ -41,7 +52,7 @@ def walk(context: click.Context) -> Iterator[click.Context]:
                 yield from walk(click.Context(child, info_name=name, parent=context))
 
 
-def _command(context: click.Context) -> Iterator[str]:
+def _command(context: click.Context, common: set[tuple[str, str]]) -> Iterator[str]:
     command = context.command
     yield f"## {context.command_path}"
     yield ""
@@ -51,26 +62,28 @@ def _command(context: click.Context) -> Iterator[str]:
     yield f"{context.command_path} {' '.join(command.collect_usage_pieces(context))}"
     yield "```"
     yield ""
-    rows = [_row(parameter, context) for parameter in command.get_params(context)]
-    if found := [row for row in rows if row is not None]:
-        yield from table(["option", "meaning"], found)
+    rows = _rows(context)
+    if own := [row for row in rows if row not in common]:
+        yield from table(["option", "meaning"], own)
+    if common.intersection(rows):
+        yield "And the [common options](#common-options)."
+        yield ""
     if command.epilog:
         yield from _text(command.epilog)
 
 
-def _row(parameter: click.Parameter, context: click.Context) -> tuple[str, str] | None:
-    record = parameter.get_help_record(context)
-    if record is None or "--help" in record[0] or not any(record[1:]):
-        return None
-    return f"`{record[0]}`", record[1]
+def _rows(context: click.Context) -> list[tuple[str, str]]:
+    """Options and arguments with what is said of them; `--help` and what has nothing said of it left out."""
+    records = [parameter.get_help_record(context) for parameter in context.command.get_params(context)]
+    return [(f"`{r[0]}`", r[1]) for r in records if r is not None and r[1] and "--help" not in r[0]]
 
 
 def _text(text: str | None) -> Iterator[str]:
     """Help text as Markdown: paragraphs; what click must not rewrap (`\\b`) stays as it is."""
-    for paragraph in re.split(r"\n\s*\n", (text or "").strip().partition("\f")[0]):
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text or "").partition("\f")[0]):
         if paragraph.startswith("\b"):
             yield "```text"
-            yield from paragraph.splitlines()[1:]
+            yield from textwrap.dedent(paragraph.partition("\n")[2]).splitlines()
             yield "```"
         else:
             yield " ".join(paragraph.split()).replace("<", "&lt;")

@@ -46,4 +46,4 @@ async def playing(
 
 def loaders() -> dict[str, Any]:
     """Who reads the settings files that the pages show."""
-    return {"tokens.toml": TokenFile}
+    return {"tokens.toml": TokenFile, "pyproject.toml": Path.read_text}

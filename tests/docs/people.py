@@ -16,14 +16,14 @@ Said = tuple[str, dict[str, Any]]
 async def answering(**answers: Said) -> AsyncIterator[list[str]]:
     """While it is open, prompts with these keys are answered; yields the keys as they are answered.
 
-    An answer is a decision and what goes with it: `("RESPOND", {"values": "because"})`.
+    A prompt that does not offer the decision is left alone. An answer is a decision and what goes with it: `("RESPOND", {"values": "because"})`.
     """
     seen: list[str] = []
 
     async def answer_all() -> None:
         async for prompt in desk.prompts():
-            if prompt.key in answers:
-                decision, said = answers[prompt.key]
+            decision, said = answers.get(prompt.key, ("", {}))
+            if decision in [option.decision for option in prompt.decisions]:
                 seen.append(prompt.key)
                 await prompt.decide(decision, **said)
 

@@ -21,6 +21,7 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Callable, Mapping
@@ -119,6 +120,7 @@ class Playing:
         return path
 
     def _runs(self, commands: str) -> None:
-        """These programs are run now."""
-        for name in [name for name in self._programs if name in commands or Path(name).stem in commands]:
+        """These programs are run now; pytest finds its own."""
+        tests = re.search(r"\bpytest\b", commands) is not None
+        for name in [n for n in self._programs if n in commands or (tests and n.startswith("test_"))]:
             del self._programs[name]
