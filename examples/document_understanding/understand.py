@@ -115,10 +115,15 @@ async def understand(job: Job, document: str) -> Outcome:
     valid = await job.validate(
         "Does the text hold what it must?",
         key="valid",
-        report={"readiness_score": round(score, 2), "left_open": left, "edited": bool(shown.edits)},
+        report={"readiness_score": score, "left_open": left, "edited": bool(shown.edits)},
+        decisions=[DecisionKind.ACCEPT, DecisionKind.REJECT],
     )
     return Outcome(
-        accepted=bool(shown and valid), score=score, left_open=left, text=text, comment=valid.comment
+        accepted=bool(shown and valid),
+        score=score,
+        left_open=left,
+        text=text,
+        comment=valid.comment,
     )
 
 
