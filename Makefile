@@ -4,10 +4,10 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto demo serve test check bench clean
+.PHONY: help venv proto reference demo serve test check bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV) ## make .venv with everything for work on Askback
 
@@ -20,6 +20,9 @@ $(VENV): pyproject.toml
 
 proto: $(VENV) ## generate client/askback/v1 from protos/
 	$(BIN)/python scripts/gen_protos.py
+
+reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
+	$(BIN)/python -m scripts.reference
 
 demo: $(VENV) ## see a job ask and be answered
 	$(BIN)/askback demo
@@ -40,6 +43,7 @@ check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/buf_breaking.sh
 	$(BIN)/python scripts/gen_protos.py --check
 	$(BIN)/python scripts/gen_states.py --check
+	$(BIN)/python -m scripts.reference --check
 
 bench: $(VENV) ## measure; more arguments in ARGS
 	$(BIN)/python -m tests.bench $(ARGS)

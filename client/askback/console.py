@@ -31,6 +31,8 @@ class ConverseWire:
         self.window = 64
         self.desk = Desk(self._restore)
         self.replica = ""
+        self.watchers: list[Callable[[bool], None]] = []
+        self._told = True
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         """Start the call."""
@@ -69,6 +71,7 @@ class ConverseWire:
         freed, self._freed = self._freed, 0
         if freed:
             self._restore(freed)
+        self._tell(True)
 
     def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
         """Take a change of the view, or a position."""
@@ -86,6 +89,13 @@ class ConverseWire:
         """Credit waits for the next stream, which begins with all of it."""
         self._put = None
         self.desk.caught_up.clear()
+        self._tell(False)
+
+    def _tell(self, connected: bool) -> None:
+        if connected != self._told:
+            self._told = connected
+            for watcher in list(self.watchers):
+                watcher(connected)
 
     def _restore(self, prompts: int) -> None:
         if not self._hello.credit:
@@ -191,6 +201,14 @@ class Console:
     def on_closed(self, listener: Callable[[Closing], None]) -> Callable[[], None]:
         """Call `listener` with all that leaves the view; the returned function ends that."""
         return self._desk.listen(listener)
+
+    def on_connection(self, watcher: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `watcher` with False when the stream is lost and True when there is one again.
+
+        A move to another stream that the server asked for is no loss. The returned function ends it.
+        """
+        self._wire.watchers.append(watcher)
+        return lambda: self._wire.watchers.remove(watcher)
 
     async def request(self, **body: Any) -> Any:
         """Send one frame by the name of its body and return the reply's body. Raises AskbackError."""

@@ -85,6 +85,13 @@ class Output:
         else:
             click.echo(f"askback: {clean(message)}", err=True)
 
+    def interrupted(self, message: str, **record: Any) -> None:
+        """What Ctrl-C left behind, on stderr whatever the options: nobody can ask for it later."""
+        if self.as_json:
+            click.echo(as_json({"interrupted": {"message": message.splitlines()[0], **record}}), err=True)
+        else:
+            click.echo(clean(message), err=True)
+
 
 def as_json(record: Mapping[str, Any]) -> str:
     """The record as one line of JSON that a terminal shows without harm."""

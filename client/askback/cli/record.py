@@ -23,7 +23,10 @@ def record(message: Message) -> dict[str, Any]:
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             found[field.camelcase_name] = dict(sorted(value.items()))
         elif field.type == FieldDescriptor.TYPE_STRING and field.name.endswith("_json"):
-            found[field.camelcase_name.removesuffix("Json")] = json.loads(value)
+            try:
+                found[field.camelcase_name.removesuffix("Json")] = json.loads(value)
+            except (ValueError, RecursionError):  # of an answer that was refused for it
+                found[field.camelcase_name] = value
         elif not isinstance(value, Message | str | bytes | int | float):
             found[field.camelcase_name] = [_plain(field, item) for item in value]
         else:

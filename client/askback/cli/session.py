@@ -6,6 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
 
     Adds the options of the connection and of the output and calls it with a Session before its own
     parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
-    exit code (see `exits`); Ctrl-C cancels it and exits with 130.
+    exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
 
         @click.command()
         @click.argument("job_id")
@@ -61,8 +62,13 @@ def _run(
     # The C core writes to stderr, over what is drawn; set before grpc is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
+    import signal
 
     async def run() -> int | None:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # no such handlers on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with connection.client() as client:
             return await function(Session(client, out, connection), **own)
 
@@ -71,7 +77,7 @@ def _run(
     except AskbackError as error:
         report(out, error, connection)
         return exit_of(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return Exit.INTERRUPTED
 
 

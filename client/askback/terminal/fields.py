@@ -60,9 +60,7 @@ class Bounds:
         """Whether the value lies between."""
         if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
             return False
-        return not (
-            self.high is not None and (value > self.high or (self.high_open and value == self.high))
-        )
+        return not (self.high is not None and (value > self.high or (self.high_open and value == self.high)))
 
     def __str__(self) -> str:
         words = []
@@ -142,7 +140,9 @@ def _of_question(question: pb.Question) -> Field:
     given: dict[str, Any] = {}
     asked: Any = getattr(question, name) if name else None
     if kind in (Kind.SINGLE, Kind.MULTI):
-        given["choices"] = tuple(Choice(o.value, o.title, o.description, o.recommended) for o in asked.options)
+        given["choices"] = tuple(
+            Choice(o.value, o.title, o.description, o.recommended) for o in asked.options
+        )
         given["allow_other"] = asked.allow_other
     if kind is Kind.MULTI:
         given["bounds"] = Bounds(_of(asked, "min_items"), _of(asked, "max_items"))

@@ -67,9 +67,8 @@ def _asked(part: dict[str, Any], root: dict[str, Any]) -> tuple[Kind, dict[str, 
         return Kind.SINGLE, {"choices": choices, "allow_other": other}
     match _type(part):
         case "string" if part.get("format") == "date":
-            low, high = part.get("formatMinimum"), part.get("formatMaximum")
-            dates = (bound if isinstance(bound, str) else None for bound in (low, high))
-            return Kind.DATE, {"bounds": Bounds(*dates)}
+            first, last = _text(part, "formatMinimum"), _text(part, "formatMaximum")
+            return Kind.DATE, {"bounds": Bounds(first or None, last or None)}
         case "string":
             bounds = Bounds(_number(part, "minLength"), _number(part, "maxLength"))
             return Kind.TEXT, {"bounds": bounds, "pattern": _text(part, "pattern")}
@@ -103,7 +102,9 @@ def _simple(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
             if len(rest) < len(branches):
                 nullable = True
                 own = {k: v for k, v in found.items() if k != key and not (k == "default" and v is None)}
-                found = {**rest[0], **own} if len(rest) == 1 and isinstance(rest[0], dict) else own | {key: rest}
+                found = (
+                    {**rest[0], **own} if len(rest) == 1 and isinstance(rest[0], dict) else own | {key: rest}
+                )
                 break
         else:
             break

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from askback.enums import AnswerStatus
+from askback.cli.spans import span_words
+from askback.enums import AnswerStatus, named
 from askback.prompts import AnswerInfo, Content, PromptInfo
 from askback.terminal import words
 from askback.terminal.fields import Field, Group, Kind, entries
 from askback.terminal.paper import Paper
 from askback.terminal.reading import marks
+from askback.terminal.verdicts import field_of
+from askback.v1 import prompt_pb2 as pb
 
 LONG = 20_000
 """So many characters of a text are shown, unless all of it is asked for."""
@@ -61,7 +64,7 @@ def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
     yield "deadline", words.deadline(prompt, at)
     if who := words.claim(prompt, at):
         until = prompt.proto.claim_expire_time
-        for_how_long = f", for {words.span(words.instant(until) - at)}" if until.seconds else ""
+        for_how_long = f", for {span_words(words.instant(until) - at)}" if until.seconds else ""
         yield "claimed by", f"{who}{for_how_long}"
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
@@ -78,7 +81,9 @@ def _write_content(paper: Paper, content: Content, full: bool) -> None:
     marked = ", may be edited" if content.editable else ""
     name = content.title or content.content_id
     paper.line()
-    paper.line(f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name")
+    paper.line(
+        f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name"
+    )
     if content.url:
         paper.line(f"  {content.url}")
         return
@@ -136,6 +141,14 @@ def _hint(item: Field) -> str:
     return f" [{'; '.join(parts)}]" if parts else ""
 
 
+def write_submission(paper: Paper, record: pb.AnswerRecord) -> None:
+    """Write one submission of the audit with its verdict, and why it was refused."""
+    status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
+    write_answer(paper, AnswerInfo.from_proto(record.answer), status)
+    for violation in record.violations:
+        paper.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")
+
+
 def write_answer(paper: Paper, answer: AnswerInfo, status: AnswerStatus | None = None) -> None:
     """Write what somebody answered."""
     verdict = f"{status}: " if status else ""
@@ -149,4 +162,3 @@ def write_answer(paper: Paper, answer: AnswerInfo, status: AnswerStatus | None =
         paper.block(text, indent="    | ")
     if answer.comment:
         paper.block(answer.comment, indent="    comment  ")
-

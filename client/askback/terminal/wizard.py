@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from askback.console_prompt import ConsolePrompt
 from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, Violation
 from askback.prompts import AnswerOutcome, Option, PromptInfo
@@ -37,6 +38,17 @@ class Draft:
 
 
 Send = Callable[[Draft], Awaitable[AnswerOutcome]]
+
+
+def by_console(prompt: ConsolePrompt) -> Send:
+    """What sends a draft on a console's own stream."""
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        return await prompt.decide(
+            draft.decision, values=draft.object, edits=draft.edits, comment=draft.comment
+        )
+
+    return send
 
 
 async def settle(

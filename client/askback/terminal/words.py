@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from askback.cli.spans import span_words
 from askback.desk import Closing
 from askback.enums import DecisionKind, FinalAction, PromptState, named
 from askback.prompts import PromptInfo, Resolution
 from askback.v1 import prompt_pb2 as pb
-
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def now() -> datetime:
@@ -19,31 +18,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def span(length: timedelta) -> str:
-    """A length of time by its two largest units: `3 h 55 min`, `2 d`, `0 s`."""
-    seconds = max(int(length.total_seconds()), 0)
-    for place, (size, name) in enumerate(_UNITS):
-        if seconds >= size:
-            count, rest = divmod(seconds, size)
-            words = f"{count} {name}"
-            if place + 1 < len(_UNITS) and count < 10:
-                lesser, lesser_name = _UNITS[place + 1]
-                if rest // lesser:
-                    words += f" {rest // lesser} {lesser_name}"
-            return words
-    return "0 s"
-
-
 def age(prompt: PromptInfo, at: datetime) -> str:
     """How long ago it was asked."""
-    return span(at - prompt.created_at) if prompt.created_at else "?"
+    return span_words(at - prompt.created_at) if prompt.created_at else "?"
 
 
 def left(prompt: PromptInfo, at: datetime) -> str:
     """How much time is left; `-` if it waits for ever."""
     if prompt.expires_at is None:
         return "-"
-    return span(prompt.expires_at - at) if prompt.expires_at > at else "over"
+    return span_words(prompt.expires_at - at) if prompt.expires_at > at else "over"
 
 
 def instant(stamp: Timestamp) -> datetime:
@@ -82,7 +66,7 @@ def ending(resolution: Resolution | None, at: datetime) -> str:
     """How a prompt ended: `answered by bob 3 s ago: ACCEPT`."""
     if resolution is None:
         return "closed"
-    ago = f" {span(at - resolution.at)} ago" if resolution.at else ""
+    ago = f" {span_words(at - resolution.at)} ago" if resolution.at else ""
     answer = resolution.answer
     if resolution.state is PromptState.ANSWERED and answer:
         who = "by its deadline's default" if answer.by_default else f"by {answer.by or resolution.actor}"
