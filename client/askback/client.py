@@ -10,6 +10,7 @@ from askback.calls import DEADLINE, Calls
 from askback.channel import Endpoint, Tls
 from askback.client_jobs import JobCalls
 from askback.client_prompts import PromptCalls
+from askback.current import entered
 from askback.v1 import hitl_service_pb2 as hitl
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class Client(JobCalls, PromptCalls):
         async with Client("dns:///askback:50051") as client:
             run = await client.start("refund", {"order": "A-17"})
             print(await run.result())
+
+    While it is entered, the job functions of a worker start on it too: `await refund.start(order="A-17")`.
 
     The target and the token come from `ASKBACK_SERVER` and `ASKBACK_TOKEN` if not given. `user` and
     `groups` name the caller to a server without authentication. `deadline` bounds a call, retries
@@ -42,6 +45,7 @@ class Client(JobCalls, PromptCalls):
     ) -> None:
         endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         super().__init__(Calls(endpoint, deadline=deadline), namespace)
+        self._around: Client | None = None
 
     @classmethod
     def connect(cls, target: str | None = None, **options: Any) -> Client:
@@ -49,9 +53,14 @@ class Client(JobCalls, PromptCalls):
         return cls(target, **options)
 
     async def __aenter__(self) -> Client:
+        self._around = entered.get()
+        entered.set(self)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        # No token of the variable: a fixture may leave in another context than it entered in.
+        if entered.get() is self:
+            entered.set(self._around)
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -71,6 +80,7 @@ class Client(JobCalls, PromptCalls):
         credit: int = 32,
         console_id: str = "",
         connect_timeout: float | None = 20.0,
+        test: bool = False,
     ) -> Console:
         """A live console for one person: `async with client.console() as desk`.
 
@@ -78,7 +88,8 @@ class Client(JobCalls, PromptCalls):
         authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
         audience must name) narrow the view. `credit` is how many prompts may be on their way before the
         program takes one; 0: the server paces. Entering it waits for the server for `connect_timeout`
-        seconds (None: for ever) and raises what refuses the console for good, or Unavailable.
+        seconds (None: for ever) and raises what refuses the console for good, or Unavailable. `test` says
+        that a test's scripted human sits there: a server that is not in test mode takes nothing from it.
         """
         from askback.console import Console
 
@@ -99,4 +110,5 @@ class Client(JobCalls, PromptCalls):
             credit=credit,
             console_id=console_id,
             connect_timeout=connect_timeout,
+            test=test,
         )

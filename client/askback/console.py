@@ -13,7 +13,7 @@ import grpc
 from askback.channel import Endpoint
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing, Desk
-from askback.errors import AskbackError, Unavailable
+from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.stream import Session
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
@@ -33,6 +33,7 @@ class ConverseWire:
         self.replica = ""
         self.watchers: list[Callable[[bool], None]] = []
         self._told = True
+        self.test_mode = False
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         """Start the call."""
@@ -61,6 +62,7 @@ class ConverseWire:
         welcome = frame.welcome
         self.window = welcome.max_in_flight or self.window
         self.replica = welcome.replica
+        self.test_mode = welcome.test_mode
         self.desk.new_stream()
         self._put, self._freed = None, 0
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
@@ -124,6 +126,7 @@ class Console:
         credit: int,
         console_id: str,
         connect_timeout: float | None,
+        test: bool = False,
     ) -> None:
         hello = pb.ConverseHello(
             namespace=namespace,
@@ -132,6 +135,7 @@ class Console:
             filter=view,
             credit=credit,
         )
+        self.test = test
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
         self._wire = ConverseWire(hello)
@@ -140,6 +144,11 @@ class Console:
 
     async def __aenter__(self) -> Console:
         await self._session.start(self._connect_timeout)
+        try:
+            self.check_mode()
+        except AskbackError:
+            await self._session.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -215,6 +224,17 @@ class Console:
         name, message = next(iter(body.items()))
         reply = await self._session.request(pb.ConverseClientFrame(**{name: message}))
         return getattr(reply, name)
+
+    def check_mode(self) -> None:
+        """Raise FailedPrecondition if a scripted human sits at a server that people work with.
+
+        The server refuses its answers too; one that is older than test mode would not.
+        """
+        if self.test and not self._wire.test_mode:
+            raise FailedPrecondition(
+                f"{self._endpoint.target} is not in test mode; a scripted human answers nothing there",
+                reason="ERROR_REASON_NOT_TEST_MODE",
+            )
 
     def is_open(self, prompt_id: str) -> bool:
         """Whether the prompt is in the view and, as far as is known, open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 import os
 import signal
@@ -82,11 +83,28 @@ class Worker:
         def register(function: Callable[Concatenate[Job, P], Awaitable[R]]) -> JobHandler[P, R]:
             if job_type in self._handlers:
                 raise ValueError(f"{job_type!r} has a function already")
-            handler = JobHandler(job_type, function)
+            handler = JobHandler(job_type, function, self)
             self._handlers[job_type] = handler
             return handler
 
         return register
+
+    def at(
+        self,
+        target: str,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Sequence[str] = (),
+        tls: Tls | bool = False,
+    ) -> Worker:
+        """A worker with the same functions and settings at another server; neither knows of the other."""
+        other = copy.copy(self)
+        other._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
+        other._handlers = dict(self._handlers)
+        other._runs = {}
+        other._calls = other._wire = other._session = None
+        return other
 
     @property
     def connected(self) -> bool:

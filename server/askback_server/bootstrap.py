@@ -59,4 +59,5 @@ async def build(config: Config, storage: Storage, clock: Clock | None = None) ->
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,
+        test_mode=config.test_mode,
     )

@@ -29,6 +29,8 @@ class Config:
     replica: str = ""
     migrate: bool = False
     """Migrate PostgreSQL at start (SQLite always is)."""
+    test_mode: bool = False
+    """Take the answers of scripted humans (see askback.testing). On loopback only."""
     lease_ttl: float = 30.0
     """A worker that is not heard for so long loses its jobs; it is heard three times as often."""
     heartbeat: float = 15.0
@@ -57,6 +59,11 @@ class Config:
             raise ConfigError(
                 f"--listen {self.listen} can be reached from outside, and no authentication is set: "
                 "give --auth TOKENFILE, or listen on 127.0.0.1"
+            )
+        if self.test_mode and not _is_loopback(self.host):
+            raise ConfigError(
+                f"--listen {self.listen} can be reached from outside, and --test-mode lets programs answer "
+                "in people's place: listen on 127.0.0.1, or leave test mode"
             )
         if self.auth and not Path(self.auth).is_file():
             raise ConfigError(f"--auth {self.auth}: there is no such file")

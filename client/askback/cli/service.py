@@ -25,6 +25,7 @@ def _server() -> Any:
 @click.option("--auth", help="File of hashed tokens. Without it only loopback may be listened on.")
 @click.option("--replica", help="This replica's name. [default: host and process]")
 @click.option("--migrate", is_flag=True, default=None, help="Migrate PostgreSQL at start.")
+@click.option("--test-mode", is_flag=True, default=None, help="Take scripted answers; loopback only.")
 @click.option("--lease-ttl", type=float, help="Seconds until a silent worker loses its jobs. [default: 30]")
 @click.option("--heartbeat", type=float, help="Seconds between heartbeats of consoles. [default: 15]")
 @click.option("--sweep-interval", type=float, help="Seconds between two clean-ups. [default: 300]")

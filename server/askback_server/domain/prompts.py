@@ -27,6 +27,7 @@ class AnswerSource(StrEnum):
 
     HUMAN = "HUMAN"
     TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
+    TEST = "TEST"
 
 
 class AnswerStatus(StrEnum):

@@ -71,6 +71,10 @@ class Dispatcher:
         """A taker that left."""
         self._takers.discard(taker)
 
+    def serves(self, job: Job) -> bool:
+        """Whether a worker of the job's type is here."""
+        return any(t.namespace == job.namespace and job.job_type in t.job_types for t in self._takers)
+
     def wake(self) -> None:
         """Room appeared."""
         if self._backlog:
@@ -89,11 +93,10 @@ class Dispatcher:
             ready = item.job.ready_at
             if ready is None or item.deleted:
                 continue
-            delay = (ready - self._clock.now()).total_seconds()
-            if delay <= 0:
+            if ready <= self._clock.now():
                 self._look()
             else:
-                asyncio.get_running_loop().call_later(delay, self._look)
+                self._clock.call_at(ready, self._look)
 
     async def run(self) -> None:
         """Match until cancelled."""

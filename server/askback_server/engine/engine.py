@@ -119,6 +119,11 @@ class Engine:
         await self._idle.wait()
 
     @property
+    def idle(self) -> bool:
+        """Whether all that was submitted has been written and replied to."""
+        return self._idle.is_set()
+
+    @property
     def waiting(self) -> int:
         """How many commands wait."""
         return len(self._queue)

@@ -35,6 +35,7 @@ class Surroundings(Protocol):
     replica: str
     heartbeat: float
     max_message_bytes: int
+    test_mode: bool
 
 
 class Session(ABC):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
+from askback_server.domain.errors import NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Submission
 from askback_server.sessions.replica import Replica
@@ -32,7 +33,9 @@ class HitlCalls:
         self._who = principal
 
     async def judged_answer(self, request: pb.AnswerPromptRequest) -> AnswerResult:
-        """The verdict on an answer, whatever it is."""
+        """The verdict on an answer, whatever it is. Raises NotTestMode for a scripted human's here."""
+        if request.test and not self._replica.test_mode:
+            raise NotTestMode(request.answer_id)
         result: AnswerResult = await self._execute(commands.answer_prompt(request, self._who))
         return result
 

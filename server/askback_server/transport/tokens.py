@@ -115,7 +115,13 @@ class TokenFile:
 
 
 class NoAuthentication:
-    """Takes the caller's word: `askback-user` and `askback-groups`. For loopback only."""
+    """Takes the caller's word: `askback-user` and `askback-groups`. For loopback only.
+
+    The users named in `admins` are admins.
+    """
+
+    def __init__(self, admins: frozenset[str] = frozenset()) -> None:
+        self._admins = admins
 
     def authenticate(self, metadata: Metadata) -> Principal:
         """The principal that the caller says it is. Raises Unauthenticated for no usable name."""
@@ -125,16 +131,17 @@ class NoAuthentication:
                 user = str(value)
             elif key == "askback-groups":
                 groups = str(value)
-        return _trusted(user, groups)
+        return _trusted(user, groups, user in self._admins)
 
 
 @lru_cache(maxsize=1024)
-def _trusted(user: str, groups: str) -> Principal:
+def _trusted(user: str, groups: str, admin: bool) -> Principal:
     user = user.strip()
     if not user or len(user) > _NAME_CHARS or not user.isprintable():
         raise Unauthenticated(f"askback-user must be 1 to {_NAME_CHARS} printable characters")
     names = frozenset(name.strip() for name in groups.split(",") if name.strip())
-    return Principal(user, _TRUSTED_ROLES, ("default", "*"), names)
+    roles = _TRUSTED_ROLES | {Role.ADMIN} if admin else _TRUSTED_ROLES
+    return Principal(user, roles, ("default", "*"), names)
 
 
 def _bearer(metadata: Metadata) -> str:
