@@ -51,7 +51,7 @@ def open_points(text: str) -> list[OpenPoint]:
     points: list[OpenPoint] = []
     for line in text.splitlines():
         for rule in RULES:
-            for match in re.finditer(rf"(?<!\w)(?:{rule.words})(?!\w)", line, re.IGNORECASE):
+            for match in re.finditer(rf"(?<![\w-])(?:{rule.words})(?![\w-])", line, re.IGNORECASE):
                 found = match.group()
                 points.append(
                     OpenPoint(

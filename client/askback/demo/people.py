@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -13,11 +12,12 @@ from askback.demo.narrator import Narrator
 from askback.demo.story import Line
 from askback.desk import Closing
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
-from askback.prompts import AnswerOutcome
+from askback.terminal.board import Row
+from askback.terminal.guard import Guarded, Moved
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import refused, taken
-from askback.terminal.wizard import Draft, settle
+from askback.terminal.wizard import by_console, settle
 from askback.terminal.words import now
 
 
@@ -63,51 +63,33 @@ class AtTerminal:
 
     async def answer(self, prompt: ConsolePrompt) -> None:
         """Show the prompt and ask, until an answer is taken or the prompt is another than was shown."""
-        while prompt.still_open:
-            try:
-                with self._narrator.listening():
-                    write_sheet(self._narrator.paper, prompt, now())
-                    outcome = await self._before_it_ends(prompt)
-            except (PromptClosed, PromptStale) as error:
-                self._narrator.say("person", refused(error, now()))
-                return
-            if outcome is not None:
-                self._narrator.say("person", taken(outcome))
-                return
-            if not prompt.proto.content.blocking:
-                self._narrator.say("person", f"leaves {prompt.title!r} open")
-                return
-            if prompt.still_open:
-                self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
-
-    async def _before_it_ends(self, prompt: ConsolePrompt) -> AnswerOutcome | None:
-        """What became of the person's answer; None if they leave it, or the prompt ends while they type."""
-        ended = asyncio.Event()
-        sent = False
-
-        async def send(draft: Draft) -> AnswerOutcome:
-            nonlocal sent
-            sent = True
-            return await prompt.decide(
-                draft.decision, values=draft.object, edits=draft.edits, comment=draft.comment
-            )
+        row = Row(1, prompt)
 
         def closed(closing: Closing) -> None:
             if closing.prompt_id == prompt.prompt_id:
-                ended.set()
+                row.closing = closing
+                row.moved.set()
 
         stop = self._desk.on_closed(closed)
-        asking = asyncio.create_task(settle(prompt, self._terminal, send))
-        ending = asyncio.create_task(ended.wait())
         try:
-            await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
-            # An answer under way closes the prompt too: its own result says how that went.
-            return await asking if asking.done() or sent else None
+            while prompt.still_open:
+                with self._narrator.listening():
+                    write_sheet(self._narrator.paper, prompt, now())
+                    outcome = await settle(prompt, Guarded(self._terminal, row), by_console(prompt))
+                if outcome is not None:
+                    self._narrator.say("person", taken(outcome))
+                    return
+                if not prompt.proto.content.blocking:
+                    self._narrator.say("person", f"leaves {prompt.title!r} open")
+                    return
+                self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
+        except Moved:
+            self._narrator.say("person", f"is too late: {row.epitaph(now())}")
+            self._terminal.forget_typed()
+        except (PromptClosed, PromptStale) as error:
+            self._narrator.say("person", refused(error, now()))
         finally:
             stop()
-            for task in (asking, ending):
-                task.cancel()
-            await asyncio.gather(asking, ending, return_exceptions=True)
 
 
 def _spoken(line: Line) -> str:
