@@ -143,7 +143,7 @@ async def enough_answers(job: Job, points: list[doc.OpenPoint], threshold: float
         await job.progress(round(score * 100), 100, f"round {turn}")
         try:
             given = await job.ask(
-                "What does the text mean here?",
+                f"Round {turn}: what does the text mean?",
                 doc.form(doc.unsettled(points, answers)[:AT_ONCE]),
                 key=f"round-{turn}",
                 kind="deep_understanding",

@@ -122,7 +122,7 @@ class Cast:
                 assert (known.readiness_score, known.complete) == (self.story.result["score"], True)
                 assert known.user_problem == "Tickets get lost between agents."
                 titles = [item["title"] for item in known.questions_asked]
-                assert titles == ["What does the text mean here?"] * 2
+                assert titles == [f"Round {turn}: what does the text mean?" for turn in (1, 2)]
                 assert [set(item["values"]) for item in known.answers] == [{"p1", "p3"}, {"p2", "p4", "p6"}]
             case "import":
                 assert self.customers == [
