@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from askback.demo.story import NAMES
-from tests.support.processes import Stage
+from tests.support.processes import Process, Stage, eventually
 
 ASKBACK = str(Path(sys.executable).with_name("askback"))
 
@@ -21,3 +22,58 @@ async def test_the_demo(stage: Stage, example: str) -> None:
     assert "is killed (SIGKILL) while the question is open" in demo.out
     *_, last = demo.out.splitlines()
     assert last == "demo: the job completed with exactly the answers given, across a kill -9 of the server"
+
+
+def with_a_person(stage: Stage, *typed: str) -> Process:
+    """The demo with somebody who types these lines ahead."""
+    lines = stage.folder / "typed"
+    lines.write_text("".join(f"{line}\n" for line in typed))
+    return stage.command("demo", "sh", "-c", '"$0" demo release --human <"$1"', ASKBACK, str(lines))
+
+
+async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(stage: Stage) -> None:
+    """A value that does not fit is asked for again; a question that the job needs comes again when it is
+    left; a no is a result."""
+    plan = ("1", "production", "250", "10", "", "", "y")
+    demo = with_a_person(stage, "3", *plan, "3", "", "the wrong day", "y")
+    assert await demo.ended(60) == 0, demo.story()
+    assert "the job cannot go on without an answer" in demo.out
+    assert demo.out.count("[clarify] How should 1.4.0 be released?\n") == 3, "announced, shown, shown again"
+    assert "! must be at least 1 and at most 100" in demo.out
+    assert "! a comment must be given with this decision" in demo.out
+    assert "'why': 'the wrong day', 'decided_by': 'ana'" in demo.out
+
+
+async def test_a_person_may_stop_the_roll_out(stage: Stage) -> None:
+    """All questions make sense in order; the stop button is there while the work goes on."""
+    plan = ("1", "production", "10", "", "", "y")
+    notes = ("2", "y", "# Mine", ".", "", "y")
+    demo = with_a_person(stage, *plan, *notes, "1", "", "y", "1", "errors are rising", "y")
+    assert await demo.ended(60) == 0, demo.story()
+    assert "'released': False, 'why': 'errors are rising'" in demo.out
+
+
+async def test_the_end_of_the_input_ends_the_demo(stage: Stage) -> None:
+    """So does Ctrl-C, with the same code; nothing stays behind."""
+    demo = with_a_person(stage, "1", "production")
+    assert await demo.ended(60) == 130, demo.story()
+    assert demo.log == "\nended by the person at the terminal\n"
+
+
+async def test_ctrl_c_at_a_terminal(stage: Stage) -> None:
+    """On a terminal the demo asks by itself; Ctrl-C ends it and all that it started."""
+    script = stage.folder / "typescript"
+    mine, theirs = os.openpty()
+    try:
+        command = f'exec setsid --ctty "$0" demo release <{os.ttyname(theirs)} >"$1" 2>&1'
+        demo = stage.command("demo", "sh", "-c", command, ASKBACK, str(script))
+        await eventually(lambda: script.exists() and "Your decision" in script.read_text(), "it asks")
+        os.write(mine, b"\x03")
+        assert await demo.ended(30) == 130, script.read_text()
+    finally:
+        os.close(mine)
+        os.close(theirs)
+    said = script.read_text()
+    assert "ended by the person at the terminal" in said
+    server = int(said.partition("pid ")[2].partition(",")[0])
+    assert not Path(f"/proc/{server}").exists()
