@@ -32,9 +32,9 @@ def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = 
     """Write the prompt as it is. Long texts are cut unless `full`, and say so."""
     paper.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at):
-        paper.line(f"  {name:<10}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
+        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
     if prompt.resolution is not None:
-        paper.line(f"  {'ended':<10}{words.ending(prompt.resolution, at)}", "warning")
+        paper.line(f"  {'ended':<12}{words.ending(prompt.resolution, at)}", "warning")
         if prompt.answered is not None:
             write_answer(paper, prompt.answered)
     if prompt.body:
