@@ -10,7 +10,7 @@ from typing import Any
 from askback_server.config import ConfigError, load
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
-from askback_server.storage.migrate import upgrade
+from askback_server.storage.migrate import look, upgrade
 from askback_server.structured_logs import configure
 from askback_server.transport.tokens import BadTokenFile
 
@@ -41,6 +41,14 @@ def migrate(flags: Mapping[str, Any]) -> int:
         return 1
     print("the schema is up to date")
     return 0
+
+
+def look_at_database(url: str) -> tuple[str, str]:
+    """What is wrong with a database, and what was seen; the first is empty if nothing is wrong."""
+    try:
+        return "", look(load({"db": url}).db)
+    except (AskbackError, ValueError) as error:
+        return str(error), ""
 
 
 def _loop_factory() -> Any:

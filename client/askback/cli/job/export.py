@@ -38,11 +38,15 @@ async def export(session: Session, job_id: str, form: str, worker: str | None, o
     if output is None:
         click.echo(text, nl=False)
         return
+    _write(output, text)
+    session.out.note(f"wrote {output}")
+
+
+def _write(output: Path, text: str) -> None:
     try:
         output.write_text(text, "utf-8")
     except OSError as error:
         raise click.UsageError(f"--output {output}: {error.strerror}") from None
-    session.out.note(f"wrote {output}")
 
 
 def _is_name(worker: str | None) -> bool:
