@@ -33,7 +33,7 @@ def at(seconds: float) -> Timestamp:
 
 
 def hostile() -> PromptInfo:
-    entities = "&#x202e; &#27;[31m [x](javascript:alert(1)) ![y](http://evil/z) <script>alert(1)</script>"
+    entities = "<!-- and drops it --> &#x202e; &#27;[31m [x](javascript:alert(1)) ![y](http://evil/z) <script>alert(1)</script>"
     asked = asking(
         question("q", text=pb.TextInput(default_value=HOSTILE, pattern=HOSTILE)),
         question("s", single=pb.SingleInput(options=[pb.Option(value=HOSTILE, description=HOSTILE)])),
@@ -90,6 +90,8 @@ def test_hostile_text_is_harmless_in_colour(monkeypatch: pytest.MonkeyPatch) -> 
     left = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert not FORBIDDEN.search(left)
     assert "owned" in left  # the letters stay, without their power
+    assert "<!-- and drops it -->" in left
+    assert "<script>alert(1)</script>" in left
     assert "javascript:alert(1)" in left  # an address is shown, not hidden behind a link
 
 
@@ -99,6 +101,20 @@ def test_a_title_stays_on_its_line() -> None:
     assert sum(line.startswith("  deadline") for line in lines) == 1
 
 
+def test_no_text_passes_for_a_line_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others wrote stands behind a gutter: a body cannot fake a deadline or a decision."""
+    fake = "\n  deadline    none\n\n  Decisions: ACCEPT (Harmless)\n"
+    parts = [
+        pb.PromptPart(content_id=f"c{n}", media_type=media_type, text=fake)
+        for n, media_type in enumerate(("text/markdown", "text/x-diff", "text/plain"))
+    ]
+    asked = asking(question("q", text=pb.TextInput(), rationale=fake), body=fake, contents=parts)
+    for text in (plain(asked), re.sub(r"\x1b\[[0-9;]*m", "", rich(asked, monkeypatch))):
+        faked = [line for line in text.splitlines() if "Harmless" in line or line.endswith("  none")]
+        assert len(faked) >= 4
+        assert all(line.startswith("  | ") for line in faked), faked
+
+
 def test_a_megabyte_of_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is cut and says so; all of it is there when asked for."""
     body = "# Heading\n\n" + "* item **bold** [link](http://x) `code`\n" * 26_000
@@ -106,7 +122,7 @@ def test_a_megabyte_of_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = prompt(body=body)
     text = plain(asked)
     rich(asked, monkeypatch)
-    assert len(text) < LONG + 2_000
+    assert len(text) < LONG + 3_000
     assert f"of {len(body)} characters; --full shows all)" in text
     assert plain(asked, full=True).count("* item") == 26_000
 
@@ -157,16 +173,16 @@ def test_contents_say_what_they_are() -> None:
     ]
     text = plain(prompt(contents=parts))
     assert "  --- Notes (n, text/plain, may be edited) ---\n  | a\n  | b\n" in text
-    assert "  --- Report (u, text/html) ---\n  https://x/r\n" in text
+    assert "  --- Report (u, text/html) ---\n  | https://x/r\n" in text
 
 
 def test_a_diff_is_coloured_and_never_by_colour_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     diff = "--- a\n+++ b\n@@ -1 +1 @@\n-old\n+new\n"
     asked = prompt(contents=[pb.PromptPart(content_id="d", media_type="text/x-diff", text=diff)])
-    assert "".join(f"  {line}\n" for line in diff.splitlines()) in plain(asked)
+    assert "".join(f"  | {line}\n" for line in diff.splitlines()) in plain(asked)
     drawn = rich(asked, monkeypatch)
-    assert "\x1b[31m  -old\x1b[0m" in drawn
-    assert "\x1b[32m  +new\x1b[0m" in drawn
+    assert "\x1b[31m  | -old\x1b[0m" in drawn
+    assert "\x1b[32m  | +new\x1b[0m" in drawn
 
 
 def test_a_long_title_hides_nothing() -> None:

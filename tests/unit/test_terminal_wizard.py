@@ -80,7 +80,7 @@ async def test_what_is_shown_of_a_choice() -> None:
         "2) b",
         "or any other text",
         "Why: we bill it",
-        "     about it",
+        "     | about it",
     ):
         assert line in said.text
 
