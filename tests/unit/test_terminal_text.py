@@ -19,10 +19,11 @@ from tests.support.dialogue import ACCEPT, asking, prompt, question
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07\x1b]8;;http://evil\x1b\\click\x1b]8;;\x1b\\ \x9b31m \r gone \x08\x08 "
-    "\u202egnp.exe\u2066\u2069 \u200e\u200f\u061c\ufeff \u2028\u2029 \x00 \x7f"
+    "\u202egnp.exe\u2066\u2069 \u200e\u200f\u061c\ufeff \u2028\u2029 \x00 \x7f \u200b\u2060\xad\U000e0041"
 )
 FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
+    "\xad\u200b\u2060\U000e0041]"
 )
 
 
@@ -33,12 +34,13 @@ def at(seconds: float) -> Timestamp:
 
 
 def hostile() -> PromptInfo:
-    entities = "<!-- and drops it --> &#x202e; &#27;[31m [x](javascript:alert(1)) ![y](http://evil/z) <script>alert(1)</script>"
+    entities = "&#x202e; &#27;[31m [x](javascript:alert(1)) ![y](http://evil/z)"
+    html = "<!-- and drops it --> <script>alert(1)</script>"
     asked = asking(
         question("q", text=pb.TextInput(default_value=HOSTILE, pattern=HOSTILE)),
         question("s", single=pb.SingleInput(options=[pb.Option(value=HOSTILE, description=HOSTILE)])),
         title=f"Title {HOSTILE}",
-        body=f"Body {HOSTILE}\n\n{entities}\n\n```\n{HOSTILE}\n```",
+        body=f"Body {HOSTILE}\n\n{entities}\n\n{html}\n\n```\n{HOSTILE}\n```",
         contents=[
             pb.PromptPart(content_id="d", title=HOSTILE, media_type="text/x-diff", text=f"+{HOSTILE}\n-b"),
             pb.PromptPart(content_id="m", media_type=HOSTILE, text=HOSTILE),
