@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from askback.demo.story import NAMES
-from tests.support.processes import Process, Stage, eventually
-
-ASKBACK = str(Path(sys.executable).with_name("askback"))
+from tests.support.processes import Process, Stage
+from tests.support.shell import ASKBACK
+from tests.support.typist import Typist
 
 
 @pytest.mark.parametrize("example", NAMES)
@@ -60,20 +59,39 @@ async def test_the_end_of_the_input_ends_the_demo(stage: Stage) -> None:
     assert demo.log == "\nended by the person at the terminal\n"
 
 
-async def test_ctrl_c_at_a_terminal(stage: Stage) -> None:
-    """On a terminal the demo asks by itself; Ctrl-C ends it and all that it started."""
-    script = stage.folder / "typescript"
-    mine, theirs = os.openpty()
-    try:
-        command = f'exec setsid --ctty "$0" demo release <{os.ttyname(theirs)} >"$1" 2>&1'
-        demo = stage.command("demo", "sh", "-c", command, ASKBACK, str(script))
-        await eventually(lambda: script.exists() and "Your decision" in script.read_text(), "it asks")
-        os.write(mine, b"\x03")
-        assert await demo.ended(30) == 130, script.read_text()
-    finally:
-        os.close(mine)
-        os.close(theirs)
-    said = script.read_text()
-    assert "ended by the person at the terminal" in said
-    server = int(said.partition("pid ")[2].partition(",")[0])
-    assert not Path(f"/proc/{server}").exists()
+@pytest.fixture
+async def terminal() -> AsyncIterator[Typist]:
+    """The demo with somebody at a terminal, for whom it asks by itself."""
+    typist = Typist([ASKBACK, "demo"], {**os.environ, "TERM": "xterm"}, terminal=True)
+    yield typist
+    typist.end()
+
+
+async def test_ctrl_c_at_a_terminal(terminal: Typist) -> None:
+    """It ends the demo and all that it started."""
+    await terminal.sees("Your decision")
+    terminal.type("\x03")
+    assert await terminal.ended() == 130
+    assert "ended by the person at the terminal" in terminal.shown
+    server = int(terminal.shown.partition("pid ")[2].partition(",")[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
+async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist) -> None:
+    """Nobody presses the stop button: the release is out, and says so."""
+    for words, keys in (
+        ("Your decision", "1"), ("Where should", "1"), ("how many percent", "60"), ("Why now", ""),
+        ("Comment", ""), ("Send it?", "y"),
+        ("shows [preview]", ""), ("Your decision", "1"), ("Comment", ""), ("Send it?", "y"),
+        ("shows [confirm]", ""), ("Your decision", "1"), ("Comment", ""), ("Send it?", "y"),
+    ):  # fmt: skip
+        await terminal.sees(words)
+        if keys or not words.startswith("shows"):
+            await terminal.sees("> " if keys.isdigit() or words == "Why now" else " ")
+            terminal.type(f"{keys}\n")
+    await terminal.sees("Stop the roll-out of 1.4.0?")
+    await terminal.sees("Your decision")
+    await terminal.sees("is too late")
+    assert await terminal.ended() == 0
+    assert "'released': True" in terminal.shown

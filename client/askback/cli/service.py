@@ -51,7 +51,10 @@ def migrate(db: str | None) -> None:
 @click.command("hash-token")
 @click.argument("token", required=False)
 def hash_token(token: str | None) -> None:
-    """Print the hash of a token, as a token file wants it; without TOKEN a new one is made."""
+    """Print the hash of a token, as a token file wants it.
+
+    Without TOKEN a new one is made.
+    """
     import hashlib
     import secrets
 
