@@ -19,9 +19,9 @@ async def main(text: str) -> None:
         print(f"job {run.job_id}")
         async for event in run.watch():
             if event.type == "JOB_PROGRESSED":
-                print(f"{event.done:>4}/{event.total} {event.message}", flush=True)
+                print(f"{event.done:>4}/{event.total} {event.message}")
             elif event.type in ("PROMPT_ASKED", "PROMPT_ANSWERED", "PROMPT_EXPIRED"):
-                print(f"        {event.type.lower()} {event.message}", flush=True)
+                print(f"        {event.type.lower()} {event.message}")
         print(await run.result())
 
 

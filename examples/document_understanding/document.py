@@ -51,7 +51,7 @@ def open_points(text: str) -> list[OpenPoint]:
     points: list[OpenPoint] = []
     for line in text.splitlines():
         for rule in RULES:
-            for match in re.finditer(rf"(?<!\w)(?:{rule.words})(?!\w)", line, re.IGNORECASE):
+            for match in re.finditer(rf"(?<![\w-])(?:{rule.words})(?![\w-])", line, re.IGNORECASE):
                 found = match.group()
                 points.append(
                     OpenPoint(
@@ -77,7 +77,7 @@ def readiness(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> float:
     for point in points:
         total += point.weight
         settled += point.weight if point.point_id in answers else 0
-    return settled / total if total else 1.0
+    return round(settled / total, 2) if total else 1.0
 
 
 def form(points: Iterable[OpenPoint]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def clarified(
         f"{line} *({'; '.join(notes[line.strip()])})*" if line.strip() in notes else line
         for line in text.splitlines()
     ]
-    return "\n".join([*lines, *(f"* {remark}" for remark in remarks)]) + "\n"
+    return "\n".join([*lines, *(f"- {remark}" for remark in remarks)]) + "\n"
 
 
 def diff(before: str, after: str) -> str:

@@ -20,7 +20,7 @@ async def understood(document: str) -> dict[str, Any]:
                 known = await client.understanding(run.job_id)
                 print(f"    readiness {known.readiness_score:.0%}, {len(known.answers)} rounds answered")
             else:
-                print(f"{event.seq:>3} {event.state:<12} {event.type.lower()} {event.message}", flush=True)
+                print(f"{event.seq:>3}  {event.state:<13} {event.type:<17} {event.message}".rstrip())
         outcome: dict[str, Any] = await run.result()
         return outcome
 

@@ -115,10 +115,15 @@ async def understand(job: Job, document: str) -> Outcome:
     valid = await job.validate(
         "Does the text hold what it must?",
         key="valid",
-        report={"readiness_score": round(score, 2), "left_open": left, "edited": bool(shown.edits)},
+        report={"readiness_score": score, "left_open": left, "edited": bool(shown.edits)},
+        decisions=[DecisionKind.ACCEPT, DecisionKind.REJECT],
     )
     return Outcome(
-        accepted=bool(shown and valid), score=score, left_open=left, text=text, comment=valid.comment
+        accepted=bool(shown and valid),
+        score=score,
+        left_open=left,
+        text=text,
+        comment=valid.comment,
     )
 
 
@@ -138,7 +143,7 @@ async def enough_answers(job: Job, points: list[doc.OpenPoint], threshold: float
         await job.progress(round(score * 100), 100, f"round {turn}")
         try:
             given = await job.ask(
-                "What does the text mean here?",
+                f"Round {turn}: what does the text mean?",
                 doc.form(doc.unsettled(points, answers)[:AT_ONCE]),
                 key=f"round-{turn}",
                 kind="deep_understanding",

@@ -129,6 +129,10 @@ async def release(job: Job, version: str, changes: list[str], pace: float = 1.0)
         body=f"{plan.canary_percent} % of the users get it first.",
         to=DESK,
         priority=10,
+        decisions=[
+            Option(DecisionKind.ACCEPT, "Release now"),
+            Option(DecisionKind.REJECT, "Do not release"),
+        ],
         # Silence is never a yes: if nobody decides within a working day, the answer is no.
         deadline=timedelta(hours=8),
         default=False,
@@ -148,6 +152,7 @@ async def roll_out(job: Job, before: Site, new: Site, canary: int, pace: float, 
         job.confirm(
             f"Stop the roll-out of {new.version}?",
             key="stop",
+            body=f"After {canary} % everybody gets it, stage by stage, unless you stop it.",
             blocking=False,
             decisions=[Option(DecisionKind.ACCEPT, "Stop and go back", comment_required=True)],
             to=DESK,

@@ -20,7 +20,7 @@ async def main(version: str, changes: list[str]) -> None:
         )
         print(f"job {run.job_id}")
         async for event in run.watch():
-            print(f"{event.seq:>3} {event.state:<12} {event.type.lower()} {event.message}", flush=True)
+            print(f"{event.seq:>3}  {event.state:<13} {event.type:<17} {event.message}".rstrip())
         print(await run.result())
 
 

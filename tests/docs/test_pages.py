@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -17,7 +18,9 @@ PAGES = [page.relative_to(ROOT).as_posix() for page in pages()]
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_page(page: str, playing: Playing) -> None:
-    """What the page shows is what happens."""
+    """What the page shows is what happens. An example's page is played in a copy of its folder."""
+    if page.startswith("examples/"):
+        shutil.copytree(Path(ROOT, page).parent, playing.folder, dirs_exist_ok=True)
     await playing.play(blocks_of(page, Path(ROOT, page).read_text(encoding="utf-8")))
     for left in playing.left_out:
         warnings.warn(f"not run: {left}", stacklevel=1)

@@ -48,6 +48,7 @@ def test_switches_in_the_environment(text: str, value: bool) -> None:
         ({"listen": "[::]:50051"}, "--auth TOKENFILE"),
         ({"listen": "example.com:50051"}, "--auth TOKENFILE"),
         ({"auth": "/no/such/file"}, "there is no such file"),
+        ({"test_mode": True, "auth": "t", "listen": "0.0.0.0:50051"}, "leave test mode"),
         ({"db": "mysql://x"}, "sqlite+aiosqlite:///FILE or postgresql"),
         ({"db": "postgresql://x"}, "postgresql+asyncpg"),
         ({"db": "askback.db"}, "sqlite+aiosqlite:///FILE"),

@@ -31,7 +31,10 @@ COMMANDS = {
         "askback.cli.doctor:doctor",
         "Look for what is wrong with an installation, and say what to do.",
     ),
-    "demo": ("askback.cli.service:demo", "See a release approval from question to result."),
+    "demo": (
+        "askback.cli.service:demo",
+        "Play an example from question to result, with the server killed in between.",
+    ),
     "completion": ("askback.cli.completion:completion", "Print the shell's completion script."),
 }
 

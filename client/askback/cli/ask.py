@@ -40,13 +40,15 @@ async def ask(
     cancel_on_interrupt: bool,
     **asked: Any,
 ) -> int | None:
-    """Ask people, wait for the answer, and print it.
+    """Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody.
+
+    Waits for the answer and prints it.
 
     \b
       askback ask "Deploy 1.4?" --to group:release --deadline 4h && ./deploy
       target=$(askback ask "Where to?" --choice staging --choice production)
 
-    Exit code 0: yes, or an answer. 5: no, or withdrawn. 6: nobody answered in time. Ctrl-C leaves the
+    0 is a yes or an answer, 5 a no or a withdrawn question, 6 a passed deadline. Ctrl-C leaves the
     question open and says how to take it up again.
     """
     import asyncio

@@ -45,7 +45,10 @@ def migrate(**flags: Any) -> None:
 @click.command("hash-token")
 @click.argument("token", required=False)
 def hash_token(token: str | None) -> None:
-    """Print the hash of a token, as a token file wants it; without TOKEN a new one is made."""
+    """Print the hash of a token, as a token file wants it.
+
+    Without TOKEN a new one is made.
+    """
     import hashlib
     import secrets
 
@@ -83,10 +86,11 @@ def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
 
 
 @click.command()
+@click.argument("example", type=click.Choice(["release", "understanding", "import"]), default="release")
 @click.option("--human/--scripted", default=None, help="Who answers. [default: human at a terminal]")
 @click.option("--db", help="Database URL. [default: a new SQLite file]")
-def demo(human: bool | None, db: str | None) -> None:
-    """Run a release approval from question to result, with the server killed in between."""
+def demo(example: str, human: bool | None, db: str | None) -> None:
+    """Play an example from question to result, with the server killed in between."""
     from askback.demo import run_demo
 
-    sys.exit(run_demo(human=sys.stdin.isatty() if human is None else human, db=db))
+    sys.exit(run_demo(example, human=sys.stdin.isatty() if human is None else human, db=db))

@@ -6,7 +6,9 @@ import re
 
 _HIDDEN = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """What turns the direction of text around, so that a line reads as something else."""
-_CONTROLS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_HIDDEN}\ud800-\udfff\ufeff]")
+_UNSEEN = "\u00ad\u200b\u2060-\u2065\u206a-\u206f\ufff9-\ufffb\U000e0000-\U000e007f"
+"""What is not seen at all; joiners (U+200C, U+200D) are kept, as scripts need them."""
+_CONTROLS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_HIDDEN}{_UNSEEN}\ud800-\udfff\ufeff]")
 _NOT_PRINTABLE_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029{_HIDDEN}\ud800-\udfff\ufeff]")
 
 

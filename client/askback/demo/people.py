@@ -3,59 +3,102 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from askback.console import Console
 from askback.console_prompt import ConsolePrompt
-from askback.errors import AnswerInvalid
-from askback.terminal.paper import paper
+from askback.demo.narrator import Narrator
+from askback.demo.story import Line
+from askback.desk import Closing
+from askback.errors import AnswerInvalid, PromptClosed, PromptStale
+from askback.terminal.board import Row
+from askback.terminal.guard import Guarded, Moved
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
-from askback.terminal.verdicts import taken
+from askback.terminal.verdicts import refused, taken
 from askback.terminal.wizard import by_console, settle
 from askback.terminal.words import now
 
-EDITED = "# Release 1.4.0\n\n- Approvals in the terminal\n- Fixed: the answer is never lost\n"
 
-SCRIPT: dict[str, dict[str, Any]] = {
-    "plan": {
-        "values": {"target": "production", "canary_percent": 10, "reason": "the fix is urgent"},
-        "wrong": {"target": "production", "canary_percent": 250},
-    },
-    "notes": {"edits": {"notes": EDITED}, "comment": "shorter"},
-    "go": {"comment": "checked the ledger"},
-}
-"""What the scripted person says, by the prompt's key. `wrong` is tried first, to be refused."""
+class Person(Protocol):
+    """Somebody at the console."""
 
-Say = Callable[[str, str], None]
-Answerer = Callable[[ConsolePrompt, Say], Awaitable[None]]
+    async def answer(self, prompt: ConsolePrompt) -> None:
+        """Answer it, or leave it open if it is none that the job waits for."""
 
 
-async def scripted(prompt: ConsolePrompt, say: Say) -> None:
-    """Answer as the script says."""
-    lines = SCRIPT[prompt.key]
-    if wrong := lines.get("wrong"):
+class Scripted:
+    """Says what the story says."""
+
+    def __init__(self, narrator: Narrator, answers: Mapping[str, Sequence[Line]]) -> None:
+        self._narrator = narrator
+        self._answers = answers
+
+    async def answer(self, prompt: ConsolePrompt) -> None:
+        """Answer by the prompt's key; what is refused is answered again with the next line."""
+        if prompt.key not in self._answers:
+            self._narrator.say("person", f"leaves {prompt.title!r} open")
+            return
+        for line in self._answers[prompt.key]:
+            try:
+                outcome = await prompt.decide(
+                    line.decision, values=line.values, edits=line.edits, comment=line.comment
+                )
+            except AnswerInvalid as error:
+                what = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
+                self._narrator.say("person", f"says {_spoken(line)} and is refused: {what}")
+            else:
+                self._narrator.say("person", f"says {_spoken(line)}: {outcome.status}")
+                return
+
+
+class AtTerminal:
+    """Asks the person who started the demo. Ctrl-C ends it, or the end of the input."""
+
+    def __init__(self, narrator: Narrator, desk: Console) -> None:
+        self._narrator = narrator
+        self._desk = desk
+        self._terminal = Terminal(narrator.paper)
+
+    async def answer(self, prompt: ConsolePrompt) -> None:
+        """Show the prompt and ask, until an answer is taken or the prompt is another than was shown."""
+        row = Row(1, prompt)
+
+        def closed(closing: Closing) -> None:
+            if closing.prompt_id == prompt.prompt_id:
+                row.closing = closing
+                row.moved.set()
+
+        stop = self._desk.on_closed(closed)
         try:
-            await prompt.answer(wrong)
-        except AnswerInvalid as error:
-            what = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-            say("person", f"answers {json.dumps(wrong)} and is refused: {what}")
-    if prompt.kind == "preview":
-        outcome = await prompt.edit(lines["edits"], comment=lines["comment"])
-        say("person", f"edits the notes ({lines['comment']!r}): {outcome.status}")
-    elif "values" in lines:
-        outcome = await prompt.answer(lines["values"])
-        say("person", f"answers {json.dumps(lines['values'])}: {outcome.status}")
-    else:
-        outcome = await prompt.approve(lines["comment"])
-        say("person", f"says yes ({lines['comment']!r}): {outcome.status}")
+            while prompt.still_open:
+                with self._narrator.listening():
+                    write_sheet(self._narrator.paper, prompt, now())
+                    outcome = await settle(prompt, Guarded(self._terminal, row), by_console(prompt))
+                if outcome is not None:
+                    self._narrator.say("person", taken(outcome))
+                    return
+                if not prompt.proto.content.blocking:
+                    self._narrator.say("person", f"leaves {prompt.title!r} open")
+                    return
+                self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
+        except Moved:
+            self._narrator.say("person", f"is too late: {row.epitaph(now())}")
+            self._terminal.forget_typed()
+        except (PromptClosed, PromptStale) as error:
+            self._narrator.say("person", refused(error, now()))
+        finally:
+            stop()
 
 
-async def at_terminal(prompt: ConsolePrompt, say: Say) -> None:
-    """Show the prompt and ask field by field, until it is answered."""
-    terminal = Terminal(paper())
-    terminal.paper.line()
-    write_sheet(terminal.paper, prompt, now())
-    while (outcome := await settle(prompt, terminal, by_console(prompt))) is None:
-        terminal.paper.line("the demo waits for this one; Ctrl-C ends it", "warning")
-    say("person", taken(outcome))
+def _spoken(line: Line) -> str:
+    """An answer in words."""
+    parts: list[str] = [line.decision]
+    if line.values is not None:
+        parts.append(json.dumps(line.values))
+    if line.edits is not None:
+        parts.append(f"with new {', '.join(line.edits)}")
+    if line.comment:
+        parts.append(f"({line.comment!r})")
+    return " ".join(parts)

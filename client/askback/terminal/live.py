@@ -13,7 +13,7 @@ from askback.console import Console
 from askback.desk import Closing
 from askback.enums import DecisionKind
 from askback.errors import AskbackError
-from askback.prompts import AnswerOutcome
+from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal import words
 from askback.terminal.board import Board, Row
 from askback.terminal.guard import Guarded, Moved
@@ -23,6 +23,7 @@ from askback.terminal.terminal import Terminal
 from askback.terminal.typed import typed_values
 from askback.terminal.verdicts import taken, tell
 from askback.terminal.wizard import by_console, settle
+from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
 list                         what is open, the most urgent first
@@ -164,7 +165,14 @@ class LiveConsole:
 
     async def _show(self, rest: str) -> None:
         word, _, option = rest.partition(" ")
-        self._read(self._find(word), full=option.strip() == "--full")
+        row = self._board.find(word)
+        if row.closing is None:
+            self._read(row, full=option.strip() == "--full")
+            return
+        request = pb.GetPromptRequest(prompt_id=row.prompt.prompt_id)
+        reply: pb.GetPromptResponse = await self._desk.request(get_prompt=request)
+        write_sheet(self._paper, PromptInfo(reply.prompt), words.now(), full=option.strip() == "--full")
+        self._board.current = row
 
     async def _answer(self, rest: str) -> None:
         word, _, given = rest.partition(" ")
@@ -262,11 +270,8 @@ class LiveConsole:
             giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
             await asyncio.wait((giving,), timeout=2.0)
 
-    def _find(self, word: str) -> Row:
-        return self._board.find(word)
-
     def _open(self, word: str) -> Row:
-        row = self._find(word)
+        row = self._board.find(word)
         if row.closing is not None:
             raise LookupError(f"{row.number} {row.epitaph(words.now())}")
         return row

@@ -99,11 +99,16 @@ class RichPaper:
 
     def markdown(self, text: str, indent: str = "") -> None:
         """Markdown, rendered. Links show their addresses, and what entities stand for is cleaned too."""
+        from markdown_it import MarkdownIt
         from rich.markdown import Markdown
-        from rich.padding import Padding
 
-        rendered = Padding(Markdown(clean(text), hyperlinks=False), (0, 0, 0, len(indent)))
-        self._console.print(_Cleaned(rendered))
+        text = clean(text)
+        document = Markdown(text, hyperlinks=False)
+        # HTML is shown as it was written: rich would leave it out, and nobody approves what is not shown.
+        document.parsed = (
+            MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).parse(text)
+        )
+        self._console.print(_Cleaned(document, indent))
 
     def begin(self, text: str) -> None:
         """The beginning of a line."""
@@ -119,16 +124,21 @@ class RichPaper:
 
 
 class _Cleaned:
-    """A renderable whose text is cleaned once more after rendering: `&#x202e;` is an override by then."""
+    """Lines of a renderable, indented, and cleaned once more: `&#x202e;` is an override by now."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, indent: str) -> None:
         self._inner = inner
+        self._indent = indent
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
         from rich.segment import Segment
 
-        for segment in console.render(self._inner, options):
-            yield segment if segment.control else Segment(clean(segment.text), segment.style)
+        within = options.update(width=max(options.max_width - len(self._indent), 1))
+        for line in console.render_lines(self._inner, within, pad=False):
+            yield Segment(self._indent)
+            for segment in line:
+                yield Segment(clean(segment.text), segment.style)
+            yield Segment.line()
 
 
 def _flat(text: str) -> str:

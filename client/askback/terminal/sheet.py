@@ -17,6 +17,8 @@ from askback.v1 import prompt_pb2 as pb
 
 LONG = 20_000
 """So many characters of a text are shown, unless all of it is asked for."""
+GUTTER = "  | "
+"""Stands before every line that others wrote, so that no text can pass for a line of ours."""
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
 _HINTS = {
     Kind.BOOLEAN: "yes or no",
@@ -32,14 +34,14 @@ def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = 
     """Write the prompt as it is. Long texts are cut unless `full`, and say so."""
     paper.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at):
-        paper.line(f"  {name:<10}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
+        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
     if prompt.resolution is not None:
-        paper.line(f"  {'ended':<10}{words.ending(prompt.resolution, at)}", "warning")
+        paper.line(f"  {'ended':<12}{words.ending(prompt.resolution, at)}", "warning")
         if prompt.answered is not None:
             write_answer(paper, prompt.answered)
     if prompt.body:
         paper.line()
-        paper.markdown(_cut(paper, prompt.body, full), "  ")
+        paper.markdown(_cut(paper, prompt.body, full), GUTTER)
     for content in prompt.contents:
         _write_content(paper, content, full)
     if form := entries(prompt):
@@ -85,16 +87,16 @@ def _write_content(paper: Paper, content: Content, full: bool) -> None:
         f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name"
     )
     if content.url:
-        paper.line(f"  {content.url}")
+        paper.line(GUTTER + content.url)
         return
     text = _cut(paper, content.text, full)
     if content.media_type in _DIFFS:
         for line in text.splitlines():
-            paper.line(f"  {line}", _diff_style(line))
+            paper.line(GUTTER + line, _diff_style(line))
     elif content.media_type == "text/markdown":
-        paper.markdown(text, "  ")
+        paper.markdown(text, GUTTER)
     else:
-        paper.block(text, indent="  | ")
+        paper.block(text, indent=GUTTER)
 
 
 def _diff_style(line: str) -> str:
@@ -116,9 +118,9 @@ def write_field(paper: Paper, item: Field, place: str = "") -> None:
     """Write one field as it is asked."""
     need = " (required)" if item.required else ""
     paper.line(f"{place or '     '}{item.title}{need}{_hint(item)}", "title")
-    paper.block(item.help, "quiet", "     ")
+    paper.block(item.help, "quiet", "     | ")
     if item.rationale:
-        paper.block(f"Why: {item.rationale}", "quiet", "     ")
+        paper.block(f"Why: {item.rationale}", "quiet", "     | ")
     for mark, choice in zip(marks(item.choices), item.choices, strict=True):
         suggested = " (recommended)" if choice.recommended else ""
         more = f": {choice.description}" if choice.description else ""

@@ -160,7 +160,7 @@ class Wizard:
                 await self._field(entry, values, given.get(entry.path, NOTHING), place)
                 continue
             self._dialogue.paper.line(f"{place}{entry.title}", "title")
-            self._dialogue.paper.block(entry.help, "quiet", "     ")
+            self._dialogue.paper.block(entry.help, "quiet", "     | ")
             if not entry.required:
                 reply = (await self._dialogue.ask("     Fill it in? [y/N] ")).strip().lower()
                 if reply not in _YES[1:]:

@@ -39,7 +39,7 @@ def human(askback_server: Server) -> Human:
     from askback.testing.human import Human
 
     human = Human()
-    askback_server.seat(human)
+    askback_server.seat(human).result(30)
     return human
 
 

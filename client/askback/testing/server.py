@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -84,10 +83,11 @@ class Server:
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="askback test server", daemon=True
         )
-        self._sitting: list[Future[None]] = []
+        self._seats: dict[str, Future[None]] = {}
+        self._sitting: set[asyncio.Task[None]] = set()
         self._hired: dict[Worker, asyncio.Task[None]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
-        self._clients: dict[asyncio.AbstractEventLoop, _TestClient] = {}
+        self._clients: dict[tuple[asyncio.AbstractEventLoop, str], _TestClient] = {}
+        self._staying: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Serve."""
@@ -95,36 +95,46 @@ class Server:
         self.target = self.soon(self.stage.start()).result(_SOON)
 
     def stop(self) -> None:
-        """Stop at once."""
-        for sitting in self._sitting:
-            sitting.cancel()
+        """Stop at once, and let go of what runs in the tests' loops."""
+        for task in self._staying:
+            if not task.get_loop().is_closed():
+                task.get_loop().call_soon_threadsafe(task.cancel)
         try:
-            self.soon(self.stage.stop()).result(_SOON)
+            self.soon(self._end()).result(_SOON)
         finally:
-            self.soon(_end_tasks()).result(_SOON)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_SOON)
             self._loop.close()
+
+    async def _end(self) -> None:
+        for task in self._sitting:
+            task.cancel()
+        await asyncio.gather(*self._sitting, return_exceptions=True)
+        await self.stage.stop()
 
     def soon(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Do something in the server's loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def seat(self, human: Human) -> None:
-        """Let a scripted human answer what is asked here."""
+    def seat(self, human: Human, namespace: str = "") -> Future[None]:
+        """Let a scripted human answer what is asked here; the future of its being ready."""
         self.human = human
-        ready: Future[None] = Future()
-        self._sitting.append(self.soon(self._sit(human, ready)))
-        ready.result(_SOON)
+        if namespace not in self._seats:
+            self._seats[namespace] = Future()
+            self.soon(self._seat(human, namespace, self._seats[namespace]))
+        return self._seats[namespace]
 
-    async def _sit(self, human: Human, ready: Future[None]) -> None:
-        async with Client(self.target, user=NAME) as client:
+    async def _seat(self, human: Human, namespace: str, ready: Future[None]) -> None:
+        self._sitting.add(asyncio.create_task(self._sit(human, namespace, ready)))
+
+    async def _sit(self, human: Human, namespace: str, ready: Future[None]) -> None:
+        async with Client(self.target, user=NAME, namespace=namespace) as client:
             try:
                 await human.answer_all(client, lambda: ready.set_result(None))
-            except BaseException as error:
-                if not ready.done():
-                    ready.set_exception(error)
-                raise
+            except Exception as error:
+                if ready.done():
+                    raise
+                ready.set_exception(error)
 
     def client(self, **options: Any) -> Client:
         """A client of this server; options as Client's. Use it with `async with`."""
@@ -133,24 +143,32 @@ class Server:
         return client
 
     async def work(self, worker: Worker) -> None:
-        """Run a worker's functions at this server until the test's loop ends. Repeatable."""
-        task = self._hired.get(worker)
-        if task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop():
+        """Run a worker's functions at this server, in this loop, until the test ends. Repeatable."""
+        hired = self._hired.get(worker)
+        if hired is not None and not hired.done() and hired.get_loop() is asyncio.get_running_loop():
             return
+        if self.human is not None:
+            await asyncio.wrap_future(self.seat(self.human, worker.namespace))
         here = worker.at(self.target, user="worker")
         await here.start(_SOON)
-        self._hired[worker] = asyncio.create_task(_until_cancelled(here.aclose))
+        self._hired[worker] = self._stay(lambda: here.aclose(drain_timeout=0))
 
     async def client_for(self, worker: Worker | None) -> Client:
         """The client that job functions start on: see askback.current."""
         if worker is not None:
             await self.work(worker)
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            client = self._clients[loop] = _TestClient(self.target, user="test")
+        key = (asyncio.get_running_loop(), worker.namespace if worker is not None else "")
+        if key not in self._clients:
+            client = self._clients[key] = _TestClient(self.target, user="test", namespace=key[1])
             client.human = self.human
-            self._closing.add(loop.create_task(_until_cancelled(client.aclose)))
-        return self._clients[loop]
+            self._stay(client.aclose)
+        return self._clients[key]
+
+    def _stay(self, end: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """A task of this loop that calls `end` when the test is over."""
+        task = asyncio.create_task(_until_cancelled(end))
+        self._staying.add(task)
+        return task
 
 
 def _without_echoes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -167,12 +185,3 @@ async def _until_cancelled(end: Callable[[], Coroutine[Any, Any, None]]) -> None
         await asyncio.Event().wait()
     finally:
         await end()
-
-
-async def _end_tasks() -> None:
-    """Wait until every other task of this loop has ended."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*others, return_exceptions=True)

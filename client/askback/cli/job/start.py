@@ -33,7 +33,7 @@ async def start(
     request_id: str | None,
     wait: bool,
 ) -> int | None:
-    """Create a job, and print its id.
+    """Create a job. Prints its id.
 
     \b
       askback job start refund order=A-17 days:=41

@@ -31,7 +31,7 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
 @click.option("--request-id", help="The same id gives the same new job, however often it is asked for.")
 @client_command
 async def retry(session: Session, job_id: str, request_id: str | None) -> None:
-    """Start a new job like a finished one, and print its id."""
+    """Start a new job like a finished one. Prints its id."""
     from askback.cli.record import record
 
     run = await session.client.retry(job_id, request_id=request_id)
