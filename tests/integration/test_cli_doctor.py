@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
+from askback.cli.checkup import server as server_checks
+from askback.cli.checkup.reflected import our_contract
 from tests.support.processes import quiet_port
 from tests.support.service import World, serving
 from tests.support.shell import Done, Shell
@@ -102,6 +104,22 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
     assert found["health"] == ("fail", "server: UNIMPLEMENTED")
     assert found["contract"] == ("warn", "cannot be compared: UNIMPLEMENTED")
     assert found["identity"][0] == "fail"
+
+
+async def test_a_server_of_another_version(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only one of the two knows is named, and who is to be updated."""
+    ours = our_contract()
+    assert "JobService.CreateJob" in ours["askback/v1/job_service.proto"]
+    assert "Prompt.prompt_id" in ours["askback/v1/prompt.proto"]
+    newer = {**ours, "new.proto": {"JobService.Teleport"}}
+    monkeypatch.setattr(server_checks, "our_contract", lambda: newer)
+    found = await server_checks._contract(lite.channel, 5)
+    assert (found.level, found.message) == ("warn", "the server lacks JobService.Teleport")
+    older = {**ours, "askback/v1/stream.proto": set[str]()}
+    monkeypatch.setattr(server_checks, "our_contract", lambda: older)
+    found = await server_checks._contract(lite.channel, 5)
+    assert found.message.startswith("this client lacks FrameError.code, ")
+    assert found.todo == "pip install --upgrade askback"
 
 
 async def test_a_server_that_drains(lite: World, shell: Shell) -> None:

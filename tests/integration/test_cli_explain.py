@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.service import (
     ACCEPT,
+    COMPLETED,
     NOBODY_ID,
     REJECT,
     RESPOND,
@@ -55,6 +57,19 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
     only = await lite.asked(confirm("Deploy?", audience=audience("bob")))
     _, found = await _explained(shell, only.job_id)
     assert found["prompts"][0]["commands"][0].endswith(" --user bob")
+
+
+async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
+    """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
+    pytest.importorskip("askback.cli.inbox", reason="askback inbox is not here")
+    asked = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
+    refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
+    assert refused.code == 3
+    _, found = await _explained(shell, asked.job_id)
+    command = shlex.split(found["prompts"][0]["commands"][0])
+    assert command[0] == "askback"
+    await shell.ok(*command[1:], "--yes")
+    assert (await lite.job(asked.job_id)).state == COMPLETED
 
 
 async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
