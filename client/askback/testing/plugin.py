@@ -19,12 +19,13 @@ def askback_server(
 ) -> Iterator[Server]:
     """A server in test mode for this test alone; job functions, `Client()` and `Worker()` find it."""
     from askback import current
+    from askback.channel import ENVIRONMENT
     from askback.testing.server import Server
 
     server = Server(tmp_path_factory.mktemp("askback"))
     server.start()
     try:
-        for name in ("ASKBACK_TOKEN", "ASKBACK_PROFILE"):
+        for name in (*ENVIRONMENT, "ASKBACK_PROFILE"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("ASKBACK_SERVER", server.target)
         monkeypatch.setattr(current, "stage", server)
