@@ -92,6 +92,15 @@ def test_the_examples_of_the_docs_run(project: pytest.Pytester) -> None:
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
+def test_the_real_servers_credentials_stay_out_of_it(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SERVER", "prod:1"), ("TOKEN", "real"), ("NAMESPACE", "prod"), ("TLS", "1")):
+        monkeypatch.setenv(f"ASKBACK_{name}", value)
+    project.makepyfile(EXAMPLES)
+    project.runpytest_subprocess("--timeout=30").assert_outcomes(passed=3)
+
+
 def test_the_plugin_is_found_and_says_what_it_has(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("--fixtures")
     for name in ("human", "clock", "askback_server"):
