@@ -263,3 +263,17 @@ async def test_many_jobs_and_questions_at_once(human: Human) -> None:
     runs = [await script.start(name=crowd) for _ in range(6)]
     assert [await run.result() for run in runs] == [10] * 6
     assert len(human.seen) == 30
+
+
+async def test_a_job_function_starts_other_jobs_at_its_own_server(human: Human) -> None:
+    human.on(key="ruling").answers({"policy": "legal", "amount": 2})
+    human.on(key="pay").approves()
+
+    @scripted
+    async def parent(job: Job) -> float:
+        child = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
+        again = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
+        assert child.job_id == again.job_id
+        return await child.result()
+
+    assert await (await script.start(name=parent)).result() == 2.0
