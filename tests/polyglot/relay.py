@@ -9,12 +9,14 @@ import contextlib
 class Relay:
     """Forwards TCP connections on loopback to `target`, a port; 0 refuses them.
 
-    `deaf`: clients get nothing more of what servers say.
+    `deaf`: clients get nothing more of what servers say; from the moment on at which a client says
+    `deaf_at`, if that is set.
     """
 
     def __init__(self) -> None:
         self.target = 0
         self.deaf = False
+        self.deaf_at = b""
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -32,7 +34,7 @@ class Relay:
 
     def cut(self) -> None:
         """Break every connection; what comes next is heard again."""
-        self.deaf = False
+        self.deaf, self.deaf_at = False, b""
         for writer in self._writers:
             writer.transport.abort()
 
@@ -79,5 +81,7 @@ class Relay:
             while data := await source.read(65_536):
                 if back and self.deaf:
                     continue
+                if not back and self.deaf_at and self.deaf_at in data:
+                    self.deaf = True
                 sink.write(data)
                 await sink.drain()

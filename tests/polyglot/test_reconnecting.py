@@ -46,6 +46,31 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
 
 
 @both
+async def test_a_result_whose_reply_was_lost_is_told_again(
+    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+) -> None:
+    """The job is completed, and the wire breaks before its worker hears: it repeats that, and nothing else."""
+    server = await stage.server(sqlite_url, lease_ttl=20)
+    relay.target = server.port
+    worker = troupe.start(language, "worker", relay.address)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await person.console.says("shown")
+        relay.deaf_at = b'"released":true'
+        person.type('{"canary_percent": 10}')
+        assert (await run.result())["canary_percent"] == 10
+        assert not worker.events("ended")
+        relay.cut()
+        ended = await worker.says("ended")
+        assert ended["with"] in ("complete_job", "completeJob")
+        stored = await read(client, run.job_id)
+    assert [line["resumed"] for line in worker.events("connected")] == [False, True]
+    assert len(worker.events("leased")) == 1
+    assert stored.job.attempt == 1
+
+
+@both
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 async def test_asked_to_go_they_open_the_next_stream_first(
     stage: Stage, troupe: Troupe, relay: Relay, migrated_db_url: str, language: str
