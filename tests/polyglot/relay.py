@@ -74,9 +74,7 @@ class Relay:
                 writer.transport.abort()
                 self._writers.discard(writer)
 
-    async def _forward(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, back: bool
-    ) -> None:
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, back: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
                 if back and self.deaf:

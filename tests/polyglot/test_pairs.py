@@ -1,4 +1,4 @@
-"""Every worker with every console: create, lease, ask, a refused answer, a good one, complete; and across SIGKILL."""
+"""Every worker with every console: lease, ask, a refused answer, a good one, complete; and over a SIGKILL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the examples promise when a wire breaks: one answer is one answer, and nobody has to notice a drain."""
+"""What the examples promise when a wire breaks: an answer is one answer, and nobody notices a drain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ both = pytest.mark.parametrize("language", ["go", "typescript"])
 async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
     stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
 ) -> None:
-    """The server has committed it, and the wire breaks before the console hears: the repeat gets that result."""
+    """The server has committed it when the wire breaks, unheard: the repeat gets that result."""
     server = await stage.server(sqlite_url)
     relay.target = server.port
     person = troupe.console(language, relay.address)
@@ -49,7 +49,7 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
 async def test_a_result_whose_reply_was_lost_is_told_again(
     stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
 ) -> None:
-    """The job is completed, and the wire breaks before its worker hears: it repeats that, and nothing else."""
+    """The job is completed when the wire breaks, unheard: the worker repeats that, and nothing else."""
     server = await stage.server(sqlite_url, lease_ttl=20)
     relay.target = server.port
     worker = troupe.start(language, "worker", relay.address)
@@ -75,7 +75,7 @@ async def test_a_result_whose_reply_was_lost_is_told_again(
 async def test_asked_to_go_they_open_the_next_stream_first(
     stage: Stage, troupe: Troupe, relay: Relay, migrated_db_url: str, language: str
 ) -> None:
-    """A replica drains with questions open. While no other can be reached the old stream serves; then both move."""
+    """A replica drains with questions open. The old stream serves until another can be reached."""
     a, b = await asyncio.gather(
         *(stage.server(migrated_db_url, name=name, lease_ttl=20, drain_grace=30) for name in "ab")
     )
@@ -116,7 +116,7 @@ async def test_asked_to_go_they_open_the_next_stream_first(
 async def test_a_worker_that_was_away_too_long_begins_anew(
     stage: Stage, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
-    """Its session has expired: it opens another, gets the job with a new token, and asks the same prompt again."""
+    """Its session has expired: it opens another, gets the job with a new token, asks the same prompt."""
     server = await stage.server(sqlite_url, lease_ttl=1)
     worker = troupe.start(language, "worker", server.target)
     person = troupe.console(language, server.target)
@@ -166,7 +166,7 @@ async def test_who_is_refused_for_good_says_so_and_ends(
     """Without credentials at a server that wants them nobody dials for ever."""
     tokens = stage.folder / "tokens.toml"
     tokens.write_text(
-        f"""[[tokens]]\nsha256 = "{"0" * 64}"\nsubject = "ana"\nroles = ["worker"]\nnamespaces = ["default"]\n"""
+        f'[[tokens]]\nsha256 = "{"0" * 64}"\nsubject = "ana"\nroles = ["worker"]\nnamespaces = ["default"]\n'
     )
     server = await stage.server(sqlite_url, auth=tokens)
     worker = troupe.start(language, "worker", server.target)

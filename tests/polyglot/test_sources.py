@@ -1,4 +1,4 @@
-"""The examples as sources: clean by their own tools, in step with the README, and free of what machines leave behind."""
+"""The examples as sources: clean by their own tools, in step with the README, free of what machines leave."""
 
 from __future__ import annotations
 

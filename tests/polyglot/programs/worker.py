@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -30,11 +31,11 @@ async def main() -> None:
         answer = await job.ask(f"How far may {version} go at first?", Canary, key="canary")
         return {"released": True, "version": version, "canary_percent": answer.canary_percent}
 
-    running = asyncio.create_task(worker.run())
-    while not worker.connected and not running.done():
-        await asyncio.sleep(0.01)
-    say("connected")
-    await running
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with worker:
+        say("connected")
+        await stop.wait()
 
 
 if __name__ == "__main__":
