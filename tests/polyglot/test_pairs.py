@@ -76,6 +76,7 @@ async def test_a_pair_finishes_jobs(
     assert stored.job.attempt == 1
     assert stored.job.proto.token == 1
     assert stored.job.state is JobState.COMPLETED
+    assert all(prompt.proto.HasField("consume_time") for prompt in stored.prompts.values())
 
     assert await worker.terminate() == 0
     assert await console.terminate() in ((0,) if console_in != "python" else (0, -signal.SIGTERM))

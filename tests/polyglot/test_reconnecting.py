@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
+import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from askback import AnswerStatus, Client, JobState, PromptState
+from askback.v1 import worker_service_pb2 as pb
+from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from tests.e2e.stored import read
 from tests.polyglot.conftest import Troupe
 from tests.polyglot.relay import Relay
@@ -43,6 +48,28 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
     assert verdict["status"].removeprefix("ANSWER_STATUS_") == "ACCEPTED"
     assert verdict["replayed"]
     assert [s for _, s in stored.answers[shown["prompt_id"]]] == [AnswerStatus.ACCEPTED]
+
+
+@both
+async def test_an_answer_that_came_while_the_worker_was_away(
+    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+) -> None:
+    """The resolution was pushed into a broken wire: it is told again on the next stream."""
+    server = await stage.server(sqlite_url, lease_ttl=20)
+    relay.target = server.port
+    worker = troupe.start(language, "worker", relay.address)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await worker.says("asked")
+        relay.deaf = True
+        person.type('{"canary_percent": 10}')
+        await person.console.says("verdict")
+        relay.cut()
+        assert (await run.result())["canary_percent"] == 10
+        stored = await read(client, run.job_id)
+    assert [line["resumed"] for line in worker.events("connected")] == [False, True]
+    assert stored.job.proto.token == 1
 
 
 @both
@@ -113,6 +140,39 @@ async def test_asked_to_go_they_open_the_next_stream_first(
 
 
 @both
+async def test_a_worker_that_waits_keeps_its_lease(
+    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+) -> None:
+    """Heartbeats keep the session for longer than it lives without them."""
+    server = await stage.server(sqlite_url, lease_ttl=1)
+    worker = troupe.start(language, "worker", server.target)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await person.console.says("shown")
+        await _sessions_expire(server.target, client)
+        person.type('{"canary_percent": 10}')
+        assert (await run.result())["canary_percent"] == 10
+        stored = await read(client, run.job_id)
+    assert stored.job.proto.token == 1
+    assert len(worker.events("connected")) == 1
+
+
+@both
+async def test_credit_comes_back(stage: Stage, troupe: Troupe, sqlite_url: str, language: str) -> None:
+    """A person gets through more prompts than the console takes at once."""
+    server = await stage.server(sqlite_url)
+    person = troupe.console(language, server.target)
+    prompts = 40
+    async with Client(server.target, user="boss") as client:
+        for number in range(prompts):
+            await client.ask(f"Deploy 1.{number}?")
+            person.type("yes")
+        await person.console.says("verdict", count=prompts)
+    assert len({line["prompt_id"] for line in person.console.events("shown")}) == prompts
+
+
+@both
 async def test_a_worker_that_was_away_too_long_begins_anew(
     stage: Stage, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
@@ -178,3 +238,17 @@ async def _leave(worker: Process, console: Process) -> None:
     """Both end in order when they are asked to."""
     assert await worker.terminate() == 0
     assert await console.terminate() == 0
+
+
+async def _sessions_expire(server: str, client: Client) -> None:
+    """Wait until a session that nobody extends has been opened and has expired."""
+    run = await client.start("nobody")
+    async with grpc.aio.insecure_channel(server) as channel:
+        stub: Any = WorkerServiceStub(channel)
+        leased = await stub.LeaseJobs(
+            pb.LeaseJobsRequest(worker_id="silent", job_types=["nobody"], wait=Duration(seconds=10))
+        )
+    assert len(leased.jobs) == 1
+    async for event in run.watch():
+        if event.type == "JOB_LEASE_LOST":
+            return
