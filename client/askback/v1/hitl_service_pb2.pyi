@@ -993,7 +993,7 @@ class ConverseServerFrame(_message.Message):
     """The `ref` of the frame that this replies to; 0: pushed."""
     @_builtins.property
     def welcome(self) -> Global___ConverseWelcome:
-        """Reply to the hello."""
+        """Reply to the hello, whatever its `ref`."""
 
     @_builtins.property
     def heartbeat(self) -> Global___ConverseHeartbeat:
@@ -1085,11 +1085,13 @@ class ConverseHello(_message.Message):
     instance_id: _builtins.str
     """A name for this run of it."""
     credit: _builtins.int
-    """How many prompts may be pushed before more credit is given. 0: the server paces the stream
-    and no credit is needed.
+    """How many prompts may be pushed on this stream before more credit is given; each `upserted`
+    uses one, a changed prompt too. 0: the server paces the stream and no credit is needed.
     """
     resume_token: _builtins.str
-    """Where to go on. Empty: a snapshot first."""
+    """Where to go on: the newest token that any stream of this view has named. All that happened
+    before it has been told. Empty: a snapshot first.
+    """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
         """Which prompts; `states` must be empty."""
@@ -1127,7 +1129,7 @@ class ConverseWelcome(_message.Message):
     session_id: _builtins.str
     """Its name, for logs."""
     max_in_flight: _builtins.int
-    """How many frames may wait for their replies."""
+    """How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED)."""
     max_message_bytes: _builtins.int
     """The largest message, in bytes."""
     replica: _builtins.str
@@ -1225,7 +1227,10 @@ Global___ConverseGoodbye: _TypeAlias = ConverseGoodbye  # noqa: Y015
 
 @_typing.final
 class ConverseGoAway(_message.Message):
-    """Asks the console to move to another stream."""
+    """Asks the console to move to another stream. Open it on a connection of its own, since the present
+    one leads to the replica that is going, and half-close this stream when the other has its
+    welcome. Until then this stream serves; after that only its replies count.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { Backoff, sleep } from "./askback/backoff.js";
 import { log, untilStopped } from "./askback/program.js";
 import { Server } from "./askback/server.js";
+import { isFatal } from "./askback/session.js";
 import { JobEventType, JobState } from "./gen/askback/v1/job_pb.js";
 import { JobService } from "./gen/askback/v1/job_service_pb.js";
 
@@ -46,12 +47,12 @@ while (!signal.aborted) {
     process.exitCode = job?.state === JobState.COMPLETED ? 0 : 1;
     break;
   } catch (error) {
-    const { code, message } = ConnectError.from(error);
-    if (code !== Code.Unavailable && code !== Code.ResourceExhausted && code !== Code.Aborted) {
-      log("failed", { error: message });
+    const gone = error instanceof ConnectError && error.code === Code.NotFound;
+    if (gone || isFatal(error)) {
+      log("failed", { error: String(error) });
       break;
     }
-    log("retrying", { error: message });
+    log("retrying", { error: String(error) });
     await sleep(pause.next(), signal);
   }
 }

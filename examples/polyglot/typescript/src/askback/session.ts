@@ -77,7 +77,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
         await Promise.race([next.ready.promise, next.done.promise, stopped]);
         if (next.over || this.current !== next) {
           next.cancel(new Error("left before the welcome"));
-          this.failed(await next.done.promise);
+          this.failed("retrying", await next.done.promise);
           await sleep(pause.next(), signal);
           continue;
         }
@@ -87,7 +87,7 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
         await Promise.race([open.leave.promise, open.done.promise, stopped]);
         if (open.over) {
           open = undefined;
-          this.failed(await next.done.promise);
+          this.failed("disconnected", await next.done.promise);
         }
         if (Date.now() - born > SETTLED) pause.reset();
         await sleep(pause.next(), signal);
@@ -128,18 +128,11 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     if (this.current && !this.current.over) this.current.outbox.push(frame);
   }
 
-  /** What ended a stream is told; what would end the next one alike is thrown. */
-  private failed(error: unknown): void {
-    log("disconnected", { error: String(error) });
+  /** How a stream ended is told; what would end the next one alike is thrown. */
+  private failed(event: string, error: unknown): void {
+    log(event, { error: String(error) });
     this.wire.lost(error);
-    const code = error instanceof ConnectError ? error.code : undefined;
-    switch (code) {
-      case Code.InvalidArgument:
-      case Code.Unauthenticated:
-      case Code.PermissionDenied:
-      case Code.Unimplemented:
-        throw error;
-    }
+    if (isFatal(error)) throw error;
   }
 
   /**
@@ -225,6 +218,16 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
       );
     }
   }
+}
+
+/**
+ * Whether the same call would end alike if it were made again. Everything else passes: a connection that breaks comes
+ * as Unavailable, Canceled or Internal here.
+ */
+export function isFatal(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  const fatal = [Code.InvalidArgument, Code.Unauthenticated, Code.PermissionDenied, Code.Unimplemented];
+  return fatal.includes(error.code);
 }
 
 function milliseconds(duration: Duration | undefined): number {
