@@ -12,10 +12,12 @@ from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
+from askback_server.domain import commands as c
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.engine.observer import Unobserved
 from askback_server.metrics import catalogue, collector
 from askback_server.metrics.catalogue import Kind
+from tests.support.aggregates import CLIENT
 from tests.support.service import (
     NOBODY_ID,
     RESPOND,
@@ -119,6 +121,9 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     of = {"job_id": second.job.job_id, "token": second.token}
     left = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="c", content=content))).prompt
     assert await outcome(world.jobs.GetJob(jpb.GetJobRequest(job_id=NOBODY_ID))) == "NOT_FOUND"
+    # Five commands that wait together are one batch.
+    burst = c.CreateJob(principal=CLIENT, namespace="", job_type="burst")
+    await asyncio.gather(*(engine.submit(burst) for _ in range(5)))
 
     found = await scrape(world)
     # What the database holds.
@@ -146,7 +151,9 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     # The engine: every command was in one batch, every batch in one bucket.
     assert found.of("askback_engine_batch_commands_sum") == len(submitted) >= 13
     batches = found.of("askback_engine_batch_commands_count")
-    assert 0 < batches <= len(submitted)
+    assert 0 < batches <= len(submitted) - 4
+    assert found.of("askback_engine_batch_commands_bucket", le="4") == batches - 1
+    assert found.of("askback_engine_batch_commands_bucket", le="8") == batches
     assert 0 < found.of("askback_engine_commit_seconds_count") <= batches
     assert found.of("askback_engine_commit_seconds_sum") > 0
     assert found.of("askback_engine_queue_commands") == 0
@@ -159,8 +166,8 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     assert found.of(calls, method="HitlService/AnswerPrompt", code="INVALID_ARGUMENT") == 1
     assert found.of("askback_streams_open", method="HitlService/Converse") == 1
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
-    # The memory: 4 jobs were made here; the one that nobody knows was missed.
-    assert found.of("askback_hot_jobs") == 4
+    # The memory: 9 jobs were made here; the one that nobody knows was missed.
+    assert found.of("askback_hot_jobs") == 9
     assert found.of("askback_hot_job_lookups_total", result="hit") > 5
     assert found.of("askback_hot_job_lookups_total", result="miss") >= 1
     # The replica.
@@ -244,7 +251,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
 
 
 async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch
+    lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await lite_measured.asked()
     census = lite_measured.service._exposition.collector._census
@@ -256,6 +263,8 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
         patched.setattr(census, "take", away)
         found = await scrape(lite_measured)
     assert found.of("askback_database_up") == 0
+    [said] = [r for r in caplog.records if r.name == collector.__name__]
+    assert (said.levelname, said.getMessage()) == ("WARNING", "the database is not counted: gone")
     assert "askback_open_prompts" not in found.families
     assert found.of("askback_prompts_asked_total", kind="confirm") == 1
     assert (await scrape(lite_measured)).of("askback_database_up") == 1
@@ -275,6 +284,21 @@ async def test_the_database_is_asked_once_for_many_readers(
     monkeypatch.setattr(census, "take", counted)
     await asyncio.gather(*(scrape(lite_measured) for _ in range(8)))
     assert asked == [collector.MOST_ROWS]
+
+
+async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
+    lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
+
+    async def never(asked: float) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(lite_measured.service._exposition.collector, "_read", never)
+    found = await scrape(lite_measured)
+    assert "process_open_fds" in found.families
+    assert "askback_ready" not in found.families
+    assert "the event loop is too busy" in caplog.text
 
 
 async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: World) -> None:
