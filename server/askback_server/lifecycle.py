@@ -19,7 +19,7 @@ from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
-from askback_server.transport.tokens import NoAuthentication, TokenFile
+from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Service:
         config = self.config
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
-        authenticator = TokenFile(config.auth) if config.auth else NoAuthentication()
+        authenticator = _authenticator(config)
         certificates = None
         if config.tls_cert:
             certificates = Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
@@ -161,6 +161,16 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+def _authenticator(config: Config) -> Authenticator:
+    if not config.auth:
+        return NoAuthentication()
+    tokens = TokenFile(config.auth)
+    if tokens.has_certificates and not config.tls_client_ca:
+        text = "%s has entries with a certificate, and without --tls-client-ca nobody can show one"
+        log.warning(text, config.auth)
+    return tokens
 
 
 async def run_until_signal(config: Config) -> int:

@@ -32,6 +32,7 @@ from tests.support.service import (
     serving,
     until,
 )
+from tests.support.storage import Gated
 
 Samples = Mapping[tuple[str, ...], float]
 
@@ -248,6 +249,55 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
         assert [s.all(asked) for s in both] == [3, 0]
         assert [s.all(answered) for s in both] == [0, 1]
         assert [s.all("askback_open_prompts") for s in both] == [2, 2]
+
+
+async def test_commands_that_wait_and_batches_that_fail(lite_measured: World) -> None:
+    engine = lite_measured.service.replica.engine
+    engine._store = gated = Gated(engine._store)
+    command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
+    gated.gate.clear()
+    first = engine.submit(command)
+    await gated.waiting.wait()
+    more = [engine.submit(command) for _ in range(3)]
+    assert (await scrape(lite_measured)).of("askback_engine_queue_commands") == 3
+    gated.gate.set()
+    await asyncio.gather(first, *more)
+    found = await scrape(lite_measured)
+    assert found.of("askback_engine_queue_commands") == 0
+    assert found.of("askback_engine_batches_failed_total") == 0
+
+    async def away(batch: Any) -> None:
+        raise StorageUnavailable("gone")
+
+    gated.write = away  # type: ignore[assignment, method-assign]
+    assert await outcome(lite_measured.jobs.CreateJob(jpb.CreateJobRequest(job_type="t"))) == "UNAVAILABLE"
+    found = await scrape(lite_measured)
+    assert found.of("askback_engine_batches_failed_total") == 1
+    assert found.of("askback_engine_commit_seconds_count") == 2  # a write that came to nothing is no commit
+    assert found.of("askback_jobs_created_total", job_type="t") == 4
+
+
+async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
+    feed = measured.service.replica.feed
+    own, down = feed._log.after, True
+
+    async def after(*args: Any) -> Any:
+        if down:
+            raise StorageUnavailable("away")
+        return await own(*args)
+
+    feed._log.after = after  # type: ignore[method-assign]
+    await until(lambda: not measured.service.replica.engine.hot.live)
+    await measured.create()
+    found = await scrape(measured)
+    assert found.of("askback_feed_live") == 0
+    behind = found.of("askback_feed_lag_seconds")
+    assert 0 < behind < (await scrape(measured)).of("askback_feed_lag_seconds")
+    down = False
+    await measured.settled()
+    await until(lambda: measured.service.replica.engine.hot.live)
+    found = await scrape(measured)
+    assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
 
 
 async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(

@@ -86,7 +86,9 @@ async def presented(service: Service) -> bytes:
     return ssl.DER_cert_to_PEM_cert(shown).encode()
 
 
-async def test_calls_and_streams_go_over_tls(lite_url: str, folder: Path, authority: Authority) -> None:
+async def test_calls_and_streams_go_over_tls(
+    lite_url: str, folder: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(lite_url, auth=str(folder / "tokens.toml"), **tls(folder)) as world:
         async with channel(world.service, authority.pem) as opened:
             assert await subject(opened, TOKEN) == "ana"
@@ -97,7 +99,8 @@ async def test_calls_and_streams_go_over_tls(lite_url: str, folder: Path, author
             await console.hello()
             assert (await console.snapshot())[0] == []
             await console.aclose()
-        # In the clear, and to who trusts somebody else: no call at all.
+        assert "without --tls-client-ca nobody can show one" in caplog.text  # the file has such entries
+        # In the clear: no call at all.
         assert await outcome(world.jobs.ListJobs(jpb.ListJobsRequest(), timeout=2)) == "UNAVAILABLE"
 
 
@@ -127,10 +130,11 @@ async def test_mutual_tls_lets_in_whom_its_authority_knows(
 
 
 async def test_a_certificate_says_who_calls_where_no_token_does(
-    lite_url: str, folder: Path, authority: Authority
+    lite_url: str, folder: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     auth = str(folder / "tokens.toml")
     async with serving(lite_url, auth=auth, **tls(folder, mutual=True)) as world:
+        assert "nobody can show one" not in caplog.text
         bob = authority.client("bob")
         async with channel(world.service, authority.pem, bob) as opened:
             assert await subject(opened) == "bob by his certificate"
