@@ -19,7 +19,7 @@ from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
-from askback_server.transport.tokens import NoAuthentication, TokenFile
+from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,7 @@ class Service:
         config = self.config
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
-        admins = frozenset({SCRIPTED_HUMAN}) if config.test_mode else frozenset()
-        authenticator = TokenFile(config.auth) if config.auth else NoAuthentication(admins)
+        authenticator = _authenticator(config)
         if config.test_mode:
             log.warning("test mode: answers of scripted humans are taken; nobody's real work belongs here")
         certificates = None
@@ -163,6 +162,16 @@ class Service:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+def _authenticator(config: Config) -> Authenticator:
+    if not config.auth:
+        return NoAuthentication(frozenset({SCRIPTED_HUMAN}) if config.test_mode else frozenset())
+    tokens = TokenFile(config.auth)
+    if tokens.has_certificates and not config.tls_client_ca:
+        text = "%s has entries with a certificate, and without --tls-client-ca nobody can show one"
+        log.warning(text, config.auth)
+    return tokens
 
 
 async def run_until_signal(config: Config) -> int:

@@ -20,6 +20,10 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {k: v for k, v in record.__dict__.items() if k not in _OWN}
 
 
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+"""What JSON lets pass, and some readers of lines take for the end of one."""
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the record's extras."""
 
@@ -34,7 +38,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, default=str, ensure_ascii=False).translate(_LINE_ENDS)
 
 
 class TextLines(logging.Formatter):

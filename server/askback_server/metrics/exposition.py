@@ -16,6 +16,7 @@ class Exposition:
     def __init__(self, listen: str, collector: Collector) -> None:
         """Listen on a `host:port`; port 0 takes a free one. Raises OSError."""
         host, port = address(listen)
+        self.collector = collector
         registry = CollectorRegistry()
         registry.register(collector)
         ProcessCollector(registry=registry)

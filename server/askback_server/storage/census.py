@@ -1,4 +1,4 @@
-"""Counting open prompts, runnable and held jobs: a bounded look at partial indexes, never a table's scan."""
+"""Counting open prompts, runnable and held jobs: bounded, by the partial indexes that hold just these."""
 
 from __future__ import annotations
 

@@ -86,9 +86,9 @@ class Certificates:
         for _ in range(_TRIES):
             self._stamp = self._look()
             try:
-                self._check()
                 chain, key = self._certificate.read_bytes(), self._key.read_bytes()
                 roots = self._client_ca.read_bytes() if self._client_ca is not None else None
+                self._check()
             except OSError as error:
                 if self._stamp != self._look():
                     continue

@@ -86,6 +86,11 @@ class TokenFile:
         self._entries = _read(self._path)
         self._checked = monotonic()
 
+    @property
+    def has_certificates(self) -> bool:
+        """Whether somebody is to be known by a certificate."""
+        return any(isinstance(shown, str) for shown in self._entries)
+
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The owner of the bearer token, or of the certificate. Raises Unauthenticated."""
         if self._monotonic() - self._checked >= _RECHECK_SECONDS:
