@@ -1,5 +1,8 @@
-# docker build -t askback .
-# docker run -p 50051:50051 -v askback:/data -v "$PWD/tokens.toml:/etc/askback/tokens.toml:ro" askback
+# The service as an image, with nothing in it but Python, the pinned libraries and Askback:
+#
+#   docker build -t askback .
+#   docker run --read-only -p 50051:50051 -v askback:/data \
+#     -v "$PWD/tokens.toml:/etc/askback/tokens.toml:ro" askback
 #
 # A server that can be reached from outside needs authentication: the token file is required
 # (`askback hash-token` makes an entry).
@@ -7,19 +10,40 @@
 # On PostgreSQL the schema is brought up to date by a command of its own, once per release and before
 # the replicas start; SQLite, the default here, is migrated at start:
 #   docker run --rm askback migrate --db postgresql+asyncpg://user:password@host/askback
-ARG BASE_IMAGE=python:3.12-slim
+#
+# Any base with Python 3.11 or newer and its `venv` as python3 will do. To build with a package index of
+# your own, hand in pip's settings, and the certificates if its CA is yours too, as secrets, which leave no
+# trace in the image: --secret id=pip,src=pip.conf --secret id=ca,src=ca.crt (pip.conf calls it
+# /run/secrets/ca).
+ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
+# The libraries first, because they change less often than Askback. --no-deps: a lock that has left
+# something out must fail here (pip check), not fetch what nobody has pinned.
+COPY requirements requirements
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
+    python3 -m venv /opt/build \
+ && python3 -m venv --without-pip /opt/askback \
+ && /opt/build/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/build.lock \
+ && /opt/build/bin/pip --python /opt/askback/bin/python install --no-cache-dir --no-deps \
+      --only-binary :all: --require-hashes -r requirements/server.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY client client
 COPY server server
-RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /dist . \
- && python -m venv /opt/askback \
- && /opt/askback/bin/pip install --no-cache-dir "askback[server] @ file://$(echo /dist/askback-*.whl)"
+RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . \
+ && /opt/build/bin/pip --python /opt/askback/bin/python install --no-index --no-deps /dist/*.whl \
+ && /opt/build/bin/pip --python /opt/askback/bin/python check
 
 # The same base: a virtual environment names its interpreter's path.
 FROM ${BASE_IMAGE}
+ARG VERSION=
+ARG REVISION=
+LABEL org.opencontainers.image.title="Askback" \
+      org.opencontainers.image.description="Jobs that can stop and ask a human" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 askback \
  && useradd --uid 10001 --gid askback --no-create-home --home-dir /data --shell /usr/sbin/nologin askback \
  && install -d -o askback -g askback /data
@@ -30,6 +54,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 50051
+STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["askback", "health"]
 ENTRYPOINT ["askback"]
 CMD ["serve", "--listen", "0.0.0.0:50051", "--db", "sqlite+aiosqlite:////data/askback.db", \

@@ -4,10 +4,10 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto demo serve test check bench clean
+.PHONY: help venv proto reference lock demo serve test test-install test-container check bench install-figures clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(VENV) ## make .venv with everything for work on Askback
 
@@ -21,6 +21,13 @@ $(VENV): pyproject.toml
 proto: $(VENV) ## generate client/askback/v1 from protos/
 	$(BIN)/python scripts/gen_protos.py
 
+reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
+	$(BIN)/python -m scripts.reference
+
+lock: $(VENV) ## pin anew what the container installs, at the newest versions
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python scripts/lock.py
+
 demo: $(VENV) ## see a job ask and be answered
 	$(BIN)/askback demo
 
@@ -28,7 +35,13 @@ serve: $(VENV) ## run the service on this machine
 	$(BIN)/askback serve
 
 test: $(VENV) ## run the tests; more arguments in ARGS
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q --ignore tests/install --ignore tests/container $(ARGS)
+
+test-install: $(VENV) ## build the wheel and install it in every way; needs a package index
+	$(BIN)/python -m pytest -q tests/install $(ARGS)
+
+test-container: $(VENV) ## build the image with buildah and answer a prompt in it; needs root
+	$(BIN)/python -m pytest -q tests/container $(ARGS)
 
 check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
 	$(BIN)/ruff check .
@@ -40,9 +53,14 @@ check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/buf_breaking.sh
 	$(BIN)/python scripts/gen_protos.py --check
 	$(BIN)/python scripts/gen_states.py --check
+	$(BIN)/python -m scripts.reference --check
+	$(BIN)/python scripts/lock.py --check
 
 bench: $(VENV) ## measure; more arguments in ARGS
 	$(BIN)/python -m tests.bench $(ARGS)
+
+install-figures: $(VENV) ## measure what an install costs and how quick the start is; more arguments in ARGS
+	$(BIN)/python -m tests.install $(ARGS)
 
 clean: ## remove caches and builds; .venv and databases stay
 	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

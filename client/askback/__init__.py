@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from askback.client import Client as Client
     from askback.console import Console as Console
     from askback.console_prompt import ConsolePrompt as ConsolePrompt
+    from askback.desk import CaughtUp as CaughtUp
     from askback.desk import Closing as Closing
     from askback.enums import AnswerStatus as AnswerStatus
     from askback.enums import DecisionKind as DecisionKind
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from askback.prompts import Content as Content
     from askback.prompts import Option as Option
     from askback.prompts import PromptInfo as PromptInfo
+    from askback.prompts import PromptPage as PromptPage
     from askback.prompts import Resolution as Resolution
     from askback.run import Run as Run
     from askback.understanding import Understanding as Understanding
@@ -72,7 +74,7 @@ _HOME = {
     "askback.client": "Client",
     "askback.console": "Console",
     "askback.console_prompt": "ConsolePrompt",
-    "askback.desk": "Closing",
+    "askback.desk": "CaughtUp Closing",
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError DeadlineExceeded FailedPrecondition Internal "
@@ -83,7 +85,7 @@ _HOME = {
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
     "askback.outcome": "Decision Preview",
-    "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
+    "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo PromptPage Resolution",
     "askback.run": "Run",
     "askback.understanding": "Understanding",
     "askback.worker": "Worker",

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from askback.calls import DEADLINE, Calls
-from askback.channel import Endpoint, Tls
+from askback.channel import Endpoint, Tls, default_namespace
 from askback.client_jobs import JobCalls
 from askback.client_prompts import PromptCalls
+from askback.current import entered
 from askback.v1 import hitl_service_pb2 as hitl
 
 if TYPE_CHECKING:
     from askback.console import Console
+
+
+class ClientOptions(TypedDict, total=False):
+    """What a client may be given besides its target; see Client."""
+
+    token: str | None
+    user: str | None
+    groups: Sequence[str] | None
+    namespace: str | None
+    tls: Tls | bool | None
+    deadline: float
 
 
 class Client(JobCalls, PromptCalls):
@@ -23,35 +35,45 @@ class Client(JobCalls, PromptCalls):
             run = await client.start("refund", {"order": "A-17"})
             print(await run.result())
 
-    The target and the token come from `ASKBACK_SERVER` and `ASKBACK_TOKEN` if not given. `user` and
-    `groups` name the caller to a server without authentication. `deadline` bounds a call, retries
+    While it is entered, the job functions of a worker start on it too: `await refund.start(order="A-17")`.
+
+    What is not given comes from the environment, under the command line's names: `ASKBACK_SERVER`,
+    `ASKBACK_TOKEN`, `ASKBACK_NAMESPACE`, `ASKBACK_CA` and so on (askback.channel.ENVIRONMENT). `user` and
+    `groups` name the caller to a server without authentication; `tls` may be `Tls.from_files(ca, cert,
+    key)`, True for the public web's roots, or False. `deadline` bounds a call, retries
     included, in seconds. Every method raises AskbackError of the class that fits (see askback.errors):
     Unavailable, Unauthenticated and PermissionDenied anywhere.
     """
 
     def __init__(
         self,
-        target: str | None = None,
+        target: str | Endpoint | None = None,
         *,
         token: str | None = None,
         user: str | None = None,
-        groups: Sequence[str] = (),
-        namespace: str = "",
-        tls: Tls | bool = False,
+        groups: Sequence[str] | None = None,
+        namespace: str | None = None,
+        tls: Tls | bool | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
-        super().__init__(Calls(endpoint, deadline=deadline), namespace)
+        super().__init__(Calls(endpoint, deadline=deadline), default_namespace(namespace))
+        self._around: Client | None = None
 
     @classmethod
-    def connect(cls, target: str | None = None, **options: Any) -> Client:
+    def connect(cls, target: str | Endpoint | None = None, **options: Unpack[ClientOptions]) -> Self:
         """The same as `Client(...)`; reads well in `async with Client.connect(...) as client`."""
         return cls(target, **options)
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
+        self._around = entered.get()
+        entered.set(self)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        # No token of the variable: a fixture may leave in another context than it entered in.
+        if entered.get() is self:
+            entered.set(self._around)
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -71,6 +93,7 @@ class Client(JobCalls, PromptCalls):
         credit: int = 32,
         console_id: str = "",
         connect_timeout: float | None = 20.0,
+        test: bool = False,
     ) -> Console:
         """A live console for one person: `async with client.console() as desk`.
 
@@ -78,7 +101,8 @@ class Client(JobCalls, PromptCalls):
         authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
         audience must name) narrow the view. `credit` is how many prompts may be on their way before the
         program takes one; 0: the server paces. Entering it waits for the server for `connect_timeout`
-        seconds (None: for ever) and raises what refuses the console for good, or Unavailable.
+        seconds (None: for ever) and raises what refuses the console for good, or Unavailable. `test` says
+        that a test's scripted human sits there: a server that is not in test mode takes nothing from it.
         """
         from askback.console import Console
 
@@ -99,4 +123,5 @@ class Client(JobCalls, PromptCalls):
             credit=credit,
             console_id=console_id,
             connect_timeout=connect_timeout,
+            test=test,
         )

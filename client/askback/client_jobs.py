@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from pydantic_core import to_json
@@ -25,6 +25,19 @@ from askback.understanding import Understanding, Understandings
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 
+T = TypeVar("T")
+
+
+class StartOptions(TypedDict, total=False):
+    """What a job may be given besides its input; see Client.start."""
+
+    request_id: str | None
+    labels: Mapping[str, str] | None
+    priority: int
+    max_attempts: int
+    retention: timedelta | float | None
+    user_id: str
+
 
 class JobCalls:
     """JobService, with Python values in and out. Errors that any call may raise: see Client."""
@@ -33,28 +46,36 @@ class JobCalls:
         self._calls = calls
         self.namespace = namespace
 
+    @overload
+    async def start(self, job_type: str, input: Any = None, **options: Unpack[StartOptions]) -> Run[Any]: ...
+    @overload
+    async def start(
+        self, job_type: str, input: Any = None, *, returns: type[T], **options: Unpack[StartOptions]
+    ) -> Run[T]: ...
     async def start(
         self,
         job_type: str,
         input: Any = None,
         *,
+        returns: Any = Any,
         request_id: str | None = None,
         labels: Mapping[str, str] | None = None,
         priority: int = 0,
         max_attempts: int = 0,
         retention: timedelta | float | None = None,
         user_id: str = "",
-    ) -> Run:
+    ) -> Run[Any]:
         """Create a job with an input of anything that JSON can hold, and return its handle.
 
-        `request_id` is made if not given, so the call may be retried; give your own to make the job once
-        across restarts of your program. Raises InvalidArgument, AlreadyExists for a `request_id` that was
-        used with other content, ResourceExhausted.
+        The result comes back as the type `returns`; without it, as plain JSON values. `request_id` is
+        made if not given, so the call may be retried; give your own to make the job once across restarts
+        of your program. Raises InvalidArgument, AlreadyExists for a `request_id` that was used with other
+        content, ResourceExhausted.
         """
         request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
         if input is not None:
             request.input_json = to_json(input).decode()
-        return await self._created(request)
+        return await self._created(request, returns)
 
     async def ask(
         self,
@@ -75,7 +96,7 @@ class JobCalls:
         job_type: str = "askback.ask",
         request_id: str | None = None,
         retention: timedelta | float | None = None,
-    ) -> Run:
+    ) -> Run[Any]:
         """Ask people without a worker: a job whose result is the prompt's resolution.
 
         `form` is a type, a JSON Schema or a list of questions. `default` is the decision
@@ -100,9 +121,13 @@ class JobCalls:
         )  # fmt: skip
         return await self._created(request)
 
-    def run(self, job_id: str) -> Run:
-        """The handle of a job that exists already."""
-        return Run(job_id, self._calls)
+    @overload
+    def run(self, job_id: str) -> Run[Any]: ...
+    @overload
+    def run(self, job_id: str, *, returns: type[T]) -> Run[T]: ...
+    def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
+        """The handle of a job that exists already; its result comes back as the type `returns`."""
+        return self._handle(job_id, None, returns)
 
     async def get(self, job_id: str, *, strong: bool = True) -> JobInfo:
         """A job as it is; not `strong`: as a replica remembers it. Raises NotFound."""
@@ -140,7 +165,7 @@ class JobCalls:
         request = pb.CancelJobRequest(job_id=job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
-    async def retry(self, job_id: str, *, request_id: str | None = None) -> Run:
+    async def retry(self, job_id: str, *, request_id: str | None = None) -> Run[Any]:
         """Start a new job like a finished one. Raises NotFound, FailedPrecondition if it has not ended."""
         request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)
         reply = await self._calls.unary(self._calls.jobs.RetryJob, request)
@@ -250,10 +275,13 @@ class JobCalls:
             request.retention.CopyFrom(duration(retention))
         return request
 
-    async def _created(self, request: pb.CreateJobRequest) -> Run:
+    async def _created(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
         reply = await self._calls.unary(self._calls.jobs.CreateJob, request)
         prompt = PromptInfo(reply.prompt) if reply.HasField("prompt") else None
-        return Run(reply.job.job_id, self._calls, prompt=prompt)
+        return self._handle(reply.job.job_id, prompt, returns)
+
+    def _handle(self, job_id: str, prompt: PromptInfo | None, returns: Any) -> Run[Any]:
+        return Run(job_id, self._calls, prompt=prompt, returns=returns)
 
 
 def _job_filter(

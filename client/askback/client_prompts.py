@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from askback.answers import answer_request
+from askback.backoff import Backoff
 from askback.calls import Calls
+from askback.desk import CaughtUp, Closing, Desk
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
-from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
+from askback.errors import Violation
+from askback.following import messages
+from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo, PromptPage
 from askback.times import duration
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
@@ -37,25 +44,76 @@ class PromptCalls:
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
         """The prompts that match (open ones if no states are given): by priority, deadline and age."""
-        request = pb.ListPromptsRequest(
-            namespace=self.namespace,
-            filter=pb.PromptFilter(
-                kinds=kinds,
-                job_types=job_types,
-                labels=dict(labels or {}),
-                job_id=job_id,
-                states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
-                groups=for_groups,
-            ),
-            page_size=page_size,
-        )
+        token = ""
+        view = _view(kinds, job_types, labels, job_id, for_groups, states)
         while True:
-            page = await self._calls.unary(self._calls.hitl.ListPrompts, request)
+            page = await self._page(view, page_size, token)
             for prompt in page.prompts:
-                yield PromptInfo(prompt)
-            if not page.next_page_token:
+                yield prompt
+            if not (token := page.next_page_token):
                 return
-            request.page_token = page.next_page_token
+
+    async def prompt_page(
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        job_id: str = "",
+        states: Iterable[PromptState | str] = (),
+        for_groups: Iterable[str] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> PromptPage:
+        """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument."""
+        return await self._page(
+            _view(kinds, job_types, labels, job_id, for_groups, states), page_size, page_token
+        )
+
+    async def _page(self, view: pb.PromptFilter, size: int, token: str) -> PromptPage:
+        request = pb.ListPromptsRequest(
+            namespace=self.namespace, filter=view, page_size=size, page_token=token
+        )
+        page = await self._calls.unary(self._calls.hitl.ListPrompts, request)
+        return PromptPage(tuple(map(PromptInfo, page.prompts)), page.total_size, page.next_page_token)
+
+    async def watch_prompts(
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        job_id: str = "",
+        for_groups: Iterable[str] = (),
+    ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
+        """The open prompts that match, then every change, for ever; goes on after a break.
+
+        It carries state, not history: the newest state of a prompt, never one that is closed, never an
+        older version. Raises InvalidArgument.
+        """
+        closings: deque[Closing] = deque()
+        desk = Desk(lambda prompts: None)
+        desk.listen(closings.append)
+        view = _view(kinds, job_types, labels, job_id, for_groups)
+
+        def start() -> Any:
+            desk.new_stream()
+            request = pb.WatchPromptsRequest(namespace=self.namespace, filter=view, resume_token=desk.token)
+            return self._calls.hitl.WatchPrompts(request, metadata=self._calls.endpoint.metadata())
+
+        backoff = Backoff()
+        while True:
+            async for message in messages(start):
+                backoff.reset()
+                for event in message.events:
+                    desk.apply(event)
+                while closings:
+                    yield closings.popleft()
+                while (taken := desk.take()) is not None:
+                    yield PromptInfo(taken.prompt)
+                if any(event.HasField("caught_up") for event in message.events):
+                    yield CaughtUp(len(desk.open_ids))
+            await asyncio.sleep(backoff.next())
 
     async def answer(
         self,
@@ -99,12 +157,36 @@ class PromptCalls:
 
     async def answers(self, prompt_id: str) -> AsyncIterator[tuple[AnswerInfo, AnswerStatus]]:
         """Every submission to a prompt with its verdict, oldest first. Raises NotFound."""
+        async for record in self.answer_records(prompt_id):
+            status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
+            violations = tuple(Violation(v.field, v.description) for v in record.violations)
+            yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
+
+    async def answer_records(self, prompt_id: str) -> AsyncIterator[prompt_pb2.AnswerRecord]:
+        """The same as the contract's messages. Raises NotFound."""
         request = pb.ListAnswersRequest(prompt_id=prompt_id)
         while True:
             page = await self._calls.unary(self._calls.hitl.ListAnswers, request)
             for record in page.answers:
-                status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
-                yield AnswerInfo.from_proto(record.answer), status
+                yield record
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+
+def _view(
+    kinds: Iterable[str],
+    job_types: Iterable[str],
+    labels: Mapping[str, str] | None,
+    job_id: str,
+    for_groups: Iterable[str],
+    states: Iterable[PromptState | str] = (),
+) -> pb.PromptFilter:
+    return pb.PromptFilter(
+        kinds=kinds,
+        job_types=job_types,
+        labels=dict(labels or {}),
+        job_id=job_id,
+        states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
+        groups=for_groups,
+    )

@@ -13,7 +13,7 @@ import grpc
 from askback.channel import Endpoint
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing, Desk
-from askback.errors import AskbackError, Unavailable
+from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.stream import Session
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
@@ -31,6 +31,9 @@ class ConverseWire:
         self.window = 64
         self.desk = Desk(self._restore)
         self.replica = ""
+        self.watchers: list[Callable[[bool], None]] = []
+        self._told = True
+        self.test_mode = False
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         """Start the call."""
@@ -59,6 +62,7 @@ class ConverseWire:
         welcome = frame.welcome
         self.window = welcome.max_in_flight or self.window
         self.replica = welcome.replica
+        self.test_mode = welcome.test_mode
         self.desk.new_stream()
         self._put, self._freed = None, 0
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
@@ -69,6 +73,7 @@ class ConverseWire:
         freed, self._freed = self._freed, 0
         if freed:
             self._restore(freed)
+        self._tell(True)
 
     def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
         """Take a change of the view, or a position."""
@@ -86,6 +91,13 @@ class ConverseWire:
         """Credit waits for the next stream, which begins with all of it."""
         self._put = None
         self.desk.caught_up.clear()
+        self._tell(False)
+
+    def _tell(self, connected: bool) -> None:
+        if connected != self._told:
+            self._told = connected
+            for watcher in list(self.watchers):
+                watcher(connected)
 
     def _restore(self, prompts: int) -> None:
         if not self._hello.credit:
@@ -114,6 +126,7 @@ class Console:
         credit: int,
         console_id: str,
         connect_timeout: float | None,
+        test: bool = False,
     ) -> None:
         hello = pb.ConverseHello(
             namespace=namespace,
@@ -122,6 +135,7 @@ class Console:
             filter=view,
             credit=credit,
         )
+        self.test = test
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
         self._wire = ConverseWire(hello)
@@ -130,6 +144,11 @@ class Console:
 
     async def __aenter__(self) -> Console:
         await self._session.start(self._connect_timeout)
+        try:
+            self.check_mode()
+        except AskbackError:
+            await self._session.aclose()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -169,6 +188,10 @@ class Console:
             finally:
                 self._desk.done(taken)
 
+    def __aiter__(self) -> AsyncIterator[ConsolePrompt]:
+        """As `prompts()`: `async for prompt in desk`."""
+        return self.prompts()
+
     async def closings(self) -> AsyncIterator[Closing]:
         """What leaves the view from now on. Raises as `prompts`."""
         waiting: deque[Closing] = deque()
@@ -192,11 +215,30 @@ class Console:
         """Call `listener` with all that leaves the view; the returned function ends that."""
         return self._desk.listen(listener)
 
+    def on_connection(self, watcher: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `watcher` with False when the stream is lost and True when there is one again.
+
+        A move to another stream that the server asked for is no loss. The returned function ends it.
+        """
+        self._wire.watchers.append(watcher)
+        return lambda: self._wire.watchers.remove(watcher)
+
     async def request(self, **body: Any) -> Any:
         """Send one frame by the name of its body and return the reply's body. Raises AskbackError."""
         name, message = next(iter(body.items()))
         reply = await self._session.request(pb.ConverseClientFrame(**{name: message}))
         return getattr(reply, name)
+
+    def check_mode(self) -> None:
+        """Raise FailedPrecondition if a scripted human sits at a server that people work with.
+
+        The server refuses its answers too; one that is older than test mode would not.
+        """
+        if self.test and not self._wire.test_mode:
+            raise FailedPrecondition(
+                f"{self._endpoint.target} is not in test mode; a scripted human answers nothing there",
+                reason="ERROR_REASON_NOT_TEST_MODE",
+            )
 
     def is_open(self, prompt_id: str) -> bool:
         """Whether the prompt is in the view and, as far as is known, open."""

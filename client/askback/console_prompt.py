@@ -84,6 +84,8 @@ class ConsolePrompt(PromptInfo):
     ) -> AnswerOutcome:
         """Any decision. Raises ValueError for one that does not exist."""
         request = answer_request(self, decision, values=values, edits=edits, comment=comment, answer_id="-")
+        self._console.check_mode()
+        request.test = self._console.test
         content = request.SerializeToString(deterministic=True)
         request.answer_id = self._unsettled.setdefault(content, uuid.uuid4().hex)
         reply: pb.AnswerPromptResponse = await self._console.request(answer_prompt=request)

@@ -34,6 +34,13 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """All that is open has been told; what follows is live. Comes again after a break."""
+
+    open_prompts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """A prompt on its way to the program, and the stream whose credit it uses."""
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from askback import current
 from askback.errors import NonRetryable
 
 if TYPE_CHECKING:
     from askback.client import Client
+    from askback.client_jobs import StartOptions
     from askback.job import Job
     from askback.run import Run
+    from askback.worker import Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,9 +32,15 @@ class InvalidInput(NonRetryable):
 class JobHandler(Generic[P, R]):
     """A registered worker function; calling it calls the function."""
 
-    def __init__(self, job_type: str, function: Callable[Concatenate[Job, P], Awaitable[R]]) -> None:
+    def __init__(
+        self,
+        job_type: str,
+        function: Callable[Concatenate[Job, P], Awaitable[R]],
+        worker: Worker | None = None,
+    ) -> None:
         self.job_type = job_type
         self.function = function
+        self.worker = worker
         self.__name__ = getattr(function, "__name__", job_type)
         self.__doc__ = function.__doc__
         self._adapters: dict[str, TypeAdapter[Any]] = {}
@@ -43,10 +53,23 @@ class JobHandler(Generic[P, R]):
         """Run the function."""
         return await self.function(job, *args, **kwargs)
 
-    async def start(self, client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Run:
-        """Start a job of this type with these arguments as its input. Raises as Client.start."""
-        signature = inspect.Signature(self._parameters)
-        bound = signature.bind(*args, **kwargs)
+    async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """Start a job of this type with these arguments as its input, on the client entered around it.
+
+        Raises RuntimeError without one, and as Client.start.
+        """
+        return await self.using().start(*args, **kwargs)
+
+    def using(self, client: Client | None = None, **options: Unpack[StartOptions]) -> Starter[P, R]:
+        """The same with a client of your choice and what else Client.start takes:
+
+        `await refund.using(client, request_id="A-17").start(order="A-17", days=41)`.
+        """
+        return Starter(self, client, options)
+
+    def input(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """The input that stands for these arguments. Raises TypeError if they do not fit."""
+        bound = inspect.Signature(self._parameters).bind(*args, **kwargs)
         values: dict[str, Any] = {}
         for parameter in self._parameters:
             if parameter.name not in bound.arguments:
@@ -56,7 +79,7 @@ class JobHandler(Generic[P, R]):
                 values.update(value)
             else:
                 values[parameter.name] = value
-        return await client.start(self.job_type, values)
+        return values
 
     def bind(self, value: Any) -> dict[str, Any]:
         """The keyword arguments for a job's input, converted to the annotated types.
@@ -92,6 +115,23 @@ class JobHandler(Generic[P, R]):
             return adapter.validate_json(to_json(value))
         except ValidationError as error:
             raise InvalidInput(f"{name}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Starter(Generic[P, R]):
+    """A job function that is about to be started. Made by `JobHandler.using`."""
+
+    handler: JobHandler[P, R]
+    client: Client | None
+    options: StartOptions
+
+    async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """Start the job. Raises as Client.start, TypeError for arguments that do not fit."""
+        handler = self.handler
+        client = self.client or await current.client_for(handler.worker)
+        returns: type[R] = result_type(handler.function)
+        input = handler.input(*args, **kwargs)
+        return await client.start(handler.job_type, input, returns=returns, **self.options)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback.errors import Violation
 from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
 
@@ -69,7 +70,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class AnswerInfo:
-    """What a person (or the default of a deadline, then `by_default`) decided."""
+    """What a person (or the default of a deadline, then `by_default`) decided.
+
+    `values` is None where `values_json` is no JSON: an answer that was refused for it.
+    """
 
     answer_id: str
     decision: DecisionKind
@@ -81,6 +85,8 @@ class AnswerInfo:
     revision: int
     by_default: bool
     values_json: str = ""
+    violations: tuple[Violation, ...] = ()
+    """Why it was refused, of a submission that `Client.answers` lists."""
 
     @classmethod
     def from_proto(cls, answer: pb.Answer) -> AnswerInfo:
@@ -88,7 +94,7 @@ class AnswerInfo:
         return cls(
             answer.answer_id,
             named(DecisionKind, pb.Decision, "DECISION_", answer.decision),
-            json.loads(answer.values_json) if answer.values_json else None,
+            _values(answer.values_json),
             {edit.content_id: edit.text for edit in answer.edits},
             answer.comment,
             answer.user_id,
@@ -97,6 +103,13 @@ class AnswerInfo:
             answer.source == pb.ANSWER_SOURCE_TIMEOUT_DEFAULT,
             answer.values_json,
         )
+
+
+def _values(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,3 +281,12 @@ class AnswerOutcome:
         """The outcome that a message describes."""
         status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", result.status)
         return cls(status, result.answer_id, PromptInfo(result.prompt), result.replayed)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPage:
+    """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
+
+    prompts: tuple[PromptInfo, ...]
+    total: int
+    next_page_token: str

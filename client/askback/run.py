@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
+
+from pydantic import TypeAdapter
 
 from askback.backoff import Backoff
 from askback.calls import Calls
@@ -15,12 +17,28 @@ from askback.jobs import Event, JobInfo
 from askback.prompts import PromptInfo
 from askback.v1 import job_service_pb2 as pb
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-class Run:
-    """A handle on one job. It holds no state of its own: make as many as you like, in any process."""
+    # A plain `Run` is a Run[Any].
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
 
-    def __init__(self, job_id: str, calls: Calls, *, prompt: PromptInfo | None = None) -> None:
+    R = TypeVar("R")
+
+
+class Run(Generic[R]):
+    """A handle on one job. It holds no state of its own: make as many as you like, in any process.
+
+    `returns` is the type that the result comes back as; without it, as plain JSON values.
+    """
+
+    def __init__(
+        self, job_id: str, calls: Calls, *, prompt: PromptInfo | None = None, returns: type[R] | Any = Any
+    ) -> None:
         self._calls = calls
+        self._returns = returns
         self.job_id = job_id
         self.prompt = prompt
         """The prompt of a job without a worker, as it was when it was asked."""
@@ -69,11 +87,12 @@ class Run:
                 return
             await asyncio.sleep(backoff.next())
 
-    async def result(self) -> Any:
-        """Wait for the end and return the result, parsed.
+    async def result(self) -> R:
+        """Wait for the end and return the result: what the job's function returned.
 
         For a job without a worker the result is its prompt's resolution (a dict with `state`,
-        `decision`, `values`, `comment`, …). Raises JobFailed, JobCancelled, NotFound.
+        `decision`, `values`, `comment`, …). Raises JobFailed, JobCancelled, NotFound, and ValueError for
+        a result that does not fit the type that was expected.
         """
         job = await self.job()
         if not job.state.is_terminal:
@@ -88,4 +107,7 @@ class Run:
             raise JobFailed(message or code, job_id=self.job_id, failure_code=code, details=details)
         if job.state is JobState.CANCELLED:
             raise JobCancelled("the job was cancelled", job_id=self.job_id)
-        return job.result
+        if self._returns is Any:
+            return job.result  # type: ignore[no-any-return]
+        adapter: TypeAdapter[R] = TypeAdapter(self._returns)
+        return adapter.validate_json(job.proto.result_json or "null")

@@ -3,44 +3,66 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from askback_server.config import ConfigError, load
+from askback_server.config import ConfigError
+from askback_server.config_sources import database_url, effective
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
-from askback_server.storage.migrate import upgrade
-from askback_server.structured_logs import configure
-from askback_server.transport.tokens import BadTokenFile
+from askback_server.storage.migrate import look, upgrade
+from askback_server.structured_logs import configure, log_the_uncaught
+
+log = logging.getLogger(__name__)
 
 
 def serve(flags: Mapping[str, Any]) -> int:
-    """Serve with these settings until a signal. Returns the exit code; errors go to stderr."""
+    """Serve with these settings until a signal. Returns the exit code; errors go to stderr.
+
+    With `print_config` among the flags the settings are printed instead.
+    """
     try:
-        config = load(flags)
+        settings = effective({name: value for name, value in flags.items() if name != "print_config"})
     except ConfigError as error:
         print(f"askback: {error}", file=sys.stderr)
         return 2
+    if flags.get("print_config"):
+        print(settings.as_toml(), end="")
+        return 0
+    config = settings.config
     configure(config.log_format, config.log_level)
+    log_the_uncaught()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(run_until_signal(config))
-    except (AskbackError, BadTokenFile, ValueError, RuntimeError, OSError) as error:
-        print(f"askback: cannot start: {error}", file=sys.stderr)
+    except (AskbackError, ValueError, RuntimeError, OSError) as error:
+        if config.log_format == "json":
+            log.critical("cannot start: %s", error)
+        else:
+            print(f"askback: cannot start: {error}", file=sys.stderr)
         return 1
 
 
 def migrate(flags: Mapping[str, Any]) -> int:
     """Bring the database to this version's schema. Returns the exit code."""
     try:
-        url = load({"db": flags.get("db")}).db
+        url = database_url(flags)
         upgrade(url)
     except (AskbackError, ValueError) as error:
         print(f"askback: {error}", file=sys.stderr)
         return 1
     print("the schema is up to date")
     return 0
+
+
+def look_at_database(url: str) -> tuple[str, str]:
+    """What is wrong with a database, and what was seen; the first is empty if nothing is wrong."""
+    try:
+        return "", look(database_url({"db": url}))
+    except (AskbackError, ValueError) as error:
+        return str(error), ""
 
 
 def _loop_factory() -> Any:

@@ -9,6 +9,7 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.observer import Observer
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -22,7 +23,9 @@ from askback_server.sessions.replica import Replica
 MESSAGE_BYTES = 4 * 1024 * 1024
 
 
-async def build(config: Config, storage: Storage, clock: Clock | None = None) -> Replica:
+async def build(
+    config: Config, storage: Storage, clock: Clock | None = None, observer: Observer | None = None
+) -> Replica:
     """A replica over an opened database; nothing runs yet. Raises StorageUnavailable."""
     clock = clock or SystemClock()
     time = DatabaseClock(clock)
@@ -33,8 +36,9 @@ async def build(config: Config, storage: Storage, clock: Clock | None = None) ->
     await feed.start()
 
     engine = Engine(
-        storage.jobs, time, limits, hot, feed.publish, batch_commands=config.batch, queue=config.queue
-    )
+        storage.jobs, time, limits, hot, feed.publish,
+        batch_commands=config.batch, queue=config.queue, observer=observer,
+    )  # fmt: skip
     dispatcher = Dispatcher(engine, storage.queue, time)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
@@ -59,4 +63,5 @@ async def build(config: Config, storage: Storage, clock: Clock | None = None) ->
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,
+        test_mode=config.test_mode,
     )

@@ -1,13 +1,20 @@
-"""Settings of a replica: from flags, else the environment, else defaults. Wrong ones are refused."""
+"""Settings of a replica, each in one place: flags, environment, file, help and docs come from this table.
+
+A value comes from the command's flags, else the environment, else a TOML file, else the default; a wrong
+one is refused with where it stands and what would be right (`config_sources.py`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from askback_server.domain.limits import Limits
@@ -18,69 +25,141 @@ class ConfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """What `askback serve` needs. Times are seconds. Each field's environment variable is its name
-    in capitals behind ASKBACK_: `lease_ttl` is ASKBACK_LEASE_TTL."""
+class Setting:
+    """What is known of one setting besides its value."""
 
-    listen: str = "127.0.0.1:50051"
-    db: str = "sqlite+aiosqlite:///askback.db"
-    auth: str = ""
-    """A token file. Empty: no authentication, on loopback only."""
-    replica: str = ""
-    migrate: bool = False
-    """Migrate PostgreSQL at start (SQLite always is)."""
-    lease_ttl: float = 30.0
-    """A worker that is not heard for so long loses its jobs; it is heard three times as often."""
-    heartbeat: float = 15.0
-    """Of consoles' streams."""
-    sweep_interval: float = 300.0
-    drain_wait: float = 0.0
-    """Between not being ready and asking streams to leave; 5 to 10 behind a load balancer."""
-    drain_grace: float = 10.0
-    hot_jobs: int = 50_000
-    batch: int = 256
-    queue: int = 8_192
-    log_format: str = "text"
-    log_level: str = "INFO"
+    name: str
+    default: str | bool | int | float
+    help: str
+    metavar: str = ""
+    within: tuple[float, float] | None = None
+    """The least and the greatest value."""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> type:
+        """str, bool, int or float."""
+        return type(self.default)
+
+    @property
+    def flag(self) -> str:
+        """`--lease-ttl`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """`ASKBACK_LEASE_TTL`."""
+        return f"ASKBACK_{self.name.upper()}"
+
+    @property
+    def wants(self) -> str:
+        """What would be right, to follow `must be`."""
+        if self.choices:
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        if self.within is not None:
+            low, high = self.within
+            return f"between {low:.10g} and {high:.10g}"
+        return {bool: "true or false", str: "a text"}[self.kind]
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value of the right kind is one of those allowed."""
+        if self.within is not None:
+            return bool(self.within[0] <= value <= self.within[1])  # False for what is not a number too
+        return not self.choices or value in self.choices
+
+
+def _setting(default: str | bool | int | float, help: str, **more: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `askback serve` needs. Times are seconds."""
+
+    listen: str = _setting("127.0.0.1:50051", "Where calls are taken.", metavar="HOST:PORT")
+    db: str = _setting("sqlite+aiosqlite:///askback.db", "Database URL.", metavar="URL")
+    auth: str = _setting(
+        "", "File of hashed tokens. Without it only loopback may be listened on.", metavar="FILE"
+    )
+    tls_cert: str = _setting(
+        "", "Certificate chain (PEM); with it every call needs TLS. Read again when it changes.",
+        metavar="FILE",
+    )  # fmt: skip
+    tls_key: str = _setting("", "The certificate's private key (PEM), not encrypted.", metavar="FILE")
+    tls_client_ca: str = _setting(
+        "", "Certificate authorities (PEM); with it every client needs a certificate of theirs.",
+        metavar="FILE",
+    )  # fmt: skip
+    health_listen: str = _setting(
+        "", "A second address, without TLS or tokens, for health checks only.", metavar="HOST:PORT"
+    )
+    metrics_listen: str = _setting(
+        "", "An address for Prometheus, over plain HTTP. Without it nothing is measured.", metavar="HOST:PORT"
+    )
+    replica: str = _setting("", "This replica's name. Empty: host and process.", metavar="NAME")
+    migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite always is.")
+    test_mode: bool = _setting(False, "Take the answers of scripted humans. On loopback only.")
+    lease_ttl: float = _setting(
+        30.0, "Seconds until a silent worker loses its jobs; it is heard three times as often.",
+        within=(0.5, 3600),
+    )  # fmt: skip
+    heartbeat: float = _setting(15.0, "Seconds between heartbeats of consoles.", within=(0.1, 300))
+    sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
+    drain_wait: float = _setting(
+        0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
+        within=(0, 600),
+    )  # fmt: skip
+    drain_grace: float = _setting(10.0, "Seconds that calls have to end.", within=(0, 600))
+    hot_jobs: int = _setting(50_000, "Jobs kept in memory.", within=(100, 10_000_000))
+    batch: int = _setting(256, "Commands in one commit at the most.", within=(1, 2_000))
+    queue: int = _setting(8_192, "Commands that may wait.", within=(16, 1_000_000))
+    log_format: str = _setting("text", "How log lines are written.", choices=("text", "json"))
+    log_level: str = _setting(
+        "INFO", "The least that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
 
     @property
     def host(self) -> str:
         """The host that is listened on."""
-        return self.listen.rpartition(":")[0].strip("[]")
+        return address(self.listen)[0]
 
-    def checked(self) -> Config:
-        """Itself, if every setting makes sense. Raises ConfigError."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise ConfigError(f"--listen {self.listen!r} is not HOST:PORT, for example 127.0.0.1:50051")
+    def checked(self, places: Mapping[str, str] | None = None) -> Config:
+        """Itself, if the settings make sense together. Raises ConfigError.
+
+        `places` say, by a setting's name, where its value stands; without one it is called by its flag.
+        """
+
+        def at(name: str) -> str:
+            shown = masked(self.db) if name == "db" else getattr(self, name)
+            return (places or {}).get(name) or f"{SETTINGS[name].flag} {shown}"
+
+        for name in ("listen", "health_listen", "metrics_listen"):
+            given = getattr(self, name)
+            if (given or name == "listen") and not _ADDRESS.fullmatch(given):
+                raise ConfigError(f"{at(name)} is not HOST:PORT, for example 127.0.0.1:50051")
         if not self.auth and not _is_loopback(self.host):
             raise ConfigError(
-                f"--listen {self.listen} can be reached from outside, and no authentication is set: "
+                f"{at('listen')} can be reached from outside, and no authentication is set: "
                 "give --auth TOKENFILE, or listen on 127.0.0.1"
             )
-        if self.auth and not Path(self.auth).is_file():
-            raise ConfigError(f"--auth {self.auth}: there is no such file")
+        if self.test_mode and not _is_loopback(self.host):
+            raise ConfigError(
+                f"{at('listen')} can be reached from outside, and --test-mode lets programs answer "
+                "in people's place: listen on 127.0.0.1, or leave test mode"
+            )
+        for name in ("auth", "tls_cert", "tls_key", "tls_client_ca"):
+            path = getattr(self, name)
+            if path and not Path(path).is_file():
+                raise ConfigError(f"{at(name)}: there is no such file")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            alone, other = ("tls_cert", "--tls-key") if self.tls_cert else ("tls_key", "--tls-cert")
+            raise ConfigError(f"{at(alone)} needs {other} too: give both, or neither")
+        if self.tls_client_ca and not self.tls_cert:
+            raise ConfigError(f"{at('tls_client_ca')} needs --tls-cert and --tls-key too")
         if not self.db.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
             raise ConfigError(
-                f"--db {self.db!r}: use sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME"
+                f"{at('db')}: use sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME"
             )
-        for name, low, high in (
-            ("lease_ttl", 0.5, 3600),
-            ("heartbeat", 0.1, 300),
-            ("sweep_interval", 0.1, 86_400),
-            ("drain_wait", 0, 600),
-            ("drain_grace", 0, 600),
-            ("hot_jobs", 100, 10_000_000),
-            ("batch", 1, 2_000),
-            ("queue", 16, 1_000_000),
-        ):
-            if not low <= getattr(self, name) <= high:
-                flag = "--" + name.replace("_", "-")
-                raise ConfigError(f"{flag} {getattr(self, name)} must be between {low} and {high}")
-        if self.log_format not in ("text", "json"):
-            raise ConfigError(f"--log-format {self.log_format!r} must be text or json")
-        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise ConfigError(f"--log-level {self.log_level!r} must be DEBUG, INFO, WARNING or ERROR")
         return self
 
     @property
@@ -94,35 +173,26 @@ class Config:
         return self.replica or f"{socket.gethostname()}-{os.getpid()}"
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Config:
-    """Settings from flags (those that are not None) over the environment over the defaults.
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {f.name: Setting(f.name, f.default, **f.metadata) for f in dataclasses.fields(Config)}  # type: ignore[arg-type]
+)
+"""Every setting by its name, in the order in which people are shown them."""
 
-    Raises ConfigError.
-    """
-    environment = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    for field in fields(Config):
-        given = flags.get(field.name)
-        text = environment.get("ASKBACK_" + field.name.upper())
-        if given is not None:
-            values[field.name] = given
-        elif text is not None:
-            values[field.name] = _parsed(field.name, str(field.type), text)
-    unknown = set(flags) - {field.name for field in fields(Config)}
-    if unknown:
-        raise ConfigError(f"unknown settings: {', '.join(sorted(unknown))}")
-    return Config(**values).checked()
+_ADDRESS = re.compile(
+    r"([^\s:\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+)
 
 
-def _parsed(name: str, kind: str, text: str) -> Any:
-    try:
-        if kind == "bool":
-            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[
-                text.lower()
-            ]
-        return {"float": float, "int": int, "str": str}[kind](text)
-    except (KeyError, ValueError):
-        raise ConfigError(f"ASKBACK_{name.upper()}={text!r} is not a {kind}") from None
+def address(text: str) -> tuple[str, int]:
+    """Host and port of a checked HOST:PORT; an IPv6 host loses its brackets."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def masked(url: str) -> str:
+    """A database's URL without its passwords, for people and logs."""
+    url = re.sub(r"(?i)([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*", r"\1***", url)
+    return re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,15 +11,20 @@ from collections.abc import Coroutine
 from typing import Any
 
 from askback_server.bootstrap import build
-from askback_server.config import Config
+from askback_server.config import Config, masked
+from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
+from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
-from askback_server.transport.tokens import NoAuthentication, TokenFile
+from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
 
 log = logging.getLogger(__name__)
+
+SCRIPTED_HUMAN = "human"
+"""In test mode and without authentication, the user of this name sees every prompt, whoever is asked."""
 
 
 class Service:
@@ -32,7 +37,8 @@ class Service:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._server: Server | None = None
         self._replica: Replica | None = None
-        self.port = 0
+        self._exposition: Any = None
+        self.port = self.health_port = self.metrics_port = 0
         self.failed = asyncio.Event()
         """Set when a part that must run has ended."""
 
@@ -45,17 +51,27 @@ class Service:
     async def start(self) -> None:
         """Migrate if that is wanted, connect, run everything, listen, be ready.
 
-        Raises StorageUnavailable, RuntimeError (the port is taken), BadTokenFile.
+        Raises StorageUnavailable, RuntimeError or OSError (a port is taken), BadTokenFile, BadCertificates.
         """
         config = self.config
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
-        authenticator = TokenFile(config.auth) if config.auth else NoAuthentication()
-        self._database = await Database.open(config.db)
+        authenticator = _authenticator(config)
+        if config.test_mode:
+            log.warning("test mode: answers of scripted humans are taken; nobody's real work belongs here")
+        certificates = None
+        if config.tls_cert:
+            certificates = Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
+        meter = Meter() if config.metrics_listen else None
+        self._database = await Database.open(config.db, self._clock)
         try:
-            self._replica = replica = await build(config, self._database, self._clock)
+            self._replica = replica = await build(config, self._database, self._clock, meter)
             self._server = Server(replica, authenticator)
-            self.port = self._server.listen(config.listen)
+            self.port = self._server.listen(config.listen, certificates)
+            if config.health_listen:
+                self.health_port = self._server.listen_health(config.health_listen)
+            if meter is not None:
+                self._expose(meter, replica, self._server, self._database)
             self._run("engine", replica.engine.run())
             self._run("feed", replica.feed.run())
             self._run("timers", replica.timers.run())
@@ -67,18 +83,28 @@ class Service:
         except BaseException:
             await self._end()
             raise
-        # What lives now lives on: the collector need not look at it again (10,000 streams: 2.6 times).
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 50, 100)
-        log.info(
-            "askback is ready",
-            extra={
-                "listen": f"{config.host}:{self.port}",
-                "replica": replica.replica,
-                "db": _plain(config.db),
-            },
-        )
+        log.info("askback is ready", extra=self._description(replica))
+
+    def _description(self, replica: Replica) -> dict[str, object]:
+        """What the log says of a replica that is ready."""
+        config = self.config
+        said = {
+            "listen": f"{config.host}:{self.port}",
+            "replica": replica.replica,
+            "db": masked(config.db),
+            "tls": ("mutual" if config.tls_client_ca else "server") if config.tls_cert else "off",
+        }
+        ports = {"health_port": self.health_port, "metrics_port": self.metrics_port}
+        return {**said, **{name: port for name, port in ports.items() if port}}
+
+    def _expose(self, meter: Meter, replica: Replica, server: Server, database: Database) -> None:
+        # Imported here: who measures nothing does not load the library.
+        from askback_server.metrics.collector import ReplicaCollector
+        from askback_server.metrics.exposition import Exposition
+
+        collector = ReplicaCollector(replica, server, database.census, meter)
+        self._exposition = Exposition(self.config.metrics_listen, collector)
+        self.metrics_port = self._exposition.port
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"askback-{name}")
@@ -94,7 +120,7 @@ class Service:
         """Drain: not ready, GoAway, no more calls, empty the engine, reply, close the database.
 
         The health check's answer changes first, because grpc refuses new connections as soon as its
-        server stops.
+        server stops. The ports for health and metrics answer until the end.
         """
         config, server, replica = self.config, self._server, self._replica
         assert server is not None
@@ -121,9 +147,14 @@ class Service:
             await asyncio.wait(left, timeout=1)
             left = [task for task in left if not task.done()]
         self._tasks.clear()
+        if self._exposition is not None:
+            await self._exposition.close()  # it reads the database
+            self._exposition = None
         if self._database is not None:
             await self._database.close()
             self._database = None
+        if self._server is not None:
+            await self._server.close()
 
     async def __aenter__(self) -> Service:
         await self.start()
@@ -133,10 +164,24 @@ class Service:
         await self.stop()
 
 
+def _authenticator(config: Config) -> Authenticator:
+    if not config.auth:
+        return NoAuthentication(frozenset({SCRIPTED_HUMAN}) if config.test_mode else frozenset())
+    tokens = TokenFile(config.auth)
+    if tokens.has_certificates and not config.tls_client_ca:
+        text = "%s has entries with a certificate, and without --tls-client-ca nobody can show one"
+        log.warning(text, config.auth)
+    return tokens
+
+
 async def run_until_signal(config: Config) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Returns the exit code."""
     service = Service(config)
     await service.start()
+    # What lives now lives on: the collector need not look at it again (10,000 streams: 2.6 times).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -148,9 +193,3 @@ async def run_until_signal(config: Config) -> int:
         wait.cancel()
     await service.stop()
     return 1 if service.failed.is_set() else 0
-
-
-def _plain(url: str) -> str:
-    """The database's URL without its password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at else url

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
+
+from askback_server.transport.calls import CURRENT
+
+log = logging.getLogger(__name__)
 
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {k: v for k, v in record.__dict__.items() if k not in _OWN}
+
+
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+"""What JSON lets pass, and some readers of lines take for the end of one."""
 
 
 class JsonLines(logging.Formatter):
@@ -28,7 +38,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, default=str, ensure_ascii=False).translate(_LINE_ENDS)
 
 
 class TextLines(logging.Formatter):
@@ -37,16 +47,43 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        extras = "".join(f" {k}={v}" for k, v in _extras(record).items())
+        # A caller's word must not begin a line of its own.
+        extras = "".join(f" {k}={v if str(v).isprintable() else repr(v)}" for k, v in _extras(record).items())
         line = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}{extras}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def name_the_call(record: logging.LogRecord) -> bool:
+    """Give a record the id of the call in whose service it was made, whoever made it."""
+    call = CURRENT.get(None)
+    if call is not None and not hasattr(record, "request_id"):
+        record.request_id = call.request_id
+    return True
 
 
 def configure(format: str, level: str) -> None:
     """Log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if format == "json" else TextLines())
+    handler.addFilter(name_the_call)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("alembic").setLevel("WARNING")
+
+
+def log_the_uncaught() -> None:
+    """Errors that nobody catches, in any thread, and warnings become lines like all others."""
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)
+    sys.unraisablehook = lambda hook: log.error(
+        "%s %r", hook.err_msg or "an error was ignored in", hook.object, exc_info=hook.exc_value
+    )
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+    elif not issubclass(kind, SystemExit):  # by which a thread may end
+        log.critical("nobody caught this error", exc_info=(kind, error or kind(), trace))

@@ -323,3 +323,15 @@ async def test_while_the_feed_is_down_the_memory_is_not_asked(here: Node, there:
         await until(lambda: here.hot.live, "the feed is back")
     finally:
         running.cancel()
+
+
+async def test_what_the_memory_missed_while_the_feed_was_down_is_not_served_after(
+    here: Node, there: Node
+) -> None:
+    job = await here.held()
+    await here.catch_up()
+    here.hot.live = False  # as the feed leaves it when it cannot be read
+    await there.do(there.progress_command(job, 3))
+    await here.catch_up()
+    here.hot.live = True
+    assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=3)

@@ -1,13 +1,14 @@
-"""A running service for a test: `world` on both databases, `lite` on SQLite only."""
+"""A running service for a test: `world` on both databases, `lite` on SQLite only; `shell` is at `lite`."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.service import World, serving
+from tests.support.shell import Shell
 
 
 @pytest.fixture
@@ -31,3 +32,13 @@ async def lite(lite_url: str) -> AsyncIterator[World]:
     """The service on SQLite, for cases where the database makes no difference."""
     async with serving(lite_url) as running:
         yield running
+
+
+@pytest.fixture
+def shell(lite: World, tmp_path: Path) -> Iterator[Shell]:
+    """`askback` of the user ana, in an empty folder."""
+    folder = tmp_path / "shell"
+    folder.mkdir()
+    shell = Shell(folder, f"127.0.0.1:{lite.service.port}", ASKBACK_USER="ana")
+    yield shell
+    shell.end()

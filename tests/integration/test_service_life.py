@@ -124,7 +124,7 @@ async def test_a_cancel_that_meets_a_wake_up_is_not_lost(lite: World, steps: int
     replica = lite.service.replica
     for part, wake in (
         (replica.dispatcher.run, replica.dispatcher._wake.set),
-        (replica.timers.run, replica.timers._changed.set),
+        (replica.timers.run, replica.timers._due.set),
     ):
         task = asyncio.create_task(part())
         for _ in range(5):

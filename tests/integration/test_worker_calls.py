@@ -7,6 +7,7 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
 from tests.support.service import (
@@ -24,6 +25,7 @@ from tests.support.service import (
     form,
     refused,
     seconds,
+    serving,
     until,
 )
 
@@ -96,6 +98,25 @@ async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
         leases = [lease for response in await asyncio.gather(*calls) for lease in response.jobs]
     assert {lease.job.job_id for lease in leases} == made
     assert [lease.token for lease in leases] == [1] * 4
+
+
+async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
+    """The wait keeps the session alive: a job that comes late is leased all the same."""
+    async with serving(lite_url, lease_ttl=0.5) as world:
+        other = await world.held("other")
+        waiting = asyncio.ensure_future(world.lease())
+        await until(lambda: world.service.replica.dispatcher._takers)
+        call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=other.job.job_id))
+        seen: list[int] = []
+        # This session is as old, and nobody extends it.
+        while job_pb2.JOB_EVENT_TYPE_JOB_LEASE_LOST not in seen:
+            seen += [e.type for e in (await call.read()).events]
+        call.cancel()
+        job = await world.create()
+        leased = await waiting
+        assert [lease.job.job_id for lease in leased.jobs] == [job.job_id]
+        session = {"session_id": leased.session_id, "session_secret": leased.session_secret}
+        await world.workers.ExtendLease(pb.ExtendLeaseRequest(**session))
 
 
 async def test_a_caller_that_goes_away_keeps_no_job(lite: World) -> None:

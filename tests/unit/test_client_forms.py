@@ -148,14 +148,14 @@ async def test_a_handler_starts_jobs_with_its_own_arguments() -> None:
     async def fn(job: Job, order: str, days: int = 3) -> None: ...
 
     class Starter:
-        async def start(self, job_type: str, input: Any) -> Any:
-            return job_type, input
+        async def start(self, job_type: str, input: Any, *, returns: Any) -> Any:
+            return job_type, input, returns
 
     client: Any = Starter()
-    started: Any = await JobHandler("refund", fn).start(client, "A-17", days=4)
-    assert started == ("refund", {"order": "A-17", "days": 4})
+    started: Any = await JobHandler("refund", fn).using(client).start("A-17", days=4)
+    assert started == ("refund", {"order": "A-17", "days": 4}, type(None))
     with pytest.raises(TypeError):
-        await JobHandler("refund", fn).start(client)  # type: ignore[call-arg]
+        await JobHandler("refund", fn).using(client).start()  # type: ignore[call-arg]
 
 
 def test_importing_askback_loads_nothing_heavy() -> None:

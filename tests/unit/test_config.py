@@ -1,13 +1,18 @@
-"""Settings: flags over the environment over defaults; wrong ones are refused with what would be right."""
+"""Settings: flags over the environment over a file over defaults; a wrong one is refused with the reason."""
 
 import logging
+import sys
+import threading
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from askback_server.__main__ import migrate, serve
-from askback_server.config import Config, ConfigError, load
+from askback_server.config import SETTINGS, Config, ConfigError, address, masked
+from askback_server.config_sources import database_url, effective, load
+from askback_server.options import serve_options
 
 
 def test_defaults_make_sense() -> None:
@@ -43,6 +48,7 @@ def test_switches_in_the_environment(text: str, value: bool) -> None:
         ({"listen": "[::]:50051"}, "--auth TOKENFILE"),
         ({"listen": "example.com:50051"}, "--auth TOKENFILE"),
         ({"auth": "/no/such/file"}, "there is no such file"),
+        ({"test_mode": True, "auth": "t", "listen": "0.0.0.0:50051"}, "leave test mode"),
         ({"db": "mysql://x"}, "sqlite+aiosqlite:///FILE or postgresql"),
         ({"db": "postgresql://x"}, "postgresql+asyncpg"),
         ({"db": "askback.db"}, "sqlite+aiosqlite:///FILE"),
@@ -58,6 +64,13 @@ def test_switches_in_the_environment(text: str, value: bool) -> None:
         ({"log_format": "xml"}, "must be text or json"),
         ({"log_level": "LOUD"}, "must be DEBUG, INFO, WARNING or ERROR"),
         ({"colour": "red"}, "unknown settings: colour"),
+        ({"health_listen": "8080"}, "--health-listen 8080 is not HOST:PORT"),
+        ({"metrics_listen": "127.0.0.1:65536"}, "--metrics-listen 127.0.0.1:65536 is not HOST:PORT"),
+        ({"tls_cert": __file__}, "needs --tls-key too"),
+        ({"tls_key": __file__}, "needs --tls-cert too"),
+        ({"tls_client_ca": __file__}, "needs --tls-cert and --tls-key too"),
+        ({"tls_cert": "/no/such.pem", "tls_key": __file__}, "--tls-cert /no/such.pem: there is no such file"),
+        ({"listen": "0.0.0.0:1", "tls_cert": __file__, "tls_key": __file__}, "--auth TOKENFILE"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_reason(flags: dict[str, Any], says: str) -> None:
@@ -69,10 +82,13 @@ def test_a_wrong_setting_is_refused_with_the_reason(flags: dict[str, Any], says:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("ASKBACK_BATCH", "many", "ASKBACK_BATCH='many' is not a int"),
-        ("ASKBACK_LEASE_TTL", "long", "is not a float"),
-        ("ASKBACK_MIGRATE", "perhaps", "is not a bool"),
-        ("ASKBACK_QUEUE", "1", "--queue 1 must be between"),
+        ("ASKBACK_BATCH", "many", "ASKBACK_BATCH='many' must be a whole number between 1 and 2000"),
+        ("ASKBACK_LEASE_TTL", "long", "ASKBACK_LEASE_TTL='long' must be a number between 0.5 and 3600"),
+        ("ASKBACK_MIGRATE", "perhaps", "must be true or false"),
+        ("ASKBACK_QUEUE", "1", "ASKBACK_QUEUE='1' must be between 16"),
+        ("ASKBACK_LISTEN", "", "ASKBACK_LISTEN='' is not HOST:PORT"),
+        ("ASKBACK_LOG_LEVEL", "LOUD", "ASKBACK_LOG_LEVEL='LOUD' must be DEBUG, INFO, WARNING or ERROR"),
+        ("ASKBACK_CONFIG", "/no/such.toml", "/no/such.toml cannot be read: No such file"),
     ],
 )
 def test_a_wrong_environment_is_refused_with_its_name(name: str, text: str, says: str) -> None:
@@ -92,12 +108,137 @@ def test_with_tokens_any_address_is_fine(tmp_path: Path) -> None:
     assert load({"listen": "0.0.0.0:1", "auth": str(tokens)}, {}).host == "0.0.0.0"
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "askback.toml"
+
+
+def test_a_file_stands_below_the_environment_and_that_below_flags(file: Path) -> None:
+    file.write_text('lease_ttl = 20\nbatch = 5\nqueue = 100\nmigrate = true\nreplica = "from the file"\n')
+    environment = {"ASKBACK_CONFIG": str(file), "ASKBACK_BATCH": "6", "ASKBACK_QUEUE": "101"}
+    found = effective({"queue": 102, "replica": None}, environment)
+    config = found.config
+    assert (config.lease_ttl, config.batch, config.queue, config.migrate) == (20.0, 6, 102, True)
+    assert config.name == "from the file"
+    assert type(config.lease_ttl) is float
+    assert found.origins["lease_ttl"] == found.origins["replica"] == str(file)
+    assert found.origins["batch"] == "ASKBACK_BATCH"
+    assert found.origins["queue"] == "--queue"
+    assert found.origins["listen"] == "default"
+
+
+def test_a_flag_names_the_file_rather_than_the_environment(file: Path) -> None:
+    file.write_text("batch = 5")
+    assert load({"config": str(file)}, {"ASKBACK_CONFIG": "/no/such.toml"}).batch == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("lease-ttl = 3", "askback.toml: lease-ttl is not a setting; did you mean lease_ttl?"),
+        ("zzz = 3", "askback.toml: zzz is not a setting; `askback serve --print-config` lists them all"),
+        ("[tls]\ncert = 3", "askback.toml: tls is not a setting"),
+        ("lease_ttl = 'x'", "askback.toml: lease_ttl = 'x' must be a number between 0.5 and 3600"),
+        ("lease_ttl = true", "askback.toml: lease_ttl = True must be a number"),
+        ("batch = 1.5", "askback.toml: batch = 1.5 must be a whole number between 1 and 2000"),
+        ("batch = 0", "askback.toml: batch = 0 must be between 1 and 2000"),
+        ("migrate = 'yes'", "askback.toml: migrate = 'yes' must be true or false"),
+        ("auth = 3", "askback.toml: auth = 3 must be a text"),
+        ("listen = 'x'", "askback.toml: listen = 'x' is not HOST:PORT"),
+        ("listen = '0.0.0.0:1'", "askback.toml: listen = '0.0.0.0:1' can be reached from outside"),
+        ("log_format = 'xml'", "askback.toml: log_format = 'xml' must be text or json"),
+        ("lease_ttl = nan", "must be between 0.5 and 3600"),
+        ("= 3", "askback.toml is not TOML: "),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name_the_key_and_what_would_be_right(
+    file: Path, text: str, says: str
+) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load({"config": str(file)}, {})
+    assert says in str(refused.value)
+
+
+def test_what_is_printed_is_a_file_that_sets_the_same(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text('replica = "a \\"b\\" # ü"\nlease_ttl = 20\n')
+    flags = {"config": str(file), "migrate": True, "log_level": "DEBUG"}
+    assert serve({**flags, "print_config": True, "batch": None}) == 0
+    printed = capsys.readouterr().out
+    again = file.with_name("again.toml")
+    again.write_text(printed)
+    assert load({"config": str(again)}, {}) == load(flags, {})
+    assert set(tomllib.loads(printed)) == set(SETTINGS)
+    origins = {line.partition(" = ")[0]: line.rpartition("  # ")[2] for line in printed.splitlines()}
+    assert origins["lease_ttl"] == str(file)
+    assert origins["migrate"] == "--migrate"
+    assert origins["batch"] == "default"
+
+
+def test_print_config_of_a_wrong_setting_is_refused_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve({"print_config": True, "batch": 0}) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+asyncpg://me:pass@host/a", "postgresql+asyncpg://me:***@host/a"),
+        ("postgresql+asyncpg://me:pa@ss@host/a", "postgresql+asyncpg://me:***@host/a"),
+        ("postgresql+asyncpg://me:pa/ss:x@host:5/a?ssl=1", "postgresql+asyncpg://me:***@host:5/a?ssl=1"),
+        ("postgresql+asyncpg://me@host/a", "postgresql+asyncpg://me@host/a"),
+        ("postgresql+asyncpg://me@host:5/a?password=p@ss&x=1", "postgresql+asyncpg://me@host:5/a?password=***&x=1"),
+        ("postgresql+asyncpg://:pass@host/a", "postgresql+asyncpg://:***@host/a"),
+        ("sqlite+aiosqlite:////data/a:b@c.db", "sqlite+aiosqlite:////data/a:b@c.db"),
+    ],
+)  # fmt: skip
+def test_no_password_is_shown(url: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert masked(url) == shown
+    assert serve({"print_config": True, "db": url}) == 0
+    assert tomllib.loads(capsys.readouterr().out)["db"] == shown
+
+
+@pytest.mark.parametrize("source", ["flag", "environment", "file"])
+def test_no_error_shows_a_password(source: str, file: Path) -> None:
+    url = "mysql://me:swordfish@host/a"
+    file.write_text(f'db = "{url}"')
+    flags = {"flag": {"db": url}, "environment": {}, "file": {"config": str(file)}}[source]
+    with pytest.raises(ConfigError) as refused:
+        load(flags, {"ASKBACK_DB": url} if source == "environment" else {})
+    assert "me:***@host" in str(refused.value)
+    assert "swordfish" not in str(refused.value)
+
+
+def test_each_setting_has_its_option_help_and_a_right_default() -> None:
+    options = {option.name: option for option in serve_options()}
+    assert set(options) == {*SETTINGS, "config", "print_config"}
+    for name, setting in SETTINGS.items():
+        assert setting.takes(setting.default), name
+        assert setting.help.endswith("."), name
+        assert options[name].default is None or not options[name].required
+    assert Config().checked() == Config()
+
+
+def test_who_migrates_needs_only_the_database(file: Path) -> None:
+    file.write_text('db = "sqlite+aiosqlite:///x.db"\nlisten = "0.0.0.0:1"\nauth = "/no/such"\n')
+    assert database_url({"config": str(file), "db": None}, {}) == "sqlite+aiosqlite:///x.db"
+    with pytest.raises(ConfigError, match="use sqlite"):
+        database_url({"db": "x"}, {})
+
+
+def test_addresses() -> None:
+    assert address("[::1]:80") == ("::1", 80)
+    assert address("localhost:0") == ("localhost", 0)
+
+
 def test_serve_says_on_stderr_what_is_wrong_and_ends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    for place, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(place, hook, getattr(place, hook))
     try:
         assert serve({"listen": "0.0.0.0:1"}) == 2
         assert "--auth TOKENFILE" in capsys.readouterr().err
@@ -108,6 +249,7 @@ def test_serve_says_on_stderr_what_is_wrong_and_ends(
         assert serve({"db": "sqlite+aiosqlite:///no/such/folder/x.db", "listen": "127.0.0.1:0"}) == 1
         assert "cannot start" in capsys.readouterr().err
     finally:
+        logging.captureWarnings(False)
         root.handlers[:] = handlers
         root.setLevel(level)
 

@@ -16,6 +16,7 @@ from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.errors import InvalidField, JobNotFound, PermissionDenied, PromptNotFound
 from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import Principal, Role
+from askback_server.domain.prompts import AnswerSource
 from askback_server.ports.clock import uuid7
 from askback_server.transport import convert_commands as convert
 from askback_server.transport.convert_contents import content
@@ -220,6 +221,9 @@ def test_answer_prompt() -> None:
         edits=(Edit("x", " y "),),
         comment=" as is ",
     )
+    assert convert.answer_prompt(request, ME).source is AnswerSource.HUMAN
+    request.test = True
+    assert convert.answer_prompt(request, ME).source is AnswerSource.TEST
     for wrong in (0, 99, -1):
         request.decision = wrong  # type: ignore[assignment]
         assert faults(convert.answer_prompt, request) == ["decision"]

@@ -14,6 +14,7 @@ from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import (
     AnswerResult,
+    AnswerSource,
     AnswerStatus,
     PromptState,
     Resolution,
@@ -57,6 +58,15 @@ def test_an_open_prompt() -> None:
     message.content.ClearField("derived_schema_json")
     expected.content.CopyFrom(full_content())
     assert message == expected
+
+
+def test_the_source_of_an_answer_is_stored_and_told() -> None:
+    for source in AnswerSource:
+        given = replace(RESOLUTION, answer=replace(ANSWER, source=source))
+        stored = resolution_from_json(resolution_to_json(given))
+        assert stored == given
+        message = convert.prompt_message(replace(CLOSED, resolution=stored))
+        assert pb.AnswerSource.Name(message.resolution.answer.source) == f"ANSWER_SOURCE_{source}"
 
 
 def test_a_closed_prompt_has_its_resolution_as_it_was_stored() -> None:

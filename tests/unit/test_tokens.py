@@ -143,6 +143,13 @@ def test_a_file_that_breaks_later_leaves_the_last_good_tokens(
         (("2027-01-01T00:00:00Z", '"soon"'), r"entry 1 \(ada\): expires is not an ISO time"),
         (("2027-01-01T00:00:00Z", "2027"), r"entry 1 \(ada\): expires must be a time"),
         (("groups", "grups"), r"entry 1 \(ada\): grups is not a field"),
+        (
+            ('roles = ["client"]', 'certificate = "x"\nroles = ["client"]'),
+            r"either sha256, .* or certificate",
+        ),
+        ((f'sha256 = "{hash_token(SHOP).upper()}"', ""), r"entry 2 \(shop\): must have either sha256"),
+        ((f'sha256 = "{hash_token(SHOP).upper()}"', "certificate = 3"), r"certificate must be a name"),
+        ((f'sha256 = "{hash_token(SHOP).upper()}"', 'certificate = ""'), r"certificate must be a name"),
         (("[[tokens]]", "[[token]]"), r"must hold \[\[tokens\]\]"),
         (("[[tokens]]", "[tokens"), r"tokens.toml"),
         ((GOOD, "tokens = [3]"), r"entry 1: must be a table"),
@@ -160,6 +167,72 @@ def test_a_bad_file_is_refused_at_the_start(
 def test_a_missing_file_is_refused_at_the_start(tmp_path: Path, clock: Time) -> None:
     with pytest.raises(BadTokenFile, match=r"none\.toml"):
         opened(tmp_path / "none.toml", clock)
+
+
+CERTIFIED = (
+    GOOD
+    + """
+[[tokens]]
+certificate = "spiffe://shop/worker"
+subject = "worker"
+roles = ["worker"]
+namespaces = ["eu"]
+
+[[tokens]]
+certificate = "shop.example"
+subject = "shop by certificate"
+roles = ["client"]
+namespaces = ["eu"]
+expires = 2027-01-01T00:00:00Z
+"""
+)
+
+
+def test_a_certificate_stands_for_its_owner_where_no_token_is_sent(path: Path, clock: Time) -> None:
+    path.write_text(CERTIFIED, "utf-8")
+    tokens = opened(path, clock)
+    shows = {
+        ("spiffe://shop/worker",): "worker",
+        ("nobody", "spiffe://shop/worker", "shop.example"): "worker",  # the first that is listed
+        ("shop.example", "spiffe://shop/worker"): "shop by certificate",
+    }
+    for names, subject in shows.items():
+        assert tokens.authenticate([("askback-user", "eve")], lambda names=names: names).subject == subject
+    assert tokens.authenticate(bearer(ADA), lambda: ("shop.example",)).subject == "ada"
+
+
+@pytest.mark.parametrize("names", [(), ("nobody",), ("SHOP.example",), ("*",), (hash_token(ADA),), ("",)])
+def test_other_names_are_nobody(path: Path, clock: Time, names: tuple[str, ...]) -> None:
+    path.write_text(CERTIFIED, "utf-8")
+    with pytest.raises(Unauthenticated) as refused:
+        opened(path, clock).authenticate([], lambda: names)
+    assert all(name in refused.value.message for name in names)
+
+
+@pytest.mark.parametrize("sent", ["Bearer guess", "Basic x", "Bearer ", "Bearer", "", b"Bearer x"])
+def test_a_wrong_token_is_not_made_good_by_a_certificate(path: Path, clock: Time, sent: str | bytes) -> None:
+    path.write_text(CERTIFIED, "utf-8")
+    with pytest.raises(Unauthenticated):
+        opened(path, clock).authenticate([("authorization", sent)], lambda: ("shop.example",))
+
+
+def test_a_certificates_entry_ends_when_it_expires_and_when_it_is_taken_out(path: Path, clock: Time) -> None:
+    path.write_text(CERTIFIED, "utf-8")
+    tokens = opened(path, clock)
+    clock.at = datetime(2027, 1, 1, tzinfo=UTC)
+    with pytest.raises(Unauthenticated, match="expired"):
+        tokens.authenticate([], lambda: ("shop.example",))
+    assert tokens.authenticate([], lambda: ("spiffe://shop/worker",)).subject == "worker"
+    path.write_text(GOOD, "utf-8")
+    clock.seconds += 1
+    with pytest.raises(Unauthenticated, match="no entry has"):
+        tokens.authenticate([], lambda: ("spiffe://shop/worker",))
+
+
+def test_two_entries_for_one_certificate_are_refused(path: Path, clock: Time) -> None:
+    path.write_text(CERTIFIED.replace("spiffe://shop/worker", "shop.example"), "utf-8")
+    with pytest.raises(BadTokenFile, match=r"entry 4 .*certificate is that of an earlier entry"):
+        opened(path, clock)
 
 
 def test_an_expiry_may_be_text_or_without_a_zone_which_is_utc(path: Path, clock: Time) -> None:

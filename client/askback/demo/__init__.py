@@ -1,7 +1,7 @@
-"""`askback demo`: a release approval from the first question to the result.
+"""`askback demo`: one of the examples, from the first question to the result.
 
-A server, a worker and a person, as processes of their own. While a question is open the server is
-killed with SIGKILL and started again; nobody loses anything.
+A server, the example's worker and a person, as processes of their own. While a question is open the
+server is killed with SIGKILL and started again; nobody loses anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
@@ -21,51 +20,55 @@ from askback import Client
 from askback.console import Console
 from askback.console_prompt import ConsolePrompt
 from askback.demo import processes
-from askback.demo.people import EDITED, SCRIPT, Answerer, at_terminal, scripted
+from askback.demo.narrator import Narrator
+from askback.demo.people import AtTerminal, Person, Scripted
+from askback.demo.story import Story, load
 from askback.run import Run
 
-CHANGES = ["Approvals in the terminal", "Fixed: the answer is never lost"]
-KILL_AT = "notes"
-"""The key of the prompt that is open while the server is killed."""
 PATIENCE = 60.0
 """Seconds that the scripted demo may take for one step."""
 
 
-class Story:
-    """Prints what happens, with the time since the start."""
+def run_demo(name: str, *, human: bool, db: str | None) -> int:
+    """Play the story of this name. Returns 0 only if the job completed.
 
-    def __init__(self) -> None:
-        self._started = perf_counter()
-
-    def say(self, who: str, what: str) -> None:
-        """One line."""
-        print(f"{perf_counter() - self._started:8.3f} s  {who:<8} {what}", flush=True)
-
-
-def run_demo(*, human: bool, db: str | None) -> int:
-    """Run the demo. Returns 0 only if the job completed with the answers that were given."""
-    story = Story()
-    with tempfile.TemporaryDirectory(prefix="askback-demo-") as folder:
-        url = db or f"sqlite+aiosqlite:///{Path(folder) / 'askback.db'}"
-        try:
-            return asyncio.run(_play(story, Path(folder), url, at_terminal if human else scripted, human))
-        except (KeyboardInterrupt, EOFError):
-            print("\nended by the person at the terminal", file=sys.stderr)
-            return 130
+    With a script, its result must be what the answers imply. 130 if the person ended it.
+    """
+    narrator = Narrator()
+    try:
+        story = load(name, at_terminal=human)
+        with tempfile.TemporaryDirectory(prefix="askback-demo-") as folder:
+            url = db or f"sqlite+aiosqlite:///{Path(folder) / 'askback.db'}"
+            return asyncio.run(_play(narrator, story, Path(folder), url, human))
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, EOFError):
+        print("\nended by the person at the terminal", file=sys.stderr)
+        return 130
 
 
-async def _play(story: Story, folder: Path, url: str, answer: Answerer, human: bool) -> int:
+async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human: bool) -> int:
     port = processes.free_port()
     server = processes.server(port, url, folder / "server.log")
-    worker = processes.worker(port, folder / "worker.log")
+    worker = processes.worker(port, story.worker, folder / "worker.log")
     try:
         pid = await server.start()
         await worker.start()
-        story.say("server", f"starts on 127.0.0.1:{port}, pid {pid}, {url.partition(':')[0]}")
-        async with Client(f"127.0.0.1:{port}", user="ana") as client, client.console() as desk:
-            story.say("console", "is connected as ana")
-            async with asyncio.timeout(None if human else 4 * PATIENCE):
-                return await _approve(story, client, desk, server, answer, human)
+        narrator.say("server", f"starts on 127.0.0.1:{port}, pid {pid}, {url.partition(':')[0]}")
+        narrator.say("worker", f"is {story.worker.parent.name}/{story.worker.name}")
+        async with (
+            Client(f"127.0.0.1:{port}", user=story.user, groups=story.groups) as client,
+            client.console() as desk,
+            asyncio.timeout(None if human else 4 * PATIENCE),
+        ):
+            narrator.say("console", f"is connected as {', '.join([story.user, *story.groups])}")
+            person = AtTerminal(narrator, desk) if human else Scripted(narrator, story.answers)
+            if human:
+                narrator.say("person", f"is you: answer as {story.user}; Ctrl-C ends the demo")
+            return await _tell(narrator, story, client, desk, server, person, human)
+    except EOFError:
+        raise
     except Exception as error:
         print(f"the demo failed: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"--- server ---\n{server.tail()}\n--- worker ---\n{worker.tail()}", file=sys.stderr)
@@ -75,75 +78,79 @@ async def _play(story: Story, folder: Path, url: str, answer: Answerer, human: b
         await server.end()
 
 
-async def _approve(
-    story: Story, client: Client, desk: Console, server: processes.Process, answer: Answerer, human: bool
-) -> int:
-    run = await client.start("release", {"version": "1.4.0", "changes": CHANGES}, request_id="demo-1.4.0")
-    story.say("client", f"starts the job {run.job_id}")
-    following = asyncio.create_task(_follow(story, run))
+async def _tell(
+    narrator: Narrator, story: Story, client: Client, desk: Console, server: processes.Process,
+    person: Person, human: bool,
+) -> int:  # fmt: skip
+    run = await client.start(story.job_type, story.input, request_id="demo")
+    narrator.say("client", f"starts the job {run.job_id}")
+    following = asyncio.create_task(_follow(narrator, run))
+    sitting = asyncio.create_task(_sit(narrator, story, desk, server, person))
+    try:
+        await asyncio.wait((following, sitting), return_when=asyncio.FIRST_COMPLETED)
+        if sitting.done():
+            await sitting  # it ends only by an error
+        await following
+    finally:
+        for task in (following, sitting):
+            task.cancel()
+        await asyncio.gather(following, sitting, return_exceptions=True)
+    job = await run.job()
+    narrator.say("client", f"the job is {job.state} after {job.version} events: {job.result or job.failure}")
+    if job.state != "COMPLETED":
+        return 1
+    if human:
+        return 0
+    if job.result != story.result:
+        print(f"the result is not what was answered: {job.result}", file=sys.stderr)
+        return 1
+    print("demo: the job completed with exactly the answers given, across a kill -9 of the server")
+    return 0
+
+
+async def _sit(
+    narrator: Narrator, story: Story, desk: Console, server: processes.Process, person: Person
+) -> None:
+    """Answer what is shown, for ever; the server is killed once."""
     killed = False
     async for prompt in desk.prompts():
-        story.say("console", f"shows [{prompt.kind}] {prompt.title}")
-        if prompt.key == KILL_AT and not killed:
+        narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
+        if prompt.key == story.kill_at and not killed:
             killed = True
-            await _kill_and_restart(story, desk, server, prompt)
-        await answer(prompt, story.say)
-        if prompt.key == "go" or following.done():
-            break
-    await following
-    job = await run.job()
-    story.say("client", f"the job is {job.state} after {job.version} events: {job.result}")
-    return _verdict(job.state == "COMPLETED", job.result or {}, human)
+            await _kill_and_restart(narrator, desk, server, prompt)
+        await person.answer(prompt)
 
 
-async def _follow(story: Story, run: Run) -> None:
+async def _follow(narrator: Narrator, run: Run) -> None:
     """Tell the job's events as they come; the watch survives the killed server."""
+    titles: dict[str, str] = {}
     async for event in run.watch():
+        what = event.type.lower().replace("_", " ")
         if event.type == "JOB_PROGRESSED":
-            what = f"{event.data['done']}/{event.data['total']} {event.data['message']}"
+            what = f"{event.done}/{event.total} {event.message}"
         elif event.type == "PROMPT_ASKED":
-            what = f"asks {event.data['title']!r}"
+            titles[event.prompt_id] = event.message
+            what = f"asks {event.message!r}"
         elif event.type == "PROMPT_ANSWERED":
-            what = f"has its answer: {event.data['decision']}"
-        else:
-            what = event.type.lower().replace("_", " ")
-        story.say("job", f"#{event.seq} {what} ({event.state})")
+            what = f"has its answer to {titles[event.prompt_id]!r}: {event.data['decision']}"
+        elif event.prompt_id:
+            what += f": {titles[event.prompt_id]!r}"
+        narrator.say("job", f"#{event.seq} {what} ({event.state})")
 
 
 async def _kill_and_restart(
-    story: Story, desk: Console, server: processes.Process, prompt: ConsolePrompt
+    narrator: Narrator, desk: Console, server: processes.Process, prompt: ConsolePrompt
 ) -> None:
     """SIGKILL with the question open, then the same database again."""
     await server.end(signal.SIGKILL)
-    story.say("server", "is killed (SIGKILL) while the question is open")
+    narrator.say("server", "is killed (SIGKILL) while the question is open")
     desk.caught_up.clear()
     started = perf_counter()
     pid = await server.start()
     async with asyncio.timeout(PATIENCE):
         await desk.caught_up.wait()
     took = (perf_counter() - started) * 1000
-    story.say("server", f"is back after {took:.0f} ms, pid {pid}; the console has resumed")
+    narrator.say("server", f"is back after {took:.0f} ms, pid {pid}; the console has resumed")
     if not prompt.still_open:
         raise RuntimeError("the question is gone")
-    story.say("console", f"still shows [{prompt.kind}] {prompt.title}")
-
-
-def _verdict(completed: bool, result: dict[str, Any], human: bool) -> int:
-    if not completed:
-        return 1
-    if human:
-        return 0
-    plan = SCRIPT["plan"]["values"]
-    expected = {
-        "released": True,
-        "target": plan["target"],
-        "canary_percent": plan["canary_percent"],
-        "notes": EDITED,
-        "approved_by": "ana",
-        "comment": SCRIPT["go"]["comment"],
-    }
-    if result != expected:
-        print(f"the result is not what was answered: {result}", file=sys.stderr)
-        return 1
-    print("demo: the job completed with exactly the answers given, across a kill -9 of the server")
-    return 0
+    narrator.say("console", f"still shows [{prompt.kind}] {prompt.title}")

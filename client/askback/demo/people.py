@@ -2,138 +2,103 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from askback.console import Console
 from askback.console_prompt import ConsolePrompt
-from askback.enums import DecisionKind
-from askback.errors import AnswerInvalid
-
-EDITED = "# Release 1.4.0\n\n- Approvals in the terminal\n- Fixed: the answer is never lost\n"
-
-SCRIPT: dict[str, dict[str, Any]] = {
-    "plan": {
-        "values": {"target": "production", "canary_percent": 10, "reason": "the fix is urgent"},
-        "wrong": {"target": "production", "canary_percent": 250},
-    },
-    "notes": {"edits": {"notes": EDITED}, "comment": "shorter"},
-    "go": {"comment": "checked the ledger"},
-}
-"""What the scripted person says, by the prompt's key. `wrong` is tried first, to be refused."""
-
-Say = Callable[[str, str], None]
-Answerer = Callable[[ConsolePrompt, Say], Awaitable[None]]
+from askback.demo.narrator import Narrator
+from askback.demo.story import Line
+from askback.desk import Closing
+from askback.errors import AnswerInvalid, PromptClosed, PromptStale
+from askback.terminal.board import Row
+from askback.terminal.guard import Guarded, Moved
+from askback.terminal.sheet import write_sheet
+from askback.terminal.terminal import Terminal
+from askback.terminal.verdicts import refused, taken
+from askback.terminal.wizard import by_console, settle
+from askback.terminal.words import now
 
 
-def clean(text: str) -> str:
-    """Text of others, fit for a terminal: no control characters but line ends and tabs."""
-    return "".join(c for c in text if c in "\n\t" or c.isprintable())
+class Person(Protocol):
+    """Somebody at the console."""
+
+    async def answer(self, prompt: ConsolePrompt) -> None:
+        """Answer it, or leave it open if it is none that the job waits for."""
 
 
-async def scripted(prompt: ConsolePrompt, say: Say) -> None:
-    """Answer as the script says."""
-    lines = SCRIPT[prompt.key]
-    if wrong := lines.get("wrong"):
+class Scripted:
+    """Says what the story says."""
+
+    def __init__(self, narrator: Narrator, answers: Mapping[str, Sequence[Line]]) -> None:
+        self._narrator = narrator
+        self._answers = answers
+
+    async def answer(self, prompt: ConsolePrompt) -> None:
+        """Answer by the prompt's key; what is refused is answered again with the next line."""
+        if prompt.key not in self._answers:
+            self._narrator.say("person", f"leaves {prompt.title!r} open")
+            return
+        for line in self._answers[prompt.key]:
+            try:
+                outcome = await prompt.decide(
+                    line.decision, values=line.values, edits=line.edits, comment=line.comment
+                )
+            except AnswerInvalid as error:
+                what = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
+                self._narrator.say("person", f"says {_spoken(line)} and is refused: {what}")
+            else:
+                self._narrator.say("person", f"says {_spoken(line)}: {outcome.status}")
+                return
+
+
+class AtTerminal:
+    """Asks the person who started the demo. Ctrl-C ends it, or the end of the input."""
+
+    def __init__(self, narrator: Narrator, desk: Console) -> None:
+        self._narrator = narrator
+        self._desk = desk
+        self._terminal = Terminal(narrator.paper)
+
+    async def answer(self, prompt: ConsolePrompt) -> None:
+        """Show the prompt and ask, until an answer is taken or the prompt is another than was shown."""
+        row = Row(1, prompt)
+
+        def closed(closing: Closing) -> None:
+            if closing.prompt_id == prompt.prompt_id:
+                row.closing = closing
+                row.moved.set()
+
+        stop = self._desk.on_closed(closed)
         try:
-            await prompt.answer(wrong)
-        except AnswerInvalid as error:
-            what = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-            say("person", f"answers {json.dumps(wrong)} and is refused: {what}")
-    if prompt.kind == "preview":
-        outcome = await prompt.edit(lines["edits"], comment=lines["comment"])
-        say("person", f"edits the notes ({lines['comment']!r}): {outcome.status}")
-    elif "values" in lines:
-        outcome = await prompt.answer(lines["values"])
-        say("person", f"answers {json.dumps(lines['values'])}: {outcome.status}")
-    else:
-        outcome = await prompt.approve(lines["comment"])
-        say("person", f"says yes ({lines['comment']!r}): {outcome.status}")
+            while prompt.still_open:
+                with self._narrator.listening():
+                    write_sheet(self._narrator.paper, prompt, now())
+                    outcome = await settle(prompt, Guarded(self._terminal, row), by_console(prompt))
+                if outcome is not None:
+                    self._narrator.say("person", taken(outcome))
+                    return
+                if not prompt.proto.content.blocking:
+                    self._narrator.say("person", f"leaves {prompt.title!r} open")
+                    return
+                self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
+        except Moved:
+            self._narrator.say("person", f"is too late: {row.epitaph(now())}")
+            self._terminal.forget_typed()
+        except (PromptClosed, PromptStale) as error:
+            self._narrator.say("person", refused(error, now()))
+        finally:
+            stop()
 
 
-async def at_terminal(prompt: ConsolePrompt, say: Say) -> None:
-    """Show the prompt and ask field by field; a refused answer is asked again."""
-    print(f"\n  [{prompt.kind}] {clean(prompt.title)}")
-    if prompt.body:
-        print(_indented(prompt.body))
-    for content in prompt.contents:
-        print(f"\n  --- {clean(content.title or content.content_id)} ---")
-        print(_indented(content.text or content.url))
-    while True:
-        decision = await _decision(prompt)
-        values = await _values(prompt) if _has_form(prompt, decision) else None
-        edits = await _edits(prompt) if decision is DecisionKind.EDIT else None
-        comment = await _ask("  comment (Enter for none): ")
-        try:
-            outcome = await prompt.decide(decision, values=values, edits=edits, comment=comment)
-        except AnswerInvalid as error:
-            for violation in error.violations:
-                print(f"  ! {violation.field}: {violation.description}")
-            continue
-        say("person", f"decided {decision}: {outcome.status}")
-        return
-
-
-def _indented(text: str) -> str:
-    return "\n".join("  | " + line for line in clean(text).splitlines())
-
-
-async def _ask(question: str) -> str:
-    return (await asyncio.to_thread(input, question)).strip()
-
-
-def _has_form(prompt: ConsolePrompt, decision: DecisionKind) -> bool:
-    asks = decision in (DecisionKind.ACCEPT, DecisionKind.RESPOND, DecisionKind.EDIT)
-    return asks and prompt.schema is not None
-
-
-async def _decision(prompt: ConsolePrompt) -> DecisionKind:
-    options = prompt.decisions
-    if len(options) == 1:
-        return options[0].decision
-    menu = "  ".join(f"{i}) {clean(o.label)}" for i, o in enumerate(options, 1))
-    while True:
-        said = await _ask(f"\n  {menu}\n  your choice: ")
-        if said.isdigit() and 1 <= int(said) <= len(options):
-            return options[int(said) - 1].decision
-
-
-async def _values(prompt: ConsolePrompt) -> dict[str, Any]:
-    schema = prompt.schema or {}
-    required = set(schema.get("required", ()))
-    values: dict[str, Any] = {}
-    for name, field in schema.get("properties", {}).items():
-        choices = field.get("enum") or [o["const"] for o in field.get("oneOf", ()) if "const" in o]
-        hint = f" ({'/'.join(map(str, choices))})" if choices else ""
-        optional = "" if name in required else ", Enter to skip"
-        text = await _ask(f"  {clean(field.get('title', name))}{hint}{optional}: ")
-        if text:
-            values[name] = _typed(text, field.get("type", "string"))
-    return values
-
-
-def _typed(text: str, kind: str) -> Any:
-    """The text as the schema's type, if it can be; the server judges."""
-    if kind == "boolean":
-        return {"y": True, "yes": True, "true": True, "n": False, "no": False, "false": False}.get(
-            text.lower(), text
-        )
-    if kind in ("integer", "number", "array", "object"):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
-
-
-async def _edits(prompt: ConsolePrompt) -> dict[str, str]:
-    edits: dict[str, str] = {}
-    for content in prompt.contents:
-        if content.editable:
-            print(f"  new text of {clean(content.title)}, ended by a line with a single dot:")
-            lines: list[str] = []
-            while (line := await asyncio.to_thread(input, "  > ")) != ".":
-                lines.append(line)
-            edits[content.content_id] = "\n".join(lines) + "\n"
-    return edits
+def _spoken(line: Line) -> str:
+    """An answer in words."""
+    parts: list[str] = [line.decision]
+    if line.values is not None:
+        parts.append(json.dumps(line.values))
+    if line.edits is not None:
+        parts.append(f"with new {', '.join(line.edits)}")
+    if line.comment:
+        parts.append(f"({line.comment!r})")
+    return " ".join(parts)

@@ -32,7 +32,7 @@ class Process:
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._arguments, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
-                env=self._environment,
+                env=self._environment, cwd=self.log.parent,
             )  # fmt: skip
         return self._process.pid
 
@@ -60,7 +60,6 @@ def server(port: int, db: str, log: Path) -> Process:
     return Process(arguments, log, {})
 
 
-def worker(port: int, log: Path) -> Process:
-    """The release worker."""
-    address = {"ASKBACK_SERVER": f"127.0.0.1:{port}", "GRPC_VERBOSITY": "NONE"}
-    return Process(["-m", "askback.demo.release"], log, address)
+def worker(port: int, program: Path, log: Path) -> Process:
+    """A worker program, in the folder of its log: what it writes stays there."""
+    return Process([str(program)], log, {"ASKBACK_SERVER": f"127.0.0.1:{port}", "GRPC_VERBOSITY": "NONE"})

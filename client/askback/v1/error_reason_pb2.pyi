@@ -82,6 +82,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: the database does not answer; retry with the same ids."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 22
     """INTERNAL: a bug of ours. Metadata: `error_id`, which our log names."""
+    ERROR_REASON_NOT_TEST_MODE: _ErrorReason.ValueType  # 23
+    """FAILED_PRECONDITION: the answer is marked `test`, and this server is not in test mode. Nothing
+    was changed or stored. Point the test at a test server. Metadata: `answer_id`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the `google.rpc.ErrorInfo` that every error status carries, with the domain
@@ -148,4 +152,8 @@ ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 21
 """UNAVAILABLE: the database does not answer; retry with the same ids."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 """INTERNAL: a bug of ours. Metadata: `error_id`, which our log names."""
+ERROR_REASON_NOT_TEST_MODE: ErrorReason.ValueType  # 23
+"""FAILED_PRECONDITION: the answer is marked `test`, and this server is not in test mode. Nothing
+was changed or stored. Point the test at a test server. Metadata: `answer_id`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

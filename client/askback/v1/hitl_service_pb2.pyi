@@ -503,6 +503,7 @@ class AnswerPromptRequest(_message.Message):
     VALUES_JSON_FIELD_NUMBER: _builtins.int
     EDITS_FIELD_NUMBER: _builtins.int
     COMMENT_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The prompt, or `job_id` and `key`."""
     job_id: _builtins.str
@@ -519,6 +520,12 @@ class AnswerPromptRequest(_message.Message):
     """Values by question id, a JSON object as text. With ACCEPT, EDIT and RESPOND only."""
     comment: _builtins.str
     """In the person's words."""
+    test: _builtins.bool
+    """True: not a person but a test's scripted human. Only a server in test mode takes it, and
+    records it with ANSWER_SOURCE_TEST; any other refuses it with ERROR_REASON_NOT_TEST_MODE. A
+    program that sends this must also see `ConverseWelcome.test_mode` first, because a server
+    older than this field would not notice it.
+    """
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Edit]:
         """Full replacements of editable contents. With EDIT only."""
@@ -535,10 +542,11 @@ class AnswerPromptRequest(_message.Message):
         values_json: _builtins.str = ...,
         edits: _abc.Iterable[_prompt_pb2.Edit] | None = ...,
         comment: _builtins.str = ...,
+        test: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "decision", b"decision", "edits", b"edits", "job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id", "revision", b"revision", "values_json", b"values_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "comment", b"comment", "decision", b"decision", "edits", b"edits", "job_id", b"job_id", "key", b"key", "prompt_id", b"prompt_id", "revision", b"revision", "test", b"test", "values_json", b"values_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -985,7 +993,7 @@ class ConverseServerFrame(_message.Message):
     """The `ref` of the frame that this replies to; 0: pushed."""
     @_builtins.property
     def welcome(self) -> Global___ConverseWelcome:
-        """Reply to the hello."""
+        """Reply to the hello, whatever its `ref`."""
 
     @_builtins.property
     def heartbeat(self) -> Global___ConverseHeartbeat:
@@ -1077,11 +1085,13 @@ class ConverseHello(_message.Message):
     instance_id: _builtins.str
     """A name for this run of it."""
     credit: _builtins.int
-    """How many prompts may be pushed before more credit is given. 0: the server paces the stream
-    and no credit is needed.
+    """How many prompts may be pushed on this stream before more credit is given; each `upserted`
+    uses one, a changed prompt too. 0: the server paces the stream and no credit is needed.
     """
     resume_token: _builtins.str
-    """Where to go on. Empty: a snapshot first."""
+    """Where to go on: the newest token that any stream of this view has named. All that happened
+    before it has been told. Empty: a snapshot first.
+    """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
         """Which prompts; `states` must be empty."""
@@ -1115,14 +1125,17 @@ class ConverseWelcome(_message.Message):
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     REPLICA_FIELD_NUMBER: _builtins.int
+    TEST_MODE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Its name, for logs."""
     max_in_flight: _builtins.int
-    """How many frames may wait for their replies."""
+    """How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED)."""
     max_message_bytes: _builtins.int
     """The largest message, in bytes."""
     replica: _builtins.str
     """Which replica this is, for people."""
+    test_mode: _builtins.bool
+    """True: this server takes answers marked `test`. Never true of one that people work with."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """Both sides send a heartbeat at least this often; after three missed ones reconnect."""
@@ -1135,10 +1148,11 @@ class ConverseWelcome(_message.Message):
         max_in_flight: _builtins.int = ...,
         max_message_bytes: _builtins.int = ...,
         replica: _builtins.str = ...,
+        test_mode: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "max_in_flight", b"max_in_flight", "max_message_bytes", b"max_message_bytes", "replica", b"replica", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "max_in_flight", b"max_in_flight", "max_message_bytes", b"max_message_bytes", "replica", b"replica", "session_id", b"session_id", "test_mode", b"test_mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1213,7 +1227,10 @@ Global___ConverseGoodbye: _TypeAlias = ConverseGoodbye  # noqa: Y015
 
 @_typing.final
 class ConverseGoAway(_message.Message):
-    """Asks the console to move to another stream."""
+    """Asks the console to move to another stream. Open it on a connection of its own, since the present
+    one leads to the replica that is going, and half-close this stream when the other has its
+    welcome. Until then this stream serves; after that only its replies count.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

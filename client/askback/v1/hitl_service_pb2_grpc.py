@@ -123,7 +123,8 @@ class HitlServiceServicer(object):
         fresher prompts, and never one that is already closed. The console sends the unary twins' own
         requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
         answer until its result came, and send it again after a reconnect, to any replica: equal
-        `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO).
+        `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
+        UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

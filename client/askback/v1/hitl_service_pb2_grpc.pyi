@@ -56,7 +56,8 @@ class HitlServiceStub:
     fresher prompts, and never one that is already closed. The console sends the unary twins' own
     requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
     answer until its result came, and send it again after a reconnect, to any replica: equal
-    `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO).
+    `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
+    UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
     """
     WatchPrompts: _grpc.UnaryStreamMultiCallable[_hitl_service_pb2.WatchPromptsRequest, _hitl_service_pb2.WatchPromptsResponse]
     """The same prompt events without the way back, for grpcurl, browsers and simple clients.
@@ -121,7 +122,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     fresher prompts, and never one that is already closed. The console sends the unary twins' own
     requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
     answer until its result came, and send it again after a reconnect, to any replica: equal
-    `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO).
+    `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
+    UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
     """
     WatchPrompts: _aio.UnaryStreamMultiCallable[_hitl_service_pb2.WatchPromptsRequest, _hitl_service_pb2.WatchPromptsResponse]  # type: ignore[assignment]
     """The same prompt events without the way back, for grpcurl, browsers and simple clients.
@@ -189,7 +191,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         fresher prompts, and never one that is already closed. The console sends the unary twins' own
         requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
         answer until its result came, and send it again after a reconnect, to any replica: equal
-        `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO).
+        `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
+        UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
         """
 
     @_abc_1.abstractmethod

@@ -28,6 +28,10 @@ if _version_not_supported:
 class JobServiceStub(object):
     """Creates, reads and steers jobs.
 
+    Who calls is said in the metadata of every call, of this service and the others:
+    `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
+    `askback-user` and `askback-groups` (separated by commas) instead.
+
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
@@ -105,6 +109,10 @@ class JobServiceStub(object):
 
 class JobServiceServicer(object):
     """Creates, reads and steers jobs.
+
+    Who calls is said in the metadata of every call, of this service and the others:
+    `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
+    `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
@@ -282,6 +290,10 @@ def add_JobServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class JobService(object):
     """Creates, reads and steers jobs.
+
+    Who calls is said in the metadata of every call, of this service and the others:
+    `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
+    `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 

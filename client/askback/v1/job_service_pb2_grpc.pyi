@@ -29,6 +29,10 @@ GRPC_VERSION: str
 class JobServiceStub:
     """Creates, reads and steers jobs.
 
+    Who calls is said in the metadata of every call, of this service and the others:
+    `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
+    `askback-user` and `askback-groups` (separated by commas) instead.
+
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
@@ -100,6 +104,10 @@ class JobServiceStub:
 class JobServiceAsyncStub(JobServiceStub):
     """Creates, reads and steers jobs.
 
+    Who calls is said in the metadata of every call, of this service and the others:
+    `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
+    `askback-user` and `askback-groups` (separated by commas) instead.
+
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
@@ -166,6 +174,10 @@ class JobServiceAsyncStub(JobServiceStub):
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, reads and steers jobs.
+
+    Who calls is said in the metadata of every call, of this service and the others:
+    `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
+    `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 

@@ -139,6 +139,8 @@ class _AnswerSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSo
     """A person, or a program that answers as one."""
     ANSWER_SOURCE_TIMEOUT_DEFAULT: _AnswerSource.ValueType  # 2
     """The default that the asker declared for the deadline."""
+    ANSWER_SOURCE_TEST: _AnswerSource.ValueType  # 3
+    """The scripted human of a test, on a server in test mode."""
 
 class AnswerSource(_AnswerSource, metaclass=_AnswerSourceEnumTypeWrapper):
     """Who gave an answer."""
@@ -149,6 +151,8 @@ ANSWER_SOURCE_HUMAN: AnswerSource.ValueType  # 1
 """A person, or a program that answers as one."""
 ANSWER_SOURCE_TIMEOUT_DEFAULT: AnswerSource.ValueType  # 2
 """The default that the asker declared for the deadline."""
+ANSWER_SOURCE_TEST: AnswerSource.ValueType  # 3
+"""The scripted human of a test, on a server in test mode."""
 Global___AnswerSource: _TypeAlias = AnswerSource  # noqa: Y015
 
 class _AnswerStatus:

@@ -936,11 +936,11 @@ class WorkServerFrame(_message.Message):
     """The `ref` of the frame that this replies to; 0: pushed."""
     @_builtins.property
     def welcome(self) -> Global___WorkWelcome:
-        """Reply to the hello."""
+        """Reply to the hello, whatever its `ref`."""
 
     @_builtins.property
     def heartbeat(self) -> Global___WorkHeartbeat:
-        """The stream lives."""
+        """The stream lives. After three missed ones reconnect."""
 
     @_builtins.property
     def go_away(self) -> Global___WorkGoAway:
@@ -1058,7 +1058,9 @@ class WorkHello(_message.Message):
 
     @_builtins.property
     def held_jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkHeldJob]:
-        """To resume: the jobs that the worker still runs."""
+        """To resume: the jobs that the worker still runs, those included whose end has no reply yet. A
+        job of the session that is not named here is pushed again, under the lease that it has.
+        """
 
     def __init__(
         self,
@@ -1216,7 +1218,11 @@ Global___WorkGoodbye: _TypeAlias = WorkGoodbye  # noqa: Y015
 
 @_typing.final
 class WorkGoAway(_message.Message):
-    """Asks the worker to move to another stream."""
+    """Asks the worker to move to another stream. Open it on a connection of its own, since the present
+    one leads to the replica that is going, and half-close this stream when the other has its
+    welcome. Until then this stream serves, without new jobs; after that its replies still count, and
+    the rest of what it says does not.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -125,16 +125,23 @@ class WorkerServiceServicer(object):
         """The worker's stream. The first frame, and only the first, is a hello. Then jobs are pushed
         under leases within the capacity, backlog first; the worker sends the unary twins' own
         requests as frames, each answered after its commit by a frame with the same `ref`. The server
-        pushes resolutions, cancel wishes and lost leases. A stream that breaks keeps its session
-        until it expires: say hello again with its id and secret to go on.
-        Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND).
+        pushes resolutions, cancel wishes and lost leases. At most 64 frames may wait for their
+        replies; the server refuses more (LIMIT_EXCEEDED).
+
+        A stream that breaks keeps its session until it expires: say hello again with its id and
+        secret to go on, and send again what has no reply yet. That is safe: equal frames have equal
+        results, except that a FailJob or ReleaseJob that was done already is refused (LEASE_LOST).
+        What this stream pushed and the worker may have missed is pushed again on the next one.
+        Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND): open a new session.
+        After any other end but UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LeaseJobs(self, request, context):
-        """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named.
+        """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named, and
+        keeps it alive while it waits. A session that holds no job may just be left to expire.
         Errors: NOT_FOUND (SESSION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -176,7 +183,8 @@ class WorkerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgePrompts(self, request, context):
-        """Confirms that the worker has these resolutions (`consume_time`). Repeatable. Errors:
+        """Confirms that the worker has these resolutions (`consume_time`); a resumed session is told
+        again those that it has not confirmed. Repeatable. Errors:
         FAILED_PRECONDITION (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -48,12 +48,19 @@ class WorkerServiceStub:
     """The worker's stream. The first frame, and only the first, is a hello. Then jobs are pushed
     under leases within the capacity, backlog first; the worker sends the unary twins' own
     requests as frames, each answered after its commit by a frame with the same `ref`. The server
-    pushes resolutions, cancel wishes and lost leases. A stream that breaks keeps its session
-    until it expires: say hello again with its id and secret to go on.
-    Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND).
+    pushes resolutions, cancel wishes and lost leases. At most 64 frames may wait for their
+    replies; the server refuses more (LIMIT_EXCEEDED).
+
+    A stream that breaks keeps its session until it expires: say hello again with its id and
+    secret to go on, and send again what has no reply yet. That is safe: equal frames have equal
+    results, except that a FailJob or ReleaseJob that was done already is refused (LEASE_LOST).
+    What this stream pushed and the worker may have missed is pushed again on the next one.
+    Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND): open a new session.
+    After any other end but UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
     """
     LeaseJobs: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.LeaseJobsRequest, _worker_service_pb2.LeaseJobsResponse]
-    """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named.
+    """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named, and
+    keeps it alive while it waits. A session that holds no job may just be left to expire.
     Errors: NOT_FOUND (SESSION_NOT_FOUND).
     """
     ExtendLease: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ExtendLeaseRequest, _worker_service_pb2.ExtendLeaseResponse]
@@ -74,7 +81,8 @@ class WorkerServiceStub:
     Errors: NOT_FOUND (PROMPT_NOT_FOUND).
     """
     AcknowledgePrompts: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.AcknowledgePromptsRequest, _worker_service_pb2.AcknowledgePromptsResponse]
-    """Confirms that the worker has these resolutions (`consume_time`). Repeatable. Errors:
+    """Confirms that the worker has these resolutions (`consume_time`); a resumed session is told
+    again those that it has not confirmed. Repeatable. Errors:
     FAILED_PRECONDITION (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
     """
     SaveCheckpoint: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.SaveCheckpointRequest, _worker_service_pb2.SaveCheckpointResponse]
@@ -119,12 +127,19 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """The worker's stream. The first frame, and only the first, is a hello. Then jobs are pushed
     under leases within the capacity, backlog first; the worker sends the unary twins' own
     requests as frames, each answered after its commit by a frame with the same `ref`. The server
-    pushes resolutions, cancel wishes and lost leases. A stream that breaks keeps its session
-    until it expires: say hello again with its id and secret to go on.
-    Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND).
+    pushes resolutions, cancel wishes and lost leases. At most 64 frames may wait for their
+    replies; the server refuses more (LIMIT_EXCEEDED).
+
+    A stream that breaks keeps its session until it expires: say hello again with its id and
+    secret to go on, and send again what has no reply yet. That is safe: equal frames have equal
+    results, except that a FailJob or ReleaseJob that was done already is refused (LEASE_LOST).
+    What this stream pushed and the worker may have missed is pushed again on the next one.
+    Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND): open a new session.
+    After any other end but UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
     """
     LeaseJobs: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.LeaseJobsRequest, _worker_service_pb2.LeaseJobsResponse]  # type: ignore[assignment]
-    """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named.
+    """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named, and
+    keeps it alive while it waits. A session that holds no job may just be left to expire.
     Errors: NOT_FOUND (SESSION_NOT_FOUND).
     """
     ExtendLease: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ExtendLeaseRequest, _worker_service_pb2.ExtendLeaseResponse]  # type: ignore[assignment]
@@ -145,7 +160,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     Errors: NOT_FOUND (PROMPT_NOT_FOUND).
     """
     AcknowledgePrompts: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.AcknowledgePromptsRequest, _worker_service_pb2.AcknowledgePromptsResponse]  # type: ignore[assignment]
-    """Confirms that the worker has these resolutions (`consume_time`). Repeatable. Errors:
+    """Confirms that the worker has these resolutions (`consume_time`); a resumed session is told
+    again those that it has not confirmed. Repeatable. Errors:
     FAILED_PRECONDITION (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
     """
     SaveCheckpoint: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.SaveCheckpointRequest, _worker_service_pb2.SaveCheckpointResponse]  # type: ignore[assignment]
@@ -193,9 +209,15 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         """The worker's stream. The first frame, and only the first, is a hello. Then jobs are pushed
         under leases within the capacity, backlog first; the worker sends the unary twins' own
         requests as frames, each answered after its commit by a frame with the same `ref`. The server
-        pushes resolutions, cancel wishes and lost leases. A stream that breaks keeps its session
-        until it expires: say hello again with its id and secret to go on.
-        Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND).
+        pushes resolutions, cancel wishes and lost leases. At most 64 frames may wait for their
+        replies; the server refuses more (LIMIT_EXCEEDED).
+
+        A stream that breaks keeps its session until it expires: say hello again with its id and
+        secret to go on, and send again what has no reply yet. That is safe: equal frames have equal
+        results, except that a FailJob or ReleaseJob that was done already is refused (LEASE_LOST).
+        What this stream pushed and the worker may have missed is pushed again on the next one.
+        Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND): open a new session.
+        After any other end but UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
         """
 
     @_abc_1.abstractmethod
@@ -204,7 +226,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _worker_service_pb2.LeaseJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.LeaseJobsResponse, _abc.Awaitable[_worker_service_pb2.LeaseJobsResponse]]:
-        """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named.
+        """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named, and
+        keeps it alive while it waits. A session that holds no job may just be left to expire.
         Errors: NOT_FOUND (SESSION_NOT_FOUND).
         """
 
@@ -255,7 +278,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _worker_service_pb2.AcknowledgePromptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.AcknowledgePromptsResponse, _abc.Awaitable[_worker_service_pb2.AcknowledgePromptsResponse]]:
-        """Confirms that the worker has these resolutions (`consume_time`). Repeatable. Errors:
+        """Confirms that the worker has these resolutions (`consume_time`); a resumed session is told
+        again those that it has not confirmed. Repeatable. Errors:
         FAILED_PRECONDITION (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
         """
 

@@ -15,6 +15,7 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import SYSTEM, Principal
+from askback_server.domain.prompts import AnswerSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ class AnswerPrompt(OnPrompt):
     values_json: str = ""
     edits: tuple[Edit, ...] = ()
     comment: str = ""
+    source: AnswerSource = AnswerSource.HUMAN
 
     @property
     def size(self) -> int:

@@ -178,6 +178,18 @@ class PromptClosed(FailedPrecondition):
         super().__init__(f"the prompt is closed: {state}", prompt_id=prompt_id, state=state)
 
 
+class NotTestMode(FailedPrecondition):
+    """A scripted human's answer came to a server that people work with. Nothing was stored."""
+
+    reason = "NOT_TEST_MODE"
+
+    def __init__(self, answer_id: str) -> None:
+        super().__init__(
+            "a test's answer was sent to a server that is not in test mode; point the test at a test server",
+            answer_id=answer_id,
+        )
+
+
 class Aborted(AskbackError):
     """Somebody else was faster."""
 

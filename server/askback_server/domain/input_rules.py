@@ -15,16 +15,24 @@ class FormLimits:
     """How large a form, an answer and their parts may be; bytes are UTF-8."""
 
     max_questions: int = 50
+    """Of one form."""
     max_options: int = 200
+    """Of one question."""
     max_title_bytes: int = 1_024
     max_text_bytes: int = 16_384
+    """A question's help or rationale, and the value of a text question."""
     max_value_bytes: int = 256
+    """An option's value, and a value that is not among the options."""
     max_pattern_chars: int = 256
     max_schema_bytes: int = 65_536
+    """A form given as a JSON Schema."""
     max_values_bytes: int = 262_144
+    """All values of one answer."""
     max_comment_bytes: int = 16_384
     max_edit_bytes: int = 524_288
+    """One edited content."""
     max_label_bytes: int = 128
+    """A decision's label."""
 
 
 def optional(**keywords: Any) -> dict[str, Any]:

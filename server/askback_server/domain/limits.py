@@ -15,47 +15,64 @@ class Limits:
     json_bytes: int = 256 * 1024
     """One JSON text: input, result, values, checkpoint, metadata, schema."""
     json_depth: int = 64
+    """Objects and arrays in one another."""
     content_bytes: int = 512 * 1024
     """A whole prompt: body, parts and form together."""
     title_chars: int = 500
+    """A prompt's title."""
     reason_chars: int = 1_000
+    """Why something is cancelled."""
     name_chars: int = 128
     """Job types, kinds, namespaces, worker and console ids."""
     key_chars: int = 200
     """request_id, answer_id, prompt and checkpoint keys."""
     labels: int = 32
+    """Of a job, and of a prompt."""
     label_chars: int = 128
+    """A label's name, and its value."""
     audience: int = 100
+    """Users and groups that one prompt names."""
     parts: int = 20
+    """Contents that one prompt shows."""
     open_prompts_per_job: int = 64
     prompts_per_job: int = 10_000
+    """Open and closed."""
     submissions_per_prompt: int = 1_000
+    """Answers kept for the audit, refused and late ones included."""
     checkpoints_per_job: int = 10_000
     priority: int = 1_000
+    """The highest; the lowest is its negative."""
     max_attempts: int = 100
     default_attempts: int = 3
     page_size: int = 500
+    """Items of one page of a list."""
     default_page_size: int = 50
     page_bytes: int = 900 * 1024
     """No answer of ours passes 1 MiB: other languages' clients refuse 4 MiB, and a page must leave
     room for its frame."""
     deadline_min: timedelta = timedelta(milliseconds=100)
     deadline_max: timedelta = timedelta(days=366)
+    """A prompt without a deadline waits for ever."""
     claim_default: timedelta = timedelta(minutes=10)
     claim_max: timedelta = timedelta(days=1)
     cancel_grace: timedelta = timedelta(seconds=30)
+    """How long a worker has to confirm a cancel."""
     retention_default: timedelta = timedelta(days=30)
+    """How long a job is kept after its end."""
     retention_max: timedelta = timedelta(days=3660)
     backoff_base: timedelta = timedelta(seconds=1)
     backoff_max: timedelta = timedelta(minutes=5)
+    """Between two attempts of a job; it doubles from the base."""
     wait_max: timedelta = timedelta(seconds=60)
     """The longest unary long poll."""
     capacity: int = 1_000
     """Jobs held by one worker session."""
     lease_jobs: int = 100
+    """Jobs of one LeaseJobs call."""
     in_flight: int = 64
     """Frames of one stream that wait for their replies."""
     credit: int = 10_000
+    """Prompts on their way to one console."""
     streams: int = 20_000
     """Open streams of one replica."""
     streams_per_principal: int = 10_000

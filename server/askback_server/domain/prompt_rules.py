@@ -140,7 +140,7 @@ def _answer(change: Change, command: AnswerPrompt) -> Answer:
         values_json=command.values_json,
         edits=command.edits,
         comment=command.comment,
-        source=AnswerSource.HUMAN,
+        source=command.source,
         user_id=command.principal.subject,
         revision=command.revision,
         created_at=change.facts.now,
@@ -152,6 +152,8 @@ def _answer_digest(command: AnswerPrompt) -> str:
         command.principal.subject, command.revision, command.decision, command.values_json,
         [[e.content_id, e.text] for e in command.edits], command.comment,
     ]  # fmt: skip
+    if command.source is not AnswerSource.HUMAN:
+        said.append(command.source)
     return hashlib.sha256(dump(said).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

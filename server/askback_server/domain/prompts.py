@@ -31,6 +31,7 @@ class AnswerSource(StrEnum):
 
     HUMAN = "HUMAN"
     TIMEOUT_DEFAULT = "TIMEOUT_DEFAULT"
+    TEST = "TEST"
 
 
 class AnswerStatus(StrEnum):

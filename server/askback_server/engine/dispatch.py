@@ -71,6 +71,10 @@ class Dispatcher:
         """A taker that left."""
         self._takers.discard(taker)
 
+    def serves(self, job: Job) -> bool:
+        """Whether a worker of the job's type is here."""
+        return any(t.namespace == job.namespace and job.job_type in t.job_types for t in self._takers)
+
     def wake(self) -> None:
         """Room appeared."""
         if self._backlog:
@@ -89,11 +93,10 @@ class Dispatcher:
             ready = item.job.ready_at
             if ready is None or item.deleted:
                 continue
-            delay = (ready - self._clock.now()).total_seconds()
-            if delay <= 0:
+            if ready <= self._clock.now():
                 self._look()
             else:
-                asyncio.get_running_loop().call_later(delay, self._look)
+                self._clock.call_at(ready, self._look)
 
     async def run(self) -> None:
         """Match until cancelled."""
@@ -157,12 +160,15 @@ class Dispatcher:
             job: Job = await self._engine.execute(command)
         except SessionNotFound:
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
-            log.info("the session of worker %s is gone; it gets no jobs", taker.worker_id)
+            log.info(
+                "the session of worker %s is gone; it gets no jobs", taker.worker_id,
+                extra={"job_id": job_id, "session_id": taker.session.session_id},
+            )  # fmt: skip
             self.remove(taker)
             self._look()
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
-            log.debug("job %s was not leased: %s", job_id, error)
+            log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._look()
         else:
             taker.leased(job)

@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
 from typing import Any
 
 from askback_server.domain import commands as c
@@ -31,6 +32,7 @@ from askback_server.engine.committed import Committed
 from askback_server.engine.grouping import Group, Item
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.needs import add_needs, covers
+from askback_server.engine.observer import Observer, Unobserved
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome, Wanted
 
@@ -58,6 +60,7 @@ class Engine:
         *,
         batch_commands: int = BATCH_COMMANDS,
         queue: int = QUEUE,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,6 +69,7 @@ class Engine:
         self._publish = publish
         self._batch_commands = batch_commands
         self._capacity = queue
+        self._observer = observer or Unobserved()
         self._queue: deque[Item] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -101,6 +105,7 @@ class Engine:
             self._wake.clear()
             while self._queue:
                 items = self._take()
+                self._observer.batch(len(items))
                 try:
                     await self._process(items)
                 except Exception as error:
@@ -108,6 +113,7 @@ class Engine:
                         log.warning("a batch of %d commands was not written: %s", len(items), error)
                     else:
                         log.exception("a batch of %d commands failed", len(items))
+                    self._observer.failed(len(items))
                     for item in items:
                         _fail(item, error)
             self._idle.set()
@@ -116,6 +122,11 @@ class Engine:
         """Refuse new commands, then wait until all that waits is written and replied to."""
         self._draining = True
         await self._idle.wait()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was submitted has been written and replied to."""
+        return self._idle.is_set()
 
     @property
     def waiting(self) -> int:
@@ -164,9 +175,11 @@ class Engine:
             # publication below has reached the sessions' outboxes too.
             if done:
                 self._publish(done)
+                self._observer.committed(done)
             groups = again
 
     async def _write(self, groups: Sequence[Group]) -> dict[str, Lost]:
+        started = perf_counter()
         try:
             written = await self._store.write([g.write for g in groups if g.write is not None])
         except UnknownOutcome as error:
@@ -178,6 +191,7 @@ class Engine:
                 "the database went away while this was written; send it again with the same ids"
             ) from error
         self._clock.observe(written.now)
+        self._observer.wrote(perf_counter() - started, written.lost.values())
         return written.lost
 
     def _settle(self, group: Group, done: list[Committed]) -> None:

@@ -29,6 +29,8 @@ class HotJobs:
         self._ttl = ttl
         self._entries: OrderedDict[str, tuple[Aggregate, float]] = OrderedDict()
         self._by_prompt: dict[str, str] = {}
+        self.hits = self.misses = 0
+        """How often `get` knew a job, and did not."""
         self.live = True
         """False while the feed is down: then nothing is served from here."""
         self.newest: Callable[[str], int] = lambda job_id: 0
@@ -42,14 +44,24 @@ class HotJobs:
         """What is known of a job, if it is known and the feed is live."""
         entry = self._entries.get(job_id) if self.live else None
         if entry is None or entry[1] < self._monotonic():
+            self.misses += 1
             return None
+        self.hits += 1
         self._entries.move_to_end(job_id)
         return entry[0]
+
+    def peek(self, job_id: str) -> Aggregate | None:
+        """What is kept of a job, be it trusted now or not; for the feed, which makes it so."""
+        entry = self._entries.get(job_id)
+        return entry[0] if entry is not None else None
 
     def locate(self, ref: PromptRef) -> Prompt | None:
         """A prompt by its id, or by job and key, if it is known."""
         job_id = self._by_prompt.get(ref.prompt_id) if ref.prompt_id else ref.job_id
-        aggregate = self.get(job_id) if job_id else None
+        if not job_id:
+            self.misses += 1
+            return None
+        aggregate = self.get(job_id)
         return aggregate.find(ref) if aggregate is not None else None
 
     def put(self, aggregate: Aggregate) -> Aggregate:

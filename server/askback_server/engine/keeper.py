@@ -68,6 +68,11 @@ class SessionKeeper:
         if kept is not None and kept.session.epoch == session.epoch:
             kept.heard = True
 
+    @property
+    def present(self) -> list[tuple[str, int]]:
+        """The (session, epoch) of the workers that this replica hears."""
+        return [(k.session.session_id, k.session.epoch) for k in self._kept.values()]
+
     def forget(self, session: SessionRef) -> None:
         """The worker's stream is gone: from now on the session lives on borrowed time."""
         kept = self._kept.get(session.session_id)
@@ -117,6 +122,6 @@ class SessionKeeper:
         try:
             await self._engine.execute(LoseSession(job_id=job_id, session_id=session_id))
         except AskbackError as error:
-            log.warning("job %s was not given back: %s", job_id, error)
+            log.warning("job %s was not given back: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

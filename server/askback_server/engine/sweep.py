@@ -73,6 +73,6 @@ class Sweep:
         try:
             await self._engine.execute(PurgeJob(job_id=job_id))
         except AskbackError as error:
-            log.warning("job %s was not purged: %s", job_id, error)
+            log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

@@ -16,7 +16,7 @@ from askback_server.domain import commands as c
 from askback_server.domain.errors import AskbackError
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
-from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.clock import Alarm, DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,8 @@ class Timers:
         self._horizon = horizon
         self._heap: list[tuple[datetime, str, str]] = []
         self._known: set[tuple[datetime, str, str]] = set()
-        self._changed = asyncio.Event()
+        self._due = asyncio.Event()
+        self._alarm: Alarm | None = None
         self._firing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -71,29 +72,32 @@ class Timers:
         self._known.add(entry)
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry:
-            self._changed.set()
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Be woken for the soonest."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._clock.call_at(self._heap[0][0], self._due.set) if self._heap else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is due, or being fired."""
+        return not self._firing and not (self._heap and self._heap[0][0] <= self._clock.now())
 
     async def run(self) -> None:
         """Fire what is due until cancelled."""
         try:
             while True:
-                self._changed.clear()
+                self._due.clear()
                 self._fire_due()
-                await self._wait()
+                self._set_alarm()
+                await self._due.wait()
         finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
             for task in self._firing:
                 task.cancel()
-
-    async def _wait(self) -> None:
-        delay = None
-        if self._heap:
-            delay = max(0.0, (self._heap[0][0] - self._clock.now()).total_seconds())
-        try:
-            # Not wait_for: before Python 3.12 it swallows a cancel that meets the change.
-            async with asyncio.timeout(delay):
-                await self._changed.wait()
-        except TimeoutError:
-            return
 
     def _fire_due(self) -> None:
         now = self._clock.now()
@@ -111,7 +115,7 @@ class Timers:
             command = c.ExpirePrompts(job_id=job_id) if what == "prompt" else c.EndGrace(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("a timer of job %s was not written: %s", job_id, error)
+            log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})
             self._add(self._clock.now() + AGAIN, what, job_id)
             return
         if isinstance(later, datetime):

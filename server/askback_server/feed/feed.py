@@ -89,7 +89,9 @@ class Feed:
                 try:
                     follow(item)
                 except Exception:
-                    log.exception("a follower of job %s failed", item.job.job_id)
+                    log.exception(
+                        "a follower of job %s failed", item.job.job_id, extra={"job_id": item.job.job_id}
+                    )
 
     def _is_news(self, item: Committed) -> bool:
         job_id, version = item.job.job_id, item.job.version
@@ -165,7 +167,8 @@ class Feed:
             self._remember(job.job_id, job.version)
             if job.version > change.seq:
                 self._gaps[job.job_id] = job.version
-            known = self._hot.get(job.job_id)
+            # Peeked at: after an outage the memory is not yet live when this brings what it has missed.
+            known = self._hot.peek(job.job_id)
             if known is not None and known.job is not None and known.job.version < job.version:
                 # Other prompts may have changed too: what is not known whole is read when needed.
                 self._hot.drop(job.job_id)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+
+class Alarm(Protocol):
+    """A call that will be made at its time."""
+
+    def cancel(self) -> None:
+        """It will not be made. Repeatable."""
 
 
 class Clock(Protocol):
@@ -16,7 +25,10 @@ class Clock(Protocol):
         """The wall clock, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that never go back: how long things really take."""
+
+    def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
+        """Call `callback` in this loop when the wall clock says `when`, soon if that has passed."""
 
 
 class SystemClock:
@@ -29,6 +41,11 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds that never go back."""
         return time.monotonic()
+
+    def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
+        """Call `callback` in this loop when the wall clock says `when`."""
+        delay = (when - self.now()).total_seconds()
+        return asyncio.get_running_loop().call_later(max(0.0, delay), callback)
 
 
 class DatabaseClock:
@@ -49,6 +66,10 @@ class DatabaseClock:
     def observe(self, database_now: datetime) -> None:
         """The database has just said that this is its time."""
         self._offset = database_now - self._clock.now()
+
+    def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
+        """Call `callback` when the database's clock should say `when`."""
+        return self._clock.call_at(when - self._offset, callback)
 
 
 _noise: list[str] = []

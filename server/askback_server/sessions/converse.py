@@ -40,6 +40,7 @@ class ConverseSession(Session):
                 around.limits.in_flight,
                 around.max_message_bytes,
                 around.replica,
+                around.test_mode,
             ),
             ref,
         )

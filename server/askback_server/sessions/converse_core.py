@@ -38,6 +38,7 @@ class ConverseWelcome:
     max_in_flight: int
     max_message_bytes: int
     replica: str
+    test_mode: bool = False
 
 
 class ConverseCore:

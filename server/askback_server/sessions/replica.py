@@ -42,5 +42,7 @@ class Replica:
     progress: ProgressWriter
     heartbeat: float
     max_message_bytes: int
+    test_mode: bool = False
+    """Whether answers of scripted humans are taken."""
     streams: set[Session] = field(default_factory=set)
     """The open sessions, for drain."""

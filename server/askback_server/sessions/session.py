@@ -40,6 +40,7 @@ class Surroundings(Protocol):
     replica: str
     heartbeat: float
     max_message_bytes: int
+    test_mode: bool
 
 
 class Session(ABC):

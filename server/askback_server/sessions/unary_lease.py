@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError
@@ -55,9 +55,18 @@ class UnaryTaker:
         self.jobs.append(job)
         self._changed.set()
 
-    async def collect(self, dispatcher: Dispatcher, engine: Engine, wait: float) -> list[Job]:
+    async def collect(
+        self,
+        dispatcher: Dispatcher,
+        engine: Engine,
+        wait: float,
+        extend: Callable[[], Awaitable[None]],
+        every: float,
+    ) -> list[Job]:
         """Wait up to `wait` seconds for the first job, then for what is being decided.
 
+        The session shall not expire under a worker that waits for longer than it lives: `extend` is called
+        after `every` seconds without news, and what it raises ends the wait.
         If the caller goes away, what was leased for it is released: nobody would run it.
         """
 
@@ -75,17 +84,24 @@ class UnaryTaker:
                 async with asyncio.timeout(wait or 0.05):
                     while not self.jobs or self._reserved:
                         self._changed.clear()
-                        await self._changed.wait()
+                        if not await self._changes(every):
+                            await extend()
             except TimeoutError:
                 pass
             dispatcher.remove(self)
             while self._reserved:
                 self._changed.clear()
                 await self._changed.wait()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, AskbackError):
             dispatcher.remove(self)
             self._give_back = give_back
             for job in self.jobs:
                 give_back(job)
             raise
         return self.jobs
+
+    async def _changes(self, within: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+        return self._changed.is_set()

@@ -257,9 +257,10 @@ class WorkSession(Session):
         ]
         for h in held:
             self._core.let_go(h)
-        for result in await asyncio.gather(*releases, return_exceptions=True):
+        for h, result in zip(held, await asyncio.gather(*releases, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
-                log.info("a job of a leaving worker was not released: %s", result)
+                text = "a job of a leaving worker was not released: %s"
+                log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
         self._around.keeper.forget(self.session)
         await self._around.sessions.close(self.session.session_id, self.session.epoch)
         super().end()

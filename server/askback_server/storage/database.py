@@ -7,6 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.clock import Clock, SystemClock
+from askback_server.storage.census import Counts
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
@@ -19,17 +21,21 @@ from askback_server.storage.worker_sessions import Sessions
 class Database:
     """The Storage port. `await Database.open(url)`; the schema must be there (see migrate.py)."""
 
-    def __init__(self, url: str) -> None:
-        self._dialect = dialect_for(url)
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._dialect = dialect_for(url, clock)
         self.jobs = Jobs(self._dialect)
         self.queue = Queue(self._dialect)
         self.sessions = Sessions(self._dialect)
         self.feed = EventFeed(self._dialect)
+        self.census = Counts(self._dialect)
 
     @classmethod
-    async def open(cls, url: str) -> Database:
-        """Connect and check the schema. Raises StorageUnavailable, with what to do."""
-        database = cls(url)
+    async def open(cls, url: str, clock: Clock | None = None) -> Database:
+        """Connect and check the schema. PostgreSQL has its own clock; SQLite takes `clock`.
+
+        Raises StorageUnavailable, with what to do.
+        """
+        database = cls(url, clock or SystemClock())
         try:
             await database._dialect.open()
             behind = await database._dialect.run(check_schema)

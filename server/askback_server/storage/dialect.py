@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from askback_server.ports.clock import Clock
 from askback_server.storage.batch import Batch
 
 
@@ -90,13 +91,16 @@ def identity(text: Any) -> Any:
     return text
 
 
-def dialect_for(url: str) -> Dialect:
-    """The dialect of a database URL. Raises ValueError with what is supported."""
+def dialect_for(url: str, clock: Clock) -> Dialect:
+    """The dialect of a database URL; `clock` is that of a database which has none of its own.
+
+    Raises ValueError with what is supported.
+    """
     parsed = sa.make_url(url)
     if parsed.drivername == "sqlite+aiosqlite":
         from askback_server.storage.sqlite import SQLite
 
-        return SQLite(parsed)
+        return SQLite(parsed, clock)
     if parsed.drivername == "postgresql+asyncpg":
         from askback_server.storage.postgres import Postgres
 

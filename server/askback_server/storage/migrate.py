@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
@@ -56,6 +57,45 @@ async def _run(url: sa.URL, revision: str) -> None:
             await connection.run_sync(lambda c: _upgrade(c, revision))
     finally:
         await engine.dispose()
+
+
+def look(url: str) -> str:
+    """What a database is like, for people; it is only read. Blocking.
+
+    Raises StorageUnavailable if it cannot be reached, is not there, or has another schema.
+    """
+    parsed = sa.make_url(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            path = Path(parsed.database or "").absolute()
+            if not path.is_file():
+                raise StorageUnavailable(f"there is no file {path} yet; `askback serve` makes it")
+            engine = sa.create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true")
+            try:
+                with engine.connect() as connection:
+                    return _looked_at(connection)
+            finally:
+                engine.dispose()
+        return asyncio.run(_look(parsed))
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+
+
+async def _look(url: sa.URL) -> str:
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_looked_at)
+    finally:
+        await engine.dispose()
+
+
+def _looked_at(connection: sa.Connection) -> str:
+    if behind := check_schema(connection):
+        raise StorageUnavailable(behind)
+    server = ".".join(str(number) for number in connection.dialect.server_version_info or ())
+    found = MigrationContext.configure(connection).get_current_revision()
+    return f"{connection.dialect.name} {server}, schema {found}"
 
 
 def first_line(error: BaseException) -> str:

@@ -115,14 +115,17 @@ class Postgres(Dialect):
             isolation_level="AUTOCOMMIT",
             json_serializer=identity,
             json_deserializer=identity,
+            hide_parameters=True,
             connect_args={"server_settings": options, "timeout": 10},
         )
         self._beats = create_async_engine(
             url, pool_size=1, max_overflow=1, json_serializer=identity, json_deserializer=identity,
+            hide_parameters=True,
             connect_args={"server_settings": {"application_name": "askback sessions"}, "timeout": 10},
         )  # fmt: skip
         self._writer_engine: AsyncEngine = create_async_engine(
             url, pool_size=1, max_overflow=0, json_serializer=identity, json_deserializer=identity,
+            hide_parameters=True,
             connect_args={"server_settings": WRITER_SETTINGS, "timeout": 10},
         )  # fmt: skip
         self._pinned: AsyncConnection | None = None
@@ -208,7 +211,7 @@ class Postgres(Dialect):
         """Raise what a server's error means for the batch."""
         state = error.sqlstate or ""
         if state.startswith(_REFUSED):
-            raise BadData(str(error)) from error
+            raise BadData(_without_content(error)) from error
         if state.startswith(_ABORTED):
             raise StorageUnavailable(f"PostgreSQL gave the write up: {error}") from error
         # A stale plan after a migration (0A000), a shutdown (57P01), anything else: start afresh.
@@ -282,3 +285,10 @@ class Postgres(Dialect):
                 await asyncio.wait_for(engine.dispose(), 10)
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:
                 log.warning("closing PostgreSQL connections: %s", error)
+
+
+def _without_content(error: asyncpg.PostgresError) -> str:
+    """What a log may say of a refusal. The details quote whole rows; the message itself names columns and
+    constraints if integrity was at fault (23), and quotes the value if the data was (22)."""
+    state = error.sqlstate or ""
+    return f"{type(error).__name__}: {error.args[0]}" if state.startswith("23") else type(error).__name__

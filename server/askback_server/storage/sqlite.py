@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.dialects import sqlite as lite
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.clock import Clock
 from askback_server.ports.storage import BadData
 from askback_server.storage import rows
 from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
@@ -113,18 +114,22 @@ def _plain(row: Values) -> Values:
 
 class SQLite(Dialect):
     """The writer thread has its own connection; aiosqlite reads. The database's clock is the
-    machine's."""
+    program's, for SQLite has none of its own."""
 
     name = "sqlite"
 
-    def __init__(self, url: sa.URL) -> None:
+    def __init__(self, url: sa.URL, clock: Clock) -> None:
         if not url.database or url.database == ":memory:":
             raise ValueError("SQLite needs a file: sqlite+aiosqlite:///askback.db")
         self.url = url
-        self.reads = create_async_engine(url, json_serializer=identity, json_deserializer=identity)
+        self._clock = clock
+        self.reads = create_async_engine(
+            url, json_serializer=identity, json_deserializer=identity, hide_parameters=True
+        )
         sa.event.listen(self.reads.sync_engine, "connect", _pragmas)
         self._writer = sa.create_engine(
             url.set(drivername="sqlite"), json_serializer=identity, json_deserializer=identity,
+            hide_parameters=True,
             poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False},
         )  # fmt: skip
         sa.event.listen(self._writer, "connect", _pragmas)
@@ -176,7 +181,7 @@ class SQLite(Dialect):
         return outcome
 
     def _write_rows(self, cursor: sqlite3.Cursor, batch: Batch) -> BatchOutcome:
-        now = datetime.now(UTC)
+        now = self._clock.now()
         won: set[str] = set()
         dead: set[str] = set()
         late: set[str] = set()
@@ -219,12 +224,12 @@ class SQLite(Dialect):
             raise StorageUnavailable(f"SQLite cannot write {self.url.database}: {error}") from error
 
     def now(self) -> sa.ColumnElement[datetime]:
-        """The machine's clock, when the statement is made."""
-        return sa.literal(datetime.now(UTC), Instant())
+        """The program's clock, when the statement is made."""
+        return sa.literal(self._clock.now(), Instant())
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The same, and so many seconds."""
-        return sa.literal(datetime.now(UTC) + timedelta(seconds=seconds), Instant())
+        return sa.literal(self._clock.now() + timedelta(seconds=seconds), Instant())
 
     def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """One writer: ids appear in the order of commits."""

@@ -16,6 +16,7 @@ from askback_server.domain.decisions import Edit
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import AnswerSource
 from askback_server.transport.convert_contents import DECISIONS, ONE_OF_DECISIONS, content
 from askback_server.transport.convert_jobs import failure, progress
 from askback_server.transport.convert_prompts import prompt_id, prompt_ref
@@ -254,6 +255,7 @@ def answer_prompt(
         values_json=request.values_json.strip(),
         edits=tuple(Edit(e.content_id, e.text) for e in request.edits) if request.edits else (),
         comment=request.comment,
+        source=AnswerSource.TEST if request.test else AnswerSource.HUMAN,
     )
 
 

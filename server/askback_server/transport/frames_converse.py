@@ -72,6 +72,7 @@ def _control(body: Any, message: pb.ConverseServerFrame) -> None:
             message.welcome.max_in_flight = body.max_in_flight
             message.welcome.max_message_bytes = body.max_message_bytes
             message.welcome.replica = body.replica
+            message.welcome.test_mode = body.test_mode
         case f.Heartbeat(token, time):
             message.heartbeat.resume_token = token
             if time is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
+from askback_server.domain.errors import NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt, Submission
 from askback_server.sessions.replica import Replica
@@ -36,7 +37,9 @@ class HitlCalls:
         self._who = principal
 
     def answer_prompt(self, request: pb.AnswerPromptRequest) -> Awaitable[AnswerResult]:
-        """The verdict on an answer, whatever it is."""
+        """The verdict on an answer, whatever it is. Raises NotTestMode for a scripted human's here."""
+        if request.test and not self._replica.test_mode:
+            raise NotTestMode(request.answer_id)
         return self._submit(commands.answer_prompt(request, self._who))
 
     def claim_prompt(self, request: pb.ClaimPromptRequest) -> Awaitable[Prompt]:

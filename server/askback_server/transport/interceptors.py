@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ import grpc
 from askback_server.domain.errors import AskbackError, LimitExceeded
 from askback_server.domain.limits import Limits
 from askback_server.transport.calls import CURRENT, Call
+from askback_server.transport.certificates import certificate_names
 from askback_server.transport.errors import code_of, known, to_status
 from askback_server.transport.tokens import Authenticator, Metadata
 
@@ -49,10 +51,11 @@ class OpenStreams:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_subject: Counter[str] = Counter()
+        self.by_method: Counter[str] = Counter()
         self.total = 0
 
     @contextmanager
-    def one(self, subject: str) -> Iterator[None]:
+    def one(self, subject: str, method: str) -> Iterator[None]:
         """One stream of a principal, while it is open. Raises LimitExceeded."""
         if self.total >= self._limits.streams:
             text = "this replica has too many open streams; try another one, or later"
@@ -61,11 +64,13 @@ class OpenStreams:
             text = "you have too many open streams; close some first"
             raise LimitExceeded(text, limit="streams_per_principal", value=self._limits.streams_per_principal)
         self.total += 1
+        self.by_method[method] += 1
         self._by_subject[subject] += 1
         try:
             yield
         finally:
             self.total -= 1
+            self.by_method[method] -= 1
             self._by_subject[subject] -= 1
             if not self._by_subject[subject]:
                 del self._by_subject[subject]
@@ -82,6 +87,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, authenticator: Authenticator, limits: Limits, *, unary_level: int = logging.DEBUG
     ) -> None:
         self.streams = OpenStreams(limits)
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Calls that have ended, by method and code."""
         self._authenticator = authenticator
         self._unary_level = unary_level
         self._wrapped: dict[str, tuple[Handler, Handler]] = {}
@@ -121,6 +128,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _unary(self, method: str, behaviour: Any) -> Any:
         level = self._unary_level
+        ok = (method, grpc.StatusCode.OK.name)
 
         async def unary(request: Any, context: Context) -> Any:
             started = perf_counter()
@@ -132,12 +140,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             else:
                 request_id = self._new_id()
             try:
-                call = Call(method, request_id, self._authenticator.authenticate(metadata))
+                principal = self._authenticator.authenticate(metadata, partial(certificate_names, context))
+                call = Call(method, request_id, principal)
                 CURRENT.set(call)
                 response = await behaviour(request, context)
             except (Exception, asyncio.CancelledError) as error:
-                await _end(error, context, method, started, request_id, call, request)
+                await _end(error, context, method, started, request_id, call, request, self.ended)
                 raise
+            self.ended[ok] += 1
             if _log.isEnabledFor(level):
                 _note(level, method, _code(context), started, request_id, call, request)
             return response
@@ -151,16 +161,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             metadata = _METADATA.get()
             request_id = _sent_id(metadata) or self._new_id()
             try:
-                principal = self._authenticator.authenticate(metadata)
+                principal = self._authenticator.authenticate(metadata, partial(certificate_names, context))
                 call = Call(method, request_id, principal)
                 CURRENT.set(call)
-                with self.streams.one(principal.subject):
+                with self.streams.one(principal.subject, method):
                     await context.send_initial_metadata(((REQUEST_ID, request_id),))
                     response = await _run(behaviour(request, context), context)
             except (Exception, asyncio.CancelledError) as error:
-                await _end(error, context, method, started, request_id, call, request)
+                await _end(error, context, method, started, request_id, call, request, self.ended)
                 raise
-            _note(logging.INFO, method, _code(context), started, request_id, call, request)
+            code = _code(context)
+            self.ended[method, code.name] += 1
+            _note(logging.INFO, method, code, started, request_id, call, request)
             return response
 
         return stream
@@ -195,18 +207,21 @@ async def _end(
     request_id: str,
     call: Call | None,
     request: Any,
+    ended: Counter[tuple[str, str]],
 ) -> None:
-    """Write the line of a call that failed, and send its status. Returns, for the error to be raised on,
+    """Count a call that failed, write its line, and send its status. Returns, for the error to be raised on,
     only where grpc itself handles it."""
     error = _leaf(raised)
     if _is_grpcs_own(error):
         code = _code(context) if isinstance(error, grpc.aio.AbortError) else grpc.StatusCode.CANCELLED
+        ended[method, code.name] += 1
         _note(logging.INFO, method, code, started, request_id, call, request)
         if error is not raised:
             raise error from None
         return
     shown = known(error)
     code = code_of(shown)
+    ended[method, code.name] += 1
     level = logging.ERROR if code is grpc.StatusCode.INTERNAL else logging.INFO
     _note(level, method, code, started, request_id, call, request, shown.reason)
     status = to_status(shown)

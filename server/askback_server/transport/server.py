@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.sessions.replica import Replica
+from askback_server.transport.certificates import Certificates
 from askback_server.transport.hitl_servicer import HitlServicer
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.job_servicer import JobServicer
@@ -60,6 +61,10 @@ def _handlers(service: ServiceDescriptor, servicer: Any) -> grpc.GenericRpcHandl
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
+LIVENESS = "liveness"
+"""The health checks' name for: this process answers. It says so in a drain too, which is no reason for a
+restart."""
+
 SERVICES = (
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
     worker_service_pb2.DESCRIPTOR.services_by_name["WorkerService"],
@@ -73,9 +78,8 @@ class Server:
     def __init__(self, replica: Replica, authenticator: Authenticator) -> None:
         most = replica.max_message_bytes
         sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
-        self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(authenticator, replica.limits)], options=[*OPTIONS, *sizes]
-        )
+        self.calls = CallInterceptor(authenticator, replica.limits)
+        self._server = grpc.aio.server(interceptors=[self.calls], options=[*OPTIONS, *sizes])
         servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica))
         self._server.add_generic_rpc_handlers(
             [_handlers(service, servicer) for service, servicer in zip(SERVICES, servicers, strict=True)]
@@ -88,17 +92,35 @@ class Server:
             self._server,
         )
         self._names = ["", *names]
+        self._health_server: grpc.aio.Server | None = None
+        self.ready = False
 
-    def listen(self, address: str) -> int:
-        """Bind a `host:port`; port 0 takes a free one. Returns the port. Raises RuntimeError."""
-        return self._server.add_insecure_port(address)
+    def listen(self, address: str, certificates: Certificates | None = None) -> int:
+        """Bind a `host:port`, with TLS if there are certificates; port 0 takes a free one.
+
+        Returns the port. Raises RuntimeError.
+        """
+        if certificates is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, certificates.credentials())
+
+    def listen_health(self, address: str) -> int:
+        """Bind a second `host:port` that has the health checks alone, without TLS and tokens: kubelet has
+        neither. Returns the port. Raises RuntimeError."""
+        self._health_server = grpc.aio.server(options=OPTIONS)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._health_server)
+        return self._health_server.add_insecure_port(address)
 
     async def start(self) -> None:
         """Accept calls."""
+        await self.health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        if self._health_server is not None:
+            await self._health_server.start()
         await self._server.start()
 
     async def set_ready(self, ready: bool) -> None:
         """Say so to health checks, overall and per service."""
+        self.ready = ready
         status = health_pb2.HealthCheckResponse
         for name in self._names:
             await self.health.set(name, status.SERVING if ready else status.NOT_SERVING)
@@ -106,3 +128,8 @@ class Server:
     async def stop(self, grace: float) -> None:
         """Accept no more calls, and wait up to `grace` seconds for those that run."""
         await self._server.stop(grace)
+
+    async def close(self) -> None:
+        """Say nothing about health any more: the very last that a replica does."""
+        if self._health_server is not None:
+            await self._health_server.stop(0)

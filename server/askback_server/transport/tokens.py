@@ -1,13 +1,14 @@
-"""Who calls: bearer tokens from a file, or names taken on trust."""
+"""Who calls: bearer tokens or client certificates by a file, or names taken on trust."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import re
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,11 +17,12 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import Unauthenticated
 from askback_server.domain.principals import Principal, Role
+from askback_server.transport.certificates import CertificateNames, no_certificate
 
 Metadata = Iterable[tuple[str, str | bytes]]
 """A call's metadata; keys are lower case."""
 
-_FIELDS = frozenset({"sha256", "subject", "roles", "namespaces", "groups", "expires"})
+_FIELDS = frozenset({"sha256", "certificate", "subject", "roles", "namespaces", "groups", "expires"})
 _RECHECK_SECONDS = 1.0
 _NAME_CHARS = 200
 _TRUSTED_ROLES = frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE})
@@ -31,7 +33,7 @@ _log = logging.getLogger("askback.tokens")
 class Authenticator(Protocol):
     """Tells who a call is from."""
 
-    def authenticate(self, metadata: Metadata) -> Principal:
+    def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The caller. Raises Unauthenticated."""
 
 
@@ -46,7 +48,8 @@ def hash_token(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    digest: bytes
+    shown: bytes | str
+    """By what its owner is known: a token's digest, or a name in a certificate."""
     principal: Principal
     expires: datetime | None
 
@@ -61,6 +64,10 @@ class TokenFile:
         namespaces = ["default"]            # the first is the default; "*" stands for all
         groups = ["ops"]                    # optional
         expires = 2027-01-01T00:00:00Z      # optional
+
+    In place of `sha256` an entry may say `certificate = "NAME"`: then a caller who sends no token is known
+    by a name in its client certificate (an alternative name, else the common name), which TLS has verified.
+    A token that is sent decides alone, whatever the certificate says.
 
     A file that cannot be used is refused at the start; later, the last good content stays in force.
     """
@@ -79,11 +86,18 @@ class TokenFile:
         self._entries = _read(self._path)
         self._checked = monotonic()
 
-    def authenticate(self, metadata: Metadata) -> Principal:
-        """The owner of the bearer token. Raises Unauthenticated."""
+    @property
+    def has_certificates(self) -> bool:
+        """Whether somebody is to be known by a certificate."""
+        return any(isinstance(shown, str) for shown in self._entries)
+
+    def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
+        """The owner of the bearer token, or of the certificate. Raises Unauthenticated."""
         if self._monotonic() - self._checked >= _RECHECK_SECONDS:
             self._refresh()
         token = _bearer(metadata)
+        if not token:
+            return self._certified(certificate())
         digest = hashlib.sha256(token.encode()).digest()
         # Looked up by its hash: how long that takes says nothing about the tokens there are.
         entry = self._entries.get(digest)
@@ -91,6 +105,16 @@ class TokenFile:
             raise Unauthenticated("the token is not known here; check it, or ask for a new one")
         if entry.expires is not None and entry.expires <= self._now():
             raise Unauthenticated("the token has expired; ask for a new one")
+        return entry.principal
+
+    def _certified(self, names: Sequence[str]) -> Principal:
+        """Who the first of a certificate's names that is listed stands for."""
+        entry = next((self._entries[name] for name in names if name in self._entries), None)
+        if entry is None:
+            also = f"; no entry has `certificate` = {' or '.join(names)}" if names else ""
+            raise Unauthenticated(f"send a token: metadata `authorization: Bearer <token>`{also}")
+        if entry.expires is not None and entry.expires <= self._now():
+            raise Unauthenticated("the certificate's entry has expired; ask for a new one")
         return entry.principal
 
     def _stamp(self) -> tuple[int, int, int] | None:
@@ -115,9 +139,15 @@ class TokenFile:
 
 
 class NoAuthentication:
-    """Takes the caller's word: `askback-user` and `askback-groups`. For loopback only."""
+    """Takes the caller's word: `askback-user` and `askback-groups`. For loopback only.
 
-    def authenticate(self, metadata: Metadata) -> Principal:
+    The users named in `admins` are admins.
+    """
+
+    def __init__(self, admins: frozenset[str] = frozenset()) -> None:
+        self._admins = admins
+
+    def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The principal that the caller says it is. Raises Unauthenticated for no usable name."""
         user, groups = "anonymous", ""
         for key, value in metadata:
@@ -125,28 +155,32 @@ class NoAuthentication:
                 user = str(value)
             elif key == "askback-groups":
                 groups = str(value)
-        return _trusted(user, groups)
+        return _trusted(user, groups, user in self._admins)
 
 
 @lru_cache(maxsize=1024)
-def _trusted(user: str, groups: str) -> Principal:
+def _trusted(user: str, groups: str, admin: bool) -> Principal:
     user = user.strip()
     if not user or len(user) > _NAME_CHARS or not user.isprintable():
         raise Unauthenticated(f"askback-user must be 1 to {_NAME_CHARS} printable characters")
     names = frozenset(name.strip() for name in groups.split(",") if name.strip())
-    return Principal(user, _TRUSTED_ROLES, ("default", "*"), names)
+    roles = _TRUSTED_ROLES | {Role.ADMIN} if admin else _TRUSTED_ROLES
+    return Principal(user, roles, ("default", "*"), names)
 
 
 def _bearer(metadata: Metadata) -> str:
+    """The token that is sent; empty if there is none. Raises Unauthenticated for one sent otherwise."""
     for key, value in metadata:
-        if key == "authorization" and isinstance(value, str):
-            scheme, _, token = value.partition(" ")
-            if scheme.lower() == "bearer" and token:
+        if key == "authorization":
+            scheme, _, token = value.partition(" ") if isinstance(value, str) else ("", "", "")
+            if scheme.lower() == "bearer" and token.strip():
                 return token.strip()
-    raise Unauthenticated("send a token: metadata `authorization: Bearer <token>`")
+            # Who tries by a token is not taken for the owner of a certificate.
+            raise Unauthenticated("send the token as metadata `authorization: Bearer <token>`")
+    return ""
 
 
-def _read(path: Path) -> dict[bytes, _Entry]:
+def _read(path: Path) -> dict[bytes | str, _Entry]:
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -154,17 +188,18 @@ def _read(path: Path) -> dict[bytes, _Entry]:
     listed = content.get("tokens")
     if set(content) != {"tokens"} or not isinstance(listed, list) or not listed:
         raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else")
-    entries: dict[bytes, _Entry] = {}
+    entries: dict[bytes | str, _Entry] = {}
     for number, fields in enumerate(listed, 1):
         subject = fields.get("subject") if isinstance(fields, dict) else None
         where = f"token file {path}, entry {number}" + (f" ({subject})" if subject else "")
         try:
             entry = _entry(fields)
-            if entry.digest in entries:
-                raise ValueError("sha256 is that of an earlier entry")
+            if entry.shown in entries:
+                field = "sha256" if isinstance(entry.shown, bytes) else "certificate"
+                raise ValueError(f"{field} is that of an earlier entry")
         except ValueError as error:
             raise BadTokenFile(f"{where}: {error}") from None
-        entries[entry.digest] = entry
+        entries[entry.shown] = entry
     return entries
 
 
@@ -173,9 +208,9 @@ def _entry(fields: object) -> _Entry:
         raise ValueError("must be a table")
     if unknown := sorted(set(fields) - _FIELDS):
         raise ValueError(f"{unknown[0]} is not a field of a token")
-    digest = fields.get("sha256")
-    if not isinstance(digest, str) or len(digest) != 64:
-        raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash")
+    if ("sha256" in fields) == ("certificate" in fields):
+        raise ValueError("must have either sha256, a token's hash, or certificate, a name in one")
+    shown = _digest(fields["sha256"]) if "sha256" in fields else _certificate(fields["certificate"])
     subject = fields.get("subject")
     if not isinstance(subject, str) or not subject.strip() or len(subject) > _NAME_CHARS:
         raise ValueError(f"subject must be 1 to {_NAME_CHARS} characters")
@@ -188,14 +223,19 @@ def _entry(fields: object) -> _Entry:
         namespaces = ("default", *namespaces)
     groups = _names(fields, "groups") if fields.get("groups", []) != [] else ()
     principal = Principal(subject, frozenset(map(Role, roles)), namespaces, frozenset(groups))
-    return _Entry(_from_hex(digest), principal, _expiry(fields.get("expires")))
+    return _Entry(shown, principal, _expiry(fields.get("expires")))
 
 
-def _from_hex(digest: str) -> bytes:
-    try:
-        return bytes.fromhex(digest)
-    except ValueError:
-        raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash") from None
+def _digest(value: object) -> bytes:
+    if isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value):
+        return bytes.fromhex(value)
+    raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash")
+
+
+def _certificate(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("certificate must be a name as it stands in the certificate")
 
 
 def _names(fields: Mapping[str, Any], field: str) -> tuple[str, ...]:

@@ -64,7 +64,13 @@ class WorkerServicer:
             frozenset(request.job_types),
             request.max_jobs or 1,
         )
-        for job in await taker.collect(replica.dispatcher, replica.engine, wait):
+
+        async def extend() -> None:
+            until = await self._extend(response.session_id, response.session_secret, principal)
+            put_time(response.expire_time, until)
+
+        every = replica.keeper.ttl / 3
+        for job in await taker.collect(replica.dispatcher, replica.engine, wait, extend, every):
             parcel = await lease_parcel(replica.jobs, job, limits)
             leased.jobs.append(
                 leased_job_message(parcel.job, parcel.prompts, parcel.checkpoints, parcel.more)

@@ -1,0 +1,52 @@
+"""The command line: `askback`.
+
+Subcommands are named here with their help and imported when they run, so that `--help` and completion
+import neither grpc nor pydantic nor rich. Modules of this package follow the same rule: at import they
+may load click and the standard library's cheap parts; what a command works with it imports in its body.
+
+    lazy        the group that knows its commands by name only
+    connection  where the server is and who speaks: options, environment, profile file
+    output      what is printed: text for people, `--json` for programs
+    exits       exit codes, and what each error is worth
+    session     `client_command`: makes an async function a command that talks to a server
+"""
+
+from __future__ import annotations
+
+import click
+
+from askback.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "ask": ("askback.cli.ask:ask", "Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody."),
+    "job": ("askback.cli.job:job", "Start, follow and steer jobs."),
+    "inbox": ("askback.cli.inbox:inbox", "Read and answer what waits for you."),
+    "console": (
+        "askback.cli.console:console",
+        "A live console: prompts appear as they come, and commands are lines (`help` lists them).",
+    ),
+    "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
+    "serve": ("askback.cli.service:serve", "Run the service."),
+    "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
+    "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
+    "health": ("askback.cli.service:health", "Ask a server whether it is ready; exit 0 if it is."),
+    "doctor": (
+        "askback.cli.doctor:doctor",
+        "Look for what is wrong with an installation, and say what to do.",
+    ),
+    "demo": (
+        "askback.cli.service:demo",
+        "Play an example from question to result, with the server killed in between.",
+    ),
+    "completion": ("askback.cli.completion:completion", "Print the shell's completion script."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="askback")
+def main() -> None:
+    """Jobs that may stop and ask people."""

@@ -1,0 +1,200 @@
+"""`askback ask`: a question to people without a worker, as a gate in a script."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.session import Session, client_command
+from askback.cli.spans import Span
+
+if TYPE_CHECKING:
+    from askback.prompts import PromptInfo
+    from askback.run import Run
+
+
+@click.command()
+@click.argument("title")
+@click.option("--to", multiple=True, metavar="group:NAME", help="Who is asked; user:NAME too. [default: all]")
+@click.option("--kind", help="[default: confirm; clarify with --choice or --form; preview with --editable]")
+@click.option("--body", default="", help="More about it in Markdown: text, @FILE, or - for stdin.")
+@click.option("--choice", "choices", multiple=True, metavar="VALUE[=TITLE]", help="One of these is wanted.")
+@click.option("--form", metavar="FILE", help="A JSON Schema of type object: values are wanted.")
+@click.option("--contents", multiple=True, metavar="FILE", help="Show this file: Markdown, diff, JSON, text.")
+@click.option("--editable", is_flag=True, help="The files may be answered with changes.")
+@click.option("--deadline", type=Span(), help="How long people have: 90s, 4h, 2d. [default: for ever]")
+@click.option("--default", type=click.Choice(["yes", "no"]), help="Taken when the deadline has passed.")
+@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A mark to filter by.")
+@click.option("--priority", default=0, show_default=True, help="Higher is shown first.")
+@click.option("--request-id", help="The same id is the same question, however often it is asked.")
+@click.option("--no-wait", is_flag=True, help="Print the job's id and go.")
+@click.option("--cancel-on-interrupt", is_flag=True, help="Ctrl-C or SIGTERM withdraws the question.")
+@client_command
+async def ask(
+    session: Session,
+    title: str,
+    request_id: str | None,
+    no_wait: bool,
+    cancel_on_interrupt: bool,
+    **asked: Any,
+) -> int | None:
+    """Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody.
+
+    Waits for the answer and prints it.
+
+    \b
+      askback ask "Deploy 1.4?" --to group:release --deadline 4h && ./deploy
+      target=$(askback ask "Where to?" --choice staging --choice production)
+
+    0 is a yes or an answer, 5 a no or a withdrawn question, 6 a passed deadline. Ctrl-C leaves the
+    question open and says how to take it up again.
+    """
+    import asyncio
+    import uuid
+
+    from askback.cli.record import record
+
+    request_id = request_id or uuid.uuid4().hex
+    run: Run | None = None
+    try:
+        run = await session.client.ask(title, request_id=request_id, **question(title, **asked))
+        if no_wait:
+            if session.out.as_json:
+                session.out.json(record((await run.job()).proto))
+            else:
+                session.out.line(run.job_id)
+            return None
+        return await _answered(session, run)
+    except asyncio.CancelledError:
+        await _interrupted(session, run, request_id, cancel=cancel_on_interrupt)
+        raise
+
+
+def question(
+    title: str,
+    *,
+    kind: str | None,
+    body: str,
+    choices: tuple[str, ...],
+    form: str | None,
+    contents: tuple[str, ...],
+    editable: bool,
+    deadline: timedelta | None,
+    default: str | None,
+    label_pairs: tuple[str, ...],
+    **rest: Any,
+) -> dict[str, Any]:
+    """The arguments of `Client.ask` for these options. Raises click.UsageError."""
+    from askback.cli.contents import content_of
+    from askback.cli.job_input import labels, parse_json, read_source
+    from askback.content import prompt_content
+
+    if choices and form:
+        raise click.UsageError("--choice and --form do not go together")
+    if default and deadline is None:
+        raise click.UsageError("--default needs --deadline")
+    if editable and not contents:
+        raise click.UsageError("--editable needs --contents")
+    shape: Any = None
+    if form:
+        shape = parse_json(read_source(f"@{form}", "--form"), "--form")
+        if not isinstance(shape, dict):
+            raise click.UsageError(f"--form {form}: a JSON Schema of type object is wanted")
+    elif choices:
+        shape = [_choice(title, choices)]
+    try:
+        prompt_content(title, kind="confirm", to=rest.get("to", ()))
+    except ValueError:
+        raise click.UsageError("--to takes user:NAME and group:NAME") from None
+    return {
+        **rest,
+        "kind": kind or ("preview" if editable else "clarify" if shape else "confirm"),
+        "body": read_source(body, "--body"),
+        "form": shape,
+        "contents": [content_of(path, number, editable) for number, path in enumerate(contents, 1)],
+        "deadline": deadline,
+        "default": None if default is None else default == "yes",
+        "labels": labels(label_pairs),
+    }
+
+
+def _choice(title: str, choices: tuple[str, ...]) -> Any:
+    """The form's only question: one of several options."""
+    from askback.form import VALUE
+    from askback.v1 import prompt_pb2 as pb
+
+    options = [choice.partition("=") for choice in choices]
+    return pb.Question(
+        question_id=VALUE,
+        title=title,
+        required=True,
+        single=pb.SingleInput(options=[pb.Option(value=value, title=text) for value, _, text in options]),
+    )
+
+
+async def _answered(session: Session, run: Run) -> int:
+    """Wait for the end of the question, print the answer, return the exit code."""
+    from contextlib import suppress
+    from datetime import UTC, datetime
+
+    from askback.cli.endings import answer_exit
+    from askback.cli.record import record
+    from askback.cli.spans import when
+    from askback.cli.words import audience_words, resolution_words
+    from askback.errors import JobCancelled, JobFailed
+
+    assert run.prompt is not None  # the job was created with it
+    deadline = when(run.prompt.expires_at, datetime.now(UTC))
+    until = f", deadline {deadline}" if deadline else ""
+    session.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
+    with suppress(JobCancelled, JobFailed):  # the prompt says more
+        await run.result()
+    prompt = await session.client.prompt(run.prompt.prompt_id)
+    assert prompt.resolution is not None
+    if session.out.as_json:
+        session.out.json(record(prompt.proto))
+        return answer_exit(prompt)
+    printed = answer_text(prompt)
+    if printed is None:
+        session.out.line(resolution_words(prompt.resolution))
+    else:
+        session.out.note(resolution_words(prompt.resolution))
+        session.out.line(printed)
+    return answer_exit(prompt)
+
+
+def answer_text(prompt: PromptInfo) -> str | None:
+    """What a script wants of an answer: the chosen value, the values as JSON, or the text; else None."""
+    from askback.cli.text import clean
+    from askback.cli.words import json_words
+    from askback.enums import DecisionKind
+    from askback.form import VALUE
+
+    answer = prompt.answered
+    if answer is None:
+        return None
+    if answer.values is not None:
+        chosen = answer.values.get(VALUE) if list(answer.values) == [VALUE] else None
+        return clean(chosen) if isinstance(chosen, str) else json_words(answer.values)
+    return clean(answer.comment) if answer.decision is DecisionKind.RESPOND else None
+
+
+async def _interrupted(session: Session, run: Run | None, request_id: str, *, cancel: bool) -> None:
+    """Say what becomes of the question, or withdraw it."""
+    out, connection = session.out, session.connection
+    if run is None:
+        again = f"the same command with --request-id {request_id} takes it up"
+        out.interrupted(f"interrupted while asking; {again}", requestId=request_id)
+    elif cancel:
+        await run.cancel("the asker was interrupted")
+        out.interrupted("interrupted: the question is withdrawn", jobId=run.job_id)
+    else:
+        out.interrupted(
+            "interrupted: the question stays open\n"
+            f"  wait for its answer: {connection.command(f'job watch {run.job_id}')}\n"
+            f"  withdraw it:         {connection.command(f'job cancel {run.job_id}')}",
+            jobId=run.job_id,
+            requestId=request_id,
+        )

@@ -1,0 +1,134 @@
+"""Where the server is and who speaks: options, else the environment, else a profile, else this machine."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.profiles import DEFAULT_SERVER, profile_settings
+
+if TYPE_CHECKING:
+    from askback.channel import Endpoint, Tls
+    from askback.client import Client
+
+
+def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the server is and who speaks."""
+    options = [
+        _option("server", "[default: 127.0.0.1:50051]", metavar="HOST:PORT"),
+        _option("token", "Bearer token; better in ASKBACK_TOKEN or a profile."),
+        _option("user", "Who you are to a server without authentication."),
+        _option("group", "One of your groups, likewise.", name="groups", multiple=True),
+        _option("namespace", "The tenant. [default: yours]"),
+        _option("tls", "Speak TLS.", is_flag=True, default=None),
+        _option("ca", "Trust these roots (PEM). Implies --tls.", metavar="FILE"),
+        _option("cert", "Client certificate (PEM), for mTLS.", metavar="FILE"),
+        _option("key", "Its private key (PEM).", metavar="FILE"),
+        _option("profile", "A profile of the configuration file."),
+        _option(
+            "timeout",
+            "How long one call may take, retries included.",
+            type=click.FloatRange(min=0.1),
+            default=10.0,
+            show_default=True,
+            metavar="SECONDS",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _option(flag: str, text: str, *, name: str = "", **settings: Any) -> Callable[..., Any]:
+    """An option that is also read from ASKBACK_<FLAG> in the environment."""
+    return click.option(f"--{flag}", name or flag, envvar=f"ASKBACK_{flag.upper()}", help=text, **settings)
+
+
+CONNECTION_OPTIONS = (
+    "server", "token", "user", "groups", "namespace", "tls", "ca", "cert", "key", "profile", "timeout",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A server and who speaks to it, from options, environment and profile."""
+
+    server: str = DEFAULT_SERVER
+    token: str | None = field(default=None, repr=False)
+    user: str | None = None
+    groups: tuple[str, ...] = ()
+    namespace: str = ""
+    tls: bool = False
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    profile: str | None = None
+    timeout: float = 10.0
+    flags: str = ""
+    """The options that were typed, without the token: what makes a command that we suggest work."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], flags: str = "") -> Connection:
+        """From the values of `connection_options`. Raises click.UsageError."""
+        given = {name: options[name] for name in CONNECTION_OPTIONS if options.get(name) not in (None, ())}
+        return cls(**{**profile_settings(given), **given, "flags": flags})
+
+    def tls_files(self) -> Tls | bool:
+        """What the SDK takes as `tls`. Raises click.UsageError for a file that cannot be read."""
+        if not (self.tls or self.ca or self.cert):
+            return False
+        if bool(self.cert) != bool(self.key):
+            raise click.UsageError("--cert and --key go together")
+        from askback.channel import Tls
+
+        return Tls(_read(self.ca, "--ca"), _read(self.key, "--key"), _read(self.cert, "--cert"))
+
+    def endpoint(self) -> Endpoint:
+        """The SDK's endpoint."""
+        from askback.channel import Endpoint
+
+        return Endpoint.resolve(
+            self.server, token=self.token, user=self.user, groups=self.groups, tls=self.tls_files()
+        )
+
+    def client(self) -> Client:
+        """A client of the SDK; enter it with `async with`."""
+        from askback.client import Client
+
+        return Client(
+            self.server, token=self.token, user=self.user, groups=self.groups, namespace=self.namespace,
+            tls=self.tls_files(), deadline=self.timeout,
+        )  # fmt: skip
+
+    def command(self, words: str) -> str:
+        """A command line that a person can type, with the options that reach the same server."""
+        return f"askback {words}{self.flags}"
+
+
+def typed_flags(ctx: click.Context) -> str:
+    """The connection's options as they were typed, but for the token."""
+    from click.core import ParameterSource
+
+    words: list[str] = []
+    for name in CONNECTION_OPTIONS:
+        if name in ("token", "timeout") or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[name]
+        flag = "--group" if name == "groups" else f"--{name}"
+        for item in value if isinstance(value, tuple) else (value,):
+            words += [flag] if item is True else [flag, shlex.quote(str(item))]
+    return "".join(f" {word}" for word in words)
+
+
+def _read(path: str | None, option: str) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{option} {path}: {error.strerror}") from None

@@ -1,0 +1,40 @@
+"""`askback console`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from askback.cli.inbox.view import view, view_options
+from askback.cli.session import Session, client_command
+
+
+@click.command()
+@view_options
+@click.option("--bell", is_flag=True, help="Ring when a prompt arrives.")
+@click.option("--plain", is_flag=True, help="No colours, Markdown as it is written: for screen readers.")
+@client_command
+async def console(session: Session, bell: bool, plain: bool, **options: Any) -> int | None:
+    """A live console: prompts appear as they come, and commands are lines (`help` lists them).
+
+    It survives restarts of the server. On a pipe it does what a script says; then the exit code is that
+    of the first command that was refused.
+    """
+    from askback.cli.exits import Exit, exit_of
+    from askback.errors import AskbackError
+    from askback.terminal.live import LiveConsole
+    from askback.terminal.paper import paper
+    from askback.terminal.terminal import Terminal
+
+    if session.out.as_json:
+        raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
+    terminal = Terminal(paper(plain=plain or not session.out.is_rich))
+    timeout = session.connection.timeout
+    async with session.client.console(**view(options), connect_timeout=timeout) as desk:
+        live = LiveConsole(desk, terminal, bell=bell)
+        await live.run()
+    if terminal.lines.is_terminal or not live.errors:
+        return None
+    first = live.errors[0]
+    return exit_of(first) if isinstance(first, AskbackError) else Exit.USAGE

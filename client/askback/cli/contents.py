@@ -1,0 +1,38 @@
+"""Files as contents of a prompt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from askback.prompts import Content
+
+_TYPES = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".diff": "text/x-diff",
+    ".patch": "text/x-diff",
+    ".json": "application/json",
+}
+
+
+def content_of(path: str, number: int, editable: bool) -> Content:
+    """The file as something to look at. Raises click.UsageError if it is not text.
+
+    Its id is the file's name as far as ids go, behind `number` if it is to begin otherwise.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--contents {path}: {error}") from None
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.name)[:100]
+    return Content(
+        name if name[:1].isalpha() else f"file-{number}-{name}",
+        text,
+        title=file.name,
+        media_type=_TYPES.get(file.suffix.lower(), "text/plain"),
+        editable=editable,
+    )

@@ -1,0 +1,73 @@
+"""`askback doctor`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.connection import Connection, connection_options, typed_flags
+from askback.cli.exits import Exit
+from askback.cli.output import Output, output_options
+
+if TYPE_CHECKING:
+    from askback.cli.checkup import Finding
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@click.option("--db", metavar="URL", help="Look at this database too.")
+@connection_options
+@output_options
+def doctor(db: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Look for what is wrong with an installation, and say what to do.
+
+    Exit code 1 if anything fails. With --quiet only what is not well is printed.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import asyncio
+
+    from askback.cli.checkup import Level, fail
+    from askback.cli.checkup.here import look_at_database, look_here
+
+    out = Output(as_json=as_json, quiet=quiet)
+    failed = False
+
+    def show(findings: Iterable[Finding]) -> None:
+        nonlocal failed
+        for finding in findings:
+            failed = failed or finding.level is Level.FAIL
+            _show(out, finding)
+
+    show(look_here())
+    if db is not None:
+        show([look_at_database(db)])
+    try:
+        connection = Connection.of(options, typed_flags(click.get_current_context()))
+        connection.endpoint()
+    except click.UsageError as error:
+        show([fail("connection", error.message, "correct the option, the environment or the profile")])
+    else:
+        from askback.cli.checkup.server import look_at_server
+
+        async def look(found: AsyncIterator[Finding]) -> None:
+            async for finding in found:
+                show([finding])
+
+        asyncio.run(look(look_at_server(connection)))
+    sys.exit(Exit.ERROR if failed else Exit.DONE)
+
+
+def _show(out: Output, finding: Finding) -> None:
+    if out.as_json:
+        record = {"check": finding.check, "level": str(finding.level), "message": finding.message}
+        out.json({**record, **({"todo": finding.todo} if finding.todo else {})})
+    elif not out.quiet or finding.level != "ok":
+        level = out.style(f"{finding.level:<4}", fg=_COLOURS[finding.level])
+        out.line(f"{level}  {out.style(f'{finding.check:<14}', bold=True)}  {out.style(finding.message)}")
+        if finding.todo:
+            out.line(f"      {'':<14}  -> {out.style(finding.todo)}")

@@ -1,0 +1,39 @@
+"""`askback explain`."""
+
+from __future__ import annotations
+
+import click
+
+from askback.cli.completion import any_job
+from askback.cli.session import Session, client_command
+
+
+@click.command()
+@click.argument("job_id", shell_complete=any_job)
+@client_command
+async def explain(session: Session, job_id: str) -> None:
+    """Say what a job waits for, and the command that unblocks it.
+
+    For each open question: who can answer, who has claimed it, what happened so far, and what its
+    deadline does.
+    """
+    from datetime import UTC, datetime
+
+    from askback.cli.explanation import explain_job, lines
+
+    client = session.client
+    job = await client.get(job_id)
+    events = []
+    async for event in client.run(job_id).watch():
+        events.append(event)
+        if event.seq >= job.version:
+            break
+    prompts = [] if job.state.is_terminal else [prompt async for prompt in client.prompts(job_id=job_id)]
+    prompts.sort(key=lambda prompt: prompt.proto.round)
+    asked = [(prompt, [given async for given in client.answers(prompt.prompt_id)]) for prompt in prompts]
+    explanation = explain_job(job, asked, events, session.connection, datetime.now(UTC))
+    if session.out.as_json:
+        session.out.json(explanation)
+        return
+    for line in lines(explanation, job, prompts):
+        session.out.line(line)

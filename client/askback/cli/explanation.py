@@ -1,0 +1,224 @@
+"""Why a job does not go on: who may answer what until when, what happened so far, and what to type.
+
+Everything is gathered as one JSON object, which `askback explain --json` prints; `lines` is the same
+for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from askback.cli.connection import Connection
+from askback.cli.job.story import event_words
+from askback.cli.record import record
+from askback.cli.spans import span_words, when
+from askback.cli.text import one_line
+from askback.cli.words import audience_words, decision_words, fields, json_words
+from askback.enums import AnswerStatus, DecisionKind, FinalAction, JobState, named
+from askback.jobs import Event, JobInfo
+from askback.prompts import AnswerInfo, PromptInfo
+from askback.times import moment, timestamp
+from askback.v1 import prompt_pb2 as pb
+
+Submissions = Sequence[tuple[AnswerInfo, AnswerStatus]]
+_WHY = {
+    AnswerStatus.STALE: "the question had changed since it was shown",
+    AnswerStatus.CLOSED: "it came after the end",
+}
+
+
+def explain_job(
+    job: JobInfo,
+    asked: Iterable[tuple[PromptInfo, Submissions]],
+    events: Sequence[Event],
+    connection: Connection,
+    now: datetime,
+) -> dict[str, Any]:
+    """The explanation of a job with its open prompts, each with its submissions."""
+    prompts = [
+        _prompt(prompt, submissions, [e for e in events if e.prompt_id == prompt.prompt_id], connection, now)
+        for prompt, submissions in asked
+    ]
+    verb = "watch" if not job.state.is_terminal else "" if job.proto.workerless else "retry"
+    again = verb == "watch" or job.state in (JobState.FAILED, JobState.CANCELLED)
+    return {
+        "job": record(job.proto),
+        "summary": _summary(job, events, now),
+        "prompts": prompts,
+        "commands": [connection.command(f"job {verb} {job.job_id}")] if verb and again else [],
+    }
+
+
+def _summary(job: JobInfo, events: Sequence[Event], now: datetime) -> str:
+    """What the job waits for, in a sentence."""
+    since = f" for {span_words(now - events[-1].at)}" if events and events[-1].at else ""
+    failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
+    ready = moment(job.proto, "ready_time")
+    match job.state:
+        case JobState.PENDING_HITL:
+            blocking = job.proto.open_blocking_prompts
+            text = f"waits for people: {blocking} question{'' if blocking == 1 else 's'} must be answered"
+        case JobState.PENDING if ready is not None and ready > now:
+            text = f"waits until {when(ready, now)} after a failed attempt ({failure})"
+        case JobState.PENDING:
+            kind = one_line(job.job_type)
+            text = f"waits{since} for a worker: start one for the job type {kind!r}, or look why none is free"
+        case JobState.RUNNING:
+            text = f"runs at the worker {one_line(job.worker_id)}, attempt {job.attempt}; no news{since}"
+        case JobState.FAILED:
+            text = f"has failed: {failure}"
+        case other:
+            text = f"is {other.lower()}: it waits for nothing"
+    asked_to_stop = moment(job.proto, "cancel_request_time")
+    if asked_to_stop is not None and not job.state.is_terminal:
+        text += f"; it was asked to stop at {when(asked_to_stop, now)} and ends when its worker agrees"
+    return text
+
+
+def _prompt(
+    prompt: PromptInfo,
+    submissions: Submissions,
+    events: Sequence[Event],
+    connection: Connection,
+    now: datetime,
+) -> dict[str, Any]:
+    audience = prompt.proto.content.audience
+    return {
+        "prompt": record(prompt.proto),
+        "canAnswer": {
+            "everybody": not audience.users and not audience.groups,
+            "users": sorted(audience.users),
+            "groups": sorted(audience.groups),
+            "words": f"{audience_words(prompt)}; admins too",
+        },
+        "claim": _claim(prompt, now),
+        "deadline": _deadline(prompt, now),
+        "history": _history(submissions, events),
+        "commands": _commands(prompt, connection),
+    }
+
+
+def _claim(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+    until = moment(prompt.proto, "claim_expire_time")
+    if not prompt.claimed_by or until is None:
+        return None
+    who = one_line(prompt.claimed_by)
+    words = (
+        f"{who} until {when(until, now)}: nobody else can answer before"
+        if until > now
+        else f"{who}'s ran out at {when(until, now)}: anybody named can answer"
+    )
+    return {"by": prompt.claimed_by, "until": timestamp(until).ToJsonString(), "words": words}
+
+
+def _deadline(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+    at = prompt.expires_at
+    if at is None:
+        return None
+    content = prompt.proto.content
+    action = named(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
+    match action:
+        case FinalAction.DEFAULT:
+            default = AnswerInfo.from_proto(
+                pb.Answer(
+                    decision=content.default_answer.decision,
+                    values_json=content.default_answer.values_json,
+                    comment=content.default_answer.comment,
+                )
+            )
+            values = "" if default.values is None else f" {json_words(default.values)}"
+            what = f"the default answer is taken: {decision_words(default.decision)}{values}"
+        case FinalAction.FAIL_JOB:
+            what = "the question expires and the job fails"
+        case _:
+            what = "the question expires and the job learns that nobody answered"
+    return {
+        "time": timestamp(at).ToJsonString(),
+        "action": str(action),
+        "words": f"{when(at, now)}: {what}",
+    }
+
+
+def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What happened to the prompt, oldest first; answers with what they said."""
+    by_id = {answer.answer_id: (answer, status) for answer, status in submissions}
+    told = []
+    for event in events:
+        submitted = by_id.get(str(event.data.get("answer_id", "")))
+        words = event_words(event) if submitted is None else _submission(*submitted)
+        told.append(
+            {
+                "time": timestamp(event.at).ToJsonString() if event.at else "",
+                "type": event.type,
+                "actor": event.actor,
+                "words": words,
+            }
+        )
+    return told
+
+
+def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
+    said = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
+    if answer.values is not None:
+        said += f" {json_words(answer.values)}"
+    if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
+        return said
+    faults = "; ".join(f"{one_line(v.field)}: {one_line(v.description)}" for v in answer.violations)
+    return f"{said} and was refused ({status}): {faults or _WHY.get(status, '')}"
+
+
+def _commands(prompt: PromptInfo, connection: Connection) -> list[str]:
+    """What somebody who may answer can type."""
+    offered = {option.decision for option in prompt.decisions}
+    verbs = []
+    if prompt.schema is not None or DecisionKind.ACCEPT not in offered:
+        verbs.append("answer")
+    else:
+        verbs.append("approve")
+    if offered & {DecisionKind.REJECT, DecisionKind.DISMISS}:
+        verbs.append("reject")
+    who = _as_somebody_named(prompt, connection)
+    return [connection.command(f"inbox {verb} {prompt.prompt_id}") + who for verb in verbs]
+
+
+def _as_somebody_named(prompt: PromptInfo, connection: Connection) -> str:
+    """Options that make the command that of somebody who may answer, to a server without authentication."""
+    audience = prompt.proto.content.audience
+    if connection.token is not None or not (audience.users or audience.groups):
+        return ""
+    if connection.user in audience.users or set(connection.groups) & set(audience.groups):
+        return ""
+    import shlex
+
+    if audience.groups:
+        return f" --group {shlex.quote(one_line(sorted(audience.groups)[0]))}"
+    return f" --user {shlex.quote(one_line(sorted(audience.users)[0]))}"
+
+
+def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInfo]) -> list[str]:
+    """The explanation for people, line by line."""
+    told = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
+    for prompt, found in zip(prompts, explanation["prompts"], strict=True):
+        named = f" ({one_line(prompt.key)})" if prompt.key else ""
+        waits = "" if prompt.proto.content.blocking else ", the job goes on meanwhile"
+        told += ["", f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}{waits}"]
+        claim, deadline = found["claim"], found["deadline"]
+        rows = fields(
+            [
+                ("who can answer", found["canAnswer"]["words"]),
+                ("claimed", claim["words"] if claim else "by nobody"),
+                ("deadline", deadline["words"] if deadline else "none: it waits for ever"),
+            ]
+        )
+        told += [f"   {row}" for row in rows]
+        told.append("   so far")
+        told += [f"     {step['time'][:19].replace('T', ' ')} {step['words']}" for step in found["history"]]
+        told.append("   to answer it")
+        told += [f"     {command}" for command in found["commands"]]
+    if explanation["commands"]:
+        retry = job.state.is_terminal
+        told += ["", "to do it again" if retry else "to follow it"]
+        told += [f"  {command}" for command in explanation["commands"]]
+    return told

@@ -1,0 +1,21 @@
+"""`askback inbox`: read and answer what waits for you."""
+
+from __future__ import annotations
+
+import click
+
+from askback.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "ls": ("askback.cli.inbox.listing:ls", "List what waits, the most urgent first."),
+    "show": ("askback.cli.inbox.listing:show", "Show a prompt, and who answered what."),
+    "answer": ("askback.cli.inbox.answer:answer", "Answer a prompt: by options, or asked field by field."),
+    "approve": ("askback.cli.inbox.decide:approve", "Say yes to the prompts named."),
+    "reject": ("askback.cli.inbox.decide:reject", "Say no to the prompts named."),
+    "next": ("askback.cli.inbox.turn:turn", "Take the most urgent one, answer it, and go on."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def inbox() -> None:
+    """Read and answer what waits for you."""

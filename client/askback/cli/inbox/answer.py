@@ -1,0 +1,156 @@
+"""`askback inbox answer`."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.inbox.view import named_prompt, open_prompts
+from askback.cli.session import Session, client_command
+
+if TYPE_CHECKING:
+    from askback.enums import DecisionKind
+    from askback.prompts import AnswerOutcome, PromptInfo
+
+DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
+
+
+@click.command()
+@click.argument("prompt", shell_complete=open_prompts)
+@click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--decision", type=click.Choice(DECISIONS, case_sensitive=False), help="[default: what fits]")
+@click.option("--values", metavar="JSON", help="The form's values as an object: JSON, @FILE, or - for stdin.")
+@click.option("--edit", "edits", multiple=True, metavar="CONTENT=@FILE", help="A content's new text, whole.")
+@click.option("--comment", default="", help="In your words.")
+@click.option("--revision", type=click.IntRange(1), help="The revision that you saw. [default: as it is now]")
+@click.option("--answer-id", help="The same id is the same answer, however often it is given.")
+@client_command
+async def answer(
+    session: Session,
+    prompt: str,
+    pairs: tuple[str, ...],
+    decision: str | None,
+    values: str | None,
+    edits: tuple[str, ...],
+    comment: str,
+    revision: int | None,
+    answer_id: str | None,
+) -> int | None:
+    """Answer a prompt. PROMPT is its id, or JOB/KEY.
+
+    \b
+      askback inbox answer PROMPT target=production canary_percent=10
+      askback inbox answer PROMPT --decision edit --edit notes=@notes.md
+      askback inbox answer PROMPT            # on a terminal: asked field by field
+
+    Exit code 0: your answer counts. 2: refused field by field. 3: no such prompt. 4: answered already,
+    changed, or taken on by somebody else. 6: its time was over.
+    """
+    from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
+    from askback.enums import DecisionKind
+    from askback.errors import Unavailable
+    from askback.terminal.wizard import CARRIES_VALUES
+
+    shown = await named_prompt(session.client, prompt)
+    chosen = None if decision is None else DecisionKind(decision.upper())
+    given = pairs or edits or values is not None
+    answer_id = answer_id or uuid.uuid4().hex
+    wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
+    try:
+        if not given and sys.stdin.isatty() and not session.out.as_json and wanted:
+            outcome = await _asked(session, shown, chosen, comment or None)
+            if outcome is None:
+                session.out.note("left as it is")
+                return None
+        else:
+            if revision is not None:
+                shown.proto.revision = revision
+            outcome = await _given(session, shown, chosen, pairs, values, edits, comment, answer_id)
+    except VERDICTS as error:
+        return tell_refusal(session.out, error)
+    except Unavailable as error:
+        again = f"whether it was taken is not known; the same command with --answer-id {answer_id} is safe"
+        error.message += f"\n  ({again})"
+        raise
+    except EOFError:
+        session.out.note("left as it is")
+        return None
+    tell_outcome(session.out, outcome)
+    return None
+
+
+async def _given(
+    session: Session,
+    prompt: PromptInfo,
+    decision: DecisionKind | None,
+    pairs: Sequence[str],
+    values: str | None,
+    edits: Sequence[str],
+    comment: str,
+    answer_id: str,
+) -> AnswerOutcome:
+    """The answer that the options make. Raises click.UsageError."""
+    from askback.answers import giving_values
+    from askback.cli.job_input import parse_json, read_source
+    from askback.enums import DecisionKind
+    from askback.terminal.typed import typed_values
+
+    found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
+    if values is not None and not isinstance(found, dict):
+        raise click.UsageError("--values: a JSON object is wanted")
+    if pairs:
+        try:
+            found = typed_values(prompt, pairs, found)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+    texts = dict(_edit(edit) for edit in edits)
+    if decision is None:
+        if texts:
+            decision = DecisionKind.EDIT
+        elif found is not None or (comment and giving_values(prompt) is DecisionKind.RESPOND):
+            decision = giving_values(prompt)
+        else:
+            offered = ", ".join(option.decision.lower() for option in prompt.decisions)
+            raise click.UsageError(
+                f"say what: --decision (one of {offered}), FIELD=VALUE, --values or --edit"
+            )
+    return await session.client.answer(
+        prompt, decision, values=found, edits=texts, comment=comment, answer_id=answer_id
+    )
+
+
+def _edit(text: str) -> tuple[str, str]:
+    from askback.cli.job_input import read_source
+
+    content_id, equals, source = text.partition("=")
+    if not (content_id and equals):
+        raise click.UsageError(f"--edit {text!r} is not CONTENT=@FILE")
+    return content_id, read_source(source, "--edit")
+
+
+async def _asked(
+    session: Session, prompt: PromptInfo, decision: DecisionKind | None, comment: str | None
+) -> AnswerOutcome | None:
+    """Show the prompt and ask for the answer; None if it is left alone."""
+    from askback.cli.inbox.sending import sending
+    from askback.errors import PromptClosed
+    from askback.terminal.paper import paper
+    from askback.terminal.sheet import write_sheet
+    from askback.terminal.terminal import Terminal
+    from askback.terminal.wizard import settle
+    from askback.terminal.words import now
+
+    terminal = Terminal(paper(plain=not session.out.is_rich))
+    write_sheet(terminal.paper, prompt, now())
+    if not prompt.is_open:
+        late = PromptClosed("the prompt has ended", metadata={"state": str(prompt.state)})
+        late.prompt = prompt
+        raise late
+    terminal.paper.line()
+
+    send = sending(session.client, prompt, terminal)
+    return await settle(prompt, terminal, send, decision=decision, comment=comment)

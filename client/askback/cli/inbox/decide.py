@@ -1,0 +1,148 @@
+"""`askback inbox approve` and `askback inbox reject`: prompts named one by one, a result for each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.inbox.view import named_prompt, open_prompts
+from askback.cli.session import Session, client_command
+
+if TYPE_CHECKING:
+    from askback.enums import DecisionKind
+    from askback.prompts import AnswerOutcome, PromptInfo
+    from askback.terminal.terminal import Terminal
+
+
+def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...", shell_complete=open_prompts),
+        click.option("--comment", default="", help="In your words; the same for each."),
+        click.option("--yes", is_flag=True, help="Do not show and ask: they were read."),
+        click.option(
+            "--revision", type=click.IntRange(1), help="The revision that was read; for one prompt."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_arguments
+@client_command
+async def approve(session: Session, **arguments: Any) -> int:
+    """Say yes to the prompts named, each by its id or as JOB/KEY.
+
+    On a terminal each is shown and asked about. Without one, --yes or --revision must say that they were
+    read. Exit code: that of the first one that was not taken, else 0.
+    """
+    from askback.enums import DecisionKind
+
+    return await _decide(session, lambda prompt: DecisionKind.ACCEPT, **arguments)
+
+
+@click.command()
+@_arguments
+@client_command
+async def reject(session: Session, **arguments: Any) -> int:
+    """Say no to the prompts named, each by its id or as JOB/KEY; where no `no` is offered, dismiss it.
+
+    On a terminal each is shown and asked about. Without one, --yes or --revision must say that they were
+    read. Exit code: that of the first one that was not taken, else 0.
+    """
+    from askback.answers import saying_no
+
+    return await _decide(session, saying_no, **arguments)
+
+
+async def _decide(
+    session: Session,
+    which: Callable[[PromptInfo], DecisionKind],
+    prompts: tuple[str, ...],
+    comment: str,
+    yes: bool,
+    revision: int | None,
+) -> int:
+    from askback.cli.exits import Exit, exit_of
+    from askback.cli.inbox.refusal import refusal_record
+    from askback.errors import AskbackError
+
+    if revision is not None and len(prompts) > 1:
+        raise click.UsageError("--revision is for one prompt; name them one by one")
+    terminal = None
+    if not yes and revision is None:
+        if not sys.stdin.isatty() or session.out.as_json:
+            raise click.UsageError(
+                "without a terminal --yes or --revision N must say that the prompt was read"
+            )
+        terminal = _terminal(session)
+    first = Exit.DONE
+    for name in dict.fromkeys(prompts):
+        try:
+            prompt = await named_prompt(session.client, name)
+            if revision is not None:
+                prompt.proto.revision = revision
+            outcome = await _one(session, prompt, which(prompt), comment, terminal)
+        except AskbackError as error:
+            first = first or exit_of(error)
+            if session.out.as_json:
+                session.out.json(refusal_record(error, name=name))
+            else:
+                _tell(session, name, error)
+            continue
+        _report(session, name, outcome)
+    return first
+
+
+def _terminal(session: Session) -> Terminal:
+    from askback.terminal.paper import paper
+    from askback.terminal.terminal import Terminal
+
+    return Terminal(paper(plain=not session.out.is_rich))
+
+
+async def _one(
+    session: Session, prompt: PromptInfo, decision: DecisionKind, comment: str, terminal: Terminal | None
+) -> AnswerOutcome | None:
+    """One decision; None if the person thinks better of it."""
+    if terminal is not None:
+        from askback.terminal.sheet import write_sheet
+        from askback.terminal.words import now
+
+        write_sheet(terminal.paper, prompt, now())
+        option = next((o for o in prompt.decisions if o.decision is decision), None)
+        if prompt.is_open:
+            try:
+                reply = await terminal.ask(f"{option.label if option else decision}? [y/N] ")
+                if reply.strip().lower() not in ("y", "yes"):
+                    return None
+                while option and option.comment_required and not comment.strip():
+                    comment = await terminal.ask("Comment: ")
+            except EOFError:
+                return None
+    return await session.client.answer(prompt, decision, comment=comment)
+
+
+def _report(session: Session, name: str, outcome: AnswerOutcome | None) -> None:
+    from askback.cli.inbox.refusal import outcome_record
+    from askback.terminal.verdicts import taken
+
+    if outcome is None:
+        session.out.line(f"{session.out.style(name)}  left as it is")
+    elif session.out.as_json:
+        session.out.json({"name": name, **outcome_record(outcome)})
+    else:
+        session.out.line(f"{session.out.style(name)}  {session.out.style(taken(outcome), fg='green')}")
+
+
+def _tell(session: Session, name: str, error: Any) -> None:
+    from askback.terminal.verdicts import field_of, refused
+    from askback.terminal.words import now
+
+    session.out.line(f"{session.out.style(name)}  {session.out.style(refused(error, now()), fg='red')}")
+    for violation in error.violations:
+        session.out.line(session.out.style(f"    {field_of(violation.field)}: {violation.description}"))

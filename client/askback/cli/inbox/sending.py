@@ -1,0 +1,30 @@
+"""Sends what a person has typed, and keeps it while the server is away."""
+
+from __future__ import annotations
+
+import uuid
+
+from askback.client import Client
+from askback.errors import Unavailable
+from askback.prompts import AnswerOutcome, PromptInfo
+from askback.terminal.terminal import Dialogue
+from askback.terminal.wizard import Draft, Send
+
+
+def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
+    """What a wizard sends by. Without a server the person says whether to try again, with the same answer."""
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        answer_id = uuid.uuid4().hex
+        while True:
+            try:
+                return await client.answer(
+                    prompt, draft.decision, values=draft.object, edits=draft.edits, comment=draft.comment,
+                    answer_id=answer_id,
+                )  # fmt: skip
+            except Unavailable as error:
+                dialogue.paper.line(f"! {error.message}; your answer is kept", "error")
+                if (await dialogue.ask("Try again? [Y/n] ")).strip().lower() not in ("", "y", "yes"):
+                    raise
+
+    return send

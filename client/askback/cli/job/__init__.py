@@ -1,0 +1,25 @@
+"""`askback job`: start, follow and steer jobs."""
+
+from __future__ import annotations
+
+import click
+
+from askback.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "start": ("askback.cli.job.start:start", "Create a job."),
+    "ls": ("askback.cli.job.listing:ls", "List jobs, newest first."),
+    "show": ("askback.cli.job.listing:show", "Show a job and its prompts."),
+    "watch": ("askback.cli.job.watch:watch", "Follow a job to its end; the exit code says how it ended."),
+    "cancel": ("askback.cli.job.steer:cancel", "Cancel a job."),
+    "retry": ("askback.cli.job.steer:retry", "Start a new job like a finished one."),
+    "export": (
+        "askback.cli.job.export:export",
+        "Write a finished job as a test, or as a conformance vector.",
+    ),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def job() -> None:
+    """Start, follow and steer jobs."""

@@ -1,0 +1,55 @@
+"""`askback job export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from askback.cli.completion import finished_jobs
+from askback.cli.session import Session, client_command
+
+
+@click.command()
+@click.argument("job_id", shell_complete=finished_jobs)
+@click.option("--format", "form", type=click.Choice(["pytest", "vector"]), required=True)
+@click.option("--worker", metavar="MODULE:NAME", help="Where the Worker of the job's type is, for pytest.")
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: stdout]")
+@client_command
+async def export(session: Session, job_id: str, form: str, worker: str | None, output: Path | None) -> None:
+    """Write a finished job as a test, or as a conformance vector.
+
+    pytest: a test of your worker for `askback.testing`, in which a scripted human gives the answers that
+    people gave. vector: what the job's console said and was told, frame by frame.
+    """
+    import json
+
+    from askback.cli.job.history import History
+    from askback.cli.job.scripted import scripted_test
+    from askback.cli.job.vector import vector
+
+    if form == "pytest" and not _is_name(worker):
+        raise click.UsageError("--format pytest needs --worker MODULE:NAME, for example refunds:worker")
+    history = await History.read(session.client, job_id)
+    if form == "pytest":
+        text = scripted_test(history, str(worker))
+    else:
+        text = json.dumps(vector(history), ensure_ascii=True, indent=2) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    _write(output, text)
+    session.out.note(f"wrote {output}")
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.UsageError(f"--output {output}: {error.strerror}") from None
+
+
+def _is_name(worker: str | None) -> bool:
+    """Whether it is MODULE:NAME, as Python can import it."""
+    module, colon, name = (worker or "").partition(":")
+    return bool(colon) and name.isidentifier() and all(part.isidentifier() for part in module.split("."))

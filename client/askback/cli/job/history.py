@@ -1,0 +1,37 @@
+"""A finished job with all that was asked and answered, as its export needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from askback.client import Client
+from askback.enums import AnswerStatus, PromptState
+from askback.errors import FailedPrecondition
+from askback.jobs import Event, JobInfo
+from askback.prompts import AnswerInfo, PromptInfo
+
+
+@dataclass(frozen=True)
+class History:
+    """A finished job: its prompts by round, its events in order, every answer by prompt and answer id."""
+
+    job: JobInfo
+    prompts: dict[str, PromptInfo]
+    events: list[Event]
+    answers: dict[tuple[str, str], tuple[AnswerInfo, AnswerStatus]]
+
+    @classmethod
+    async def read(cls, client: Client, job_id: str) -> History:
+        """Read it. Raises NotFound, FailedPrecondition if the job has not ended."""
+        job = await client.get(job_id)
+        if not job.state.is_terminal:
+            raise FailedPrecondition(f"job {job_id} has not ended; there is no whole story to export yet")
+        states = [state for state in PromptState if state is not PromptState.UNSPECIFIED]
+        found = [prompt async for prompt in client.prompts(job_id=job_id, states=states)]
+        found.sort(key=lambda prompt: prompt.proto.round)
+        answers = {}
+        for prompt in found:
+            async for answer, status in client.answers(prompt.prompt_id):
+                answers[prompt.prompt_id, answer.answer_id] = answer, status
+        events = [event async for event in client.run(job_id).watch()]
+        return cls(job, {prompt.prompt_id: prompt for prompt in found}, events, answers)

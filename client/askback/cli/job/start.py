@@ -1,0 +1,88 @@
+"""`askback job start`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from askback.cli.session import Session, client_command
+from askback.cli.spans import Span
+
+
+@click.command()
+@click.argument("job_type")
+@click.argument("pairs", nargs=-1, metavar="[NAME=TEXT | NAME:=JSON]...")
+@click.option("--input", "source", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
+@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A mark to filter by.")
+@click.option("--priority", default=0, show_default=True, help="Higher runs first, -1000 to 1000.")
+@click.option("--max-attempts", default=0, metavar="COUNT", help="[default: the server's]")
+@click.option("--retention", type=Span(), help="How long it is kept after its end. [default: the server's]")
+@click.option("--request-id", help="The same id gives the same job, however often it is started.")
+@click.option("--wait", is_flag=True, help="Wait for the end, print the result; exit 5 if it failed.")
+@client_command
+async def start(
+    session: Session,
+    job_type: str,
+    pairs: tuple[str, ...],
+    source: str | None,
+    label_pairs: tuple[str, ...],
+    priority: int,
+    max_attempts: int,
+    retention: timedelta | None,
+    request_id: str | None,
+    wait: bool,
+) -> int | None:
+    """Create a job. Prints its id.
+
+    \b
+      askback job start refund order=A-17 days:=41
+      askback job start import --input @rows.json --label team=core --wait
+    """
+    import asyncio
+
+    from askback.cli.job_input import job_input, labels
+    from askback.cli.record import record
+
+    run = await session.client.start(
+        job_type,
+        job_input(source, pairs),
+        labels=labels(label_pairs),
+        priority=priority,
+        max_attempts=max_attempts,
+        retention=retention,
+        request_id=request_id,
+    )
+    if not wait:
+        if session.out.as_json:
+            session.out.json(record((await run.job()).proto))
+        else:
+            session.out.line(run.job_id)
+        return None
+    watch = session.connection.command(f"job watch {run.job_id}")
+    session.out.note(f"started {run.job_id}")
+    try:
+        return await _result(session, run.job_id)
+    except asyncio.CancelledError:
+        session.out.interrupted(f"interrupted: the job goes on\n  follow it: {watch}", jobId=run.job_id)
+        raise
+
+
+async def _result(session: Session, job_id: str) -> int:
+    """Wait for the end and print the result."""
+    from askback.cli.endings import job_exit
+    from askback.cli.record import record
+    from askback.cli.words import json_words
+    from askback.errors import JobCancelled, JobFailed
+
+    try:
+        await session.client.run(job_id).result()
+    except (JobFailed, JobCancelled) as error:
+        if not session.out.as_json or isinstance(error, JobCancelled):
+            raise
+    job = await session.client.get(job_id)
+    if session.out.as_json:
+        session.out.json(record(job.proto))
+    else:
+        session.out.line(json_words(job.result))
+    return job_exit(job)

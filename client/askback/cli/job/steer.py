@@ -1,0 +1,41 @@
+"""`askback job cancel` and `askback job retry`."""
+
+from __future__ import annotations
+
+import click
+
+from askback.cli.completion import finished_jobs, unfinished_jobs
+from askback.cli.session import Session, client_command
+
+
+@click.command()
+@click.argument("job_id", shell_complete=unfinished_jobs)
+@click.option("--reason", default="", help="Why, for people.")
+@client_command
+async def cancel(session: Session, job_id: str, reason: str) -> None:
+    """Cancel a job. One that a worker holds ends when the worker agrees, or its grace has passed."""
+    from askback.cli.record import record
+
+    job = await session.client.cancel(job_id, reason)
+    if session.out.as_json:
+        session.out.json(record(job.proto))
+    elif job.state.is_terminal:
+        session.out.line(f"{job_id} is cancelled")
+    else:
+        follow = session.connection.command(f"job watch {job_id}")
+        session.out.line(f"{job_id} is asked to stop; to see it end: {follow}")
+
+
+@click.command()
+@click.argument("job_id", shell_complete=finished_jobs)
+@click.option("--request-id", help="The same id gives the same new job, however often it is asked for.")
+@client_command
+async def retry(session: Session, job_id: str, request_id: str | None) -> None:
+    """Start a new job like a finished one. Prints its id."""
+    from askback.cli.record import record
+
+    run = await session.client.retry(job_id, request_id=request_id)
+    if session.out.as_json:
+        session.out.json(record((await run.job()).proto))
+    else:
+        session.out.line(run.job_id)

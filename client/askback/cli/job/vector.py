@@ -1,0 +1,153 @@
+"""A finished job as a conformance vector: the conversation of a console that saw all of it.
+
+The form is that of `tests/vectors/README.md`. Times are left out, so that it runs alike for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from askback.cli.job.history import History
+from askback.enums import AnswerStatus
+from askback.jobs import Event
+from askback.prompts import AnswerInfo, PromptInfo
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2
+
+_CLOSINGS = ("PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
+
+
+def vector(history: History) -> dict[str, Any]:
+    """The vector. Its prompts have their last content: what they said before an amendment is not kept."""
+    job = history.job
+    steps: list[dict[str, Any]] = [
+        {"client": [{"ref": "1", "hello": {}}]},
+        {"load": {"open": []}},
+        {"server": [{"ref": "1", "welcome": {"sessionId": "*"}}, {"promptEvent": {"caughtUp": {}}}]},
+    ]
+    told = _Told(history)
+    for event in history.events:
+        if event.prompt_id in history.prompts:
+            steps += told.steps(event)
+    return {
+        "description": f"Job {job.job_id} of the type {job.job_type}, as its console saw it.",
+        "service": "converse",
+        "viewer": {"subject": "exported", "namespaces": [job.proto.namespace], "admin": True},
+        "steps": steps,
+    }
+
+
+class _Told:
+    """The steps of one event after the other."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._ref = 1
+        self._version: dict[str, int] = {}
+        self._revision: dict[str, int] = {}
+
+    def steps(self, event: Event) -> list[dict[str, Any]]:
+        """What the event adds to the conversation."""
+        prompt = self._history.prompts[event.prompt_id]
+        match event.type:
+            case "PROMPT_ASKED" | "PROMPT_AMENDED":
+                self._version[prompt.prompt_id] = event.seq
+                self._revision[prompt.prompt_id] = int(event.data.get("revision", 1))
+                shown = self._open(prompt)
+                told = {name: shown[name] for name in ("promptId", "version", "revision")}
+                return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": told}}}]}]
+            case "PROMPT_ANSWERED":
+                answer = self._submitted(event)
+                if answer is None:
+                    return self._closing(prompt, event)
+                asked = self._call(prompt, answer)
+                closing = self._closing(prompt, event)
+                result = {"status": "ANSWER_STATUS_ACCEPTED", "answerId": answer.answer_id}
+                return [*asked, *closing, *self._reply({**result, "prompt": _closed(prompt, event.seq)})]
+            case "ANSWER_REFUSED" | "ANSWER_LATE":
+                answer = self._submitted(event)
+                return [] if answer is None else self._refused(prompt, answer, event)
+            case kind if kind in _CLOSINGS:
+                return self._closing(prompt, event)
+            case _:
+                return []
+
+    def _submitted(self, event: Event) -> AnswerInfo | None:
+        found = self._history.answers.get((event.prompt_id, str(event.data.get("answer_id", ""))))
+        return found[0] if found else None
+
+    def _open(self, prompt: PromptInfo) -> dict[str, Any]:
+        """The prompt as it was while it was open."""
+        proto = prompt_pb2.Prompt(
+            prompt_id=prompt.prompt_id, job_id=prompt.job_id, namespace=prompt.proto.namespace,
+            job_type=prompt.job_type, key=prompt.key, round=prompt.proto.round,
+            revision=self._revision.get(prompt.prompt_id, 1), version=self._version.get(prompt.prompt_id, 1),
+            state=prompt_pb2.PROMPT_STATE_PENDING, content=prompt.proto.content,
+        )  # fmt: skip
+        proto.content.ClearField("derived_schema_json")
+        return MessageToDict(proto)
+
+    def _call(self, prompt: PromptInfo, answer: AnswerInfo) -> list[dict[str, Any]]:
+        """The console answers."""
+        self._ref += 1
+        request = pb.AnswerPromptRequest(
+            prompt_id=prompt.prompt_id,
+            answer_id=answer.answer_id,
+            revision=answer.revision,
+            decision=prompt_pb2.Decision.Value(f"DECISION_{answer.decision}"),
+            values_json=answer.values_json,
+            edits=[prompt_pb2.Edit(content_id=name, text=text) for name, text in answer.edits.items()],
+            comment=answer.comment,
+        )
+        frame = MessageToDict(pb.ConverseClientFrame(ref=self._ref, answer_prompt=request))
+        return [{"client": [frame]}, {"calls": [frame]}]
+
+    def _reply(self, result: dict[str, Any]) -> list[dict[str, Any]]:
+        """The verdict, and that the console is told it."""
+        ref = str(self._ref)
+        told = {"status": result["status"], "answerId": result["answerId"]}
+        return [
+            {"reply": {"ref": ref, "answerPrompt": {"result": result}}},
+            {"server": [{"ref": ref, "answerPrompt": {"result": told}}]},
+        ]
+
+    def _refused(self, prompt: PromptInfo, answer: AnswerInfo, event: Event) -> list[dict[str, Any]]:
+        late = event.type == "ANSWER_LATE"
+        status = AnswerStatus.CLOSED if late else AnswerStatus(event.data.get("status", "INVALID"))
+        violations = [{"field": v.field, "description": v.description} for v in answer.violations]
+        result = {
+            "status": f"ANSWER_STATUS_{status}",
+            "answerId": answer.answer_id,
+            "prompt": _closed(prompt, event.seq) if late else self._open(prompt),
+            **({"violations": violations} if violations else {}),
+        }
+        return [*self._call(prompt, answer), *self._reply(result)]
+
+    def _closing(self, prompt: PromptInfo, event: Event) -> list[dict[str, Any]]:
+        """The prompt is closed, and the console is told."""
+        closed = _closed(prompt, event.seq)
+        told: dict[str, Any] = {
+            "promptId": prompt.prompt_id,
+            "version": str(event.seq),
+            "resolution": {"state": closed["resolution"]["state"]},
+        }
+        if prompt.answered is not None:
+            told["answerId"] = prompt.answered.answer_id
+        return [{"commit": [closed]}, {"server": [{"promptEvent": {"closed": told}}]}]
+
+
+def _closed(prompt: PromptInfo, version: int) -> dict[str, Any]:
+    """The prompt as it was when it had ended."""
+    proto = prompt_pb2.Prompt()
+    proto.CopyFrom(prompt.proto)
+    proto.version = version
+    for name in ("create_time", "update_time", "expire_time", "consume_time", "claim_expire_time"):
+        proto.ClearField(name)
+    proto.content.ClearField("derived_schema_json")
+    proto.resolution.ClearField("time")
+    proto.resolution.answer.ClearField("create_time")
+    if prompt.answered is None:
+        proto.resolution.ClearField("answer")
+    return MessageToDict(proto)

@@ -1,0 +1,83 @@
+"""`askback job watch`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.completion import any_job
+from askback.cli.session import Session, client_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from askback.cli.job.story import Story
+    from askback.cli.output import Output
+    from askback.jobs import Event
+
+
+@click.command()
+@click.argument("job_id", shell_complete=any_job)
+@click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
+@client_command
+async def watch(session: Session, job_id: str, after_seq: int) -> int:
+    """Follow a job to its end; the exit code says how it ended.
+
+    0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
+    said: 0 yes, 5 no, 6 nobody. Broken connections and restarts of the server are waited out.
+    """
+
+    from askback.cli.endings import job_exit
+    from askback.cli.exits import Exit
+    from askback.cli.job.story import Story, event_record
+    from askback.errors import NotFound
+
+    run = session.client.run(job_id)
+    await run.job()  # fails at once where following would wait for a server for ever
+    out, story = session.out, Story()
+    if after_seq and not out.as_json:
+        async for prompt in session.client.prompts(job_id=job_id):
+            story.waits_for(prompt.prompt_id, prompt.title)
+    with _display(out, story) as show:
+        async for event in run.watch(after_seq=after_seq):
+            story.apply(event)
+            if out.as_json:
+                out.json(event_record(event))
+            else:
+                show(event)
+    try:
+        return job_exit(await session.client.get(job_id))
+    except NotFound:  # its last event was its deletion
+        return Exit.NO
+
+
+@contextmanager
+def _display(out: Output, story: Story) -> Iterator[Callable[[Event], None]]:
+    """How events are shown: lines, and on a terminal a bar below them."""
+    from askback.cli.job.story import event_words
+
+    def line(event: Event) -> str:
+        at = f"{event.at.astimezone():%H:%M:%S}" if event.at else ""
+        return f"{at} #{event.seq} {event_words(event)}"
+
+    if not out.is_rich:
+        yield lambda event: None if out.quiet else out.line(line(event))
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+    from rich.text import Text
+
+    columns: Any = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(event: Event) -> None:
+            if not out.quiet:
+                progress.console.print(Text(line(event)), highlight=False)
+            description: Any = Text(story.description, style="yellow" if story.is_waiting else "")
+            progress.update(
+                task, description=description.markup, completed=story.done, total=story.total or None
+            )
+
+        yield show

@@ -1,0 +1,70 @@
+"""A job's input as it is typed: JSON, a file, stdin, or pairs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+
+def read_source(source: str, option: str) -> str:
+    """Text of an option: `-` is stdin, `@FILE` a file, anything else itself. Raises click.UsageError."""
+    try:
+        if source == "-":
+            return sys.stdin.read()
+        if source.startswith("@"):
+            return Path(source[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{option} {source}: {error}") from None
+    return source
+
+
+def parse_json(text: str, what: str) -> Any:
+    """The value of JSON text, without what Python allows besides. Raises click.UsageError."""
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except ValueError as error:
+        raise click.UsageError(f"{what} is not JSON: {error}") from None
+
+
+def job_input(source: str | None, pairs: Sequence[str]) -> Any:
+    """The input of a job: `source` (see read_source), with `pairs` put over it.
+
+    `name=text` sets a text, `name:=json` anything else. None for no input. Raises click.UsageError.
+    """
+    value = None if source is None else parse_json(read_source(source, "--input"), "--input")
+    if not pairs:
+        return value
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise click.UsageError("NAME=VALUE needs an --input that is an object, or none")
+    return {**value, **dict(map(_pair, pairs))}
+
+
+def labels(pairs: Sequence[str], option: str = "--label") -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping. Raises click.UsageError."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"{option} {pair!r} is not NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def _pair(pair: str) -> tuple[str, Any]:
+    name, equals, value = pair.partition("=")
+    if not equals or name in ("", ":"):
+        raise click.UsageError(f"{pair!r} is neither NAME=TEXT nor NAME:=JSON")
+    if name.endswith(":"):
+        return name[:-1], parse_json(value, pair)
+    return name, value

@@ -1,0 +1,96 @@
+"""Commands that need no client: they run the service, prepare it, or look whether it is there."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+
+def _server(module: str = "__main__") -> Any:
+    """A module of the service, its entrance by default, if it is installed."""
+    try:
+        return importlib.import_module(f"askback_server.{module}")
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"this needs the service (no module {error.name!r}): pip install 'askback[server]'"
+        ) from None
+
+
+class _Serve(click.Command):
+    """Its options are the service's settings, read from the service's own table when they are needed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The settings' options, and --help."""
+        return [*_server("options").serve_options(), *super().get_params(ctx)]
+
+
+@click.command(cls=_Serve)
+def serve(**flags: Any) -> None:
+    """Run the service. Every setting is also read from ASKBACK_<NAME> in the environment, and from the
+    file that --config names; flags win over the environment, and that over the file."""
+    sys.exit(_server().serve(flags))
+
+
+@click.command()
+@click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
+@click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
+def migrate(**flags: Any) -> None:
+    """Bring the database to this version's schema."""
+    sys.exit(_server().migrate(flags))
+
+
+@click.command("hash-token")
+@click.argument("token", required=False)
+def hash_token(token: str | None) -> None:
+    """Print the hash of a token, as a token file wants it.
+
+    Without TOKEN a new one is made.
+    """
+    import hashlib
+    import secrets
+
+    if token is None:
+        token = secrets.token_urlsafe(32)
+        click.echo(f"token  {token}")
+    click.echo(f"sha256 {hashlib.sha256(token.encode()).hexdigest()}")
+
+
+@click.command()
+@click.option("--server", envvar="ASKBACK_SERVER", default="127.0.0.1:50051", show_default=True)
+@click.option("--timeout", default=3.0, show_default=True, help="Seconds.")
+@click.option("--tls", is_flag=True, help="Speak TLS. The options below imply it.")
+@click.option("--ca", type=click.File("rb"), help="Trust these authorities (PEM).")
+@click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")
+@click.option("--key", type=click.File("rb"), help="Its private key (PEM).")
+def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
+    """Ask a server whether it is ready; exit 0 if it is."""
+    import grpc
+
+    ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
+    if tls or ca or cert or key:
+        opened = grpc.secure_channel(server, grpc.ssl_channel_credentials(ca, key, cert))
+    else:
+        opened = grpc.insecure_channel(server)
+    with opened as channel:
+        check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
+        try:
+            answer: bytes = check(b"", timeout=timeout)
+        except grpc.RpcError as error:
+            raise click.ClickException(f"{server} does not answer: {error.code().name}") from None
+    if answer != b"\x08\x01":
+        raise click.ClickException(f"{server} is not ready")
+    click.echo(f"{server} is ready")
+
+
+@click.command()
+@click.argument("example", type=click.Choice(["release", "understanding", "import"]), default="release")
+@click.option("--human/--scripted", default=None, help="Who answers. [default: human at a terminal]")
+@click.option("--db", help="Database URL. [default: a new SQLite file]")
+def demo(example: str, human: bool | None, db: str | None) -> None:
+    """Play an example from question to result, with the server killed in between."""
+    from askback.demo import run_demo
+
+    sys.exit(run_demo(example, human=sys.stdin.isatty() if human is None else human, db=db))

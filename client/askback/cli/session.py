@@ -1,0 +1,109 @@
+"""One run of a command that talks to a server: from its options to its exit code."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
+from askback.cli.exits import Exit, exit_of
+from askback.cli.output import Output, output_options
+from askback.errors import AskbackError, Unavailable
+
+if TYPE_CHECKING:
+    from askback.client import Client
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a command works with."""
+
+    client: Client
+    out: Output
+    connection: Connection
+
+
+def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[..., None]:
+    """Make an async function a command's callback: `async def show(session, job_id) -> int | None`.
+
+    Adds the options of the connection and of the output and calls it with a Session before its own
+    parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
+    exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
+
+        @click.command()
+        @click.argument("job_id")
+        @client_command
+        async def show(session: Session, job_id: str) -> None:
+            session.out.json(record((await session.client.get(job_id)).proto))
+    """
+
+    @connection_options
+    @output_options
+    @functools.wraps(function)
+    def callback(*, as_json: bool, quiet: bool, **options: Any) -> None:
+        connection = Connection.of(options, typed_flags(click.get_current_context()))
+        own = {name: value for name, value in options.items() if name not in CONNECTION_OPTIONS}
+        out = Output(as_json=as_json, quiet=quiet)
+        sys.exit(_run(function, connection, out, own))
+
+    return callback
+
+
+def _run(
+    function: Callable[..., Awaitable[int | None]], connection: Connection, out: Output, own: dict[str, Any]
+) -> int:
+    # The C core writes to stderr, over what is drawn; set before grpc is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import asyncio
+    import signal
+
+    async def run() -> int | None:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):  # no such handlers on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        async with connection.client() as client:
+            return await function(Session(client, out, connection), **own)
+
+    try:
+        return asyncio.run(run()) or Exit.DONE
+    except AskbackError as error:
+        report(out, error, connection)
+        return exit_of(error)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return Exit.INTERRUPTED
+
+
+def report(out: Output, error: AskbackError, connection: Connection) -> None:
+    """Print an error, with what to do about it."""
+    code = exit_of(error)
+    message = str(error)
+    if isinstance(error, Unavailable) and not error.reason:
+        message = (
+            f"no answer from {connection.server} within {connection.timeout:g} s: {message}\n"
+            "  (`askback doctor` looks for the cause)"
+        )
+    elif code is Exit.DENIED and connection.token is None:
+        message += "\n  (no token was sent: set ASKBACK_TOKEN, or put one into a profile)"
+    if not out.as_json:
+        out.error(message)
+        return
+    out.error(
+        error.message,
+        code=error.code,
+        exit=int(code),
+        **({"reason": error.reason} if error.reason else {}),
+        **({"metadata": error.metadata} if error.metadata else {}),
+        **(
+            {"violations": [{"field": v.field, "description": v.description} for v in error.violations]}
+            if error.violations
+            else {}
+        ),
+    )

@@ -1,0 +1,79 @@
+"""What jobs, prompts and answers are called when people read of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from askback.cli.text import clean_json, one_line
+from askback.enums import DecisionKind, JobState, PromptState
+from askback.prompts import AnswerInfo, PromptInfo, Resolution
+
+JOB_STATES = {
+    JobState.PENDING: "queued",
+    JobState.RUNNING: "running",
+    JobState.PENDING_HITL: "waiting for people",
+    JobState.COMPLETED: "completed",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "cancelled",
+}
+PROMPT_STATES = {
+    PromptState.PENDING: "open",
+    PromptState.ANSWERED: "answered",
+    PromptState.EXPIRED: "expired",
+    PromptState.CANCELLED: "withdrawn",
+    PromptState.SUPERSEDED: "superseded",
+}
+_DECISIONS = {
+    DecisionKind.ACCEPT: "yes",
+    DecisionKind.EDIT: "yes, with changes",
+    DecisionKind.RESPOND: "answered",
+    DecisionKind.REVISE: "no: to be done again",
+    DecisionKind.REJECT: "no",
+    DecisionKind.DISMISS: "no answer wanted",
+}
+
+
+def decision_words(decision: DecisionKind) -> str:
+    """`yes`, `no`, …"""
+    return _DECISIONS.get(decision, str(decision))
+
+
+def answer_words(answer: AnswerInfo) -> str:
+    """The answer in one line: `yes, by ana: checked the ledger`."""
+    who = "the deadline's default" if answer.by_default else one_line(answer.by) or "somebody"
+    line = f"{decision_words(answer.decision)}, by {who}"
+    if answer.values is not None:
+        line += f" {json_words(answer.values)}"
+    if answer.edits:
+        line += f" [{', '.join(one_line(name) for name in answer.edits)} edited]"
+    return f"{line}: {one_line(answer.comment)}" if answer.comment else line
+
+
+def resolution_words(resolution: Resolution) -> str:
+    """How a prompt ended, in one line."""
+    if resolution.answer is not None:
+        return answer_words(resolution.answer)
+    reason = f": {one_line(resolution.reason)}" if resolution.reason else ""
+    return f"{PROMPT_STATES.get(resolution.state, str(resolution.state))}{reason}"
+
+
+def audience_words(prompt: PromptInfo) -> str:
+    """Who may answer: `user ana, group release`, or everybody."""
+    audience = prompt.proto.content.audience
+    named = [f"user {one_line(name)}" for name in audience.users]
+    named += [f"group {one_line(name)}" for name in audience.groups]
+    return ", ".join(named) or f"everybody with the console role in {one_line(prompt.proto.namespace)}"
+
+
+def json_words(value: Any) -> str:
+    """A JSON value on one line, safe to look at."""
+    return clean_json(json.dumps(value, ensure_ascii=False))
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of names and values, aligned; what is empty is left out."""
+    shown = [(name, value) for name, value in pairs if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    return [f"{name.ljust(width)}  {value}" for name, value in shown]

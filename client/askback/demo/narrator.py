@@ -1,0 +1,39 @@
+"""Tells what happens, with the time since the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from askback.terminal.paper import Paper, paper
+
+
+class Narrator:
+    """Writes one line for each thing that happens; what happens while somebody types waits."""
+
+    def __init__(self) -> None:
+        self.paper: Paper = paper()
+        self._started = perf_counter()
+        self._held: list[str] | None = None
+
+    def say(self, who: str, what: str) -> None:
+        """One line."""
+        line = f"{perf_counter() - self._started:8.3f} s  {who:<8} {what}"
+        if self._held is None:
+            self.paper.line(line)
+        else:
+            self._held.append(line)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While a person reads and types, nothing else is written."""
+        self._held = []
+        self.paper.line()
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            self.paper.line()
+            for line in held:
+                self.paper.line(line)

@@ -1,0 +1,107 @@
+"""The prompts of a live console: each with a number of its own for good, and a stone where one ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from askback.console_prompt import ConsolePrompt
+from askback.desk import Closing
+from askback.prompts import PromptInfo
+from askback.terminal.words import leaving
+
+STONES = 1_000
+"""So many prompts that have ended are remembered."""
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One prompt. `number` is never given to another; `seen` is the revision that the person was shown."""
+
+    number: int
+    prompt: ConsolePrompt
+    closing: Closing | None = None
+    seen: int = 0
+    skipped: bool = False
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the prompt ends or its content changes; whoever works on it makes a new one."""
+
+    def epitaph(self, at: datetime) -> str:
+        """How it ended, or that it changed."""
+        if self.closing is not None:
+            return leaving(self.closing, at)
+        return f"changed: it is at revision {self.prompt.revision} now"
+
+
+class Board:
+    """All prompts that a console was told about."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Row] = {}
+        self._numbers: dict[int, Row] = {}
+        self._last = 0
+        self.current: Row | None = None
+        """The prompt that the person looks at. Only the person moves it."""
+
+    def put(self, prompt: ConsolePrompt) -> tuple[Row, str]:
+        """Take a prompt's newest state: its row, and `new`, `changed` or `same` (a claim, say)."""
+        row = self._rows.get(prompt.prompt_id)
+        if row is None:
+            self._last += 1
+            row = Row(self._last, prompt)
+            self._rows[prompt.prompt_id] = self._numbers[row.number] = row
+            return row, "new"
+        back = row.closing is not None
+        changed = row.prompt.revision != prompt.revision
+        row.prompt, row.closing = prompt, None
+        if changed:
+            row.moved.set()
+        return row, "new" if back else "changed" if changed else "same"
+
+    def close(self, closing: Closing) -> Row | None:
+        """A prompt has left the view: its row, if it had one that was open."""
+        row = self._rows.get(closing.prompt_id)
+        if row is None or row.closing is not None:
+            return None
+        row.closing = closing
+        row.moved.set()
+        self._bury()
+        return row
+
+    def open_rows(self) -> list[Row]:
+        """What is open and not skipped, the most urgent first."""
+        rows = [row for row in self._rows.values() if row.closing is None and not row.skipped]
+        return sorted(rows, key=lambda row: urgency(row.prompt))
+
+    def holds(self, prompt_ids: Iterable[str]) -> bool:
+        """Whether all these have a row."""
+        return all(prompt_id in self._rows for prompt_id in prompt_ids)
+
+    def find(self, word: str) -> Row:
+        """By number or prompt id; the current one if the word is empty. Raises LookupError, in words."""
+        if not word:
+            if self.current is None:
+                raise LookupError("which one? Say its number, as `list` shows it")
+            return self.current
+        row = self._numbers.get(int(word)) if word.isdecimal() else self._rows.get(word)
+        if row is None:
+            raise LookupError(f"there is no prompt {word} here; `list` shows what there is")
+        return row
+
+    def _bury(self) -> None:
+        ended = [row for row in self._rows.values() if row.closing is not None and row is not self.current]
+        for row in ended[: max(len(ended) - STONES, 0)]:
+            del self._rows[row.prompt.prompt_id], self._numbers[row.number]
+
+
+def urgency(prompt: PromptInfo) -> tuple[int, float, float, str]:
+    """Sorts as the server does: priority (high first), deadline (near first), age (old first)."""
+    never = float("inf")
+    return (
+        -prompt.proto.content.priority,
+        prompt.expires_at.timestamp() if prompt.expires_at else never,
+        prompt.created_at.timestamp() if prompt.created_at else never,
+        prompt.prompt_id,
+    )

@@ -1,0 +1,172 @@
+"""A form as fields that can be asked one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from askback.prompts import PromptInfo
+from askback.v1 import prompt_pb2 as pb
+
+
+class Kind(StrEnum):
+    """How a field is asked."""
+
+    BOOLEAN = "boolean"
+    SINGLE = "single"
+    MULTI = "multi"
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    DATE = "date"
+    JSON = "json"
+    """As JSON text: whatever has no simpler form."""
+
+
+NOTHING: Final = object()
+"""No value: not even null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value that is offered; an empty title means the value itself."""
+
+    value: Any
+    title: str = ""
+    description: str = ""
+    recommended: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people see."""
+        if self.title:
+            return self.title
+        return self.value if isinstance(self.value, str) else json.dumps(self.value, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """From `low` to `high`, both allowed unless they are open; None: no bound."""
+
+    low: Any = None
+    high: Any = None
+    low_open: bool = False
+    high_open: bool = False
+
+    def hold(self, value: Any) -> bool:
+        """Whether the value lies between."""
+        if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
+            return False
+        return not (self.high is not None and (value > self.high or (self.high_open and value == self.high)))
+
+    def __str__(self) -> str:
+        words = []
+        if self.low is not None:
+            words.append(f"{'more than' if self.low_open else 'at least'} {self.low}")
+        if self.high is not None:
+            words.append(f"{'less than' if self.high_open else 'at most'} {self.high}")
+        return " and ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One value of a form: where it goes in the values, and how it is asked.
+
+    `bounds` are of the value; of a text the number of characters, of a multiple choice that of choices.
+    """
+
+    path: tuple[str, ...]
+    kind: Kind
+    title: str
+    help: str = ""
+    rationale: str = ""
+    required: bool = False
+    nullable: bool = False
+    default: Any = NOTHING
+    choices: tuple[Choice, ...] = ()
+    allow_other: bool = False
+    bounds: Bounds = Bounds()
+    pattern: str = ""
+    multiline: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line and in messages."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Fields that belong together: an object within the values. An optional one may be left out whole."""
+
+    path: tuple[str, ...]
+    title: str
+    help: str = ""
+    required: bool = False
+    fields: tuple[Field, ...] = ()
+
+
+Entry = Field | Group
+
+
+def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
+    """The prompt's form; empty if it has none. A form that cannot be shown is one JSON field."""
+    if prompt.questions:
+        return tuple(_of_question(question) for question in prompt.questions)
+    from askback.terminal.schema_fields import of_schema
+
+    try:
+        schema = prompt.schema
+    except ValueError:
+        schema = {}
+    return () if schema is None else of_schema(schema)
+
+
+def flat(form: tuple[Entry, ...]) -> Iterator[Field]:
+    """All fields, those of groups included."""
+    for entry in form:
+        if isinstance(entry, Group):
+            yield from entry.fields
+        else:
+            yield entry
+
+
+def _of_question(question: pb.Question) -> Field:
+    name = question.WhichOneof("input")
+    kind = Kind(name) if name else Kind.JSON  # a newer server's type
+    given: dict[str, Any] = {}
+    asked: Any = getattr(question, name) if name else None
+    if kind in (Kind.SINGLE, Kind.MULTI):
+        given["choices"] = tuple(
+            Choice(o.value, o.title, o.description, o.recommended) for o in asked.options
+        )
+        given["allow_other"] = asked.allow_other
+    if kind is Kind.MULTI:
+        given["bounds"] = Bounds(_of(asked, "min_items"), _of(asked, "max_items"))
+        if asked.default_values:
+            given["default"] = list(asked.default_values)
+    elif asked is not None and asked.HasField("default_value"):
+        given["default"] = asked.default_value
+    if kind is Kind.TEXT:
+        given["bounds"] = Bounds(_of(asked, "min_length"), _of(asked, "max_length"))
+        given |= {"pattern": asked.pattern, "multiline": asked.multiline}
+    elif kind in (Kind.INTEGER, Kind.NUMBER):
+        given["bounds"] = Bounds(_of(asked, "minimum"), _of(asked, "maximum"))
+    elif kind is Kind.DATE:
+        given["bounds"] = Bounds(asked.minimum or None, asked.maximum or None)
+    return Field(
+        path=(question.question_id,),
+        kind=kind,
+        title=question.title,
+        help=question.help,
+        rationale=question.rationale,
+        required=question.required,
+        **given,
+    )
+
+
+def _of(message: Any, field: str) -> Any:
+    return getattr(message, field) if message.HasField(field) else None

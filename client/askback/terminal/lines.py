@@ -1,0 +1,59 @@
+"""Lines typed by a person or written by a script, read in the event loop: no thread, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+
+class Lines:
+    """The lines of a file descriptor (stdin if not given), each read when it is asked for.
+
+    A wait that is cancelled loses nothing: the line goes to whoever asks next. Nothing is read while
+    nobody asks, so that an editor may have the terminal meanwhile.
+    """
+
+    def __init__(self, fd: int | None = None) -> None:
+        self._fd = sys.stdin.fileno() if fd is None else fd
+        self._read = bytearray()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person types."""
+        return os.isatty(self._fd)
+
+    async def line(self) -> str:
+        """The next line without its end. Raises EOFError where there is none."""
+        while (end := self._read.find(b"\n")) < 0:
+            piece = await self._more()
+            if not piece:
+                if not self._read:
+                    raise EOFError
+                self._read += b"\n"
+            self._read += piece
+        line = bytes(self._read[:end])
+        del self._read[: end + 1]
+        return line.decode("utf-8", "replace").removesuffix("\r")
+
+    async def _more(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        try:
+            loop.add_reader(self._fd, readable.set)
+        except (NotImplementedError, PermissionError):
+            # A file is always readable, and Windows cannot watch a console.
+            return await asyncio.to_thread(os.read, self._fd, 65_536)
+        try:
+            await readable.wait()
+        finally:
+            loop.remove_reader(self._fd)
+        return os.read(self._fd, 65_536)
+
+    def forget(self) -> None:
+        """Throw away what was read and not asked for, and what a terminal holds of an unfinished line."""
+        self._read.clear()
+        if self.is_terminal:
+            import termios
+
+            termios.tcflush(self._fd, termios.TCIFLUSH)

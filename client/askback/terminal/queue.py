@@ -1,0 +1,34 @@
+"""The queue as lines: what is urgent comes first, so that a long title hides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from askback.prompts import PromptInfo
+from askback.terminal import words
+
+COLUMNS = ("PRI", "LEFT", "AGE", "KIND", "CLAIMED", "ASKED BY", "PROMPT", "TITLE")
+
+
+def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
+    """One row for COLUMNS; `name` stands for the prompt's id where a shorter one is known."""
+    return [
+        str(prompt.proto.content.priority),
+        words.left(prompt, at) if prompt.is_open else prompt.state.lower(),
+        words.age(prompt, at),
+        prompt.kind,
+        words.claim(prompt, at) or "-",
+        prompt.job_type or "-",
+        name or prompt.prompt_id,
+        prompt.title,
+    ]
+
+
+def aligned(rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS, width: int = 0) -> list[str]:
+    """The rows under their columns' names; each line cut to `width` characters if that is not 0."""
+    lines = [list(columns), *map(list, rows)]
+    sizes = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    sizes[-1] = 0
+    texts = ["  ".join(cell.ljust(size) for cell, size in zip(line, sizes, strict=True)) for line in lines]
+    return [text if not width or len(text) <= width else text[: width - 1] + "…" for text in texts]

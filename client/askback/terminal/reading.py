@@ -1,0 +1,183 @@
+"""What was typed, as the value of a field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import count
+from typing import Any
+
+from askback.terminal.fields import Choice, Field, Kind
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WORDS = {"y": True, "yes": True, "true": True, "n": False, "no": False, "false": False}
+
+
+def read(field: Field, text: str) -> Any:
+    """The value that the text stands for. Raises ValueError, saying what would be right.
+
+    Type, bounds and choices are judged here, so that a slip costs no round trip. Patterns are left to
+    the server: a hostile one could keep this process busy for ever.
+    """
+    if field.kind is not Kind.TEXT:
+        text = text.strip()
+    match field.kind:
+        case Kind.BOOLEAN:
+            if (value := _WORDS.get(text.lower())) is None:
+                raise ValueError("must be yes or no")
+            return value
+        case Kind.SINGLE:
+            return _chosen(field, text)
+        case Kind.MULTI:
+            return _several(field, text)
+        case Kind.TEXT:
+            return _within(field, text, len(text), "characters")
+        case Kind.INTEGER:
+            if not _INTEGER.fullmatch(text):
+                raise ValueError(_should(field, "a whole number"))
+            return _within(field, int(text), int(text))
+        case Kind.NUMBER:
+            if not _NUMBER.fullmatch(text):
+                raise ValueError(_should(field, "a number, such as 12.5"))
+            number = int(text) if _INTEGER.fullmatch(text) else float(text)
+            if number in (float("inf"), float("-inf")):
+                raise ValueError("is too large")
+            return _within(field, number, number)
+        case Kind.DATE:
+            if not _is_date(text):
+                raise ValueError(_should(field, "a date written YYYY-MM-DD"))
+            return _within(field, text, text)
+        case Kind.JSON:
+            value = read_json(text)
+            if not field.path and not isinstance(value, dict):
+                raise ValueError('must be a JSON object, such as {"amount": 12.5}')
+            return value
+
+
+def read_json(text: str) -> Any:
+    """A JSON value. Raises ValueError."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def shown(field: Field, value: Any) -> str:
+    """A value as people see it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field.kind is Kind.SINGLE:
+        return _label(field, value)
+    if field.kind is Kind.MULTI and isinstance(value, list):
+        return ", ".join(_label(field, item) for item in value) or "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def nested(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """The values by path as the object that is sent."""
+    result: dict[str, Any] = {}
+    for path, value in values.items():
+        if not path:
+            result.update(value)
+            continue
+        node = result
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = value
+    return result
+
+
+def marks(choices: Sequence[Choice]) -> list[str]:
+    """What to type for each choice: its number, or something else where values look like numbers."""
+    taken = {text.casefold() for choice in choices for text in (str(choice.value), choice.label)}
+    for form in ("{}", "#{}", "({})"):
+        found = [form.format(n) for n in range(1, len(choices) + 1)]
+        if not taken & set(found):
+            return found
+    return next(found for found in _odd(len(choices)) if not taken & set(found))
+
+
+def _odd(size: int) -> Iterator[list[str]]:
+    for width in count(2):
+        yield [f"{'#' * width}{n}" for n in range(1, size + 1)]
+
+
+def _label(field: Field, value: Any) -> str:
+    for choice in field.choices:
+        if _same(choice.value, value):
+            return choice.label
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _chosen(field: Field, text: str) -> Any:
+    """By mark, value or title, in this order; else itself where any other text will do."""
+    for mark, choice in zip(marks(field.choices), field.choices, strict=True):
+        if text == mark:
+            return choice.value
+    for choice in field.choices:
+        if text == (choice.value if isinstance(choice.value, str) else json.dumps(choice.value)):
+            return choice.value
+    named = [choice.value for choice in field.choices if choice.label.casefold() == text.casefold()]
+    if len(named) == 1:
+        return named[0]
+    if field.allow_other and text:
+        return text
+    offered = ", ".join(marks(field.choices)) if len(field.choices) > 1 else "1"
+    raise ValueError(f"{text!r} is not offered; type one of {offered}, or its name")
+
+
+def _several(field: Field, text: str) -> list[Any]:
+    """Choices with commas between; a JSON array where a text has commas itself."""
+    if text.startswith("["):
+        items = read_json(text)
+        if not isinstance(items, list):
+            raise ValueError("must be a JSON array")
+        offered = [choice.value for choice in field.choices]
+        for item in items:
+            known = any(_same(value, item) for value in offered)
+            if not known and not (field.allow_other and isinstance(item, str) and item):
+                raise ValueError(f"{json.dumps(item, ensure_ascii=False)} is not offered")
+    else:
+        items = [_chosen(field, part.strip()) for part in text.split(",") if part.strip()]
+    if any(_same(one, other) for i, one in enumerate(items) for other in items[:i]):
+        raise ValueError("must not have the same choice twice")
+    least = 1 if field.required and field.bounds.low is None and field.choices else None
+    if least and not items:
+        raise ValueError("must have at least one choice")
+    return _within(field, items, len(items), "choices")  # type: ignore[no-any-return]
+
+
+def _within(field: Field, value: Any, measure: Any, unit: str = "") -> Any:
+    try:
+        fits = field.bounds.hold(measure)
+    except TypeError:
+        fits = True  # bounds of another type: the server knows better
+    if not fits:
+        raise ValueError(f"must {'have' if unit else 'be'} {field.bounds}{' ' + unit if unit else ''}")
+    return value
+
+
+def _should(field: Field, what: str) -> str:
+    bounds = str(field.bounds)
+    return f"must be {what}" + (f", {bounds}" if bounds else "")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

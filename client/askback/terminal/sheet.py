@@ -1,0 +1,166 @@
+"""A prompt as text: what is asked, by whom, how long there is, what to look at, what to fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from askback.cli.spans import span_words
+from askback.enums import AnswerStatus, named
+from askback.prompts import AnswerInfo, Content, PromptInfo
+from askback.terminal import words
+from askback.terminal.fields import Field, Group, Kind, entries
+from askback.terminal.paper import Paper
+from askback.terminal.reading import marks
+from askback.terminal.verdicts import field_of
+from askback.v1 import prompt_pb2 as pb
+
+LONG = 20_000
+"""So many characters of a text are shown, unless all of it is asked for."""
+GUTTER = "  | "
+"""Stands before every line that others wrote, so that no text can pass for a line of ours."""
+_DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
+_HINTS = {
+    Kind.BOOLEAN: "yes or no",
+    Kind.INTEGER: "a whole number",
+    Kind.NUMBER: "a number",
+    Kind.DATE: "a date, YYYY-MM-DD",
+    Kind.JSON: "JSON",
+    Kind.MULTI: "any of these, with commas between",
+}
+
+
+def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = False) -> None:
+    """Write the prompt as it is. Long texts are cut unless `full`, and say so."""
+    paper.line(f"[{prompt.kind}] {prompt.title}", "title")
+    for name, value in _facts(prompt, at):
+        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
+    if prompt.resolution is not None:
+        paper.line(f"  {'ended':<12}{words.ending(prompt.resolution, at)}", "warning")
+        if prompt.answered is not None:
+            write_answer(paper, prompt.answered)
+    if prompt.body:
+        paper.line()
+        paper.markdown(_cut(paper, prompt.body, full), GUTTER)
+    for content in prompt.contents:
+        _write_content(paper, content, full)
+    if form := entries(prompt):
+        paper.line()
+        paper.line("  To fill in", "title")
+        for entry in form:
+            for item in entry.fields if isinstance(entry, Group) else (entry,):
+                where = f"{entry.title}: " if isinstance(entry, Group) else ""
+                need = " *" if item.required else ""
+                paper.line(f"  - {item.name or 'values'}{need}  {where}{item.title}{_hint(item)}")
+    if prompt.is_open:
+        paper.line()
+        offered = (
+            f"{option.decision} ({option.label}{', with a comment' if option.comment_required else ''})"
+            for option in prompt.decisions
+        )
+        paper.line(f"  Decisions: {', '.join(offered)}")
+
+
+def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
+    yield "asked by", f"{prompt.job_type or 'a program'}, {words.age(prompt, at)} ago"
+    yield "deadline", words.deadline(prompt, at)
+    if who := words.claim(prompt, at):
+        until = prompt.proto.claim_expire_time
+        for_how_long = f", for {span_words(words.instant(until) - at)}" if until.seconds else ""
+        yield "claimed by", f"{who}{for_how_long}"
+    audience = prompt.proto.content.audience
+    names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
+    yield "for", ", ".join(names) or "everybody"
+    if prompt.proto.content.priority:
+        yield "priority", str(prompt.proto.content.priority)
+    if prompt.labels:
+        yield "labels", ", ".join(f"{name}={value}" for name, value in sorted(prompt.labels.items()))
+    yield "job", f"{prompt.job_id}, key {prompt.key}, round {prompt.proto.round}"
+    yield "prompt", f"{prompt.prompt_id}, revision {prompt.revision}"
+
+
+def _write_content(paper: Paper, content: Content, full: bool) -> None:
+    marked = ", may be edited" if content.editable else ""
+    name = content.title or content.content_id
+    paper.line()
+    paper.line(
+        f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name"
+    )
+    if content.url:
+        paper.line(GUTTER + content.url)
+        return
+    text = _cut(paper, content.text, full)
+    if content.media_type in _DIFFS:
+        for line in text.splitlines():
+            paper.line(GUTTER + line, _diff_style(line))
+    elif content.media_type == "text/markdown":
+        paper.markdown(text, GUTTER)
+    else:
+        paper.block(text, indent=GUTTER)
+
+
+def _diff_style(line: str) -> str:
+    if line.startswith(("+++", "---")):
+        return "title"
+    return {"+": "added", "-": "removed", "@": "hunk"}.get(line[:1], "")
+
+
+def _cut(paper: Paper, text: str, full: bool) -> str:
+    if full or len(text) <= LONG:
+        return text
+    head = text[:LONG]
+    shown_to = head.rfind("\n") + 1 or LONG
+    paper.line(f"  (the first {shown_to} of {len(text)} characters; --full shows all)", "warning")
+    return text[:shown_to]
+
+
+def write_field(paper: Paper, item: Field, place: str = "") -> None:
+    """Write one field as it is asked."""
+    need = " (required)" if item.required else ""
+    paper.line(f"{place or '     '}{item.title}{need}{_hint(item)}", "title")
+    paper.block(item.help, "quiet", "     | ")
+    if item.rationale:
+        paper.block(f"Why: {item.rationale}", "quiet", "     | ")
+    for mark, choice in zip(marks(item.choices), item.choices, strict=True):
+        suggested = " (recommended)" if choice.recommended else ""
+        more = f": {choice.description}" if choice.description else ""
+        paper.line(f"       {mark}) {choice.label}{suggested}{more}")
+    if item.allow_other and item.choices:
+        paper.line("       or any other text")
+    if item.multiline:
+        paper.line("     (several lines; a line with a single dot ends them)", "quiet")
+
+
+def _hint(item: Field) -> str:
+    parts = [_HINTS[item.kind]] if item.kind in _HINTS else []
+    if item.kind is Kind.MULTI and not item.choices:
+        parts = ["texts, with commas between"]
+    if bounds := str(item.bounds):
+        unit = {Kind.TEXT: " characters", Kind.MULTI: " choices"}.get(item.kind, "")
+        parts.append(bounds + unit)
+    if item.pattern:
+        parts.append(f"must match {item.pattern}")
+    return f" [{'; '.join(parts)}]" if parts else ""
+
+
+def write_submission(paper: Paper, record: pb.AnswerRecord) -> None:
+    """Write one submission of the audit with its verdict, and why it was refused."""
+    status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
+    write_answer(paper, AnswerInfo.from_proto(record.answer), status)
+    for violation in record.violations:
+        paper.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")
+
+
+def write_answer(paper: Paper, answer: AnswerInfo, status: AnswerStatus | None = None) -> None:
+    """Write what somebody answered."""
+    verdict = f"{status}: " if status else ""
+    who = "the deadline's default" if answer.by_default else answer.by
+    when = f" at {answer.at.astimezone():%Y-%m-%d %H:%M:%S}" if answer.at else ""
+    paper.line(f"  {verdict}{answer.decision} by {who}{when}, about revision {answer.revision}")
+    if answer.values_json:
+        paper.line(f"    values   {answer.values_json}")
+    for content_id, text in answer.edits.items():
+        paper.line(f"    edited   {content_id}")
+        paper.block(text, indent="    | ")
+    if answer.comment:
+        paper.block(answer.comment, indent="    comment  ")

@@ -1,0 +1,59 @@
+"""Values given as words: `amount=12.5 policy=goodwill address.city=Bonn`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from askback.prompts import PromptInfo
+from askback.terminal.fields import Field, entries, flat
+from askback.terminal.reading import nested, read, read_json
+
+
+def typed_values(
+    prompt: PromptInfo, words: Iterable[str], given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The values that the words and what is `given` make together; words win.
+
+    Each word is read as its field's type: choices by value, number or title. Raises ValueError for a
+    word that is not FIELD=VALUE, a field that the form does not have, and a value that does not fit.
+    """
+    form = {field.name: field for field in flat(entries(prompt))}
+    free = list(form) == [""]
+    values: dict[tuple[str, ...], Any] = {}
+    for word in words:
+        name, sign, text = word.partition("=")
+        if not sign or not name:
+            raise ValueError(f"{word!r} is not FIELD=VALUE")
+        if free:
+            values[(name,)] = _guessed(text)
+            continue
+        field = form.get(name)
+        if field is None:
+            known = ", ".join(form) or "none: only a decision is asked for"
+            raise ValueError(f"the form has no field {name!r}; its fields: {known}")
+        values[field.path] = _read(field, text)
+    return _merged(dict(given or {}), nested(values))
+
+
+def _read(field: Field, text: str) -> Any:
+    try:
+        return read(field, text)
+    except ValueError as error:
+        raise ValueError(f"{field.name}: {error}") from None
+
+
+def _guessed(text: str) -> Any:
+    try:
+        return read_json(text)
+    except ValueError:
+        return text
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in above.items():
+        inner = below.get(name)
+        below[name] = (
+            _merged(dict(inner), value) if isinstance(inner, dict) and isinstance(value, dict) else value
+        )
+    return below

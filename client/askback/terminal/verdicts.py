@@ -1,0 +1,50 @@
+"""What became of an answer, in one clear sentence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from askback.enums import AnswerStatus
+from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
+from askback.prompts import AnswerOutcome
+from askback.terminal.paper import Paper
+from askback.terminal.words import ending
+
+
+def taken(outcome: AnswerOutcome) -> str:
+    """An answer that was taken."""
+    before = " (this very answer had been taken before)" if outcome.replayed else ""
+    if outcome.status is AnswerStatus.RECORDED:
+        return f"RECORDED: your answer is kept, and the prompt stays open{before}"
+    answer = outcome.prompt.answered
+    what = f": {answer.decision}" if answer else ""
+    return f"{outcome.status}: your answer is the one that counts{what}{before}"
+
+
+def refused(error: AskbackError, at: datetime) -> str:
+    """An answer that was not."""
+    if isinstance(error, PromptClosed):
+        how = ending(error.resolution, at)
+        return f"CLOSED: {how}; your answer came too late, was kept for the record and changes nothing"
+    if isinstance(error, PromptStale):
+        now = f"; it is at revision {error.prompt.revision} now" if error.prompt else ""
+        return f"STALE: the question changed after you saw it{now}. Nothing was decided: read it again"
+    if isinstance(error, AnswerInvalid):
+        return "INVALID: the answer was refused, and the prompt stays open"
+    if isinstance(error, PromptClaimed):
+        who = error.claimed_by or "somebody else"
+        return f"CLAIMED: {who} has taken it on; nothing was decided"
+    return error.message
+
+
+def tell(paper: Paper, error: AskbackError, at: datetime) -> None:
+    """Print why an answer was not taken, and the fields at fault."""
+    paper.line(refused(error, at), "error")
+    for violation in error.violations:
+        paper.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
+
+
+def field_of(path: str) -> str:
+    """A violation's path as people know it: `values_json/amount` is `amount`."""
+    name = path.removeprefix("values_json/")
+    return name.replace("~1", "/").replace("~0", "~") if name != path else path

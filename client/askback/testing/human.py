@@ -1,0 +1,133 @@
+"""The scripted human: a console that answers by rules, and fails the test where it has none."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+from askback.client import Client
+from askback.console_prompt import ConsolePrompt
+from askback.errors import PromptClosed, PromptStale
+from askback.prompts import PromptInfo
+from askback.testing.rendering import rendered, suggestion
+from askback.testing.rules import Reply, Rule
+
+NAME = "human"
+"""Who answers. A server in test mode lets the user of this name see every prompt, whoever is asked."""
+
+
+class Human:
+    """Answers every prompt by the rules of the test.
+
+    A prompt that no rule expects, or an answer that the server refuses, fails the test: `result()` of
+    the run raises AssertionError with the prompt in it, and so does the test if nothing else did. The
+    prompt is withdrawn then, so that no job waits for ever.
+    """
+
+    def __init__(self) -> None:
+        self.rules: list[Rule] = []
+        self.prompts: list[PromptInfo] = []
+        """The prompts that were seen, in order."""
+        self._failure: AssertionError | None = None
+        self._told = False
+        self._revisions: dict[str, int] = {}
+        self._left: set[str] = set()
+
+    def on(self, title: str = "", *, kind: str = "", key: str = "", job_type: str = "") -> Rule:
+        """A rule for the prompts whose title contains `title` (in any case) and whose kind, key and job
+        type are those named; say with its verbs what to do. Of several that match the newest counts."""
+        rule = Rule(title, kind, key, job_type)
+        self.rules.append(rule)
+        return rule
+
+    @property
+    def seen(self) -> list[str]:
+        """The keys of the prompts that were seen, in order."""
+        return [prompt.key for prompt in self.prompts]
+
+    @property
+    def unused(self) -> list[Rule]:
+        """The rules that have matched nothing yet."""
+        return [rule for rule in self.rules if not rule.prompts]
+
+    def assert_all_used(self) -> None:
+        """Raise AssertionError if a rule has matched nothing."""
+        if self.unused:
+            told = "\n".join(f"    {rule!r}" for rule in self.unused)
+            saw = "\n".join(f"    [{p.kind}] {p.title} (key {p.key!r})" for p in self.prompts) or "    none"
+            raise AssertionError(f"rules that no prompt matched:\n{told}\nprompts that were seen:\n{saw}")
+
+    def leaves(self, prompt_id: str) -> bool:
+        """Whether the prompt was seen and is left alone."""
+        return prompt_id in self._left
+
+    def check(self) -> None:
+        """Raise what went wrong so far: an AssertionError."""
+        __tracebackhide__ = True
+        if self._failure is not None:
+            self._told = True
+            raise self._failure.with_traceback(None) from None
+
+    @property
+    def untold(self) -> AssertionError | None:
+        """What went wrong and was raised nowhere yet."""
+        return None if self._told else self._failure
+
+    async def answer_all(self, client: Client, seated: Callable[[], None] = lambda: None) -> None:
+        """Sit at a console of this client until cancelled; `seated` is called when prompts are seen.
+
+        Raises FailedPrecondition (ERROR_REASON_NOT_TEST_MODE) before anything is answered if the server
+        is not in test mode.
+        """
+        async with client.console(test=True, credit=0) as desk:
+            seated()
+            async for prompt in desk.prompts():
+                await self._look_at(prompt, client)
+
+    async def _look_at(self, prompt: ConsolePrompt, client: Client) -> None:
+        if self._revisions.get(prompt.prompt_id) == prompt.revision:
+            return
+        self._revisions[prompt.prompt_id] = prompt.revision
+        self.prompts.append(prompt)
+        rule = next((rule for rule in reversed(self.rules) if rule.matches(prompt)), None)
+        try:
+            reply = rule.reply_to(prompt) if rule is not None else None
+            if reply is None:
+                raise AssertionError(self._unexpected(prompt, rule))
+            await self._do(reply, prompt)
+        except (PromptClosed, PromptStale):
+            return  # its time ran out, or it changed and will be shown again
+        except Exception as error:
+            if not isinstance(error, AssertionError):
+                error = AssertionError(f"{rule!r} was refused: {error}\n\n{_indented(rendered(prompt))}")
+            if self._failure is None:
+                self._failure = error
+            await client.cancel_prompt(prompt.prompt_id, str(error).splitlines()[0])
+
+    async def _do(self, reply: Reply, prompt: ConsolePrompt) -> None:
+        if reply.decision is None:
+            self._left.add(prompt.prompt_id)
+            return
+        self._left.discard(prompt.prompt_id)
+        await prompt.decide(
+            reply.decision(prompt),
+            values=reply.values_for(prompt),
+            edits=reply.edits,
+            comment=reply.comment,
+        )
+
+    def _unexpected(self, prompt: PromptInfo, unfinished: Rule | None) -> str:
+        if unfinished is not None:
+            return f"{unfinished!r} says nothing: add .answers(...), .approves() or another verb"
+        rules = "\n".join(
+            f"    {rule!r}  (matched {len(rule.prompts)})" for rule in reversed(self.rules)
+        ) or "    none"  # fmt: skip
+        return (
+            f"no fake-human rule for the prompt {prompt.title!r}\n\n{_indented(rendered(prompt))}\n\n"
+            f"the rules, newest first:\n{rules}\n"
+            f"one that would do:\n    {suggestion(prompt)}"
+        )
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(text, "    ")

@@ -1,0 +1,68 @@
+"""The pytest plugin: found by its entry point, and idle until a test asks for a fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from askback.testing.clock import Clock
+    from askback.testing.human import Human
+    from askback.testing.server import Server
+
+
+@pytest.fixture
+def askback_server(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Server]:
+    """A server in test mode for this test alone; job functions, `Client()` and `Worker()` find it."""
+    from askback import current
+    from askback.channel import ENVIRONMENT
+    from askback.testing.server import Server
+
+    server = Server(tmp_path_factory.mktemp("askback"))
+    server.start()
+    try:
+        for name in (*ENVIRONMENT, "ASKBACK_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("ASKBACK_SERVER", server.target)
+        monkeypatch.setattr(current, "stage", server)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def human(askback_server: Server) -> Human:
+    """The scripted human of this test; see askback.testing.Human."""
+    from askback.testing.human import Human
+
+    human = Human()
+    askback_server.seat(human).result(30)
+    return human
+
+
+@pytest.fixture
+def clock(askback_server: Server) -> Clock:
+    """The clock of this test's server; see askback.testing.Clock."""
+    from askback.testing.clock import Clock
+
+    return Clock(askback_server)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A prompt that no rule expected fails the test, whatever else the test made of it."""
+    __tracebackhide__ = True
+    human: Human | None = getattr(item, "funcargs", {}).get("human")
+    try:
+        result = yield
+    except BaseException as error:
+        if untold := getattr(human, "untold", None):
+            raise untold.with_traceback(None) from error
+        raise
+    if untold := getattr(human, "untold", None):
+        raise untold.with_traceback(None)
+    return result

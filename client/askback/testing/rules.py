@@ -1,0 +1,111 @@
+"""What the scripted human was told to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from askback.answers import giving_values, saying_no
+from askback.enums import DecisionKind
+from askback.prompts import PromptInfo
+
+Given = Any | Callable[[PromptInfo], Any]
+"""Values (a mapping, a model, the value of an only field), or what makes them of the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One thing to do with a prompt; `decision` None: nothing, ever."""
+
+    said: str
+    decision: Callable[[PromptInfo], DecisionKind] | None = None
+    values: Given = None
+    edits: Mapping[str, str] | None = None
+    comment: str = ""
+
+    def values_for(self, prompt: PromptInfo) -> Any:
+        """The values that go with the answer."""
+        values = self.values
+        return values(prompt) if callable(values) and not hasattr(values, "model_dump") else values
+
+
+class Rule:
+    """Which prompts, and what to do with them. Made by `Human.on`.
+
+    Without a verb a rule is unfinished. Several verbs are said one after the other, a prompt each, and
+    the last one ever after: `human.on(key="notes").revises("shorter").approves()`.
+    """
+
+    def __init__(self, title: str, kind: str, key: str, job_type: str) -> None:
+        self.title = title
+        self.kind = kind
+        self.key = key
+        self.job_type = job_type
+        self.prompts: list[PromptInfo] = []
+        """The prompts that it matched, as they were shown."""
+        self._replies: list[Reply] = []
+
+    def answers(self, values: Given = None, /, comment: str = "", **named: Any) -> Rule:
+        """Give the values asked for: RESPOND, or ACCEPT where that is what takes values.
+
+        `values` is a mapping, a model, the value of the only field, or a function of the prompt that
+        returns one of these; `named` gives fields by name.
+        """
+        if named and values is not None:
+            raise TypeError("give the values as one argument, or each by its name")
+        values = named or values
+        said = f".answers({values!r}{_also(comment)})"
+        return self._then(Reply(said, giving_values, values, comment=comment))
+
+    def approves(self, comment: str = "", *, values: Given = None) -> Rule:
+        """ACCEPT."""
+        said = f".approves({comment!r})" if comment else ".approves()"
+        return self._then(Reply(said, lambda _: DecisionKind.ACCEPT, values, comment=comment))
+
+    def edits(self, edits: Mapping[str, str], comment: str = "") -> Rule:
+        """EDIT: accept with whole new texts by content id."""
+        said = f".edits({dict(edits)!r}{_also(comment)})"
+        return self._then(Reply(said, lambda _: DecisionKind.EDIT, edits=dict(edits), comment=comment))
+
+    def declines(self, reason: str = "") -> Rule:
+        """REJECT, or DISMISS where a no is not offered."""
+        return self._then(Reply(f".declines({reason!r})", saying_no, comment=reason))
+
+    def revises(self, comment: str) -> Rule:
+        """REVISE: not so; do it again as the comment says."""
+        return self._then(Reply(f".revises({comment!r})", lambda _: DecisionKind.REVISE, comment=comment))
+
+    def never(self) -> Rule:
+        """See it, and leave it alone: its deadline decides."""
+        return self._then(Reply(".never()"))
+
+    def matches(self, prompt: PromptInfo) -> bool:
+        """Whether the prompt is meant."""
+        return (
+            self.title.casefold() in prompt.title.casefold()
+            and self.kind in ("", prompt.kind)
+            and self.key in ("", prompt.key)
+            and self.job_type in ("", prompt.job_type)
+        )
+
+    def reply_to(self, prompt: PromptInfo) -> Reply | None:
+        """What to do with a prompt that matches; None for an unfinished rule."""
+        self.prompts.append(prompt)
+        if not self._replies:
+            return None
+        return self._replies[min(len(self.prompts), len(self._replies)) - 1]
+
+    def _then(self, reply: Reply) -> Rule:
+        self._replies.append(reply)
+        return self
+
+    def __repr__(self) -> str:
+        named = {"kind": self.kind, "key": self.key, "job_type": self.job_type}
+        parts = [repr(self.title)] if self.title else []
+        parts += [f"{name}={value!r}" for name, value in named.items() if value]
+        return f"human.on({', '.join(parts)})" + "".join(reply.said for reply in self._replies)
+
+
+def _also(comment: str) -> str:
+    return f", comment={comment!r}" if comment else ""

@@ -1,0 +1,187 @@
+"""The server of a test: in this process, in a thread and a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from askback.client import Client
+from askback.errors import AskbackError
+from askback.run import Run
+from askback.testing.human import NAME, Human
+from askback.worker import Worker
+
+T = TypeVar("T")
+_SOON = 30.0
+"""Seconds that starting and stopping may take at most."""
+
+
+class _Stage(Protocol):
+    """askback_server.test_mode.Stage. The client never imports the service but here, and by name."""
+
+    async def start(self) -> str: ...
+    async def stop(self) -> None: ...
+    async def advance(self, span: timedelta, left: Callable[[str], bool], patience: float) -> None: ...
+    @property
+    def clock(self) -> Any: ...
+
+
+class _TestClient(Client):
+    """A client whose runs raise what made the scripted human give up."""
+
+    human: Human | None = None
+
+    def _handle(self, job_id: str, prompt: Any, returns: Any) -> Run[Any]:
+        return _TestRun(job_id, self._calls, prompt=prompt, returns=returns, human=self.human)
+
+
+class _TestRun(Run[Any]):
+    """A run of a test."""
+
+    def __init__(self, *args: Any, human: Human | None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._human = human
+
+    async def result(self) -> Any:
+        """As Run.result. Raises AssertionError for a prompt that no rule expected."""
+        __tracebackhide__ = True
+        try:
+            result = await super().result()
+        except AskbackError:
+            self._check()
+            raise
+        self._check()
+        return result
+
+    def _check(self) -> None:
+        __tracebackhide__ = True
+        if self._human is not None:
+            self._human.check()
+
+
+class Server:
+    """A server in test mode on a new SQLite file, at `target` on loopback; only for one test."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            module = import_module("askback_server.test_mode")
+        except ModuleNotFoundError as error:
+            raise RuntimeError(
+                f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
+            ) from None
+        self.stage: _Stage = module.Stage(folder)
+        self.target = ""
+        self.human: Human | None = None
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(_without_echoes)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="askback test server", daemon=True
+        )
+        self._seats: dict[str, Future[None]] = {}
+        self._sitting: set[asyncio.Task[None]] = set()
+        self._hired: dict[Worker, asyncio.Task[None]] = {}
+        self._clients: dict[tuple[asyncio.AbstractEventLoop, str], _TestClient] = {}
+        self._staying: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Serve."""
+        self._thread.start()
+        self.target = self.soon(self.stage.start()).result(_SOON)
+
+    def stop(self) -> None:
+        """Stop at once, and let go of what runs in the tests' loops."""
+        for task in self._staying:
+            if not task.get_loop().is_closed():
+                task.get_loop().call_soon_threadsafe(task.cancel)
+        try:
+            self.soon(self._end()).result(_SOON)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_SOON)
+            self._loop.close()
+
+    async def _end(self) -> None:
+        for task in self._sitting:
+            task.cancel()
+        await asyncio.gather(*self._sitting, return_exceptions=True)
+        await self.stage.stop()
+
+    def soon(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Do something in the server's loop, from any thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def seat(self, human: Human, namespace: str = "") -> Future[None]:
+        """Let a scripted human answer what is asked here; the future of its being ready."""
+        self.human = human
+        if namespace not in self._seats:
+            self._seats[namespace] = Future()
+            self.soon(self._seat(human, namespace, self._seats[namespace]))
+        return self._seats[namespace]
+
+    async def _seat(self, human: Human, namespace: str, ready: Future[None]) -> None:
+        self._sitting.add(asyncio.create_task(self._sit(human, namespace, ready)))
+
+    async def _sit(self, human: Human, namespace: str, ready: Future[None]) -> None:
+        async with Client(self.target, user=NAME, namespace=namespace) as client:
+            try:
+                await human.answer_all(client, lambda: ready.set_result(None))
+            except Exception as error:
+                if ready.done():
+                    raise
+                ready.set_exception(error)
+
+    def client(self, **options: Any) -> Client:
+        """A client of this server; options as Client's. Use it with `async with`."""
+        client = _TestClient(self.target, **options)
+        client.human = self.human
+        return client
+
+    async def work(self, worker: Worker) -> None:
+        """Run a worker's functions at this server, in this loop, until the test ends. Repeatable."""
+        hired = self._hired.get(worker)
+        if hired is not None and not hired.done() and hired.get_loop() is asyncio.get_running_loop():
+            return
+        if self.human is not None:
+            await asyncio.wrap_future(self.seat(self.human, worker.namespace))
+        here = worker.at(self.target, user="worker")
+        await here.start(_SOON)
+        self._hired[worker] = self._stay(lambda: here.aclose(drain_timeout=0))
+
+    async def client_for(self, worker: Worker | None) -> Client:
+        """The client that job functions start on: see askback.current."""
+        if worker is not None:
+            await self.work(worker)
+        key = (asyncio.get_running_loop(), worker.namespace if worker is not None else "")
+        if key not in self._clients:
+            client = self._clients[key] = _TestClient(self.target, user="test", namespace=key[1])
+            client.human = self.human
+            self._stay(client.aclose)
+        return self._clients[key]
+
+    def _stay(self, end: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """A task of this loop that calls `end` when the test is over."""
+        task = asyncio.create_task(_until_cancelled(end))
+        self._staying.add(task)
+        return task
+
+
+def _without_echoes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """grpc.aio has one queue for all loops of a process: what was meant for the loop of an earlier test,
+    closed since, ends up in this one. That is no error of anybody's."""
+    echo = isinstance(context.get("exception"), RuntimeError | BlockingIOError)
+    if not (echo and "PollerCompletionQueue" in repr(context.get("handle"))):
+        loop.default_exception_handler(context)
+
+
+async def _until_cancelled(end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Stay until the loop that this runs in ends its tasks, and then call `end`."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await end()

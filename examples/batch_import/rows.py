@@ -1,0 +1,64 @@
+"""The rows of a customer file, and what can be told about them without asking anybody. Pure."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from pydantic import BaseModel
+
+COLUMNS = ["name", "email", "joined"]
+EMAIL = r"^[^@\s]+@[^@\s]+\.[a-z]+$"
+
+
+class Row(BaseModel):
+    """A line of the file, as it stands there."""
+
+    line: int
+    name: str
+    email: str
+    joined: str
+
+
+class Customer(BaseModel):
+    """A row that is clear."""
+
+    line: int
+    name: str
+    email: str
+    joined: date
+
+
+def read(text: str) -> list[Row]:
+    """The rows of a CSV text. Raises ValueError if it has other columns."""
+    reader = csv.DictReader(text.splitlines())
+    if reader.fieldnames != COLUMNS:
+        raise ValueError(f"the columns are {reader.fieldnames}, and must be {COLUMNS}")
+    return [Row(line=line, **row) for line, row in enumerate(reader, 2)]
+
+
+def address(text: str) -> str | None:
+    """The e-mail address in the form in which we compare; None if it is none."""
+    text = text.strip().lower()
+    return text if re.match(EMAIL, text) else None
+
+
+def dates(text: str) -> list[date]:
+    """The days that a text may mean: one if it is clear, none if it is no date."""
+    days: list[date] = []
+    for form in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y"):
+        try:
+            day = datetime.strptime(text.strip(), form).date()
+        except ValueError:
+            continue
+        if day not in days:
+            days.append(day)
+    return days
+
+
+def holder(rows: list[Row], row: Row, email: str, known: Mapping[str, str]) -> str | None:
+    """Whose address it is already: in the table, or in a line further up. None if nobody's."""
+    above = (other.name for other in rows if other.line < row.line and address(other.email) == email)
+    return known.get(email) or next(above, None)

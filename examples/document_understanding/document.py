@@ -1,0 +1,119 @@
+"""What a text leaves open, and how much of it has been settled. Pure: equal texts, equal findings."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+_NUMBER: dict[str, Any] = {"pattern": r"\d"}
+_WORDS: dict[str, Any] = {"pattern": r"\S+\s+\S+\s+\S+"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Words that leave something open, what to ask then, and which answers settle it."""
+
+    words: str
+    question: str
+    weight: int
+    answer: dict[str, Any]
+    """JSON Schema of the answer. The server refuses what does not fit, before we ever see it."""
+
+
+RULES = (
+    Rule(r"TBD|TBC|\?\?\?", "What stands where the text says “{found}”?", 3, {"minLength": 2}),
+    Rule(r"fast|quick(?:ly)?|soon|short", "How {found} is that? Name a number and a unit.", 2, _NUMBER),
+    Rule(r"several|some|many|few|enough", "How many is “{found}” at the most?", 2, _NUMBER),
+    Rule(r"should|may(?= be)|might|could", "Is “{found}” a must?", 2, {"enum": ["must", "optional"]}),
+    Rule(r"etc\.|and so on", "What else belongs to the list before “{found}”?", 1, {"minLength": 2}),
+    Rule(r"user-friendly|easy|simple|modern", "How would a tester see that it is {found}?", 1, _WORDS),
+)
+
+
+class OpenPoint(BaseModel):
+    """Something that a reader could take in two ways."""
+
+    point_id: str
+    line: str
+    found: str
+    question: str
+    weight: int
+    answer: dict[str, Any]
+
+
+def open_points(text: str) -> list[OpenPoint]:
+    """The open points of a text, the weightiest first."""
+    points: list[OpenPoint] = []
+    for line in text.splitlines():
+        for rule in RULES:
+            for match in re.finditer(rf"(?<![\w-])(?:{rule.words})(?![\w-])", line, re.IGNORECASE):
+                found = match.group()
+                points.append(
+                    OpenPoint(
+                        point_id=f"p{len(points) + 1}",
+                        line=line.strip(),
+                        found=found,
+                        question=rule.question.format(found=found),
+                        weight=rule.weight,
+                        answer=rule.answer,
+                    )
+                )
+    return sorted(points, key=lambda point: -point.weight)
+
+
+def unsettled(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> list[OpenPoint]:
+    """The points without an answer."""
+    return [point for point in points if point.point_id not in answers]
+
+
+def readiness(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> float:
+    """From 0 to 1: the settled share of the points, by weight."""
+    total = settled = 0
+    for point in points:
+        total += point.weight
+        settled += point.weight if point.point_id in answers else 0
+    return round(settled / total, 2) if total else 1.0
+
+
+def form(points: Iterable[OpenPoint]) -> dict[str, Any]:
+    """A form with a field for each point. None is required: one may answer what one knows."""
+    properties = {
+        point.point_id: {
+            "type": "string", "title": point.question, "description": point.line, **point.answer
+        }
+        for point in points
+    }  # fmt: skip
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def summary(points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: Iterable[str] = ()) -> str:
+    """What is understood, as a Markdown list."""
+    settled = [f"- **{p.found}**: {answers[p.point_id]}" for p in points if p.point_id in answers]
+    return "\n".join([*settled, *(f"- {remark}" for remark in remarks)])
+
+
+def clarified(
+    text: str, points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: Iterable[str] = ()
+) -> str:
+    """The text with every answer beside the words that it settles, and the remarks at its end."""
+    notes: dict[str, list[str]] = {}
+    for point in points:
+        if point.point_id in answers:
+            notes.setdefault(point.line, []).append(f"{point.found}: {answers[point.point_id]}")
+    lines = [
+        f"{line} *({'; '.join(notes[line.strip()])})*" if line.strip() in notes else line
+        for line in text.splitlines()
+    ]
+    return "\n".join([*lines, *(f"- {remark}" for remark in remarks)]) + "\n"
+
+
+def diff(before: str, after: str) -> str:
+    """What the second text has changed."""
+    return "".join(
+        difflib.unified_diff(before.splitlines(True), after.splitlines(True), "given", "clarified")
+    )

@@ -1,0 +1,42 @@
+package askback
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+)
+
+// FrameError is a frame that the server refused. It says what the status of the unary call would say.
+type FrameError struct{ *pb.FrameError }
+
+func (e FrameError) Error() string {
+	return fmt.Sprintf("%s (%s): %s", codes.Code(e.Code), e.Reason, e.Message)
+}
+
+// Reason is the full name of the ErrorReason of a refused frame or a failed call; empty if it has none.
+func Reason(err error) string {
+	var refused FrameError
+	if errors.As(err, &refused) {
+		return refused.Reason
+	}
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.Reason
+		}
+	}
+	return ""
+}
+
+// isFatal tells whether a stream that ended like this would end alike if it were opened again.
+func isFatal(err error) bool {
+	switch status.Code(err) {
+	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,86 @@
+package askback
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// link is one physical stream: one goroutine reads, one writes, and nothing else touches it.
+type link[C, S any] struct {
+	pipe[C, S]
+	cancel  context.CancelCauseFunc
+	backlog []*request[C, S] // sent before anything else
+	out     chan C
+	ready   chan struct{} // closed by the welcome
+	leave   chan struct{} // closed when the server asks the client to move
+	finish  chan struct{} // closed when the client has said its last
+	done    chan struct{} // closed at the end; err says which
+	err     error
+
+	leaveOnce sync.Once
+	after     time.Duration
+}
+
+func newLink[C, S any](p pipe[C, S], cancel context.CancelCauseFunc) *link[C, S] {
+	return &link[C, S]{
+		pipe: p, cancel: cancel, out: make(chan C, maxInFlight),
+		ready: make(chan struct{}), leave: make(chan struct{}), finish: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// put queues a frame. On a stream that has ended it does nothing: a request is sent again on the next one.
+func (l *link[C, S]) put(frame C) {
+	select {
+	case l.out <- frame:
+	case <-l.done:
+	}
+}
+
+// write sends what waits, and a heartbeat in every interval. After an error it just ends: the reader learns the cause.
+func (l *link[C, S]) write(interval time.Duration, heartbeat func() C) {
+	for _, r := range l.backlog {
+		if l.send(r.frame) != nil {
+			return
+		}
+	}
+	beat := time.NewTicker(interval)
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case frame := <-l.out:
+			err = l.send(frame)
+		case <-beat.C:
+			err = l.send(heartbeat())
+		case <-l.done:
+			return
+		case <-l.finish:
+			for len(l.out) > 0 && err == nil {
+				err = l.send(<-l.out)
+			}
+			_ = l.closeSend()
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (l *link[C, S]) askToLeave(after time.Duration) {
+	l.leaveOnce.Do(func() {
+		l.after = min(after, leaveGrace)
+		close(l.leave)
+	})
+}
+
+// retire sends what waits, half-closes, and gives the server some time to send the replies that it owes.
+func (l *link[C, S]) retire() {
+	grace := l.after
+	if grace == 0 {
+		grace = leaveGrace
+	}
+	close(l.finish)
+	time.AfterFunc(grace, func() { l.cancel(context.Canceled) })
+}

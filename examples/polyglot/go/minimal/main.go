@@ -1,0 +1,57 @@
+// A worker that asks, in fifty lines, by unary calls alone: minimal SERVER. It keeps nothing between two leases.
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+)
+
+func main() {
+	conn, err := grpc.NewClient(os.Args[1], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for worker := pb.NewWorkerServiceClient(conn); ; {
+		if err := work(context.Background(), worker); err != nil {
+			// The server is away, or the lease was lost. Either way the job will be leased again.
+			log.Print(err)
+			time.Sleep(time.Second)
+		}
+	}
+}
+
+// work waits for a job, and ends it or leaves it with the people.
+func work(ctx context.Context, worker pb.WorkerServiceClient) error {
+	leased, err := worker.LeaseJobs(ctx, &pb.LeaseJobsRequest{
+		WorkerId: "minimal", JobTypes: []string{"deploy"}, Wait: durationpb.New(20 * time.Second)})
+	if err != nil || len(leased.Jobs) == 0 {
+		return err
+	}
+	job, token := leased.Jobs[0].Job, leased.Jobs[0].Token
+	// Asking again by the same key gives the same prompt, and its answer once there is one.
+	asked, err := worker.AskPrompt(ctx, &pb.AskPromptRequest{JobId: job.JobId, Token: token, Key: "deploy",
+		Content: &pb.PromptContent{Kind: "confirm", Title: "Deploy " + job.InputJson + "?", Blocking: true}})
+	if err != nil {
+		return err
+	}
+	answer := asked.Prompt.GetResolution().GetAnswer()
+	switch {
+	case asked.Prompt.State == pb.PromptState_PROMPT_STATE_PENDING:
+		// A job that waits for people needs no worker: given up now, it comes back with its answer.
+		_, err = worker.ReleaseJob(ctx, &pb.ReleaseJobRequest{JobId: job.JobId, Token: token})
+	case answer.GetDecision() == pb.Decision_DECISION_ACCEPT:
+		_, err = worker.CompleteJob(ctx, &pb.CompleteJobRequest{JobId: job.JobId, Token: token, ResultJson: "true"})
+	default:
+		_, err = worker.FailJob(ctx, &pb.FailJobRequest{JobId: job.JobId, Token: token,
+			Failure: &pb.Failure{Code: "REFUSED", Message: answer.GetComment()}})
+	}
+	return err
+}

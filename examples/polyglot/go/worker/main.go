@@ -1,0 +1,68 @@
+// A worker on the bidirectional stream: it runs jobs of the type "release" and asks how far each may go.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/askback/askback/examples/polyglot/go/askback"
+	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+)
+
+func main() {
+	server := askback.Flags()
+	flag.Parse()
+	log := askback.Log()
+	ctx, stop := askback.UntilStopped()
+	defer stop()
+	worker := &askback.Worker{
+		Server: server, ID: fmt.Sprintf("go-%d", os.Getpid()), Capacity: 10, Log: log,
+		Handlers: map[string]askback.Handler{"release": release},
+	}
+	if err := worker.Run(ctx); err != nil {
+		log.Error("refused", "error", err.Error())
+		os.Exit(1)
+	}
+}
+
+// release is one job. It reads from the top like a plain function, and may be run from the top again.
+func release(ctx context.Context, job *askback.Job) (any, error) {
+	var input struct{ Version string }
+	if err := json.Unmarshal([]byte(job.Input), &input); err != nil {
+		return nil, fmt.Errorf("the input is not an object with a version: %w", err)
+	}
+	if err := job.Progress(ctx, 1, 2, "reading the changes"); err != nil {
+		return nil, err
+	}
+	prompt, err := job.Ask(ctx, "canary", &pb.PromptContent{
+		Kind:     "clarify",
+		Title:    "How far may " + input.Version + " go at first?",
+		Blocking: true,
+		Form: &pb.PromptContent_Questions{Questions: &pb.QuestionForm{Questions: []*pb.Question{{
+			QuestionId: "canary_percent", Title: "Percent of the traffic", Required: true,
+			Input: &pb.Question_Integer{Integer: &pb.IntegerInput{
+				Minimum: proto.Int64(1), Maximum: proto.Int64(100)}},
+		}}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := prompt.GetResolution().GetAnswer()
+	if answer.GetDecision() != pb.Decision_DECISION_RESPOND {
+		return map[string]any{"released": false, "why": prompt.State.String()}, nil
+	}
+	// What the server has accepted satisfies the form: no need to check it again.
+	var values struct {
+		CanaryPercent int `json:"canary_percent"`
+	}
+	if err := json.Unmarshal([]byte(answer.ValuesJson), &values); err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"released": true, "version": input.Version, "canary_percent": values.CanaryPercent, "by": answer.UserId}, nil
+}

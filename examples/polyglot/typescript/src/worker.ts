@@ -1,0 +1,45 @@
+// A worker on the bidirectional stream: it runs jobs of the type "release" and asks how far each may go.
+import type { Job } from "./askback/job.js";
+import { log, untilStopped } from "./askback/program.js";
+import { Server } from "./askback/server.js";
+import { Worker } from "./askback/worker.js";
+import { Decision, PromptState } from "./gen/askback/v1/prompt_pb.js";
+
+/** One job. It reads from the top like a plain function, and may be run from the top again. */
+async function release(job: Job): Promise<unknown> {
+  const { version } = job.input as { version: string };
+  await job.progress(1, 2, "reading the changes");
+  const prompt = await job.ask("canary", {
+    kind: "clarify",
+    title: `How far may ${version} go at first?`,
+    blocking: true,
+    form: {
+      case: "questions",
+      value: {
+        questions: [
+          {
+            questionId: "canary_percent",
+            title: "Percent of the traffic",
+            required: true,
+            input: { case: "integer", value: { minimum: 1n, maximum: 100n } },
+          },
+        ],
+      },
+    },
+  });
+  const answer = prompt.resolution?.answer;
+  if (answer?.decision !== Decision.RESPOND) {
+    return { released: false, why: PromptState[prompt.state] };
+  }
+  // What the server has accepted satisfies the form: no need to check it again.
+  const { canary_percent } = JSON.parse(answer.valuesJson) as { canary_percent: number };
+  return { released: true, version, canary_percent, by: answer.userId };
+}
+
+const worker = new Worker(Server.fromArguments(), `ts-${process.pid}`, 10, { release });
+try {
+  await worker.run(untilStopped().signal);
+} catch (error) {
+  log("refused", { error: String(error) });
+  process.exitCode = 1;
+}

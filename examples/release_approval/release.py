@@ -1,0 +1,185 @@
+"""A worker that brings a release out, with people's consent at each turn.
+
+It clarifies the plan, has the notes approved beside their diff, asks for the go, and rolls out stage
+by stage while people can press a stop button. `python release.py` runs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import logging
+import os
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from askback import Content, DecisionKind, Job, NonRetryable, Option, Worker
+
+SITE = Path(os.environ.get("RELEASE_SITE", "site.json"))
+"""What users get. Stands for the load balancer, the app store, or whatever you release to."""
+DESK = ("group:release-desk",)
+"""Only these people see the questions and may answer them."""
+
+worker = Worker(worker_id="release-bot")
+
+
+class Target(StrEnum):
+    """Where a release may go."""
+
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Plan(BaseModel):
+    """What only a person can know. The model is the form, and the answer is an instance of it."""
+
+    target: Target = Field(title="Where should it go?")
+    canary_percent: int = Field(ge=1, le=100, title="To how many percent of the users first?")
+    reason: str = Field(default="", title="Why now?")
+
+
+class Site(BaseModel):
+    """What is live."""
+
+    version: str = "1.3.0"
+    target: Target = Target.PRODUCTION
+    percent: int = 100
+    notes: str = "# Release 1.3.0\n\n- Faster search\n"
+
+
+class Outcome(BaseModel):
+    """The job's result."""
+
+    released: bool
+    why: str
+    decided_by: str
+    live: Site
+
+
+def read_site() -> Site:
+    """What is live now."""
+    return Site.model_validate_json(SITE.read_bytes()) if SITE.exists() else Site()
+
+
+def publish(site: Site) -> None:
+    """Make it live: whole or not at all, and as often as you like with the same effect."""
+    draft = SITE.with_suffix(".new")
+    draft.write_text(site.model_dump_json(indent=2))
+    draft.replace(SITE)
+
+
+def draft_notes(version: str, changes: list[str]) -> str:
+    """Release notes from the list of changes."""
+    return f"# Release {version}\n\n" + "".join(f"- {change}\n" for change in changes)
+
+
+def diff(before: str, after: str) -> str:
+    """What changes in the notes."""
+    return "".join(
+        difflib.unified_diff(before.splitlines(True), after.splitlines(True), "live now", "this release")
+    )
+
+
+@worker.job("release")
+async def release(job: Job, version: str, changes: list[str], pace: float = 1.0) -> Outcome:
+    """Bring `version` out; `pace` is how many seconds each stage is watched before the next."""
+    if not changes:
+        # No attempt would end otherwise. Any other exception is tried again, with backoff.
+        raise NonRetryable("a release needs at least one change", code="NothingToRelease")
+    # In a step because it must not be computed again: once we publish, it would read our own work.
+    before = await job.step("before", read_site)
+
+    await job.progress(1, 4, "reading the changes")
+    plan = await job.ask(
+        f"How should {version} be released?",
+        Plan,
+        key="plan",
+        body=f"It has **{len(changes)} changes**. A canary limits what can go wrong.",
+        to=DESK,
+    )
+
+    await job.progress(2, 4, f"writing the notes for {plan.target}")
+    notes = draft_notes(version, changes)
+    shown = await job.preview(
+        f"Are these the right notes for {version}?",
+        key="notes",
+        contents=[
+            Content("notes", notes, "Release notes", editable=True),
+            Content("diff", diff(before.notes, notes), "Against what is live", "text/x-diff"),
+        ],
+        # A preview also offers REVISE unless told otherwise. This worker cannot rewrite notes by a
+        # comment, so it does not offer what it would not do.
+        decisions=[
+            Option(DecisionKind.ACCEPT, "Use them"),
+            Option(DecisionKind.EDIT, "Use my text"),
+            Option(DecisionKind.REJECT, "Do not release", comment_required=True),
+        ],
+        to=DESK,
+    )
+    if not shown:
+        return Outcome(released=False, why=shown.comment, decided_by=shown.by, live=before)
+
+    await job.progress(3, 4, "ready to go")
+    go = await job.confirm(
+        f"Release {version} to {plan.target} now?",
+        key="go",
+        body=f"{plan.canary_percent} % of the users get it first.",
+        to=DESK,
+        priority=10,
+        decisions=[
+            Option(DecisionKind.ACCEPT, "Release now"),
+            Option(DecisionKind.REJECT, "Do not release"),
+        ],
+        # Silence is never a yes: if nobody decides within a working day, the answer is no.
+        deadline=timedelta(hours=8),
+        default=False,
+    )
+    if not go:
+        why = go.comment or ("nobody decided in time" if go.by_default else "")
+        return Outcome(released=False, why=why, decided_by=go.by, live=before)
+
+    new = Site(version=version, target=plan.target, percent=0, notes=shown.text("notes"))
+    return await roll_out(job, before, new, plan.canary_percent, pace, go.by)
+
+
+async def roll_out(job: Job, before: Site, new: Site, canary: int, pace: float, by: str) -> Outcome:
+    """Publish stage by stage, with a stop button; on a stop or a cancel, go back."""
+    # Not blocking: the job counts as running, and ends with the question open if nobody presses it.
+    stop = asyncio.create_task(
+        job.confirm(
+            f"Stop the roll-out of {new.version}?",
+            key="stop",
+            body=f"After {canary} % everybody gets it, stage by stage, unless you stop it.",
+            blocking=False,
+            decisions=[Option(DecisionKind.ACCEPT, "Stop and go back", comment_required=True)],
+            to=DESK,
+        )
+    )
+    try:
+        for percent in sorted({canary, max(canary, 50), 100}):
+            live = new.model_copy(update={"percent": percent})
+            # A crash between the publishing and its checkpoint publishes again, so it is idempotent.
+            await job.step(f"at-{percent}", publish, live)
+            await job.progress(3, 4, f"{percent} % of the users have {new.version}")
+            await asyncio.wait([stop], timeout=pace if percent < 100 else 0)
+            if stop.done():
+                await job.step("back", publish, before)
+                pressed = stop.result()
+                return Outcome(released=False, why=pressed.comment, decided_by=pressed.by, live=before)
+    except asyncio.CancelledError:
+        # Parked, drained, lease lost: another run goes on from here. Only a cancel is the end.
+        if job.cancel_reason is not None:
+            publish(before)
+        raise
+    finally:
+        stop.cancel()
+    await job.progress(4, 4, "released", milestone=True)
+    return Outcome(released=True, why="", decided_by=by, live=live)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asyncio.run(worker.run())

@@ -1,0 +1,163 @@
+"""Pin what the container installs in requirements/*.lock, or check that the pins fit pyproject.toml.
+
+In: pyproject.toml and, without --check, a package index. Out: `server.lock`, the service and all it needs,
+and `build.lock`, what builds the wheel: names, versions and hashes, for every platform and Python that
+Askback runs on. Without --check everything is raised to the newest that fits. With --check nothing is
+written and no network is used; exit status 1 names each pin that is missing, too many, or does not fit.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ROOT / "requirements"
+PIN = re.compile(r"(?P<pin>[\w.-]+==[^\s;]+)(?: ; (?P<marker>[^\\#]+?))?")
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+PLATFORMS = [
+    {"python_version": version, "python_full_version": f"{version}.0", "platform_machine": machine,
+     "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    for version in ("3.11", "3.12", "3.13") for machine in ("x86_64", "aarch64")
+]  # fmt: skip
+"""Where a lock must hold. It may hold elsewhere too."""
+
+
+@dataclass
+class Pin:
+    """One package of a lock file."""
+
+    requirement: Requirement
+    hashes: int = 0
+    wanted_by: set[str] = field(default_factory=set)
+
+
+def wanted() -> dict[str, list[Requirement]]:
+    """What pyproject.toml asks for: the name of the lock -> requirements."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    service = project["project"]["dependencies"] + project["project"]["optional-dependencies"]["server"]
+    return {
+        "build": [Requirement(text) for text in project["build-system"]["requires"]],
+        "server": [Requirement(text) for text in service],
+    }
+
+
+def read(path: Path) -> dict[str, Pin]:
+    """The pins of a lock file by name. Exits at a line that is not a pin, a hash or who wants it."""
+    pins: dict[str, Pin] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip().removesuffix("\\").strip()
+        if HASH.fullmatch(text) and pins:
+            pins[next(reversed(pins))].hashes += 1
+        elif text.startswith("# via ") and pins and re.fullmatch(r"[\w.\- ,()\[\]]+", text[6:]):
+            pins[next(reversed(pins))].wanted_by.update(re.split(r", ", text[6:]))
+        elif match := PIN.fullmatch(text):
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement as error:
+                sys.exit(f"{path.name}:{number}: {error}")
+            pins[canonicalize_name(match["pin"].partition("==")[0])] = Pin(requirement)
+        elif text:
+            sys.exit(f"{path.name}:{number}: a lock holds names, versions and hashes only, not {text!r}")
+    return pins
+
+
+def faults(requirements: list[Requirement], pins: Mapping[str, Pin]) -> Iterator[str]:
+    """What is wrong with a lock, a line each."""
+    names: set[str] = {canonicalize_name(requirement.name) for requirement in requirements}
+    for requirement in requirements:
+        pin = pins.get(canonicalize_name(requirement.name))
+        version = next(iter(pin.requirement.specifier)).version if pin else ""
+        if pin is None:
+            yield f"{requirement} has no pin"
+        elif version not in requirement.specifier:
+            yield f"{requirement} does not allow the pin {version}"
+        elif any(_holds(requirement, at) and not _holds(pin.requirement, at) for at in PLATFORMS):
+            yield f"{requirement} has a pin that leaves out a platform: {pin.requirement.marker}"
+    for name, pin in pins.items():
+        if not pin.hashes:
+            yield f"{name} has no hash"
+        # Whoever wants it must still be there: the project, or another pin.
+        here = {by for by in pin.wanted_by if canonicalize_name(by.partition("[")[0]) in pins}
+        if name not in names and not here:
+            yield f"{name} is pinned and nobody wants it"
+
+
+def _holds(requirement: Requirement, platform: Mapping[str, str]) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate(dict(platform))
+
+
+def compile_lock(requirements: list[Requirement], target: Path) -> None:
+    """Resolve the requirements with the index that pip is set up for, and write the lock."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "requirements.in"
+        source.write_text("".join(f"{requirement}\n" for requirement in requirements), encoding="utf-8")
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", str(source), "--upgrade"]
+        command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
+        command += ["--no-emit-index-url", "--no-emit-find-links", "--output-file", f"{scratch}/lock"]
+        done = subprocess.run(command, env={**os.environ, **_index()}, check=False)
+        if done.returncode:
+            sys.exit(
+                f"{target.name} is as it was; is `uv` installed (pip install uv), and the index reachable?"
+            )
+        lines = (Path(scratch) / "lock").read_text(encoding="utf-8").splitlines()
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("\n".join(_tidy(lines)) + "\n", encoding="utf-8")
+
+
+def _tidy(lines: list[str]) -> Iterator[str]:
+    """With `# via` and the names below it on one line, and without the scratch file among them: a package
+    that only the project wants has no such line."""
+    names: list[str] = []
+    for line in [*lines, ""]:
+        if line.strip().startswith("#"):
+            name = line.strip().removeprefix("#").strip().removeprefix("via").strip()
+            names += [name] if name and not name.startswith("-r ") else []
+            continue
+        if names:
+            yield f"    # via {', '.join(names)}"
+            names = []
+        if line:
+            yield line
+
+
+def _index() -> dict[str, str]:
+    """pip's settings as uv's: uv does not read them itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    pairs = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+    found = {key.rpartition(".")[2].replace("_", "-"): value.strip("'\"") for key, value in pairs.items()}
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
+    return {names[key]: value for key, value in found.items() if key in names}
+
+
+def main() -> None:
+    """Write both locks; with --check compare instead."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a lock does not fit")
+    check = parser.parse_args().check
+    wrong: list[str] = []
+    for name, requirements in wanted().items():
+        path = LOCKS / f"{name}.lock"
+        if not check:
+            compile_lock(requirements, path)
+        if path.exists():
+            wrong += [f"  {path.name}: {fault}" for fault in faults(requirements, read(path))]
+        else:
+            wrong.append(f"  {path.name} is missing")
+    if wrong:
+        sys.exit("the pins do not fit pyproject.toml, run `make lock`:\n" + "\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The command line's page: every command with its arguments and options, from click's own tree."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+
+import click
+
+from askback.cli import main
+from scripts.reference.tables import table
+
+PROGRAM = "askback"
+
+
+def lines() -> Iterator[str]:
+    """The page."""
+    root = main.make_context(PROGRAM, [], resilient_parsing=True)
+    commands = list(walk(root))
+    yield "# The command line"
+    yield ""
+    yield from _text(main.help)
+    for context in commands[1:]:
+        path = context.command_path
+        short = context.command.get_short_help_str(200)
+        if not isinstance(context.command, click.Group):
+            yield f"- [`{path}`](#{path.replace(' ', '-')}): {short}"
+    yield ""
+    rows = Counter(row for context in commands for row in _rows(context))
+    # What nearly every command has is told once.
+    common = {row for row, count in rows.items() if count > len(commands) / 2}
+    yield "## Common options"
+    yield ""
+    yield "Every command that talks to a server has these."
+    yield ""
+    yield from table(["option", "meaning"], [row for row in rows if row in common])
+    for context in commands:
+        yield from _command(context, common)
+
+
+def walk(context: click.Context) -> Iterator[click.Context]:
+    """A command and all below it, each with its context; hidden ones left out."""
+    yield context
+    command = context.command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from walk(click.Context(child, info_name=name, parent=context))
+
+
+def _command(context: click.Context, common: set[tuple[str, str]]) -> Iterator[str]:
+    command = context.command
+    yield f"## {context.command_path}"
+    yield ""
+    if context.parent is not None:
+        yield from _text(command.help)
+    yield "```text"
+    yield f"{context.command_path} {' '.join(command.collect_usage_pieces(context))}"
+    yield "```"
+    yield ""
+    rows = _rows(context)
+    if own := [row for row in rows if row not in common]:
+        yield from table(["option", "meaning"], own)
+    if common.intersection(rows):
+        yield "And the [common options](#common-options)."
+        yield ""
+    if command.epilog:
+        yield from _text(command.epilog)
+
+
+def _rows(context: click.Context) -> list[tuple[str, str]]:
+    """Options and arguments with what is said of them; `--help` and what has nothing said of it left out."""
+    records = [parameter.get_help_record(context) for parameter in context.command.get_params(context)]
+    return [(f"`{r[0]}`", r[1]) for r in records if r is not None and r[1] and "--help" not in r[0]]
+
+
+def _text(text: str | None) -> Iterator[str]:
+    """Help text as Markdown: paragraphs; what click must not rewrap (`\\b`) stays as it is."""
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text or "").partition("\f")[0]):
+        if paragraph.startswith("\b"):
+            yield "```text"
+            yield from textwrap.dedent(paragraph.partition("\n")[2]).splitlines()
+            yield "```"
+        else:
+            yield " ".join(paragraph.split()).replace("<", "&lt;")
+        yield ""

@@ -1,0 +1,60 @@
+"""The limits' page: what one caller may ask for, from the dataclasses that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import griffe
+
+from askback_server.domain.input_rules import FormLimits
+from askback_server.domain.limits import Limits
+from scripts.reference.tables import table
+
+SERVER = Path(__file__).resolve().parents[2] / "server"
+
+
+def lines() -> Iterator[str]:
+    """The page."""
+    yield "# Limits"
+    yield ""
+    yield (
+        "They are the same for every caller and are not settings. Whatever is too large, too long or too "
+        "many is refused with `ERROR_REASON_INVALID_FIELD` when the request alone shows it, and with "
+        "`ERROR_REASON_LIMIT_EXCEEDED` (whose metadata names the limit) when the state of things does. Sizes "
+        "are bytes of UTF-8."
+    )
+    yield ""
+    yield from _table("askback_server.domain.limits", Limits())
+    yield "## Forms and answers"
+    yield ""
+    yield from _table("askback_server.domain.input_rules", FormLimits())
+
+
+def _table(module: str, values: Any) -> Iterator[str]:
+    members = griffe.load(module, search_paths=[str(SERVER)])[type(values).__name__].members
+    rows = []
+    for name, attribute in members.items():
+        value = getattr(values, name, None)
+        if attribute.is_attribute and isinstance(value, int | timedelta):
+            meaning = attribute.docstring.value if attribute.docstring else ""
+            rows.append((f"`{name}`", _shown(name, value), meaning))
+    yield from table(["limit", "value", "about"], rows)
+
+
+def _shown(name: str, value: int | timedelta) -> str:
+    if isinstance(value, timedelta):
+        return _time(value)
+    if "bytes" in name and value % 1024 == 0:
+        return f"{value // 1024} KiB"
+    return f"{value:,}"
+
+
+def _time(value: timedelta) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        count, rest = divmod(value.total_seconds(), size)
+        if count and not rest:
+            return f"{count:.0f} {unit}{'' if count == 1 else 's'}"
+    return f"{value.total_seconds():g} seconds"

@@ -1,0 +1,1 @@
+"""What Prometheus is told: the catalogue, the counting, the collecting, the port. Nothing else knows it."""

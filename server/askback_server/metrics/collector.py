@@ -1,0 +1,199 @@
+"""Collects a replica's numbers when Prometheus asks.
+
+Prometheus's library asks in a thread of its own; everything is read in the event loop, where it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import accumulate
+from time import monotonic
+
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import (
+    Metric as Family,
+)
+from prometheus_client.registry import Collector
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.metrics import catalogue as c
+from askback_server.metrics.meter import Histogram, Meter, Names
+from askback_server.ports.storage import Census, CensusStore
+from askback_server.sessions.replica import Replica
+from askback_server.transport.server import Server
+
+log = logging.getLogger(__name__)
+
+FRESH = 5.0
+"""Seconds for which what was counted in the database is told again: however many ask, it is asked once."""
+MOST_ROWS = 100_000
+"""Rows of one table that are counted at the most."""
+WITHIN = 5.0
+"""Seconds that the database has to answer."""
+READ_WITHIN = 10.0
+"""Seconds that the loop has to turn to the reading and to end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the database said."""
+
+    at: float
+    census: Census | None = None
+    feed_lag: float = 0.0
+
+
+class ReplicaCollector(Collector):
+    """All metrics of one replica. Made in the loop that runs it."""
+
+    def __init__(self, replica: Replica, server: Server, census: CensusStore, meter: Meter) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._replica = replica
+        self._server = server
+        self._census = census
+        self._meter = meter
+        self._counting = asyncio.Lock()
+        self._look = Look(float("-inf"))
+        self._version = version("askback")
+
+    def collect(self) -> Iterable[Family]:
+        """The families, read in the loop; none if it does not turn to them. Called in a thread."""
+        reading = asyncio.run_coroutine_threadsafe(self._read(monotonic()), self._loop)
+        try:
+            return reading.result(READ_WITHIN)
+        except TimeoutError:
+            reading.cancel()
+            log.warning("the event loop is too busy: metrics were not read within %g s", READ_WITHIN)
+            return ()
+
+    async def _read(self, asked: float) -> list[Family]:
+        lag = monotonic() - asked
+        look = await self._looked()
+        return [*self._own(lag), *self._counted(), *self._stored(look)]
+
+    async def _looked(self) -> Look:
+        async with self._counting:
+            if monotonic() - self._look.at >= FRESH:
+                try:
+                    async with asyncio.timeout(WITHIN):
+                        census = await self._census.take(MOST_ROWS)
+                        behind = await self._census.behind(self._replica.feed.position)
+                    self._look = Look(monotonic(), census, behind)
+                except (StorageUnavailable, TimeoutError) as error:
+                    log.warning("the database is not counted: %s", str(error) or "it does not answer")
+                    self._look = Look(monotonic())
+                except Exception:
+                    log.exception("counting in the database failed")
+                    self._look = Look(monotonic())
+            return self._look
+
+    def _own(self, lag: float) -> Iterator[Family]:
+        """What the replica is now."""
+        hot, calls = self._replica.engine.hot, self._server.calls
+        yield _gauge(c.READY, float(self._server.ready))
+        yield _gauge(c.QUEUE_COMMANDS, self._replica.engine.waiting)
+        yield _gauge(c.HOT_JOBS, len(hot))
+        yield _counter(c.HOT_LOOKUPS, {("hit",): hot.hits, ("miss",): hot.misses})
+        yield _counter(c.CALLS, {(_method(m), code): n for (m, code), n in calls.ended.items()})
+        yield _gauges(c.STREAMS, {(_method(m),): n for m, n in calls.streams.by_method.items()})
+        yield _gauge(c.FEED_LIVE, float(hot.live))
+        yield _gauge(c.LOOP_LAG, lag)
+        pool = self._census.connections()
+        yield _gauges(c.DATABASE_CONNECTIONS, {(state,): n for state, n in pool.items()})
+        yield _gauges(c.BUILD_INFO, {(self._version, self._replica.replica): 1})
+
+    def _counted(self) -> Iterator[Family]:
+        """What has happened here since the start."""
+        meter = self._meter
+        yield _histogram(c.BATCH_COMMANDS, {(): meter.batch_commands})
+        yield _histogram(c.COMMIT_SECONDS, {(): meter.commit_seconds})
+        yield _counter(c.BATCHES_FAILED, {(): meter.batches_failed})
+        yield _counter(c.GUARDS_LOST, _single(meter.guards_lost))
+        yield _counter(c.PROMPTS_ASKED, _single(meter.asked))
+        yield _counter(c.PROMPTS_RESOLVED, meter.resolved)
+        yield _counter(c.ANSWERS_REFUSED, _single(meter.refused))
+        yield _histogram(c.ANSWER_SECONDS, {(k,): h for k, h in meter.answer_seconds.items()})
+        yield _counter(c.JOBS_CREATED, _single(meter.created))
+        yield _counter(c.JOBS_ENDED, meter.ended)
+        yield _counter(c.LEASES_LOST, _single(meter.leases_lost))
+
+    def _stored(self, look: Look) -> Iterator[Family]:
+        """What the database holds, whoever put it there; nothing but that it is down, when it is."""
+        yield _gauge(c.DATABASE_UP, float(look.census is not None))
+        if look.census is None:
+            return
+        census, kinds, types = look.census, self._meter.kinds, self._meter.job_types
+        yield _gauge(c.FEED_LAG, look.feed_lag)
+        yield _gauge(c.WORKER_SESSIONS, census.sessions)
+        yield _gauge(c.COUNTS_PARTIAL, float(census.partial))
+        ages: Numbers = {
+            (of.kind, age): n
+            for of in census.prompts
+            for age, n in zip(c.AGE_CLASSES, of.by_age, strict=True)
+        }
+        yield _gauges(c.OPEN_PROMPTS, _bounded(ages, kinds))
+        waited: Numbers = {(of.kind,): of.oldest for of in census.prompts}
+        yield _gauges(c.OLDEST_PROMPT, _bounded(waited, kinds, max))
+        yield _gauges(c.JOBS_RUNNABLE, _bounded({(r.job_type,): r.jobs for r in census.runnable}, types))
+        oldest: Numbers = {(r.job_type,): r.oldest for r in census.runnable}
+        yield _gauges(c.OLDEST_RUNNABLE, _bounded(oldest, types, max))
+        yield _gauges(c.JOBS_HELD, _bounded(_single(census.held), types))
+
+
+Numbers = Mapping[tuple[str, ...], float]
+"""By the values of the labels."""
+
+
+def _bounded(
+    found: Numbers, names: Names, join: Callable[[float, float], float] = lambda a, b: a + b
+) -> Numbers:
+    """The first label's values bounded; those that become one are joined."""
+    joined: dict[tuple[str, ...], float] = {}
+    for (name, *rest), number in found.items():
+        labels = (names.label(name), *rest)
+        joined[labels] = join(joined[labels], number) if labels in joined else number
+    return joined
+
+
+def _single(found: Mapping[str, float]) -> Numbers:
+    return {(name,): number for name, number in found.items()}
+
+
+def _method(path: str) -> str:
+    """`/askback.v1.JobService/CreateJob` is `JobService/CreateJob`: one package, so shorter labels."""
+    return path.removeprefix("/askback.v1.")
+
+
+def _gauge(metric: c.Metric, value: float) -> Family:
+    return GaugeMetricFamily(metric.name, metric.help, value=value)
+
+
+def _gauges(metric: c.Metric, found: Numbers) -> Family:
+    family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, value in found.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _counter(metric: c.Metric, found: Numbers) -> Family:
+    family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels, value in found.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(metric: c.Metric, found: Mapping[tuple[str, ...], Histogram]) -> Family:
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+    bounds: Sequence[str] = [*(f"{bound:g}" for bound in metric.buckets), "+Inf"]
+    for labels, histogram in found.items():
+        buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+        family.add_metric(labels, buckets, histogram.total)
+    return family

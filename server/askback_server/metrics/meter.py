@@ -1,0 +1,127 @@
+"""Counts what the engine does, in plain numbers: quick to add to, and read only when somebody asks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.prompts import AnswerSource, Prompt
+from askback_server.engine.committed import Committed
+from askback_server.metrics import catalogue
+from askback_server.ports.storage import Lost
+
+OTHER = "other"
+
+_RESOLVED = {
+    EventType.PROMPT_ANSWERED: "answered",
+    EventType.PROMPT_EXPIRED: "expired",
+    EventType.PROMPT_CANCELLED: "cancelled",
+    EventType.PROMPT_SUPERSEDED: "superseded",
+}
+_ENDED = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
+_REFUSED = frozenset({EventType.ANSWER_REFUSED, EventType.ANSWER_LATE})
+
+
+class Histogram:
+    """How often a value fell into which bucket, and the sum of all."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        """By bucket, each alone; the last is above all bounds."""
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class Names:
+    """The first so many names stand for themselves, and all others for `other`: callers choose kinds and
+    job types, and must not be able to fill a database of metrics."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def label(self, name: str) -> str:
+        """The name, or `other`."""
+        if name not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(name)
+        return name
+
+
+class Meter:
+    """The engine's observer. All counts are since the start of this replica."""
+
+    def __init__(self) -> None:
+        self.kinds = Names(catalogue.MOST_KINDS)
+        self.job_types = Names(catalogue.MOST_TYPES)
+        self.batch_commands = Histogram(catalogue.BATCH_COMMANDS.buckets)
+        self.commit_seconds = Histogram(catalogue.COMMIT_SECONDS.buckets)
+        self.answer_seconds: dict[str, Histogram] = {}
+        self.guards_lost: Counter[str] = Counter()
+        self.batches_failed = 0
+        self.asked: Counter[str] = Counter()
+        self.resolved: Counter[tuple[str, ...]] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.created: Counter[str] = Counter()
+        self.ended: Counter[tuple[str, ...]] = Counter()
+        self.leases_lost: Counter[str] = Counter()
+
+    def batch(self, commands: int) -> None:
+        """The engine has taken so many commands at once."""
+        self.batch_commands.observe(commands)
+
+    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """A durable write has ended."""
+        self.commit_seconds.observe(seconds)
+        for reason in lost:
+            self.guards_lost[reason.value] += 1
+
+    def failed(self, commands: int) -> None:
+        """A batch came to nothing."""
+        self.batches_failed += 1
+
+    def committed(self, batch: Sequence[Committed]) -> None:
+        """Count what happened to jobs and prompts: each event once, at the replica that wrote it."""
+        for item in batch:
+            for event in item.events:
+                kind = event.type
+                if kind is EventType.PROMPT_ASKED:
+                    self.asked[self.kinds.label(str((event.data or {}).get("kind", "")))] += 1
+                elif kind in _RESOLVED:
+                    self._resolve(item, event)
+                elif kind in _ENDED:
+                    self.ended[self.job_types.label(item.job.job_type), event.state.value] += 1
+                elif kind is EventType.JOB_CREATED:
+                    self.created[self.job_types.label(item.job.job_type)] += 1
+                elif kind is EventType.JOB_LEASE_LOST:
+                    self.leases_lost[self.job_types.label(item.job.job_type)] += 1
+                elif kind in _REFUSED:
+                    self.refused[str((event.data or {}).get("status", ""))] += 1
+
+    def _resolve(self, item: Committed, event: Event) -> None:
+        prompt = next((p for p in item.prompts if p.prompt_id == event.prompt_id), None)
+        if prompt is None or prompt.resolution is None:
+            return
+        kind, outcome = self.kinds.label(prompt.content.kind), _RESOLVED[event.type]
+        if outcome == "answered" and not _by_a_person(prompt):
+            outcome = "defaulted"
+        self.resolved[kind, outcome] += 1
+        if outcome == "answered":
+            if kind not in self.answer_seconds:
+                self.answer_seconds[kind] = Histogram(catalogue.ANSWER_SECONDS.buckets)
+            self.answer_seconds[kind].observe((prompt.resolution.at - prompt.created_at).total_seconds())
+
+
+def _by_a_person(prompt: Prompt) -> bool:
+    answer = prompt.resolution.answer if prompt.resolution is not None else None
+    return answer is not None and answer.source is AnswerSource.HUMAN

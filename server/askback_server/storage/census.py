@@ -1,0 +1,95 @@
+"""Counting open prompts, runnable and held jobs: bounded, by the partial indexes that hold just these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.ports.storage import AGES, Census, OpenPrompts, Position, Runnable
+from askback_server.storage.reads import Reads
+from askback_server.storage.tables import events, jobs, prompts, sessions
+
+
+class Counts(Reads):
+    """The CensusStore port."""
+
+    async def take(self, most: int) -> Census:
+        """Count, at the most so many rows of each table. Raises StorageUnavailable."""
+        now: datetime = (await self._all(sa.select(self._dialect.now().label("now"))))[0]["now"]
+        asked = await self._all(_open_prompts(now, most))
+        waiting = await self._all(_runnable(now, most))
+        held = await self._all(_held(most))
+        living = sa.select(sa.func.count().label("n")).where(sessions.c.expires_at > now)
+        counts = [sum(row["n"] for row in rows) for rows in (asked, waiting, held)]
+        return Census(
+            tuple(_prompts_of(row, now) for row in asked),
+            tuple(Runnable(row["name"], row["n"], _age(row["first"], now)) for row in waiting),
+            {row["name"]: row["n"] for row in held},
+            (await self._all(living))[0]["n"],
+            max(counts) >= most,
+        )
+
+    async def behind(self, position: Position) -> float:
+        """How old the first event after a feed's position is, settled or not; 0 if there is none."""
+        place = sa.tuple_(
+            sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger())
+        )
+        first = (
+            sa.select(events.c.at, self._dialect.now().label("now"))
+            .where(sa.tuple_(events.c.xid, events.c.id) > place)
+            .order_by(events.c.xid, events.c.id)
+            .limit(1)
+        )
+        found = await self._all(first)
+        return _age(found[0]["at"], found[0]["now"]) if found else 0.0
+
+    def connections(self) -> Mapping[str, int]:
+        """Connections of the pool for reads."""
+        pool: Any = self._dialect.reads.pool
+        return {"in_use": pool.checkedout(), "idle": pool.checkedin()}
+
+
+def _open_prompts(now: datetime, most: int) -> sa.Select[Any]:
+    few = (
+        sa.select(prompts.c.interaction_type.label("name"), prompts.c.created_at)
+        .where(prompts.c.responded_at.is_(None))
+        .limit(most)
+        .subquery()
+    )
+    younger = [
+        sa.func.count(sa.case((few.c.created_at > now - timedelta(seconds=age), 1))).label(f"under_{at}")
+        for at, age in enumerate(AGES)
+    ]
+    first = sa.func.min(few.c.created_at, type_=few.c.created_at.type).label("first")
+    return sa.select(few.c.name, sa.func.count().label("n"), first, *younger).group_by(few.c.name)
+
+
+def _runnable(now: datetime, most: int) -> sa.Select[Any]:
+    few = (
+        sa.select(jobs.c.job_type.label("name"), jobs.c.ready_at)
+        .where(jobs.c.ready_at.is_not(None), jobs.c.ready_at <= now)
+        .limit(most)
+        .subquery()
+    )
+    first = sa.func.min(few.c.ready_at, type_=few.c.ready_at.type).label("first")
+    return sa.select(few.c.name, sa.func.count().label("n"), first).group_by(few.c.name)
+
+
+def _held(most: int) -> sa.Select[Any]:
+    few = (
+        sa.select(jobs.c.job_type.label("name")).where(jobs.c.session_id.is_not(None)).limit(most).subquery()
+    )
+    return sa.select(few.c.name, sa.func.count().label("n")).group_by(few.c.name)
+
+
+def _prompts_of(row: Any, now: datetime) -> OpenPrompts:
+    under = [row[f"under_{at}"] for at in range(len(AGES))]
+    by_age = [upper - lower for lower, upper in zip([0, *under], [*under, row["n"]], strict=True)]
+    return OpenPrompts(row["name"], tuple(by_age), _age(row["first"], now))
+
+
+def _age(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())

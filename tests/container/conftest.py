@@ -1,0 +1,62 @@
+"""The image is built once for all tests here, from the real Dockerfile."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.container.buildah import BASE, IMAGE, Buildah, lacking
+from tests.support.processes import ROOT, Stage
+from tests.support.requirements import absent
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@dataclass(frozen=True)
+class Image:
+    """What was built."""
+
+    buildah: Buildah
+    config: dict[str, Any]
+    root: Path
+    """A container's root file system."""
+    version: str
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Image]:
+    """The image, on a base of this machine's own release."""
+    if reason := lacking():
+        absent("buildah", reason)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    buildah = Buildah(tmp_path_factory.mktemp("buildah"))
+    try:
+        buildah.make_base()
+        buildah.build("--build-arg", f"VERSION={version}")
+        whole, base = buildah.sizes(IMAGE), buildah.sizes(BASE)
+        request.config.stash[FIGURES] = [
+            f"image {whole / 1e6:.0f} MB = base {base / 1e6:.0f} MB + Askback {(whole - base) / 1e6:.0f} MB",
+            *(f"{what} {seconds:.0f} s" for what, seconds in buildah.seconds.items()),
+        ]
+        yield Image(buildah, buildah.config(), buildah.mount(), version)
+    finally:
+        buildah.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Starts processes, and ends them all."""
+    stage = Stage(tmp_path)
+    try:
+        yield stage
+    finally:
+        stage.end()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what the image costs."""
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(f"container: {line}")

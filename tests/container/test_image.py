@@ -1,0 +1,152 @@
+"""The image of the Dockerfile: what is in it, and a prompt answered through its server."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from askback import Client, Worker
+from tests.container.conftest import Image
+from tests.container.container import Container, first_process, stop
+from tests.support.processes import Process, Stage, eventually, quiet_port
+from tests.support.requirements import absent
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+USER = 10001
+TOKEN = "a-token-of-this-test"
+
+
+@pytest.fixture
+def container(image: Image, stage: Stage, tmp_path: Path) -> Container:
+    """A container with an empty volume and a token file that lets one token do everything."""
+    data, tokens = tmp_path / "data", tmp_path / "tokens.toml"
+    data.mkdir()
+    subprocess.run(["chown", str(USER), str(data)], check=True)
+    tokens.write_text(
+        f'[[tokens]]\nsha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\nsubject = "ana"\n'
+        'roles = ["client", "worker", "console"]\nnamespaces = ["default"]\n'
+    )
+    return Container(stage, image.root, image.config, tokens, data)
+
+
+async def _serving(process: Process) -> int:
+    """Wait until the server is ready; the first process's pid."""
+
+    def ready() -> bool:
+        if not process.running:
+            raise RuntimeError(f"the container did not start:\n{process.story()}")
+        return "askback serves on" in process.out
+
+    await eventually(ready, "the container serves")
+    return await first_process(process)
+
+
+async def _ask_and_answer(target: str) -> str:
+    """One job that asks, from start to result; its id."""
+    worker = Worker(target, worker_id="w", token=TOKEN)
+
+    @worker.job("nod")
+    async def nod(job, what: str) -> str:  # type: ignore[no-untyped-def]
+        consent = await job.confirm(what, key="ok")
+        return f"{consent.by}: {bool(consent)}"
+
+    async with Client(target, token=TOKEN) as client, client.console() as desk, worker:
+        run = await client.start("nod", {"what": "Really?"})
+        await (await anext(desk.prompts())).approve()
+        assert await run.result() == "ana: True"
+        return run.job_id
+
+
+def test_the_image_says_how_it_is_run(image: Image) -> None:
+    """A plain user, a stop signal, a health check, a volume, labels."""
+    config = image.config
+    assert config["User"] == f"{USER}:{USER}"
+    assert config["StopSignal"] == "SIGTERM"
+    assert config["Volumes"] == {"/data": {}}
+    assert config["Healthcheck"]["Test"][:2] == ["CMD", "askback"]
+    assert config["Labels"]["org.opencontainers.image.version"] == image.version
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+def test_the_image_holds_what_it_needs_and_no_more(image: Image) -> None:
+    """The pinned versions; no pip, no sources, no tests, and nothing of the build's settings."""
+    site = next((image.root / "opt/askback/lib").glob("python3*/site-packages"))
+    installed = {path.name.partition("-")[0].lower() for path in site.glob("*.dist-info")}
+    assert {"askback", "asyncpg", "sqlalchemy", "grpcio"} <= installed
+    assert not {"pip", "hatchling", "pytest", "build", "rich"} & installed
+    for absent_path in ("src", "dist", "opt/build", "etc/pip.conf", "run/secrets", "root/.cache"):
+        assert not (image.root / absent_path).exists(), absent_path
+    pins = (Path(__file__).parents[2] / "requirements/server.lock").read_text()
+    for info in site.glob("*.dist-info"):
+        name, _, version = info.name.removesuffix(".dist-info").partition("-")
+        if name != "askback":
+            assert f"\n{name.replace('_', '-').lower()}=={version} " in f"\n{pins}", info.name
+    writable = [path for path in (image.root / "opt").rglob("*") if path.stat().st_uid == USER]
+    assert writable == []
+
+
+async def test_a_prompt_is_answered_through_it(image: Image, container: Container, stage: Stage) -> None:
+    """As a plain user on a read-only root: ready, a job asks and ends, SIGTERM gives 0, the job is kept."""
+    target = f"127.0.0.1:{quiet_port()}"
+    options = {"more": ("--listen", target, "--drain-grace", "2")}
+    server = container.start("first", **options)  # type: ignore[arg-type]
+    first = await _serving(server)
+    await _is_confined(container, first)
+    check = image.config["Healthcheck"]["Test"][1:]
+    health = container.inside("health", first, *check, ASKBACK_SERVER=target)
+    assert await health.ended() == 0, health.story()
+    job_id = await _ask_and_answer(target)
+    assert await stop(server, image.config) == 0, server.story()
+    health.start()
+    assert await health.ended() != 0
+
+    again = container.start("again", **options)  # type: ignore[arg-type]
+    await _serving(again)
+    async with Client(target, token=TOKEN) as client:
+        assert (await client.get(job_id)).state.name == "COMPLETED"
+    assert await stop(again, image.config) == 0, again.story()
+
+
+async def _is_confined(container: Container, first: int) -> None:
+    status = dict(
+        line.split(":\t", 1)
+        for line in Path(f"/proc/{first}/status").read_text().splitlines()
+        if ":\t" in line
+    )
+    assert set(status["Uid"].split()) == {str(USER)}
+    assert int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    assert status["NSpid"].split()[-1] == "1"
+    # Not even root may write: it is the mount that forbids it.
+    touch = container.inside("touch", first, "touch", "/opt/askback/mine", user="0:0")
+    assert await touch.ended() == 1
+    assert "Read-only file system" in touch.log
+
+
+async def test_without_a_token_file_it_does_not_listen(container: Container) -> None:
+    """The image listens to everybody, so it refuses to do so without authentication."""
+    process = container.start("open", "serve", "--listen", "0.0.0.0:0")
+    assert await process.ended() == 2
+    assert "--auth TOKENFILE" in process.log
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_it_migrates_and_serves_postgresql(image: Image, container: Container, db_url: str) -> None:
+    """The migration is the image's other command; then the server needs no volume."""
+    migrate = container.start("migrate", "migrate", "--db", db_url)
+    assert await migrate.ended() == 0, migrate.story()
+    target = f"127.0.0.1:{quiet_port()}"
+    server = container.start("server", more=("--listen", target, "--db", db_url, "--drain-grace", "2"))
+    await _serving(server)
+    await _ask_and_answer(target)
+    assert await stop(server, image.config) == 0, server.story()
+
+
+def test_what_it_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing tool skips with the reason, and fails where it is required."""
+    with pytest.raises(pytest.skip.Exception, match="needs buildah"):
+        absent("buildah", "building an image needs buildah")
+    monkeypatch.setenv("ASKBACK_REQUIRE", "postgres,buildah")
+    with pytest.raises(pytest.fail.Exception, match="ASKBACK_REQUIRE wants buildah"):
+        absent("buildah", "building an image needs buildah")

@@ -1,0 +1,123 @@
+"""What a database holds, counted for those who watch over the service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from askback_server.domain.jobs import JobState
+from askback_server.ports.storage import AGES, Position
+from askback_server.storage.database import Database
+from tests.support.aggregates import question
+from tests.support.storage import LONG, Node, closed, creation, new_job, new_prompt, step
+
+ALL = 1_000
+
+
+async def put(database: Database, *writes: object) -> None:
+    assert not (await database.jobs.write(writes)).lost  # type: ignore[arg-type]
+
+
+async def test_an_empty_database(database: Database) -> None:
+    found = await database.census.take(ALL)
+    assert (found.prompts, found.runnable, dict(found.held), found.sessions) == ((), (), {}, 0)
+    assert not found.partial
+
+
+async def test_open_prompts_by_kind_and_age(database: Database) -> None:
+    at = await database.ping()
+    job = new_job()
+    ages = {"clarify": [1, 90, 100, 4_000, 700_000], "confirm": [30]}
+    prompts = [
+        new_prompt(job, question(kind=kind), created_at=at - timedelta(seconds=age), round=n)
+        for kind, some in ages.items()
+        for n, age in enumerate(some)
+    ]
+    ended = new_prompt(job, question(kind="clarify"))
+    await put(database, creation(job, *prompts, ended))
+    write = step(job)
+    write.changed_prompts[ended.prompt_id] = (closed(ended), False)
+    await put(database, write)
+    found = {of.kind: of for of in (await database.census.take(ALL)).prompts}
+    assert set(found) == set(ages)
+    assert AGES == (60, 300, 3_600, 86_400, 604_800)
+    assert found["clarify"].by_age == (1, 2, 0, 1, 0, 1)
+    assert found["confirm"].by_age == (1, 0, 0, 0, 0, 0)
+    assert 700_000 <= found["clarify"].oldest < 700_060
+    assert 30 <= found["confirm"].oldest < 90
+
+
+async def test_runnable_and_held_jobs_by_type(database: Database, here: Node) -> None:
+    at = await database.ping()
+    ready = [
+        new_job(ready_at=at - timedelta(seconds=age), job_type=t)
+        for t, age in (("a", 5), ("a", 70), ("b", 1))
+    ]
+    later = new_job(ready_at=at + LONG, job_type="a")
+    ended = new_job(ready_at=None, state=JobState.COMPLETED, job_type="a")
+    await put(database, *map(creation, (*ready, later, ended)))
+    for _ in range(2):
+        await here.held(job_type="c")
+    found = await database.census.take(ALL)
+    assert {r.job_type: r.jobs for r in found.runnable} == {"a": 2, "b": 1}
+    oldest = {r.job_type: r.oldest for r in found.runnable}
+    assert 70 <= oldest["a"] < 130
+    assert 1 <= oldest["b"] < 60
+    assert found.held == {"c": 2}
+    assert found.sessions == 2
+    assert not found.partial
+
+
+async def test_no_more_is_counted_than_is_wanted(database: Database) -> None:
+    job = new_job()
+    await put(database, creation(job, *(new_prompt(job, round=n) for n in range(7))))
+    found = await database.census.take(5)
+    assert sum(found.prompts[0].by_age) == 5
+    assert found.partial
+    assert not (await database.census.take(8)).partial
+
+
+async def test_expired_sessions_do_not_count(database: Database) -> None:
+    await database.sessions.open("default", "w", "wanda", "here", 3600)
+    await database.sessions.open("default", "w", "wanda", "here", -1)
+    assert (await database.census.take(ALL)).sessions == 1
+
+
+async def test_how_far_the_feed_is_behind(database: Database) -> None:
+    start = await database.feed.head()
+    assert await database.census.behind(start) == 0
+    first, second = new_job(), new_job()
+    old = creation(first)
+    old.events = [replace(e, at=e.at - timedelta(seconds=50)) for e in old.events]
+    await put(database, old)
+    await put(database, creation(second))
+    assert 50 <= await database.census.behind(start) < 80
+    _, reached = await database.feed.after(start, 1)
+    assert 0 <= await database.census.behind(reached) < 30
+    [*_, (_, end)] = [await database.feed.after(reached, 10)]
+    assert await database.census.behind(end) == 0
+    assert await database.census.behind(Position()) >= 50
+
+
+async def test_connections_of_the_pool(database: Database) -> None:
+    await database.ping()
+    before = database.census.connections()
+    assert before["in_use"] == 0
+    assert before["idle"] >= 1
+    async with database._dialect.reads.connect():
+        now = database.census.connections()
+        assert now["in_use"] == 1
+        assert now["idle"] == before["idle"] - 1
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_an_errors_text_has_no_parameters(database: Database) -> None:
+    """What people wrote must not come into a log by the way of an error."""
+    import sqlalchemy as sa
+
+    statement = sa.select(sa.cast(sa.literal("swordfish", sa.Text()), sa.Integer()))
+    with pytest.raises(sa.exc.DBAPIError) as failed:
+        await database._dialect.run(lambda connection: connection.execute(statement))
+    assert "hidden" in str(failed.value)

@@ -1,0 +1,80 @@
+"""Code blocks of Markdown pages, those in HTML comments included: they run, and readers do not see them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).resolve().parents[2]
+_COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
+
+
+class BadBlock(Exception):
+    """A block that cannot be what it says; the message names the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block. `line` is that of its first line of content, from 1."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        """Page and line, as an editor jumps to them."""
+        return f"{self.page}:{self.line}"
+
+    @property
+    def title(self) -> str:
+        """The file that the block is; empty if it is none."""
+        return self.attributes.get("title", "")
+
+
+def pages() -> list[Path]:
+    """The pages whose blocks run: what people wrote for people. Decisions and generated pages are not."""
+    apart = {ROOT / "docs" / "adr", ROOT / "docs" / "reference"}
+    found = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md")]
+    return sorted(
+        page for page in found if apart.isdisjoint(page.parents) and "node_modules" not in page.parts
+    )
+
+
+def blocks_of(page: str, text: str) -> list[Block]:
+    """The fenced blocks of a page, in order. Raises BadBlock for an info string that cannot be read."""
+    return list(_blocks(page, text, 0))
+
+
+def _blocks(page: str, text: str, above: int) -> Iterator[Block]:
+    """The blocks of a text that begins after so many lines."""
+    for token in MarkdownIt().parse(text):
+        start = above + (token.map[0] if token.map else 0)
+        if token.type == "html_block":
+            for comment in _COMMENT.finditer(token.content):
+                before = token.content.count("\n", 0, comment.start(1))
+                yield from _blocks(page, comment.group(1), start + before)
+        elif token.type == "fence":
+            yield _block(page, start + 2, token.info, token.content)
+        elif token.type == "code_block":
+            raise BadBlock(f"{page}:{start + 1}: an indented block has no language; use a fence")
+
+
+def _block(page: str, line: int, info: str, text: str) -> Block:
+    try:
+        language, *rest = shlex.split(info)
+        attributes = dict(item.split("=", 1) for item in rest)
+    except ValueError:
+        raise BadBlock(f'{page}:{line}: a fence says LANGUAGE name="value" …, not {info!r}') from None
+    if unknown := set(attributes) - {"title", "norun", "needs"}:
+        raise BadBlock(f"{page}:{line}: a block has no {', '.join(sorted(unknown))}")
+    if attributes.get("norun", "-") == "":
+        raise BadBlock(f"{page}:{line}: norun wants the reason")
+    return Block(page, line, language, text, attributes)

@@ -1,0 +1,49 @@
+"""A page's surroundings: a folder, a server, and an environment that knows nothing of this machine."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback_server.config import Config
+from askback_server.lifecycle import Service
+from askback_server.transport.tokens import TokenFile
+from tests.docs.playing import Playing
+
+
+@pytest.fixture
+async def playing(
+    tmp_path: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Playing]:
+    """A page that can be played; its server runs in this process on a fresh SQLite file."""
+    with closing(sqlite3.connect(migrated_file)) as source, closing(sqlite3.connect(tmp_path / "db")) as copy:
+        source.backup(copy)
+    config = Config(listen="127.0.0.1:0", db=f"sqlite+aiosqlite:///{tmp_path / 'db'}", drain_grace=1)
+    folder = tmp_path / "page"
+    folder.mkdir()
+    for name in [name for name in os.environ if name.startswith("ASKBACK_")]:
+        monkeypatch.delenv(name)
+    async with Service(config) as service:
+        for name, value in {
+            "ASKBACK_SERVER": f"127.0.0.1:{service.port}",
+            "GRPC_VERBOSITY": "NONE",
+            "HOME": str(tmp_path),
+            "NO_COLOR": "1",
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        yield Playing(folder, os.environ, loaders())
+
+
+def loaders() -> dict[str, Any]:
+    """Who reads the settings files that the pages show."""
+    return {"tokens.toml": TokenFile, "pyproject.toml": Path.read_text}

@@ -1,0 +1,126 @@
+"""Plays a page: its blocks in order, as a reader would who types all of it in.
+
+A page has a folder, a server on a free port that `ASKBACK_SERVER` names, one Python namespace and one
+shell. What a block is, its fence says:
+
+    python               runs in the page's namespace; may await
+    python title="x.py"  is written to that file; a later block must run it
+    sh                   runs in the page's shell; every command must succeed
+    console              the same, command by command; what each prints is compared, `…` is anything
+    toml title="…"       is parsed, written to that file, and read by the loader of its name
+    json                 is parsed; with a title it is written to that file
+    text, mermaid        are no code
+
+`norun="reason"` keeps a block from running. `needs="tool"` runs it where the tool is installed.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import json
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.docs.blocks import ROOT, Block
+from tests.docs.shell import WITHIN, Shell, commands_of, matches
+
+Loader = Callable[[Path], Any]
+NO_CODE = frozenset({"text", "mermaid"})
+
+
+class Playing:
+    """One page on its way."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], loaders: Mapping[str, Loader]) -> None:
+        self.folder = folder
+        self.left_out: list[str] = []
+        """Blocks that were not run, and why."""
+        self._loaders = loaders
+        self._shell = Shell(folder, environment)
+        self._namespace: dict[str, Any] = {"__name__": "page"}
+        self._programs: dict[str, Block] = {}
+
+    async def play(self, blocks: list[Block]) -> None:
+        """Run the blocks. Raises what goes wrong, with the place in a note."""
+        try:
+            for block in blocks:
+                try:
+                    await self._block(block)
+                except Exception as error:
+                    error.add_note(f"in the {block.language} block at {block.where}")
+                    raise
+            if self._programs:
+                never = ", ".join(f"{name} ({block.where})" for name, block in self._programs.items())
+                raise AssertionError(f"no block runs {never}")
+        finally:
+            await self._shell.end()
+
+    async def _block(self, block: Block) -> None:
+        if reason := block.attributes.get("norun"):
+            self.left_out.append(f"{block.where}: {reason}")
+            return
+        tool = block.attributes.get("needs", "")
+        if tool and shutil.which(tool) is None:
+            assert tool not in os.environ.get("ASKBACK_REQUIRE", "").split(","), f"{tool} is not installed"
+            self.left_out.append(f"{block.where}: {tool} is not installed")
+            return
+        if block.language in NO_CODE:
+            return
+        run = getattr(self, f"_{block.language}", None)
+        assert run is not None, f"nobody knows how to run {block.language!r}: see tests/docs/playing.py"
+        await run(block)
+
+    async def _python(self, block: Block) -> None:
+        # As many lines above as in the page: a traceback names the page's own lines.
+        source = "\n" * (block.line - 1) + block.text
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(source, str(ROOT / block.page), "exec", flags=flags, dont_inherit=True)
+        if block.title:
+            self._write(block)
+            self._programs[block.title] = block
+            return
+        done = eval(code, self._namespace)
+        if inspect.iscoroutine(done):
+            async with asyncio.timeout(WITHIN):
+                await done
+
+    async def _sh(self, block: Block) -> None:
+        self._runs(block.text)
+        await self._shell.run(block.text)
+
+    async def _console(self, block: Block) -> None:
+        for command, expected in commands_of(block.text):
+            self._runs(command)
+            said = await self._shell.run(command)
+            assert matches(expected, said), f"$ {command}\nexpected:\n{expected}\n\nsaid:\n{said}"
+
+    async def _toml(self, block: Block) -> None:
+        tomllib.loads(block.text)
+        assert block.title, "a toml block says by its title which file it is"
+        load = self._loaders.get(block.title)
+        assert load is not None, f"nobody reads {block.title}; there are {', '.join(self._loaders)}"
+        load(self._write(block))
+
+    async def _json(self, block: Block) -> None:
+        json.loads(block.text)
+        if block.title:
+            self._write(block)
+
+    def _write(self, block: Block) -> Path:
+        path = self.folder / block.title
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
+        return path
+
+    def _runs(self, commands: str) -> None:
+        """These programs are run now; pytest finds its own."""
+        tests = re.search(r"\bpytest\b", commands) is not None
+        for name in [n for n in self._programs if n in commands or (tests and n.startswith("test_"))]:
+            del self._programs[name]

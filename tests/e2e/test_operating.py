@@ -1,0 +1,186 @@
+"""The operator's day: settings from a file, TLS, probes, metrics, new certificates, a drain."""
+
+import asyncio
+import hashlib
+import json
+import ssl
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from askback import Client, Unauthenticated
+from askback.channel import Tls
+from tests.support.authority import Authority
+from tests.support.processes import WITHIN, Process, Stage, eventually, quiet_port
+
+ASKBACK = str(Path(sys.executable).with_name("askback"))
+TOKEN = "ana-s3cret"
+
+
+class Site:
+    """A folder with everything that a server is started from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority()
+        self.port, self.health, self.metrics = (quiet_port() for _ in range(3))
+        self.authority.server().put(folder)
+        (folder / "ca.crt").write_bytes(self.authority.pem)
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        rights = 'roles = ["client", "console"]\nnamespaces = ["default"]\n'
+        (folder / "tokens.toml").write_text(
+            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "ana"\n{rights}'
+            f'[[tokens]]\ncertificate = "bob"\nsubject = "bob"\n{rights}'
+        )
+        self.file = folder / "askback.toml"
+
+    def write(self, **more: object) -> None:
+        """The settings' file."""
+        settings = {
+            "listen": f"0.0.0.0:{self.port}",
+            "db": f"sqlite+aiosqlite:///{self.folder / 'a.db'}",
+            "auth": str(self.folder / "tokens.toml"),
+            "tls_cert": str(self.folder / "tls.crt"),
+            "tls_key": str(self.folder / "tls.key"),
+            "health_listen": f"127.0.0.1:{self.health}",
+            "metrics_listen": f"127.0.0.1:{self.metrics}",
+            "log_format": "json",
+            "drain_grace": 1,
+            **more,
+        }
+        self.file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
+
+    @property
+    def target(self) -> str:
+        """Where calls are taken, from here."""
+        return f"127.0.0.1:{self.port}"
+
+    def tls(self, name: str = "") -> Tls:
+        """What a client trusts, and who it is."""
+        me = self.authority.client(name) if name else None
+        return Tls(self.authority.pem, me.key if me else None, me.certificate if me else None)
+
+    def scrape(self) -> str:
+        """The metrics' page."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=WITHIN) as page:
+            text: str = page.read().decode()
+            return text
+
+    async def presented(self) -> bytes:
+        """The certificate that a new connection is shown."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["h2"])
+        _, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+        shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return ssl.DER_cert_to_PEM_cert(shown).encode()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def _started(stage: Stage, site: Site, **environment: str) -> Process:
+    process = stage.command("server", ASKBACK, "serve", "--config", str(site.file), **environment)
+
+    def ready() -> bool:
+        assert process.running, process.log
+        return "askback serves on" in process.out
+
+    await eventually(ready, "the server is ready")
+    return process
+
+
+async def _health(stage: Stage, name: str, *options: str) -> int:
+    process = stage.command(f"health-{name}", ASKBACK, "health", *options)
+    return await process.ended()
+
+
+async def test_a_server_from_a_file_with_everything_on(stage: Stage, site: Site) -> None:
+    site.write()
+    server = await _started(stage, site, ASKBACK_REPLICA="from the environment")
+    async with Client(site.target, token=TOKEN, tls=site.tls()) as ana:
+        run = await ana.ask("Deploy?")
+        assert 'askback_open_prompts{age="1m",kind="confirm"} 1.0' in await asyncio.to_thread(site.scrape)
+        first = await site.presented()
+        new = site.authority.server().put(site.folder)
+        assert await site.presented() == new.certificate != first
+        # Who was connected before still is; who comes now trusts the new one.
+        async with Client(site.target, token=TOKEN, tls=site.tls()) as again, again.console() as desk:
+            await (await anext(desk.prompts())).approve()
+        assert await run.result()
+        async with Client(site.target, tls=site.tls()) as nobody:
+            with pytest.raises(Unauthenticated):
+                await nobody.ask("And now?")
+    ca = ("--ca", str(site.folder / "ca.crt"))
+    assert await _health(stage, "tls", "--server", site.target, *ca) == 0
+    assert await _health(stage, "plain", "--server", site.target, "--timeout", "2") == 1
+    assert await _health(stage, "probe", "--server", f"127.0.0.1:{site.health}") == 0
+    assert await server.terminate() == 0
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    assert any(line["message"] == "askback is ready" for line in lines)
+    assert {line["replica"] for line in lines if "replica" in line} == {"from the environment"}
+    assert any(line["message"] == "a new certificate is in force" for line in lines)
+    assert TOKEN not in server.log + server.out
+
+
+async def test_certificates_in_place_of_tokens(stage: Stage, site: Site) -> None:
+    """mTLS: the SDK and `askback health` show a certificate; without one there is no connection."""
+    site.write(tls_client_ca=str(site.folder / "ca.crt"))
+    server = await _started(stage, site)
+    async with Client(site.target, tls=site.tls("bob")) as bob:
+        job = await (await bob.ask("Deploy?")).job()
+        assert job.proto.user_id == "bob"
+    me = site.authority.client("anybody").put(site.folder, "me")
+    assert me
+    ca = ("--server", site.target, "--timeout", "2", "--ca", str(site.folder / "ca.crt"))
+    pair = ("--cert", str(site.folder / "me.crt"), "--key", str(site.folder / "me.key"))
+    assert await _health(stage, "mutual", *ca, *pair) == 0
+    assert await _health(stage, "one-sided", *ca) == 1
+    assert await server.terminate() == 0
+
+
+async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: Site) -> None:
+    site.write()
+    (site.folder / "tls.key").write_text("nonsense")
+    server = stage.command("server", ASKBACK, "serve", "--config", str(site.file))
+    assert await server.ended() == 1
+    [line] = server.log.splitlines()
+    said = json.loads(line)
+    assert said["level"] == "CRITICAL"
+    assert f"{site.folder / 'tls.crt'} and {site.folder / 'tls.key'} are no certificate" in said["message"]
+
+
+async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, site: Site) -> None:
+    site.write(lease_ttl="long")
+    server = stage.command("server", ASKBACK, "serve", ASKBACK_CONFIG=str(site.file))
+    assert await server.ended() == 2
+    assert server.log == (f"askback: {site.file}: lease_ttl = 'long' must be a number between 0.5 and 3600\n")
+    assert not (site.folder / "a.db").exists()
+
+
+async def test_the_settings_in_force_are_printed_without_passwords(stage: Stage, site: Site) -> None:
+    site.write(db="postgresql+asyncpg://me:swordfish@host/askback")
+    shown = stage.command(
+        "shown", ASKBACK, "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file)
+    )
+    assert await shown.ended() == 0
+    [db] = [line for line in shown.out.splitlines() if line.startswith("db = ")]
+    assert db.split("  # ")[0].strip() == 'db = "postgresql+asyncpg://me:***@host/askback"'
+    assert db.endswith(f"# {site.file}")
+    assert any(
+        line.startswith("batch = 7 ") and line.endswith("# --batch") for line in shown.out.splitlines()
+    )
+    assert "swordfish" not in shown.out + shown.log
+
+
+async def test_migrate_takes_the_database_from_the_file(stage: Stage, site: Site) -> None:
+    site.write()
+    (site.folder / "tokens.toml").unlink()  # a migration's pod has no secrets but the database's
+    migrate = stage.command("migrate", ASKBACK, "migrate", "--config", str(site.file))
+    assert await migrate.ended() == 0
+    assert (site.folder / "a.db").exists()

@@ -1,0 +1,201 @@
+"""`askback` under a terminal of its own, as people use it; and with the server killed under it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from askback import Client, Content, PromptState
+from askback.prompts import PromptInfo
+from tests.support.processes import Server, Stage
+from tests.support.typist import Desks
+
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+@pytest.fixture
+async def server(stage: Stage, tmp_path: Path) -> Server:
+    """A server of its own process."""
+    return await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}")
+
+
+@pytest.fixture
+async def desks(server: Server, tmp_path: Path) -> AsyncIterator[Desks]:
+    """Terminals at it."""
+    desks = Desks(server.target, tmp_path)
+    yield desks
+    desks.end()
+
+
+@asynccontextmanager
+async def boss(server: Server) -> AsyncIterator[Client]:
+    """Somebody who asks."""
+    async with Client(server.target, user="boss") as client:
+        yield client
+
+
+async def _ask(client: Client, title: str, **options: object) -> PromptInfo:
+    run = await client.ask(title, **options)  # type: ignore[arg-type]
+    assert run.prompt is not None
+    return run.prompt
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+async def test_the_server_is_killed_under_a_console(server: Server, desks: Desks, terminal: bool) -> None:
+    """A banner; after the restart what is new comes once, what is open is there once, and answers count."""
+    async with boss(server) as client:
+        first, second = await _ask(client, "First?"), await _ask(client, "Second?")
+        ana = desks.start("ana", "console", "--plain", terminal=terminal)
+        shown = await ana.sees("askback> ")
+        assert (shown.count("First?"), shown.count("Second?")) == (1, 1)
+        await ana.says("show 1")
+        for round in range(2):
+            server.kill()
+            await ana.sees("== no connection: trying again.")
+            await ana.sees("askback> ")
+            if round == 0:
+                # Typed while there is no server: kept, sent once, and its verdict comes.
+                ana.type("approve 1 offline\n")
+            await server.serve()
+            await ana.sees("== connected again;")
+            if round == 0:
+                await ana.sees("ACCEPTED: your answer is the one that counts: ACCEPT")
+        third = await _ask(client, "Third?")
+        news = await ana.sees("* 3 new: [confirm] Third?")
+        assert "First?" not in news
+        assert "Second?" not in news
+        listed = await ana.says("list", "Third?")
+        assert (listed.count("Second?"), listed.count("First?")) == (1, 0)
+        assert "2 open" in listed
+        answers = [entry async for entry in client.answers(first.prompt_id)]
+        assert [(answer.comment, answer.by) for answer, _ in answers] == [("offline", "ana")]
+        assert (await client.prompt(second.prompt_id)).is_open
+        assert (await client.prompt(third.prompt_id)).is_open
+        ana.type("quit\n")
+        assert await ana.ended() == 0
+
+
+async def test_what_ended_meanwhile_is_told(
+    server: Server, desks: Desks, stage: Stage, tmp_path: Path
+) -> None:
+    """A prompt that was answered while the console had no connection becomes a stone, not a row."""
+    async with boss(server) as client:
+        gone, stays = await _ask(client, "Gone?"), await _ask(client, "Stays?")
+        ana = desks.start("ana", "console", terminal=True)
+        await ana.sees("askback> ")
+        await ana.says("show 1")
+        server.kill()
+        await ana.sees("== no connection: trying again.")
+        other = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}", name="other")
+        async with boss(other) as elsewhere:
+            await elsewhere.answer(gone.prompt_id, "REJECT")
+        other.kill()
+        await server.serve()
+        await ana.sees("== connected again;")
+        await ana.sees("+ 1 answered by boss")
+        await ana.says("approve", "! 1 answered by boss")
+        assert (await client.prompt(stays.prompt_id)).proto.submissions == 0
+
+
+async def test_a_console_on_a_terminal(server: Server, desks: Desks) -> None:
+    """Half a line is typed when the prompt ends elsewhere: it is thrown away, and decides nothing."""
+    async with boss(server) as client:
+        first, second = await _ask(client, "First?"), await _ask(client, "Second?")
+        ana = desks.start("ana", "console", terminal=True)
+        await ana.sees("askback> ")
+        await ana.says("show 2")
+        await ana.says("answer 1", "leave it for now")
+        await ana.sees("> ")
+        ana.type("approve 2")  # no Enter yet
+        await client.answer(first.prompt_id, "REJECT", comment="no")
+        await ana.sees("+ 1 answered by boss")
+        await ana.sees("What you typed was not sent. Press Enter to go on: ")
+        await ana.says("", "askback> ")
+        assert (await client.prompt(second.prompt_id)).is_open
+        await ana.says("claim 2", "2 is yours")
+        assert (await client.prompt(second.prompt_id)).claimed_by == "ana"
+        ana.type(CTRL_C)
+        assert await ana.ended() == 130
+        assert (await client.prompt(second.prompt_id)).claimed_by == ""
+        assert "Traceback" not in ana.shown
+
+
+async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path) -> None:
+    """Shown, asked, edited in $EDITOR, sent."""
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i s/draft/final/ "$1"\n')
+    editor.chmod(0o755)
+    async with boss(server) as client:
+        contents = [Content("notes", "the draft\n", "Notes", editable=True)]
+        prompt = await _ask(client, "Right?", kind="preview", contents=contents)
+        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True, EDITOR=str(editor))
+        await ana.sees("[preview] Right?")
+        await ana.sees("leave it for now")
+        await ana.says("2", "Edit 'Notes'? [Y/n]")
+        await ana.says("", "Comment")
+        await ana.says("better", "Send it?")
+        await ana.says("y", "ACCEPTED: your answer is the one that counts: EDIT")
+        assert await ana.ended() == 0
+        answer = (await client.prompt(prompt.prompt_id)).answered
+        assert answer is not None
+        assert (answer.edits, answer.comment) == ({"notes": "the final\n"}, "better")
+        late = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True)
+        await late.sees("CLOSED: answered by ana")
+        assert await late.ended() == 4
+
+
+async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: Desks) -> None:
+    """It is kept, and sent when the person says so: the same answer."""
+    async with boss(server) as client:
+        prompt = await _ask(client, "Why?", form=str, kind="clarify")
+        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "0.5", terminal=True)
+        await ana.sees("leave it for now")
+        await ana.says("1", "1/1 ")
+        await ana.says("because", "Comment")
+        await ana.says("", "Send it?")
+        server.kill()
+        await ana.says("y", "your answer is kept")
+        await ana.sees("Try again? [Y/n] ")
+        await server.serve()
+        await ana.says("", "ACCEPTED")
+        assert await ana.ended() == 0
+        assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
+
+
+async def test_next_gives_back_what_it_claimed(server: Server, desks: Desks) -> None:
+    """Skip, Ctrl-D and Ctrl-C leave no claim."""
+    async with boss(server) as client:
+        prompt = await _ask(client, "Take me?")
+        for key, code in ((CTRL_D, 0), (CTRL_C, 130)):
+            ana = desks.start("ana", "inbox", "next", terminal=True)
+            await ana.sees("[a]nswer, [s]kip, [q]uit: ")
+            assert (await client.prompt(prompt.prompt_id)).claimed_by == "ana"
+            ana.type(key)
+            assert await ana.ended() == code
+            assert (await client.prompt(prompt.prompt_id)).claimed_by == ""
+            assert "Traceback" not in ana.shown
+        ana = desks.start("ana", "inbox", "next", terminal=True)
+        await ana.says("a", "leave it for now")
+        await ana.says("3", "Comment")
+        await ana.says("not now", "Send it?")
+        await ana.says("y", "ACCEPTED: your answer is the one that counts: REJECT")
+        await ana.sees("nothing more waits for you")
+        assert await ana.ended() == 0
+        assert (await client.prompt(prompt.prompt_id)).state is PromptState.ANSWERED
+
+
+@pytest.mark.parametrize(("typed", "left"), [("y", []), ("", ["two"])])
+async def test_approve_shows_and_asks(server: Server, desks: Desks, typed: str, left: list[str]) -> None:
+    """Each prompt named is shown; Enter alone approves nothing."""
+    async with boss(server) as client:
+        one, two = await _ask(client, "one"), await _ask(client, "two")
+        ana = desks.start("ana", "inbox", "approve", one.prompt_id, two.prompt_id, terminal=True)
+        await ana.sees("[confirm] one")
+        await ana.sees("Confirm? [y/N] ")
+        await ana.says("y", "ACCEPTED")
+        await ana.sees("[confirm] two")
+        await ana.sees("Confirm? [y/N] ")
+        ana.type(typed + "\n")
+        assert await ana.ended() == 0
+        assert [p.title async for p in client.prompts()] == left

@@ -1,0 +1,210 @@
+"""`askback console` on pipes that stay open: commands, races, prompts that end under one's hands."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.service import ACCEPT, REJECT, World, answer, confirm, form
+from tests.support.shell import Shell
+from tests.support.typist import Desks
+
+ENTER = "Press Enter to go on: "
+
+
+@pytest.fixture
+async def desks(lite: World, tmp_path: Path) -> AsyncIterator[Desks]:
+    """Consoles at `lite`."""
+    desks = Desks(f"127.0.0.1:{lite.service.port}", tmp_path)
+    yield desks
+    desks.end()
+
+
+async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desks: Desks) -> None:
+    ana = desks.start("ana", "console", "--bell")
+    await ana.sees("nothing is open\naskback> ")
+    prompt = await lite.asked(form("How many?"))
+    await ana.sees("* 1 new: [clarify] How many?")
+    await ana.says("answer 1", "> ")
+    assert "\a" in ana.raw
+    await ana.says("1", "1/2 How many?")
+    await ana.says("x", "! must be a whole number")
+    await ana.says("3", "2/2 Why?")
+    await ana.says("so", "Comment")
+    await ana.says("", "Send it?")
+    await ana.says("y", "ACCEPTED: your answer is the one that counts: RESPOND\naskback> ")
+    closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
+    assert (closed.values_json, closed.user_id) == ('{"n":3,"why":"so"}', "ana")
+    await ana.says("show 1", "answered by ana")
+    await ana.says("approve 1", "! 1 answered by ana")
+    ana.type("quit\n")
+    assert await ana.ended() == 2  # on a pipe, what was refused counts
+
+
+async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> None:
+    """Exactly one is told ACCEPTED; the other is told who won; everybody sees the same."""
+    for _ in range(3):
+        prompt = await lite.asked()
+        both = [desks.start(name, "console") for name in ("ana", "bob")]
+        for desk in both:
+            await desk.sees("askback> ")
+            await desk.says("show 1")
+        for desk in both:
+            desk.type("approve 1\nquit\n")
+        for desk in both:
+            await desk.ended()
+        by = (await lite.prompt(prompt.prompt_id)).resolution.answer.user_id
+        won = [desk.shown.count("ACCEPTED: your answer is the one that counts") for desk in both]
+        assert sorted(won) == [0, 1]
+        assert by == ("ana", "bob")[won.index(1)]
+        loser = both[won.index(0)].shown
+        assert f"CLOSED: answered by {by}" in loser or f"! 1 answered by {by}" in loser
+
+
+async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks: Desks) -> None:
+    """Answered elsewhere in the middle of a form: a stone; lines are thrown away up to an empty one."""
+    first = await lite.asked(form("First?"))
+    second = await lite.asked(confirm("Second?"))
+    ana = desks.start("ana", "console")
+    await ana.sees("askback> ")
+    await ana.says("show 2")
+    await ana.says("answer 1", "3) leave it for now")
+    await ana.says("1", "1/2 ")
+    winner = answer(first, decision=prompts.DECISION_RESPOND, values_json='{"n": 9}')
+    await lite.as_user("bob").hitl.AnswerPrompt(winner)
+    await ana.sees("+ 1 answered by bob 0 s ago: RESPOND: First?")
+    await ana.sees("What you typed was not sent. " + ENTER)
+    for typed in ("3", "approve 2", "y"):  # what a person in flow, or a script, goes on with
+        await ana.says(typed, ENTER)
+    await ana.says("", "askback> ")
+    assert (await lite.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await lite.prompt(first.prompt_id)).submissions == 1
+    await ana.says("approve", "! 1 answered by bob")  # the selection has not slid to the other one
+    await ana.says("approve 2 read it", "ACCEPTED")
+    closed = (await lite.prompt(second.prompt_id)).resolution.answer
+    assert (closed.user_id, closed.comment) == ("ana", "read it")
+
+
+async def test_what_is_typed_for_an_older_wording_goes_nowhere(lite: World, desks: Desks) -> None:
+    lease = await lite.held()
+    prompt = await lite.ask(lease, "k", confirm("Old wording"))
+    ana = desks.start("ana", "console")
+    await ana.sees("askback> ")
+    await ana.says("answer 1", "4) leave it for now")
+    await lite.amended(lease, "k", "New wording")
+    await ana.sees("+ 1 changed: it is at revision 2 now: New wording")
+    await ana.sees(ENTER)
+    await ana.says("1", ENTER)
+    await ana.says("")
+    assert (await lite.prompt(prompt.prompt_id)).submissions == 0
+    shown = await ana.says("approve 1", "Confirm? [y/N] ")  # not read yet: shown first
+    assert "[confirm] New wording" in shown
+    await ana.says("y", "ACCEPTED")
+    assert (await lite.prompt(prompt.prompt_id)).resolution.answer.revision == 2
+
+
+async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(lite: World, desks: Desks) -> None:
+    prompt = await lite.asked(confirm("Delete all?"))
+    ana = desks.start("ana", "console")
+    await ana.sees("askback> ")
+    shown = await ana.says("approve 1", "Confirm? [y/N] ")
+    assert "[confirm] Delete all?" in shown
+    await ana.says("", "1 is left as it is")
+    assert (await lite.prompt(prompt.prompt_id)).submissions == 0
+    await ana.says("reject 1 no way", "ACCEPTED")
+    closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
+    assert (closed.decision, closed.comment) == (REJECT, "no way")
+
+
+async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None:
+    prompt = await lite.asked(confirm("Mine"))
+    ana, bob = desks.start("ana", "console"), desks.start("bob", "console")
+    for desk in (ana, bob):
+        await desk.sees("askback> ")
+    await ana.says("claim 1", "1 is yours")
+    await bob.says("show 1", "claimed by  ana")
+    await bob.says("approve 1", "CLAIMED: ana has taken it on; nothing was decided")
+    await ana.says("release 1", "1 is nobody's now")
+    await bob.says("claim 1", "1 is yours")
+    bob.type("quit\n")
+    await bob.ended()
+    assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
+    await ana.says("claim 1", "1 is yours")
+    await ana.says("skip 1", "1 is left to others")
+    assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
+    await ana.says("list", "nothing is open")
+
+
+async def test_a_script(lite: World, shell: Shell) -> None:
+    """Lines from a pipe that is closed: all of them are done, and the exit code tells of a refusal."""
+    prompt = await lite.asked(form("How many?"))
+    script = b"wait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
+    done = await shell.run("console", stdin=script)
+    assert done.code == 2
+    assert "! n: must be a whole number" in done.out
+    assert "ACCEPTED" in done.out
+    assert done.out.endswith("nothing is open\naskback> \n")
+    closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
+    assert closed.values_json == '{"n":3,"why":"two words"}'
+    (shell.home / "script").write_text("list\nbogus 'quote\nshow 9\nhelp\n")
+    assert (await shell.run("console", "--json")).code == 2
+
+
+async def test_a_script_that_loses_ends_with_4(lite: World, shell: Shell, desks: Desks) -> None:
+    prompt = await lite.asked()
+    ana = desks.start("ana", "console")
+    await ana.sees("askback> ")
+    await ana.says("show 1")
+    await ana.says("claim 1")
+    other = desks.start("bob", "console")
+    await other.sees("askback> ")
+    await other.says("show 1")
+    await other.says("approve 1", "CLAIMED")
+    other.type("quit\n")
+    assert await other.ended() == 4
+    await ana.says("approve 1", "ACCEPTED")
+    ana.type("quit\n")
+    assert await ana.ended() == 0
+    assert (await lite.prompt(prompt.prompt_id)).resolution.answer.decision == ACCEPT
+
+
+async def test_many_prompts_at_the_start_and_only_mine(lite: World, desks: Desks) -> None:
+    """More than the credit of the stream: the first list is complete."""
+    for number in range(50):
+        await lite.asked(confirm(f"Prompt {number}", priority=number % 3))
+    await lite.asked(confirm("Not for ana", audience=prompts.Audience(users=["bob"])))
+    ana = desks.start("ana", "console")
+    shown = await ana.sees("askback> ")
+    assert "50 open" in shown
+    assert shown.count("Prompt ") == 50
+    priorities = [line.split()[0] for line in shown.splitlines() if "Prompt " in line]
+    assert priorities == sorted(priorities, reverse=True)
+    narrowed = desks.start("ana", "console", "--kind", "clarify")
+    await narrowed.sees("nothing is open")
+
+
+async def test_a_console_that_is_refused_says_why(lite: World, shell: Shell) -> None:
+    away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5", stdin=b"")
+    assert away.code == 7
+    assert (await shell.run("console", "--label", "x", stdin=b"")).code == 2
+
+
+async def test_a_notice_does_not_disturb_what_is_typed(lite: World, desks: Desks) -> None:
+    """A claim by somebody else changes nothing for who types; a new prompt stands above the question."""
+    prompt = await lite.asked(form("First?"))
+    ana = desks.start("ana", "console")
+    await ana.sees("askback> ")
+    await ana.says("answer 1", "3) leave it for now")
+    await ana.says("1", "1/2 ")
+    await ana.sees("> ")
+    await lite.asked(confirm("Second?"))
+    await ana.sees("\n* 2 new: [confirm] Second?\n     > ")
+    await ana.says("4", "2/2 ")
+    await ana.says("", "Comment")
+    await ana.says("", "Send it?")
+    await ana.says("y", "ACCEPTED")
+    assert (await lite.prompt(prompt.prompt_id)).resolution.answer.values_json == '{"n":4}'
+    request = hitl.GetPromptRequest(prompt_id=prompt.prompt_id)
+    assert (await lite.hitl.GetPrompt(request)).prompt.submissions == 1

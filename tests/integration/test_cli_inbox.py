@@ -1,0 +1,280 @@
+"""`askback inbox` against a real service: every outcome by sentence and exit code."""
+
+import json
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.service import ACCEPT, NOBODY_ID, REJECT, World, answer, audience, confirm, form, seconds
+from tests.support.shell import Shell
+
+
+async def _answers(world: World, prompt_id: str) -> list[prompts.AnswerRecord]:
+    return list((await world.hitl.ListAnswers(hitl.ListAnswersRequest(prompt_id=prompt_id))).answers)
+
+
+async def test_the_queue(lite: World, shell: Shell) -> None:
+    """By priority, then deadline, then age; what is not for me is not there; filters narrow it."""
+    old = await lite.asked(confirm("Old"))
+    soon = await lite.asked(confirm("Soon", timeout=seconds(3_600)))
+    high = await lite.asked(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
+    mine = await lite.asked(form("For the desk", audience=audience(groups=["desk"])))
+    await lite.asked(confirm("For bob", audience=audience("bob")))
+    await lite.as_user("cy").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=old.prompt_id))
+    listed = await shell.ok("inbox", "ls", "--group", "desk")
+    head, *rows = listed.out.splitlines()
+    assert head.split() == ["PRI", "LEFT", "AGE", "KIND", "CLAIMED", "ASKED", "BY", "PROMPT", "TITLE"]
+    assert [row.split("  ")[-1] for row in rows] == ["High [2J", "Soon", "Old", "For the desk"]
+    assert rows[0].startswith("9 ")
+    assert rows[1].split()[1] in ("1", "59")  # "1 h" or "59 min"
+    assert "  cy  " in rows[2]
+    assert listed.err == "4 open\n"
+    ids = [line["promptId"] for line in (await shell.ok("inbox", "ls", "--json", "--group", "desk")).lines]
+    assert ids == [high.prompt_id, soon.prompt_id, old.prompt_id, mine.prompt_id]
+    for options, wanted in (
+        (["--kind", "clarify"], [mine.prompt_id]),
+        (["--label", "env=prod"], [high.prompt_id]),
+        (["--for-group", "desk"], [mine.prompt_id]),
+        (["--job", soon.job_id], [soon.prompt_id]),
+        (["--type", "nothing"], []),
+        (["--limit", "1"], [high.prompt_id]),
+        (["--state", "answered"], []),
+    ):
+        narrowed = await shell.ok("inbox", "ls", "--json", "--group", "desk", *options)
+        assert [line["promptId"] for line in narrowed.lines] == wanted, options
+    cut = await shell.ok("inbox", "ls", "--limit", "1")
+    assert cut.err == "3 open, 1 shown; --limit 0 lists all\n"
+
+
+async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
+    """More than one page holds is listed all the same, each once."""
+    asked = {(await lite.asked(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
+    listed = await shell.ok("inbox", "ls", "--limit", "0", "--json")
+    ids = [line["promptId"] for line in listed.lines]
+    assert len(ids) == 130
+    assert set(ids) == asked
+    part = await shell.ok("inbox", "ls", "--limit", "120", "--json")
+    assert [line["promptId"] for line in part.lines] == ids[:120]
+
+
+async def test_watch(lite: World, shell: Shell) -> None:
+    first = await lite.asked(confirm("First"))
+    for options in ([], ["--json"]):
+        watching = await shell.start("inbox", "ls", "--watch", *options)
+        await watching.says("caughtUp" if options else "First")
+        second = await lite.asked(confirm("Second"))
+        await watching.says(second.prompt_id)
+        await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=second.prompt_id))
+        claimed = await watching.says(second.prompt_id)
+        await lite.as_user("bob").hitl.AnswerPrompt(answer(second, decision=REJECT))
+        ended = await watching.says(second.prompt_id)
+        if options:
+            assert json.loads(claimed)["prompt"]["claimedBy"] == "bob"
+            assert json.loads(ended) == {
+                "event": "closed", "promptId": second.prompt_id, "jobId": second.job_id, "state": "ANSWERED",
+                "actor": "bob", "reason": "", "by": "bob", "decision": "REJECT",
+            }  # fmt: skip
+        else:
+            assert "now claimed by bob" in claimed
+            assert ended.startswith(
+                f"+ {second.prompt_id}  answered by bob 0 s ago: REJECT: [confirm] Second"
+            )
+        watching.kill()
+    assert first.prompt_id
+
+
+async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> None:
+    """By id or JOB/KEY; the audit has refused answers too, even one whose values are no JSON."""
+    prompt = await lite.asked(form("How many?"))
+    name = f"{prompt.job_id}/{prompt.key}"
+    for number, values in enumerate(('{"n": "x"}', "no json")):
+        wrong = answer(prompt, f"w-{number}", prompts.DECISION_RESPOND, values_json=values)
+        with pytest.raises(Exception, match="refused"):
+            await lite.hitl.AnswerPrompt(wrong)
+    await lite.hitl.AnswerPrompt(answer(prompt, "good", prompts.DECISION_RESPOND, values_json='{"n": 3}'))
+    shown = await shell.ok("inbox", "show", name, "--answers")
+    for words in (
+        "[clarify] How many?",
+        "answered by ada",
+        "Submissions: 3",
+        "INVALID: RESPOND by ada",
+        "! n: must be an integer",
+        "values   no json",
+        "ACCEPTED: RESPOND by ada",
+    ):
+        assert words in shown.out, words
+    record = (await shell.ok("inbox", "show", prompt.prompt_id, "--answers", "--json")).json
+    assert [a["status"] for a in record["answers"]] == ["INVALID", "INVALID", "ACCEPTED"]
+    assert record["answers"][0]["violations"][0]["field"] == "values_json/n"
+    assert record["answers"][1]["answer"]["valuesJson"] == "no json"
+    assert record["answers"][2]["answer"]["values"] == {"n": 3}
+    assert (await shell.ok("inbox", "show", name, "--json")).json["promptId"] == prompt.prompt_id
+    for missing in (NOBODY_ID, f"{prompt.job_id}/other"):
+        assert (await shell.run("inbox", "show", missing)).code == 3
+
+
+async def test_answer_by_options(lite: World, shell: Shell) -> None:
+    prompt = await lite.asked(form())
+    refused = await shell.run("inbox", "answer", prompt.prompt_id, "--values", '{"why": 3}')
+    assert refused.code == 2
+    assert "INVALID: the answer was refused, and the prompt stays open" in refused.err
+    assert "\n  n: is required" in refused.err
+    assert "\n  why: must be text" in refused.err
+    (shell.home / "values.json").write_text('{"n": 1, "why": "file"}')
+    words = ("inbox", "answer", prompt.prompt_id, "n=3", "--values", "@values.json", "--comment", "c")
+    taken = await shell.ok(*words, "--answer-id", "mine")
+    assert taken.out == "ACCEPTED: your answer is the one that counts: RESPOND\n"
+    (_, stored) = await _answers(lite, prompt.prompt_id)
+    assert json.loads(stored.answer.values_json) == {"n": 3, "why": "file"}
+    assert (stored.answer.comment, stored.answer.answer_id, stored.answer.revision) == ("c", "mine", 1)
+    again = await shell.ok(*words, "--answer-id", "mine", "--json")
+    assert (again.json["status"], again.json["replayed"]) == ("ACCEPTED", True)
+    other = await shell.run("inbox", "answer", prompt.prompt_id, "n=4", "--answer-id", "mine")
+    assert other.code == 4  # used before, with other content
+    piped = await lite.asked(form())
+    given = ["inbox", "answer", piped.prompt_id, "--values", "-"]
+    assert (await shell.run(*given, stdin=b'{"n": 9}')).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "say what: --decision (one of respond, dismiss)"),
+        (["m=1"], "no field 'm'; its fields: n, why"),
+        (["n"], "not FIELD=VALUE"),
+        (["n=x"], "n: must be a whole number"),
+        (["--values", "[]"], "a JSON object is wanted"),
+        (["--values", "{"], "--values is not JSON"),
+        (["--values", "@nowhere"], "nowhere"),
+        (["--edit", "notes"], "not CONTENT=@FILE"),
+        (["--decision", "perhaps"], "perhaps"),
+    ],
+)
+async def test_what_cannot_be_an_answer_is_not_sent(
+    lite: World, shell: Shell, words: list[str], said: str
+) -> None:
+    prompt = await lite.asked(form())
+    done = await shell.run("inbox", "answer", prompt.prompt_id, *words)
+    assert done.code == 2, done
+    assert said in done.err
+    assert await _answers(lite, prompt.prompt_id) == []
+
+
+async def test_edits(lite: World, shell: Shell) -> None:
+    part = prompts.PromptPart(content_id="notes", title="Notes", text="old", editable=True)
+    prompt = await lite.asked(confirm("Right?", kind="preview", contents=[part]))
+    (shell.home / "notes.md").write_text("new\n")
+    await shell.ok("inbox", "answer", prompt.prompt_id, "--edit", "notes=@notes.md")
+    (stored,) = await _answers(lite, prompt.prompt_id)
+    assert stored.answer.decision == prompts.DECISION_EDIT
+    assert [(e.content_id, e.text) for e in stored.answer.edits] == [("notes", "new\n")]
+
+
+async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
+    """4, with who and when, in words and in JSON."""
+    prompt = await lite.asked()
+    await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, decision=REJECT))
+    late = await shell.run("inbox", "answer", prompt.prompt_id, "--decision", "accept")
+    assert late.code == 4
+    assert "CLOSED: answered by bob" in late.err
+    assert " s ago: REJECT; your answer came too late" in late.err
+    record = json.loads(
+        (await shell.run("inbox", "answer", prompt.prompt_id, "--decision", "accept", "--json")).err
+    )
+    assert (record["error"]["status"], record["error"]["exit"]) == ("CLOSED", 4)
+    assert record["error"]["prompt"]["resolution"]["answer"]["userId"] == "bob"
+
+
+async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: Shell) -> None:
+    lease = await lite.held()
+    asked = await lite.ask(lease, "k", confirm("First wording"))
+    await lite.amended(lease, "k", "Second wording")
+    stale = await shell.run("inbox", "answer", asked.prompt_id, "--decision", "accept", "--revision", "1")
+    assert stale.code == 4
+    assert "STALE: the question changed after you saw it; it is at revision 2 now" in stale.err
+    await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=asked.prompt_id))
+    claimed = await shell.run("inbox", "answer", asked.prompt_id, "--decision", "accept")
+    assert claimed.code == 4
+    assert "CLAIMED: bob has taken it on" in claimed.err
+    short = await lite.asked(confirm("Quick!", timeout=seconds(0.1)))
+    await lite.state(short.job_id, 4)
+    late = await shell.run("inbox", "answer", short.prompt_id, "--decision", "accept")
+    assert late.code == 6
+    assert "CLOSED: expired unanswered" in late.err
+    assert (await shell.run("inbox", "answer", NOBODY_ID, "--decision", "accept")).code == 3
+    away = await shell.run(
+        "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3", "--json"
+    )  # nobody may listen on port 1
+    assert away.code == 7
+
+
+async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -> None:
+    """A result for each; what fails does not stop the others, and is the exit code."""
+    first, second, third = [await lite.asked() for _ in range(3)]
+    await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
+    words = ["inbox", "approve", first.prompt_id, second.prompt_id, NOBODY_ID, first.prompt_id]
+    done = await shell.run(*words, "--yes", "--comment", "fine")
+    assert done.code == 4
+    one, two, three = done.out.splitlines()
+    assert one == f"{first.prompt_id}  ACCEPTED: your answer is the one that counts: ACCEPT"
+    assert two.startswith(f"{second.prompt_id}  CLOSED: answered by bob")
+    assert three.startswith(f"{NOBODY_ID}  ")
+    (stored,) = await _answers(lite, first.prompt_id)
+    assert (stored.answer.comment, stored.answer.user_id) == ("fine", "ana")
+    old = await shell.run("inbox", "reject", third.prompt_id, "--revision", "7", "--json")
+    assert (old.code, old.json["status"], old.json["name"]) == (4, "STALE", third.prompt_id)
+    no = await shell.ok("inbox", "reject", third.prompt_id, "--revision", "1", "--json")
+    assert no.json["prompt"]["resolution"]["answer"]["decision"] == "REJECT"
+    dismissed = await lite.asked(form())
+    await shell.ok("inbox", "reject", dismissed.prompt_id, "--yes")
+    assert (await lite.prompt(dismissed.prompt_id)).resolution.answer.decision == prompts.DECISION_DISMISS
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, options: list[str]) -> None:
+    prompt = await lite.asked()
+    done = await shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
+    assert done.code == 2
+    assert "--yes or --revision" in done.err
+    assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    assert (await shell.run("inbox", verb, "--yes")).code == 2  # never "all of them"
+    two = [prompt.prompt_id, NOBODY_ID]
+    assert (await shell.run("inbox", verb, *two, "--revision", "1")).code == 2
+
+
+async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
+    """The most urgent first; others' claims are passed by; what is skipped is given back."""
+    low = await lite.asked(confirm("Low"))
+    high = await lite.asked(confirm("High", priority=9))
+    taken = await lite.asked(confirm("Taken", priority=99))
+    await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=taken.prompt_id))
+    done = await shell.run("inbox", "next", stdin=b"a\n1\nwell done\ny\ns\n")
+    assert done.code == 0, done
+    assert "Taken" not in done.out
+    assert done.out.index("High") < done.out.index("Low")
+    assert "nothing more waits for you" in done.out
+    assert done.err == "1 answered\n"
+    closed: Any = await lite.prompt(high.prompt_id)
+    assert (closed.resolution.answer.decision, closed.resolution.answer.comment) == (ACCEPT, "well done")
+    assert (await lite.prompt(low.prompt_id)).claimed_by == ""
+
+
+async def test_next_claims_while_the_person_reads(lite: World, shell: Shell) -> None:
+    """And gives it back when the input ends."""
+    prompt = await lite.asked(confirm("Only"))
+    running = await shell.start("inbox", "next")
+    await running.done()
+    assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
+    assert (await shell.ok("inbox", "next", "--kind", "other")).out == "nothing waits for you\n"
+
+
+async def test_completion_has_titles(lite: World, shell: Shell) -> None:
+    prompt = await lite.asked(confirm("Deploy\x1b[2J 1.4?"))
+    line = {"COMP_WORDS": f"askback inbox answer {prompt.prompt_id[:4]}", "COMP_CWORD": "3"}
+    found = await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **line)
+    assert found.out == f"plain\n{prompt.prompt_id}\n[confirm] Deploy[2J 1.4?\n"
+    other = {**line, "COMP_WORDS": "askback inbox answer zzz"}
+    assert (await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **other)).out.strip() == ""

@@ -1,0 +1,225 @@
+"""`askback job …` against a real service, by exit code and output."""
+
+import json
+import re
+import signal
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from askback.cli.record import record
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import worker_service_pb2 as workers
+from tests.support.processes import quiet_port
+from tests.support.service import NOBODY_ID, REJECT, World, answer, confirm
+from tests.support.shell import Shell
+
+
+async def _complete(world: World, leased: workers.LeasedJob, result: str = "") -> None:
+    await world.workers.CompleteJob(
+        workers.CompleteJobRequest(job_id=leased.job.job_id, token=leased.token, result_json=result)
+    )
+
+
+async def _fail(world: World, leased: workers.LeasedJob, code: str, message: str) -> None:
+    failure = job_pb2.Failure(code=code, message=message)
+    await world.workers.FailJob(
+        workers.FailJobRequest(job_id=leased.job.job_id, token=leased.token, failure=failure)
+    )
+
+
+async def test_start_takes_the_input_in_every_way(lite: World, shell: Shell) -> None:
+    """Inline, file, stdin and pairs give the same input; stdout is the id alone."""
+    (shell.home / "in.json").write_text('{"order": "A-17", "days": 41}')
+    ways = [
+        await shell.ok("job", "start", "refund", "--input", '{"order": "A-17", "days": 41}'),
+        await shell.ok("job", "start", "refund", "--input", "@in.json"),
+        await shell.run("job", "start", "refund", "--input", "-", stdin=b'{"order": "A-17", "days": 41}'),
+        await shell.ok("job", "start", "refund", "order=A-17", "days:=41"),
+    ]
+    for done in ways:
+        job = await lite.job(done.out.strip())
+        assert (job.job_type, job.user_id) == ("refund", "ana")
+        assert json.loads(job.input_json) == {"order": "A-17", "days": 41}
+
+
+async def test_start_passes_all_it_is_told(lite: World, shell: Shell) -> None:
+    words = ["job", "start", "t", "--label", "team=core", "--label", "x=a=b", "--priority", "7"]
+    words += ["--max-attempts", "5", "--retention", "2d", "--request-id", "r-1"]
+    first = await shell.ok(*words)
+    again = await shell.ok(*words, "--json")
+    job = await lite.job(first.out.strip())
+    assert again.json == record(job)
+    assert dict(job.labels) == {"team": "core", "x": "a=b"}
+    assert (job.priority, job.max_attempts, job.request_id) == (7, 5, "r-1")
+    assert job.retention.ToTimedelta() == timedelta(days=2)
+    other = await shell.run("job", "start", "t", "--request-id", "r-1", "--json")
+    assert other.code == 4
+    assert json.loads(other.err)["error"]["reason"] == "ERROR_REASON_ID_REUSED"
+
+
+@pytest.mark.parametrize(("end", "code"), [("complete", 0), ("fail", 5), ("cancel", 5)], ids=lambda v: str(v))
+async def test_wait_ends_as_the_job_ends(lite: World, shell: Shell, end: str, code: int) -> None:
+    waiting = await shell.start("job", "start", "t", "--wait", "--max-attempts", "1")
+    [leased] = (await lite.lease()).jobs
+    if end == "complete":
+        await _complete(lite, leased, '{"paid": 12.5}')
+    elif end == "fail":
+        await _fail(lite, leased, "Empty", "no money")
+    else:
+        await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
+        await lite.workers.ReleaseJob(workers.ReleaseJobRequest(job_id=leased.job.job_id, token=leased.token))
+    done = await waiting.done()
+    assert done.code == code, done
+    if end == "complete":
+        assert done.json == {"paid": 12.5}
+    elif end == "fail":
+        assert "no money" in done.err
+    else:
+        assert "cancelled" in done.err
+
+
+async def test_ls_filters_and_pages(lite: World, shell: Shell) -> None:
+    """Newest first; each filter narrows; a limit says that there is more."""
+    ids = [(await lite.create(kind, labels={"n": str(n)})).job_id for n, kind in enumerate("aab")]
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=ids[0]))
+
+    async def listed(*options: str) -> list[str]:
+        return [job["jobId"] for job in (await shell.ok("job", "ls", "--json", *options)).lines]
+
+    assert await listed() == ids[::-1]
+    assert await listed("--type", "a") == [ids[1], ids[0]]
+    assert await listed("--state", "cancelled") == [ids[0]]
+    assert await listed("--state", "cancelled", "--state", "pending", "--type", "a") == [ids[1], ids[0]]
+    assert await listed("--label", "n=2") == [ids[2]]
+    assert await listed("--owner", "bob") == []
+    assert await listed("--since", "1h") == ids[::-1]
+    assert await listed("--before", (datetime.now(UTC) - timedelta(hours=1)).isoformat()) == []
+    some = await shell.ok("job", "ls", "--limit", "2")
+    assert some.out.splitlines()[0].split() == ["JOB", "TYPE", "STATE", "AGE", "DOING"]
+    assert [line.split()[0] for line in some.out.splitlines()[1:]] == [ids[2], ids[1]]
+    assert "more than 2" in some.err
+    assert "more than" not in (await shell.ok("job", "ls", "--limit", "3")).err
+    assert "more than" not in (await shell.ok("job", "ls", "--limit", "2", "-q")).err
+
+
+async def test_show_tells_the_job_and_its_prompts(lite: World, shell: Shell) -> None:
+    leased = await lite.held(input_json='{"n": 9007199254740993}', labels={"team": "core"})
+    prompt = await lite.ask(leased, "pay", confirm("Pay?"))
+    await lite.hitl.AnswerPrompt(answer(prompt, comment="checked"))
+    await lite.ask(leased, "more", confirm("More?"))
+    shown = await shell.ok("job", "show", leased.job.job_id, "--json")
+    found = shown.json
+    assert found["job"] == record(await lite.job(leased.job.job_id))
+    assert found["job"]["input"] == {"n": 9007199254740993}
+    assert [p["key"] for p in found["prompts"]] == ["pay", "more"]
+    assert [p["state"] for p in found["prompts"]] == ["ANSWERED", "PENDING"]
+    text = (await shell.ok("job", "show", leased.job.job_id)).out
+    for words in ("waiting for people", "team=core", "#1 confirm (pay): Pay?", "yes, by ada: checked"):
+        assert words in text
+
+
+async def test_cancel_and_retry(lite: World, shell: Shell) -> None:
+    """A job that nobody holds ends at once, a held one is asked; only ended ones are retried."""
+    job_id = (await lite.create()).job_id
+    assert (await shell.run("job", "retry", job_id)).code == 4
+    assert (await shell.ok("job", "cancel", job_id, "--reason", "enough")).out == f"{job_id} is cancelled\n"
+    again = await shell.ok("job", "retry", job_id, "--json")
+    assert again.json["retriedFromJobId"] == job_id
+    leased = await lite.held("held")
+    asked = await shell.ok("job", "cancel", leased.job.job_id)
+    assert "asked to stop" in asked.out
+    assert f"askback job watch {leased.job.job_id}" in asked.out
+    await _complete(lite, leased)
+    assert (await shell.run("job", "cancel", leased.job.job_id)).code == 4
+
+
+async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
+    """With --json the contract's events, in order; without, a line each; after a seq only newer ones."""
+    leased = await lite.held()
+    job_id = leased.job.job_id
+    watching = await shell.start("job", "watch", job_id, "--json")
+    await watching.says('"JOB_LEASED"')
+    await lite.workers.ReportProgress(
+        workers.ReportProgressRequest(
+            job_id=job_id, token=leased.token, progress=job_pb2.Progress(done=1, total=4, message="reading"),
+            milestone=True,
+        )
+    )  # fmt: skip
+    prompt = await lite.ask(leased, "pay", confirm("Pay?"))
+    await watching.says('"PROMPT_ASKED"')
+    await lite.hitl.AnswerPrompt(answer(prompt))
+    await _complete(lite, leased)
+    done = await watching.done()
+    assert done.code == 0
+    told = [json.loads(line) for line in done.out.splitlines()]
+    stored = []
+    async for message in lite.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)):
+        stored += [record(event) for event in message.events]
+    assert told == stored
+    text = (await shell.ok("job", "watch", job_id)).out.splitlines()
+    assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in text] == [
+        "#1 created by ada", "#2 taken by w, attempt 1", "#3 1/4 reading", "#4 asks: Pay?",
+        "#5 question 1 answered by ada: ACCEPT", "#6 completed",
+    ]  # fmt: skip
+    assert len((await shell.ok("job", "watch", job_id, "--after-seq", "4")).out.splitlines()) == 2
+
+
+async def test_watch_is_worth_the_end_of_the_job(lite: World, shell: Shell) -> None:
+    """5 for a failure and for a deletion meanwhile; of a job without a worker what people said."""
+    leased = await lite.held(max_attempts=1)
+    await _fail(lite, leased, "Empty", "no money")
+    failed = await shell.run("job", "watch", leased.job.job_id)
+    assert failed.code == 5
+    assert "failed: Empty: no money" in failed.out
+    no = await lite.asked(confirm("Deploy?"))
+    watching = await shell.start("job", "watch", no.job_id)
+    await watching.says("asks: Deploy?")
+    await lite.hitl.AnswerPrompt(answer(no, decision=REJECT))
+    assert (await watching.done()).code == 5
+    yes = await lite.asked(confirm("Deploy?"))
+    await lite.hitl.AnswerPrompt(answer(yes))
+    assert (await shell.run("job", "watch", yes.job_id)).code == 0
+    timed = confirm("Deploy?")
+    timed.timeout.FromMilliseconds(100)
+    nobody = await lite.asked(timed)
+    assert (await shell.run("job", "watch", nobody.job_id)).code == 6
+
+
+async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
+    """2 usage, 3 not found, 7 no server; with --json the error is an object on stderr."""
+    assert (await shell.run("job", "start", "t", "--input", "{")).code == 2
+    assert (await shell.run("job", "start", "t", "--input", "NaN")).code == 2
+    assert (await shell.run("job", "start", "t", "--input", "[1]", "a=b")).code == 2
+    assert (await shell.run("job", "start", "t", "--input", "@nowhere.json")).code == 2
+    assert (await shell.run("job", "ls", "--label", "x")).code == 2
+    assert (await shell.run("job", "ls", "--since", "yesterday")).code == 2
+    wrong = await shell.run("job", "start", "no such type!", "--json")
+    assert wrong.code == 2
+    [violation] = json.loads(wrong.err)["error"]["violations"]
+    assert violation["field"] == "job_type"
+    for command in ("show", "watch", "cancel", "retry"):
+        missing = await shell.run("job", command, NOBODY_ID)
+        assert missing.code == 3, command
+        assert missing.out == ""
+    none = f"127.0.0.1:{quiet_port()}"
+    for command in ("show", "watch"):
+        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3")
+        assert gone.code == 7
+        assert f"no answer from {none} within 0.3 s" in gone.err
+        assert "Traceback" not in gone.err
+    as_json = await shell.run("job", "ls", "--server", none, "--timeout", "0.3", "--json")
+    assert json.loads(as_json.err)["error"]["exit"] == 7
+
+
+async def test_an_interrupt_leaves_the_job(lite: World, shell: Shell) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        waiting = await shell.start("job", "start", "t", "--wait")
+        await waiting.says("started", on="err")
+        waiting.signal(number)
+        done = await waiting.done()
+        assert done.code == 130
+        [job_id] = re.findall(r"askback job watch (\S+)", done.err)
+        assert (await lite.job(job_id)).state == job_pb2.JOB_STATE_PENDING
+        assert "Traceback" not in done.err

@@ -1,0 +1,144 @@
+"""The one service config that the SDK embeds and other languages load: balancing, health, retries."""
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from askback.channel import channel_options
+from askback.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
+from askback_server.config import Config
+from askback_server.lifecycle import Service
+from askback_server.transport.server import SERVICES
+from tests.support.service import SOON, World, serving
+
+TEXT = str(dict(channel_options())["grpc.service_config"])
+CONFIG = json.loads(TEXT)
+UNARY = {
+    (service.full_name, method.name)
+    for service in SERVICES
+    for method in service.methods
+    if not method.client_streaming and not method.server_streaming
+}
+
+
+def test_every_method_that_is_named_is_a_unary_method() -> None:
+    """A misspelt one would never be retried, and nobody would say so."""
+    named = [(name["service"], name["method"]) for part in CONFIG["methodConfig"] for name in part["name"]]
+    assert len(named) > 10
+    assert set(named) <= UNARY
+    assert len(set(named)) == len(named)
+
+
+def test_what_would_happen_twice_is_not_retried_by_the_channel() -> None:
+    """Calls that make or take something new; the SDK repeats them under a request id of its own."""
+    named = {name["method"] for part in CONFIG["methodConfig"] for name in part["name"]}
+    assert not named & {"CreateJob", "RetryJob", "LeaseJobs"}
+
+
+def test_it_says_nothing_that_grpc_does_not_know() -> None:
+    """grpc passes over keys that it does not know."""
+    assert set(CONFIG) == {"loadBalancingConfig", "healthCheckConfig", "methodConfig"}
+    assert {key for part in CONFIG["methodConfig"] for key in part} == {"name", "retryPolicy"}
+    assert CONFIG["healthCheckConfig"] == {"serviceName": ""}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [('"UNAVAILABLE"', '"UNAVAILABEL"'), ("round_robin", "robin_round"), ('"0.1s"', '"0.1"')],
+)
+async def test_grpc_refuses_a_wrong_one(lite: World, right: str, wrong: str) -> None:
+    """And takes ours: what it cannot read ends every call."""
+    target = f"127.0.0.1:{lite.service.port}"
+    for text, taken in ((TEXT, True), (TEXT.replace(right, wrong), False)):
+        options = [("grpc.service_config", text), ("grpc.use_local_subchannel_pool", 1)]
+        async with grpc.aio.insecure_channel(target, options=options) as channel:
+            call = job_service_pb2_grpc.JobServiceStub(channel).ListJobs(
+                job_service_pb2.ListJobsRequest(), timeout=SOON
+            )
+            if taken:
+                await call
+            else:
+                with pytest.raises(grpc.aio.AioRpcError, match="service config"):
+                    await call
+
+
+async def _share(stub: Any, b: World, calls: int = 20) -> float:
+    """Make jobs through a balancing channel; how much of them went to `b`."""
+
+    async def count() -> int:
+        return len((await b.jobs.ListJobs(job_service_pb2.ListJobsRequest(page_size=500))).jobs)
+
+    before = await count()
+    for _ in range(calls):
+        await stub.CreateJob(job_service_pb2.CreateJobRequest(job_type="any"), timeout=SOON)
+    return (await count() - before) / calls
+
+
+async def test_calls_go_round_and_pass_by_who_is_not_ready(tmp_path: Path) -> None:
+    """A replica that is about to leave gets no new call while it still takes them; and its drain does not
+    wait for those who watch its health."""
+    urls = [f"sqlite+aiosqlite:///{tmp_path / name}" for name in ("a.db", "b.db")]
+    a = Service(Config(listen="127.0.0.1:0", db=urls[0], drain_wait=3, drain_grace=600))
+    await a.start()
+    stopping: asyncio.Task[None] | None = None
+    try:
+        # Each has a database of its own, to see where a call went.
+        async with serving(urls[1]) as b:
+            target = f"ipv4:127.0.0.1:{a.port},127.0.0.1:{b.service.port}"
+            async with grpc.aio.insecure_channel(target, options=channel_options()) as channel:
+                stub: Any = job_service_pb2_grpc.JobServiceStub(channel)
+                async with asyncio.timeout(SOON):
+                    while await _share(stub, b) != 0.5:
+                        pass  # until both are connected
+                stopping = asyncio.create_task(a.stop())
+                while await _share(stub, b) != 1:
+                    assert not stopping.done(), "a was not seen to leave before it left"
+                assert not stopping.done()
+                async with asyncio.timeout(SOON):
+                    await stopping
+    finally:
+        await (stopping or a.stop())
+
+
+class _Flaky(job_service_pb2_grpc.JobServiceServicer):
+    """Unavailable twice, then there."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    async def GetJob(self, request: Any, context: Any) -> Any:
+        return await self._third(
+            context, "GetJob", job_service_pb2.GetJobResponse(job=job_pb2.Job(job_id="j"))
+        )
+
+    async def CreateJob(self, request: Any, context: Any) -> Any:
+        return await self._third(context, "CreateJob", job_service_pb2.CreateJobResponse())
+
+    async def _third(self, context: Any, method: str, answer: Any) -> Any:
+        self.calls[method] += 1
+        if self.calls[method] < 3:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        return answer
+
+
+async def test_reads_are_tried_again(lite: World) -> None:
+    """GetJob three times at the most; CreateJob, which is not named, once."""
+    server, flaky = grpc.aio.server(), _Flaky()
+    job_service_pb2_grpc.add_JobServiceServicer_to_server(flaky, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=channel_options()) as channel:
+            stub: Any = job_service_pb2_grpc.JobServiceStub(channel)
+            answer = await stub.GetJob(job_service_pb2.GetJobRequest(job_id="j"), timeout=SOON)
+            assert answer.job.job_id == "j"
+            with pytest.raises(grpc.aio.AioRpcError, match="not now"):
+                await stub.CreateJob(job_service_pb2.CreateJobRequest(job_type="any"), timeout=SOON)
+    finally:
+        await server.stop(None)
+    assert flaky.calls == {"GetJob": 3, "CreateJob": 1}

@@ -1,0 +1,109 @@
+"""A scripted human's answer: taken by a server in test mode, marked as such, and refused by any other."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from askback import Client, FailedPrecondition
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.service import (
+    ACCEPT,
+    SOON,
+    World,
+    answer,
+    audience,
+    confirm,
+    refused,
+    serving,
+)
+
+OPEN = prompts.PROMPT_STATE_PENDING
+ACCEPTED = prompts.ANSWER_STATUS_ACCEPTED
+
+
+@pytest.fixture
+async def scripted(migrated_db_url: str) -> AsyncIterator[World]:
+    """A service in test mode, on each database."""
+    async with serving(migrated_db_url, test_mode=True) as running:
+        yield running
+
+
+async def audit(world: World, prompt_id: str) -> list[int]:
+    """The sources of all that was submitted."""
+    page = await world.hitl.ListAnswers(pb.ListAnswersRequest(prompt_id=prompt_id))
+    return [record.answer.source for record in page.answers]
+
+
+async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(world: World) -> None:
+    prompt = await world.asked(confirm())
+    said = answer(prompt, "a", ACCEPT, test=True)
+    await refused(world.hitl.AnswerPrompt(said), "FAILED_PRECONDITION", "NOT_TEST_MODE", answer_id="a")
+    console = world.console()
+    assert not (await console.hello()).test_mode
+    await console.snapshot()
+    await console.ask_refused("FAILED_PRECONDITION", "NOT_TEST_MODE", answer_prompt=said)
+    kept = await world.prompt(prompt.prompt_id)
+    assert (kept.state, kept.submissions, kept.version) == (OPEN, 0, prompt.version)
+    assert await audit(world, prompt.prompt_id) == []
+    # The id was not used up: a person may still say it.
+    said.test = False
+    assert (await world.hitl.AnswerPrompt(said)).result.status == ACCEPTED
+
+
+async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(scripted: World) -> None:
+    prompt = await scripted.asked(confirm())
+    result = (await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT, test=True))).result
+    assert (result.status, result.prompt.resolution.answer.source) == (ACCEPTED, prompts.ANSWER_SOURCE_TEST)
+    assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_TEST]
+    kept = await scripted.prompt(prompt.prompt_id)
+    assert kept.resolution.answer.source == prompts.ANSWER_SOURCE_TEST
+    assert (await scripted.console().hello()).test_mode
+
+
+async def test_people_are_people_in_test_mode_too(scripted: World) -> None:
+    prompt = await scripted.asked(confirm())
+    await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT))
+    assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_HUMAN]
+
+
+async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(scripted: World) -> None:
+    prompt = await scripted.asked(confirm())
+    said = answer(prompt, "a", ACCEPT, test=True)
+    await scripted.hitl.AnswerPrompt(said)
+    assert (await scripted.hitl.AnswerPrompt(said)).result.replayed
+    said.test = False
+    await refused(scripted.hitl.AnswerPrompt(said), "ALREADY_EXISTS", "ID_REUSED", field="answer_id")
+
+
+@pytest.mark.parametrize("test_mode", [True, False])
+async def test_only_in_test_mode_the_scripted_human_sees_what_others_are_asked(
+    lite_url: str, test_mode: bool
+) -> None:
+    async with serving(lite_url, test_mode=test_mode) as world:
+        prompt = await world.asked(confirm(audience=audience("ada", groups=["law"])))
+        async with Client(f"127.0.0.1:{world.service.port}", user="human") as client:
+            assert [p.prompt_id async for p in client.prompts()] == [prompt.prompt_id] * test_mode
+        async with Client(f"127.0.0.1:{world.service.port}", user="eve") as client:
+            assert [p async for p in client.prompts()] == []
+
+
+async def test_the_console_of_a_scripted_human_does_not_even_open_elsewhere(lite: World) -> None:
+    await lite.asked(confirm())
+    async with Client(f"127.0.0.1:{lite.service.port}", user="human") as client:
+        with pytest.raises(FailedPrecondition, match="not in test mode") as refusal:
+            await client.console(test=True).__aenter__()
+        assert refusal.value.reason == "ERROR_REASON_NOT_TEST_MODE"
+        async with asyncio.timeout(SOON):
+            while lite.service.replica.streams:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+async def test_test_mode_is_said_in_the_log(lite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with serving(lite_url):
+            assert "test mode" not in caplog.text
+        async with serving(lite_url, test_mode=True):
+            assert "test mode" in caplog.text

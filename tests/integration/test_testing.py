@@ -1,0 +1,279 @@
+"""askback.testing, as its user writes it: the scripted human, the clock, and what fails loudly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from enum import StrEnum
+
+import pytest
+from pydantic import BaseModel, Field
+
+from askback import (
+    Client,
+    Content,
+    Job,
+    JobFailed,
+    JobState,
+    PromptDeclined,
+    PromptExpired,
+    Worker,
+)
+from askback.testing import Clock, Human, Server
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2
+
+
+class Policy(StrEnum):
+    STANDARD = "standard"
+    GOODWILL = "goodwill"
+    LEGAL = "legal"
+
+
+class Ruling(BaseModel):
+    policy: Policy = Field(title="Which policy applies?")
+    amount: float = Field(ge=0, title="Refund in EUR")
+    rationale: str = ""
+
+
+# Neither the server nor the token of the real world is touched by a test.
+worker = Worker("dns:///askback.example:50051", token="not-for-a-test")
+
+
+@worker.job("refund")
+async def refund(job: Job, order: str, days: int) -> float:
+    await job.progress(1, 3, "order loaded")
+    ruling = await job.ask(
+        "How should we rule on this refund?", Ruling,
+        key="ruling", body=f"Returned after **{days} days**.",
+        to=["group:refund-desk"], deadline=timedelta(hours=4),
+    )  # fmt: skip
+    if ok := await job.confirm(f"Pay {ruling.amount:.2f} EUR for {order}?", key="pay"):
+        await job.progress(3, 3, f"approved by {ok.by}")
+        return ruling.amount
+    return 0.0
+
+
+@worker.job("script")
+async def script(job: Job, name: str) -> object:
+    return await SCRIPTS[name](job)
+
+
+SCRIPTS: dict[str, Callable[[Job], Awaitable[object]]] = {}
+
+
+def scripted(function: Callable[[Job], Awaitable[object]]) -> str:
+    """A job function of one test."""
+    SCRIPTS[function.__name__] = function
+    return function.__name__
+
+
+async def test_goodwill_is_paid(human: Human) -> None:
+    human.on("how should we rule").answers({"policy": "goodwill", "amount": 12.5})
+    human.on(kind="confirm").approves("fine")
+    run = await refund.start(order="A-17", days=41)
+    assert await run.result() == 12.5
+    assert human.seen == ["ruling", "pay"]
+
+
+async def test_unexpected_prompt_fails_loudly(human: Human) -> None:
+    with pytest.raises(AssertionError, match="no fake-human rule"):
+        await (await refund.start(order="x", days=1)).result()
+
+
+async def test_nobody_answers_in_time(human: Human, clock: Clock) -> None:
+    @scripted
+    async def waits(job: Job) -> str:
+        try:
+            return await job.ask("Well?", key="well", deadline=timedelta(hours=4))
+        except PromptExpired as error:
+            return f"expired: {error.prompt.title}"
+
+    human.on("well").never()
+    run = await script.start(name=waits)
+    await clock.advance(hours=3, minutes=59)
+    assert (await run.job()).state is JobState.PENDING_HITL
+    await clock.advance(minutes=1)
+    assert await run.result() == "expired: Well?"
+    assert human.seen == ["well"]
+
+
+async def test_every_verb(human: Human) -> None:
+    @scripted
+    async def asks(job: Job) -> list[object]:
+        contents = [Content("notes", "old", editable=True)]
+        said: list[object] = [await job.ask("Name?", key="name")]
+        said.append(await job.ask("Ruling?", Ruling, key="model"))
+        said.append(await job.ask("How many?", int, key="count"))
+        said.append((await job.preview("Right?", key="edit", contents=contents)).text("notes"))
+        revised = await job.preview("Again?", key="revise", contents=contents)
+        said += [revised.decision, revised.comment]
+        no = await job.confirm("Go?", key="no")
+        said += [bool(no), no.comment, no.by]
+        yes = await job.confirm("And now?", key="yes")
+        said += [bool(yes), yes.comment]
+        try:
+            await job.ask("Why?", key="why")
+        except PromptDeclined as error:
+            said.append(error.comment)
+        return said
+
+    human.on(key="name").answers("Ada")
+    human.on(key="model").answers(Ruling(policy=Policy.LEGAL, amount=3))
+    human.on(key="count").answers(lambda prompt: len(prompt.title))
+    human.on(key="edit").edits({"notes": "new"})
+    human.on(key="revise").revises("shorter")
+    human.on(key="no").declines("not today")
+    human.on(key="yes").approves("fine")
+    human.on(key="why").declines("private")
+    run = await script.start(name=asks)
+    assert await run.result() == [
+        "Ada", {"policy": "legal", "amount": 3.0, "rationale": ""}, 9, "new", "REVISE", "shorter",
+        False, "not today", "human", True, "fine", "private",
+    ]  # fmt: skip
+    human.assert_all_used()
+
+
+async def test_verbs_in_a_row_are_said_one_after_the_other(human: Human) -> None:
+    @scripted
+    async def drafts(job: Job) -> int:
+        for round in range(1, 10):
+            shown = await job.preview("Notes?", key=f"draft-{round}", contents={"notes": f"draft {round}"})
+            if shown:
+                return round
+        return 0
+
+    rule = human.on("notes").revises("shorter").revises("longer").approves()
+    assert await (await script.start(name=drafts)).result() == 3
+    assert [prompt.key for prompt in rule.prompts] == ["draft-1", "draft-2", "draft-3"]
+    # The last one is kept for all that comes.
+    assert await (await script.start(name=drafts)).result() == 1
+
+
+async def test_rules_by_kind_key_and_job_type_and_the_newest_counts(human: Human) -> None:
+    @scripted
+    async def three(job: Job) -> list[str]:
+        return [(await job.confirm(f"{key}?", key=key)).comment for key in ("a", "b", "c")]
+
+    human.on().approves("any")
+    human.on("B?").approves("by title")
+    human.on(key="c", job_type="other").approves("not this one")
+    human.on(key="c", kind="preview").approves("nor this")
+    human.on(kind="confirm", key="c", job_type="script").approves("by all")
+    assert await (await script.start(name=three)).result() == ["any", "by title", "by all"]
+    assert [repr(rule) for rule in human.unused] == [
+        "human.on(key='c', job_type='other').approves('not this one')",
+        "human.on(kind='preview', key='c').approves('nor this')",
+    ]
+    with pytest.raises(AssertionError, match=r"no prompt matched:\n +human.on\(key='c', job_type='other'\)"):
+        human.assert_all_used()
+
+
+async def test_an_unexpected_prompt_is_shown_with_the_rules_that_there_were(human: Human) -> None:
+    human.on("something else").approves()
+    human.on(key="also").answers({"a": 1})
+    run = await refund.start(order="A-17", days=41)
+    with pytest.raises(AssertionError) as failure:
+        await run.result()
+    text = str(failure.value)
+    assert "no fake-human rule for the prompt 'How should we rule on this refund?'" in text
+    assert "[clarify] How should we rule on this refund?" in text
+    assert "key 'ruling', job type 'refund', to group:refund-desk, until " in text
+    assert "Returned after **41 days**." in text
+    assert "* policy: Which policy applies? (one of standard, goodwill, legal)" in text
+    assert "* amount: Refund in EUR (number, minimum 0)" in text
+    newest, oldest = text.index("human.on(key='also')"), text.index("human.on('something else').approves()")
+    assert newest < oldest
+    assert "human.on(key='ruling').answers({'policy': ..., 'amount': ..., 'rationale': ...})" in text
+    # The job does not wait for ever.
+    job = await run.job()
+    assert (job.state, job.failure and job.failure[0]) == (JobState.FAILED, "PromptCancelled")
+
+
+async def test_an_answer_that_the_server_refuses_fails_as_loudly(human: Human) -> None:
+    human.on(key="ruling").answers({"policy": "goodwill", "amount": -1})
+    with pytest.raises(AssertionError, match="was refused") as failure:
+        await (await refund.start(order="A-17", days=41)).result()
+    assert "values_json/amount: the value is less than the minimum of 0" in str(failure.value)
+
+
+async def test_a_rule_without_a_verb_is_unfinished(human: Human) -> None:
+    human.on(key="ruling")
+    with pytest.raises(AssertionError, match=r"human.on\(key='ruling'\) says nothing"):
+        await (await refund.start(order="A-17", days=41)).result()
+
+
+async def test_what_steers_a_terminal_is_not_shown(human: Human) -> None:
+    @scripted
+    async def hostile(job: Job) -> None:
+        await job.confirm("all \x1b[2J\u202efine\u2066", key="k", body="a\x07b")
+
+    with pytest.raises(AssertionError) as failure:
+        await (await script.start(name=hostile)).result()
+    assert not set(str(failure.value)) & set("\x1b\x07\u202e\u2066")
+
+
+async def test_answers_are_a_tests_and_are_kept_as_such(human: Human, askback_server: Server) -> None:
+    human.on().answers({"policy": "goodwill", "amount": 1}).approves()
+    await (await refund.start(order="A-17", days=41)).result()
+    async with askback_server.client(user="auditor") as client:
+        for prompt in human.prompts:
+            request = pb.ListAnswersRequest(prompt_id=prompt.prompt_id)
+            page = await client._calls.unary(client._calls.hitl.ListAnswers, request)
+            assert [record.answer.source for record in page.answers] == [prompt_pb2.ANSWER_SOURCE_TEST]
+
+
+async def test_programs_without_a_target_find_the_server(human: Human, askback_server: Server) -> None:
+    human.on().answers({"policy": "goodwill", "amount": 1}).approves()
+    await askback_server.work(worker)
+    async with Client() as client:
+        run = await client.start("refund", {"order": "A-17", "days": 1})
+        assert await run.result() == 1.0
+
+
+async def test_a_failure_of_the_job_is_its_own(human: Human) -> None:
+    @scripted
+    async def fails(job: Job) -> None:
+        raise ZeroDivisionError("by hand")
+
+    run = await script.using(max_attempts=1).start(name=fails)
+    with pytest.raises(JobFailed, match="by hand"):
+        await run.result()
+
+
+async def test_a_worker_in_a_namespace_of_its_own(human: Human) -> None:
+    elsewhere = Worker(namespace="eu")
+
+    @elsewhere.job("eu")
+    async def ask(job: Job) -> bool:
+        return bool(await job.confirm("Here?", key="here"))
+
+    human.on("here").approves()
+    assert await (await ask.start()).result() is True
+
+
+async def test_many_jobs_and_questions_at_once(human: Human) -> None:
+    @scripted
+    async def crowd(job: Job) -> int:
+        answers = await asyncio.gather(*(job.ask(f"{n}?", int, key=str(n)) for n in range(5)))
+        return sum(answers)
+
+    human.on().answers(lambda prompt: int(prompt.key))
+    runs = [await script.start(name=crowd) for _ in range(6)]
+    assert [await run.result() for run in runs] == [10] * 6
+    assert len(human.seen) == 30
+
+
+async def test_a_job_function_starts_other_jobs_at_its_own_server(human: Human) -> None:
+    human.on(key="ruling").answers({"policy": "legal", "amount": 2})
+    human.on(key="pay").approves()
+
+    @scripted
+    async def parent(job: Job) -> float:
+        child = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
+        again = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
+        assert child.job_id == again.job_id
+        return await child.result()
+
+    assert await (await script.start(name=parent)).result() == 2.0

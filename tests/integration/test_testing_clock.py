@@ -1,0 +1,186 @@
+"""The clock of a test: time leaps, what falls due is carried out in order, and nobody loses a lease."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from askback import Job, JobFailed, JobState, PromptExpired, Run, Worker
+from askback.testing import Clock, Human, Server
+from tests.support.service import until
+
+worker = Worker(capacity=20)
+HOURS = 3600.0
+
+
+@worker.job("patient")
+async def patient(job: Job, hours: float, then: float = 0.0) -> list[str]:
+    told = []
+    for name, wait in (("first", hours), ("then", then)):
+        if wait:
+            try:
+                told.append(await job.ask(f"{name}?", key=name, deadline=timedelta(hours=wait)))
+            except PromptExpired:
+                told.append(f"no {name}")
+    return told
+
+
+tries: list[datetime] = []
+
+
+@worker.job("clumsy")
+async def clumsy(job: Job) -> int:
+    tries.append(datetime.now(UTC))
+    if job.attempt < 3:
+        raise ConnectionError("once more")
+    return job.attempt
+
+
+@worker.job("busy")
+async def busy(job: Job) -> None:
+    await asyncio.Event().wait()
+
+
+@worker.job("defaulted")
+async def defaulted(job: Job) -> str:
+    ok = await job.confirm("Go?", key="go", deadline=timedelta(days=2), default=False)
+    return f"{ok.decision} by {ok.by or 'nobody'}, default {ok.by_default}"
+
+
+async def ended_after(run: Run, key: str, server: Server) -> float:
+    """Seconds from a question to its end, by the server's clock."""
+    async with server.client() as client:
+        prompt = await client.prompt(job_id=run.job_id, key=key)
+    assert prompt.resolution is not None
+    assert prompt.resolution.at is not None
+    assert prompt.created_at is not None
+    return (prompt.resolution.at - prompt.created_at).total_seconds()
+
+
+async def test_deadlines_fall_due_in_their_order_each_at_its_time(
+    human: Human, clock: Clock, askback_server: Server
+) -> None:
+    human.on().never()
+    runs = [await patient.start(hours=hours, then=2 * hours) for hours in (1, 3)]
+    await clock.advance(hours=12)
+    for run, hours in zip(runs, (1, 3), strict=True):
+        assert await run.result() == ["no first", "no then"]
+        # What the job asked when its first question had ended began then, and not at the end of the leap.
+        assert await ended_after(run, "first", clock, askback_server) == pytest.approx(hours * HOURS, abs=5)
+        assert await ended_after(run, "then", clock, askback_server) == pytest.approx(
+            2 * hours * HOURS, abs=5
+        )
+
+
+async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
+    human.on("first").never().answers("late but fine")
+    run = await patient.start(hours=24 * 300)
+    for _ in range(3):
+        await clock.advance(days=30)
+    job = await run.job()
+    assert (job.state, job.attempt) == (JobState.PENDING_HITL, 1)
+    assert job.worker_id, "the worker holds it still"
+    await clock.advance(days=211)
+    assert await run.result() == ["no first"]
+    assert [event.type async for event in run.watch()].count("JOB_LEASED") == 1
+
+
+async def test_a_worker_that_is_gone_loses_its_job_to_time(clock: Clock, askback_server: Server) -> None:
+    gone = worker.at(askback_server.target)
+    await gone.start()
+    async with askback_server.client() as client:
+        run = await client.start("patient", {"hours": 100})
+        await clock.advance()
+        assert (await run.job()).worker_id
+        # As a crash: no goodbye, and the stream is broken.
+        assert gone._session is not None
+        connection = gone._session._current
+        assert connection is not None
+        assert gone._session._supervisor is not None
+        gone._session._supervisor.cancel()
+        await connection.abandon()
+        keeper = askback_server.stage._service.replica.keeper  # type: ignore[attr-defined]
+        await until(lambda: not keeper.present)
+        await clock.advance(minutes=59)
+        assert (await run.job()).worker_id
+        await clock.advance(minutes=2)
+        assert not (await run.job()).worker_id
+        assert (await run.job()).state is JobState.PENDING_HITL
+
+
+async def test_a_retry_comes_at_its_time(human: Human, clock: Clock) -> None:
+    tries.clear()
+    run = await clumsy.start()
+    began = datetime.now(UTC)
+    await clock.advance(hours=1)
+    assert await run.result() == 3
+    assert (tries[-1] - began).total_seconds() < 10, "it slept through the backoff"
+
+
+async def test_the_defaults_of_a_deadline(human: Human, clock: Clock) -> None:
+    human.on("go?").never()
+    run = await defaulted.start()
+    await clock.advance(timedelta(days=2))
+    assert await run.result() == "REJECT by nobody, default True"
+
+
+async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Clock) -> None:
+    run = await busy.start()
+    before = clock.now()
+    with pytest.raises(TimeoutError, match=rf"job {run.job_id} \(busy\) is RUNNING"):
+        await clock.advance(hours=1, patience=0.2)
+    assert clock.now() - before < timedelta(minutes=1)
+
+
+async def test_advance_waits_for_what_is_under_way(human: Human, clock: Clock) -> None:
+    # No await between the start and the leap but these two: the question is asked in time all the same.
+    human.on("first").never()
+    run = await patient.start(hours=4)
+    await clock.advance(hours=4)
+    assert await run.result() == ["no first"]
+
+
+async def test_without_a_human_everything_is_left_alone(clock: Clock) -> None:
+    run = await patient.start(hours=4)
+    await clock.advance(hours=4)
+    assert await run.result() == ["no first"]
+
+
+async def test_an_unexpected_prompt_stops_the_leap(human: Human, clock: Clock) -> None:
+    run = await patient.start(hours=4)
+    with pytest.raises(AssertionError, match="no fake-human rule"):
+        await clock.advance(hours=4)
+    with pytest.raises(AssertionError, match="no fake-human rule"):
+        await run.result()
+
+
+async def test_retention_is_swept(human: Human, clock: Clock, askback_server: Server) -> None:
+    async with askback_server.client() as client:
+        human.on("keep").approves()
+        run = await client.ask("Keep?", retention=timedelta(days=7))
+        await run.result()
+        await clock.advance(days=6)
+        assert (await run.job()).state is JobState.COMPLETED
+        await clock.advance(days=2)
+        with pytest.raises(Exception, match="there is no job"):
+            await run.job()
+
+
+async def test_time_only_goes_forward_and_runs_by_itself(clock: Clock) -> None:
+    before = clock.now()
+    with pytest.raises(ValueError, match="only goes forward"):
+        await clock.advance(hours=-1)
+    await clock.advance(days=1, hours=1, minutes=1, seconds=1)
+    passed = clock.now() - before
+    assert timedelta(0) <= passed - timedelta(days=1, hours=1, minutes=1, seconds=1) < timedelta(minutes=1)
+    assert clock.now() < clock.now() + timedelta(seconds=1)
+
+
+async def test_a_failed_job_does_not_hold_time_up(human: Human, clock: Clock) -> None:
+    human.on("first").declines("no")
+    run = await patient.start(hours=1)
+    await clock.advance(hours=1)
+    with pytest.raises(JobFailed):
+        await run.result()

@@ -1,0 +1,78 @@
+"""Builds the examples as their README says, in a copy: nothing is written into the source tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = Path("examples/polyglot")
+_NEEDED = ["protos", "client/askback/service_config.json", "tests/vectors"]
+"""What the examples read from the rest of the repository."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One language's programs, built."""
+
+    language: str
+    folder: Path
+    """The copy of the example's folder."""
+
+    def command(self, program: str) -> list[str]:
+        """How `worker`, `console`, `start` (and in Go `minimal`) are called."""
+        if self.language == "go":
+            return [str(self.folder / "bin" / program)]
+        return ["node", str(self.folder / "dist" / f"{program}.js")]
+
+    def run(self, *command: str) -> str:
+        """Run a tool in the folder; what it wrote. Fails the test with that if it fails."""
+        # buf is a part of the development environment: beside this Python.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        done = subprocess.run(
+            command, cwd=self.folder, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        if done.returncode:
+            pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}", pytrace=False)
+        return done.stdout
+
+
+def build(language: str, scratch: Path) -> Example:
+    """Copy one language's example into an empty folder and build it there."""
+    source = EXAMPLES / language
+    for part in [*map(Path, _NEEDED), source]:
+        target = scratch / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / part).is_dir():
+            # What a developer has built there may be stale.
+            made = shutil.ignore_patterns("bin", "gen", "node_modules", "dist", "__pycache__")
+            shutil.copytree(ROOT / part, target, ignore=made)
+        else:
+            shutil.copy(ROOT / part, target)
+    example = Example(language, scratch / source)
+    if language == "go":
+        example.run("go", "generate", "./...")
+        example.run("go", "build", "-o", "bin/", "./...")
+    else:
+        example.run("npm", "ci")
+        example.run("npm", "run", "generate")
+        example.run("npm", "run", "build")
+    return example
+
+
+def need(tool: str, *commands: str) -> None:
+    """Skip, or fail if `ASKBACK_REQUIRE` names the tool, when one of its commands is not there."""
+    missing = [command for command in commands if shutil.which(command) is None]
+    if not missing:
+        return
+    reason = f"{', '.join(missing)} not found: the {tool} example cannot be built"
+    if tool in os.environ.get("ASKBACK_REQUIRE", "").split(","):
+        pytest.fail(f"ASKBACK_REQUIRE names {tool}: {reason}")
+    pytest.skip(reason)

@@ -1,0 +1,105 @@
+"""The examples, built once for all tests, and what the tests do with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.e2e.conftest import stage as stage
+from tests.polyglot.build import Example, build, need
+from tests.polyglot.relay import Relay
+from tests.support.processes import Process, Stage
+
+
+@pytest.fixture(scope="session")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """The example in Go."""
+    need("go", "go")
+    return build("go", tmp_path_factory.mktemp("go"))
+
+
+@pytest.fixture(scope="session")
+def typescript(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """The example in TypeScript."""
+    need("node", "node", "npm")
+    return build("typescript", tmp_path_factory.mktemp("typescript"))
+
+
+class Troupe:
+    """Starts programs of any language on the test's stage."""
+
+    def __init__(self, stage: Stage, example: Callable[[str], Example]) -> None:
+        self._stage = stage
+        self._example = example
+        self._keyboards: list[int] = []
+
+    def _command(self, language: str, program: str) -> list[str]:
+        if language == "python":
+            return [sys.executable, "-m", f"tests.polyglot.programs.{program}"]
+        return self._example(language).command(program)
+
+    def start(self, language: str, program: str, server: str, *arguments: str, nth: int = 1) -> Process:
+        """A program that needs no keyboard; `nth`: of its kind on this stage."""
+        command = [*self._command(language, program), *arguments]
+        return self._stage.command(f"{program}-{language}-{nth}", *command, ASKBACK_SERVER=server)
+
+    def console(self, language: str, server: str) -> Typist:
+        """A console, and the keyboard in front of it."""
+        pipe = self._stage.folder / f"keyboard-{len(self._keyboards)}"
+        os.mkfifo(pipe)
+        # Read and write: then neither this nor the program's side of opening waits for the other.
+        keyboard = os.open(pipe, os.O_RDWR)
+        self._keyboards.append(keyboard)
+        # exec: the pid is the program's. The fifo has no other reader that would take its lines.
+        line = f'exec "$@" < "{pipe}"'
+        command = self._command(language, "console")
+        process = self._stage.command(
+            f"console-{language}", "sh", "-c", line, "sh", *command, "--user", "ana", ASKBACK_SERVER=server
+        )
+        return Typist(process, keyboard)
+
+    def end(self) -> None:
+        """Close the keyboards."""
+        for keyboard in self._keyboards:
+            os.close(keyboard)
+
+
+class Typist:
+    """A person at a console."""
+
+    def __init__(self, console: Process, keyboard: int) -> None:
+        self.console = console
+        self._keyboard = keyboard
+
+    def type(self, line: str) -> None:
+        """Type a line."""
+        os.write(self._keyboard, line.encode() + b"\n")
+
+
+@pytest.fixture
+def troupe(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Troupe]:
+    """Starts the programs; each language is built when the first of its programs is started."""
+    troupe = Troupe(stage, request.getfixturevalue)
+    yield troupe
+    troupe.end()
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[Relay]:
+    """A wire that can be cut."""
+    relay = Relay()
+    await relay.start()
+    yield relay
+    await relay.stop()
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """A fresh database in a file."""
+    (tmp_path / "askback.db").write_bytes(migrated_file.read_bytes())
+    return f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"

@@ -1,0 +1,42 @@
+"""The worker in fifty lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from askback import AnswerStatus, Client, JobState
+from tests.e2e.stored import read
+from tests.polyglot.build import EXAMPLES, ROOT, Example
+from tests.polyglot.conftest import Troupe
+from tests.support.processes import Stage
+
+SOURCE = ROOT / EXAMPLES / "go" / "minimal" / "main.go"
+
+
+def test_it_has_fifty_lines() -> None:
+    """Code that is neither blank nor comment; and no line is made long to get there."""
+    lines = SOURCE.read_text().expandtabs(4).splitlines()
+    code = [line for line in lines if line.strip() and not line.strip().startswith("//")]
+    assert len(code) <= 50
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize(("line", "state"), [("yes", JobState.COMPLETED), ("no", JobState.FAILED)])
+async def test_it_asks_and_goes_on(
+    stage: Stage, troupe: Troupe, go: Example, sqlite_url: str, line: str, state: JobState
+) -> None:
+    """The job waits without a worker, over a kill of the server, and comes back with its answer."""
+    server = await stage.server(sqlite_url)
+    minimal = stage.command("minimal", *go.command("minimal"), server.target)
+    person = troupe.console("go", server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("deploy", {"version": "1.4"})
+        await person.console.says("shown", title='Deploy {"version":"1.4"}?')
+        await server.crash_and_serve()
+        person.type(line)
+        await person.console.says("verdict")
+        events = [event async for event in run.watch()]
+        assert events[-1].state is state
+        stored = await read(client, run.job_id)
+    assert [[s for _, s in answers] for answers in stored.answers.values()] == [[AnswerStatus.ACCEPTED]]
+    assert minimal.running

@@ -1,0 +1,254 @@
+"""What the examples promise when a wire breaks: an answer is one answer, and nobody notices a drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from askback import AnswerStatus, Client, JobState, PromptState
+from askback.v1 import worker_service_pb2 as pb
+from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
+from tests.e2e.stored import read
+from tests.polyglot.conftest import Troupe
+from tests.polyglot.relay import Relay
+from tests.support.processes import Process, Stage, eventually
+
+both = pytest.mark.parametrize("language", ["go", "typescript"])
+
+
+@both
+async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
+    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+) -> None:
+    """The server has committed it when the wire breaks, unheard: the repeat gets that result."""
+    server = await stage.server(sqlite_url)
+    relay.target = server.port
+    person = troupe.console(language, relay.address)
+    async with Client(server.target, user="boss") as client:
+        run = await client.ask("Deploy 1.4?")
+        shown = await person.console.says("shown")
+        relay.deaf = True
+        person.type("yes")
+        given = await person.console.says("answering")
+
+        async def answered() -> bool:
+            return (await client.prompt(shown["prompt_id"])).state is PromptState.ANSWERED
+
+        await eventually(answered, "the answer is committed")
+        assert not person.console.events("verdict")
+        relay.cut()
+        verdict = await person.console.says("verdict")
+        stored = await read(client, run.job_id)
+    assert verdict["answer_id"] == given["answer_id"]
+    assert verdict["status"].removeprefix("ANSWER_STATUS_") == "ACCEPTED"
+    assert verdict["replayed"]
+    assert [s for _, s in stored.answers[shown["prompt_id"]]] == [AnswerStatus.ACCEPTED]
+
+
+@both
+async def test_an_answer_that_came_while_the_worker_was_away(
+    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+) -> None:
+    """The resolution was pushed into a broken wire: it is told again on the next stream."""
+    server = await stage.server(sqlite_url, lease_ttl=20)
+    relay.target = server.port
+    worker = troupe.start(language, "worker", relay.address)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await worker.says("asked")
+        relay.deaf = True
+        person.type('{"canary_percent": 10}')
+        await person.console.says("verdict")
+        relay.cut()
+        assert (await run.result())["canary_percent"] == 10
+        stored = await read(client, run.job_id)
+    assert [line["resumed"] for line in worker.events("connected")] == [False, True]
+    assert stored.job.proto.token == 1
+
+
+@both
+async def test_a_result_whose_reply_was_lost_is_told_again(
+    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+) -> None:
+    """The job is completed when the wire breaks, unheard: the worker repeats that, and nothing else."""
+    server = await stage.server(sqlite_url, lease_ttl=20)
+    relay.target = server.port
+    worker = troupe.start(language, "worker", relay.address)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await person.console.says("shown")
+        relay.deaf_at = b'"released":true'
+        person.type('{"canary_percent": 10}')
+        assert (await run.result())["canary_percent"] == 10
+        assert not worker.events("ended")
+        relay.cut()
+        ended = await worker.says("ended")
+        assert ended["with"] in ("complete_job", "completeJob")
+        stored = await read(client, run.job_id)
+    assert [line["resumed"] for line in worker.events("connected")] == [False, True]
+    assert len(worker.events("leased")) == 1
+    assert stored.job.attempt == 1
+
+
+@both
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_asked_to_go_they_open_the_next_stream_first(
+    stage: Stage, troupe: Troupe, relay: Relay, migrated_db_url: str, language: str
+) -> None:
+    """A replica drains with questions open. The old stream serves until another can be reached."""
+    a, b = await asyncio.gather(
+        *(stage.server(migrated_db_url, name=name, lease_ttl=20, drain_grace=30) for name in "ab")
+    )
+    relay.target = a.port
+    worker = troupe.start(language, "worker", relay.address)
+    person = troupe.console(language, relay.address)
+    async with Client(b.target, user="boss") as client:
+        runs = [await client.start("release", {"version": version}) for version in ("1.4.0", "1.5.0")]
+        await worker.says("asked", count=2)
+        await person.console.says("shown")
+        relay.target = 0
+        a.signal(signal.SIGTERM)
+        for program in (worker, person.console):
+            await program.says("moving")
+            await program.says("retrying")
+        person.type('{"canary_percent": 10}')
+        await person.console.says("verdict")
+        await worker.says("ended")
+        relay.target = b.port
+        for program in (worker, person.console):
+            await program.says("connected", replica="b")
+        await person.console.says("shown", count=2)
+        person.type('{"canary_percent": 11}')
+        percents = [(await run.result())["canary_percent"] for run in runs]
+        assert sorted(percents) == [10, 11]
+        stored = [await read(client, run.job_id) for run in runs]
+    assert await a.ended() == 0
+    for program in (worker, person.console):
+        assert [line["resumed"] for line in program.events("connected")] == [False, True]
+        assert not program.events("disconnected")
+    # Resumed, not leased anew; and nobody was shown a prompt twice.
+    assert [s.job.proto.token for s in stored] == [1, 1]
+    assert len(person.console.events("shown")) == 2
+    await _leave(worker, person.console)
+
+
+@both
+async def test_a_worker_that_waits_keeps_its_lease(
+    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+) -> None:
+    """Heartbeats keep the session for longer than it lives without them."""
+    server = await stage.server(sqlite_url, lease_ttl=1)
+    worker = troupe.start(language, "worker", server.target)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await person.console.says("shown")
+        await _sessions_expire(server.target, client)
+        person.type('{"canary_percent": 10}')
+        assert (await run.result())["canary_percent"] == 10
+        stored = await read(client, run.job_id)
+    assert stored.job.proto.token == 1
+    assert len(worker.events("connected")) == 1
+
+
+@both
+async def test_credit_comes_back(stage: Stage, troupe: Troupe, sqlite_url: str, language: str) -> None:
+    """A person gets through more prompts than the console takes at once."""
+    server = await stage.server(sqlite_url)
+    person = troupe.console(language, server.target)
+    prompts = 40
+    async with Client(server.target, user="boss") as client:
+        for number in range(prompts):
+            await client.ask(f"Deploy 1.{number}?")
+            person.type("yes")
+        await person.console.says("verdict", count=prompts)
+    assert len({line["prompt_id"] for line in person.console.events("shown")}) == prompts
+
+
+@both
+async def test_a_worker_that_was_away_too_long_begins_anew(
+    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+) -> None:
+    """Its session has expired: it opens another, gets the job with a new token, asks the same prompt."""
+    server = await stage.server(sqlite_url, lease_ttl=1)
+    worker = troupe.start(language, "worker", server.target)
+    person = troupe.console(language, server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await person.console.says("shown")
+        worker.signal(signal.SIGSTOP)
+
+        async def let_go() -> bool:
+            return not (await client.get(run.job_id)).worker_id
+
+        await eventually(let_go, "the lease is lost")
+        person.type('{"canary_percent": 10}')
+        await person.console.says("verdict")
+        worker.signal(signal.SIGCONT)
+        assert (await run.result())["canary_percent"] == 10
+        stored = await read(client, run.job_id)
+    first, second = (line["session_id"] for line in worker.events("connected", resumed=False))
+    assert first != second
+    leases = worker.events("leased")
+    assert [line["token"] for line in leases] == [1, 2]
+    assert {line["prompt_id"] for line in worker.events("asked")} == set(stored.prompts)
+    await _leave(worker, person.console)
+
+
+@both
+async def test_a_cancelled_job_is_given_back(
+    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+) -> None:
+    """The wish reaches the worker while it waits for people, and the worker confirms it."""
+    server = await stage.server(sqlite_url)
+    worker = troupe.start(language, "worker", server.target)
+    async with Client(server.target, user="boss") as client:
+        run = await client.start("release", {"version": "1.4.0"})
+        await worker.says("asked")
+        await run.cancel("not today")
+        ended = await worker.says("ended")
+        assert ended["with"] in ("release_job", "releaseJob")
+        assert (await client.get(run.job_id)).state is JobState.CANCELLED
+    assert await worker.terminate() == 0
+
+
+@both
+async def test_who_is_refused_for_good_says_so_and_ends(
+    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+) -> None:
+    """Without credentials at a server that wants them nobody dials for ever."""
+    tokens = stage.folder / "tokens.toml"
+    tokens.write_text(
+        f'[[tokens]]\nsha256 = "{"0" * 64}"\nsubject = "ana"\nroles = ["worker"]\nnamespaces = ["default"]\n'
+    )
+    server = await stage.server(sqlite_url, auth=tokens)
+    worker = troupe.start(language, "worker", server.target)
+    assert await worker.ended() == 1
+    assert "nauthenticated" in worker.events("refused")[0]["error"]
+
+
+async def _leave(worker: Process, console: Process) -> None:
+    """Both end in order when they are asked to."""
+    assert await worker.terminate() == 0
+    assert await console.terminate() == 0
+
+
+async def _sessions_expire(server: str, client: Client) -> None:
+    """Wait until a session that nobody extends has been opened and has expired."""
+    run = await client.start("nobody")
+    async with grpc.aio.insecure_channel(server) as channel:
+        stub: Any = WorkerServiceStub(channel)
+        leased = await stub.LeaseJobs(
+            pb.LeaseJobsRequest(worker_id="silent", job_types=["nobody"], wait=Duration(seconds=10))
+        )
+    assert len(leased.jobs) == 1
+    async for event in run.watch():
+        if event.type == "JOB_LEASE_LOST":
+            return

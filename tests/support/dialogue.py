@@ -1,0 +1,69 @@
+"""A person of lines for tests, and prompts to ask them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from askback.prompts import PromptInfo
+from askback.terminal.paper import PlainPaper
+from askback.v1 import prompt_pb2 as pb
+
+ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
+
+
+class Said:
+    """A dialogue whose answers are known: what is asked and shown is in `text`."""
+
+    def __init__(self, *lines: str, texts: Iterable[str] = ()) -> None:
+        self._out = io.StringIO()
+        self.paper = PlainPaper(self._out)
+        self._lines = list(lines)
+        self._texts = list(texts)
+
+    async def ask(self, question: str) -> str:
+        """The next line; EOFError when there is none."""
+        self.paper.begin(question)
+        if not self._lines:
+            raise EOFError
+        line = self._lines.pop(0)
+        self.paper.line(line)
+        return line
+
+    async def rewrite(self, text: str, media_type: str) -> str:
+        """The next text."""
+        return self._texts.pop(0)
+
+    @property
+    def text(self) -> str:
+        """Everything that was shown."""
+        return self._out.getvalue()
+
+    @property
+    def left(self) -> list[str]:
+        """Lines that nobody asked for."""
+        return self._lines
+
+
+def prompt(*, decisions: Iterable[tuple[int, str]] = ((RESPOND, "Answer"),), **content: Any) -> PromptInfo:
+    """An open prompt."""
+    content.setdefault("kind", "clarify")
+    content.setdefault("title", "Which?")
+    options = [pb.DecisionOption(decision=pb.Decision.ValueType(d), label=label) for d, label in decisions]
+    return PromptInfo(
+        pb.Prompt(
+            prompt_id="p-1", job_id="j-1", job_type="refund", key="k", round=1, revision=1, version=1,
+            state=pb.PROMPT_STATE_PENDING, content=pb.PromptContent(decisions=options, **content),
+        )
+    )  # fmt: skip
+
+
+def asking(*questions: pb.Question, **more: Any) -> PromptInfo:
+    """A prompt with these questions."""
+    return prompt(questions=pb.QuestionForm(questions=questions), **more)
+
+
+def question(name: str = "q", *, required: bool = False, **kind: Any) -> pb.Question:
+    """A question of one input."""
+    return pb.Question(question_id=name, title=f"Title of {name}", required=required, **kind)

@@ -1,0 +1,152 @@
+"""`askback` with somebody at it: under a terminal of its own, or on pipes that stay open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support.shell import ASKBACK, WITHIN
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Typist:
+    """A process, what it has shown so far, and the keys. `end()` leaves none."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, terminal: bool) -> None:
+        if terminal:
+            self._keys, theirs = pty.openpty()
+            self._screen = os.dup(self._keys)
+            stdin = stdout = theirs
+        else:
+            stdin, self._keys = os.pipe()
+            self._screen, stdout = os.pipe()
+        enter = _OWN_TERMINAL if terminal else []
+        self._process = subprocess.Popen(
+            [*enter, *command], env=dict(environment), stdin=stdin, stdout=stdout, stderr=stdout
+        )
+        for fd in {stdin, stdout}:
+            os.close(fd)
+        self._raw = bytearray()
+        self._seen = 0
+        self._news = asyncio.Event()
+        self._over = False
+        os.set_blocking(self._screen, False)
+        asyncio.get_running_loop().add_reader(self._screen, self._read)
+
+    def _read(self) -> None:
+        try:
+            piece = os.read(self._screen, 65_536)
+        except OSError:  # how a terminal says that nobody has it open any more
+            piece = b""
+        if not piece:
+            self._over = True
+            asyncio.get_running_loop().remove_reader(self._screen)
+        self._raw += piece
+        self._news.set()
+
+    @property
+    def raw(self) -> str:
+        """All that was shown, colours included."""
+        return self._raw.decode("utf-8", "replace")
+
+    @property
+    def shown(self) -> str:
+        """The same without colours, lines ended alike."""
+        return _COLOURS.sub("", self.raw).replace("\r\n", "\n")
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._keys, text.encode())
+
+    def leave(self) -> None:
+        """Close the pipe: nothing more will be typed."""
+        os.close(self._keys)
+        self._keys = -1
+
+    async def sees(self, words: str) -> str:
+        """Wait until these words are shown, after all that was seen before; what was shown up to them."""
+        async with asyncio.timeout(WITHIN):
+            try:
+                while (place := self.shown.find(words, self._seen)) < 0:
+                    assert not self._over, f"it ended without {words!r}:\n{self.shown}"
+                    self._news.clear()
+                    await self._news.wait()
+            except asyncio.CancelledError:
+                print(f"waited for {words!r} in:\n{self.shown[self._seen :]}", file=sys.stderr)
+                raise
+        before, self._seen = self._seen, place + len(words)
+        return self.shown[before : self._seen]
+
+    async def says(self, text: str, words: str = "askback> ") -> str:
+        """Type a line, and wait for words."""
+        self.type(text + "\n")
+        return await self.sees(words)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end, and for the last that it shows; the exit code."""
+        async with asyncio.timeout(WITHIN):
+            while not self._over:
+                self._news.clear()
+                await self._news.wait()
+        return await asyncio.to_thread(self._process.wait, WITHIN)
+
+    def end(self) -> None:
+        """Kill it, if it still runs, and close what is open. Repeatable."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if not self._over:
+            asyncio.get_running_loop().remove_reader(self._screen)
+            self._over = True
+        for fd in (self._keys, self._screen):
+            if fd >= 0:
+                os.close(fd)
+        self._keys = self._screen = -1
+
+
+_OWN_TERMINAL = [
+    sys.executable,
+    "-c",
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+]
+"""So that Ctrl-C, typed, is a signal."""
+
+
+class Desks:
+    """Starts consoles of several people at one server."""
+
+    def __init__(self, target: str, home: Path) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASKBACK_")}
+        for name in ("NO_COLOR", "EDITOR", "VISUAL"):
+            inherited.pop(name, None)
+        self._environment = {
+            **inherited, "ASKBACK_SERVER": target, "XDG_CONFIG_HOME": str(home), "TERM": "xterm-256color",
+            "COLUMNS": "120",
+        }  # fmt: skip
+        self._typists: list[Typist] = []
+
+    def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
+        """`askback` with these words."""
+        typist = Typist(
+            [ASKBACK, *words], {**self._environment, "ASKBACK_USER": user, **environment}, terminal=terminal
+        )
+        self._typists.append(typist)
+        return typist
+
+    def end(self) -> None:
+        """End all of them."""
+        for typist in self._typists:
+            typist.end()

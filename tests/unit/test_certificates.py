@@ -1,0 +1,64 @@
+"""Certificate files that change while they are read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback_server.transport import certificates
+from askback_server.transport.certificates import BadCertificates, Certificates
+from tests.support.authority import Authority
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    Authority().server().put(tmp_path)
+    return tmp_path
+
+
+def opened(folder: Path) -> Certificates:
+    return Certificates(folder / "tls.crt", folder / "tls.key")
+
+
+def test_a_pair_that_is_swapped_between_two_reads_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the old and half of the new is never in force, though each half was read without fault."""
+    given: list[tuple[bytes, bytes]] = []
+
+    def configuration(pairs: Any, root_certificates: Any) -> str:
+        given.extend(pairs)
+        return "configuration"
+
+    monkeypatch.setattr(certificates.grpc, "ssl_server_certificate_configuration", configuration)
+    new, swaps = Authority().server(), [1]
+    read = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        found = read(path)
+        if path.name == "tls.crt" and swaps:
+            swaps.pop()
+            new.put(folder)
+        return found
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    opened(folder)
+    assert given == [(new.key, new.certificate)]
+
+
+def test_files_that_change_without_end_are_left_for_the_next_handshake(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = opened(folder)
+    look, stamps = Certificates._look, iter(range(1_000))
+    monkeypatch.setattr(Certificates, "_look", lambda self: ((next(stamps), 0, 0, 0),))
+    assert files._changed() is None
+    assert "changes while it is read" in caplog.text
+    monkeypatch.setattr(Certificates, "_look", look)
+    assert files._changed() is not None
+    assert files._changed() is None
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadCertificates, match=r"tls\.crt"):
+        opened(tmp_path)

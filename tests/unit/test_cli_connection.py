@@ -1,0 +1,140 @@
+"""Where the server is: flags over the environment over a profile over this machine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from askback.cli.connection import Connection, connection_options, typed_flags
+from askback.cli.profiles import config_file
+
+PROFILES = """
+profile = "work"
+
+[profiles.work]
+server = "work.example:443"
+token = "secret"
+tls = true
+ca = "ca.pem"
+groups = ["release", "ops"]
+namespace = "payments"
+
+[profiles.home]
+user = "ana"
+"""
+Connect = Callable[..., Connection]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, and no settings in the environment."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("ASKBACK_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "askback").mkdir()
+    return tmp_path / "askback"
+
+
+def connect(*words: str, code: int = 0, **environment: str) -> Any:
+    """The connection that these words make; for another code the output."""
+    found: list[Connection] = []
+
+    @click.command()
+    @connection_options
+    def command(**options: Any) -> None:
+        found.append(Connection.of(options, typed_flags(click.get_current_context())))
+
+    done = CliRunner().invoke(command, words, env=environment)
+    assert done.exit_code == code, done.output
+    return found[0] if code == 0 else done.output
+
+
+def test_this_machine_if_nothing_is_said(home: Path) -> None:
+    assert connect() == Connection()
+
+
+def test_the_chosen_profile(home: Path) -> None:
+    (home / "config.toml").write_text(PROFILES)
+    assert connect() == Connection(
+        "work.example:443", "secret", None, ("release", "ops"), "payments", True, str(home / "ca.pem"),
+        profile="work",
+    )  # fmt: skip
+    assert "secret" not in repr(connect())
+
+
+def test_flags_over_environment_over_profile(home: Path) -> None:
+    (home / "config.toml").write_text(PROFILES)
+    named = connect(
+        "--profile", "work", "--token", "t1", "--namespace", "a", ASKBACK_TOKEN="t2", ASKBACK_USER="u"
+    )
+    assert (named.token, named.namespace, named.user, named.server) == ("t1", "a", "u", "work.example:443")
+    assert connect(ASKBACK_TOKEN="t2").token == "t2"
+    assert connect("--group", "x", "--group", "y").groups == ("x", "y")
+    assert connect(ASKBACK_GROUP="x y").groups == ("x", "y")
+    assert connect("--profile", "home") == Connection(user="ana", profile="home", flags=" --profile home")
+    assert connect(ASKBACK_PROFILE="home").user == "ana"
+
+
+def test_a_profile_that_was_not_named_keeps_its_token_for_its_server(home: Path) -> None:
+    (home / "config.toml").write_text(PROFILES)
+    assert connect("--server", "elsewhere:1").token is None
+    assert connect(ASKBACK_SERVER="elsewhere:1").token is None
+    assert connect("--server", "work.example:443").token == "secret"
+    assert connect("--server", "elsewhere:1", "--profile", "work").token == "secret"
+
+
+def test_wrong_configurations_are_refused(home: Path) -> None:
+    file = home / "config.toml"
+    assert "there is no profile 'x'" in connect("--profile", "x", code=2)
+    for text, words in {
+        "[": "config.toml",
+        "server = 'x'": "it may hold",
+        "profile = 'x'": "there is no [profiles.x]",
+        "[profiles.a]\nsevrer = 'x'": "sevrer does not belong there",
+        "[profiles.a]\nserver = 1": "of another type",
+        "[profiles.a]\ngroups = 'x'": "of another type",
+        "[profiles.a]\ntls = 'yes'": "of another type",
+        "profiles = 1": "it may hold",
+        "[profiles]\na = 1": "does not belong there",
+    }.items():
+        file.write_text(text)
+        assert words in " ".join(connect(code=2).split()), text
+    file.write_text(PROFILES)
+    assert "(it has: home, work)" in connect("--profile", "x", code=2)
+
+
+def test_tls(home: Path, tmp_path: Path) -> None:
+    assert connect().tls_files() is False
+    found = connect("--tls").tls_files()
+    assert (found.root_certificates, found.private_key, found.certificate_chain) == (None, None, None)
+    for name in ("ca", "cert", "key"):
+        (tmp_path / name).write_bytes(name.encode())
+    files = [word for name in ("ca", "cert", "key") for word in (f"--{name}", str(tmp_path / name))]
+    found = connect(*files).tls_files()
+    assert (found.root_certificates, found.private_key, found.certificate_chain) == (b"ca", b"key", b"cert")
+    with pytest.raises(click.UsageError, match="go together"):
+        connect("--cert", "x").tls_files()
+    with pytest.raises(click.UsageError, match="--ca nowhere"):
+        connect("--ca", "nowhere").tls_files()
+
+
+def test_a_suggested_command_reaches_the_same_server(home: Path) -> None:
+    """What was typed is repeated, quoted, but for the token and the timeout."""
+    typed = connect(
+        "--server", "a b:1", "--token", "t", "--group", "x", "--group", "y", "--tls", "--timeout", "3"
+    )
+    assert typed.command("job show 1") == "askback job show 1 --server 'a b:1' --group x --group y --tls"
+    assert connect(ASKBACK_SERVER="a:1").command("job ls") == "askback job ls"
+
+
+def test_where_profiles_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert config_file() == tmp_path / "askback" / "config.toml"
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert config_file() == tmp_path / ".config" / "askback" / "config.toml"

@@ -1,0 +1,92 @@
+"""Text of others does nothing to a terminal; tables and JSON are what they say."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from askback.cli.output import Output, as_json
+from askback.cli.text import clean, clean_json, one_line
+
+HOSTILE = [
+    "\x1b[2J\x1b[31mred",
+    "\x1b]0;title\x07",
+    "\x9b31m",
+    "back\x08\x08\x08",
+    "over\rwritten",
+    "\u202egnp.exe",
+    "\u2066isolated\u2069",
+    "\u200fmark",
+    "\x00nul\x7fdel",
+    "para\u2029graph",
+    "\ud800lone",
+]
+
+
+def _is_harmless(text: str) -> bool:
+    return all(c.isprintable() or c in "\n\t" for c in text)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_nothing_is_left_that_acts(text: str) -> None:
+    assert _is_harmless(clean(text))
+    assert _is_harmless(one_line(text))
+    assert _is_harmless(as_json({"title": text}))
+
+
+@pytest.mark.parametrize("text", [t for t in HOSTILE if "\ud800" not in t], ids=ascii)
+def test_json_keeps_the_value(text: str) -> None:
+    assert json.loads(as_json({"title": text})) == {"title": text}
+    assert json.loads(clean_json(json.dumps(text, ensure_ascii=False))) == text
+
+
+@pytest.mark.parametrize("text", ["Grüße, 世界 🎉", "a\tb\nc", "e\u0301", "[red]not markup[/red]", "שלום"])
+def test_honest_text_is_kept(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_one_line_is_one_line() -> None:
+    assert one_line("a\nb\tc  d\r\ne") == "a b c d e"
+    assert one_line("abcdef", 4) == "abc…"
+    assert one_line("abcd", 4) == "abcd"
+
+
+def test_a_table_is_aligned_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().table(("JOB", "STATE"), [("1", "run\x1b[31m\nning"), ("22", "")])
+    assert capsys.readouterr().out == "JOB  STATE\n1    run[31m ning\n22\n"
+    Output(quiet=True).table(("JOB",), [("1",)])
+    assert capsys.readouterr().out == "1\n"
+
+
+def test_colour_is_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Output()
+    assert out.style("a", fg="red") == "a"
+    assert not out.is_rich
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert out.style("a\x1b[2J", fg="red") == "\x1b[31ma[2J\x1b[0m"
+    assert out.is_rich
+    assert not Output(as_json=True).is_rich
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert out.style("a", fg="red") == "a"
+    monkeypatch.setenv("TERM", "dumb")
+    assert not out.is_rich
+    assert "NO_COLOR" in os.environ
+
+
+def test_notes_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().note("x\x1b[2J")
+    assert capsys.readouterr().err == "x[2J\n"
+    Output(quiet=True).note("x")
+    Output(as_json=True).note("x")
+    assert capsys.readouterr().err == ""
+
+
+def test_errors_are_objects_with_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().error("no \x1b[2Jway")
+    Output(as_json=True).error("no way", exit=3)
+    plain, record = capsys.readouterr().err.splitlines()
+    assert plain == "askback: no [2Jway"
+    assert json.loads(record) == {"error": {"message": "no way", "exit": 3}}

@@ -1,0 +1,97 @@
+"""What is typed and what is read: spans, times, inputs, labels."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import pytest
+
+from askback.cli.job_input import job_input, labels
+from askback.cli.spans import Moment, Span, span_words, when
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("4h", 14_400), ("1d12h", 129_600), ("1 h 30 min", 5400), ("2w", 1_209_600),
+     ("250ms", 0.25), ("45", 45), ("1.5h", 5400), ("15m", 900)],
+)  # fmt: skip
+def test_spans_are_understood(text: str, seconds: float) -> None:
+    assert Span().convert(text, None, None) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "h4", "-4h", "4h later", "9" * 400 + "w"])
+def test_other_spans_are_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Span().convert(text, None, None)
+
+
+def test_times_are_understood() -> None:
+    assert Moment().convert("2026-11-25T08:00+02:00", None, None) == datetime(2026, 11, 25, 6, tzinfo=UTC)
+    before = datetime.now(UTC)
+    then = Moment().convert("4h", None, None)
+    assert before <= then + timedelta(hours=4) <= datetime.now(UTC)
+    with pytest.raises(click.BadParameter):
+        Moment().convert("yesterday", None, None)
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (0, "0 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (12_000, "3 h 20 min"),
+        (90_061, "1 d 1 h"),
+        (-5, "0 s"),
+    ],
+)
+def test_spans_in_words(span: float, words: str) -> None:
+    assert span_words(timedelta(seconds=span)) == words
+
+
+def test_points_in_time_in_words() -> None:
+    assert when(NOW + timedelta(hours=4), NOW) == "2030-01-01 16:00:00 UTC (in 4 h)"
+    assert when(NOW - timedelta(minutes=3), NOW) == "2030-01-01 11:57:00 UTC (3 min ago)"
+    assert when(None, NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "pairs", "value"),
+    [
+        (None, [], None),
+        ("null", [], None),
+        ("[1]", [], [1]),
+        (None, ["a=1", "b:=1", 'c:={"d": null}'], {"a": "1", "b": 1, "c": {"d": None}}),
+        (None, ["e=", "f=x=y"], {"e": "", "f": "x=y"}),
+        ('{"a": 1, "b": 2}', ["a=one"], {"a": "one", "b": 2}),
+        ('{"n": 9007199254740993}', [], {"n": 9007199254740993}),
+    ],
+)  # fmt: skip
+def test_inputs(source: str | None, pairs: list[str], value: Any) -> None:
+    assert job_input(source, pairs) == value
+
+
+@pytest.mark.parametrize(
+    ("source", "pairs"),
+    [
+        ("{", []),
+        ("Infinity", []),
+        ("[1]", ["a=b"]),
+        (None, ["a"]),
+        (None, ["=b"]),
+        (None, [":=1"]),
+        (None, ["a:=x"]),
+    ],
+)
+def test_wrong_inputs(source: str | None, pairs: list[str]) -> None:
+    with pytest.raises(click.UsageError):
+        job_input(source, pairs)
+
+
+def test_labels() -> None:
+    assert labels(["a=b", "c=d=e", "f="]) == {"a": "b", "c": "d=e", "f": ""}
+    for wrong in ("a", "=b"):
+        with pytest.raises(click.UsageError):
+            labels([wrong])

@@ -1,0 +1,83 @@
+"""Log lines: one a record, whole, with the ids of what they speak of."""
+
+import json
+import logging
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+from askback_server.domain.principals import Principal
+from askback_server.structured_logs import JsonLines, TextLines, name_the_call
+from askback_server.transport.calls import CURRENT, Call
+
+
+def record(message: str, *args: object, **extra: Any) -> logging.LogRecord:
+    made = logging.getLogger("x").makeRecord("x", logging.INFO, "f", 1, message, args, None, extra=extra)
+    name_the_call(made)
+    return made
+
+
+def test_a_record_is_one_line_of_json_whatever_is_in_it() -> None:
+    line = JsonLines().format(record("a\nb %s", "\u2028\x85\x00ü", job_id="j\n1", odd=object()))
+    assert len(line.splitlines()) == 1
+    found = json.loads(line)
+    assert found["message"] == "a\nb \u2028\x85\x00ü"
+    assert (found["job_id"], found["level"], found["logger"]) == ("j\n1", "INFO", "x")
+
+
+def test_an_error_is_within_its_line() -> None:
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError:
+        made = record("it broke")
+        made.exc_info = sys.exc_info()
+    found = json.loads(JsonLines().format(made))
+    assert found["exception"].endswith("ValueError: first\nsecond")
+
+
+def test_a_callers_word_begins_no_line_of_text() -> None:
+    line = TextLines().format(record("ended", job_id="x\n12:00:00 CRITICAL forged", n=3))
+    assert "\n" not in line
+    assert line.endswith(r" job_id='x\n12:00:00 CRITICAL forged' n=3")
+
+
+def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
+    assert not hasattr(record("outside"), "request_id")
+    token = CURRENT.set(Call("/a/B", "req-7", Principal("ada")))
+    try:
+        assert json.loads(JsonLines().format(record("inside")))["request_id"] == "req-7"
+        assert json.loads(JsonLines().format(record("own", request_id="mine")))["request_id"] == "mine"
+    finally:
+        CURRENT.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("raise ValueError('boom')", "boom"),
+        ("import threading\nthreading.Thread(target=lambda: 1 / 0).start()", "division by zero"),
+        ("class Odd:\n    def __del__(self): raise ValueError('late')\nOdd()", "late"),
+        ("import warnings\nwarnings.warn('careful')", "careful"),
+        ("import asyncio\nasync def f():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n"
+         "    await asyncio.sleep(0.01)\nasyncio.run(f())", "division by zero"),
+        ("import asyncio\nasync def g(): raise ValueError('lost')\nasync def f():\n"
+         "    t = asyncio.create_task(g()); await asyncio.sleep(0.01); del t\nasyncio.run(f())", "lost"),
+    ],
+)  # fmt: skip
+def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -> None:
+    start = """
+        from askback_server.structured_logs import configure, log_the_uncaught
+        configure("json", "INFO")
+        log_the_uncaught()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(start) + program], capture_output=True, text=True, check=False
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    found = json.loads(lines[0])
+    assert says in found.get("exception", "") + found["message"]
+    assert done.stdout == ""

@@ -1,0 +1,204 @@
+"""Lines in the loop, numbers on the board, and dialogues that break off."""
+
+import asyncio
+import io
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback.console_prompt import ConsolePrompt
+from askback.desk import Closing
+from askback.terminal.board import STONES, Board
+from askback.terminal.guard import Guarded, Moved
+from askback.terminal.lines import Lines
+from askback.terminal.paper import PlainPaper
+from askback.terminal.terminal import Terminal
+from askback.v1 import prompt_pb2 as pb
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    read, write = os.pipe()
+    yield read, write
+    for fd in (read, write):
+        with suppress(OSError):
+            os.close(fd)
+
+
+async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
+    lines = Lines(pipe[0])
+    os.write(pipe[1], "one\r\ntwö\nthree".encode())
+    assert [await lines.line(), await lines.line()] == ["one", "twö"]
+    waiting = asyncio.create_task(lines.line())
+    await asyncio.sleep(0)
+    os.write(pipe[1], b" and more\n\nlast")
+    assert await waiting == "three and more"
+    assert await lines.line() == ""
+    os.close(pipe[1])
+    assert await lines.line() == "last"
+    for _ in range(2):
+        with pytest.raises(EOFError):
+            await lines.line()
+
+
+async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> None:
+    lines = Lines(pipe[0])
+    os.write(pipe[1], b"half")
+    waiting = asyncio.create_task(lines.line())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    os.write(pipe[1], b" a line\n")
+    assert await lines.line() == "half a line"
+
+
+async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
+    """An editor has the terminal for itself."""
+    lines = Lines(pipe[0])
+    os.write(pipe[1], b"first\n")
+    assert await lines.line() == "first"
+    os.write(pipe[1], b"for the editor\n")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert os.read(pipe[0], 100) == b"for the editor\n"
+
+
+async def test_lines_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "script").write_bytes(b"list\nquit\n")
+    with (tmp_path / "script").open() as script:
+        lines = Lines(script.fileno())
+        assert [await lines.line(), await lines.line()] == ["list", "quit"]
+        with pytest.raises(EOFError):
+            await lines.line()
+
+
+def shown(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> ConsolePrompt:
+    content = pb.PromptContent(title=f"Title of {name}", kind="confirm", priority=priority)
+    proto = pb.Prompt(prompt_id=name, revision=revision, version=version, content=content)
+    proto.state = pb.PROMPT_STATE_PENDING
+    return ConsolePrompt(proto, None)  # type: ignore[arg-type]
+
+
+def test_numbers_are_for_good() -> None:
+    board = Board()
+    assert [board.put(shown(name))[0].number for name in "abc"] == [1, 2, 3]
+    assert board.put(shown("b", version=2)) == (board.find("2"), "same")
+    assert board.put(shown("b", revision=2)) == (board.find("b"), "changed")
+    board.close(Closing("b", "j", "removed"))
+    assert board.put(shown("d"))[0].number == 4
+    assert [row.number for row in board.open_rows()] == [1, 3, 4]
+    assert board.put(shown("b", revision=2))[1] == "new"
+    assert board.find("2").closing is None
+    assert board.put(shown("z", priority=9))[0] is board.open_rows()[0]
+
+
+def test_only_the_person_moves_the_current_one() -> None:
+    board = Board()
+    with pytest.raises(LookupError, match="number"):
+        board.find("")
+    row, _ = board.put(shown("a"))
+    board.current = row
+    board.put(shown("b", priority=100))
+    board.close(Closing("a", "j", "closed"))
+    assert board.find("") is row
+    with pytest.raises(LookupError, match="no prompt 7"):
+        board.find("7")
+    with pytest.raises(LookupError, match="no prompt x"):
+        board.find("x")
+
+
+def test_closings_are_told_once_and_stones_are_bounded() -> None:
+    board = Board()
+    assert board.close(Closing("never-seen", "j", "closed")) is None
+    for n in range(STONES + 10):
+        board.put(shown(str(n) + "x"))
+        assert board.close(Closing(str(n) + "x", "j", "closed")) is not None
+        assert board.close(Closing(str(n) + "x", "j", "closed")) is None
+    with pytest.raises(LookupError):
+        board.find("1")
+    assert board.find(str(STONES + 10)).closing is not None
+    assert board.put(shown("new"))[0].number == STONES + 11
+
+
+class Guard:
+    """A board with one prompt, and a dialogue about it."""
+
+    def __init__(self, fd: int) -> None:
+        self.out = io.StringIO()
+        self.terminal = Terminal(PlainPaper(self.out), Lines(fd))
+        self.board = Board()
+        self.row, _ = self.board.put(shown("a"))
+        self.guarded = Guarded(self.terminal, self.row)
+
+
+@pytest.mark.parametrize("how", ["closed", "changed", "claimed"])
+async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int], how: str) -> None:
+    guard = Guard(pipe[0])
+    asking = asyncio.create_task(guard.guarded.ask("? "))
+    await asyncio.sleep(0)
+    if how == "closed":
+        guard.board.close(Closing("a", "j", "closed"))
+    else:
+        guard.board.put(shown("a", revision=2 if how == "changed" else 1, version=2))
+    if how == "claimed":
+        os.write(pipe[1], b"typed\n")
+        assert await asking == "typed"
+        return
+    with pytest.raises(Moved):
+        await asking
+    with pytest.raises(Moved):
+        await guard.guarded.ask("? ")
+    assert "revision 2" in guard.row.epitaph(None) or how == "closed"  # type: ignore[arg-type]
+
+
+async def test_a_line_that_came_with_the_end_is_not_taken(pipe: tuple[int, int]) -> None:
+    """Typed for a prompt that is closed by now: it goes nowhere."""
+    guard = Guard(pipe[0])
+    asking = asyncio.create_task(guard.guarded.ask("? "))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    os.write(pipe[1], b"yes\n")
+    guard.board.close(Closing("a", "j", "closed"))
+    with pytest.raises(Moved):
+        await asking
+
+
+async def test_notices_stand_above_the_open_question(pipe: tuple[int, int]) -> None:
+    guard = Guard(pipe[0])
+    guard.terminal.notice("before")
+    asking = asyncio.create_task(guard.terminal.ask("askback> "))
+    await asyncio.sleep(0)
+    guard.terminal.notice("* 2 new: \x1b[2Jx")
+    os.write(pipe[1], b"list\n")
+    await asking
+    assert guard.out.getvalue() == "before\naskback> \n* 2 new: [2Jx\naskback> list\n"
+
+
+async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal $EDITOR gets the text as it is; what happens meanwhile is told afterwards."""
+    editor = tmp_path / "editor"
+    editor.write_text(
+        '#!/bin/sh\ncp "$1" "$(dirname "$0")/given"\nprintf "new\\n" > "$1"\necho "$1" | grep -q md\n'
+    )
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr(Lines, "is_terminal", property(lambda self: True))
+    guard = Guard(pipe[0])
+    rewriting: asyncio.Task[Any] = asyncio.create_task(guard.guarded.rewrite("old\x1b\n", "text/markdown"))
+    await asyncio.sleep(0)
+    guard.terminal.notice("meanwhile")
+    assert guard.out.getvalue() == ""
+    assert await rewriting == "new\n"
+    assert (tmp_path / "given").read_text() == "old\x1b\n"
+    assert guard.out.getvalue() == "meanwhile\n"
+    with pytest.raises(OSError, match="ended with 1"):
+        await guard.guarded.rewrite("x", "text/plain")
+    monkeypatch.setenv("EDITOR", "/nowhere/to/be/found")
+    with pytest.raises(OSError, match="nowhere"):
+        await guard.guarded.rewrite("x", "text/plain")

@@ -1,0 +1,184 @@
+"""The wizard: what is asked, what is sent, and what is asked again."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from askback.enums import AnswerStatus, DecisionKind
+from askback.errors import AnswerInvalid, Violation
+from askback.prompts import AnswerOutcome, PromptInfo
+from askback.terminal.wizard import Draft, settle
+from askback.v1 import prompt_pb2 as pb
+from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, REVISE, Said, asking, prompt, question
+
+BOTH = ((RESPOND, "Answer"), (REJECT, "No"))
+N = question("n", required=True, integer=pb.IntegerInput(minimum=1, maximum=9))
+WHY = question("why", text=pb.TextInput(default_value="as ever"))
+
+
+async def run(asked: PromptInfo, said: Said, *refusals: dict[str, str], **options: Any) -> list[Draft]:
+    """The drafts that are sent; each of the first ones is refused with these violations."""
+    sent: list[Draft] = []
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        sent.append(draft)
+        if len(sent) <= len(refusals):
+            faults = [Violation(field, text) for field, text in refusals[len(sent) - 1].items()]
+            raise AnswerInvalid("refused", violations=faults)
+        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
+
+    outcome = await settle(asked, said, send, **options)
+    assert (outcome is not None) == (len(sent) > len(refusals))
+    assert said.left == []
+    return sent
+
+
+async def test_a_form_field_by_field() -> None:
+    said = Said("1", "0", "x", "", "3", "", "because", "y")
+    (draft,) = await run(asking(N, WHY, decisions=BOTH), said)
+    assert draft.decision is DecisionKind.RESPOND
+    assert draft.object == {"n": 3, "why": "as ever"}
+    assert draft.comment == "because"
+    assert "1/2 Title of n (required) [a whole number; at least 1 and at most 9]" in said.text
+    assert "! must be at least 1 and at most 9" in said.text
+    assert "! must be given" in said.text
+    assert "[Enter: as ever, - for none]" in said.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "lines", "values"),
+    [
+        (question(boolean=pb.BooleanInput(default_value=False)), ["", "", "y"], {"q": False}),
+        (question(boolean=pb.BooleanInput()), ["", "", "y"], {}),
+        (question(text=pb.TextInput(default_value="x")), ["-", "", "y"], {}),
+        (question(text=pb.TextInput()), ['""', "", "y"], {"q": ""}),
+        (question(text=pb.TextInput(multiline=True)), ["a", "", "b", ".", "", "y"], {"q": "a\n\nb\n"}),
+        (question(multi=pb.MultiInput(options=[pb.Option(value="a")])), ["1", "", "y"], {"q": ["a"]}),
+        (question(number=pb.NumberInput(default_value=0)), ["", "", ""], {"q": 0.0}),
+        (question(date=pb.DateInput()), ["2024-02-29", "", "y"], {"q": "2024-02-29"}),
+    ],
+)  # fmt: skip
+async def test_enter_default_and_nothing(asked: pb.Question, lines: list[str], values: Any) -> None:
+    (draft,) = await run(asking(asked), Said("1", *lines))
+    assert draft.object == values
+
+
+async def test_what_is_shown_of_a_choice() -> None:
+    options = [
+        pb.Option(value="a", title="First", description="cheap", recommended=True),
+        pb.Option(value="b"),
+    ]
+    asked = question(single=pb.SingleInput(options=options, allow_other=True), rationale="we bill it")
+    asked.help = "More\nabout it"
+    said = Said("1", "first", "", "y")
+    (draft,) = await run(asking(asked), said)
+    assert draft.object == {"q": "a"}
+    for line in (
+        "1) First (recommended): cheap",
+        "2) b",
+        "or any other text",
+        "Why: we bill it",
+        "     | about it",
+    ):
+        assert line in said.text
+
+
+async def test_once_more_keeps_what_was_typed_and_quit_sends_nothing() -> None:
+    (draft,) = await run(asking(N, WHY), Said("1", "3", "x", "", "n", "1", "", "", "", "y"))
+    assert draft.object == {"n": 3, "why": "x"}
+    assert await run(asking(N, WHY), Said("1", "3", "x", "", "q")) == []
+    assert await run(asking(N), Said("leave it for now")) == []
+
+
+async def test_enter_decides_nothing() -> None:
+    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"), (REJECT, "No"))), Said("", "", "2", "", "y"))
+    assert draft == Draft(DecisionKind.REJECT)
+
+
+async def test_a_no_asks_for_no_values() -> None:
+    (draft,) = await run(asking(N, decisions=BOTH), Said("No", "", "y"))
+    assert (draft.decision, draft.object) == (DecisionKind.REJECT, None)
+
+
+async def test_only_what_was_refused_is_asked_again() -> None:
+    said = Said("1", "3", "x", "hm", "y", "4")
+    first, second = await run(asking(N, WHY), said, {"values_json/n": "must be even"})
+    assert (first.object, second.object) == ({"n": 3, "why": "x"}, {"n": 4, "why": "x"})
+    assert second.comment == "hm"
+    assert "! n: must be even" in said.text
+
+
+async def test_a_comment_that_must_be_there() -> None:
+    asked = prompt()
+    asked.proto.content.decisions.add(decision=pb.DECISION_REVISE, label="Again", comment_required=True)
+    (draft,) = await run(asked, Said("Again", "", " ", "shorter", "y"))
+    assert draft == Draft(DecisionKind(DecisionKind.REVISE), comment="shorter")
+    _, mended = await run(prompt(), Said("1", "", "y", "", "so"), {"comment": "is required"})
+    assert mended.comment == "so"
+
+
+@pytest.mark.parametrize("field", ["decision", "values_json", "values_json/unknown", "something/new"])
+async def test_what_cannot_be_mended_is_asked_anew(field: str) -> None:
+    said = Said("1", "3", "x", "", "y", "1", "5", "", "", "y")
+    _, second = await run(asking(N, WHY), said, {field: "no"})
+    assert second.object == {"n": 5, "why": "as ever"}
+
+
+async def test_a_path_with_odd_names_and_below_a_field() -> None:
+    schema = {"type": "object", "properties": {"a/b~c": {"type": "array", "items": {"type": "string"}}}}
+    asked = prompt(schema_json=json.dumps(schema))
+    _, second = await run(asked, Said("1", "x, y", "", "y", "z"), {"values_json/a~1b~0c/1": "too long"})
+    assert second.object == {"a/b~c": ["z"]}
+
+
+async def test_groups() -> None:
+    inner = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    properties = {"to": {**inner, "title": "Address"}, "n": {"type": "integer"}}
+    asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
+    (without,) = await run(asked, Said("1", "", "3", "", "y"))
+    assert without.object == {"n": 3}
+    (within,) = await run(asked, Said("1", "y", "", "Bonn", "", "", "y"))
+    assert within.object == {"to": {"city": "Bonn"}}
+    _, mended = await run(asked, Said("1", "y", "Bonn", "", "", "y", "Ulm"), {"values_json/to": "no"})
+    assert mended.object == {"to": {"city": "Ulm"}}
+
+
+async def test_required_null() -> None:
+    part = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    asked = prompt(schema_json=json.dumps({"type": "object", "properties": {"f": part}, "required": ["f"]}))
+    (draft,) = await run(asked, Said("1", "", "", "y"))
+    assert draft.object == {"f": None}
+
+
+async def test_edits_replace_only_what_changed() -> None:
+    contents = [
+        pb.PromptPart(content_id="a", title="A", text="old", editable=True),
+        pb.PromptPart(content_id="b", text="same", editable=True),
+        pb.PromptPart(content_id="c", text="fixed"),
+    ]
+    asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"), (REVISE, "Again")))
+    said = Said("1", "y", "y", "", "y", texts=["new\n", "same"])
+    (draft,) = await run(asked, said)
+    assert draft.edits == {"a": "new\n"}
+    assert "unchanged" in said.text
+    _, again = await run(
+        asked, Said("1", "n", "n", "", "y", "y", "n", texts=["x"]), {"edits": "must hold an edit"}
+    )
+    assert again.edits == {"a": "x"}
+
+
+async def test_given_decision_and_comment_are_not_asked() -> None:
+    options = {"decision": DecisionKind.ACCEPT, "comment": "ok"}
+    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"),)), Said("y"), **options)
+    assert draft == Draft(DecisionKind.ACCEPT, comment="ok")
+
+
+@pytest.mark.parametrize("lines", [[], ["1"], ["1", "3"], ["1", "3", "x", "c"]])
+async def test_the_end_of_the_input_sends_nothing(lines: list[str]) -> None:
+    sent: list[Draft] = []
+    send: Callable[..., Any] = sent.append
+    with pytest.raises(EOFError):
+        await settle(asking(N, WHY), Said(*lines), send)
+    assert not sent
