@@ -204,10 +204,11 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
         assert missing.code == 3, command
         assert missing.out == ""
     none = f"127.0.0.1:{quiet_port()}"
-    gone = await shell.run("job", "show", NOBODY_ID, "--server", none, "--timeout", "0.3")
-    assert gone.code == 7
-    assert none in gone.err
-    assert "Traceback" not in gone.err
+    for command in ("show", "watch"):
+        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3")
+        assert gone.code == 7
+        assert f"no answer from {none} within 0.3 s" in gone.err
+        assert "Traceback" not in gone.err
     as_json = await shell.run("job", "ls", "--server", none, "--timeout", "0.3", "--json")
     assert json.loads(as_json.err)["error"]["exit"] == 7
 

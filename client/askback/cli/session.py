@@ -15,7 +15,7 @@ import click
 from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
-from askback.errors import AskbackError
+from askback.errors import AskbackError, Unavailable
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -85,7 +85,7 @@ def report(out: Output, error: AskbackError, connection: Connection) -> None:
     """Print an error, with what to do about it."""
     code = exit_of(error)
     message = str(error)
-    if code is Exit.UNAVAILABLE:
+    if isinstance(error, Unavailable) and not error.reason:
         message = (
             f"no answer from {connection.server} within {connection.timeout:g} s: {message}\n"
             "  (`askback doctor` looks for the cause)"
