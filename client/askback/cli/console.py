@@ -19,8 +19,7 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     """A live console: prompts appear as they come.
 
     Commands are lines; `help` lists them. It survives restarts of the server. On a pipe it does what a
-    script says; then the exit code is that
-    of the first command that was refused.
+    script says; then the exit code is that of the first command that was refused.
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError

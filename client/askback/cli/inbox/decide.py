@@ -38,8 +38,8 @@ async def approve(session: Session, **arguments: Any) -> int:
     """Say yes to the prompts named.
 
     Each is named by its id or as JOB/KEY. On a terminal each is shown and asked about. Without one,
-    --yes or --revision must say that they were
-    read. Exit code: that of the first one that was not taken, else 0.
+    --yes or --revision must say that they were read. Exit code: that of the first one that was not
+    taken, else 0.
     """
     from askback.enums import DecisionKind
 
@@ -53,8 +53,8 @@ async def reject(session: Session, **arguments: Any) -> int:
     """Say no to the prompts named.
 
     Each is named by its id or as JOB/KEY; where no `no` is offered, it is dismissed. On a terminal each
-    is shown and asked about. Without one, --yes or --revision must say that they were
-    read. Exit code: that of the first one that was not taken, else 0.
+    is shown and asked about. Without one, --yes or --revision must say that they were read. Exit code:
+    that of the first one that was not taken, else 0.
     """
     from askback.answers import saying_no
 

@@ -32,8 +32,8 @@ async def ls(session: Session, states: tuple[str, ...], limit: int, watch: bool,
     """List what waits, the most urgent first.
 
     By priority, then deadline, then age; you see what you may answer. Options of one kind are
-    alternatives; different kinds must all hold. With --json one prompt a line;
-    with --watch and --json one event a line: open, closed, caughtUp.
+    alternatives; different kinds must all hold. With --json one prompt a line; with --watch and --json
+    one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.record import record
 
