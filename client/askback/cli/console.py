@@ -18,8 +18,8 @@ from askback.cli.session import Session, client_command
 async def console(session: Session, bell: bool, plain: bool, **options: Any) -> int | None:
     """A live console: prompts appear as they come, and commands are lines (`help` lists them).
 
-    It survives restarts of the server. On a pipe it does what a script says; then the exit code is that
-    of the first command that was refused.
+    It survives restarts of the server. On a pipe it does what a
+    script says; then the exit code is that of the first command that was refused.
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError

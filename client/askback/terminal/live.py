@@ -35,7 +35,10 @@ reject [N] [comment]         say no
 claim [N], release [N]       take it on, so that nobody else answers it meanwhile; give it back
 skip [N]                     leave it to others: it is not listed any more
 wait                         wait until something is open
-help, quit"""
+help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console"""
+
+
+_LOCAL = ("list", "ls", "wait", "help", "?")
 
 
 class LiveConsole:
@@ -128,6 +131,8 @@ class LiveConsole:
                 if verb:
                     self._refused(LookupError(f"{verb!r} is no command; `help` lists them"))
                 continue
+            if not self._desk.connected and verb not in _LOCAL:
+                self._paper.line("no connection now; what needs the server waits for it", "warning")
             try:
                 await command(rest.strip())
             except EOFError:
