@@ -68,10 +68,8 @@ async def test_deadlines_fall_due_in_their_order_each_at_its_time(
     for run, hours in zip(runs, (1, 3), strict=True):
         assert await run.result() == ["no first", "no then"]
         # What the job asked when its first question had ended began then, and not at the end of the leap.
-        assert await ended_after(run, "first", clock, askback_server) == pytest.approx(hours * HOURS, abs=5)
-        assert await ended_after(run, "then", clock, askback_server) == pytest.approx(
-            2 * hours * HOURS, abs=5
-        )
+        assert await ended_after(run, "first", askback_server) == pytest.approx(hours * HOURS, abs=60)
+        assert await ended_after(run, "then", askback_server) == pytest.approx(2 * hours * HOURS, abs=60)
 
 
 async def test_a_leap_costs_nobody_a_lease(human: Human, clock: Clock) -> None:
