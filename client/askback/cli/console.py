@@ -23,6 +23,7 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError
+    from askback.terminal.board import Ended
     from askback.terminal.live import LiveConsole
     from askback.terminal.paper import paper
     from askback.terminal.terminal import Terminal
@@ -37,4 +38,6 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     if terminal.lines.is_terminal or not live.errors:
         return None
     first = live.errors[0]
-    return exit_of(first) if isinstance(first, AskbackError) else Exit.USAGE
+    if isinstance(first, AskbackError):
+        return exit_of(first)
+    return Exit.CONFLICT if isinstance(first, Ended) else Exit.USAGE
