@@ -149,10 +149,10 @@ async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: 
     (site.folder / "tls.key").write_text("nonsense")
     server = stage.command("server", ASKBACK, "serve", "--config", str(site.file))
     assert await server.ended() == 1
-    [line] = server.log.splitlines()
-    said = json.loads(line)
+    said = [json.loads(line) for line in server.log.splitlines()][-1]
     assert said["level"] == "CRITICAL"
-    assert f"{site.folder / 'tls.crt'} and {site.folder / 'tls.key'} are no certificate" in said["message"]
+    pair = f"{site.folder / 'tls.crt'} and {site.folder / 'tls.key'}"
+    assert said["message"].startswith(f"cannot start: {pair} must be a certificate and its own key")
 
 
 async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, site: Site) -> None:

@@ -259,9 +259,10 @@ async def test_commands_that_wait_and_batches_that_fail(lite_measured: World) ->
     first = engine.submit(command)
     await gated.waiting.wait()
     more = [engine.submit(command) for _ in range(3)]
-    assert (await scrape(lite_measured)).of("askback_engine_queue_commands") == 3
+    found = await scrape(lite_measured)
     gated.gate.set()
     await asyncio.gather(first, *more)
+    assert found.of("askback_engine_queue_commands") == 3
     found = await scrape(lite_measured)
     assert found.of("askback_engine_queue_commands") == 0
     assert found.of("askback_engine_batches_failed_total") == 0

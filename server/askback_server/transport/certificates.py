@@ -89,7 +89,7 @@ class Certificates:
                 chain, key = self._certificate.read_bytes(), self._key.read_bytes()
                 roots = self._client_ca.read_bytes() if self._client_ca is not None else None
                 self._check()
-            except OSError as error:
+            except (OSError, BadCertificates) as error:
                 if self._stamp != self._look():
                     continue
                 raise BadCertificates(str(error)) from None
@@ -99,21 +99,19 @@ class Certificates:
         raise BadCertificates(f"{self._certificate} changes while it is read")
 
     def _check(self) -> None:
-        """Raises OSError (ssl.SSLError is one) for what no handshake could be made with."""
+        """Raises BadCertificates for what no handshake could be made with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             # A password, or OpenSSL would ask for one at the terminal.
             context.load_cert_chain(self._certificate, self._key, password="")
         except ssl.SSLError as error:
-            what = f"{self._certificate} and {self._key} are no certificate with its key, both in PEM and"
-            raise ssl.SSLError(f"{what} the key not encrypted ({error.reason})") from None
+            what = f"{self._certificate} and {self._key} must be a certificate and its own key, both in PEM"
+            raise BadCertificates(f"{what} and the key not encrypted: {error}") from None
         if self._client_ca is not None:
             try:
                 context.load_verify_locations(self._client_ca)
             except ssl.SSLError as error:
-                raise ssl.SSLError(
-                    f"{self._client_ca} holds no certificates in PEM ({error.reason})"
-                ) from None
+                raise BadCertificates(f"{self._client_ca} must hold certificates in PEM: {error}") from None
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int]:
