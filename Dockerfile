@@ -55,7 +55,11 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["askback", "health"]
+# A port of its own, so that it asks the same whether or not calls need TLS. Who serves with other arguments
+# than those below gives --health-listen too, or has a check of his own.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+  CMD ["askback", "health", "--server", "127.0.0.1:50052"]
 ENTRYPOINT ["askback"]
-CMD ["serve", "--listen", "0.0.0.0:50051", "--db", "sqlite+aiosqlite:////data/askback.db", \
-     "--auth", "/etc/askback/tokens.toml", "--log-format", "json"]
+CMD ["serve", "--listen", "0.0.0.0:50051", "--health-listen", "127.0.0.1:50052", \
+     "--db", "sqlite+aiosqlite:////data/askback.db", "--auth", "/etc/askback/tokens.toml", \
+     "--log-format", "json"]

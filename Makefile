@@ -24,9 +24,9 @@ proto: $(VENV) ## generate client/askback/v1 from protos/
 reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
 	$(BIN)/python -m scripts.reference
 
-lock: $(VENV) ## pin anew what the container installs, at the newest versions
+lock: $(VENV) ## pin what the container installs; ARGS=--upgrade raises it all
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/python scripts/lock.py
+	$(BIN)/python scripts/lock.py $(ARGS)
 
 demo: $(VENV) ## see a job ask and be answered
 	$(BIN)/askback demo
@@ -38,10 +38,10 @@ test: $(VENV) ## run the tests; more arguments in ARGS
 	$(BIN)/python -m pytest -q --ignore tests/install --ignore tests/container $(ARGS)
 
 test-install: $(VENV) ## build the wheel and install it in every way; needs a package index
-	$(BIN)/python -m pytest -q tests/install $(ARGS)
+	$(BIN)/python -m pytest -q -rs tests/install $(ARGS)
 
 test-container: $(VENV) ## build the image with buildah and answer a prompt in it; needs root
-	$(BIN)/python -m pytest -q tests/container $(ARGS)
+	$(BIN)/python -m pytest -q -rs tests/container $(ARGS)
 
 check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
 	$(BIN)/ruff check .

@@ -2,13 +2,15 @@
 
 In: pyproject.toml and, without --check, a package index. Out: `server.lock`, the service and all it needs,
 and `build.lock`, what builds the wheel: names, versions and hashes, for every platform and Python that
-Askback runs on. Without --check everything is raised to the newest that fits. With --check nothing is
-written and no network is used; exit status 1 names each pin that is missing, too many, or does not fit.
+Askback runs on. Pins that still fit stay as they are, unless --upgrade raises all to the newest. With --check
+nothing is written and no network is used; exit status 1 names each pin that is missing, too many, or does not
+fit.
 """
 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -96,12 +98,14 @@ def _holds(requirement: Requirement, platform: Mapping[str, str]) -> bool:
     return requirement.marker is None or requirement.marker.evaluate(dict(platform))
 
 
-def compile_lock(requirements: list[Requirement], target: Path) -> None:
+def compile_lock(requirements: list[Requirement], target: Path, *, upgrade: bool) -> None:
     """Resolve the requirements with the index that pip is set up for, and write the lock."""
     with tempfile.TemporaryDirectory() as scratch:
+        if target.exists() and not upgrade:
+            shutil.copy(target, f"{scratch}/lock")  # uv keeps what it finds there
         source = Path(scratch) / "requirements.in"
         source.write_text("".join(f"{requirement}\n" for requirement in requirements), encoding="utf-8")
-        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", str(source), "--upgrade"]
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", str(source)]
         command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header"]
         command += ["--no-emit-index-url", "--no-emit-find-links", "--output-file", f"{scratch}/lock"]
         done = subprocess.run(command, env={**os.environ, **_index()}, check=False)
@@ -145,12 +149,13 @@ def main() -> None:
     """Write both locks; with --check compare instead."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a lock does not fit")
-    check = parser.parse_args().check
+    parser.add_argument("--upgrade", action="store_true", help="raise every pin to the newest that fits")
+    options = parser.parse_args()
     wrong: list[str] = []
     for name, requirements in wanted().items():
         path = LOCKS / f"{name}.lock"
-        if not check:
-            compile_lock(requirements, path)
+        if not options.check:
+            compile_lock(requirements, path, upgrade=options.upgrade)
         if path.exists():
             wrong += [f"  {path.name}: {fault}" for fault in faults(requirements, read(path))]
         else:

@@ -12,8 +12,8 @@ Names are imported when they are first used: `import askback` loads neither grpc
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers know the name; typing's own would cost more than all else here
 if TYPE_CHECKING:
     from askback.channel import Tls as Tls
     from askback.client import Client as Client

@@ -34,7 +34,7 @@ def test_every_module_says_what_it_is() -> None:
         assert not text.strip() or text.startswith(('"""', 'r"""')), f"{name} has no docstring"
 
 
-@pytest.mark.parametrize("script", ["gen_protos.py", "gen_states.py"])
+@pytest.mark.parametrize("script", ["gen_protos.py", "gen_states.py", "lock.py"])
 def test_what_is_generated_is_in_step(script: str) -> None:
     command = [sys.executable, str(ROOT / "scripts" / script), "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -2,73 +2,117 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import Process, Stage, eventually
+from tests.support.processes import ROOT, Process, Stage, eventually
 
-# As the first process of namespaces of its own. "$@" is the image's command.
+# As the first process of namespaces of its own. "$@" is what is mounted, `--`, the image's command.
 ENTER = """
 set -eu
-root=$1 data=$2 tokens=$3 owner=$4 workdir=$5
-shift 5
+root=$1 owner=$2 workdir=$3
+shift 3
 mount --bind "$root" "$root"
-mkdir -p "$root/etc/askback"
-touch "$root/etc/askback/tokens.toml"
-mount --bind "$tokens" "$root/etc/askback/tokens.toml"
-mount --bind "$data" "$root/data"
+while [ "$1" != -- ]; do
+  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$(dirname "$root$2")"; touch "$root$2"; fi
+  mount --bind "$1" "$root$2"
+  shift 2
+done
+shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -o remount,bind,ro "$root"
 exec setpriv --no-new-privs chroot --userspec="$owner" "$root" /usr/bin/env -C "$workdir" "$@"
 """
+LOOPBACK_UP = (
+    "import fcntl, socket, struct;"
+    "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x41))"  # SIOCSIFFLAGS, UP | RUNNING
+)
 
 
 class Container:
-    """The image's process: started like `docker run --read-only` would, on the machine's network."""
+    """Starts the image's processes like `docker run --read-only` would."""
 
-    def __init__(self, stage: Stage, root: Path, config: dict[str, Any], tokens: Path, data: Path) -> None:
+    def __init__(
+        self, stage: Stage, root: Path, config: Mapping[str, Any], mounts: Mapping[Path, str]
+    ) -> None:
         self._stage = stage
         self._root = root
         self._config = config
-        self._tokens = tokens
-        self._data = data
+        self._mounts = mounts
 
-    def start(self, name: str, *arguments: str, more: tuple[str, ...] = (), **environment: str) -> Process:
-        """Run the entry point with these arguments, else with the image's own and `more` behind them."""
+    def start(
+        self,
+        name: str,
+        *arguments: str,
+        own_network: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Run the entry point with these arguments, else with the image's own.
+
+        Without a network of its own, it is on the machine's.
+        """
         config = self._config
-        command = [*config["Entrypoint"], *(arguments or config["Cmd"]), *more]
-        variables = [*config["Env"], *(f"{key}={value}" for key, value in environment.items())]
+        command = [*config["Entrypoint"], *(arguments or config["Cmd"])]
+        spaces = ["--mount", "--pid", *(["--net"] if own_network else [])]
+        mounts = [str(word) for pair in self._mounts.items() for word in pair]
         return self._stage.command(
-            name, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", ENTER, "enter",
-            str(self._root), str(self._data), str(self._tokens), config["User"], config["WorkingDir"],
-            "env", "-i", *variables, *command,
+            name, "unshare", *spaces, "--fork", "--kill-child", "--", "sh", "-c", ENTER, "enter",
+            str(self._root), config["User"], config["WorkingDir"], *mounts, "--",
+            *self._environment(environment), *command,
         )  # fmt: skip
 
-    def inside(self, name: str, first: int, *command: str, user: str = "", **environment: str) -> Process:
-        """Run a command beside the container's first process, like `docker exec`."""
+    def inside(self, name: str, first: int, command: Sequence[str], *, user: str = "") -> Process:
+        """Run a command of the image beside the container's first process, like `docker exec`."""
         uid, _, gid = (user or self._config["User"]).partition(":")
-        variables = [*self._config["Env"], *(f"{key}={value}" for key, value in environment.items())]
         return self._stage.command(
-            name, "nsenter", "--target", str(first), "--mount", "--pid", "--root", "--wd",
-            "--setuid", uid, "--setgid", gid, "env", "-i", *variables, *command,
+            name, "nsenter", "--target", str(first), "--mount", "--pid", "--net", "--root", "--wd",
+            "--setuid", uid, "--setgid", gid, *self._environment(), *command,
         )  # fmt: skip
 
+    def neighbour(self, name: str, first: int, *arguments: str) -> Process:
+        """Run a Python program of these tests on the container's network."""
+        return self._stage.command(
+            name, "nsenter", "--target", str(first), "--net", "--", sys.executable, "-m", *arguments,
+            PYTHONPATH=str(ROOT),
+        )  # fmt: skip
 
-async def first_process(process: Process) -> int:
-    """The pid, seen from outside, of the process that is number 1 inside."""
+    def _environment(self, more: Mapping[str, str] | None = None) -> list[str]:
+        variables = [f"{key}={value}" for key, value in (more or {}).items()]
+        return ["/usr/bin/env", "-i", *self._config["Env"], *variables]
 
-    def child() -> int:
-        assert process.running, process.story()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return int(children[0]) if children else 0
+    async def serving(self, process: Process) -> int:
+        """Wait until the server is ready; the pid, seen from outside, of the process that is number 1."""
 
-    return await eventually(child, "the container has its first process")
+        def ready() -> bool:
+            if not process.running:
+                raise RuntimeError(f"the container did not start:\n{process.story()}")
+            return "askback serves on" in process.out
+
+        await eventually(ready, "the container serves")
+        return _first(process)
+
+    async def stop(self, process: Process) -> int:
+        """The image's stop signal to the first process; the exit code."""
+        os.kill(_first(process), signal.Signals[self._config["StopSignal"]])
+        return await process.ended()
 
 
-async def stop(process: Process, config: dict[str, Any]) -> int:
-    """The image's stop signal to the first process; the exit code."""
-    os.kill(await first_process(process), signal.Signals[config["StopSignal"]])
-    return await process.ended()
+def _first(process: Process) -> int:
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
+
+
+async def bring_loopback_up(process: Process) -> None:
+    """A new network has only a loopback device, and that is down."""
+    await eventually(
+        lambda: Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "it started"
+    )
+    command = ["nsenter", "--target", str(_first(process)), "--net", "--", sys.executable, "-c", LOOPBACK_UP]
+    await asyncio.to_thread(subprocess.run, command, check=True)

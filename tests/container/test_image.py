@@ -1,20 +1,27 @@
 """The image of the Dockerfile: what is in it, and a prompt answered through its server."""
 
 import hashlib
-import subprocess
+import shutil
 from pathlib import Path
 
 import pytest
 
-from askback import Client, Worker
 from tests.container.conftest import Image
-from tests.container.container import Container, first_process, stop
-from tests.support.processes import Process, Stage, eventually, quiet_port
+from tests.container.container import Container, bring_loopback_up
+from tests.container.visit import ask_and_answer
+from tests.support.processes import ROOT, Stage, quiet_port
 from tests.support.requirements import absent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 USER = 10001
 TOKEN = "a-token-of-this-test"
+ENTRY = f"""
+[[tokens]]
+sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
+subject = "ana"
+roles = ["client", "worker", "console"]
+namespaces = ["default"]
+"""
 
 
 @pytest.fixture
@@ -22,40 +29,9 @@ def container(image: Image, stage: Stage, tmp_path: Path) -> Container:
     """A container with an empty volume and a token file that lets one token do everything."""
     data, tokens = tmp_path / "data", tmp_path / "tokens.toml"
     data.mkdir()
-    subprocess.run(["chown", str(USER), str(data)], check=True)
-    tokens.write_text(
-        f'[[tokens]]\nsha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\nsubject = "ana"\n'
-        'roles = ["client", "worker", "console"]\nnamespaces = ["default"]\n'
-    )
-    return Container(stage, image.root, image.config, tokens, data)
-
-
-async def _serving(process: Process) -> int:
-    """Wait until the server is ready; the first process's pid."""
-
-    def ready() -> bool:
-        if not process.running:
-            raise RuntimeError(f"the container did not start:\n{process.story()}")
-        return "askback serves on" in process.out
-
-    await eventually(ready, "the container serves")
-    return await first_process(process)
-
-
-async def _ask_and_answer(target: str) -> str:
-    """One job that asks, from start to result; its id."""
-    worker = Worker(target, worker_id="w", token=TOKEN)
-
-    @worker.job("nod")
-    async def nod(job, what: str) -> str:  # type: ignore[no-untyped-def]
-        consent = await job.confirm(what, key="ok")
-        return f"{consent.by}: {bool(consent)}"
-
-    async with Client(target, token=TOKEN) as client, client.console() as desk, worker:
-        run = await client.start("nod", {"what": "Really?"})
-        await (await anext(desk.prompts())).approve()
-        assert await run.result() == "ana: True"
-        return run.job_id
+    shutil.chown(data, USER, USER)
+    tokens.write_text(ENTRY)
+    return Container(stage, image.root, image.config, {data: "/data", tokens: "/etc/askback/tokens.toml"})
 
 
 def test_the_image_says_how_it_is_run(image: Image) -> None:
@@ -77,7 +53,7 @@ def test_the_image_holds_what_it_needs_and_no_more(image: Image) -> None:
     assert not {"pip", "hatchling", "pytest", "build", "rich"} & installed
     for absent_path in ("src", "dist", "opt/build", "etc/pip.conf", "run/secrets", "root/.cache"):
         assert not (image.root / absent_path).exists(), absent_path
-    pins = (Path(__file__).parents[2] / "requirements/server.lock").read_text()
+    pins = (ROOT / "requirements/server.lock").read_text()
     for info in site.glob("*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
         if name != "askback":
@@ -86,26 +62,31 @@ def test_the_image_holds_what_it_needs_and_no_more(image: Image) -> None:
     assert writable == []
 
 
-async def test_a_prompt_is_answered_through_it(image: Image, container: Container, stage: Stage) -> None:
-    """As a plain user on a read-only root: ready, a job asks and ends, SIGTERM gives 0, the job is kept."""
-    target = f"127.0.0.1:{quiet_port()}"
-    options = {"more": ("--listen", target, "--drain-grace", "2")}
-    server = container.start("first", **options)  # type: ignore[arg-type]
-    first = await _serving(server)
+async def test_a_prompt_is_answered_through_it(image: Image, container: Container) -> None:
+    """As the image says and nothing else, on a read-only root: ready, a job asks and ends, SIGTERM gives 0,
+    and the job is still there afterwards."""
+    server = container.start("first", own_network=True)
+    await bring_loopback_up(server)
+    first = await container.serving(server)
     await _is_confined(container, first)
-    check = image.config["Healthcheck"]["Test"][1:]
-    health = container.inside("health", first, *check, ASKBACK_SERVER=target)
+    kind, *check = image.config["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    health = container.inside("health", first, check)
     assert await health.ended() == 0, health.story()
-    job_id = await _ask_and_answer(target)
-    assert await stop(server, image.config) == 0, server.story()
-    health.start()
-    assert await health.ended() != 0
+    visit = container.neighbour("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
+    assert await visit.ended() == 0, f"{visit.story()}\n{server.story()}"
+    (said,) = visit.said
+    assert (said["state"], said["result"]) == ("COMPLETED", "ana: True")
+    assert await container.stop(server) == 0, server.story()
 
-    again = container.start("again", **options)  # type: ignore[arg-type]
-    await _serving(again)
-    async with Client(target, token=TOKEN) as client:
-        assert (await client.get(job_id)).state.name == "COMPLETED"
-    assert await stop(again, image.config) == 0, again.story()
+    again = container.start("again", own_network=True)
+    await bring_loopback_up(again)
+    first = await container.serving(again)
+    job = (said["job_id"],)
+    look = container.neighbour("look", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
+    assert await look.ended() == 0, look.story()
+    assert look.said[0]["state"] == "COMPLETED"
+    assert await container.stop(again) == 0, again.story()
 
 
 async def _is_confined(container: Container, first: int) -> None:
@@ -119,7 +100,7 @@ async def _is_confined(container: Container, first: int) -> None:
     assert status["NoNewPrivs"] == "1"
     assert status["NSpid"].split()[-1] == "1"
     # Not even root may write: it is the mount that forbids it.
-    touch = container.inside("touch", first, "touch", "/opt/askback/mine", user="0:0")
+    touch = container.inside("touch", first, ["touch", "/opt/askback/mine"], user="0:0")
     assert await touch.ended() == 1
     assert "Read-only file system" in touch.log
 
@@ -132,15 +113,17 @@ async def test_without_a_token_file_it_does_not_listen(container: Container) -> 
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_it_migrates_and_serves_postgresql(image: Image, container: Container, db_url: str) -> None:
-    """The migration is the image's other command; then the server needs no volume."""
+async def test_it_migrates_and_serves_postgresql(container: Container, db_url: str) -> None:
+    """The migration is the image's other command."""
     migrate = container.start("migrate", "migrate", "--db", db_url)
     assert await migrate.ended() == 0, migrate.story()
     target = f"127.0.0.1:{quiet_port()}"
-    server = container.start("server", more=("--listen", target, "--db", db_url, "--drain-grace", "2"))
-    await _serving(server)
-    await _ask_and_answer(target)
-    assert await stop(server, image.config) == 0, server.story()
+    server = container.start(
+        "server", "serve", "--db", db_url, "--listen", target, "--auth", "/etc/askback/tokens.toml"
+    )
+    await container.serving(server)
+    assert (await ask_and_answer(target, TOKEN))["result"] == "ana: True"
+    assert await container.stop(server) == 0, server.story()
 
 
 def test_what_it_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

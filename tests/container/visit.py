@@ -1,0 +1,41 @@
+"""A visitor of a server: has one job done that asks, or looks at one. Says what came of it as a JSON line."""
+
+import asyncio
+import json
+import sys
+
+from askback import Client
+from askback.channel import Tls
+from askback.worker import Worker
+
+
+async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dict[str, str]:
+    """One job that asks, from start to result, as client, worker and console; its id, state and result."""
+    worker = Worker(target, worker_id="w", token=token, tls=tls or False)
+
+    @worker.job("nod")
+    async def nod(job, what: str) -> str:  # type: ignore[no-untyped-def]
+        consent = await job.confirm(what, key="ok")
+        return f"{consent.by}: {bool(consent)}"
+
+    async with (
+        Client(target, token=token, tls=tls or False) as client,
+        client.console() as desk,
+        worker,
+    ):
+        run = await client.start("nod", {"what": "Really?"})
+        await (await anext(desk.prompts())).approve()
+        result = await run.result()
+        return {"job_id": run.job_id, "state": (await run.job()).state.name, "result": result}
+
+
+async def look(target: str, token: str, job_id: str) -> dict[str, str]:
+    """A job as it is now."""
+    async with Client(target, token=token) as client:
+        return {"job_id": job_id, "state": (await client.get(job_id)).state.name}
+
+
+if __name__ == "__main__":
+    server, secret, *job = sys.argv[1:]
+    found = asyncio.run(look(server, secret, *job) if job else ask_and_answer(server, secret))
+    print(json.dumps({"event": "end", **found}))

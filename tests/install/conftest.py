@@ -1,0 +1,46 @@
+"""Environments are made once: an install takes seconds, and no test here changes one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.install.wheelhouse import Environment, Wheelhouse
+from tests.support.processes import Stage
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
+    """Wheel, sdist, and the wheels they need."""
+    return Wheelhouse(tmp_path_factory.mktemp("wheelhouse"))
+
+
+def _environment(
+    factory: pytest.TempPathFactory, wheelhouse: Wheelhouse, *extras: str
+) -> Iterator[Environment]:
+    environment = Environment(factory.mktemp("environment") / "venv", wheelhouse)
+    environment.install("--no-compile", wheelhouse.requirement(*extras))
+    yield environment
+    environment.remove()
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse) -> Iterator[Environment]:
+    """pip install askback"""
+    yield from _environment(tmp_path_factory, wheelhouse)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse) -> Iterator[Environment]:
+    """pip install askback[server]"""
+    yield from _environment(tmp_path_factory, wheelhouse, "server")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Starts processes, and ends them all."""
+    stage = Stage(tmp_path)
+    try:
+        yield stage
+    finally:
+        stage.end()

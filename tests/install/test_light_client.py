@@ -1,0 +1,87 @@
+"""`pip install askback`: a client, and none of the service's libraries."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.install.wheelhouse import Environment
+from tests.support.processes import Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+SERVICE_ONLY = {
+    "aiosqlite", "alembic", "asyncpg", "grpcio-health-checking", "grpcio-reflection", "jsonschema-rs",
+    "pytest", "rich", "sqlalchemy", "uvloop",
+}  # fmt: skip
+CALL = """
+import asyncio, json, sys
+from askback import Client, Console, Worker
+
+async def main():
+    async with Client(sys.argv[1], user="ana") as client, client.console() as desk:
+        worker = Worker(sys.argv[1], worker_id="w")
+
+        @worker.job("nod")
+        async def nod(job, what):
+            consent = await job.confirm(what, key="ok")
+            return bool(consent)
+
+        async with worker:
+            run = await client.start("nod", {"what": "Really?"})
+            await (await anext(desk.prompts())).approve()
+            result = await run.result()
+    tops = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+    print(json.dumps({"event": "end", "result": result, "modules": sorted(tops)}))
+
+asyncio.run(main())
+"""
+ALLOWED = {
+    "__main__", "_pydantic_core", "annotated_types", "askback", "click", "cython_runtime", "google", "grpc",
+    "grpc_status", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection",
+}  # fmt: skip
+"""What a program that starts, runs and answers a job may load."""
+
+
+def test_it_has_none_of_the_services_libraries(light: Environment) -> None:
+    light.check()
+    assert not SERVICE_ONLY & set(light.packages())
+
+
+def test_importing_it_loads_nothing(light: Environment) -> None:
+    """Names are loaded when they are used; `import askback` itself loads no library at all."""
+    program = (
+        "import sys; before = set(sys.modules); import askback; print(*sorted(set(sys.modules) - before))"
+    )
+    loaded = {name.partition(".")[0] for name in light.says(program).split()}
+    assert loaded - set(sys.stdlib_module_names) == {"askback"}
+
+
+async def test_it_runs_a_job_against_a_server(light: Environment, stage: Stage, tmp_path: Path) -> None:
+    """A whole round trip with the light client alone; what it loads is listed."""
+    server = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
+    client = stage.command("client", light.python, "-P", "-c", CALL, server.target)
+    assert await client.ended() == 0, client.story()
+    (said,) = client.said
+    assert said["result"] is True
+    loaded = {name for name in said["modules"] if not name.startswith(("_cython_", "_sysconfigdata"))}
+    assert loaded <= ALLOWED, loaded - ALLOWED
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+async def test_what_needs_the_service_says_what_to_install(
+    light: Environment, stage: Stage, command: str
+) -> None:
+    process = stage.command(command, light.askback, command)
+    assert await process.ended() == 1, process.story()
+    assert "pip install 'askback[server]'" in process.log
+    assert "Traceback" not in process.log
+
+
+async def test_the_command_line_is_there(light: Environment, stage: Stage) -> None:
+    """The version is the package's; health of nobody is an error in one line."""
+    version = stage.command("version", light.askback, "--version")
+    assert await version.ended() == 0
+    assert light.packages()["askback"] in version.out
+    health = stage.command("health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5")
+    assert await health.ended() != 0
+    assert len(health.log.splitlines()) == 1, health.log

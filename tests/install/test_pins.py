@@ -1,0 +1,26 @@
+"""The container's pins: there is a wheel of each for every platform that images are built for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.install.wheelhouse import run
+from tests.support.processes import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("lock", ["server", "build"])
+@pytest.mark.parametrize(
+    ("python", "machine"), [("3.11", "x86_64"), ("3.12", "aarch64"), ("3.13", "x86_64"), ("3.13", "aarch64")]
+)
+def test_every_pin_has_a_wheel(lock: str, python: str, machine: str, tmp_path: Path) -> None:
+    """Names, versions and hashes are those of the index; nothing has to be compiled."""
+    platforms = [f"manylinux_2_28_{machine}", f"manylinux_2_17_{machine}", f"manylinux2014_{machine}"]
+    run(
+        sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps",
+        "--target", str(tmp_path), "--only-binary", ":all:", "--implementation", "cp",
+        "--python-version", python, *(word for name in platforms for word in ("--platform", name)),
+        "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{lock}.lock"),
+    )  # fmt: skip

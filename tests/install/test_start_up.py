@@ -1,0 +1,23 @@
+"""Start-up is a feature: budgets as ratios to a bare interpreter."""
+
+import pytest
+
+from tests.install.start_up import BARE, measure, programs
+from tests.install.wheelhouse import Environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+BUDGETS = {
+    # Nothing is loaded: a program that names Askback pays for it when it uses it.
+    "import askback": 2.0,
+    # grpc, protobuf and pydantic.
+    "from askback import Client": 30.0,
+    "from askback import Worker": 30.0,
+}
+
+
+def test_imports_stay_within_their_budgets(light: Environment) -> None:
+    """Medians, taken in turns; the command line's budgets are kept where the command line is tested."""
+    commands = programs(light.python, light.askback)
+    taken = measure({name: commands[name] for name in (BARE, *BUDGETS)})
+    ratios = {name: taken[name] / taken[BARE] for name in BUDGETS}
+    assert {name: ratio for name, ratio in ratios.items() if ratio > BUDGETS[name]} == {}, ratios

@@ -1,0 +1,114 @@
+"""The distributions, all that they depend on, and clean environments to install them in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support.processes import ROOT
+
+EXTRAS = ("server", "tui", "testing")
+"""What can be asked for behind `askback`, besides what only people who work on Askback need."""
+
+
+def run(*command: str, **environment: str) -> str:
+    """Run a program to its end; what it printed. Raises AssertionError with all it said."""
+    done = subprocess.run(
+        command, env={**clean_environment(), **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without what would let packages from elsewhere in."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "PYTHON", "VIRTUAL_ENV"))}
+
+
+class Wheelhouse:
+    """A folder with Askback's wheel and the wheels of all its dependencies; the index is asked only here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "wheels"
+        dist = folder / "dist"
+        # The wheel is built from the sdist: what that lacks is missed here.
+        run(sys.executable, "-m", "build", "--outdir", str(dist), str(ROOT))
+        (self.wheel,) = dist.glob("*.whl")
+        (self.sdist,) = dist.glob("*.tar.gz")
+        run(
+            sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(self.folder),
+            "--only-binary", ":all:", f"{self.wheel}[{','.join(EXTRAS)}]", *_build_requirements(),
+        )  # fmt: skip
+
+    def unpacked(self, folder: Path) -> Path:
+        """A checkout of its own, as the sdist has it."""
+        with tarfile.open(self.sdist) as archive:
+            archive.extractall(folder, filter="data")
+        (checkout,) = folder.iterdir()
+        return checkout
+
+    def requirement(self, *extras: str) -> str:
+        """The wheel, with extras, as pip takes it."""
+        return f"{self.wheel}[{','.join(extras)}]" if extras else str(self.wheel)
+
+
+def _build_requirements() -> Sequence[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    requires: list[str] = project["build-system"]["requires"]
+    return [*requires, "editables"]
+
+
+class Environment:
+    """A virtual environment with what was installed in it and nothing else; not even pip."""
+
+    def __init__(self, folder: Path, wheelhouse: Wheelhouse) -> None:
+        self._folder = folder
+        self._wheelhouse = wheelhouse
+        run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+        self.python = str(folder / "bin" / "python")
+        self.askback = str(folder / "bin" / "askback")
+
+    def install(self, *arguments: str) -> float:
+        """pip install from the wheelhouse alone; seconds."""
+        start = time.monotonic()
+        self._pip("install", "--no-index", "--find-links", str(self._wheelhouse.folder), *arguments)
+        return time.monotonic() - start
+
+    def _pip(self, command: str, *arguments: str) -> str:
+        return run(sys.executable, "-m", "pip", "--python", self.python, command, "--quiet", *arguments)
+
+    def check(self) -> None:
+        """Everything that is installed has what it says it needs."""
+        run(sys.executable, "-m", "pip", "--python", self.python, "check")
+
+    @property
+    def site(self) -> Path:
+        """Where packages are."""
+        (site,) = (self._folder / "lib").glob("python3*/site-packages")
+        return site
+
+    def packages(self) -> Mapping[str, str]:
+        """Name -> version of all that is installed."""
+        pairs = (
+            info.name.removesuffix(".dist-info").rpartition("-") for info in self.site.glob("*.dist-info")
+        )
+        return {name.lower().replace("_", "-"): version for name, _, version in pairs}
+
+    def bytes(self) -> int:
+        """What it takes on disk, an empty environment left out."""
+        return sum(path.stat().st_size for path in self.site.rglob("*") if path.is_file())
+
+    def says(self, program: str, *arguments: str) -> str:
+        """Run a Python program in it, away from the checkout; what it printed."""
+        return run(self.python, "-P", "-c", program, *arguments)
+
+    def remove(self) -> None:
+        """Delete it."""
+        shutil.rmtree(self._folder)
