@@ -110,15 +110,15 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     signal?.throwIfAborted();
     const ref = (frame.ref = ++this.lastRef);
     const request: Request<C, S> = { frame, reply: new Deferred(), state: "unsent", pause: new Backoff() };
-    const give_up = () => request.reply.reject(signal?.reason);
-    signal?.addEventListener("abort", give_up, { once: true });
+    const giveUp = () => request.reply.reject(signal?.reason);
+    signal?.addEventListener("abort", giveUp, { once: true });
     this.waiting.set(ref, request);
     this.pump();
     try {
       return await request.reply.promise;
     } finally {
       this.waiting.delete(ref);
-      signal?.removeEventListener("abort", give_up);
+      signal?.removeEventListener("abort", giveUp);
       this.pump();
     }
   }
