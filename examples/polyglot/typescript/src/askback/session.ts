@@ -221,8 +221,8 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
 }
 
 /**
- * Whether the same call would end alike if it were made again. Everything else passes: a connection that breaks comes
- * as Unavailable, Canceled or Internal here.
+ * Whether a stream that ended like this would end alike if it were opened again. Everything else passes: a connection
+ * that breaks comes as Unavailable, Aborted, Canceled or Internal here.
  */
 export function isFatal(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
