@@ -17,7 +17,8 @@ GROUPS = {
     ],
     "Running jobs": ["Worker", "Job", "Decision", "Preview", "Content", "Option", "NonRetryable"],
     "Answering": [
-        "Console", "ConsolePrompt", "PromptInfo", "AnswerInfo", "AnswerOutcome", "Resolution", "Closing",
+        "Console", "ConsolePrompt", "PromptInfo", "PromptPage", "AnswerInfo", "AnswerOutcome", "Resolution",
+        "Closing", "CaughtUp",
     ],
     "Words of the contract": ["JobState", "PromptState", "DecisionKind", "AnswerStatus", "FinalAction"],
 }  # fmt: skip
@@ -33,9 +34,9 @@ def lines() -> Iterator[str]:
     yield "# The Python SDK"
     yield ""
     yield (
-        "Everything here is imported from `askback`. All calls are `async`. How to use it is told in the "
-        "pages for [job authors](../how-to/job-author.md), [worker authors](../how-to/worker-author.md) and "
-        "[console authors](../how-to/console-author.md)."
+        "Everything here is imported from `askback`. Signatures say what is `async`. How to use it is told "
+        "in the pages for [job authors](../how-to/job-author.md), "
+        "[worker authors](../how-to/worker-author.md) and [console authors](../how-to/console-author.md)."
     )
     yield ""
     for title, names in groups.items():
