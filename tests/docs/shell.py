@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -26,6 +27,7 @@ class Shell:
         self._environment = dict(environment)
         self._script = folder.parent / f"{folder.name}.sh"
         self._bash: asyncio.subprocess.Process | None = None
+        self._group: int | None = None
 
     async def run(self, commands: str) -> str:
         """What the commands print, both streams. Raises CommandFailed with what they printed."""
@@ -58,9 +60,15 @@ class Shell:
 
     async def end(self) -> None:
         """End bash and all that it started. Repeatable."""
-        group, self._bash = getattr(self, "_group", None), None
+        bash, group = self._bash, self._group
+        self._bash = self._group = None
         if group is None:
             return
+        if bash is not None and bash.stdin is not None:
+            # Its children first, while it is there to see them off: nobody else might.
+            bash.stdin.write(b"set +e; trap : TERM; kill -TERM -- -$$; wait; wait; exit\n")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(bash.wait(), 10)
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(group, number)
