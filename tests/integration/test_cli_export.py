@@ -71,6 +71,8 @@ async def test_the_vector_runs(lite: World, shell: Shell) -> None:
     run(path)
     vector = json.loads(path.read_text())
     told = json.dumps(vector["steps"])
+    shown = [s["commit"][0] for s in vector["steps"] if "commit" in s and "resolution" not in s["commit"][0]]
+    assert [p["revision"] for p in shown if p["key"] == "pay"] == [1, 2]
     assert told.count('"upserted"') == 9
     assert told.count('"closed"') == 8
     assert [told.count(f'"server": [{{"ref": "{ref}"') for ref in range(1, 10)] == [1] * 9

@@ -195,6 +195,10 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
     assert (await shell.run("job", "start", "t", "--input", "@nowhere.json")).code == 2
     assert (await shell.run("job", "ls", "--label", "x")).code == 2
     assert (await shell.run("job", "ls", "--since", "yesterday")).code == 2
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    unread = await shell.run("ask", "Größe?", **ascii_only)
+    assert unread.code == 2
+    assert "not UTF-8" in unread.err
     wrong = await shell.run("job", "start", "no such type!", "--json")
     assert wrong.code == 2
     [violation] = json.loads(wrong.err)["error"]["violations"]

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from askback.cli import COMMANDS, main
+from askback.cli.inbox import COMMANDS as INBOX_COMMANDS
 from askback.cli.job import COMMANDS as JOB_COMMANDS
 from askback.cli.lazy import Lazy, LazyGroup
 
@@ -78,6 +79,9 @@ def _tables() -> Iterator[tuple[LazyGroup, Lazy]]:
     job = main.get_command(click.Context(main), "job")
     assert isinstance(job, LazyGroup)
     yield job, JOB_COMMANDS
+    inbox = main.get_command(click.Context(main), "inbox")
+    assert isinstance(inbox, LazyGroup)
+    yield inbox, INBOX_COMMANDS
 
 
 def test_the_tables_say_what_the_commands_say() -> None:

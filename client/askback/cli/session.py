@@ -77,6 +77,9 @@ def _run(
     except AskbackError as error:
         report(out, error, connection)
         return exit_of(error)
+    except UnicodeEncodeError:  # arguments of another encoding than the locale's
+        out.error("there is text that is not UTF-8; set a UTF-8 locale, for example LANG=C.UTF-8")
+        return Exit.USAGE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Exit.INTERRUPTED
 
