@@ -41,10 +41,19 @@ COMMANDS = {
     "completion": ("askback.cli.completion:completion", "Print the shell's completion script."),
 }
 
+EXIT_CODES = """\b
+Exit codes:
+  0  done; yes                    5  no; the job failed or was cancelled
+  1  unexpected error             6  nobody answered in time
+  2  wrong usage or input         7  the server cannot be reached
+  3  not found                    8  not authenticated or not permitted
+  4  conflict; already answered   130  interrupted"""
+
 
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
+    epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="askback")
