@@ -113,10 +113,11 @@ async def test_every_verb(human: Human) -> None:
         said += [bool(no), no.comment, no.by]
         yes = await job.confirm("And now?", key="yes")
         said += [bool(yes), yes.comment]
-        try:
-            await job.ask("Why?", key="why")
-        except PromptDeclined as error:
-            said.append(error.comment)
+        for key in ("why", "who"):
+            try:
+                await job.ask(f"{key}?", key=key)
+            except PromptDeclined as error:
+                said += [error.decision, error.comment]
         return said
 
     human.on(key="name").answers("Ada")
@@ -127,10 +128,11 @@ async def test_every_verb(human: Human) -> None:
     human.on(key="no").declines("not today")
     human.on(key="yes").approves("fine")
     human.on(key="why").declines("private")
+    human.on(key="who").dismisses("no idea")
     run = await script.start(name=asks)
     assert await run.result() == [
         "Ada", {"policy": "legal", "amount": 3.0, "rationale": ""}, 9, "new", "REVISE", "shorter",
-        False, "not today", "human", True, "fine", "private",
+        False, "not today", "human", True, "fine", "DISMISS", "private", "DISMISS", "no idea",
     ]  # fmt: skip
     human.assert_all_used()
 
