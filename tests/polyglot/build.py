@@ -13,6 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = Path("examples/polyglot")
+COMMANDS = {
+    "go": ["go generate ./...", "go build -o bin/ ./..."],
+    "typescript": ["npm ci", "npm run generate", "npm run build"],
+}
 _NEEDED = ["protos", "client/askback/service_config.json", "tests/vectors"]
 """What the examples read from the rest of the repository."""
 
@@ -57,13 +61,8 @@ def build(language: str, scratch: Path) -> Example:
         else:
             shutil.copy(ROOT / part, target)
     example = Example(language, scratch / source)
-    if language == "go":
-        example.run("go", "generate", "./...")
-        example.run("go", "build", "-o", "bin/", "./...")
-    else:
-        example.run("npm", "ci")
-        example.run("npm", "run", "generate")
-        example.run("npm", "run", "build")
+    for command in COMMANDS[language]:
+        example.run(*command.split())
     return example
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,15 +33,15 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> Example:
 class Troupe:
     """Starts programs of any language on the test's stage."""
 
-    def __init__(self, stage: Stage, example: Callable[[str], Example]) -> None:
+    def __init__(self, stage: Stage, examples: Mapping[str, Example]) -> None:
         self._stage = stage
-        self._example = example
+        self._examples = examples
         self._keyboards: list[int] = []
 
     def _command(self, language: str, program: str) -> list[str]:
         if language == "python":
             return [sys.executable, "-m", f"tests.polyglot.programs.{program}"]
-        return self._example(language).command(program)
+        return self._examples[language].command(program)
 
     def start(self, language: str, program: str, server: str, *arguments: str, nth: int = 1) -> Process:
         """A program that needs no keyboard; `nth`: of its kind on this stage."""
@@ -83,8 +83,12 @@ class Typist:
 
 @pytest.fixture
 def troupe(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Troupe]:
-    """Starts the programs; each language is built when the first of its programs is started."""
-    troupe = Troupe(stage, request.getfixturevalue)
+    """Starts the programs of the languages that the test's parameters name."""
+    examples: dict[str, Example] = {}
+    for language in request.node.callspec.params.values():
+        if language in ("go", "typescript"):
+            examples[language] = request.getfixturevalue(language)
+    troupe = Troupe(stage, examples)
     yield troupe
     troupe.end()
 
@@ -103,3 +107,10 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
     """A fresh database in a file."""
     (tmp_path / "askback.db").write_bytes(migrated_file.read_bytes())
     return f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for ever is given up; how long a build takes is not counted (it has its own limit)."""
+    for item in items:
+        if "tests/polyglot/" in item.path.as_posix() and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(90, func_only=True))

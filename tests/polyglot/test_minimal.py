@@ -6,7 +6,7 @@ import pytest
 
 from askback import AnswerStatus, Client, JobState
 from tests.e2e.stored import read
-from tests.polyglot.build import EXAMPLES, ROOT, Example
+from tests.polyglot.build import EXAMPLES, ROOT
 from tests.polyglot.conftest import Troupe
 from tests.support.processes import Stage
 
@@ -21,14 +21,15 @@ def test_it_has_fifty_lines() -> None:
     assert max(map(len, lines)) <= 120
 
 
+@pytest.mark.parametrize("language", ["go"])
 @pytest.mark.parametrize(("line", "state"), [("yes", JobState.COMPLETED), ("no", JobState.FAILED)])
 async def test_it_asks_and_goes_on(
-    stage: Stage, troupe: Troupe, go: Example, sqlite_url: str, line: str, state: JobState
+    stage: Stage, troupe: Troupe, sqlite_url: str, language: str, line: str, state: JobState
 ) -> None:
     """The job waits without a worker, over a kill of the server, and comes back with its answer."""
     server = await stage.server(sqlite_url)
-    minimal = stage.command("minimal", *go.command("minimal"), server.target)
-    person = troupe.console("go", server.target)
+    minimal = troupe.start(language, "minimal", server.target, server.target)
+    person = troupe.console(language, server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("deploy", {"version": "1.4"})
         await person.console.says("shown", title='Deploy {"version":"1.4"}?')

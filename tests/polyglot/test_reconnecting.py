@@ -144,7 +144,7 @@ async def test_a_worker_that_waits_keeps_its_lease(
     stage: Stage, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
     """Heartbeats keep the session for longer than it lives without them."""
-    server = await stage.server(sqlite_url, lease_ttl=1)
+    server = await stage.server(sqlite_url, lease_ttl=2)
     worker = troupe.start(language, "worker", server.target)
     person = troupe.console(language, server.target)
     async with Client(server.target, user="boss") as client:
@@ -177,7 +177,7 @@ async def test_a_worker_that_was_away_too_long_begins_anew(
     stage: Stage, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
     """Its session has expired: it opens another, gets the job with a new token, asks the same prompt."""
-    server = await stage.server(sqlite_url, lease_ttl=1)
+    server = await stage.server(sqlite_url, lease_ttl=2)
     worker = troupe.start(language, "worker", server.target)
     person = troupe.console(language, server.target)
     async with Client(server.target, user="boss") as client:

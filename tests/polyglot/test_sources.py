@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.polyglot.build import EXAMPLES, ROOT, Example
+from tests.polyglot.build import COMMANDS, EXAMPLES, ROOT, Example
 
 VECTORS = sorted((ROOT / "tests" / "vectors").glob("*.json"))
 
@@ -70,6 +70,13 @@ def test_nothing_that_is_made_is_committed() -> None:
         pytest.skip("not a git checkout")
     made = re.compile(r"/(gen|bin|dist|node_modules)/|service_config\.json$")
     assert [name for name in listed.stdout.splitlines() if made.search(name)] == []
+
+
+@pytest.mark.parametrize("language", ["go", "typescript"])
+def test_the_readme_has_the_commands(language: str) -> None:
+    """Those that these tests build by."""
+    readme = (ROOT / EXAMPLES / "README.md").read_text()
+    assert f"cd {EXAMPLES / language}\n" + "\n".join(COMMANDS[language]) + "\n" in readme
 
 
 def test_the_readme_shows_the_minimal_worker() -> None:

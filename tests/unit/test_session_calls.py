@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from askback_server.domain.commands import Command, ReleaseJob, ReportProgress, SessionRef
-from askback_server.domain.errors import Draining, LeaseLost
+from askback_server.domain.errors import Draining, LeaseLost, SessionNotFound
 from askback_server.domain.jobs import Job, JobState, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.sessions.progress import ProgressWriter
@@ -107,10 +107,29 @@ def taker(most: int = 2) -> UnaryTaker:
     return UnaryTaker(WORKER, SessionRef("s", 0), "w", "default", frozenset({"t"}), most)
 
 
+async def lives() -> None:
+    """The session is extended."""
+
+
+async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
+    async def gone() -> None:
+        raise SessionNotFound("s")
+
+    dispatcher: Any = Dispatcher()
+    engine: Any = Engine()
+    one = taker()
+    async with asyncio.timeout(5):
+        with pytest.raises(SessionNotFound):
+            await one.collect(dispatcher, engine, 5, gone, 0.01)
+    assert not dispatcher.takers
+    one.leased(JOB)  # it was on its way
+    assert [(c.job_id, c.token) for c in engine.commands] == [("j", 3)]
+
+
 async def test_a_taker_waits_for_what_is_being_decided() -> None:
     dispatcher: Any = Dispatcher()
     one = taker()
-    collecting = asyncio.ensure_future(one.collect(dispatcher, Engine(), 5))  # type: ignore[arg-type]
+    collecting = asyncio.ensure_future(one.collect(dispatcher, Engine(), 5, lives, 60))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     one.reserve(1)
     one.reserve(1)
@@ -130,7 +149,7 @@ async def test_what_is_leased_for_a_caller_that_went_away_is_given_back(draining
     dispatcher: Any = Dispatcher()
     engine: Any = Engine()
     one = taker()
-    collecting = asyncio.ensure_future(one.collect(dispatcher, engine, 5))
+    collecting = asyncio.ensure_future(one.collect(dispatcher, engine, 5, lives, 60))
     await asyncio.sleep(0)
     one.reserve(1)
     one.reserve(1)

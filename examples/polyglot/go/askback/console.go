@@ -11,6 +11,11 @@ import (
 	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
 )
 
+type (
+	conversePipe    = pipe[*pb.ConverseClientFrame, *pb.ConverseServerFrame]
+	converseSession = session[*pb.ConverseClientFrame, *pb.ConverseServerFrame]
+)
+
 // Console is a person's desk: open prompts come in, answers go out.
 type Console struct {
 	Server *Server
@@ -19,7 +24,7 @@ type Console struct {
 	Filter *pb.PromptFilter
 	Log    *slog.Logger
 
-	session *session[*pb.ConverseClientFrame, *pb.ConverseServerFrame]
+	session *converseSession
 
 	mu      sync.Mutex
 	open    map[string]*shown
@@ -39,7 +44,7 @@ type shown struct {
 func NewConsole(server *Server, id string, credit int32, log *slog.Logger) *Console {
 	c := &Console{Server: server, ID: id, Credit: credit, Log: log,
 		open: map[string]*shown{}, arrived: make(chan struct{}, 1)}
-	c.session = newSession(server, wire[*pb.ConverseClientFrame, *pb.ConverseServerFrame](c), log)
+	c.session = newSession[*pb.ConverseClientFrame, *pb.ConverseServerFrame](server, c, log)
 	return c
 }
 
@@ -89,21 +94,15 @@ func (c *Console) Answer(ctx context.Context, answer *pb.AnswerPromptRequest) (*
 	return reply.GetAnswerPrompt().GetResult(), err
 }
 
-func (c *Console) dial(ctx context.Context, conn *grpc.ClientConn) (pipe[*pb.ConverseClientFrame, *pb.ConverseServerFrame], error) {
+func (c *Console) dial(ctx context.Context, conn *grpc.ClientConn) (conversePipe, error) {
 	stream, err := pb.NewHitlServiceClient(conn).Converse(ctx)
 	if err != nil {
-		return pipe[*pb.ConverseClientFrame, *pb.ConverseServerFrame]{}, err
+		return conversePipe{}, err
 	}
-	return pipe[*pb.ConverseClientFrame, *pb.ConverseServerFrame]{
-		send: func(frame *pb.ConverseClientFrame) error {
-			return stream.Send(&pb.ConverseRequest{Frames: []*pb.ConverseClientFrame{frame}})
-		},
-		recv: func() ([]*pb.ConverseServerFrame, error) {
-			message, err := stream.Recv()
-			return message.GetFrames(), err
-		},
-		closeSend: stream.CloseSend,
-	}, nil
+	message := func(frame *pb.ConverseClientFrame) *pb.ConverseRequest {
+		return &pb.ConverseRequest{Frames: []*pb.ConverseClientFrame{frame}}
+	}
+	return newPipe(stream, message, (*pb.ConverseResponse).GetFrames), nil
 }
 
 // hello opens the conversation where the last one ended.

@@ -32,6 +32,17 @@ func Reason(err error) string {
 	return ""
 }
 
+// Passes tells whether the same call may well succeed a little later.
+func Passes(err error) bool {
+	switch status.Code(err) {
+	case codes.Unavailable, codes.Aborted:
+		return true
+	case codes.ResourceExhausted:
+		return Reason(err) == pb.ErrorReason_ERROR_REASON_QUEUE_FULL.String()
+	}
+	return false
+}
+
 // isFatal tells whether a stream that ended like this would end alike if it were opened again.
 func isFatal(err error) bool {
 	switch status.Code(err) {

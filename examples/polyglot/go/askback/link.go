@@ -4,7 +4,32 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"google.golang.org/grpc"
 )
+
+// pipe is one gRPC stream, its messages taken apart into frames.
+type pipe[C, S any] struct {
+	send      func(C) error
+	recv      func() ([]S, error)
+	closeSend func() error
+}
+
+func newPipe[Req, Res, C, S any](
+	stream grpc.BidiStreamingClient[Req, Res], message func(C) *Req, frames func(*Res) []S,
+) pipe[C, S] {
+	return pipe[C, S]{
+		send: func(frame C) error { return stream.Send(message(frame)) },
+		recv: func() ([]S, error) {
+			received, err := stream.Recv()
+			if err != nil {
+				return nil, err
+			}
+			return frames(received), nil
+		},
+		closeSend: stream.CloseSend,
+	}
+}
 
 // link is one physical stream: one goroutine reads, one writes, and nothing else touches it.
 type link[C, S any] struct {
@@ -77,9 +102,11 @@ func (l *link[C, S]) askToLeave(after time.Duration) {
 
 // retire sends what waits, half-closes, and gives the server some time to send the replies that it owes.
 func (l *link[C, S]) retire() {
-	grace := l.after
-	if grace == 0 {
-		grace = leaveGrace
+	grace := leaveGrace
+	select {
+	case <-l.leave:
+		grace = l.after
+	default:
 	}
 	close(l.finish)
 	time.AfterFunc(grace, func() { l.cancel(context.Canceled) })

@@ -47,13 +47,6 @@ type wire[C, S any] interface {
 	lost(err error)
 }
 
-// pipe is one gRPC stream, its messages taken apart into frames.
-type pipe[C, S any] struct {
-	send      func(C) error
-	recv      func() ([]S, error)
-	closeSend func() error
-}
-
 // serverFrame is what both streams' server frames have.
 type serverFrame interface {
 	GetRef() int64

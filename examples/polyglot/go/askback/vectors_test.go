@@ -18,7 +18,7 @@ import (
 var anyTime = regexp.MustCompile(`("(?:expireT|t)ime": )"\*"`)
 
 // The conformance vectors are conversations as ProtoJSON. Every frame in them must be what this language's generated
-// types take it for: parsed without an unknown field, it comes back as it was, through JSON and through the wire format.
+// types take it for: parsed without an unknown field, it comes back as it was, through JSON and the wire format.
 func TestVectors(t *testing.T) {
 	files, err := filepath.Glob("../../../../tests/vectors/*.json")
 	if err != nil || len(files) == 0 {

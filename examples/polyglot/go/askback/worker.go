@@ -20,6 +20,11 @@ var (
 	ErrCancelRequested = errors.New("the job is cancelled")
 )
 
+type (
+	workPipe    = pipe[*pb.WorkClientFrame, *pb.WorkServerFrame]
+	workSession = session[*pb.WorkClientFrame, *pb.WorkServerFrame]
+)
+
 // A Handler runs one job; what it returns is the job's result. It may be called again from the top, after a crash or
 // a lost lease: what it has asked before comes back by its key.
 type Handler func(ctx context.Context, job *Job) (result any, err error)
@@ -32,7 +37,7 @@ type Worker struct {
 	Handlers map[string]Handler
 	Log      *slog.Logger
 
-	session *session[*pb.WorkClientFrame, *pb.WorkServerFrame]
+	session *workSession
 	ctx     context.Context // of Run: ends when the worker leaves
 	running sync.WaitGroup
 
@@ -46,28 +51,22 @@ type Worker struct {
 // refuses the worker for good.
 func (w *Worker) Run(ctx context.Context) error {
 	w.ctx, w.jobs = ctx, map[string]*Job{}
-	w.session = newSession(w.Server, wire[*pb.WorkClientFrame, *pb.WorkServerFrame](w), w.Log)
+	w.session = newSession[*pb.WorkClientFrame, *pb.WorkServerFrame](w.Server, w, w.Log)
 	err := w.session.run(ctx)
 	w.loseAll()
 	w.running.Wait()
 	return err
 }
 
-func (w *Worker) dial(ctx context.Context, conn *grpc.ClientConn) (pipe[*pb.WorkClientFrame, *pb.WorkServerFrame], error) {
+func (w *Worker) dial(ctx context.Context, conn *grpc.ClientConn) (workPipe, error) {
 	stream, err := pb.NewWorkerServiceClient(conn).Work(ctx)
 	if err != nil {
-		return pipe[*pb.WorkClientFrame, *pb.WorkServerFrame]{}, err
+		return workPipe{}, err
 	}
-	return pipe[*pb.WorkClientFrame, *pb.WorkServerFrame]{
-		send: func(frame *pb.WorkClientFrame) error {
-			return stream.Send(&pb.WorkRequest{Frames: []*pb.WorkClientFrame{frame}})
-		},
-		recv: func() ([]*pb.WorkServerFrame, error) {
-			message, err := stream.Recv()
-			return message.GetFrames(), err
-		},
-		closeSend: stream.CloseSend,
-	}, nil
+	message := func(frame *pb.WorkClientFrame) *pb.WorkRequest {
+		return &pb.WorkRequest{Frames: []*pb.WorkClientFrame{frame}}
+	}
+	return newPipe(stream, message, (*pb.WorkResponse).GetFrames), nil
 }
 
 // hello opens a session, or resumes the one that there was with the jobs that still run.

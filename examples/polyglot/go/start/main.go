@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/askback/askback/examples/polyglot/go/askback"
 	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
@@ -48,7 +46,9 @@ func main() {
 
 // run creates the job and returns it as it ended. While the server is away it tries again: the request_id makes the
 // creation safe to repeat, and the last seq says where the story goes on.
-func run(ctx context.Context, jobs pb.JobServiceClient, request *pb.CreateJobRequest, log *slog.Logger) (*pb.Job, error) {
+func run(
+	ctx context.Context, jobs pb.JobServiceClient, request *pb.CreateJobRequest, log *slog.Logger,
+) (*pb.Job, error) {
 	var created *pb.CreateJobResponse
 	var seq int64
 	for {
@@ -62,17 +62,16 @@ func run(ctx context.Context, jobs pb.JobServiceClient, request *pb.CreateJobReq
 			seq, err = follow(ctx, jobs, created.Job.JobId, seq, log)
 			return err
 		}()
-		switch status.Code(err) {
-		case codes.OK:
+		if err == nil {
 			// GetJob is repeated by the service config if it must be.
 			got, err := jobs.GetJob(ctx, &pb.GetJobRequest{JobId: created.Job.JobId}, grpc.WaitForReady(true))
 			return got.GetJob(), err
-		case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
-			log.Info("retrying", "error", err.Error())
-			time.Sleep(200 * time.Millisecond)
-		default:
+		}
+		if !askback.Passes(err) {
 			return nil, err
 		}
+		log.Info("retrying", "error", err.Error())
+		time.Sleep(200 * time.Millisecond)
 	}
 }
 

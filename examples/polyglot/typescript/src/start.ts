@@ -47,8 +47,9 @@ while (!signal.aborted) {
     process.exitCode = job?.state === JobState.COMPLETED ? 0 : 1;
     break;
   } catch (error) {
-    const gone = error instanceof ConnectError && error.code === Code.NotFound;
-    if (gone || isFatal(error)) {
+    // A job that is gone, or a requestId that is another job's: no use in asking again.
+    const final = [Code.NotFound, Code.AlreadyExists, Code.FailedPrecondition];
+    if (isFatal(error) || final.includes(ConnectError.from(error).code)) {
       log("failed", { error: String(error) });
       break;
     }

@@ -110,15 +110,15 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
     signal?.throwIfAborted();
     const ref = (frame.ref = ++this.lastRef);
     const request: Request<C, S> = { frame, reply: new Deferred(), state: "unsent", pause: new Backoff() };
-    const give_up = () => request.reply.reject(signal?.reason);
-    signal?.addEventListener("abort", give_up, { once: true });
+    const giveUp = () => request.reply.reject(signal?.reason);
+    signal?.addEventListener("abort", giveUp, { once: true });
     this.waiting.set(ref, request);
     this.pump();
     try {
       return await request.reply.promise;
     } finally {
       this.waiting.delete(ref);
-      signal?.removeEventListener("abort", give_up);
+      signal?.removeEventListener("abort", giveUp);
       this.pump();
     }
   }
@@ -221,8 +221,8 @@ export class Session<C extends { ref: bigint }, S extends ServerFrame> {
 }
 
 /**
- * Whether the same call would end alike if it were made again. Everything else passes: a connection that breaks comes
- * as Unavailable, Canceled or Internal here.
+ * Whether a stream that ended like this would end alike if it were opened again. Everything else passes: a connection
+ * that breaks comes as Unavailable, Aborted, Canceled or Internal here.
  */
 export function isFatal(error: unknown): boolean {
   if (!(error instanceof ConnectError)) return false;
