@@ -40,7 +40,7 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desk
     await ana.says("show 1", "answered by ana")
     await ana.says("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
-    assert await ana.ended() == 2  # on a pipe, what was refused counts
+    assert await ana.ended() == 4  # on a pipe, what was refused counts
 
 
 async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> None:
@@ -85,6 +85,8 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks
     await ana.says("approve 2 read it", "ACCEPTED")
     closed = (await lite.prompt(second.prompt_id)).resolution.answer
     assert (closed.user_id, closed.comment) == ("ana", "read it")
+    ana.type("quit\n")
+    assert await ana.ended() == 4
 
 
 async def test_what_is_typed_for_an_older_wording_goes_nowhere(lite: World, desks: Desks) -> None:

@@ -195,6 +195,10 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
     assert (await shell.run("job", "start", "t", "--input", "@nowhere.json")).code == 2
     assert (await shell.run("job", "ls", "--label", "x")).code == 2
     assert (await shell.run("job", "ls", "--since", "yesterday")).code == 2
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    unread = await shell.run("ask", "Größe?", **ascii_only)
+    assert unread.code == 2
+    assert "not UTF-8" in unread.err
     wrong = await shell.run("job", "start", "no such type!", "--json")
     assert wrong.code == 2
     [violation] = json.loads(wrong.err)["error"]["violations"]
@@ -204,10 +208,11 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
         assert missing.code == 3, command
         assert missing.out == ""
     none = f"127.0.0.1:{quiet_port()}"
-    gone = await shell.run("job", "show", NOBODY_ID, "--server", none, "--timeout", "0.3")
-    assert gone.code == 7
-    assert none in gone.err
-    assert "Traceback" not in gone.err
+    for command in ("show", "watch"):
+        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3")
+        assert gone.code == 7
+        assert f"no answer from {none} within 0.3 s" in gone.err
+        assert "Traceback" not in gone.err
     as_json = await shell.run("job", "ls", "--server", none, "--timeout", "0.3", "--json")
     assert json.loads(as_json.err)["error"]["exit"] == 7
 

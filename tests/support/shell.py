@@ -112,7 +112,7 @@ class Shell:
 
     async def ok(self, *command: str, **environment: str) -> Done:
         """Run it; it must end well."""
-        done = await self.run(*command, **environment)
+        done = await self.run(*command, stdin=None, **environment)
         assert done.code == 0, done
         return done
 

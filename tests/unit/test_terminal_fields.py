@@ -188,6 +188,14 @@ def test_null_makes_optional_and_bounds_are_open_or_not() -> None:
         read(above, "0")
 
 
+def test_fields_come_in_the_order_of_their_declaration() -> None:
+    names = ["zeta", "alpha", "mid", "beta"]
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+    assert [item.name for item in flat(entries(prompt(schema_json=json.dumps(schema))))] == names
+    asked = asking(*(question(name, text=pb.TextInput()) for name in names))
+    assert [item.name for item in flat(entries(asked))] == names
+
+
 def test_one_level_of_objects() -> None:
     city = {"type": "object", "properties": {"city": {"type": "string"}, "geo": {"type": "object"}}}
     group = schema_field({**city, "title": "Address", "required": ["city"]})

@@ -21,7 +21,10 @@ COMMANDS = {
     "ask": ("askback.cli.ask:ask", "Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody."),
     "job": ("askback.cli.job:job", "Start, follow and steer jobs."),
     "inbox": ("askback.cli.inbox:inbox", "Read and answer what waits for you."),
-    "console": ("askback.cli.console:console", "A live console: prompts appear as they come."),
+    "console": (
+        "askback.cli.console:console",
+        "A live console: prompts appear as they come, and commands are lines (`help` lists them).",
+    ),
     "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),

@@ -105,7 +105,7 @@ def question(
     elif choices:
         shape = [_choice(title, choices)]
     try:
-        prompt_content(title, kind="confirm", to=rest.get("to", ()))
+        prompt_content("", kind="confirm", to=rest.get("to", ()))
     except ValueError:
         raise click.UsageError("--to takes user:NAME and group:NAME") from None
     return {

@@ -53,8 +53,11 @@ def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[Co
     from askback.v1 import job_service_pb2 as pb
     from askback.v1.job_service_pb2_grpc import JobServiceStub
 
-    connection = Connection.of(ctx.params)
-    endpoint = connection.endpoint()
+    try:
+        connection = Connection.of(ctx.params)
+        endpoint = connection.endpoint()
+    except click.UsageError:  # the command itself will say what is wrong
+        return []
     request = pb.ListJobsRequest(namespace=connection.namespace, page_size=100)
     request.filter.states.extend(job_pb2.JobState.ValueType(state) for state in states)
 

@@ -29,7 +29,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _option("ca", "Trust these roots (PEM). Implies --tls.", metavar="FILE"),
         _option("cert", "Client certificate (PEM), for mTLS.", metavar="FILE"),
         _option("key", "Its private key (PEM).", metavar="FILE"),
-        _option("profile", "A profile of the configuration file."),
+        _option("profile", "A profile of ~/.config/askback/config.toml."),
         _option(
             "timeout",
             "How long one call may take, retries included.",

@@ -18,11 +18,12 @@ from askback.cli.session import Session, client_command
 async def console(session: Session, bell: bool, plain: bool, **options: Any) -> int | None:
     """A live console: prompts appear as they come, and commands are lines (`help` lists them).
 
-    It survives restarts of the server. On a pipe it does what a script says; then the exit code is that
-    of the first command that was refused.
+    It survives restarts of the server. On a pipe it does what a
+    script says; then the exit code is that of the first command that was refused.
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError
+    from askback.terminal.board import Ended
     from askback.terminal.live import LiveConsole
     from askback.terminal.paper import paper
     from askback.terminal.terminal import Terminal
@@ -37,4 +38,6 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     if terminal.lines.is_terminal or not live.errors:
         return None
     first = live.errors[0]
-    return exit_of(first) if isinstance(first, AskbackError) else Exit.USAGE
+    if isinstance(first, AskbackError):
+        return exit_of(first)
+    return Exit.CONFLICT if isinstance(first, Ended) else Exit.USAGE

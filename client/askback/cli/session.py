@@ -15,7 +15,7 @@ import click
 from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
-from askback.errors import AskbackError
+from askback.errors import AskbackError, Unavailable
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -77,6 +77,9 @@ def _run(
     except AskbackError as error:
         report(out, error, connection)
         return exit_of(error)
+    except UnicodeEncodeError:  # arguments of another encoding than the locale's
+        out.error("there is text that is not UTF-8; set a UTF-8 locale, for example LANG=C.UTF-8")
+        return Exit.USAGE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Exit.INTERRUPTED
 
@@ -85,7 +88,7 @@ def report(out: Output, error: AskbackError, connection: Connection) -> None:
     """Print an error, with what to do about it."""
     code = exit_of(error)
     message = str(error)
-    if code is Exit.UNAVAILABLE:
+    if isinstance(error, Unavailable) and not error.reason:
         message = (
             f"no answer from {connection.server} within {connection.timeout:g} s: {message}\n"
             "  (`askback doctor` looks for the cause)"

@@ -16,6 +16,10 @@ STONES = 1_000
 """So many prompts that have ended are remembered."""
 
 
+class Ended(LookupError):
+    """The prompt has ended, or is not what it was."""
+
+
 @dataclass(slots=True, eq=False)
 class Row:
     """One prompt. `number` is never given to another; `seen` is the revision that the person was shown."""

@@ -15,7 +15,7 @@ from askback.enums import DecisionKind
 from askback.errors import AskbackError
 from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal import words
-from askback.terminal.board import Board, Row
+from askback.terminal.board import Board, Ended, Row
 from askback.terminal.guard import Guarded, Moved
 from askback.terminal.queue import COLUMNS, aligned, cells
 from askback.terminal.sheet import write_sheet
@@ -35,7 +35,10 @@ reject [N] [comment]         say no
 claim [N], release [N]       take it on, so that nobody else answers it meanwhile; give it back
 skip [N]                     leave it to others: it is not listed any more
 wait                         wait until something is open
-help, quit"""
+help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console"""
+
+
+_LOCAL = ("list", "ls", "wait", "help", "?")
 
 
 class LiveConsole:
@@ -128,6 +131,8 @@ class LiveConsole:
                 if verb:
                     self._refused(LookupError(f"{verb!r} is no command; `help` lists them"))
                 continue
+            if not self._desk.connected and verb not in _LOCAL:
+                self._paper.line("no connection now; what needs the server waits for it", "warning")
             try:
                 await command(rest.strip())
             except EOFError:
@@ -240,7 +245,7 @@ class LiveConsole:
         """Say what happened under the person's hands, and let nothing that was typed go on from here."""
         self._paper.line(f"+ {row.number} {row.epitaph(words.now())}: {row.prompt.title}", "warning")
         self._terminal.forget_typed()
-        self.errors.append(LookupError(f"{row.number} moved while it was being answered"))
+        self.errors.append(Ended(f"{row.number} {row.epitaph(words.now())}"))
         while (await self._terminal.ask("  What you typed was not sent. Press Enter to go on: ")).strip():
             pass
 
@@ -273,7 +278,7 @@ class LiveConsole:
     def _open(self, word: str) -> Row:
         row = self._board.find(word)
         if row.closing is not None:
-            raise LookupError(f"{row.number} {row.epitaph(words.now())}")
+            raise Ended(f"{row.number} {row.epitaph(words.now())}")
         return row
 
     def _read(self, row: Row, *, full: bool = False) -> None:

@@ -40,7 +40,9 @@ async def answer(
     revision: int | None,
     answer_id: str | None,
 ) -> int | None:
-    """Answer a prompt. PROMPT is its id, or JOB/KEY.
+    """Answer a prompt: by options, or asked field by field.
+
+    PROMPT is its id, or JOB/KEY.
 
     \b
       askback inbox answer PROMPT target=production canary_percent=10

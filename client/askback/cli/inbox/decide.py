@@ -35,10 +35,11 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
 @_arguments
 @client_command
 async def approve(session: Session, **arguments: Any) -> int:
-    """Say yes to the prompts named, each by its id or as JOB/KEY.
+    """Say yes to the prompts named.
 
-    On a terminal each is shown and asked about. Without one, --yes or --revision must say that they were
-    read. Exit code: that of the first one that was not taken, else 0.
+    Each is named by its id or as JOB/KEY. On a terminal each is shown and asked about. Without one,
+    --yes or --revision must say that they were read. Exit code: that of the first one that was not
+    taken, else 0.
     """
     from askback.enums import DecisionKind
 
@@ -49,10 +50,11 @@ async def approve(session: Session, **arguments: Any) -> int:
 @_arguments
 @client_command
 async def reject(session: Session, **arguments: Any) -> int:
-    """Say no to the prompts named, each by its id or as JOB/KEY; where no `no` is offered, dismiss it.
+    """Say no to the prompts named.
 
-    On a terminal each is shown and asked about. Without one, --yes or --revision must say that they were
-    read. Exit code: that of the first one that was not taken, else 0.
+    Each is named by its id or as JOB/KEY; where no `no` is offered, it is dismissed. On a terminal each
+    is shown and asked about. Without one, --yes or --revision must say that they were read. Exit code:
+    that of the first one that was not taken, else 0.
     """
     from askback.answers import saying_no
 

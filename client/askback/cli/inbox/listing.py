@@ -29,10 +29,11 @@ STATES = {
 @click.option("--watch", is_flag=True, help="Stay, and tell every change.")
 @client_command
 async def ls(session: Session, states: tuple[str, ...], limit: int, watch: bool, **options: Any) -> None:
-    """List what waits: by priority, then deadline, then age. You see what you may answer.
+    """List what waits, the most urgent first.
 
-    Options of one kind are alternatives; different kinds must all hold. With --json one prompt a line;
-    with --watch and --json one event a line: open, closed, caughtUp.
+    By priority, then deadline, then age; you see what you may answer. Options of one kind are
+    alternatives; different kinds must all hold. With --json one prompt a line; with --watch and --json
+    one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.record import record
 
@@ -143,9 +144,10 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
 @click.option("--full", is_flag=True, help="Long texts whole.")
 @client_command
 async def show(session: Session, prompt: str, answers: bool, full: bool) -> None:
-    """Show a prompt in any state. PROMPT is its id, or JOB/KEY.
+    """Show a prompt, and who answered what.
 
-    With --answers and --json: {"prompt": …, "answers": [{"answer": …, "status": …, "violations": …}]}.
+    PROMPT is its id, or JOB/KEY; it may have ended. With --answers and --json: {"prompt": …, "answers":
+    [{"answer": …, "status": …, "violations": …}]}.
     """
     from askback.cli.record import record
     from askback.terminal.paper import paper

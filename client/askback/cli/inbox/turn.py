@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @view_options
 @client_command
 async def turn(session: Session, **options: Any) -> None:
-    """Take the most urgent prompt that nobody has taken on, answer it, and go on with the next.
+    """Take the most urgent one, answer it, and go on.
 
-    It is claimed while you read: nobody else answers it meanwhile. Skipped or left, it is given back.
+    What others have taken on is passed by. It is claimed while you read: nobody else answers it
+    meanwhile. Skipped or left, it is given back.
     """
     from askback.terminal.paper import paper
     from askback.terminal.terminal import Terminal

@@ -1,0 +1,230 @@
+"""`askback doctor`: each thing that can be wrong is found, and said with what to do."""
+
+import asyncio
+import hashlib
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from askback.cli.checkup import server as server_checks
+from askback.cli.checkup.reflected import our_contract
+from tests.support.processes import quiet_port
+from tests.support.service import World, serving
+from tests.support.shell import Done, Shell
+
+TOKENS = """
+[[tokens]]
+sha256 = "{}"
+subject = "ana"
+roles = ["console"]
+namespaces = ["payments"]
+
+[[tokens]]
+sha256 = "{}"
+subject = "bob"
+roles = ["worker"]
+namespaces = ["payments"]
+"""
+
+
+def _found(done: Done) -> dict[str, tuple[str, str]]:
+    """Level and message by check."""
+    return {line["check"]: (line["level"], line["message"]) for line in done.lines}
+
+
+async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
+    done = await shell.ok("doctor", "--json", "--db", lite_url, "--group", "ops")
+    found = _found(done)
+    assert {level for level, _ in found.values()} == {"ok"}
+    assert list(found) == [
+        "python", "askback", "packages", *(name for name in found if name.startswith("extra ")),
+        "configuration", "environment", "database", "server", "health", "contract", "identity", "clock",
+    ]  # fmt: skip
+    assert "grpcio" in found["packages"][1]
+    assert found["extra server"] == ("ok", "installed")
+    assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"
+    assert "schema 0001" in found["database"][1]
+    assert found["health"][1] == "serving: JobService, WorkerService, HitlService"
+    assert found["contract"][1].startswith("client and server agree")
+    assert found["identity"][1] == "user ana, groups ops; may act as client, worker, console"
+    assert "replica r1" in found["clock"][1]
+    text = await shell.ok("doctor")
+    assert text.out.splitlines()[0].startswith("ok    python ")
+    assert (await shell.ok("doctor", "-q")).out == ""
+    assert (await shell.ok("job", "ls", "--json")).out == "", "it has changed something"
+
+
+async def test_no_server(shell: Shell) -> None:
+    target = f"127.0.0.1:{quiet_port()}"
+    done = await shell.run("doctor", "--server", target, "--timeout", "0.3", "--json")
+    assert done.code == 1
+    level, message = _found(done)["server"]
+    assert level == "fail"
+    assert target in message
+    assert "health" not in _found(done)
+    text = await shell.run("doctor", "--server", target, "--timeout", "0.3", "-q")
+    assert text.out.splitlines()[0].startswith("fail  server ")
+    assert "-> start it with `askback serve`" in text.out
+
+
+async def test_not_the_tongue_that_is_spoken(lite: World, shell: Shell) -> None:
+    done = await shell.run("doctor", "--tls", "--timeout", "0.5", "--json")
+    assert done.code == 1
+    assert "does not speak TLS with us" in _found(done)["server"][1]
+
+
+async def test_something_else_listens(shell: Shell) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "0.5", "--json")
+    assert done.code == 1
+    assert "does not speak plaintext gRPC with us" in _found(done)["server"][1]
+
+
+async def test_a_server_without_our_services(shell: Shell) -> None:
+    """Reached, but nothing behind it: health fails, the contract cannot be compared."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "2", "--json")
+    finally:
+        await server.stop(0)
+    found = _found(done)
+    assert done.code == 1
+    assert found["health"] == ("fail", "server: UNIMPLEMENTED")
+    assert found["contract"] == ("warn", "cannot be compared: UNIMPLEMENTED")
+    assert found["identity"][0] == "fail"
+
+
+async def test_a_server_of_another_version(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only one of the two knows is named, and who is to be updated."""
+    ours = our_contract()
+    assert "JobService.CreateJob" in ours["askback/v1/job_service.proto"]
+    assert "Prompt.prompt_id" in ours["askback/v1/prompt.proto"]
+    newer = {**ours, "new.proto": {"JobService.Teleport"}}
+    monkeypatch.setattr(server_checks, "our_contract", lambda: newer)
+    found = await server_checks._contract(lite.channel, 5)
+    assert (found.level, found.message) == ("warn", "the server lacks JobService.Teleport")
+    older = {**ours, "askback/v1/stream.proto": set[str]()}
+    monkeypatch.setattr(server_checks, "our_contract", lambda: older)
+    found = await server_checks._contract(lite.channel, 5)
+    assert found.message.startswith("this client lacks FrameError.code, ")
+    assert found.todo == "pip install --upgrade askback"
+
+
+async def test_a_server_that_drains(lite: World, shell: Shell) -> None:
+    assert lite.service._server is not None
+    await lite.service._server.set_ready(False)
+    done = await shell.run("doctor", "--json")
+    assert done.code == 1
+    assert _found(done)["health"][1].startswith("not serving: server, askback.v1.JobService")
+
+
+@pytest.fixture
+def guarded(lite_url: str, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a service that wants tokens: `one` is a console's, `two` a worker's."""
+    path = tmp_path / "tokens.toml"
+    path.write_text(TOKENS.format(*(hashlib.sha256(t.encode()).hexdigest() for t in ("one", "two"))))
+    path.chmod(0o600)
+    return {"db": lite_url, "auth": str(path)}
+
+
+async def test_identity_with_tokens(guarded: dict[str, Any], tmp_path: Path) -> None:
+    """No token, a wrong one, another's namespace, and what a good one may do."""
+    async with serving(**guarded) as world:
+        shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
+
+        async def identity(*words: str, **environment: str) -> tuple[int, tuple[str, str]]:
+            done = await shell.run("doctor", "--json", *words, **environment)
+            return done.code, _found(done)["identity"]
+
+        code, (level, message) = await identity()
+        assert (code, level) == (1, "fail")
+        assert "send a token" in message
+        code, (level, message) = await identity(ASKBACK_TOKEN="wrong")
+        assert (code, level) == (1, "fail")
+        assert await identity(ASKBACK_TOKEN="one") == (0, ("ok", "a token; may act as console"))
+        assert await identity(ASKBACK_TOKEN="two") == (0, ("ok", "a token; may act as worker"))
+        code, (level, message) = await identity("--namespace", "default", ASKBACK_TOKEN="one")
+        assert (code, level) == (1, "fail")
+        assert "payments" in message
+
+
+async def test_exit_code_8_for_who_may_not(guarded: dict[str, Any], tmp_path: Path) -> None:
+    """Of every command: not authenticated, and not permitted."""
+    async with serving(**guarded) as world:
+        shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}")
+        nobody = await shell.run("job", "ls")
+        assert nobody.code == 8
+        assert "no token was sent" in nobody.err
+        assert (await shell.run("job", "ls", ASKBACK_TOKEN="wrong")).code == 8
+        assert (await shell.run("job", "start", "t", ASKBACK_TOKEN="one")).code == 8
+
+
+async def test_the_configuration(shell: Shell) -> None:
+    """A token that others may read is a warning, a wrong file a failure that names it."""
+    folder = shell.home / "askback"
+    folder.mkdir()
+    file = folder / "config.toml"
+    file.write_text('[profiles.work]\ntoken = "secret"\n')
+    file.chmod(0o644)
+    done = await shell.run("doctor", "--json")
+    assert done.code == 0
+    assert [line["todo"] for line in done.lines if line["level"] == "warn"] == [f"chmod 600 {file}"]
+    assert "secret" not in done.out
+    file.chmod(0o600)
+    assert (await shell.ok("doctor", "-q")).out == ""
+    file.write_text("profile = 1")
+    broken = await shell.run("doctor", "-q")
+    assert broken.code == 1
+    assert str(file) in broken.out
+    assert "Traceback" not in broken.err
+
+
+async def test_the_database(shell: Shell, tmp_path: Path) -> None:
+    """It is looked at and never made, and its password is not told."""
+    absent = tmp_path / "absent.db"
+    done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{absent}")
+    assert done.code == 1
+    assert _found(done)["database"] == ("fail", f"there is no file {absent} yet; `askback serve` makes it")
+    assert not absent.exists()
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    done = await shell.run("doctor", "--json", "--db", f"sqlite+aiosqlite:///{empty}")
+    assert "run `askback migrate`" in _found(done)["database"][1]
+    assert empty.stat().st_size == 0
+    nobody = f"postgresql+asyncpg://me:secret@127.0.0.1:{quiet_port()}/askback"
+    done = await shell.run("doctor", "--json", "--db", nobody)
+    assert (done.code, _found(done)["database"][0]) == (1, "fail")
+    assert "secret" not in done.out + done.err
+    assert "mysql" in _found(await shell.run("doctor", "--json", "--db", "mysql://x"))["database"][1]
+
+
+async def test_the_database_on_both(migrated_db_url: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    target = f"127.0.0.1:{quiet_port()}"
+    words = ["--server", target, "--timeout", "0.2", "--db", migrated_db_url]
+    level, message = _found(await shell.run("doctor", "--json", *words))["database"]
+    assert level == "ok"
+    assert message.endswith("schema 0001")
+
+
+async def test_clocks_that_differ(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen by the time in a session's id."""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
+    done = await shell.run("doctor", "--json")
+    assert done.code == 0
+    level, message = _found(done)["clock"]
+    assert level == "warn"
+    assert re.search(r"replica r1 is (1 h|59 min 5\d s) ahead of us", message)

@@ -1,0 +1,174 @@
+"""`askback explain`: who can answer, what happened, what the deadline does, what to type."""
+
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import worker_service_pb2 as workers
+from tests.support.service import (
+    ACCEPT,
+    COMPLETED,
+    NOBODY_ID,
+    REJECT,
+    RESPOND,
+    World,
+    answer,
+    audience,
+    confirm,
+    form,
+    outcome,
+    seconds,
+)  # fmt: skip
+from tests.support.shell import Shell
+
+
+async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
+    """The explanation as text and as JSON."""
+    text = (await shell.ok("explain", job_id, *words)).out
+    return text, (await shell.ok("explain", job_id, *words, "--json")).json
+
+
+async def test_who_can_answer(lite: World, shell: Shell) -> None:
+    """Everybody, or who is named; the command is that of somebody who may."""
+    everybody = await lite.asked(confirm("Deploy?"))
+    text, found = await _explained(shell, everybody.job_id)
+    [asked] = found["prompts"]
+    assert asked["canAnswer"]["everybody"]
+    assert asked["commands"] == [
+        f"askback inbox approve {everybody.prompt_id}", f"askback inbox reject {everybody.prompt_id}",
+    ]  # fmt: skip
+    assert "everybody with the console role in default; admins too" in text
+    named = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release"])))
+    text, found = await _explained(shell, named.job_id)
+    [asked] = found["prompts"]
+    assert asked["canAnswer"]["users"] == ["bob"]
+    assert asked["canAnswer"]["groups"] == ["release"]
+    assert asked["commands"][0] == f"askback inbox approve {named.prompt_id} --group release"
+    assert "user bob, group release" in text
+    _, found = await _explained(shell, named.job_id, "--user", "bob")
+    assert found["prompts"][0]["commands"][0] == f"askback inbox approve {named.prompt_id} --user bob"
+    only = await lite.asked(confirm("Deploy?", audience=audience("bob")))
+    _, found = await _explained(shell, only.job_id)
+    assert found["prompts"][0]["commands"][0].endswith(" --user bob")
+
+
+async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
+    """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
+    pytest.importorskip("askback.cli.inbox", reason="askback inbox is not here")
+    asked = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
+    refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
+    assert refused.code == 3
+    _, found = await _explained(shell, asked.job_id)
+    command = shlex.split(found["prompts"][0]["commands"][0])
+    assert command[0] == "askback"
+    await shell.ok(*command[1:], "--yes")
+    assert (await lite.job(asked.job_id)).state == COMPLETED
+
+
+async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
+    asked = await lite.asked(form())
+    _, found = await _explained(shell, asked.job_id)
+    assert found["prompts"][0]["commands"][0] == f"askback inbox answer {asked.prompt_id}"
+
+
+@pytest.mark.parametrize(
+    ("content", "action", "words"),
+    [
+        ({}, "EXPIRE", "the job learns that nobody answered"),
+        (
+            {"final_action": prompts.FINAL_ACTION_FAIL_JOB},
+            "FAIL_JOB",
+            "the question expires and the job fails",
+        ),
+        (
+            {
+                "final_action": prompts.FINAL_ACTION_DEFAULT,
+                "default_answer": prompts.DefaultAnswer(decision=REJECT),
+            },
+            "DEFAULT",
+            "the default answer is taken: no",
+        ),
+    ],
+    ids=["expire", "fail", "default"],
+)
+async def test_what_the_deadline_does(
+    lite: World, shell: Shell, content: dict[str, Any], action: str, words: str
+) -> None:
+    leased = await lite.held()
+    await lite.ask(leased, "pay", confirm("Pay?", timeout=seconds(4 * 3600), **content))
+    await lite.ask(leased, "later", confirm("And then?"))
+    text, found = await _explained(shell, leased.job.job_id)
+    first, second = found["prompts"]
+    assert first["deadline"]["action"] == action
+    assert first["deadline"]["time"] == first["prompt"]["expireTime"]
+    assert words in text
+    assert re.search(r"deadline +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(in (4 h|3 h 59 min)\)", text)
+    assert second["deadline"] is None
+    assert "none: it waits for ever" in text
+    assert found["summary"] == "waits for people: 2 questions must be answered"
+
+
+async def test_who_claimed_answered_and_was_refused(lite: World, shell: Shell) -> None:
+    """From the events and the audit: with what was said, and why it was refused."""
+    leased = await lite.held()
+    prompt = await lite.ask(leased, "how", form("How many?"))
+    bob = lite.as_user("bob")
+    wrong = answer(prompt, "a-1", RESPOND, values_json='{"n": "many"}')
+    assert await outcome(bob.hitl.AnswerPrompt(wrong)) == "INVALID_ARGUMENT"
+    await lite.amended(leased, "how", "How many now?")
+    stale = answer(prompt, "a-2", ACCEPT)
+    assert await outcome(bob.hitl.AnswerPrompt(stale)) == "ABORTED"
+    claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(600))
+    await lite.as_user("eve").hitl.ClaimPrompt(claim)
+    text, found = await _explained(shell, leased.job.job_id)
+    [asked] = found["prompts"]
+    assert [(step["type"], step["actor"]) for step in asked["history"]] == [
+        ("PROMPT_ASKED", "w"), ("ANSWER_REFUSED", "bob"), ("PROMPT_AMENDED", "w"),
+        ("ANSWER_REFUSED", "bob"), ("PROMPT_CLAIMED", "eve"),
+    ]  # fmt: skip
+    assert 'bob answered \'answered\' {"n": "many"} and was refused (INVALID): values_json/n: ' in text
+    assert "bob answered 'yes' and was refused (STALE): the question had changed since it was shown" in text
+    assert asked["claim"]["by"] == "eve"
+    assert re.search(r"claimed +eve until .* \(in (10 min|9 min 59 s|9 min 5\d s)\): nobody else", text)
+
+
+async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None:
+    """Queued, backing off, running, asked to stop, ended: what it waits for, and what to type."""
+    job_id = (await lite.create("refund", max_attempts=2)).job_id
+    text, found = await _explained(shell, job_id)
+    assert "for a worker: start one for the job type 'refund'" in text
+    assert found["commands"] == [f"askback job watch {job_id}"]
+    [leased] = (await lite.lease("refund")).jobs
+    text, _ = await _explained(shell, job_id)
+    assert "runs at the worker w, attempt 1" in text
+    failure = job_pb2.Failure(code="Empty", message="no money")
+    failed = workers.FailJobRequest(
+        job_id=job_id, token=leased.token, failure=failure, retryable=True, retry_delay=seconds(3600)
+    )
+    await lite.workers.FailJob(failed)
+    text, _ = await _explained(shell, job_id)
+    assert re.search(
+        r"waits until .* \((in 1 h|in 59 min .*)\) after a failed attempt \(Empty: no money\)", text
+    )
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=job_id))
+    text, found = await _explained(shell, job_id)
+    assert "is cancelled: it waits for nothing" in text
+    assert found["commands"] == [f"askback job retry {job_id}"]
+    assert found["prompts"] == []
+    held = await lite.held("held")
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=held.job.job_id))
+    text, _ = await _explained(shell, held.job.job_id)
+    assert "it was asked to stop at" in text
+
+
+async def test_a_job_that_is_not_there(shell: Shell) -> None:
+    done = await shell.run("explain", NOBODY_ID, "--json")
+    assert done.code == 3
+    assert json.loads(done.err)["error"]["reason"] == "ERROR_REASON_JOB_NOT_FOUND"

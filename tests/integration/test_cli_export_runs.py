@@ -1,0 +1,165 @@
+"""An exported test runs: the worker, a scripted human who says what people said, the same end."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from askback import Client, JobFailed
+from askback.errors import AnswerInvalid
+from tests.support.processes import ROOT, Stage, eventually
+from tests.support.service import World
+from tests.support.shell import Shell
+
+pytest.importorskip("askback.testing", reason="askback.testing is not here")
+
+WORKER = '''
+"""A worker that asks in every way."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel, Field
+
+from askback import Content, Job, NonRetryable, PromptDeclined, PromptExpired, Worker
+
+worker = Worker()
+
+
+class Ruling(BaseModel):
+    policy: str
+    amount: float = Field(ge=0)
+
+
+@worker.job("refund")
+async def refund(job: Job, order: str, days: int) -> dict[str, object]:
+    ruling = await job.ask("How should we rule?", Ruling, key="ruling")
+    shown = [Content("notes", f"# {order}", editable=True)]
+    notes = await job.preview("Are these right?", contents=shown, key="notes")
+    paid = await job.confirm("Pay?", key="pay")
+    try:
+        await job.confirm("In a hurry?", key="hurry", deadline=timedelta(hours=1))
+        hurried = "answered"
+    except PromptExpired:
+        hurried = "nobody"
+    default = await job.confirm("Gift?", key="gift", deadline=timedelta(hours=2), default=False)
+    return {
+        "policy": ruling.policy, "amount": ruling.amount, "notes": notes.text("notes"), "paid": bool(paid),
+        "hurried": hurried, "gift": bool(default), "days": days,
+    }
+
+
+@worker.job("doomed")
+async def doomed(job: Job) -> None:
+    if not await job.confirm("Go on?", key="go"):
+        raise NonRetryable("somebody said no", code="Refused")
+
+
+if __name__ == "__main__":
+    import asyncio
+
+    asyncio.run(worker.run())
+'''
+
+
+@pytest.fixture
+def stage(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Starts processes, and ends them all."""
+    stage = Stage(tmp_path)
+    yield stage
+    stage.end()
+
+
+def _pytest(folder: Path) -> str:
+    """Run the tests of a folder in a pytest of their own; its output."""
+    paths = [str(folder), *(str(ROOT / part) for part in ("client", "server"))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+    if "askback" not in {point.name for point in _plugins()}:
+        command += ["-p", "askback.testing.plugin"]
+    done = subprocess.run(
+        [*command, str(folder)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def _plugins():  # type: ignore[no-untyped-def]
+    from importlib.metadata import entry_points
+
+    return entry_points(group="pytest11")
+
+
+async def test_the_exported_test_passes_and_can_fail(lite: World, shell: Shell, stage: Stage) -> None:
+    """It passes with the worker that it was exported from, and fails with one that does otherwise."""
+    folder = shell.home
+    (folder / "shop.py").write_text(WORKER)
+    target = f"127.0.0.1:{lite.service.port}"
+    stage.run("worker", str(folder / "shop.py"), ASKBACK_SERVER=target)
+    async with Client(target, user="ana") as client:
+        run = await client.start("refund", {"order": "A-17", "days": 41})
+        result = await _answer_all(client, run.job_id)
+        assert result["hurried"] == "answered"
+        doomed = await client.start("doomed")
+        await _say(client, doomed.job_id, "go", "REJECT", comment="no")
+        with pytest.raises(JobFailed):
+            await doomed.result()
+    for job, name in ((run, "test_refund.py"), (doomed, "test_doomed.py")):
+        words = ["job", "export", job.job_id, "--format", "pytest", "--worker", "shop:worker"]
+        await shell.ok(*words, "--output", name)
+    passed = await asyncio.to_thread(_pytest, folder)
+    assert "2 passed" in passed, passed
+    (folder / "shop.py").write_text(WORKER.replace("ruling.amount,", "ruling.amount + 1,"))
+    failed = await asyncio.to_thread(_pytest, folder)
+    assert "1 failed, 1 passed" in failed, failed
+    (folder / "shop.py").write_text(WORKER.replace('key="pay"', 'key="another"'))
+    failed = await asyncio.to_thread(_pytest, folder)
+    assert "no fake-human rule" in failed, failed
+
+
+async def test_deadlines_that_passed_pass_again(lite: World, shell: Shell, stage: Stage) -> None:
+    """What nobody answered is left alone again, and the clock leaps over it: no test waits an hour."""
+    folder = shell.home
+    quick = WORKER.replace("hours=1", "milliseconds=300").replace("hours=2", "milliseconds=300")
+    (folder / "shop.py").write_text(quick)
+    target = f"127.0.0.1:{lite.service.port}"
+    stage.run("worker", str(folder / "shop.py"), ASKBACK_SERVER=target)
+    async with Client(target, user="ana") as client:
+        run = await client.start("refund", {"order": "A-17", "days": 41})
+        await _answer_all(client, run.job_id, last="pay")
+        assert (await run.result())["hurried"] == "nobody"
+    words = ["job", "export", run.job_id, "--format", "pytest", "--worker", "shop:worker"]
+    source = (await shell.ok(*words)).out
+    assert source.count("await clock.advance(seconds=0.3)") == 2
+    (folder / "shop.py").write_text(WORKER)
+    (folder / "test_refund.py").write_text(
+        source.replace("advance(seconds=0.3)", "advance(hours=1)", 1).replace(
+            "advance(seconds=0.3)", "advance(hours=2)"
+        )
+    )
+    passed = await asyncio.to_thread(_pytest, folder)
+    assert "1 passed" in passed, passed
+
+
+async def _say(client: Client, job_id: str, key: str, decision: str, **answer: object) -> None:
+    async def found() -> object:
+        return [p async for p in client.prompts(job_id=job_id) if p.key == key]
+
+    [prompt] = await eventually(found, f"{key} is asked")  # type: ignore[misc]
+    await client.answer(prompt, decision, **answer)  # type: ignore[arg-type]
+
+
+async def _answer_all(client: Client, job_id: str, last: str = "gift") -> dict[str, object]:
+    """Answer what the refund asks, up to `last`; the result if that was all."""
+    with pytest.raises(AnswerInvalid):
+        await _say(client, job_id, "ruling", "RESPOND", values={"policy": "goodwill", "amount": -1})
+    await _say(client, job_id, "ruling", "RESPOND", values={"policy": "goodwill", "amount": 12.5})
+    await _say(client, job_id, "notes", "EDIT", edits={"notes": "# A-17\n\n'quoted' \"twice\" \\ ü\n"})
+    await _say(client, job_id, "pay", "ACCEPT", comment="it's fine")
+    if last == "pay":
+        return {}
+    await _say(client, job_id, "hurry", "ACCEPT")
+    await _say(client, job_id, "gift", "ACCEPT")
+    result: dict[str, object] = await client.run(job_id).result()
+    return result

@@ -1,0 +1,66 @@
+"""Claims and deadlines in words, at times that a running service would not wait for."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from askback.cli.connection import Connection
+from askback.cli.explanation import explain_job
+from askback.jobs import JobInfo
+from askback.prompts import PromptInfo
+from askback.times import timestamp
+from askback.v1 import job_pb2
+from askback.v1 import prompt_pb2 as pb
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+def _asked(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str, object]:
+    """What is said of one open prompt."""
+    job = JobInfo(job_pb2.Job(state=job_pb2.JOB_STATE_PENDING_HITL))
+    found = explain_job(job, [(PromptInfo(prompt), [])], [], connection or Connection(), NOW)
+    [asked] = found["prompts"]
+    return dict(asked)
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        (timedelta(minutes=5), "eve until 2030-01-01 12:05:00 UTC (in 5 min): nobody else can answer before"),
+        (
+            -timedelta(minutes=5),
+            "eve's ran out at 2030-01-01 11:55:00 UTC (5 min ago): anybody named can answer",
+        ),
+    ],
+    ids=["holds", "ran out"],
+)
+def test_a_claim(ends: timedelta, words: str) -> None:
+    prompt = pb.Prompt(claimed_by="eve", claim_expire_time=timestamp(NOW + ends))
+    assert _asked(prompt)["claim"] == {
+        "by": "eve", "until": timestamp(NOW + ends).ToJsonString(), "words": words,
+    }  # fmt: skip
+    assert _asked(pb.Prompt())["claim"] is None
+
+
+def test_a_default_answer_is_told_with_its_values() -> None:
+    content = pb.PromptContent(
+        final_action=pb.FINAL_ACTION_DEFAULT,
+        default_answer=pb.DefaultAnswer(decision=pb.DECISION_RESPOND, values_json='{"n": 1}'),
+    )
+    deadline = _asked(pb.Prompt(content=content, expire_time=timestamp(NOW + timedelta(hours=4))))["deadline"]
+    assert isinstance(deadline, dict)
+    assert deadline["words"] == (
+        '2030-01-01 16:00:00 UTC (in 4 h): the default answer is taken: answered {"n": 1}'
+    )
+
+
+def test_with_a_token_nobody_is_impersonated() -> None:
+    """Who somebody is comes from the token: the command names nobody."""
+    content = pb.PromptContent(
+        decisions=[pb.DecisionOption(decision=pb.DECISION_ACCEPT)], audience=pb.Audience(groups=["release"])
+    )
+    prompt = pb.Prompt(prompt_id="p", content=content)
+    assert _asked(prompt)["commands"] == ["askback inbox approve p --group release"]
+    assert _asked(prompt, Connection(token="t"))["commands"] == ["askback inbox approve p"]
+    ours = Connection(groups=("release",), flags=" --group release")
+    assert _asked(prompt, ours)["commands"] == ["askback inbox approve p --group release"]
