@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 import grpc
 
@@ -44,13 +45,59 @@ def channel_options() -> list[tuple[str, int | str]]:
     ]
 
 
+ENVIRONMENT = (
+    "ASKBACK_SERVER", "ASKBACK_TOKEN", "ASKBACK_USER", "ASKBACK_GROUP", "ASKBACK_NAMESPACE",
+    "ASKBACK_TLS", "ASKBACK_CA", "ASKBACK_CERT", "ASKBACK_KEY",
+)  # fmt: skip
+"""What a program may leave to its environment, under the names that the command line has too."""
+
+File = str | os.PathLike[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS by files' contents: the roots to trust (None: the system's) and, for mTLS, key and chain."""
+    """TLS by files' contents (PEM): the roots to trust (None: grpc's own, those of the public web) and,
+    for mTLS, the private key and the certificate chain."""
 
     root_certificates: bytes | None = None
-    private_key: bytes | None = None
+    private_key: bytes | None = field(default=None, repr=False)
     certificate_chain: bytes | None = None
+
+    @classmethod
+    def from_files(cls, ca: File | None = None, cert: File | None = None, key: File | None = None) -> Tls:
+        """TLS by PEM files: the roots, and for mTLS the certificate chain and its private key.
+
+        Raises OSError for a file that cannot be read, ValueError for one that is not PEM, and for a
+        certificate without its key or the other way round.
+        """
+        if (cert is None) != (key is None):
+            raise ValueError("mTLS needs both, cert= and key=")
+        return cls(_pem(ca), _pem(key), _pem(cert))
+
+
+def _pem(path: File | None) -> bytes | None:
+    if path is None:
+        return None
+    content = Path(path).read_bytes()
+    if b"-----BEGIN" not in content:
+        raise ValueError(f"{os.fspath(path)} is not a PEM file")
+    return content
+
+
+def _environment(name: str) -> str | None:
+    """A variable of ENVIRONMENT; None if it is not set, or empty."""
+    return os.environ.get(f"ASKBACK_{name}") or None
+
+
+def default_namespace(namespace: str | None) -> str:
+    """The namespace that was given, else `ASKBACK_NAMESPACE`, else the caller's own."""
+    return (_environment("NAMESPACE") or "") if namespace is None else namespace
+
+
+def _default_tls() -> Tls | None:
+    ca, cert, key = _environment("CA"), _environment("CERT"), _environment("KEY")
+    wanted = (_environment("TLS") or "no").lower() in ("1", "true", "t", "yes", "y", "on")
+    return Tls.from_files(ca, cert, key) if wanted or ca or cert or key else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +117,26 @@ class Endpoint:
     @classmethod
     def resolve(
         cls,
-        target: str | None = None,
+        target: str | Endpoint | None = None,
         *,
         token: str | None = None,
         user: str | None = None,
-        groups: Sequence[str] = (),
-        tls: Tls | bool = False,
+        groups: Sequence[str] | None = None,
+        tls: Tls | bool | None = None,
     ) -> Endpoint:
-        """What the arguments say, else `ASKBACK_SERVER` and `ASKBACK_TOKEN`, else this machine."""
+        """What the arguments say, else the environment (see ENVIRONMENT), else this machine.
+
+        `tls` True means the public web's roots, False no TLS. An endpoint is taken as it is. Raises as
+        Tls.from_files.
+        """
+        if isinstance(target, Endpoint):
+            return target
         return cls(
-            target or os.environ.get("ASKBACK_SERVER") or DEFAULT_TARGET,
-            token or os.environ.get("ASKBACK_TOKEN") or None,
-            user,
-            tuple(groups),
-            (Tls() if tls is True else tls) or None,
+            target or _environment("SERVER") or DEFAULT_TARGET,
+            token or _environment("TOKEN"),
+            user or _environment("USER"),
+            tuple((_environment("GROUP") or "").split()) if groups is None else tuple(groups),
+            _default_tls() if tls is None else (Tls() if tls is True else tls or None),
         )
 
     def metadata(self) -> tuple[tuple[str, str], ...]:

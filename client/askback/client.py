@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from askback.calls import DEADLINE, Calls
-from askback.channel import Endpoint, Tls
+from askback.channel import Endpoint, Tls, default_namespace
 from askback.client_jobs import JobCalls
 from askback.client_prompts import PromptCalls
 from askback.current import entered
@@ -15,6 +15,17 @@ from askback.v1 import hitl_service_pb2 as hitl
 
 if TYPE_CHECKING:
     from askback.console import Console
+
+
+class ClientOptions(TypedDict, total=False):
+    """What a client may be given besides its target; see Client."""
+
+    token: str | None
+    user: str | None
+    groups: Sequence[str] | None
+    namespace: str | None
+    tls: Tls | bool | None
+    deadline: float
 
 
 class Client(JobCalls, PromptCalls):
@@ -26,33 +37,35 @@ class Client(JobCalls, PromptCalls):
 
     While it is entered, the job functions of a worker start on it too: `await refund.start(order="A-17")`.
 
-    The target and the token come from `ASKBACK_SERVER` and `ASKBACK_TOKEN` if not given. `user` and
-    `groups` name the caller to a server without authentication. `deadline` bounds a call, retries
+    What is not given comes from the environment, under the command line's names: `ASKBACK_SERVER`,
+    `ASKBACK_TOKEN`, `ASKBACK_NAMESPACE`, `ASKBACK_CA` and so on (askback.channel.ENVIRONMENT). `user` and
+    `groups` name the caller to a server without authentication; `tls` may be `Tls.from_files(ca, cert,
+    key)`, True for the public web's roots, or False. `deadline` bounds a call, retries
     included, in seconds. Every method raises AskbackError of the class that fits (see askback.errors):
     Unavailable, Unauthenticated and PermissionDenied anywhere.
     """
 
     def __init__(
         self,
-        target: str | None = None,
+        target: str | Endpoint | None = None,
         *,
         token: str | None = None,
         user: str | None = None,
-        groups: Sequence[str] = (),
-        namespace: str = "",
-        tls: Tls | bool = False,
+        groups: Sequence[str] | None = None,
+        namespace: str | None = None,
+        tls: Tls | bool | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
-        super().__init__(Calls(endpoint, deadline=deadline), namespace)
+        super().__init__(Calls(endpoint, deadline=deadline), default_namespace(namespace))
         self._around: Client | None = None
 
     @classmethod
-    def connect(cls, target: str | None = None, **options: Any) -> Client:
+    def connect(cls, target: str | Endpoint | None = None, **options: Unpack[ClientOptions]) -> Self:
         """The same as `Client(...)`; reads well in `async with Client.connect(...) as client`."""
         return cls(target, **options)
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         self._around = entered.get()
         entered.set(self)
         return self

@@ -188,6 +188,10 @@ class Console:
             finally:
                 self._desk.done(taken)
 
+    def __aiter__(self) -> AsyncIterator[ConsolePrompt]:
+        """As `prompts()`: `async for prompt in desk`."""
+        return self.prompts()
+
     async def closings(self) -> AsyncIterator[Closing]:
         """What leaves the view from now on. Raises as `prompts`."""
         waiting: deque[Closing] = deque()

@@ -12,8 +12,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from askback.calls import Calls
-from askback.channel import Endpoint, Tls
+from askback.channel import Endpoint, Tls, default_namespace
+from askback.client import Client
+from askback.current import entered
 from askback.errors import AskbackError
 from askback.handler import JobHandler
 from askback.job import Job
@@ -42,33 +43,36 @@ class Worker:
 
     `capacity` is how many jobs it holds at once, those that wait for people not counted. `park_after`
     is how many seconds a job may do nothing but wait for people before its coroutine is dropped (None:
-    never). `drain_timeout` is how long running jobs have when the worker stops. The target and the token
-    come from `ASKBACK_SERVER` and `ASKBACK_TOKEN` if not given.
+    never). `drain_timeout` is how long running jobs have when the worker stops. What is not given of
+    target, token, namespace and TLS comes from the environment, as for Client.
+
+    A job's function may start other jobs, at the worker's server; with a `request_id` of its own it starts
+    them once, however often it is run: `await other.using(request_id=f"{job.job_id}/other").start(...)`.
     """
 
     def __init__(
         self,
-        target: str | None = None,
+        target: str | Endpoint | None = None,
         *,
         worker_id: str | None = None,
         capacity: int = 10,
-        namespace: str = "",
+        namespace: str | None = None,
         token: str | None = None,
         user: str | None = None,
-        groups: Sequence[str] = (),
-        tls: Tls | bool = False,
+        groups: Sequence[str] | None = None,
+        tls: Tls | bool | None = None,
         park_after: float | None = 60.0,
         drain_timeout: float = 30.0,
     ) -> None:
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
         self.capacity = capacity
-        self.namespace = namespace
+        self.namespace = default_namespace(namespace)
         self.park_after = park_after
         self.drain_timeout = drain_timeout
         self._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
         self._runs: dict[Lease, asyncio.Task[None]] = {}
-        self._calls: Calls | None = None
+        self._client: Client | None = None
         self._wire: WorkWire | None = None
         self._session: Session | None = None
 
@@ -91,19 +95,19 @@ class Worker:
 
     def at(
         self,
-        target: str,
+        target: str | Endpoint,
         *,
         token: str | None = None,
         user: str | None = None,
-        groups: Sequence[str] = (),
-        tls: Tls | bool = False,
+        groups: Sequence[str] | None = None,
+        tls: Tls | bool | None = None,
     ) -> Worker:
         """A worker with the same functions and settings at another server; neither knows of the other."""
         other = copy.copy(self)
         other._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         other._handlers = dict(self._handlers)
         other._runs = {}
-        other._calls = other._wire = other._session = None
+        other._client = other._wire = other._session = None
         return other
 
     @property
@@ -130,7 +134,7 @@ class Worker:
             raise ValueError("register a function with @worker.job(...) first")
         if self._session is not None:
             raise RuntimeError("the worker runs already")
-        self._calls = Calls(self._endpoint)
+        self._client = Client(self._endpoint, namespace=self.namespace)
         self._wire = WorkWire(
             worker_id=self.worker_id,
             namespace=self.namespace,
@@ -201,9 +205,9 @@ class Worker:
             await asyncio.gather(*self._runs.values(), return_exceptions=True)
             self._runs.clear()
             await session.aclose()
-            if self._calls is not None:
-                await self._calls.aclose()
-            self._session = self._wire = self._calls = None
+            if self._client is not None:
+                await self._client.aclose()
+            self._session = self._wire = self._client = None
 
     async def _drain(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -229,10 +233,10 @@ class Worker:
     def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
         """Run a job that the server pushed; `before` is an older lease of the same job."""
         handler = self._handlers.get(leased.job.job_type)
-        if self._session is None or self._wire is None or self._calls is None or handler is None:
+        if self._session is None or self._wire is None or self._client is None or handler is None:
             return None
         lease = Lease(leased, self._session, self.park_after)
-        job = Job(lease, Understandings(self._calls))
+        job = Job(lease, Understandings(self._client._calls))
         ahead = self._runs.get(before) if before is not None else None
         task = asyncio.create_task(self._run(lease, job, handler, ahead), name=f"askback job {lease.job_id}")
         self._runs[lease] = task
@@ -245,6 +249,8 @@ class Worker:
             if ahead is not None:
                 await asyncio.wait((ahead,))
             if lease.stopped is not Stop.LOST:
+                # This task's own context: what the function starts goes to the worker's server.
+                entered.set(self._client)
                 await run_job(lease, job, handler)
         except AskbackError as error:
             _log.info("job %s: its end could not be told: %s", lease.job_id, error)

@@ -113,10 +113,11 @@ async def test_every_verb(human: Human) -> None:
         said += [bool(no), no.comment, no.by]
         yes = await job.confirm("And now?", key="yes")
         said += [bool(yes), yes.comment]
-        try:
-            await job.ask("Why?", key="why")
-        except PromptDeclined as error:
-            said.append(error.comment)
+        for key in ("why", "who"):
+            try:
+                await job.ask(f"{key}?", key=key)
+            except PromptDeclined as error:
+                said += [error.decision, error.comment]
         return said
 
     human.on(key="name").answers("Ada")
@@ -127,10 +128,11 @@ async def test_every_verb(human: Human) -> None:
     human.on(key="no").declines("not today")
     human.on(key="yes").approves("fine")
     human.on(key="why").declines("private")
+    human.on(key="who").dismisses("no idea")
     run = await script.start(name=asks)
     assert await run.result() == [
         "Ada", {"policy": "legal", "amount": 3.0, "rationale": ""}, 9, "new", "REVISE", "shorter",
-        False, "not today", "human", True, "fine", "private",
+        False, "not today", "human", True, "fine", "DISMISS", "private", "DISMISS", "no idea",
     ]  # fmt: skip
     human.assert_all_used()
 
@@ -263,3 +265,17 @@ async def test_many_jobs_and_questions_at_once(human: Human) -> None:
     runs = [await script.start(name=crowd) for _ in range(6)]
     assert [await run.result() for run in runs] == [10] * 6
     assert len(human.seen) == 30
+
+
+async def test_a_job_function_starts_other_jobs_at_its_own_server(human: Human) -> None:
+    human.on(key="ruling").answers({"policy": "legal", "amount": 2})
+    human.on(key="pay").approves()
+
+    @scripted
+    async def parent(job: Job) -> float:
+        child = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
+        again = await refund.using(request_id=f"{job.job_id}/refund").start(order="A-17", days=1)
+        assert child.job_id == again.job_id
+        return await child.result()
+
+    assert await (await script.start(name=parent)).result() == 2.0

@@ -19,12 +19,13 @@ def askback_server(
 ) -> Iterator[Server]:
     """A server in test mode for this test alone; job functions, `Client()` and `Worker()` find it."""
     from askback import current
+    from askback.channel import ENVIRONMENT
     from askback.testing.server import Server
 
     server = Server(tmp_path_factory.mktemp("askback"))
     server.start()
     try:
-        for name in ("ASKBACK_TOKEN", "ASKBACK_PROFILE"):
+        for name in (*ENVIRONMENT, "ASKBACK_PROFILE"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("ASKBACK_SERVER", server.target)
         monkeypatch.setattr(current, "stage", server)
@@ -54,14 +55,14 @@ def clock(askback_server: Server) -> Clock:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """A prompt that no rule expected fails the test, whatever else the test made of it."""
+    __tracebackhide__ = True
     human: Human | None = getattr(item, "funcargs", {}).get("human")
     try:
         result = yield
     except BaseException as error:
-        untold = getattr(human, "untold", None)
-        if untold is not None:
-            raise untold from error
+        if untold := getattr(human, "untold", None):
+            raise untold.with_traceback(None) from error
         raise
-    if getattr(human, "untold", None) is not None and human is not None:
-        human.check()
+    if untold := getattr(human, "untold", None):
+        raise untold.with_traceback(None)
     return result

@@ -63,10 +63,13 @@ class Rule:
         said = f".approves({comment!r})" if comment else ".approves()"
         return self._then(Reply(said, lambda _: DecisionKind.ACCEPT, values, comment=comment))
 
-    def edits(self, edits: Mapping[str, str], comment: str = "") -> Rule:
-        """EDIT: accept with whole new texts by content id."""
-        said = f".edits({dict(edits)!r}{_also(comment)})"
-        return self._then(Reply(said, lambda _: DecisionKind.EDIT, edits=dict(edits), comment=comment))
+    def edits(
+        self, edits: Mapping[str, str] | None = None, comment: str = "", *, values: Given = None
+    ) -> Rule:
+        """EDIT: accept with whole new texts by content id, or with values."""
+        texts = dict(edits or {})
+        said = f".edits({texts!r}{_also(comment)})"
+        return self._then(Reply(said, lambda _: DecisionKind.EDIT, values, texts, comment))
 
     def declines(self, reason: str = "") -> Rule:
         """REJECT, or DISMISS where a no is not offered."""
@@ -75,6 +78,10 @@ class Rule:
     def revises(self, comment: str) -> Rule:
         """REVISE: not so; do it again as the comment says."""
         return self._then(Reply(f".revises({comment!r})", lambda _: DecisionKind.REVISE, comment=comment))
+
+    def dismisses(self, comment: str = "") -> Rule:
+        """DISMISS: not answering this."""
+        return self._then(Reply(f".dismisses({comment!r})", lambda _: DecisionKind.DISMISS, comment=comment))
 
     def never(self) -> Rule:
         """See it, and leave it alone: its deadline decides."""

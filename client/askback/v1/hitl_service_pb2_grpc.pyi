@@ -73,7 +73,8 @@ class HitlServiceStub:
     status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
     open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
     never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
-    (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED).
+    (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
+    NOT_TEST_MODE).
     """
     ClaimPrompt: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ClaimPromptRequest, _hitl_service_pb2.ClaimPromptResponse]
     """Takes an open prompt on: others see it and cannot answer it while the claim lasts. Repeatable
@@ -138,7 +139,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
     open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
     never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
-    (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED).
+    (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
+    NOT_TEST_MODE).
     """
     ClaimPrompt: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ClaimPromptRequest, _hitl_service_pb2.ClaimPromptResponse]  # type: ignore[assignment]
     """Takes an open prompt on: others see it and cannot answer it while the claim lasts. Repeatable
@@ -230,7 +232,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
         open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
         never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
-        (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED).
+        (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
+        NOT_TEST_MODE).
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,72 @@
+"""What a job function gets for what it asks."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_type
+
+from pydantic import BaseModel
+
+from askback import Decision, Job, Preview, Understanding, Worker
+
+
+class Policy(StrEnum):
+    STANDARD = "standard"
+    GOODWILL = "goodwill"
+
+
+class Ruling(BaseModel):
+    policy: Policy
+    amount: float
+
+
+@dataclass
+class Address:
+    street: str
+    city: str
+
+
+worker = Worker()
+
+
+def total(lines: list[int], extra: int = 0) -> int:
+    return sum(lines) + extra
+
+
+async def fetch(order: str) -> Ruling:
+    return Ruling(policy=Policy.STANDARD, amount=float(order))
+
+
+@worker.job("everything")
+async def everything(job: Job, order: str) -> None:
+    assert_type(await job.ask("Why?", key="text"), str)
+    assert_type(await job.ask("Why?", str, key="str"), str)
+    assert_type(await job.ask("Sure?", bool, key="bool"), bool)
+    assert_type(await job.ask("How many?", int, key="int"), int)
+    assert_type(await job.ask("Which?", Policy, key="enum"), Policy)
+    assert_type(await job.ask("How?", Ruling, key="model", to=["group:desk"]), Ruling)
+    assert_type(await job.ask("Where?", Address, key="dataclass"), Address)
+    assert_type(await job.ask("Which ones?", list[str], key="list"), list[str])
+    four_hours = timedelta(hours=4)
+    assert_type(await job.ask("Or not?", int, key="none", deadline=four_hours, default=None), int | None)
+    assert_type(await job.ask("Or so?", int, key="default", deadline=four_hours, default=3), int)
+
+    decision = await job.confirm("Pay?", key="pay")
+    assert_type(decision, Decision)
+    assert_type(decision.comment, str)
+    assert_type(decision.by, str)
+    assert_type(await job.validate("Right?", key="report", report={"rows": 3}), Decision)
+    preview = await job.preview("So?", key="notes", contents={"notes": "text"})
+    assert_type(preview, Preview)
+    assert_type(preview.text("notes"), str)
+
+    assert_type(await job.step("total", total, [1, 2], extra=3), int)
+    assert_type(await job.step("fetch", fetch, order), Ruling)
+    assert_type(await job.understanding(), Understanding)
+    await job.progress(1, 3, "order loaded")
+
+    # What is wrong is found before it runs.
+    await job.ask("Why?")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await job.ask("Why?", key="k", colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await job.confirm("Pay?", key="k", to=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await job.step("total", total, ["1"])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]

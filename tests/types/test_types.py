@@ -1,0 +1,111 @@
+"""What mypy and pyright infer of the SDK, in programs that each must find clean.
+
+A line that is wrong on purpose carries both checkers' own "ignore", and an ignore that is not needed
+is an error: so the programs say as well what must be refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def mypy(folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    """mypy as a user runs it: strict, without our configuration."""
+    options = ["--strict", "--config-file=", f"--cache-dir={cache}", "--no-error-summary"]
+    return _run([sys.executable, "-m", "mypy", *options, str(folder)])
+
+
+def pyright(folder: Path) -> subprocess.CompletedProcess[str]:
+    """pyright as a user runs it, strict."""
+    settings = {
+        "typeCheckingMode": "strict",
+        "enableTypeIgnoreComments": False,
+        "reportUnnecessaryTypeIgnoreComment": True,
+        "pythonVersion": "3.11",
+    }
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+    return _run(["-m", "pyright", "--pythonpath", sys.executable, "--project", str(folder)], python=True)
+
+
+def _run(command: list[str], *, python: bool = False) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    whole = [sys.executable, *command] if python else command
+    return subprocess.run(whole, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mypy")
+
+
+@pytest.fixture(scope="module")
+def pyright_there() -> None:
+    """pyright needs node, and an npm package that it fetches when it runs for the first time."""
+    found = _run(["-m", "pyright", "--version"], python=True)
+    if found.returncode != 0:
+        reason = "pyright does not run here: " + (found.stderr.strip().splitlines() or ["?"])[-1]
+        if "pyright" in os.environ.get("ASKBACK_REQUIRE", "").split(","):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with the programs, and nothing of ours around them."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for path in PROGRAMS.glob("*.py"):
+        (folder / path.name).write_text(path.read_text("utf-8"), "utf-8")
+    return folder
+
+
+def spoilt(folder: Path, old: str, new: str) -> None:
+    """Change the one place that says `old`."""
+    [path] = [path for path in folder.glob("*.py") if old in path.read_text("utf-8")]
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+
+
+@pytest.mark.slow
+def test_mypy_finds_every_program_clean(programs: Path, cache: Path) -> None:
+    found = mypy(programs, cache)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pyright_there")
+def test_pyright_finds_every_program_clean(programs: Path) -> None:
+    found = pyright(programs)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+SPOILT = [
+    ('Ruling, key="model", to=["group:desk"]), Ruling)', 'Ruling, key="model"), Policy)'),
+    ("assert_type(await run.result(), float)", "assert_type(await run.result(), int)"),
+    ('refund.start(order="A-17", days=41)', 'refund.start(order="A-17", days="41")'),
+    ("assert_type(decision, Decision)", "assert_type(decision, bool)"),
+]
+
+
+@pytest.mark.slow
+def test_mypy_would_notice(programs: Path, cache: Path) -> None:
+    for old, new in SPOILT:
+        spoilt(programs, old, new)
+    found = mypy(programs, cache)
+    assert found.stdout.count("error:") == len(SPOILT), found.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("pyright_there")
+def test_pyright_would_notice(programs: Path) -> None:
+    for old, new in SPOILT:
+        spoilt(programs, old, new)
+    found = pyright(programs)
+    assert found.stdout.count(" error:") == len(SPOILT), found.stdout
