@@ -241,9 +241,12 @@ class Lease:
             self.work.cancel(why.value)
 
     def close(self) -> None:
-        """The function has ended: nothing may fire any more."""
+        """The function has ended: nothing may fire any more, and nobody waits for an answer."""
         if self._park is not None:
             self._park.cancel()
+        for wait in self._waits.values():
+            # Of questions asked at once one failed the function; the tasks of the others end here.
+            wait.future.cancel()
 
 
 def _is_open(prompt: prompt_pb2.Prompt) -> bool:

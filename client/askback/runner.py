@@ -71,7 +71,16 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
         await _fail(lease, job, NonRetryable(f"the result was refused: {refused}", code="InvalidResult"))
 
 
+def _deciding(error: BaseException) -> BaseException:
+    """Of the errors of a task group the one that says how the job ended: a final one, else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [_deciding(inner) for inner in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, (LeaseLost, *_FINAL))), leaves[0])
+
+
 async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
+    error = _deciding(error)
     if isinstance(error, LeaseLost):
         return
     if lease.stopped is not None and lease.stopped is not Stop.CANCEL:

@@ -522,6 +522,44 @@ async def test_a_no_to_a_question_raises_and_says_why(bench: Bench) -> None:
     assert await bench.result() == ["DISMISS", "not mine", "ana"]
 
 
+async def test_of_questions_asked_at_once_a_no_ends_all(bench: Bench) -> None:
+    """No task is left behind that waits for an answer for ever."""
+    others: list[asyncio.Task[int]] = []
+
+    async def fn(job: Job) -> Any:
+        others.append(asyncio.create_task(job.ask("Other?", int, key="other")))
+        return await asyncio.gather(job.ask("How?", int, key="n"), *others)
+
+    await bench.start(fn)
+    bench.lease()
+    prompts = [bench.asked(await bench.stream.next("ask_prompt")) for _ in range(2)]
+    bench.answer(next(p for p in prompts if p.key == "n"), "DISMISS", comment="not mine")
+    assert (await bench.ended()).fail_job.failure.code == "PromptDeclined"
+    await bench.holds(0)
+    await asyncio.wait(others, timeout=5)
+    assert others[0].cancelled()
+
+
+@pytest.mark.parametrize(
+    ("inner", "code", "retryable"),
+    [
+        ([ValueError("bad"), KeyError("x")], "ValueError", True),
+        ([ValueError("bad"), _Fatal("never")], "_Fatal", False),
+        ([ExceptionGroup("in it", [_Fatal("never")])], "_Fatal", False),
+    ],
+)
+async def test_a_task_group_fails_the_attempt_by_the_error_that_decides(
+    bench: Bench, inner: list[Exception], code: str, retryable: bool
+) -> None:
+    async def fn(job: Job) -> Any:
+        raise ExceptionGroup("rows", inner)
+
+    await bench.start(fn)
+    bench.lease()
+    failed = (await bench.ended()).fail_job
+    assert (failed.failure.code, failed.retryable) == (code, retryable)
+
+
 async def test_progress_is_coalesced_and_the_newest_is_said(bench: Bench) -> None:
     async def fn(job: Job) -> Any:
         for i in range(1, 100):

@@ -63,7 +63,7 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
             asyncio.timeout(None if human else 4 * PATIENCE),
         ):
             narrator.say("console", f"is connected as {', '.join([story.user, *story.groups])}")
-            person = AtTerminal(narrator, desk) if human else Scripted(narrator, story.answers)
+            person = AtTerminal(narrator) if human else Scripted(narrator, story.answers)
             if human:
                 narrator.say("person", f"is you: answer as {story.user}; Ctrl-C ends the demo")
             return await _tell(narrator, story, client, desk, server, person, human)

@@ -6,14 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from askback.console import Console
 from askback.console_prompt import ConsolePrompt
 from askback.demo.narrator import Narrator
 from askback.demo.story import Line
-from askback.desk import Closing
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
-from askback.terminal.board import Row
-from askback.terminal.guard import Guarded, Moved
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import refused, taken
@@ -56,40 +52,27 @@ class Scripted:
 class AtTerminal:
     """Asks the person who started the demo. Ctrl-C ends it, or the end of the input."""
 
-    def __init__(self, narrator: Narrator, desk: Console) -> None:
+    def __init__(self, narrator: Narrator) -> None:
         self._narrator = narrator
-        self._desk = desk
         self._terminal = Terminal(narrator.paper)
 
     async def answer(self, prompt: ConsolePrompt) -> None:
-        """Show the prompt and ask, until an answer is taken or the prompt is another than was shown."""
-        row = Row(1, prompt)
-
-        def closed(closing: Closing) -> None:
-            if closing.prompt_id == prompt.prompt_id:
-                row.closing = closing
-                row.moved.set()
-
-        stop = self._desk.on_closed(closed)
-        try:
-            while prompt.still_open:
+        """Show the prompt and ask, until an answer is taken or comes too late."""
+        while True:
+            try:
                 with self._narrator.listening():
                     write_sheet(self._narrator.paper, prompt, now())
-                    outcome = await settle(prompt, Guarded(self._terminal, row), by_console(prompt))
-                if outcome is not None:
-                    self._narrator.say("person", taken(outcome))
-                    return
-                if not prompt.proto.content.blocking:
-                    self._narrator.say("person", f"leaves {prompt.title!r} open")
-                    return
-                self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
-        except Moved:
-            self._narrator.say("person", f"is too late: {row.epitaph(now())}")
-            self._terminal.forget_typed()
-        except (PromptClosed, PromptStale) as error:
-            self._narrator.say("person", refused(error, now()))
-        finally:
-            stop()
+                    outcome = await settle(prompt, self._terminal, by_console(prompt))
+            except (PromptClosed, PromptStale) as error:
+                self._narrator.say("person", refused(error, now()))
+                return
+            if outcome is not None:
+                self._narrator.say("person", taken(outcome))
+                return
+            if not prompt.blocking:
+                self._narrator.say("person", f"leaves {prompt.title!r} open")
+                return
+            self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
 
 
 def _spoken(line: Line) -> str:
