@@ -77,14 +77,19 @@ class LeapingClock(SystemClock):
 
 @dataclass(slots=True)
 class Scene:
-    """The jobs that have not ended and their open prompts, as the commits tell."""
+    """The jobs that have not ended and their open prompts, as the commits tell.
 
+    `arrived` is called with the namespace of each job.
+    """
+
+    arrived: Callable[[str], None]
     jobs: dict[str, Job] = field(default_factory=dict)
     prompts: dict[str, Prompt] = field(default_factory=dict)
 
     def committed(self, batch: Sequence[Committed]) -> None:
         """Take a commit."""
         for item in batch:
+            self.arrived(item.job.namespace)
             self.jobs[item.job.job_id] = item.job
             self.prompts.update((prompt.prompt_id, prompt) for prompt in item.prompts)
             if item.deleted or item.job.is_terminal:
@@ -101,15 +106,15 @@ class Restless(TimeoutError):
 
 
 class Stage:
-    """One replica for one test, on a new SQLite file in `folder`.
+    """One replica for one test, on a new SQLite file in `folder`. `arrived` hears the namespaces of jobs.
 
     Use it in one loop. A worker session lives for an hour without a heartbeat, so a leap costs nobody
     a lease; the sessions of workers that are gone expire under it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, arrived: Callable[[str], None] = lambda _: None) -> None:
         self.clock = LeapingClock()
-        self.scene = Scene()
+        self.scene = Scene(arrived)
         config = Config(
             listen="127.0.0.1:0",
             db=f"sqlite+aiosqlite:///{folder / 'askback.db'}",

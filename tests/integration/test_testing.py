@@ -23,6 +23,7 @@ from askback import (
 from askback.testing import Clock, Human, Server
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
+from tests.support.service import until
 
 
 class Policy(StrEnum):
@@ -253,6 +254,36 @@ async def test_a_worker_in_a_namespace_of_its_own(human: Human) -> None:
 
     human.on("here").approves()
     assert await (await ask.start()).result() is True
+    async with Client(namespace="us") as client:
+        run = await client.ask("Here too?")
+        assert (await run.result())["decision"] == "ACCEPT"
+
+
+async def test_the_client_that_was_entered_is_used_if_it_is_of_this_server(human: Human) -> None:
+    human.on(key="ruling").answers({"policy": "legal", "amount": 2})
+    human.on(key="pay").approves()
+    async with Client("127.0.0.1:1", user="astray"), Client(user="ana"):
+        run = await refund.start(order="A-17", days=41)
+        assert (await run.job()).proto.user_id == "ana"
+        assert await run.result() == 2.0
+    async with Client("127.0.0.1:1", user="astray"):
+        run = await refund.start(order="A-17", days=41)
+        assert (await run.job()).proto.user_id == "test"
+
+
+async def test_a_human_that_breaks_down_fails_the_test(
+    human: Human, askback_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(prompt: object) -> str:
+        raise ZeroDivisionError("in rendering")
+
+    monkeypatch.setattr("askback.testing.human.rendered", broken)
+    run = await refund.using(max_attempts=1).start(order="A-17", days=41)
+    await until(lambda: human.untold)
+    with pytest.raises(AssertionError, match=r"broke down: ZeroDivisionError.*in rendering"):
+        askback_server.check()
+    assert human.untold is None, "it was told"
+    await run.cancel()
 
 
 async def test_many_jobs_and_questions_at_once(human: Human) -> None:

@@ -61,6 +61,10 @@ class Human:
         """Whether the prompt was seen and is left alone."""
         return prompt_id in self._left
 
+    def fail(self, failure: AssertionError) -> None:
+        """Let the test fail. The first reason counts."""
+        self._failure = self._failure or failure
+
     def check(self) -> None:
         """Raise what went wrong so far: an AssertionError."""
         __tracebackhide__ = True
@@ -100,8 +104,7 @@ class Human:
         except Exception as error:
             if not isinstance(error, AssertionError):
                 error = AssertionError(f"{rule!r} was refused: {error}\n\n{_indented(rendered(prompt))}")
-            if self._failure is None:
-                self._failure = error
+            self.fail(error)
             await client.cancel_prompt(prompt.prompt_id, str(error).splitlines()[0])
 
     async def _do(self, reply: Reply, prompt: ConsolePrompt) -> None:

@@ -40,7 +40,7 @@ def human(askback_server: Server) -> Human:
     from askback.testing.human import Human
 
     human = Human()
-    askback_server.seat(human).result(30)
+    askback_server.seat(human)
     return human
 
 

@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack
 
-from askback.client import Client
+from askback.client import Client, ClientOptions
+from askback.current import entered
 from askback.errors import AskbackError
 from askback.run import Run
 from askback.testing.human import NAME, Human
@@ -35,18 +36,18 @@ class _Stage(Protocol):
 class _TestClient(Client):
     """A client whose runs raise what made the scripted human give up."""
 
-    human: Human | None = None
+    check: Callable[[], None]
 
     def _handle(self, job_id: str, prompt: Any, returns: Any) -> Run[Any]:
-        return _TestRun(job_id, self._calls, prompt=prompt, returns=returns, human=self.human)
+        return _TestRun(job_id, self._calls, prompt=prompt, returns=returns, check=self.check)
 
 
 class _TestRun(Run[Any]):
     """A run of a test."""
 
-    def __init__(self, *args: Any, human: Human | None, **options: Any) -> None:
+    def __init__(self, *args: Any, check: Callable[[], None], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._human = human
+        self._check = check
 
     async def result(self) -> Any:
         """As Run.result. Raises AssertionError for a prompt that no rule expected."""
@@ -59,11 +60,6 @@ class _TestRun(Run[Any]):
         self._check()
         return result
 
-    def _check(self) -> None:
-        __tracebackhide__ = True
-        if self._human is not None:
-            self._human.check()
-
 
 class Server:
     """A server in test mode on a new SQLite file, at `target` on loopback; only for one test."""
@@ -75,7 +71,7 @@ class Server:
             raise RuntimeError(
                 f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
             ) from None
-        self.stage: _Stage = module.Stage(folder)
+        self.stage: _Stage = module.Stage(folder, self._arrived)
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
@@ -83,16 +79,20 @@ class Server:
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="askback test server", daemon=True
         )
-        self._seats: dict[str, Future[None]] = {}
+        self._namespaces = {"default"}
         self._sitting: set[asyncio.Task[None]] = set()
         self._hired: dict[Worker, asyncio.Task[None]] = {}
-        self._clients: dict[tuple[asyncio.AbstractEventLoop, str], _TestClient] = {}
+        self._clients: dict[tuple[asyncio.AbstractEventLoop, str], Client] = {}
         self._staying: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Serve."""
         self._thread.start()
-        self.target = self.soon(self.stage.start()).result(_SOON)
+        try:
+            self.target = self.soon(self.stage.start()).result(_SOON)
+        except BaseException:
+            self._end_loop()
+            raise
 
     def stop(self) -> None:
         """Stop at once, and let go of what runs in the tests' loops."""
@@ -102,9 +102,12 @@ class Server:
         try:
             self.soon(self._end()).result(_SOON)
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_SOON)
-            self._loop.close()
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_SOON)
+        self._loop.close()
 
     async def _end(self) -> None:
         for task in self._sitting:
@@ -116,30 +119,46 @@ class Server:
         """Do something in the server's loop, from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def seat(self, human: Human, namespace: str = "") -> Future[None]:
-        """Let a scripted human answer what is asked here; the future of its being ready."""
+    def seat(self, human: Human) -> None:
+        """Let a scripted human answer what is asked here, in every namespace. Returns when it is ready."""
         self.human = human
-        if namespace not in self._seats:
-            self._seats[namespace] = Future()
-            self.soon(self._seat(human, namespace, self._seats[namespace]))
-        return self._seats[namespace]
+        self.soon(self._seat(human)).result(_SOON)
 
-    async def _seat(self, human: Human, namespace: str, ready: Future[None]) -> None:
-        self._sitting.add(asyncio.create_task(self._sit(human, namespace, ready)))
+    async def _seat(self, human: Human) -> None:
+        await asyncio.gather(*(self._sit(human, namespace) for namespace in self._namespaces))
 
-    async def _sit(self, human: Human, namespace: str, ready: Future[None]) -> None:
-        async with Client(self.target, user=NAME, namespace=namespace) as client:
-            try:
+    def _arrived(self, namespace: str) -> None:
+        """A job was created. Called in the server's loop."""
+        if namespace not in self._namespaces:
+            self._namespaces.add(namespace)
+            if self.human is not None:
+                self._sit(self.human, namespace)
+
+    def _sit(self, human: Human, namespace: str) -> asyncio.Future[None]:
+        """The human at the console of one namespace; the future of its being ready."""
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sitting.add(asyncio.create_task(self._answer_all(human, namespace, ready)))
+        return ready
+
+    async def _answer_all(self, human: Human, namespace: str, ready: asyncio.Future[None]) -> None:
+        try:
+            async with Client(self.target, user=NAME, namespace=namespace) as client:
                 await human.answer_all(client, lambda: ready.set_result(None))
-            except Exception as error:
-                if ready.done():
-                    raise
+        except Exception as error:
+            human.fail(AssertionError(f"the scripted human broke down: {error!r}"))
+            if not ready.done():
                 ready.set_exception(error)
 
-    def client(self, **options: Any) -> Client:
+    def check(self) -> None:
+        """Raise what made the scripted human fail the test, if anything did."""
+        __tracebackhide__ = True
+        if self.human is not None:
+            self.human.check()
+
+    def client(self, **options: Unpack[ClientOptions]) -> Client:
         """A client of this server; options as Client's. Use it with `async with`."""
         client = _TestClient(self.target, **options)
-        client.human = self.human
+        client.check = self.check
         return client
 
     async def work(self, worker: Worker) -> None:
@@ -147,21 +166,24 @@ class Server:
         hired = self._hired.get(worker)
         if hired is not None and not hired.done() and hired.get_loop() is asyncio.get_running_loop():
             return
-        if self.human is not None:
-            await asyncio.wrap_future(self.seat(self.human, worker.namespace))
         here = worker.at(self.target, user="worker")
         await here.start(_SOON)
         self._hired[worker] = self._stay(lambda: here.aclose(drain_timeout=0))
 
     async def client_for(self, worker: Worker | None) -> Client:
-        """The client that job functions start on: see askback.current."""
+        """The client that job functions start on: see askback.current.
+
+        It is the one that was entered, if that is of this server.
+        """
         if worker is not None:
             await self.work(worker)
+        around = entered.get()
+        if around is not None and around._calls.endpoint.target == self.target:
+            return around
         key = (asyncio.get_running_loop(), worker.namespace if worker is not None else "")
         if key not in self._clients:
-            client = self._clients[key] = _TestClient(self.target, user="test", namespace=key[1])
-            client.human = self.human
-            self._stay(client.aclose)
+            self._clients[key] = self.client(user="test", namespace=key[1])
+            self._stay(self._clients[key].aclose)
         return self._clients[key]
 
     def _stay(self, end: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
