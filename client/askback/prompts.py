@@ -218,6 +218,17 @@ class PromptInfo:
         return self.proto.content.priority
 
     @property
+    def blocking(self) -> bool:
+        """Whether the job waits for it; if not, it goes on meanwhile."""
+        return self.proto.content.blocking
+
+    @property
+    def metadata(self) -> Any:
+        """What the asker gave along for programs, parsed; None if nothing."""
+        text = self.proto.content.metadata_json
+        return json.loads(text) if text else None
+
+    @property
     def revision(self) -> int:
         """What was on the screen: goes with the answer."""
         return self.proto.revision

@@ -23,7 +23,8 @@ SITE = Path(os.environ.get("RELEASE_SITE", "site.json"))
 DESK = ("group:release-desk",)
 """Only these people see the questions and may answer them."""
 
-worker = Worker(worker_id="release-bot")
+# A stage may be watched for long. When this worker is stopped, the roll-out goes on at another one.
+worker = Worker(worker_id="release-bot", drain_timeout=3.0)
 
 
 class Target(StrEnum):

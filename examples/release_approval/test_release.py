@@ -25,13 +25,14 @@ async def test_it_goes_live_stage_by_stage(human: Human) -> None:
     human.on(key="plan").answers(PLAN)
     human.on("right notes").approves()
     human.on(key="go").approves("checked the ledger")
-    human.on(key="stop").never()
+    stop = human.on(key="stop").never()
     run = await release.start(version="1.4.0", changes=CHANGES, pace=0.01)
     outcome = Outcome.model_validate(await run.result())
     assert outcome.released
     assert outcome.live == program.read_site()
     assert (outcome.live.version, outcome.live.percent) == ("1.4.0", 100)
     assert human.seen == ["plan", "notes", "go", "stop"]
+    assert [prompt.blocking for prompt in stop.prompts] == [False]
 
 
 async def test_the_notes_that_go_live_are_the_edited_ones(human: Human) -> None:

@@ -7,13 +7,17 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+import griffe
 
 from askback.cli import main
+from askback.cli.exits import Exit
 from scripts.reference.tables import table
 
 PROGRAM = "askback"
+CLIENT = Path(__file__).resolve().parents[2] / "client"
 
 
 def lines() -> Iterator[str]:
@@ -32,9 +36,16 @@ def lines() -> Iterator[str]:
     rows = Counter(row for context in commands for row in _rows(context))
     # What nearly every command has is told once.
     common = {row for row, count in rows.items() if count > len(commands) / 2}
+    yield "## Exit codes"
+    yield ""
+    yield from table(["code", "meaning"], _exit_codes())
     yield "## Common options"
     yield ""
-    yield "Every command that talks to a server has these."
+    yield (
+        "Every command that talks to a server has these. Where the server is and who speaks is also read "
+        "from the environment (`ASKBACK_SERVER`, `ASKBACK_TOKEN`, …), else from a profile in "
+        "`~/.config/askback/config.toml`: see [for operators](../how-to/operator.md#who-may-connect)."
+    )
     yield ""
     yield from table(["option", "meaning"], [row for row in rows if row in common])
     for context in commands:
@@ -50,6 +61,13 @@ def walk(context: click.Context) -> Iterator[click.Context]:
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
                 yield from walk(click.Context(child, info_name=name, parent=context))
+
+
+def _exit_codes() -> Iterator[tuple[str, str]]:
+    members = griffe.load("askback.cli.exits", search_paths=[str(CLIENT)])["Exit"].members
+    for code in Exit:
+        about = members[code.name].docstring
+        yield f"{code:d}", about.value if about else ""
 
 
 def _command(context: click.Context, common: set[tuple[str, str]]) -> Iterator[str]:
@@ -68,7 +86,7 @@ def _command(context: click.Context, common: set[tuple[str, str]]) -> Iterator[s
     if common.intersection(rows):
         yield "And the [common options](#common-options)."
         yield ""
-    if command.epilog:
+    if command.epilog and context.parent is not None:  # the root's is the table of exit codes again
         yield from _text(command.epilog)
 
 

@@ -17,10 +17,14 @@ GROUPS = {
     ],
     "Running jobs": ["Worker", "Job", "Decision", "Preview", "Content", "Option", "NonRetryable"],
     "Answering": [
-        "Console", "ConsolePrompt", "PromptInfo", "AnswerInfo", "AnswerOutcome", "Resolution", "Closing",
+        "Console", "ConsolePrompt", "PromptInfo", "PromptPage", "AnswerInfo", "AnswerOutcome", "Resolution",
+        "Closing", "CaughtUp",
     ],
     "Words of the contract": ["JobState", "PromptState", "DecisionKind", "AnswerStatus", "FinalAction"],
 }  # fmt: skip
+
+TESTING = ("human.Human", "rules.Rule", "clock.Clock", "server.Server")
+"""What the fixtures of askback.testing are."""
 
 
 def lines() -> Iterator[str]:
@@ -33,20 +37,25 @@ def lines() -> Iterator[str]:
     yield "# The Python SDK"
     yield ""
     yield (
-        "Everything here is imported from `askback`. All calls are `async`. How to use it is told in the "
-        "pages for [job authors](../how-to/job-author.md), [worker authors](../how-to/worker-author.md) and "
-        "[console authors](../how-to/console-author.md)."
+        "Everything here but [testing](#testing) is imported from `askback`. Signatures say what is `async`. "
+        "How to use it is told in the pages for [job authors](../how-to/job-author.md), "
+        "[worker authors](../how-to/worker-author.md) and [console authors](../how-to/console-author.md)."
     )
     yield ""
     for title, names in groups.items():
         yield f"- {title}: " + ", ".join(f"[{name}](#{name.lower()})" for name in names)
-    yield "- [Errors](#errors)"
+    yield "- [Testing](#testing), [errors](#errors)"
     yield ""
     for title, names in groups.items():
         yield f"## {title}"
         yield ""
         for name in names:
             yield from _class(_named(package, name))
+    yield "## Testing"
+    yield ""
+    yield from _docstring(package["testing"])
+    for path in TESTING:
+        yield from _class(package[f"testing.{path}"])
     yield "## Errors"
     yield ""
     yield from _docstring(errors)

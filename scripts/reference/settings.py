@@ -1,4 +1,4 @@
-"""The settings' page: flag, environment, name in the file, default and meaning, from the server's own table."""
+"""The settings' page: names, default and meaning of each, from the server's own table."""
 
 from __future__ import annotations
 

@@ -40,12 +40,13 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """The pages whose blocks run: what people wrote for people. Decisions and generated pages are not."""
-    apart = {ROOT / "docs" / "adr", ROOT / "docs" / "reference"}
+    """The pages whose blocks run: what people wrote for people.
+
+    Decisions and generated pages are not, and tests/polyglot runs what its examples say.
+    """
+    apart = {ROOT / "docs" / "adr", ROOT / "docs" / "reference", ROOT / "examples" / "polyglot"}
     found = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("README.md")]
-    return sorted(
-        page for page in found if apart.isdisjoint(page.parents) and "node_modules" not in page.parts
-    )
+    return sorted(page for page in found if apart.isdisjoint(page.parents))
 
 
 def blocks_of(page: str, text: str) -> list[Block]:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from askback.cli.profiles import read_profiles
 from askback_server.config import Config
+from askback_server.config_sources import load
 from askback_server.lifecycle import Service
 from askback_server.transport.tokens import TokenFile
 from tests.docs.playing import Playing
@@ -46,4 +48,9 @@ async def playing(
 
 def loaders() -> dict[str, Any]:
     """Who reads the settings files that the pages show."""
-    return {"tokens.toml": TokenFile, "pyproject.toml": Path.read_text}
+    return {
+        "askback.toml": lambda path: load({"config": str(path)}, {}),
+        "config.toml": read_profiles,
+        "pyproject.toml": Path.read_text,
+        "tokens.toml": TokenFile,
+    }

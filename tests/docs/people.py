@@ -16,7 +16,8 @@ Said = tuple[str, dict[str, Any]]
 async def answering(**answers: Said) -> AsyncIterator[list[str]]:
     """While it is open, prompts with these keys are answered; yields the keys as they are answered.
 
-    A prompt that does not offer the decision is left alone. An answer is a decision and what goes with it: `("RESPOND", {"values": "because"})`.
+    An answer is a decision and what goes with it: `("RESPOND", {"values": "because"})`. A prompt that
+    does not offer the decision is left alone.
     """
     seen: list[str] = []
 
@@ -35,3 +36,10 @@ async def answering(**answers: Said) -> AsyncIterator[list[str]]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+async def asked(key: str, server: str | None = None) -> None:
+    """Wait until an open prompt has this key, as a reader does who reads on."""
+    async with Client(server, user="ana", groups=["desk"]) as client:
+        while key not in [prompt.key async for prompt in client.prompts()]:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-WITHIN = 30.0
+WITHIN = 60.0
 """Seconds that one command, or one block of Python, may take. Never a measure of speed."""
 _MARK = b"\x1e"
 
@@ -26,6 +27,7 @@ class Shell:
         self._environment = dict(environment)
         self._script = folder.parent / f"{folder.name}.sh"
         self._bash: asyncio.subprocess.Process | None = None
+        self._group: int | None = None
 
     async def run(self, commands: str) -> str:
         """What the commands print, both streams. Raises CommandFailed with what they printed."""
@@ -58,9 +60,15 @@ class Shell:
 
     async def end(self) -> None:
         """End bash and all that it started. Repeatable."""
-        group, self._bash = getattr(self, "_group", None), None
+        bash, group = self._bash, self._group
+        self._bash = self._group = None
         if group is None:
             return
+        if bash is not None and bash.stdin is not None:
+            # Its children first, while it is there to see them off: nobody else might.
+            bash.stdin.write(b"set +e; trap : TERM; kill -TERM -- -$$; wait; wait; exit\n")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(bash.wait(), 10)
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(group, number)
@@ -91,14 +99,37 @@ def commands_of(console: str) -> list[tuple[str, str]]:
 
 def matches(expected: str, said: str) -> bool:
     """Whether an output is the expected one: `…` is any part of a line, alone on a line any lines."""
-    pattern = ""
+    lines = [line.rstrip() for line in said.strip("\n").splitlines()]
+    first, *rest = _chunks(expected)
+    if not _fits(first, lines[: len(first)]):
+        return False
+    if not rest:
+        return len(lines) == len(first)
+    *middle, last = rest
+    at = len(first)
+    # Each chunk at its first place after the one before: what is right is found without backtracking.
+    for chunk in middle:
+        places = range(at, len(lines) - len(chunk) + 1)
+        found = next((i for i in places if _fits(chunk, lines[i : i + len(chunk)])), None)
+        if found is None:
+            return False
+        at = found + len(chunk)
+    return len(lines) - len(last) >= at and _fits(last, lines[len(lines) - len(last) :])
+
+
+def _chunks(expected: str) -> list[list[str]]:
+    """What stands between the lines that are only `…`, line by line as patterns."""
+    chunks: list[list[str]] = [[]]
     for line in expected.splitlines():
         if line.strip() == "…":
-            pattern += r"(?:.*\n)*?"
+            chunks.append([])
         else:
-            pattern += r".*?".join(re.escape(part) for part in line.rstrip().split("…")) + r"\n"
-    lines = "".join(line.rstrip() + "\n" for line in said.strip("\n").splitlines())
-    return re.fullmatch(pattern, lines) is not None
+            chunks[-1].append(".*?".join(re.escape(part) for part in line.rstrip().split("…")))
+    return chunks
+
+
+def _fits(chunk: list[str], lines: list[str]) -> bool:
+    return len(chunk) == len(lines) and all(map(re.fullmatch, chunk, lines))
 
 
 def _plain(said: bytes) -> str:

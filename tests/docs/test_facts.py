@@ -1,14 +1,22 @@
-"""What the pages say that the program knows better: errors, kinds, roles."""
+"""What the pages say that the program knows better: errors, kinds, roles, figures."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
+from askback import Worker
 from askback.v1.error_reason_pb2 import ErrorReason
+from askback_server.bootstrap import MESSAGE_BYTES
+from askback_server.config import Config
 from askback_server.domain.decisions import default_options
+from askback_server.domain.limits import Limits
+from askback_server.engine.sweep import KEEP_TOKENS
+from askback_server.storage.postgres import POOL
 from scripts.reference import contract
 from tests.docs.blocks import ROOT
 from tests.integration.test_permissions import CALLS, ROLES
@@ -65,3 +73,47 @@ def test_the_roles_of_the_reference_are_those_that_are_enforced() -> None:
                 }
                 # The two bidirectional streams have tests of their own.
                 assert words & set(ROLES) == enforced or method.client_streaming, method.name
+
+
+def figures() -> list[tuple[str, str]]:
+    """Page and words, made of the program's own values."""
+    limits, serve, worker = Limits(), Config(), Worker()
+    floors = {d.partition(">=")[0]: d.partition(">=")[2] for d in project()["dependencies"]}
+    days = {name: getattr(limits, name).days for name in ("retention_default", "deadline_max")}
+    claim = limits.claim_default.total_seconds() / 60
+    grace = limits.cancel_grace.total_seconds()
+    attempts, keys = limits.default_attempts, limits.open_prompts_per_job
+    return [
+        ("docs/concepts.md", f"{limits.json_bytes // 1024} KiB for one JSON text"),
+        ("docs/concepts.md", f"{limits.content_bytes // 1024} KiB for a prompt"),
+        ("docs/concepts.md", f"{keys} open prompts in a job"),
+        ("docs/concepts.md", f"{MESSAGE_BYTES // 1024**2} MiB for a message"),
+        ("docs/concepts.md", f"a deadline of at most {days['deadline_max']} days"),
+        ("docs/concepts.md", f"an ended job is kept, {days['retention_default']} days"),
+        ("docs/concepts.md", f"`--lease-ttl` seconds ({serve.lease_ttl:g})"),
+        ("docs/concepts.md", f"`max_attempts` ({attempts})"),
+        ("docs/concepts.md", f"`park_after` seconds ({worker.park_after:g})"),
+        ("docs/concepts.md", f"for {claim:g} minutes or as long as was said"),
+        ("docs/concepts.md", {7: "for seven days at least"}[KEEP_TOKENS.days]),
+        ("docs/how-to/worker-author.md", f"up to {keys} open prompts"),
+        ("docs/how-to/worker-author.md", f"attempts are left ({attempts} unless"),
+        ("docs/how-to/worker-author.md", f"has {grace:g} seconds to clean up"),
+        ("docs/how-to/worker-author.md", f"up to `drain_timeout` seconds ({worker.drain_timeout:g})"),
+        ("docs/how-to/worker-author.md", f"jobs at once ({worker.capacity})"),
+        ("docs/how-to/job-author.md", f"the worker has {grace:g} seconds to confirm"),
+        ("docs/how-to/job-author.md", f"up to {limits.labels} names and values"),
+        ("docs/how-to/operator.md", f"up to {2 * POOL + 4} connections"),
+        ("docs/from-the-prototype.md", f"(`--sweep-interval`, {serve.sweep_interval:g})"),
+        ("docs/troubleshooting.md", f"the claim ends ({claim:g} minutes"),
+        ("docs/upgrades.md", f"needs grpcio {floors['grpcio']} and protobuf {floors['protobuf']} or newer"),
+    ]
+
+
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads(text("pyproject.toml"))["project"]
+    return found
+
+
+def test_figures_are_those_of_the_program() -> None:
+    wrong = [(page, words) for page, words in figures() if words not in " ".join(text(page).split())]
+    assert wrong == []

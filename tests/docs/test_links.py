@@ -13,9 +13,14 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tests.docs.blocks import ROOT, pages
+from tests.docs.blocks import ROOT
 
-EVERY = sorted({*pages(), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")})
+READMES = [page for name in ("examples", "deploy", "tests") for page in (ROOT / name).rglob("README.md")]
+EVERY = sorted(
+    page
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *READMES)
+    if "node_modules" not in page.parts
+)
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 

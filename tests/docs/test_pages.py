@@ -16,6 +16,7 @@ MOST_LEFT_OUT = 3
 PAGES = [page.relative_to(ROOT).as_posix() for page in pages()]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", PAGES)
 async def test_page(page: str, playing: Playing) -> None:
     """What the page shows is what happens. An example's page is played in a copy of its folder."""

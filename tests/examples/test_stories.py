@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from askback import Client, ConsolePrompt
+from askback import Client, ConsolePrompt, DecisionKind
 from askback.demo.story import NAMES, load
 from tests.examples.cast import TTL, Cast
 from tests.support.processes import Stage, eventually
@@ -89,6 +89,28 @@ async def test_a_release_that_is_cancelled_goes_back(stage: Stage, database: str
         await eventually(lambda: _cancelled(client, run.job_id), "the job is cancelled")
         sitting.cancel()
     assert cast.site is not None
+    assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
+
+
+async def test_a_release_whose_worker_is_stopped_goes_on_elsewhere(stage: Stage, database: str) -> None:
+    """What is out stays out; the stop button is still there for the next worker."""
+    server = await stage.server(database, lease_ttl=TTL)
+    story = load("release")
+    story.input["pace"] = 60.0
+    cast = Cast(stage, server, story)
+    first = cast.worker()
+    async with cast.client() as client, client.console() as desk:
+        run = await cast.start(client)
+        sitting = asyncio.create_task(cast.sit(desk))
+        await eventually(lambda: cast.site and cast.site["percent"] == 10, "the canary is out")
+        assert await first.terminate() == 0
+        sitting.cancel()
+        assert cast.site is not None
+        assert (cast.site["version"], cast.site["percent"]) == ("1.4.0", 10)
+        cast.worker()
+        stop = await client.prompt(job_id=run.job_id, key="stop")
+        await client.answer(stop, DecisionKind.ACCEPT, comment="errors are rising")
+        assert (await run.result())["why"] == "errors are rising"
     assert (cast.site["version"], cast.site["percent"]) == ("1.3.0", 100)
 
 

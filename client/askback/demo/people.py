@@ -69,7 +69,7 @@ class AtTerminal:
             if outcome is not None:
                 self._narrator.say("person", taken(outcome))
                 return
-            if not prompt.proto.content.blocking:
+            if not prompt.blocking:
                 self._narrator.say("person", f"leaves {prompt.title!r} open")
                 return
             self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
