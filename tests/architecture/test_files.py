@@ -24,7 +24,7 @@ def test_no_file_is_long() -> None:
 
 
 def test_every_file_is_named_after_what_is_in_it() -> None:
-    for name in python_files("client", "server", "tests", "scripts"):
+    for name in python_files("client", "server", "tests", "scripts", "examples"):
         assert not NAMES_NOTHING & {part.removesuffix(".py") for part in PurePosixPath(name).parts}, name
 
 
