@@ -181,6 +181,7 @@ def test_a_reset_forgets_what_was_told_before(script: list) -> None:
     view = PromptView(FILTER)
     view.resume()
     play(view, console, world, script)
+    assert not console.versions, "a Reset comes first, before all that is new"
     view.reset("too old")
     for prompt in world.shown.values():
         view.offer(prompt)
@@ -188,6 +189,21 @@ def test_a_reset_forgets_what_was_told_before(script: list) -> None:
     settle(view, console)
     assert console.has == world.shown
     assert console.caught_up == len(world.shown)
+
+
+def test_nothing_is_told_before_it_is_known_whether_the_token_is_honoured() -> None:
+    view = PromptView(FILTER)
+    view.resume()
+    view.offer(image(1, 1))
+    assert not view.has_news
+    assert view.take(10, "") == []
+    view.reset("too old")
+    assert isinstance(view.take(10, "")[0], Reset)
+    honoured = PromptView(FILTER)
+    honoured.resume()
+    honoured.offer(image(1, 1))
+    honoured.loaded(1)
+    assert [type(e) for e in honoured.take(10, "")] == [Upserted, CaughtUp]
 
 
 def test_the_most_urgent_come_first() -> None:

@@ -53,9 +53,17 @@ class PromptView:
     @property
     def has_news(self) -> bool:
         """Whether `take` would give something."""
+        if self._is_undecided:
+            return False
         if self._reset or self._gone or (self._fresh and self.credit != 0):
             return True
         return self._loaded and not self.caught_up and not self._fresh
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether it is not known yet if the console's token can be honoured. Till then it is told nothing,
+        not even what is new: a Reset comes first."""
+        return self._resumed and not self._loaded
 
     def offer(self, prompt: Prompt) -> None:
         """A prompt as it was at its version, from wherever: older images change nothing."""
@@ -136,6 +144,8 @@ class PromptView:
     def take(self, limit: int, token: str) -> list[PromptEvent]:
         """The next events. `token` is the position from which all is known to this view."""
         events: list[PromptEvent] = []
+        if self._is_undecided:
+            return events
         if self._reset:
             events.append(Reset(self._reset))
             self._reset = ""

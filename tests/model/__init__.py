@@ -1,0 +1,1 @@
+"""Engine and storage against a small model of what DESIGN says, on both databases."""

@@ -1,0 +1,363 @@
+"""What DESIGN 3, 4, 7 and 10 say of jobs, prompts and leases, in plain dicts.
+
+Written from the page and not from the program, of which it knows nothing: names, numbers and texts go in,
+tuples come out. Times are seconds since the beginning.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+GRACE, KEEP, CLAIM = 30.0, 60.0, 600.0
+
+Reply = tuple[Any, ...]
+
+
+class Refused(Exception):
+    """A command is refused, and changes nothing."""
+
+
+class Reference:
+    """Jobs by request id, sessions by name."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self._fenced = True
+
+    def say(self, verb: str, **what: Any) -> Reply:
+        """A command's reply."""
+        before, self._fenced = copy.deepcopy(self.jobs), True
+        try:
+            return getattr(self, verb)(**what)
+        except Refused as no:
+            self.jobs = before
+            return ("refused", str(no))
+
+    def allows(self, reply: Reply, said: Reply) -> bool:
+        """Whether the last command, to which `reply` was ours, may be answered like this. Who holds nothing
+        any more may be told that in place of what else is wrong."""
+        return reply == said or (said == ("refused", "LeaseLost") and not self._fenced)
+
+    # --- clients ---
+
+    def create(self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int) -> Reply:
+        ask = None if ask is None else {**ask, "blocking": True}
+        said = {"ask": ask, "attempts": attempts, "priority": priority}
+        if job in self.jobs:
+            if self.jobs[job]["said"] != said:
+                raise Refused("IdReused")
+            return ("created", True)
+        j = self.jobs[job] = {
+            "said": said, "state": "PENDING", "token": 0, "attempt": 1, "attempts": attempts, "session": None,
+            "holder": "", "ready": self.now, "wish": False, "grace": None, "purge": None, "result": "",
+            "progress": None, "priority": priority, "steps": {}, "prompts": {}, "alone": ask is not None,
+        }  # fmt: skip
+        if ask is not None:
+            j["state"], j["ready"] = "PENDING_HITL", None
+            self._open(j, "prompt", ask)
+        return ("created", False)
+
+    def update(self, job: str, priority: int) -> Reply:
+        j = self._job(job)
+        j["priority"] = priority
+        return ("job", j["state"])
+
+    def cancel(self, job: str) -> Reply:
+        j = self._job(job)
+        if j["state"] == "CANCELLED" or (j["wish"] and j["state"] not in ENDED):
+            return ("job", j["state"])
+        if j["state"] in ENDED:
+            raise Refused("IllegalState")
+        if j["session"] is None:
+            self._end(j, "CANCELLED")
+        else:
+            j["wish"], j["grace"] = True, self.now + GRACE
+        return ("job", j["state"])
+
+    def delete(self, job: str) -> Reply:
+        if self._job(job)["state"] not in ENDED:
+            raise Refused("IllegalState")
+        del self.jobs[job]
+        return ("ok",)
+
+    # --- workers ---
+
+    def lease(self, job: str, session: str, epoch: int, who: str) -> Reply:
+        j = self._job(job)
+        if j["state"] != "PENDING" or j["ready"] > self.now:
+            raise Refused("IllegalState")
+        if not self.alive(session, epoch):
+            raise Refused("SessionNotFound")
+        j.update(state="RUNNING", token=j["token"] + 1, session=session, holder=who, ready=None)
+        return ("leased", j["token"])
+
+    def ask(
+        self,
+        job: str,
+        who: str,
+        token: int,
+        epoch: int,
+        key: str,
+        ask: dict[str, Any],
+        instead: Any,
+    ) -> Reply:
+        j = self._held(job, who, token, epoch, writes=False)
+        self._fence(self._due(j))
+        known = j["prompts"].get(key)
+        # The digest is of what people see: routing and time do not make it another question.
+        if known is not None and known["ask"]["title"] == ask["title"]:
+            return ("prompt", known["round"], known["revision"], known["state"], True)
+        if j["state"] in ENDED:
+            return ("refused", "LeaseLost")
+        if known is not None:
+            if known["state"] != "PENDING":
+                raise Refused("IdReused")
+            until = self.now + ask["timeout"] if ask["timeout"] else None
+            known.update(ask=ask, revision=known["revision"] + 1, until=until)
+            new = known
+        else:
+            for old in instead:
+                if old not in j["prompts"]:
+                    raise Refused("PromptNotFound")
+                if j["prompts"][old]["state"] == "PENDING":
+                    self._close(j, j["prompts"][old], "SUPERSEDED", goes_on=False)
+            new = self._open(j, key, ask)
+        j["state"] = "PENDING_HITL" if self._blocked(j) else "RUNNING"
+        self._fence(True)
+        return ("prompt", new["round"], new["revision"], new["state"], False)
+
+    def receive(self, job: str, who: str, token: int, epoch: int, key: str) -> Reply:
+        j = self._held(job, who, token, epoch, writes=False)
+        if key not in j["prompts"]:
+            raise Refused("PromptNotFound")
+        p = j["prompts"][key]
+        if p["state"] == "PENDING":
+            raise Refused("IllegalState")
+        self._fence(not p["received"])
+        p["received"] = True
+        return ("ok",)
+
+    def progress(self, job: str, who: str, token: int, epoch: int, done: int) -> Reply:
+        j = self._held(job, who, token, epoch)
+        j["progress"] = done
+        return ("ok",)
+
+    def step(self, job: str, who: str, token: int, epoch: int, key: str, value: str) -> Reply:
+        j = self._held(job, who, token, epoch)
+        j["steps"][key] = value
+        return ("ok",)
+
+    def complete(self, job: str, who: str, token: int, epoch: int, result: str) -> Reply:
+        j = self._job(job)
+        if j["state"] == "COMPLETED" and j["token"] == token > 0:
+            return ("job", "COMPLETED")
+        j = self._held(job, who, token, epoch)
+        j["result"] = result
+        self._end(j, "COMPLETED")
+        return ("job", j["state"])
+
+    def fail(self, job: str, who: str, token: int, epoch: int, again: bool) -> Reply:
+        j = self._held(job, who, token, epoch)
+        if j["wish"]:
+            self._end(j, "CANCELLED")
+        elif again and j["attempt"] < j["attempts"]:
+            self._again(j)
+        else:
+            self._end(j, "FAILED")
+        return ("job", j["state"])
+
+    def release(self, job: str, who: str, token: int, epoch: int) -> Reply:
+        j = self._held(job, who, token, epoch)
+        if j["wish"]:
+            self._end(j, "CANCELLED")
+        else:
+            self._leave(j, self.now)
+        return ("job", j["state"])
+
+    # --- people ---
+
+    def answer(self, job: str, key: str, who: str, id: str, revision: int, decision: str, why: str) -> Reply:
+        j, p = self._seen(job, key, who)
+        content = (who, revision, decision, why)
+        if id in p["answers"]:
+            if p["answers"][id][0] != content:
+                raise Refused("IdReused")
+            return (p["answers"][id][1], True, p["winner"])
+        self._due(j)
+        status = "ACCEPTED"
+        if p["state"] != "PENDING":
+            status = "CLOSED"
+        elif self._claimed(p) not in ("", who):
+            raise Refused("PromptClaimed")
+        elif revision != p["revision"]:
+            status = "STALE"
+        elif decision == "EDIT" or (decision == "REVISE" and not why):
+            status = "INVALID"
+        p["answers"][id] = (content, status)
+        if status == "ACCEPTED":
+            self._close(j, p, "ANSWERED", winner=id)
+        return (status, False, p["winner"])
+
+    def claim(self, job: str, key: str, who: str) -> Reply:
+        _, p = self._seen(job, key, who)
+        if self._claimed(p) not in ("", who):
+            raise Refused("PromptClaimed")
+        if p["state"] != "PENDING":
+            raise Refused("PromptClosed")
+        p["claim"] = (who, self.now + CLAIM)
+        return ("ok",)
+
+    def unclaim(self, job: str, key: str, who: str) -> Reply:
+        _, p = self._seen(job, key, who)
+        if not self._claimed(p):
+            return ("ok",)
+        if self._claimed(p) != who:
+            raise Refused("PromptClaimed")
+        p["claim"] = ("", None)
+        return ("ok",)
+
+    def withdraw(self, job: str, key: str) -> Reply:
+        j = self.jobs.get(job)
+        if j is None or key not in j["prompts"]:
+            raise Refused("PromptNotFound")
+        p = j["prompts"][key]
+        if p["state"] != "CANCELLED":
+            self._due(j)
+            if p["state"] != "PENDING":
+                return ("refused", "PromptClosed")  # what was due has happened all the same
+            self._close(j, p, "CANCELLED")
+        return ("ok",)
+
+    # --- time ---
+
+    def expire(self, job: str) -> Reply:
+        if job in self.jobs:
+            self._due(self.jobs[job])
+        return ("ok",)
+
+    def end_grace(self, job: str) -> Reply:
+        j = self.jobs.get(job)
+        if j is not None and j["grace"] is not None and j["grace"] <= self.now:
+            self._end(j, "CANCELLED")
+        return ("ok",)
+
+    def purge(self, job: str) -> Reply:
+        j = self.jobs.get(job)
+        if j is not None and j["purge"] is not None and j["purge"] <= self.now:
+            del self.jobs[job]
+        return ("ok",)
+
+    def reap(self) -> list[str]:
+        """Expired sessions never revive. Returns the jobs that nobody holds now."""
+        self.sessions = {name: s for name, s in self.sessions.items() if s["until"] > self.now}
+        return [n for n, j in self.jobs.items() if j["session"] and j["session"] not in self.sessions]
+
+    def lose(self, job: str, session: str) -> Reply:
+        j = self.jobs.get(job)
+        if j is None or j["session"] != session:
+            return ("ok",)
+        if j["wish"]:
+            self._end(j, "CANCELLED")
+        elif j["state"] == "PENDING_HITL":
+            self._leave(j, None)
+        elif j["attempt"] >= j["attempts"]:
+            self._end(j, "FAILED")
+        else:
+            self._again(j)
+        return ("ok",)
+
+    def alive(self, session: str, epoch: int = 0) -> bool:
+        s = self.sessions.get(session)
+        return s is not None and s["until"] > self.now and epoch in (0, s["epoch"])
+
+    # --- what they share ---
+
+    def _job(self, job: str) -> dict[str, Any]:
+        if job not in self.jobs:
+            raise Refused("JobNotFound")
+        return self.jobs[job]
+
+    def _held(self, job: str, who: str, token: int, epoch: int, writes: bool = True) -> dict[str, Any]:
+        j = self._job(job)
+        if j["session"] is None or (j["token"], j["holder"]) != (token, who):
+            raise Refused("LeaseLost")
+        self._fenced = self.alive(j["session"], epoch)
+        self._fence(writes)
+        return j
+
+    def _fence(self, writes: bool) -> None:
+        """What writes needs a session that lives; whoever only asks again what is known does not."""
+        if writes and not self._fenced:
+            raise Refused("LeaseLost")
+
+    def _seen(self, job: str, key: str, who: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)
+        if p is None or (p["ask"]["law"] and who != "ann"):
+            raise Refused("PromptNotFound")
+        return self.jobs[job], p
+
+    def _claimed(self, p: dict[str, Any]) -> str:
+        who, until = p["claim"]
+        return who if until is not None and until > self.now else ""
+
+    def _blocked(self, j: dict[str, Any]) -> bool:
+        return any(p["state"] == "PENDING" and p["ask"]["blocking"] for p in j["prompts"].values())
+
+    def _open(self, j: dict[str, Any], key: str, ask: dict[str, Any]) -> dict[str, Any]:
+        p = j["prompts"][key] = {
+            "ask": ask, "round": len(j["prompts"]) + 1, "revision": 1, "state": "PENDING", "answers": {},
+            "winner": "", "claim": ("", None), "received": False,
+            "until": self.now + ask["timeout"] if ask["timeout"] else None,
+        }  # fmt: skip
+        return p
+
+    def _close(
+        self, j: dict[str, Any], p: dict[str, Any], state: str, winner: str = "", goes_on: bool = True
+    ) -> None:
+        p.update(state=state, winner=winner or state, claim=("", None))
+        if not goes_on or j["state"] != "PENDING_HITL" or self._blocked(j):
+            return
+        if j["alone"]:
+            self._end(j, "CANCELLED" if state == "CANCELLED" else "COMPLETED")
+            j["result"] = "" if state == "CANCELLED" else state
+        elif j["session"] is not None and self.alive(j["session"]):
+            j["state"] = "RUNNING"
+        elif j["wish"]:
+            self._end(j, "CANCELLED")
+        else:
+            j.update(state="PENDING", session=None, holder="", ready=self.now)
+
+    def _due(self, j: dict[str, Any]) -> bool:
+        """What is due gets its final action, in the order of the deadlines."""
+        late = [p for p in j["prompts"].values() if p["state"] == "PENDING" and p["until"] is not None]
+        late = sorted((p for p in late if p["until"] <= self.now), key=lambda p: (p["until"], p["round"]))
+        for p in late:
+            if j["state"] in ENDED:
+                break
+            if p["ask"]["final"] == "DEFAULT":
+                self._close(j, p, "ANSWERED", winner="default")
+            elif p["ask"]["final"] == "FAIL_JOB":
+                self._close(j, p, "EXPIRED", goes_on=False)
+                self._end(j, "FAILED")
+            else:
+                self._close(j, p, "EXPIRED")
+        return bool(late)
+
+    def _end(self, j: dict[str, Any], state: str) -> None:
+        j.update(state=state, session=None, holder="", ready=None, grace=None, purge=self.now + KEEP)
+        for p in j["prompts"].values():
+            if p["state"] == "PENDING":
+                self._close(j, p, "CANCELLED", goes_on=False)
+
+    def _leave(self, j: dict[str, Any], ready: float | None) -> None:
+        waits = j["state"] == "PENDING_HITL"
+        j.update(session=None, holder="", ready=None if waits else ready)
+        j["state"] = "PENDING_HITL" if waits else "PENDING"
+
+    def _again(self, j: dict[str, Any]) -> None:
+        self._leave(j, self.now + min(2.0 ** (j["attempt"] - 1), 300.0))
+        j["attempt"] += 1

@@ -1,0 +1,240 @@
+"""Replicas over one real database: engine, memory, feed, timers and sweep, with faults on order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.events import Event
+from askback_server.domain.limits import Limits
+from askback_server.engine.committed import Committed
+from askback_server.engine.engine import Engine
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.sweep import Sweep
+from askback_server.engine.timers import Timers
+from askback_server.feed.feed import Feed
+from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.storage import UnknownOutcome
+from askback_server.storage import rows, tables
+from askback_server.storage.database import Database
+from askback_server.storage.dialect import BatchOutcome
+from tests.model.reference import CLAIM, GRACE, KEEP
+from tests.model.turned_clock import OffClock, ToldPostgres, TurnedClock
+
+LIMITS = Limits(
+    cancel_grace=timedelta(seconds=GRACE), retention_default=timedelta(seconds=KEEP),
+    claim_default=timedelta(seconds=CLAIM),
+)  # fmt: skip
+TTL = 40.0
+FAULTS = ("lost", "cut after", "cut before", "cut for ever", "down")
+CRASHES = ("crash before", "crash after")
+
+
+class Faulty:
+    """The dialect's write, except for the next one when a fault is ordered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._dialect = database._dialect
+        self._own: Callable[[Any], Any] = database._dialect.write
+        self._dialect.write = self.write  # type: ignore[method-assign]
+        self.next = ""
+        self.hung = asyncio.Event()
+        self.gate: asyncio.Event | None = None
+        """While there is one, the next write's commit waits for it."""
+
+    async def write(self, batch: Any) -> Any:
+        fault, self.next = self.next, ""
+        if fault == "lost":
+            return BatchOutcome(set(), set(), set(), await self._database.ping())
+        if fault == "down":
+            raise StorageUnavailable("down")
+        if fault == "cut before":
+            raise UnknownOutcome("cut before the commit")
+        if fault == "cut for ever":
+            self.next = "cut for ever"  # the settling finds nobody either
+            if not self.hung.is_set():
+                self.hung.set()
+                await self._own(batch)
+            raise UnknownOutcome("cut for ever")
+        if fault == "crash before":
+            await self._hang()
+        outcome = await (self._slow(batch) if self.gate is not None else self._own(batch))
+        if fault == "crash after":
+            await self._hang()
+        if fault == "cut after":
+            raise UnknownOutcome("cut after the commit")
+        return outcome
+
+    async def _slow(self, batch: Any) -> Any:
+        """Written at once, and committed when the gate opens: what others commit overtakes it."""
+        gate, self.gate = self.gate, None
+        assert gate is not None
+        connection = await self._dialect._connection()  # type: ignore[attr-defined]
+        await connection.execute("BEGIN")
+        outcome = await self._own(batch)
+        self.hung.set()
+        await gate.wait()
+        await connection.execute("COMMIT")
+        return outcome
+
+    async def _hang(self) -> None:
+        self.hung.set()
+        await asyncio.get_running_loop().create_future()
+
+    def clear(self) -> None:
+        self.next, self.gate = "", None
+        self.hung.clear()
+
+
+@dataclass
+class Replica:
+    """One process, as far as engine and storage go."""
+
+    database: Database
+    faulty: Faulty
+    clock: DatabaseClock
+    engine: Engine
+    hot: HotJobs
+    feed: Feed
+    timers: Timers
+    sweep: Sweep
+    keeper: SessionKeeper
+    shown: dict[str, Any]
+    """Each prompt in the newest state that a follower was told."""
+    running: list[asyncio.Task[None]]
+
+
+class Rig:
+    """Two replicas, their database and its clock."""
+
+    def __init__(self, url: str) -> None:
+        self.true = TurnedClock()
+        self.own = [OffClock(self.true), OffClock(self.true)]
+        self._url = url
+        self._told = ToldPostgres(url) if url.startswith("postgresql") else None
+        self._databases: list[Database] = []
+        self._faulty: list[Faulty] = []
+        self.replicas: list[Replica] = []
+
+    @property
+    def is_postgres(self) -> bool:
+        return self._told is not None
+
+    async def open(self) -> None:
+        if self._told is not None:
+            await self._told.open(self.true.now())
+        self._databases = [await Database.open(self._url, self.true) for _ in self.own]
+        self._faulty = [Faulty(d) for d in self._databases]
+
+    async def close(self) -> None:
+        await self.stop()
+        for database in self._databases:
+            await database.close()
+        if self._told is not None:
+            await self._told.close()
+
+    async def begin(self) -> None:
+        """An empty database and replicas that know nothing, at the beginning of time."""
+        self.true.rewind()
+        for own in self.own:
+            own.fast = timedelta(0)
+        await self._tell()
+        for table in (tables.jobs, tables.events, tables.sessions):
+            await self._databases[0]._dialect.run(lambda c, t=table: c.execute(sa.delete(t)))
+        self.replicas = [await self._start(i) for i in range(2)]
+
+    async def stop(self) -> None:
+        for replica in self.replicas:
+            await self._kill(replica)
+        self.replicas = []
+
+    async def _start(self, place: int) -> Replica:
+        database, faulty = self._databases[place], self._faulty[place]
+        faulty.clear()
+        clock = DatabaseClock(self.own[place])
+        clock.observe(await database.ping())
+        hot = HotJobs(self.true.monotonic)
+        feed = Feed(database.feed, database.jobs, hot)
+        await feed.start()
+        engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
+        timers = Timers(engine, database.queue, clock, timedelta(days=2))
+        feed.batch_followers.append(timers.committed)
+        shown: dict[str, Any] = {}
+
+        def show(item: Committed) -> None:
+            for prompt in item.prompts:
+                if prompt.prompt_id not in shown or shown[prompt.prompt_id].version < prompt.version:
+                    shown[prompt.prompt_id] = prompt
+
+        feed.follow(show)
+        sweep = Sweep(engine, database.queue, timers, hot, clock, 300.0)
+        keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
+        await timers.load()
+        running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]
+        return Replica(database, faulty, clock, engine, hot, feed, timers, sweep, keeper, shown, running)
+
+    async def _kill(self, replica: Replica) -> None:
+        for task in replica.running:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def restart(self, place: int) -> None:
+        """Another process in the place of one that was killed."""
+        await self._kill(self.replicas[place])
+        self.replicas[place] = await self._start(place)
+        await self.ring()
+
+    async def turn(self, seconds: float) -> None:
+        self.true.passed += seconds
+        await self._tell()
+
+    async def _tell(self) -> None:
+        if self._told is not None:
+            await self._told.tell(self.true.now())
+
+    async def ring(self) -> None:
+        """Timers whose time has come fire, on every replica, to the end."""
+        self.true.ring()
+        await asyncio.sleep(0)
+        while not all(r.timers.idle and r.engine.idle for r in self.replicas):
+            await asyncio.sleep(0.0005)
+            self.true.ring()
+
+    async def read(self, replica: Replica) -> None:
+        """The feed, as far as it goes now."""
+        while await replica.feed.read():
+            pass
+        replica.hot.live = True
+
+    async def stored(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
+        """Every row of jobs, prompts, answers and checkpoints by job id, and every log."""
+        jobs = self._databases[0].jobs
+        found: dict[str, Any] = {}
+        for row in await jobs._all(sa.select(tables.jobs)):
+            job = rows.to_job(row)
+            found[job.job_id] = {"job": job, "prompts": {}, "answers": {}, "steps": {}}
+        for row in await jobs._all(sa.select(tables.prompts).order_by(tables.prompts.c.round_number)):
+            prompt = rows.to_prompt(row)
+            found[prompt.job_id]["prompts"][prompt.prompt_id] = prompt
+        for row in await jobs._all(sa.select(tables.answers)):
+            answer = rows.to_submission(row)
+            found[answer.job_id]["answers"][answer.prompt_id, answer.answer.answer_id] = answer
+        for row in await jobs._all(sa.select(tables.checkpoints)):
+            point = rows.to_checkpoint(row)
+            found[point.job_id]["steps"][point.key] = point.value_json
+        logs: dict[str, list[Event]] = {}
+        query = sa.select(tables.events).order_by(tables.events.c.job_id, tables.events.c.seq)
+        for row in await jobs._all(query):
+            event = rows.to_event(row)
+            logs.setdefault(event.job_id, []).append(event)
+        return found, logs

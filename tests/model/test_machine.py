@@ -1,0 +1,46 @@
+"""Engine and storage do what DESIGN says, whatever comes: the machine on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from askback_server.storage import job_store, sqlite
+from tests.model.machine import Machine
+from tests.model.rig import Rig
+
+EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
+"""More than a few, with random seeds: see `make model`."""
+
+
+@pytest.fixture
+def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
+    """The machine over a rig on each database in turn."""
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.0)
+    monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
+    # Nothing here pulls the plug: a commit need not wait for the disk.
+    lazy = tuple(p.replace("synchronous=FULL", "synchronous=OFF") for p in sqlite.PRAGMAS)
+    monkeypatch.setattr(sqlite, "PRAGMAS", lazy)
+    with asyncio.Runner() as runner:
+        rig = Rig(migrated_db_url)
+        runner.run(rig.open())
+        yield type("OneDatabase", (Machine,), {"rig": rig, "run": staticmethod(runner.run)})
+        runner.run(rig.close())
+
+
+def profile(examples: int, steps: int = 30) -> settings:
+    return settings(
+        max_examples=EXAMPLES or examples, stateful_step_count=steps, deadline=None, database=None,
+        derandomize=not EXAMPLES, print_blob=True, suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(0 if EXAMPLES else 300)
+def test_two_replicas_do_what_the_reference_says(machine: type[Machine]) -> None:
+    run_state_machine_as_test(machine, settings=profile(40))

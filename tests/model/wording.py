@@ -1,0 +1,197 @@
+"""Between the reference's words and the program's: commands out, replies and rows in."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from askback_server.domain import commands as c
+from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.jobs import Failure, Job, Progress
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import AnswerResult, Prompt
+from askback_server.domain.replies import JobCreated, PromptAsked
+from tests.model.reference import Reply
+from tests.model.turned_clock import TurnedClock
+from tests.support.aggregates import ANN, BOB, CLIENT, OTHER_WORKER, WORKER
+
+PEOPLE: dict[str, Principal] = {p.subject: p for p in (ANN, BOB, WORKER, OTHER_WORKER)}
+NOWHERE = "00000000-0000-7000-8000-000000000000"
+
+
+def content_of(ask: dict[str, Any]) -> PromptContent:
+    final = FinalAction(ask["final"])
+    return PromptContent(
+        kind="confirm",
+        title=ask["title"],
+        blocking=ask["blocking"],
+        timeout=timedelta(seconds=ask["timeout"]) if ask["timeout"] else None,
+        final_action=final,
+        default_answer=DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None,
+        audience=Audience(groups=frozenset({"law"})) if ask["law"] else Audience(),
+    )
+
+
+class Wording:
+    """Knows which ids the names stand for."""
+
+    def __init__(self, clock: TurnedClock) -> None:
+        self._clock = clock
+        self.jobs: dict[str, str] = {}
+        self.prompts: dict[tuple[str, str], str] = {}
+        self.sessions: dict[str, str] = {}
+        self.session_names: dict[str, str] = {}
+
+    # --- out ---
+
+    def command(self, verb: str, job: str, **what: Any) -> c.Command:
+        """What the program calls it."""
+        made: c.Command = getattr(self, f"_{verb}")(job, self.jobs.get(job, NOWHERE), **what)
+        return made
+
+    def _create(self, job: str, _: str, ask: Any, attempts: int, priority: int) -> c.Command:
+        return c.CreateJob(
+            principal=CLIENT, namespace="", job_type="refund", request_id=job, priority=priority,
+            max_attempts=attempts, prompt=content_of(ask) if ask else None,
+        )  # fmt: skip
+
+    def _update(self, _: str, job_id: str, priority: int) -> c.Command:
+        return c.UpdateJob(principal=CLIENT, job_id=job_id, values={"priority": priority})
+
+    def _cancel(self, _: str, job_id: str) -> c.Command:
+        return c.CancelJob(principal=CLIENT, job_id=job_id)
+
+    def _delete(self, _: str, job_id: str) -> c.Command:
+        return c.DeleteJob(principal=CLIENT, job_id=job_id)
+
+    def _lease(self, _: str, job_id: str, session: str, epoch: int, who: str) -> c.Command:
+        at = SessionRef(self.sessions[session], epoch)
+        return c.LeaseJob(principal=PEOPLE[who], job_id=job_id, session=at, worker_id=who)
+
+    def _holder(self, job_id: str, who: str, token: int, epoch: int, session: str) -> dict[str, Any]:
+        at = SessionRef(self.sessions[session], epoch) if epoch else None
+        return {"principal": PEOPLE[who], "job_id": job_id, "token": token, "session": at}
+
+    def _ask(self, _: str, job_id: str, key: str, ask: Any, instead: Any, **holder: Any) -> c.Command:
+        held = self._holder(job_id, **holder)
+        return c.AskPrompt(**held, key=key, content=content_of(ask), supersedes=tuple(instead))
+
+    def _receive(self, job: str, job_id: str, key: str, **holder: Any) -> c.Command:
+        ids = (self.prompts.get((job, key), NOWHERE),)
+        return c.AcknowledgePrompts(**self._holder(job_id, **holder), prompt_ids=ids)
+
+    def _progress(self, _: str, job_id: str, done: int, **holder: Any) -> c.Command:
+        return c.ReportProgress(**self._holder(job_id, **holder), progress=Progress(done=done))
+
+    def _step(self, _: str, job_id: str, key: str, value: str, **holder: Any) -> c.Command:
+        return c.SaveCheckpoint(**self._holder(job_id, **holder), key=key, value_json=value)
+
+    def _complete(self, _: str, job_id: str, result: str, **holder: Any) -> c.Command:
+        return c.CompleteJob(**self._holder(job_id, **holder), result_json=result)
+
+    def _fail(self, _: str, job_id: str, again: bool, **holder: Any) -> c.Command:
+        return c.FailJob(**self._holder(job_id, **holder), failure=Failure("E", "no"), retryable=again)
+
+    def _release(self, _: str, job_id: str, **holder: Any) -> c.Command:
+        return c.ReleaseJob(**self._holder(job_id, **holder))
+
+    def _ref(self, job: str, job_id: str, key: str) -> PromptRef:
+        known = self.prompts.get((job, key))
+        # Both ways of naming a prompt are used.
+        return PromptRef(prompt_id=known) if known and len(key) % 2 else PromptRef(job_id=job_id, key=key)
+
+    def _answer(
+        self, job: str, job_id: str, key: str, who: str, id: str, revision: int, decision: str, why: str
+    ) -> c.Command:
+        return c.AnswerPrompt(
+            principal=PEOPLE[who], ref=self._ref(job, job_id, key), answer_id=id, revision=revision,
+            decision=Decision(decision), comment=why,
+        )  # fmt: skip
+
+    def _claim(self, job: str, job_id: str, key: str, who: str) -> c.Command:
+        return c.ClaimPrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key))
+
+    def _unclaim(self, job: str, job_id: str, key: str, who: str) -> c.Command:
+        return c.ReleasePrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key))
+
+    def _withdraw(self, job: str, job_id: str, key: str) -> c.Command:
+        return c.CancelPrompt(principal=CLIENT, ref=self._ref(job, job_id, key))
+
+    def _expire(self, _: str, job_id: str) -> c.Command:
+        return c.ExpirePrompts(job_id=job_id)
+
+    # --- in ---
+
+    def reply(self, verb: str, said: Any) -> Reply:
+        """What the program replied."""
+        match said:
+            case JobCreated():
+                return ("created", said.replayed)
+            case Job() if verb == "lease":
+                return ("leased", said.token)
+            case Job():
+                return ("job", str(said.state))
+            case PromptAsked(prompt, replayed):
+                return ("prompt", prompt.round, prompt.revision, str(prompt.state), replayed)
+            case AnswerResult():
+                return (str(said.status), said.replayed, winner_of(said.prompt))
+        return ("ok",)
+
+    def learn(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """Take note of ids. Returns what is stored as the reference would put it."""
+        seen: dict[str, Any] = {}
+        for entry in stored.values():
+            job: Job = entry["job"]
+            name = job.request_id
+            self.jobs[name] = job.job_id
+            for prompt in entry["prompts"].values():
+                self.prompts[name, prompt.key] = prompt.prompt_id
+            seen[name] = self._seen(entry)
+        return seen
+
+    def _seen(self, entry: dict[str, Any]) -> dict[str, Any]:
+        job: Job = entry["job"]
+        since = self._clock.since
+        result = job.result_json
+        if job.workerless and result:
+            result = json.loads(result)["state"]
+        prompts = {}
+        for p in entry["prompts"].values():
+            answers = {i: str(s.status) for (of, i), s in entry["answers"].items() if of == p.prompt_id}
+            prompts[p.key] = {
+                "title": p.content.title, "round": p.round, "revision": p.revision, "state": str(p.state),
+                "until": since(p.expires_at), "claim": (p.claimed_by, since(p.claimed_until)),
+                "received": p.consumed_at is not None, "winner": winner_of(p), "answers": answers,
+            }  # fmt: skip
+        return {
+            "state": str(job.state), "token": job.token, "attempt": job.attempt, "holder": job.holder,
+            "session": self.session_names.get(job.session_id or ""), "ready": since(job.ready_at),
+            "wish": job.cancel_requested_at is not None, "grace": since(job.cancel_at),
+            "purge": since(job.purge_at), "result": result, "priority": job.priority,
+            "progress": job.progress.done if job.progress else None, "steps": entry["steps"],
+            "prompts": prompts,
+        }  # fmt: skip
+
+
+def winner_of(prompt: Prompt) -> str:
+    """Who won: an answer's id, `default`, or the state of a prompt that nobody answered."""
+    end = prompt.resolution
+    if end is None:
+        return ""
+    if end.answer is None:
+        return str(end.state)
+    return "default" if end.answer.answer_id.startswith("default:") else end.answer.answer_id
+
+
+def expected(job: dict[str, Any]) -> dict[str, Any]:
+    """A job of the reference, as `learn` puts a stored one."""
+    prompts = {}
+    for key, p in job["prompts"].items():
+        answers = {i: status for i, (_, status) in p["answers"].items()}
+        kept = {k: p[k] for k in ("round", "revision", "state", "until", "claim", "received", "winner")}
+        prompts[key] = {**kept, "title": p["ask"]["title"], "answers": answers}
+    kept = {k: v for k, v in job.items() if k not in ("said", "attempts", "alone", "prompts")}
+    return {**kept, "prompts": prompts}
