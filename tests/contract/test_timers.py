@@ -111,7 +111,7 @@ async def test_what_fell_due_while_nobody_was_up_is_done_in_the_order_of_its_tim
 ) -> None:
     async with node(migrated_db_url, limits=LIMITS) as first:
         job, one = await first.waiting(pressed(1, 3, timeout=5 * TENTH))
-        two = await first.ask(job, "b", pressed(2, 4, reminders=Reminders(TENTH, 2.5 * TENTH), timeout=LONG))
+        two = await first.ask(job, "b", pressed(2, 4, reminders=Reminders(LONG, 2.5 * TENTH)))
     await asyncio.sleep(0.6)  # the database's clock is a real one: this is the time when nobody is up
     async with node(migrated_db_url, limits=LIMITS) as second, ticking(second) as timers:
         await until(closed(second, [one]), "the first has come to its end")

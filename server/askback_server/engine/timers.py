@@ -72,8 +72,9 @@ class Timers:
 
     async def load(self) -> None:
         """Read what is due soon by the database's clock, and what that clock says."""
+        asked = self._clock.now()
         now, found = await self._queue.due(AHEAD, MOST)
-        self._clock.observe(now)
+        self._clock.compare(asked, now)
         for when, what, job_id in found:
             self._add(when, what, job_id)
         if len(found) == MOST:
