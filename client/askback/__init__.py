@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from askback.errors import Unauthenticated as Unauthenticated
     from askback.errors import Unavailable as Unavailable
     from askback.errors import Violation as Violation
+    from askback.escalation import After as After
+    from askback.escalation import Remind as Remind
     from askback.job import Job as Job
     from askback.jobs import Event as Event
     from askback.jobs import JobChange as JobChange
@@ -82,6 +84,7 @@ _HOME = {
         "PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded PromptExpired PromptStale "
         "ResourceExhausted SessionNotFound Unauthenticated Unavailable Violation"
     ),
+    "askback.escalation": "After Remind",
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
     "askback.outcome": "Decision Preview",

@@ -13,8 +13,9 @@ from pydantic_core import to_json
 
 from askback.backoff import Backoff
 from askback.calls import Calls
-from askback.content import Contents, Deadline, Decisions, Default, prompt_content
+from askback.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
 from askback.enums import DecisionKind, FinalAction, JobState
+from askback.escalation import After
 from askback.following import messages
 from askback.form import form_of
 from askback.jobs import JobChange, JobInfo
@@ -89,6 +90,8 @@ class JobCalls:
         deadline: Deadline | None = None,
         default: bool | DecisionKind | Any = None,
         on_deadline: FinalAction | str = FinalAction.EXPIRE,
+        escalate: Iterable[After] = (),
+        remind: Reminding = None,
         decisions: Decisions = (),
         priority: int = 0,
         labels: Mapping[str, str] | None = None,
@@ -101,6 +104,7 @@ class JobCalls:
 
         `form` is a type, a JSON Schema or a list of questions. `default` is the decision
         (or True for ACCEPT, False for REJECT; with a form, the value) taken when the deadline passes.
+        `escalate` says who is asked next while nobody answers, `remind` how often consoles ring again.
         Raises as `start`, and ValueError for arguments that contradict each other.
         """
         shape = None if form is None else form_of(form, title)
@@ -115,8 +119,8 @@ class JobCalls:
         request.prompt.CopyFrom(
             prompt_content(
                 title, kind=kind, body=body, form=shape, contents=contents, to=to, deadline=deadline,
-                default=declared, on_deadline=on_deadline, decisions=decisions, priority=priority,
-                labels=labels, metadata=metadata,
+                default=declared, on_deadline=on_deadline, escalate=escalate, remind=remind,
+                decisions=decisions, priority=priority, labels=labels, metadata=metadata,
             )
         )  # fmt: skip
         return await self._created(request)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
 
 from askback.enums import DecisionKind, FinalAction
+from askback.escalation import After, Remind, address
 from askback.form import Form
 from askback.prompts import Content, Option
 from askback.times import duration, until
@@ -29,6 +30,7 @@ Deadline = timedelta | float | datetime
 Contents = Iterable[Content] | Mapping[str, str]
 """What there is to look at; a mapping is id to Markdown text."""
 Decisions = Iterable[Option | DecisionKind | str]
+Reminding = Remind | timedelta | float | None
 
 
 class Shown(TypedDict, total=False):
@@ -43,6 +45,10 @@ class Shown(TypedDict, total=False):
     deadline: Deadline | None
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
+    escalate: Iterable[After]
+    """Whom to ask too, or instead, while nobody answers: `[After(3600).to("group:leads")]`."""
+    remind: Reminding
+    """How often consoles ring again while it is open: a span, or Remind for more."""
     decisions: Decisions
     """What is offered; empty: the kind's own."""
     priority: int
@@ -88,6 +94,8 @@ def prompt_content(
     deadline: Deadline | None = None,
     default: Default | None = None,
     on_deadline: FinalAction | str = FinalAction.EXPIRE,
+    escalate: Iterable[After] = (),
+    remind: Reminding = None,
     decisions: Decisions = (),
     priority: int = 0,
     labels: Mapping[str, str] | None = None,
@@ -106,7 +114,10 @@ def prompt_content(
     if form is not None:
         form.fill(content)
     content.decisions.extend(_option(item).to_proto() for item in decisions)
-    _address(content.audience, [to] if isinstance(to, str) else to)
+    address(content.audience, [to] if isinstance(to, str) else to)
+    content.escalation.extend(step.to_proto() for step in escalate)
+    if remind is not None:
+        content.reminders.CopyFrom((remind if isinstance(remind, Remind) else Remind(remind)).to_proto())
     if metadata is not None:
         content.metadata_json = json.dumps(metadata, ensure_ascii=False)
     action = FinalAction(on_deadline)
@@ -149,14 +160,3 @@ def parts_of(contents: Contents) -> Iterable[Content]:
 
 def _option(item: Option | DecisionKind | str) -> Option:
     return item if isinstance(item, Option) else Option(DecisionKind(item))
-
-
-def _address(audience: pb.Audience, to: Iterable[str]) -> None:
-    for name in to:
-        what, _, who = name.partition(":")
-        if what == "user" and who:
-            audience.users.append(who)
-        elif what == "group" and who:
-            audience.groups.append(who)
-        else:
-            raise ValueError(f"to= takes 'user:NAME' and 'group:NAME', not {name!r}")

@@ -264,6 +264,26 @@ class PromptInfo:
         return moment(self.proto, "expire_time")
 
     @property
+    def escalation_step(self) -> int:
+        """How many steps of its escalation have been taken."""
+        return self.proto.escalation_step
+
+    @property
+    def escalates_at(self) -> datetime | None:
+        """When the next step is taken; None: there is none."""
+        return moment(self.proto, "next_escalation_time")
+
+    @property
+    def remind_count(self) -> int:
+        """How many reminders there have been: when it rises, ring again."""
+        return self.proto.remind_count
+
+    @property
+    def reminded_at(self) -> datetime | None:
+        """When the last reminder came; None: none has."""
+        return moment(self.proto, "last_remind_time")
+
+    @property
     def resolution(self) -> Resolution | None:
         """How it ended; None while it is open."""
         return Resolution.from_proto(self.proto.resolution) if self.proto.HasField("resolution") else None

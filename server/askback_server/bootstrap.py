@@ -59,7 +59,7 @@ async def build(
         keeper=SessionKeeper(storage.sessions, storage.queue, engine, config.lease_ttl),
         dispatcher=dispatcher,
         timers=timers,
-        sweep=Sweep(engine, storage.queue, timers, hot, time, config.sweep_interval),
+        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,

@@ -8,7 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from askback_server.domain.commands import PromptRef
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.content import (
+    Audience,
+    DefaultAnswer,
+    EscalationStep,
+    FinalAction,
+    Part,
+    PromptContent,
+    Reminders,
+)
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.events import EventType
 from askback_server.domain.forms import (
@@ -27,6 +35,7 @@ from askback_server.domain.forms import (
 )
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
 from askback_server.domain.json_text import Violation
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, PromptState, Resolution
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted
@@ -105,6 +114,11 @@ def full_content(**changed: Any) -> PromptContent:
         default_answer=DefaultAnswer(Decision.ACCEPT, '{"q1": 9007199254740993}', "late"),
         metadata_json=EXACT,
         timeout=timedelta(seconds=1.5),
+        escalation=(
+            EscalationStep(timedelta(seconds=1), Audience(frozenset({"cid"})), raise_priority=3),
+            EscalationStep(timedelta(seconds=1.25), Audience(groups=frozenset({"ops"})), replace=True),
+        ),
+        reminders=Reminders(timedelta(seconds=1), timedelta(seconds=0.5), 2),
     )
     return replace(content, **changed)
 
@@ -113,7 +127,8 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
     at = now()
     return new_prompt(
         job, full_content(), key="k ✓", round=2, revision=3, version=2**40, claimed_by="ann",
-        claimed_until=at + LONG, consumed_at=at, submissions=4, **changed,
+        claimed_until=at + LONG, consumed_at=at, submissions=4,
+        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG), **changed,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from askback_server.domain.jobs import JobState
+from askback_server.domain.nudges import Nudges
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Position
 from askback_server.storage import tables
@@ -66,21 +67,30 @@ async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database
 
 async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database) -> None:
     at = now()
-    jobs = [new_job(cancel_at=at + i * SECOND if i % 2 else None) for i in range(4)]
-    prompts = [new_prompt(jobs[i % 4], expires_at=at + timedelta(seconds=i + 0.5)) for i in range(6)]
-    ended = closed(new_prompt(jobs[0], expires_at=at - LONG))
-    timeless = new_prompt(jobs[0])
+    jobs = [new_job(cancel_at=at + LONG + i * SECOND if i % 2 else None) for i in range(4)]
+    prompts = [new_prompt(jobs[i % 4], expires_at=at + LONG + timedelta(seconds=i + 0.5)) for i in range(6)]
+    stepping = new_prompt(jobs[1], nudges=Nudges(step_at=at + LONG + 2.75 * SECOND, remind_at=at + 2 * LONG))
+    over = Nudges(steps=1, step_at=at)
+    ended = closed(new_prompt(jobs[0], expires_at=at - LONG, nudges=over))
+    timeless = new_prompt(jobs[0], nudges=Nudges(steps=1))
+    rest = (stepping, ended, timeless)
     await database.jobs.write(
-        [creation(j, *(p for p in (*prompts, ended, timeless) if p.job_id == j.job_id)) for j in jobs]
+        [creation(j, *(p for p in (*prompts, *rest) if p.job_id == j.job_id)) for j in jobs]
     )
     expected = sorted(
         [(p.expires_at, "prompt", p.job_id) for p in prompts if p.expires_at]
+        + [(at + LONG + 2.75 * SECOND, "prompt", jobs[1].job_id)]
         + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
     )
-    assert await database.queue.due(at + LONG, 100) == expected
-    assert await database.queue.due(at + 3 * SECOND, 100) == [e for e in expected if e[0] <= at + 3 * SECOND]
-    assert await database.queue.due(at + LONG, 3) == expected[:3]
-    assert await database.queue.due(at - SECOND, 100) == []
+    before = await database.ping()
+    clock, found = await database.queue.due(2 * LONG, 100)
+    assert before <= clock <= await database.ping()
+    assert found == expected
+    assert (await database.queue.due(2 * LONG, 3))[1] == expected[:3]
+    # Reaching to a time between two of them: the clock goes on meanwhile, by far less.
+    until = at + LONG + 3.25 * SECOND
+    assert (await database.queue.due(until - clock, 100))[1] == [e for e in expected if e[0] <= until]
+    assert (await database.queue.due(-LONG, 100))[1] == []
 
 
 async def test_orphans_are_held_jobs_without_a_session_row(database: Database) -> None:

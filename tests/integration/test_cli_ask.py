@@ -205,3 +205,28 @@ async def test_wrong_words(shell: Shell, words: list[str]) -> None:
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
     assert (await shell.ok("job", "ls", "--json")).out == ""
+
+
+async def test_whom_to_ask_next_and_how_often_to_ring(lite: World, shell: Shell) -> None:
+    """What was typed is what is asked; what is typed wrong is said before anything is asked."""
+    words = ("--to", "group:desk", "--escalate", "1h=group:leads,user:ana", "--escalate", "4h=group:boss")
+    await _asking(shell, "Refund?", *words, "--remind", "30m")
+    prompt = await lite.as_user("sam", "desk").hitl.ListPrompts(hitl.ListPromptsRequest())
+    [asked] = prompt.prompts
+    steps = asked.content.escalation
+    assert [s.after.seconds for s in steps] == [3600, 4 * 3600]
+    assert ([*steps[0].to.groups], [*steps[0].to.users]) == (["leads"], ["ana"])
+    assert asked.content.reminders.every.seconds == 1800
+    for wrong in ("1h", "1h=", "soon=group:x", "1h=boss"):
+        done = await shell.run("ask", "Refund?", "--escalate", wrong)
+        assert done.code == 2, wrong
+        assert "--escalate" in done.err
+    explained = (await shell.ok("explain", asked.job_id)).out
+    assert re.search(
+        r"escalation +20\S+ \S+ UTC \(in \S+ min.*\): user ana, group leads is asked too", explained
+    )
+    assert re.search(r"then +20\S+ \S+ UTC \(in 3 h .*\): group boss is asked too", explained)
+    assert re.search(r"reminders +20.*: consoles ring again; 0 so far", explained)
+    found = (await shell.ok("explain", asked.job_id, "--json")).json["prompts"][0]
+    assert [s["groups"] for s in found["escalation"]] == [["leads"], ["boss"]]
+    assert found["reminders"]["count"] == 0

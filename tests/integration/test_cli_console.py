@@ -7,7 +7,7 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import ACCEPT, REJECT, World, answer, confirm, form
+from tests.support.service import ACCEPT, REJECT, World, answer, confirm, form, seconds
 from tests.support.shell import Shell
 from tests.support.typist import Desks
 
@@ -41,6 +41,22 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desk
     await ana.says("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
     assert await ana.ended() == 4  # on a pipe, what was refused counts
+
+
+async def test_a_step_and_a_reminder_ring_again(lite: World, desks: Desks) -> None:
+    ana = desks.start("ana", "console", "--bell")
+    await ana.sees("nothing is open\naskback> ")
+    steps = [prompts.EscalationStep(after=seconds(1), raise_priority=5)]
+    reminders = prompts.Reminders(after=seconds(2.5), every=seconds(60))
+    prompt = await lite.asked(form("How many?", escalation=steps, reminders=reminders))
+    await ana.sees("* 1 new: [clarify] How many?")
+    await ana.sees("* 1 escalated: [clarify] How many?")
+    await ana.sees("* 1 reminded: [clarify] How many?")
+    await ana.says("show 1", "step 1 of 1 is taken")
+    assert ana.raw.count("\a") == 3
+    ana.type("quit\n")
+    await ana.ended()
+    assert (await lite.prompt(prompt.prompt_id)).remind_count == 1
 
 
 async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> None:

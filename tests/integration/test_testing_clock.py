@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from askback import Job, JobFailed, JobState, PromptExpired, Run, Worker
+from askback import After, Job, JobFailed, JobState, PromptExpired, Remind, Run, Worker
 from askback.testing import Clock, Human, Server
 from tests.support.service import until
 
@@ -122,6 +122,47 @@ async def test_the_defaults_of_a_deadline(human: Human, clock: Clock) -> None:
     run = await defaulted.start()
     await clock.advance(timedelta(days=2))
     assert await run.result() == "REJECT by nobody, default True"
+
+
+@worker.job("pressed")
+async def pressed(job: Job) -> str:
+    steps = [After(timedelta(hours=n)).to(f"group:level-{n}") for n in (1, 2, 3)]
+    try:
+        decision = await job.confirm(
+            "Refund?", key="refund", to=["group:desk"], deadline=timedelta(hours=4), escalate=steps,
+            remind=Remind(timedelta(minutes=30), times=3),
+        )  # fmt: skip
+    except PromptExpired:
+        return "nobody"
+    return f"{decision.decision}"
+
+
+async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Clock) -> None:
+    human.on("refund").never()
+    run = await pressed.start()
+    await clock.advance(hours=4)
+    assert await run.result() == "nobody"
+    told = [e async for e in run.watch() if e.prompt_id and e.at]
+    began = told[0].at
+    assert began is not None
+    at = [(e.type.removeprefix("PROMPT_"), round((e.at - began).total_seconds() / 60)) for e in told if e.at]
+    assert at[:-1] == [
+        ("ASKED", 0), ("REMINDED", 30), ("ESCALATED", 60), ("REMINDED", 60), ("REMINDED", 90),
+        ("ESCALATED", 120), ("ESCALATED", 180), ("EXPIRED", 240),
+    ]  # fmt: skip
+    [prompt] = human.prompts[:1]
+    assert human.seen == ["refund"] * 4, "shown again with each step"
+    assert prompt.escalation_step == 0
+
+
+async def test_who_is_asked_next_may_answer(human: Human, clock: Clock) -> None:
+    human.on("refund").never().approves()
+    run = await pressed.start()
+    await clock.advance(minutes=59)
+    assert (await run.job()).state is JobState.PENDING_HITL
+    await clock.advance(minutes=1)
+    assert await run.result() == "ACCEPT"
+    assert human.prompts[-1].escalation_step == 1
 
 
 async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Clock) -> None:

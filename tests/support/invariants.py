@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 
 from askback_server.domain import commands as c
@@ -95,6 +96,7 @@ def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
     timed = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_EXPIRED}
     timed |= {e.prompt_id for e in change.events if (e.data or {}).get("source") == "TIMEOUT_DEFAULT"}
     deadlines = [p.expires_at for p in before.prompts.values() if p.prompt_id in timed]
+    deadlines += _nudged(before, change)
     assert all(d is not None and d <= facts.now for d in deadlines)
     if isinstance(command, c.LeaseJob):
         assert before.job is not None
@@ -107,6 +109,29 @@ def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
     states = [before.job.state if before.job else None, *(e.state for e in change.events)]
     if (JobState.PENDING_HITL, JobState.RUNNING) in pairwise(states):
         assert guard.session is not None, "going on at the holder depends on its session"
+
+
+def _nudged(before: Aggregate, change: Change) -> list[datetime]:
+    """When the steps and reminders of this change were due, in the order of the log."""
+    times, nudges = [], {p.prompt_id: p.nudges for p in before.prompts.values()}
+    for event in change.events:
+        if event.type not in (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED):
+            continue
+        prompt_id, data = event.prompt_id or "", event.data or {}
+        now, content = nudges[prompt_id], before.prompts[prompt_id].content
+        assert now is not None
+        assert event.actor == "system"
+        if event.type is EventType.PROMPT_ESCALATED:
+            at, now = now.step_at, now.stepped(content)
+            assert data["step"] == now.steps
+        else:
+            at, now = now.remind_at, now.after_reminder(content, change.facts.now, change.facts.limits)
+            assert data["count"] == now.reminded
+        assert at is not None
+        times.append(at)
+        nudges[prompt_id] = now
+    assert sorted(times) == times, "in the order of their times"
+    return times
 
 
 def _check_prompts(before: Aggregate, change: Change) -> None:
@@ -139,9 +164,13 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
         )  # fmt: skip
         assert unchanged == old, "a closed prompt keeps its resolution"
         assert old.consumed_at in (None, new.consumed_at)
-    same = new.content == old.content
+    same = new.digest == old.digest
     assert new.revision == old.revision + (0 if same else 1)
     assert new.expires_at == old.expires_at or not same
+    moved = new.nudges is not None and old.nudges is not None and new.nudges.steps > old.nudges.steps
+    routed = (new.content.audience, new.content.priority) == (old.content.audience, old.content.priority)
+    assert routed or moved or not same, "only a step or an amendment changes who is asked"
+    assert new.content == old.content or moved or not same
 
 
 def _check_job(old: Job, new: Job) -> None:
@@ -169,6 +198,8 @@ def check_aggregate(after: Aggregate, log: Sequence[Event]) -> None:
     assert (folded.state, folded.version) == (job.state, job.version)
     assert (folded.attempt, folded.token) == (job.attempt, job.token)
     assert folded.prompts == tuple((p.prompt_id, p.state) for p in prompts)
+    nudges = [(p.prompt_id, n.steps, n.reminded) for p in prompts if (n := p.nudges) is not None]
+    assert folded.nudges == tuple(n for n in nudges if n[1:] != (0, 0))
     assert [p.round for p in prompts] == list(range(1, job.rounds + 1))
     assert len({p.key for p in prompts}) == job.rounds
     still = [p for p in prompts if p.is_open]
@@ -200,6 +231,7 @@ def _check_state(job: Job) -> None:
 def _check_prompt(aggregate: Aggregate, prompt: Prompt) -> None:
     resolution = prompt.resolution
     assert (resolution is None) == prompt.is_open
+    assert prompt.is_open or prompt.nudges is None or prompt.nudges.next_at is None
     assert prompt.consumed_at is None or not prompt.is_open
     mine = [s for (of, _), s in aggregate.submissions.items() if of == prompt.prompt_id]
     assert prompt.submissions == len(mine)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from askback.v1 import prompt_pb2 as pb
 from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert_contents import content
@@ -87,6 +88,19 @@ def full_content() -> pb.PromptContent:
         ),
         metadata_json='{"b":1, "a":2}',
         timeout=duration(timedelta(hours=1, microseconds=500_001)),
+        escalation=[
+            pb.EscalationStep(
+                after=duration(timedelta(minutes=5)), to=pb.Audience(users=["cid"]), raise_priority=7
+            ),
+            pb.EscalationStep(
+                after=duration(timedelta(minutes=9, microseconds=1)),
+                to=pb.Audience(groups=["leads", "ops"]),
+                replace=True,
+            ),
+        ],
+        reminders=pb.Reminders(
+            after=duration(timedelta(minutes=1)), every=duration(timedelta(minutes=2)), max_count=3
+        ),
     )
 
 
@@ -122,6 +136,13 @@ OPEN = Prompt(
     claimed_by="ada",
     claimed_until=AT - timedelta(days=1),
     submissions=4,
+    nudges=Nudges(
+        steps=1,
+        step_at=AT + timedelta(minutes=9),
+        reminded=2,
+        reminded_at=AT + timedelta(minutes=3),
+        remind_at=AT + timedelta(minutes=5),
+    ),
 )
 CLOSED = replace(
     OPEN,

@@ -74,6 +74,13 @@ def test_what_is_unset_takes_its_meaning() -> None:
     assert message.WhichOneof("form") is None
 
 
+def test_reminders_begin_after_as_long_as_they_recur() -> None:
+    sent = pb.PromptContent(reminders=pb.Reminders(every=duration(timedelta(minutes=3))))
+    reminders = content(sent, "content").reminders
+    assert reminders is not None
+    assert (reminders.after, reminders.every) == (timedelta(minutes=3), timedelta(minutes=3))
+
+
 def test_a_default_answers_values_lose_their_outer_whitespace() -> None:
     sent = full_content()
     sent.default_answer.values_json = '\n {"policy": "standard"}\t'
@@ -90,6 +97,9 @@ def test_all_that_cannot_be_held_is_named_at_once() -> None:
         final_action=99,
     )
     sent.timeout.seconds = -1
+    sent.escalation.add().after.seconds = -1
+    sent.escalation.add()
+    sent.reminders.after.seconds = -1
     with pytest.raises(InvalidField) as refused:
         content(sent, "prompt")
     assert {v.field for v in refused.value.violations} == {
@@ -100,6 +110,10 @@ def test_all_that_cannot_be_held_is_named_at_once() -> None:
         "prompt.default_answer.decision",
         "prompt.final_action",
         "prompt.timeout",
+        "prompt.escalation[0].after",
+        "prompt.escalation[1].after",
+        "prompt.reminders.every",
+        "prompt.reminders.after",
     }
 
 
@@ -181,6 +195,8 @@ _questions = st.builds(
     ),
     _inputs,
 )
+_spans = st.timedeltas(timedelta(0), timedelta(days=366)).map(duration)
+_names = st.sets(_text, max_size=2).map(sorted)
 _contents = st.builds(
     pb.PromptContent,
     kind=_text,
@@ -200,8 +216,19 @@ _contents = st.builds(
     labels=st.dictionaries(_text, _text, max_size=3),
     blocking=st.booleans(),
     final_action=st.sampled_from([1, 2, 3]),
-    timeout=st.none() | st.timedeltas(timedelta(0), timedelta(days=366)).map(duration),
+    timeout=st.none() | _spans,
     metadata_json=_text,
+    escalation=st.lists(
+        st.builds(
+            pb.EscalationStep,
+            after=_spans,
+            to=st.builds(pb.Audience, users=_names, groups=_names),
+            replace=st.booleans(),
+            raise_priority=st.integers(0, 2000),
+        ),
+        max_size=3,
+    ),
+    reminders=st.none() | st.builds(pb.Reminders, after=_spans, every=_spans, max_count=st.integers(0, 1000)),
 )
 
 

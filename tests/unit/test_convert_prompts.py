@@ -52,6 +52,11 @@ def test_an_open_prompt() -> None:
         update_time=timestamp(AT + timedelta(seconds=1)),
         expire_time=timestamp(AT + timedelta(seconds=2)),
         submissions=4,
+        escalation_step=1,
+        next_escalation_time=timestamp(AT + timedelta(minutes=9)),
+        remind_count=2,
+        last_remind_time=timestamp(AT + timedelta(minutes=3)),
+        next_remind_time=timestamp(AT + timedelta(minutes=5)),
     )
     message = convert.prompt_message(OPEN)
     assert message.content.derived_schema_json

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from askback_server.domain.checks import normalised
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.content import (
+    Audience,
+    DefaultAnswer,
+    EscalationStep,
+    FinalAction,
+    Part,
+    PromptContent,
+    Reminders,
+)
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.documents import (
     answer_from_json,
@@ -62,6 +70,7 @@ values = st.dictionaries(texts, st.recursive(scalars, lambda s: st.lists(s) | st
 forms: st.SearchStrategy[Form | None] = st.sampled_from([None, ALL_INPUTS, SchemaForm(SCHEMA)])
 ids = st.from_regex(r"[a-z]{1,5}", fullmatch=True)
 names = st.frozensets(texts, max_size=3)
+spans = st.timedeltas(timedelta(milliseconds=100), timedelta(days=366))
 
 
 @st.composite
@@ -86,7 +95,22 @@ def contents(draw: st.DrawFn) -> PromptContent:
             st.none() | st.builds(DefaultAnswer, st.sampled_from(Decision), values.map(json.dumps), texts)
         ),
         metadata_json=draw(st.just("") | values.map(json.dumps)),
-        timeout=draw(st.none() | st.timedeltas(timedelta(milliseconds=100), timedelta(days=366))),
+        timeout=draw(st.none() | spans),
+        escalation=tuple(
+            draw(
+                st.lists(
+                    st.builds(
+                        EscalationStep,
+                        spans,
+                        st.builds(Audience, names, names),
+                        st.booleans(),
+                        st.integers(0, 9),
+                    ),
+                    max_size=3,
+                )
+            )
+        ),
+        reminders=draw(st.none() | st.builds(Reminders, spans, spans, st.integers(0, 9))),
     )
 
 

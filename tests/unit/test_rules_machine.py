@@ -11,7 +11,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from askback_server.domain import commands as c
 from askback_server.domain.commands import PromptRef, SessionRef
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.content import (
+    Audience,
+    DefaultAnswer,
+    EscalationStep,
+    FinalAction,
+    Part,
+    PromptContent,
+    Reminders,
+)
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.errors import AskbackError, IdReused
 from askback_server.domain.forms import IntegerInput, Question, Questions
@@ -32,7 +40,11 @@ PEOPLE = [ANN, ANN, ANN, BOB, ADMIN, STRANGER, CLIENT]
 BIG = '{ "n": 9007199254740993 }'
 CLIENT_ACTS = ["understand", "withdraw", "update", "create"]
 HOLDER_ACTS = ["progress", "checkpoint", "ack", "retry", "release"]
-SHORT, LONG = timedelta(seconds=5), timedelta(minutes=1)
+SHORT, LONG, SECOND = timedelta(seconds=5), timedelta(minutes=1), timedelta(seconds=1)
+STEPS = (
+    EscalationStep(2 * SECOND, Audience(users=frozenset({"bob"})), raise_priority=1),
+    EscalationStep(4 * SECOND, Audience(users=frozenset({"ann"})), replace=True),
+)
 
 
 @st.composite
@@ -49,6 +61,8 @@ def contents(draw: st.DrawFn) -> PromptContent:
         default_answer=DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None,
         timeout=timeout,
         audience=draw(st.sampled_from([Audience(), Audience(), Audience(groups=frozenset({"law"}))])),
+        escalation=draw(st.sampled_from([(), (), STEPS[:1], STEPS])),
+        reminders=draw(st.sampled_from([None, None, Reminders(timedelta(seconds=1), SECOND, 3)])),
     )
 
 
@@ -116,7 +130,7 @@ class OneJob(RuleBasedStateMachine):
         for kind in data.draw(st.sampled_from([(), (c.ExpirePrompts,), (c.EndGrace, c.PurgeJob)])):
             self.send(kind(job_id=self.job_id))
             for prompt in self.world.aggregate.open if kind is c.ExpirePrompts else []:
-                assert prompt.expires_at is None or prompt.expires_at > self.world.now
+                assert prompt.due_at is None or prompt.due_at > self.world.now
 
     def a_client_acts(self, data: Any) -> None:
         what = data.draw(st.sampled_from([*CLIENT_ACTS * 2, "cancel", "delete"]))
@@ -255,7 +269,7 @@ class OneJob(RuleBasedStateMachine):
                 assert (reply.status, reply.replayed) == (told.status, True)
                 assert self.world.change is None
             else:
-                # An amendment may have taken the prompt out of their sight.
+                # An amendment or a step may have taken the prompt out of their sight.
                 assert not self.world.prompt(key).is_for(person)
 
     def a_person_claims(self, data: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain.apply import RULES
-from askback_server.domain.content import FinalAction, PromptContent
+from askback_server.domain.content import EscalationStep, FinalAction, PromptContent, Reminders
 from askback_server.domain.decisions import Decision
 from askback_server.domain.errors import (
     AskbackError,
@@ -30,6 +30,12 @@ from tests.support.aggregates import CLIENT, HOUR, S1, S2, WORKER, World, deadli
 A = deadline(FinalAction.EXPIRE)
 """The prompt `a` of all situations: it blocks unless the situation says otherwise, and ends after an hour."""
 ASIDE = deadline(FinalAction.EXPIRE, blocking=False)
+HALF = HOUR / 2
+PRESSED = deadline(
+    FinalAction.EXPIRE, escalation=(EscalationStep(HALF, raise_priority=1),),
+    reminders=Reminders(every=HOUR, after=HOUR * 2 / 3),
+)  # fmt: skip
+"""The same as `a`, with a step and a reminder before its deadline."""
 
 
 def none(world: World) -> None:
@@ -131,9 +137,15 @@ def settled(world: World) -> None:
     world.answer("first", key="prompt")
 
 
+def stepping(world: World) -> None:
+    """As held; after half an hour others are asked too, and after forty minutes people are reminded."""
+    run(world)
+    world.ask("a", PRESSED)
+
+
 SITUATIONS: list[Callable[[World], None]] = [
     none, pending, backoff, aside, run, run_aside, wish, held, three, held_wish, parked, dead, dead_wish,
-    alone, completed, failed, cancelled, settled,
+    alone, completed, failed, cancelled, settled, stepping,
 ]  # fmt: skip
 
 
@@ -197,6 +209,7 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "und_worker": (c.UpdateUnderstanding, understand_as_worker),
     "expire_early": (c.ExpirePrompts, lambda w: w.on_job(c.ExpirePrompts)),
     "expire": (c.ExpirePrompts, later(HOUR, c.ExpirePrompts)),
+    "nudge": (c.ExpirePrompts, later(HALF, c.ExpirePrompts)),
     "grace_early": (c.EndGrace, lambda w: w.on_job(c.EndGrace)),
     "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
     "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
@@ -217,6 +230,7 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "release": (c.ReleaseJob, lambda w: w.on_job(c.ReleaseJob)),
     "wrong_token": (c.ReleaseJob, wrong_token),
     "answer": (c.AnswerPrompt, answer()),
+    "step_answer": (c.AnswerPrompt, lambda w: answer()(w.tick(HALF))),
     "stale": (c.AnswerPrompt, answer(revision=7)),
     "invalid": (c.AnswerPrompt, answer(decision=Decision.DISMISS)),
     "claim": (c.ClaimPrompt, person(c.ClaimPrompt)),
@@ -236,43 +250,45 @@ STATES = {
 # A capital: the job changes and is then in this state (D: deleted). `=`: OK, and nothing changes.
 # Small letters: an error (ERRORS), and nothing changes.
 TABLE = """
-command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled
-create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
-create_other  P    id      id      id    id  id        id   id   id    id        id     id   id        id    id        id     id        id
-update        nj   P       P       P     R   R         R    H    H     H         H      H    H         H     C         F      X         C
-cancel        nj   X       X       X     R   R         =    H    H     =         X      H    =         X     il        il     =         il
-delete        nj   il      il      il    il  il        il   il   il    il        il     il   il        il    D         D      D         D
-purge_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
-purge         =    =       =       =     =   =         =    =    =     =         =      =    =         =     D         D      D         D
-understand    nj   P       P       P     R   R         R    H    H     H         H      H    H         H     il        il     il        il
-und_worker    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-expire_early  =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
-expire        =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =
-grace_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
-grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =
-lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =
-lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
-lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il
-progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-ask_aside     nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-ask_again     nj   ll      ll      ll    H   =         H    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll
-ask_amend     nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-amend_aside   nj   ll      ll      ll    R   R         R    R    H     R         ll     ll   ll        ll    ll        ll     ll        ll
-supersede     nj   ll      ll      ll    np  H         np   H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-ack           nj   ll      ll      ll    =   =         =    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll
-checkpoint    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
-complete      nj   ll      ll      ll    C   C         C    C    C     C         ll     ll   ll        ll    =         ll     ll        ll
-fail          nj   ll      ll      ll    F   F         X    F    F     X         ll     ll   ll        ll    ll        ll     ll        ll
-retry         nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll
-release       nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll
-wrong_token   nj   ll      ll      ll    ll  ll        ll   ll   ll    ll        ll     ll   ll        ll    ll        ll     ll        ll
-answer        np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C
-stale         np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C
-invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C
-claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc
-unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =
-withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc
+command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled stepping
+create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
+create_other  P    id      id      id    id  id        id   id   id    id        id     id   id        id    id        id     id        id     id
+update        nj   P       P       P     R   R         R    H    H     H         H      H    H         H     C         F      X         C      H
+cancel        nj   X       X       X     R   R         =    H    H     =         X      H    =         X     il        il     =         il     H
+delete        nj   il      il      il    il  il        il   il   il    il        il     il   il        il    D         D      D         D      il
+purge_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
+purge         =    =       =       =     =   =         =    =    =     =         =      =    =         =     D         D      D         D      =
+understand    nj   P       P       P     R   R         R    H    H     H         H      H    H         H     il        il     il        il     H
+und_worker    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+expire_early  =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
+expire        =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =      R
+nudge        =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =       H
+grace_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
+grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =      =
+lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =      H
+lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
+lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il     il
+progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+ask_aside     nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+ask_again     nj   ll      ll      ll    H   =         H    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =
+ask_amend     nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+amend_aside   nj   ll      ll      ll    R   R         R    R    H     R         ll     ll   ll        ll    ll        ll     ll        ll     R
+supersede     nj   ll      ll      ll    np  H         np   H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+ack           nj   ll      ll      ll    =   =         =    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =
+checkpoint    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
+complete      nj   ll      ll      ll    C   C         C    C    C     C         ll     ll   ll        ll    =         ll     ll        ll     C
+fail          nj   ll      ll      ll    F   F         X    F    F     X         ll     ll   ll        ll    ll        ll     ll        ll     F
+retry         nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H
+release       nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H
+wrong_token   nj   ll      ll      ll    ll  ll        ll   ll   ll    ll        ll     ll   ll        ll    ll        ll     ll        ll     ll
+answer        np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C      R
+step_answer  np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C       R
+stale         np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H
+invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H
+claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc     H
+unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =      =
+withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc     R
 """  # noqa: E501
 
 ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}

@@ -19,6 +19,7 @@ from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
@@ -396,7 +397,19 @@ def prompt_of(document: dict[str, Any]) -> Prompt:
         expires_at=_time(message, "expire_time"),
         resolution=resolution,
         consumed_at=_time(message, "consume_time"),
+        nudges=_nudges(message),
     )
+
+
+def _nudges(message: Any) -> Nudges | None:
+    found = Nudges(
+        steps=message.escalation_step,
+        step_at=_time(message, "next_escalation_time"),
+        reminded=message.remind_count,
+        reminded_at=_time(message, "last_remind_time"),
+        remind_at=_time(message, "next_remind_time"),
+    )
+    return found if found != Nudges() else None
 
 
 def job_of(document: dict[str, Any]) -> Job:

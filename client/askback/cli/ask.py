@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.session import Session, client_command
-from askback.cli.spans import Span
+from askback.cli.spans import Span, Step
 
 if TYPE_CHECKING:
     from askback.prompts import PromptInfo
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 @click.option("--editable", is_flag=True, help="The files may be answered with changes.")
 @click.option("--deadline", type=Span(), help="How long people have: 90s, 4h, 2d. [default: for ever]")
 @click.option("--default", type=click.Choice(["yes", "no"]), help="Taken when the deadline has passed.")
+@click.option(
+    "--escalate",
+    "steps",
+    multiple=True,
+    type=Step(),
+    metavar="SPAN=group:NAME[,user:NAME]",
+    help="Whom to ask too when nobody has answered for so long.",
+)
+@click.option("--remind", type=Span(), help="How often consoles ring again while it is open.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A mark to filter by.")
 @click.option("--priority", default=0, show_default=True, help="Higher is shown first.")
 @click.option("--request-id", help="The same id is the same question, however often it is asked.")
@@ -47,6 +56,7 @@ async def ask(
     \b
       askback ask "Deploy 1.4?" --to group:release --deadline 4h && ./deploy
       target=$(askback ask "Where to?" --choice staging --choice production)
+      askback ask "Refund?" --to group:desk --escalate 1h=group:leads --remind 30m
 
     0 is a yes or an answer, 5 a no or a withdrawn question, 6 a passed deadline. Ctrl-C leaves the
     question open and says how to take it up again.
@@ -83,6 +93,7 @@ def question(
     editable: bool,
     deadline: timedelta | None,
     default: str | None,
+    steps: tuple[tuple[timedelta, tuple[str, ...]], ...],
     label_pairs: tuple[str, ...],
     **rest: Any,
 ) -> dict[str, Any]:
@@ -90,6 +101,7 @@ def question(
     from askback.cli.contents import content_of
     from askback.cli.job_input import labels, parse_json, read_source
     from askback.content import prompt_content
+    from askback.escalation import After
 
     if choices and form:
         raise click.UsageError("--choice and --form do not go together")
@@ -104,10 +116,11 @@ def question(
             raise click.UsageError(f"--form {form}: a JSON Schema of type object is wanted")
     elif choices:
         shape = [_choice(title, choices)]
+    escalate = [After(after).to(*names) for after, names in steps]
     try:
-        prompt_content("", kind="confirm", to=rest.get("to", ()))
+        prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate)
     except ValueError:
-        raise click.UsageError("--to takes user:NAME and group:NAME") from None
+        raise click.UsageError("--to and --escalate take user:NAME and group:NAME") from None
     return {
         **rest,
         "kind": kind or ("preview" if editable else "clarify" if shape else "confirm"),
@@ -116,6 +129,7 @@ def question(
         "contents": [content_of(path, number, editable) for number, path in enumerate(contents, 1)],
         "deadline": deadline,
         "default": None if default is None else default == "yes",
+        "escalate": escalate,
         "labels": labels(label_pairs),
     }
 

@@ -15,7 +15,7 @@ from askback.cli.job.story import event_words
 from askback.cli.record import record
 from askback.cli.spans import span_words, when
 from askback.cli.text import one_line
-from askback.cli.words import audience_words, decision_words, fields, json_words
+from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
 from askback.enums import AnswerStatus, DecisionKind, FinalAction, JobState, named
 from askback.jobs import Event, JobInfo
 from askback.prompts import AnswerInfo, PromptInfo
@@ -94,6 +94,8 @@ def _prompt(
             "words": f"{audience_words(prompt)}; admins too",
         },
         "claim": _claim(prompt, now),
+        "escalation": _escalation(prompt, now),
+        "reminders": _reminders(prompt, now),
         "deadline": _deadline(prompt, now),
         "history": _history(submissions, events),
         "commands": _commands(prompt, connection),
@@ -111,6 +113,42 @@ def _claim(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
         else f"{who}'s ran out at {when(until, now)}: anybody named can answer"
     )
     return {"by": prompt.claimed_by, "until": timestamp(until).ToJsonString(), "words": words}
+
+
+def _escalation(prompt: PromptInfo, now: datetime) -> list[dict[str, Any]]:
+    """The steps that are to come, soonest first: when, and who is asked then."""
+    steps, at = prompt.proto.content.escalation[prompt.escalation_step :], prompt.escalates_at
+    coming: list[dict[str, Any]] = []
+    if at is None:
+        return coming
+    for step in steps:
+        when_taken = at + (step.after.ToTimedelta() - steps[0].after.ToTimedelta())
+        named = names_words(step.to.users, step.to.groups)
+        what = f"{named or 'everybody'} is asked instead" if step.replace else f"{named} is asked too"
+        if not named and not step.replace:
+            what = "it becomes more urgent"
+        coming.append(
+            {
+                "time": timestamp(when_taken).ToJsonString(),
+                "users": sorted(step.to.users),
+                "groups": sorted(step.to.groups),
+                "replace": step.replace,
+                "words": f"{when(when_taken, now)}: {what}",
+            }
+        )
+    return coming
+
+
+def _reminders(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+    if not prompt.proto.content.HasField("reminders"):
+        return None
+    following = moment(prompt.proto, "next_remind_time")
+    so_far = f"{prompt.remind_count} so far"
+    return {
+        "count": prompt.remind_count,
+        "next": timestamp(following).ToJsonString() if following else "",
+        "words": f"{when(following, now)}: consoles ring again; {so_far}" if following else so_far,
+    }
 
 
 def _deadline(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
@@ -209,6 +247,8 @@ def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInf
             [
                 ("who can answer", found["canAnswer"]["words"]),
                 ("claimed", claim["words"] if claim else "by nobody"),
+                *(("then" if n else "escalation", s["words"]) for n, s in enumerate(found["escalation"])),
+                ("reminders", found["reminders"]["words"] if found["reminders"] else ""),
                 ("deadline", deadline["words"] if deadline else "none: it waits for ever"),
             ]
         )

@@ -32,6 +32,23 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
             self.fail(f"{value!r} is too long", param, ctx)
 
 
+class Step(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
+    """What comes after a span: `1h=group:leads,user:ana`."""
+
+    name = "step"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[timedelta, tuple[str, ...]]:
+        """The span, and the names."""
+        if isinstance(value, tuple):
+            return value
+        span, _, names = str(value).partition("=")
+        if not names:
+            self.fail(f"{value!r} names nobody; write 1h=group:leads", param, ctx)
+        return Span().convert(span, param, ctx), tuple(name.strip() for name in names.split(","))
+
+
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """A point in time: `2026-11-25T08:00`, local if it has no zone, or a span: so long ago."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from askback.cli.text import clean_json, one_line
@@ -62,9 +62,14 @@ def resolution_words(resolution: Resolution) -> str:
 def audience_words(prompt: PromptInfo) -> str:
     """Who may answer: `user ana, group release`, or everybody."""
     audience = prompt.proto.content.audience
-    named = [f"user {one_line(name)}" for name in audience.users]
-    named += [f"group {one_line(name)}" for name in audience.groups]
-    return ", ".join(named) or f"everybody with the console role in {one_line(prompt.proto.namespace)}"
+    named = names_words(audience.users, audience.groups)
+    return named or f"everybody with the console role in {one_line(prompt.proto.namespace)}"
+
+
+def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
+    """`user ana, group release`; empty for nobody in particular."""
+    named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
+    return ", ".join(named)
 
 
 def json_words(value: Any) -> str:

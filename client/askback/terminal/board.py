@@ -50,7 +50,8 @@ class Board:
         """The prompt that the person looks at. Only the person moves it."""
 
     def put(self, prompt: ConsolePrompt) -> tuple[Row, str]:
-        """Take a prompt's newest state: its row, and `new`, `changed` or `same` (a claim, say)."""
+        """Take a prompt's newest state: its row, and `new`, `changed`, `escalated`, `reminded` or `same` (a
+        claim, say)."""
         row = self._rows.get(prompt.prompt_id)
         if row is None:
             self._last += 1
@@ -58,11 +59,15 @@ class Board:
             self._rows[prompt.prompt_id] = self._numbers[row.number] = row
             return row, "new"
         back = row.closing is not None
-        changed = row.prompt.revision != prompt.revision
-        row.prompt, row.closing = prompt, None
-        if changed:
+        before, row.prompt, row.closing = row.prompt, prompt, None
+        if before.revision != prompt.revision:
             row.moved.set()
-        return row, "new" if back else "changed" if changed else "same"
+            return row, "new" if back else "changed"
+        if back:
+            return row, "new"
+        if before.escalation_step < prompt.escalation_step:
+            return row, "escalated"
+        return row, "reminded" if before.remind_count < prompt.remind_count else "same"
 
     def close(self, closing: Closing) -> Row | None:
         """A prompt has left the view: its row, if it had one that was open."""

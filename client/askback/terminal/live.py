@@ -94,7 +94,7 @@ class LiveConsole:
             left = words.left(prompt, words.now())
             time = "" if left == "-" else f" ({left} left)"
             self._terminal.notice(f"* {row.number} {what}: [{prompt.kind}] {prompt.title}{time}", "name")
-            if self._bell and what == "new":
+            if self._bell and what != "changed":
                 self._paper.bell()
 
     def _closed(self, closing: Closing) -> None:

@@ -64,6 +64,8 @@ def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = 
 def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
     yield "asked by", f"{prompt.job_type or 'a program'}, {words.age(prompt, at)} ago"
     yield "deadline", words.deadline(prompt, at)
+    if coming := words.escalation(prompt, at):
+        yield "escalation", coming
     if who := words.claim(prompt, at):
         until = prompt.proto.claim_expire_time
         for_how_long = f", for {span_words(words.instant(until) - at)}" if until.seconds else ""

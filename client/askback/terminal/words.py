@@ -62,6 +62,17 @@ def deadline(prompt: PromptInfo, at: datetime) -> str:
     return f"in {left(prompt, at)} ({when}), {then}" if prompt.expires_at > at else f"over since {when}"
 
 
+def escalation(prompt: PromptInfo, at: datetime) -> str:
+    """How far it has come, and when others are asked next; empty if it has none."""
+    steps = len(prompt.proto.content.escalation)
+    if not steps:
+        return ""
+    taken = f"step {prompt.escalation_step} of {steps} is taken"
+    if prompt.escalates_at is None:
+        return taken
+    return f"{taken}, the next in {span_words(prompt.escalates_at - at)}"
+
+
 def ending(resolution: Resolution | None, at: datetime) -> str:
     """How a prompt ended: `answered by bob 3 s ago: ACCEPT`."""
     if resolution is None:

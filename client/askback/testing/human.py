@@ -33,7 +33,7 @@ class Human:
         """The prompts that were seen, in order."""
         self._failure: AssertionError | None = None
         self._told = False
-        self._revisions: dict[str, int] = {}
+        self._shown: dict[str, tuple[int, int]] = {}
         self._left: set[str] = set()
 
     def on(self, title: str = "", *, kind: str = "", key: str = "", job_type: str = "") -> Rule:
@@ -92,9 +92,11 @@ class Human:
                 await self._look_at(prompt, client)
 
     async def _look_at(self, prompt: ConsolePrompt, client: Client) -> None:
-        if self._revisions.get(prompt.prompt_id) == prompt.revision:
+        # A step of an escalation brings it before people again, as other content does; a claim does not.
+        shown = (prompt.revision, prompt.escalation_step)
+        if self._shown.get(prompt.prompt_id) == shown:
             return
-        self._revisions[prompt.prompt_id] = prompt.revision
+        self._shown[prompt.prompt_id] = shown
         self.prompts.append(prompt)
         rule = next((rule for rule in reversed(self.rules) if rule.matches(prompt)), None)
         try:

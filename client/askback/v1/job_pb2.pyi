@@ -125,6 +125,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """An answer was refused (INVALID or STALE) and kept for the audit; the prompt stays open."""
     JOB_EVENT_TYPE_ANSWER_LATE: _JobEventType.ValueType  # 30
     """An answer came after the prompt was closed and was recorded; it resolves nothing."""
+    JOB_EVENT_TYPE_PROMPT_ESCALATED: _JobEventType.ValueType  # 31
+    """Nobody had answered for a while: a step of the prompt's escalation was taken."""
+    JOB_EVENT_TYPE_PROMPT_REMINDED: _JobEventType.ValueType  # 32
+    """The prompt's consoles were told of it again."""
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -181,6 +185,10 @@ JOB_EVENT_TYPE_ANSWER_REFUSED: JobEventType.ValueType  # 29
 """An answer was refused (INVALID or STALE) and kept for the audit; the prompt stays open."""
 JOB_EVENT_TYPE_ANSWER_LATE: JobEventType.ValueType  # 30
 """An answer came after the prompt was closed and was recorded; it resolves nothing."""
+JOB_EVENT_TYPE_PROMPT_ESCALATED: JobEventType.ValueType  # 31
+"""Nobody had answered for a while: a step of the prompt's escalation was taken."""
+JOB_EVENT_TYPE_PROMPT_REMINDED: JobEventType.ValueType  # 32
+"""The prompt's consoles were told of it again."""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final

@@ -215,6 +215,11 @@ class Prompt(_message.Message):
     RESOLUTION_FIELD_NUMBER: _builtins.int
     CONSUME_TIME_FIELD_NUMBER: _builtins.int
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
+    ESCALATION_STEP_FIELD_NUMBER: _builtins.int
+    NEXT_ESCALATION_TIME_FIELD_NUMBER: _builtins.int
+    REMIND_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_REMIND_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_REMIND_TIME_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """Server-made UUIDv7."""
     job_id: _builtins.str
@@ -239,6 +244,12 @@ class Prompt(_message.Message):
     """
     submissions: _builtins.int
     """How many answers were submitted, refused ones included; ListAnswers shows them."""
+    escalation_step: _builtins.int
+    """How many steps of `content.escalation` have been taken. They are in `content.audience` and
+    `content.priority`.
+    """
+    remind_count: _builtins.int
+    """How many reminders there have been: when it rises, ring again."""
     @_builtins.property
     def content(self) -> Global___PromptContent:
         """What is asked."""
@@ -267,6 +278,18 @@ class Prompt(_message.Message):
     def consume_time(self) -> _timestamp_pb2.Timestamp:
         """When the worker confirmed that it has the resolution."""
 
+    @_builtins.property
+    def next_escalation_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next step is taken. Unset: there is none."""
+
+    @_builtins.property
+    def last_remind_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last reminder came."""
+
+    @_builtins.property
+    def next_remind_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next one comes. Unset: there is none."""
+
     def __init__(
         self,
         *,
@@ -288,10 +311,15 @@ class Prompt(_message.Message):
         resolution: Global___Resolution | None = ...,
         consume_time: _timestamp_pb2.Timestamp | None = ...,
         submissions: _builtins.int = ...,
+        escalation_step: _builtins.int = ...,
+        next_escalation_time: _timestamp_pb2.Timestamp | None = ...,
+        remind_count: _builtins.int = ...,
+        last_remind_time: _timestamp_pb2.Timestamp | None = ...,
+        next_remind_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "resolution", b"resolution", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "namespace", b"namespace", "prompt_id", b"prompt_id", "resolution", b"resolution", "revision", b"revision", "round", b"round", "state", b"state", "submissions", b"submissions", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "resolution", b"resolution", "revision", b"revision", "round", b"round", "state", b"state", "submissions", b"submissions", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,6 +369,8 @@ class PromptContent(_message.Message):
     DEFAULT_ANSWER_FIELD_NUMBER: _builtins.int
     METADATA_JSON_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    ESCALATION_FIELD_NUMBER: _builtins.int
+    REMINDERS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """`clarify`, `confirm`, `preview`, `validate`, `deep_understanding`, `structure_fix`, or a name
     of your own (a letter, then letters, digits, `_`, `.`, `-`). Decides the default decisions.
@@ -354,7 +384,7 @@ class PromptContent(_message.Message):
     derived_schema_json: _builtins.str
     """The JSON Schema that `values_json` must satisfy. Output only, derived from `questions`."""
     priority: _builtins.int
-    """Higher is shown first; 0 unless said otherwise."""
+    """Higher is shown first; 0 unless said otherwise. Steps of `escalation` raise it."""
     blocking: _builtins.bool
     """True: the job cannot go on without the answer (state PENDING_HITL)."""
     final_action: Global___FinalAction.ValueType
@@ -375,7 +405,9 @@ class PromptContent(_message.Message):
 
     @_builtins.property
     def audience(self) -> Global___Audience:
-        """Who may see and answer it. Unset or empty: everybody in the namespace with the console role."""
+        """Who may see and answer it. Unset or empty: everybody in the namespace with the console role.
+        Steps of `escalation` that were taken are in it.
+        """
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -388,6 +420,17 @@ class PromptContent(_message.Message):
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """How long people have, counted from when the server takes the ask. Unset: for ever."""
+
+    @_builtins.property
+    def escalation(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscalationStep]:
+        """Whom to turn to while nobody answers, in the order of the times; then, by `timeout`, the final
+        action. At most 10 steps, all before the timeout. Asking again with other steps under the same key
+        changes nothing: like all that is routing and time, they are no part of the question.
+        """
+
+    @_builtins.property
+    def reminders(self) -> Global___Reminders:
+        """When consoles are to ring again while the prompt is open. Unset: never."""
 
     def __init__(
         self,
@@ -408,16 +451,92 @@ class PromptContent(_message.Message):
         default_answer: Global___DefaultAnswer | None = ...,
         metadata_json: _builtins.str = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        escalation: _abc.Iterable[Global___EscalationStep] | None = ...,
+        reminders: Global___Reminders | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_form) -> _WhichOneofReturnType_form | None: ...
 
 Global___PromptContent: _TypeAlias = PromptContent  # noqa: Y015
+
+@_typing.final
+class EscalationStep(_message.Message):
+    """A step of an escalation. Answers to what was shown before it stay valid. It ends a claim."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
+    RAISE_PRIORITY_FIELD_NUMBER: _builtins.int
+    replace: _builtins.bool
+    """True: `to` comes in place of those asked before, who lose sight of the prompt; empty: everybody."""
+    raise_priority: _builtins.int
+    """By how much the prompt's priority rises with it."""
+    @_builtins.property
+    def after(self) -> _duration_pb2.Duration:
+        """How long after the asking (or the last amendment) it is taken; later than the step before."""
+
+    @_builtins.property
+    def to(self) -> Global___Audience:
+        """Who is asked now, in addition to those asked before. A prompt for everybody stays for everybody."""
+
+    def __init__(
+        self,
+        *,
+        after: _duration_pb2.Duration | None = ...,
+        to: Global___Audience | None = ...,
+        replace: _builtins.bool = ...,
+        raise_priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "raise_priority", b"raise_priority", "replace", b"replace", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscalationStep: _TypeAlias = EscalationStep  # noqa: Y015
+
+@_typing.final
+class Reminders(_message.Message):
+    """Reminders of an open prompt: it is sent to its consoles again with a higher `remind_count`. Those
+    that fell due while no server was up are one. A claim does not stop them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    EVERY_FIELD_NUMBER: _builtins.int
+    MAX_COUNT_FIELD_NUMBER: _builtins.int
+    max_count: _builtins.int
+    """At most so many; 0: the most that are allowed, 1000."""
+    @_builtins.property
+    def after(self) -> _duration_pb2.Duration:
+        """How long after the asking the first one comes. Unset: as long as `every`."""
+
+    @_builtins.property
+    def every(self) -> _duration_pb2.Duration:
+        """How long after one the next one comes; at least a second. Required."""
+
+    def __init__(
+        self,
+        *,
+        after: _duration_pb2.Duration | None = ...,
+        every: _duration_pb2.Duration | None = ...,
+        max_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "every", b"every"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "every", b"every", "max_count", b"max_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reminders: _TypeAlias = Reminders  # noqa: Y015
 
 @_typing.final
 class PromptPart(_message.Message):

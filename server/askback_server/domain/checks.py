@@ -127,7 +127,11 @@ def normalised(content: PromptContent, limits: Limits) -> PromptContent:
     check.json("metadata_json", content.metadata_json)
     check.span("timeout", content.timeout, limits.deadline_min, limits.deadline_max)
     _check_parts(check, content.parts)
-    _check_audience(check, content.audience)
+    _check_audience(check, "audience", content.audience)
+    if content.escalation:
+        _check_escalation(check, content)
+    if content.reminders is not None:
+        _check_reminders(check, content)
     form = content.form
     if form is not None:
         check.run(lambda: check_form(form, limits.forms))
@@ -171,13 +175,48 @@ def _check_parts(check: Checker, parts: tuple[Part, ...]) -> None:
             check.bad(f"{at}.editable", "only a text can be edited")
 
 
-def _check_audience(check: Checker, audience: Audience) -> None:
+def _check_audience(check: Checker, field: str, audience: Audience) -> None:
     count = len(audience.users) + len(audience.groups)
     if count > check.limits.audience:
-        check.bad("audience", f"names {count}; at most {check.limits.audience} are allowed")
+        check.bad(field, f"names {count}; at most {check.limits.audience} are allowed")
         return
     for name in sorted(audience.users | audience.groups):
-        check.text("audience", name, check.limits.key_chars, required=True)
+        check.text(field, name, check.limits.key_chars, required=True)
+
+
+def _check_escalation(check: Checker, content: PromptContent) -> None:
+    """A step that could not be taken, or would do nothing, is a mistake that nobody sees for hours."""
+    steps, limits = content.escalation, check.limits
+    if len(steps) > limits.escalation_steps:
+        check.bad("escalation", f"has {len(steps)} steps; at most {limits.escalation_steps} are allowed")
+        return
+    before, asked = timedelta(0), content.audience
+    for i, step in enumerate(steps):
+        at = f"escalation[{i}]"
+        check.span(f"{at}.after", step.after, limits.deadline_min, limits.deadline_max)
+        if step.after <= before:
+            check.bad(f"{at}.after", "must be later than the step before; it counts from the asking")
+        if content.timeout is not None and step.after >= content.timeout:
+            check.bad(f"{at}.after", "must be before the timeout: nobody can answer any more then")
+        check.number(f"{at}.raise_priority", step.raise_priority, 0, 2 * limits.priority)
+        if not (step.replace or step.to.users or step.to.groups or step.raise_priority):
+            check.bad(f"{at}.to", "is required, unless the step replaces the audience or raises the priority")
+        _check_audience(check, f"{at}.to", step.to)
+        before, asked = step.after, step.to if step.replace else asked.joined(step.to)
+        if len(asked.users) + len(asked.groups) > limits.audience:
+            check.bad(
+                f"{at}.to", f"makes the audience more than the {limits.audience} names that are allowed"
+            )
+
+
+def _check_reminders(check: Checker, content: PromptContent) -> None:
+    reminders, limits = content.reminders, check.limits
+    assert reminders is not None
+    check.span("reminders.every", reminders.every, limits.reminder_min, limits.deadline_max)
+    check.span("reminders.after", reminders.after, limits.deadline_min, limits.deadline_max)
+    check.number("reminders.max_count", reminders.most, 0, limits.reminders)
+    if content.timeout is not None and reminders.after >= content.timeout:
+        check.bad("reminders.after", "must be before the timeout: nobody can answer any more then")
 
 
 def _check_default(check: Checker, content: PromptContent) -> None:

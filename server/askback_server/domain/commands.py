@@ -244,7 +244,7 @@ class CancelPrompt(OnPrompt):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpirePrompts(OnJob):
-    """A timer found that prompts of the job are due."""
+    """A timer found that something of the job is due: a step, a reminder, a deadline."""
 
     principal: Principal = SYSTEM
     URGENT = True

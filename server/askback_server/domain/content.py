@@ -53,6 +53,37 @@ class Audience:
             return True
         return subject in self.users or not self.groups.isdisjoint(groups)
 
+    def joined(self, others: Audience) -> Audience:
+        """These people and the others. Everybody stays everybody."""
+        if not self.users and not self.groups:
+            return self
+        return Audience(self.users | others.users, self.groups | others.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationStep:
+    """Whom a prompt turns to when nobody has answered it `after` so long, counted from its asking.
+
+    `to` comes in addition, or in place of all who were asked before (`replace`; empty: everybody).
+    """
+
+    after: timedelta
+    to: Audience = Audience()
+    replace: bool = False
+    raise_priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reminders:
+    """Consoles are told again of an open prompt: first `after`, then `every` so long.
+
+    `most` 0: as often as the limits allow.
+    """
+
+    every: timedelta
+    after: timedelta
+    most: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class DefaultAnswer:
@@ -82,6 +113,8 @@ class PromptContent:
     default_answer: DefaultAnswer | None = None
     metadata_json: str = ""
     timeout: timedelta | None = None
+    escalation: tuple[EscalationStep, ...] = ()
+    reminders: Reminders | None = None
 
     @property
     def size(self) -> int:
@@ -95,6 +128,12 @@ class PromptContent:
     def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
         """The same with other decisions, and without what was derived of these."""
         return made(PromptContent, fields_of(self) | {"decisions": decisions})
+
+    def turned_to(self, audience: Audience, priority: int) -> PromptContent:
+        """The same for other people and with another priority; its digest is the same."""
+        if audience == self.audience and priority == self.priority:
+            return self
+        return made(PromptContent, fields_of(self) | {"audience": audience, "priority": priority})
 
     def judge(
         self, decision: Decision, values_json: str, edits: tuple[Edit, ...], comment: str, limits: Limits
@@ -125,7 +164,7 @@ class PromptContent:
         if self.priority:
             doc["priority"] = self.priority
         if self.audience.users or self.audience.groups:
-            doc["audience"] = {"users": sorted(self.audience.users), "groups": sorted(self.audience.groups)}
+            doc["audience"] = names_of(self.audience)
         if self.labels:
             doc["labels"] = dict(self.labels)
         doc["blocking"] = self.blocking
@@ -137,6 +176,14 @@ class PromptContent:
             doc["metadata_json"] = self.metadata_json
         if self.timeout is not None:
             doc["timeout_s"] = self.timeout.total_seconds()
+        if self.escalation:
+            doc["escalation"] = [_step_document(step) for step in self.escalation]
+        if self.reminders is not None:
+            doc["reminders"] = {
+                "every_s": self.reminders.every.total_seconds(),
+                "after_s": self.reminders.after.total_seconds(),
+                "most": self.reminders.most,
+            }
         return to_json(doc).decode()
 
     @cached_property
@@ -147,8 +194,8 @@ class PromptContent:
     def digest(self) -> str:
         """A digest of what people see and may decide (DESIGN 1: `key`).
 
-        Routing and time (audience, priority, labels, timeout, metadata) are not in it: they change
-        neither the question nor what a yes would mean.
+        Routing and time (audience, priority, labels, timeout, escalation, reminders, metadata) are not
+        in it: they change neither the question nor what a yes would mean.
         """
         seen = [
             self.kind,
@@ -159,6 +206,20 @@ class PromptContent:
             [[o.decision, o.label, o.comment_required] for o in self.decisions],
         ]
         return hashlib.sha256(to_json(seen)).hexdigest()[:32]
+
+
+def names_of(audience: Audience) -> dict[str, list[str]]:
+    """An audience as JSON values."""
+    return {"users": sorted(audience.users), "groups": sorted(audience.groups)}
+
+
+def _step_document(step: EscalationStep) -> dict[str, Any]:
+    doc: dict[str, Any] = {"after_s": step.after.total_seconds(), **names_of(step.to)}
+    if step.replace:
+        doc["replace"] = True
+    if step.raise_priority:
+        doc["raise_priority"] = step.raise_priority
+    return doc
 
 
 def form_document(form: Form | None) -> dict[str, Any] | None:

@@ -17,9 +17,11 @@ from pydantic_core import to_json
 from askback_server.domain.content import (
     Audience,
     DefaultAnswer,
+    EscalationStep,
     FinalAction,
     Part,
     PromptContent,
+    Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
 from askback_server.domain.forms import (
@@ -89,7 +91,22 @@ def content_from_json(text: str) -> PromptContent:
         else None,
         metadata_json=doc.get("metadata_json", ""),
         timeout=timedelta(seconds=doc["timeout_s"]) if "timeout_s" in doc else None,
+        escalation=tuple(map(_step_from_doc, doc["escalation"])) if "escalation" in doc else (),
+        reminders=_reminders_from_doc(doc["reminders"]) if "reminders" in doc else None,
     )
+
+
+def _step_from_doc(doc: Mapping[str, Any]) -> EscalationStep:
+    return EscalationStep(
+        timedelta(seconds=doc["after_s"]),
+        Audience(frozenset(doc["users"]), frozenset(doc["groups"])),
+        doc.get("replace", False),
+        doc.get("raise_priority", 0),
+    )
+
+
+def _reminders_from_doc(doc: Mapping[str, Any]) -> Reminders:
+    return Reminders(timedelta(seconds=doc["every_s"]), timedelta(seconds=doc["after_s"]), doc["most"])
 
 
 def _form_from_doc(doc: Mapping[str, Any]) -> Form:

@@ -38,6 +38,8 @@ class EventType(StrEnum):
     PROMPT_CANCELLED = "PROMPT_CANCELLED"
     PROMPT_SUPERSEDED = "PROMPT_SUPERSEDED"
     PROMPT_CONSUMED = "PROMPT_CONSUMED"
+    PROMPT_ESCALATED = "PROMPT_ESCALATED"
+    PROMPT_REMINDED = "PROMPT_REMINDED"
     ANSWER_REFUSED = "ANSWER_REFUSED"
     ANSWER_LATE = "ANSWER_LATE"
 
@@ -69,6 +71,8 @@ class Folded:
     token: int = 0
     prompts: tuple[tuple[str, str], ...] = ()
     """(prompt_id, state) in the order in which they were asked."""
+    nudges: tuple[tuple[str, int, int], ...] = ()
+    """(prompt_id, steps, reminders) of those that were escalated or reminded of, likewise."""
 
 
 _PROMPT_STATE = {
@@ -80,6 +84,9 @@ _PROMPT_STATE = {
 }
 
 
+_NUDGES = (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED)
+
+
 def fold(events: Iterable[Event]) -> Folded:
     """Rebuild a job's state from its events in order (DESIGN 10.9).
 
@@ -88,6 +95,7 @@ def fold(events: Iterable[Event]) -> Folded:
     state: JobState | None = None
     version = attempt = token = 0
     prompts: dict[str, str] = {}
+    nudges: dict[str, tuple[int, int]] = {}
     for event in events:
         if event.seq != version + 1:
             raise ValueError(f"seq {event.seq} after {version} of job {event.job_id}")
@@ -98,4 +106,10 @@ def fold(events: Iterable[Event]) -> Folded:
             if prompts.get(event.prompt_id, "PENDING") != "PENDING":
                 raise ValueError(f"prompt {event.prompt_id} changed after its end")
             prompts[event.prompt_id] = becomes
-    return Folded(state, version, attempt, token, tuple(prompts.items()))
+        if event.type in _NUDGES and event.prompt_id:
+            steps, reminders = nudges.get(event.prompt_id, (0, 0))
+            nudges[event.prompt_id] = (data.get("step", steps), data.get("count", reminders))
+        elif event.type is EventType.PROMPT_AMENDED:
+            nudges.pop(event.prompt_id or "", None)  # asked anew
+    nudged = tuple((p, *nudges[p]) for p in prompts if p in nudges)
+    return Folded(state, version, attempt, token, tuple(prompts.items()), nudged)

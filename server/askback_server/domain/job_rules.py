@@ -22,6 +22,7 @@ from askback_server.domain.commands import (
 )
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json, dump
+from askback_server.domain.due import next_due, take_due
 from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
@@ -31,7 +32,6 @@ from askback_server.domain.life import (
     fail_now,
     fence,
     move,
-    take_due,
     try_again,
     write_understanding,
 )
@@ -235,13 +235,12 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
 
 
 def expire_prompts(aggregate: Aggregate, command: ExpirePrompts, facts: Facts) -> Decided:
-    """A timer's call: due prompts get their final action. The reply is the job's next deadline."""
+    """A timer's call: what is due is done. The reply is when time next does something to the job."""
     if aggregate.job is None:
         return Decided(None)
     change = Change(aggregate, facts, command.principal.subject)
     take_due(change)
-    left = [p.expires_at for p in change.open if p.expires_at is not None]
-    return Decided(min(left, default=None), change if change.events else None)
+    return Decided(next_due(change), change if change.events else None)
 
 
 def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided:

@@ -8,14 +8,13 @@ from datetime import timedelta
 
 from askback_server.domain.aggregate import ANY_EPOCH, Change, Facts
 from askback_server.domain.commands import SessionRef
-from askback_server.domain.content import FinalAction
 from askback_server.domain.documents import appended, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
+from askback_server.domain.prompts import Answer, Prompt, PromptState, Resolution
 from askback_server.domain.transitions import (
     JobTrigger,
     PromptTrigger,
@@ -74,6 +73,8 @@ def close_prompt(
     )
     resolution = Resolution(state, change.actor, change.facts.now, reason, answer)
     closed = evolve(prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None)
+    if prompt.nudges is not None:
+        closed = evolve(closed, nudges=prompt.nudges.ended())
     if go_on:
         _go_on(change, closed)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
@@ -178,41 +179,6 @@ def try_again(
     pending = change.job.state is JobState.PENDING
     change.set(attempt=failed + 1, failure=failure, ready_at=change.facts.now + delay if pending else None)
     change.event(event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]})
-
-
-def take_due(change: Change) -> None:
-    """Give every due open prompt its final action (DESIGN 3). Never early: guarded by the clock."""
-    now = change.facts.now
-    actor, change.actor = change.actor, "system"
-    # In the order of the deadlines: it counts when a timer was late, or nobody was up.
-    for prompt in sorted(change.open, key=lambda p: p.expires_at or now):
-        if prompt.expires_at is None or prompt.expires_at > now or change.job.is_terminal:
-            continue
-        change.require(not_before=prompt.expires_at)
-        default = prompt.content.default_answer
-        if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
-            answer = Answer(
-                answer_id=f"default:{prompt.prompt_id}",
-                decision=default.decision,
-                values_json=default.values_json,
-                edits=(),
-                comment=default.comment,
-                source=AnswerSource.TIMEOUT_DEFAULT,
-                user_id="",
-                revision=prompt.revision,
-                created_at=now,
-            )
-            close_prompt(change, prompt, PromptTrigger.DEFAULT, reason="the deadline passed", answer=answer)
-        elif prompt.content.final_action is FinalAction.FAIL_JOB:
-            close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY, go_on=False)
-            failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
-            fail_now(change, JobTrigger.FAIL, failure)
-        else:
-            close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY)
-    change.actor = actor
-
-
-_NOBODY = "nobody answered in time"
 
 
 def note_question(change: Change, prompt: Prompt) -> None:

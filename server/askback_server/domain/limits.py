@@ -53,6 +53,12 @@ class Limits:
     deadline_min: timedelta = timedelta(milliseconds=100)
     deadline_max: timedelta = timedelta(days=366)
     """A prompt without a deadline waits for ever."""
+    escalation_steps: int = 10
+    """Of one prompt."""
+    reminders: int = 1_000
+    """Of one prompt; as many where the asker names no number."""
+    reminder_min: timedelta = timedelta(seconds=1)
+    """Between two reminders."""
     claim_default: timedelta = timedelta(minutes=10)
     claim_max: timedelta = timedelta(days=1)
     cancel_grace: timedelta = timedelta(seconds=30)

@@ -16,6 +16,7 @@ from askback_server.domain.commands import (
     ReleasePrompt,
 )
 from askback_server.domain.documents import dump
+from askback_server.domain.due import take_due
 from askback_server.domain.errors import (
     IdReused,
     LimitExceeded,
@@ -26,7 +27,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.json_text import Violation
-from askback_server.domain.life import close_prompt, take_due
+from askback_server.domain.life import close_prompt
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import (
     Answer,
@@ -81,7 +82,11 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
         )  # fmt: skip
     change = Change(aggregate, facts, command.principal.subject)
     take_due(change)
-    return _judged(change, command, change.prompt(prompt.prompt_id), digest)
+    prompt = change.prompt(prompt.prompt_id)
+    if prompt.nudges is not None and not prompt.is_for(command.principal):
+        # A step that was due has just put others in this person's place.
+        return Decided(_unknown(command), change)
+    return _judged(change, command, prompt, digest)
 
 
 def _judged(change: Change, command: AnswerPrompt, prompt: Prompt, digest: str) -> Decided:

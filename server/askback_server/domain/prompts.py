@@ -13,6 +13,7 @@ from askback_server.domain.content import PromptContent, fields_of
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.evolve import quick
 from askback_server.domain.json_text import Violation
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 
 
@@ -124,6 +125,23 @@ class Prompt:
     resolution: Resolution | None = None
     consumed_at: datetime | None = None
     submissions: int = 0
+    nudges: Nudges | None = None
+    """How far escalation and reminders have come; None where there are none."""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When time next does something to it: a step, a reminder, or its end. None: never."""
+        if self.nudges is None or self.nudges.next_at is None:
+            return self.expires_at
+        return min(self.nudges.next_at, self.expires_at or self.nudges.next_at)
+
+    @property
+    def is_turned_away(self) -> bool:
+        """Whether somebody who was asked before may not see it any more."""
+        if self.revision > 1:
+            return True
+        steps = self.content.escalation[: self.nudges.steps] if self.nudges is not None else ()
+        return any(step.replace for step in steps)
 
     @property
     def is_open(self) -> bool:

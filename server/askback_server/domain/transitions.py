@@ -53,6 +53,8 @@ class PromptTrigger(StrEnum):
     EXPIRE = "EXPIRE"
     CANCEL = "CANCEL"
     SUPERSEDE = "SUPERSEDE"
+    ESCALATE = "ESCALATE"
+    REMIND = "REMIND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ PROMPT: dict[tuple[PromptState, PromptTrigger], Step] = {
     (_O, _Q.AMEND): Step(_O, (By.WORKER,), "other content under the same key; the revision rises"),
     (_O, _Q.CLAIM): Step(_O, (By.PERSON,), "a person takes it on"),
     (_O, _Q.UNCLAIM): Step(_O, (By.PERSON,), "the claim is given back"),
+    (_O, _Q.ESCALATE): Step(_O, (By.SYSTEM,), "a step of its escalation: others are asked too, or instead"),
+    (_O, _Q.REMIND): Step(_O, (By.SYSTEM,), "consoles are told of it again"),
     (_O, _Q.REFUSE): Step(_O, (By.PERSON,), "an INVALID or STALE answer, kept for the audit"),
     (_O, _Q.ANSWER): Step(PromptState.ANSWERED, (By.PERSON,), "the first valid answer"),
     (_O, _Q.DEFAULT): Step(PromptState.ANSWERED, (By.SYSTEM,), "the deadline took the stated default"),

@@ -19,6 +19,7 @@ from askback_server.domain.commands import (
     SaveCheckpoint,
 )
 from askback_server.domain.content import PromptContent
+from askback_server.domain.due import take_due
 from askback_server.domain.errors import (
     IdReused,
     IllegalState,
@@ -40,9 +41,9 @@ from askback_server.domain.life import (
     fence,
     move,
     note_question,
-    take_due,
     try_again,
 )
+from askback_server.domain.nudges import first_nudges
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.replies import PromptAsked
@@ -151,6 +152,7 @@ def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
             digest=content.digest,
             revision=revision,
             expires_at=now + content.timeout if content.timeout else None,
+            nudges=first_nudges(content, now),
         )
     )
 
@@ -202,6 +204,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
         created_at=facts.now,
         updated_at=facts.now,
         expires_at=facts.now + content.timeout if content.timeout else None,
+        nudges=first_nudges(content, facts.now),
     )
     if content.kind == UNDERSTANDING:
         note_question(change, prompt)

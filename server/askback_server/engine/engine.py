@@ -179,7 +179,7 @@ class Engine:
             groups = again
 
     async def _write(self, groups: Sequence[Group]) -> dict[str, Lost]:
-        started = perf_counter()
+        started, asked = perf_counter(), self._clock.now()
         try:
             written = await self._store.write([g.write for g in groups if g.write is not None])
         except UnknownOutcome as error:
@@ -190,7 +190,7 @@ class Engine:
             raise StorageUnavailable(
                 "the database went away while this was written; send it again with the same ids"
             ) from error
-        self._clock.observe(written.now)
+        self._clock.compare(asked, written.now)
         self._observer.wrote(perf_counter() - started, written.lost.values())
         return written.lost
 

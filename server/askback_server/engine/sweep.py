@@ -1,7 +1,7 @@
-"""The periodic cleanup: retention, the memory's time to live, old days of the log, far deadlines.
+"""The periodic cleanup: retention, the memory's time to live, old days of the log.
 
-What is exact (prompt deadlines) has timers; what is urgent (dead sessions) has its keeper. The sweep
-is the net below both, and the broom.
+What is exact (deadlines) has timers; what is urgent (dead sessions) has its keeper. The sweep is the
+broom.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from askback_server.domain.errors import AskbackError
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.periodic import every
-from askback_server.engine.timers import Timers
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
@@ -34,14 +33,12 @@ class Sweep:
         self,
         engine: Engine,
         queue: WorkQueue,
-        timers: Timers,
         hot: HotJobs,
         clock: DatabaseClock,
         interval: float,
     ) -> None:
         self._engine = engine
         self._queue = queue
-        self._timers = timers
         self._hot = hot
         self._clock = clock
         self._interval = interval
@@ -52,7 +49,6 @@ class Sweep:
 
     async def sweep(self) -> None:
         """Once through everything."""
-        await self._timers.load()
         self._hot.sweep()
         await self._queue.make_room()
         purged = await self._purge()

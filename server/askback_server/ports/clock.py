@@ -67,6 +67,16 @@ class DatabaseClock:
         """The database has just said that this is its time."""
         self._offset = database_now - self._clock.now()
 
+    def compare(self, asked: datetime, database_now: datetime) -> None:
+        """The database said this some time between `asked` and now, both by this clock.
+
+        What agrees with that changes nothing: an answer that took long must not set the clock back.
+        """
+        if database_now < asked:
+            self._offset -= asked - database_now
+        elif database_now > (now := self.now()):
+            self._offset += database_now - now
+
     def call_at(self, when: datetime, callback: Callable[[], None]) -> Alarm:
         """Call `callback` when the database's clock should say `when`."""
         return self._clock.call_at(when - self._offset, callback)

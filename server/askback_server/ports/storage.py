@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -134,8 +134,11 @@ class WorkQueue(Protocol):
     async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
         """Jobs that are ready by the database's clock, by priority and age."""
 
-    async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
-        """(when, 'prompt' or 'cancel', job id) of deadlines up to a time, soonest first."""
+    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+        """The database's time; and (when, what, job id) of what is due so far ahead of it, soonest first.
+
+        What: 'prompt', a step, reminder or deadline; 'cancel', the end of a cancel wish's grace.
+        """
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """(job id, session id) of jobs whose session row is gone."""

@@ -95,21 +95,21 @@ class PromptView:
 
     def _may_be_known(self, prompt: Prompt) -> bool:
         """Whether a resumed console may have what this view never showed: then its end must be told
-        too. What cannot have been in the view is not told, not even its id; only an amendment changes
-        whether a prompt is in it."""
+        too. What cannot have been in the view is not told, not even its id; only an amendment, or a step
+        that puts others in the place of those who were asked, takes a prompt out of it."""
         if not self._resumed:
             return False
         if self.filter.matches(prompt):
             return True
         return (
-            prompt.revision > 1
+            prompt.is_turned_away
             and prompt.namespace == self.filter.namespace
             and (not self.filter.job_id or prompt.job_id == self.filter.job_id)
             and (not self.filter.job_types or prompt.job_type in self.filter.job_types)
         )
 
     def _may_know(self, prompt: Prompt) -> bool:
-        """Who lost sight of a prompt by an amended audience must not be told how it ended."""
+        """Who lost sight of a prompt by another audience must not be told how it ended."""
         viewer = self.filter.viewer
         return viewer is None or prompt.is_for(viewer)
 

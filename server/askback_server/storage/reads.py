@@ -31,7 +31,7 @@ class Reads:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def _all(self, statement: sa.Select[Any]) -> Sequence[Any]:
+    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
         try:
             async with self._dialect.reads.connect() as connection:
                 found: Sequence[Any] = (await connection.execute(statement)).mappings().all()

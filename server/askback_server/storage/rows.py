@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from askback_server.domain.documents import (
@@ -24,6 +24,7 @@ from askback_server.domain.documents import (
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
 from askback_server.domain.json_text import Violation
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 
 Row = Mapping[str, Any]
@@ -112,7 +113,7 @@ def to_job(row: Row) -> Job:
 
 PROMPT_CHANGED_COLUMNS = (
     "interaction_id", "job_id", "revision", "version", "status", "response_data", "claimed_by",
-    "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions",
+    "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions", "nudges", "nudge_at",
 )  # fmt: skip
 """What may change without the content being amended; the first two are the keys."""
 
@@ -130,12 +131,23 @@ PROMPT_COLUMNS = (
 
 def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_CHANGED_COLUMNS."""
-    resolution = prompt.resolution
+    resolution, nudges = prompt.resolution, prompt.nudges
     return (
         prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state,
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
+        None if nudges is None else _nudges_to_json(nudges), None if nudges is None else nudges.next_at,
     )  # fmt: skip
+
+
+def _nudges_to_json(nudges: Nudges) -> str:
+    return dump({name: value for name, value in asdict(nudges).items() if value})
+
+
+def _nudges_from_json(text: str) -> Nudges:
+    found: dict[str, Any] = json.loads(text)
+    found |= {n: datetime.fromisoformat(v) for n, v in found.items() if n.endswith("_at")}
+    return Nudges(**found)
 
 
 def prompt_content(prompt: Prompt) -> tuple[Any, ...]:
@@ -181,6 +193,7 @@ def to_prompt(row: Row) -> Prompt:
         resolution=resolution_from_json(response) if response else None,
         consumed_at=row["consumed_at"],
         submissions=row["submissions"],
+        nudges=_nudges_from_json(row["nudges"]) if row["nudges"] else None,
     )
 
 

@@ -109,6 +109,8 @@ prompts = sa.Table(
     sa.Column("responded_at", Instant),
     sa.Column("consumed_at", Instant),
     sa.Column("submissions", sa.Integer, nullable=False),
+    sa.Column("nudges", JsonText),
+    sa.Column("nudge_at", Instant),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(
@@ -119,6 +121,11 @@ prompts = sa.Table(
         "ix_hitl_interactions_due", "timeout_at",
         postgresql_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
         sqlite_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_hitl_interactions_nudge", "nudge_at",
+        postgresql_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
+        sqlite_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
     ),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip

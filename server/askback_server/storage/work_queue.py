@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -32,23 +33,36 @@ class Queue(Reads):
         )
         return [Candidate(r["job_id"], r["job_type"]) for r in await self._all(statement)]
 
-    async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
-        """Deadlines up to a time, soonest first."""
-        of_prompts = (
-            sa.select(prompts.c.timeout_at.label("at"), prompts.c.job_id)
-            .where(prompts.c.responded_at.is_(None), prompts.c.timeout_at <= until)
-            .order_by(prompts.c.timeout_at)
+    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+        """The database's time, and what is due so far ahead of it, soonest first: one round trip."""
+        still_open = prompts.c.responded_at.is_(None)
+        parts = [
+            self._due("prompt", prompts.c.timeout_at, ahead, limit, still_open),
+            self._due("prompt", prompts.c.nudge_at, ahead, limit, still_open),
+            self._due("cancel", jobs.c.cancel_at, ahead, limit),
+        ]
+        now = sa.type_coerce(self._dialect.now(), jobs.c.created_at.type)
+        nobody = sa.cast(sa.null(), jobs.c.job_id.type)
+        clock = sa.select(now.label("at"), sa.literal("now").label("what"), nobody.label("job_id"))
+        rows = await self._all(sa.union_all(clock, *parts))
+        [at] = [r["at"] for r in rows if r["what"] == "now"]
+        found = sorted((r["at"], r["what"], r["job_id"]) for r in rows if r["what"] != "now")
+        return at, found[:limit]
+
+    def _due(
+        self, what: str, column: sa.Column[Any], ahead: timedelta, limit: int, *also: sa.ColumnElement[bool]
+    ) -> sa.Select[Any]:
+        """The soonest of one index. A select of its own: SQLite orders only the whole of a union."""
+        # In a select of its own the clock is read once: a volatile function enters no index.
+        until = sa.select(self._dialect.later(ahead.total_seconds())).scalar_subquery()
+        soonest = (
+            sa.select(column.label("at"), sa.literal(what).label("what"), column.table.c.job_id)
+            .where(column.is_not(None), column <= until, *also)
+            .order_by(column)
             .limit(limit)
+            .subquery()
         )
-        of_cancels = (
-            sa.select(jobs.c.cancel_at.label("at"), jobs.c.job_id)
-            .where(jobs.c.cancel_at <= until)
-            .order_by(jobs.c.cancel_at)
-            .limit(limit)
-        )
-        found = [(r["at"], "prompt", r["job_id"]) for r in await self._all(of_prompts)]
-        found += [(r["at"], "cancel", r["job_id"]) for r in await self._all(of_cancels)]
-        return sorted(found)[:limit]
+        return sa.select(soonest)
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """Jobs whose session row is gone."""

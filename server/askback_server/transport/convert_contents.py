@@ -7,9 +7,19 @@ a type, impossible durations. Everything else is judged by `domain/checks.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
 
 from askback.v1 import prompt_pb2
-from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, Part, PromptContent
+from askback_server.domain.content import (
+    Audience,
+    DefaultAnswer,
+    EscalationStep,
+    FinalAction,
+    Part,
+    PromptContent,
+    Reminders,
+)
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
@@ -44,6 +54,10 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
     if message.HasField("default_answer"):
         default = _default_answer(message.default_answer, f"{field}.default_answer", found)
     decisions = tuple(_options(message.decisions, f"{field}.decisions", found)) if message.decisions else ()
+    steps = tuple(_steps(message.escalation, f"{field}.escalation", found)) if message.escalation else ()
+    reminders = None
+    if message.HasField("reminders"):
+        reminders = _reminders(message.reminders, f"{field}.reminders", found)
     asked = form(message, field, found)
     raise_faults(found)
     return PromptContent(
@@ -56,16 +70,45 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         form=asked,
         decisions=decisions,
         priority=message.priority,
-        audience=Audience(frozenset(message.audience.users), frozenset(message.audience.groups))
-        if message.HasField("audience")
-        else _NOBODY_IN_PARTICULAR,
+        audience=_audience(message.audience) if message.HasField("audience") else _NOBODY_IN_PARTICULAR,
         labels=dict(message.labels),
         blocking=message.blocking,
         final_action=final,
         default_answer=default,
         metadata_json=message.metadata_json,
         timeout=timeout,
+        escalation=steps,
+        reminders=reminders,
     )
+
+
+def _audience(message: prompt_pb2.Audience) -> Audience:
+    return Audience(frozenset(message.users), frozenset(message.groups))
+
+
+def _steps(
+    messages: Iterable[prompt_pb2.EscalationStep], field: str, found: list[Violation]
+) -> Iterable[EscalationStep]:
+    for index, message in enumerate(messages):
+        after = _required_span(message, "after", f"{field}[{index}]", found)
+        yield EscalationStep(after, _audience(message.to), message.replace, message.raise_priority)
+
+
+def _reminders(message: prompt_pb2.Reminders, field: str, found: list[Violation]) -> Reminders:
+    every = _required_span(message, "every", field, found)
+    after = _required_span(message, "after", field, found) if message.HasField("after") else every
+    return Reminders(every, after, message.max_count)
+
+
+def _required_span(message: Any, name: str, field: str, found: list[Violation]) -> timedelta:
+    if message.HasField(name):
+        try:
+            return span(getattr(message, name), f"{field}.{name}")
+        except InvalidField as error:
+            found += error.violations
+    else:
+        found.append(Violation(f"{field}.{name}", "is required"))
+    return timedelta(0)
 
 
 def _default_answer(
@@ -105,8 +148,7 @@ def _serialised(content: PromptContent) -> bytes:
         offered.comment_required = option.comment_required
     target.priority = content.priority
     if content.audience.users or content.audience.groups:
-        target.audience.users.extend(sorted(content.audience.users))
-        target.audience.groups.extend(sorted(content.audience.groups))
+        _put_audience(target.audience, content.audience)
     if content.labels:
         target.labels.update(content.labels)
     target.blocking = content.blocking
@@ -118,7 +160,20 @@ def _serialised(content: PromptContent) -> bytes:
     target.metadata_json = content.metadata_json
     if content.timeout is not None:
         put_span(target.timeout, content.timeout)
+    for step in content.escalation:
+        taken = target.escalation.add(replace=step.replace, raise_priority=step.raise_priority)
+        put_span(taken.after, step.after)
+        _put_audience(taken.to, step.to)
+    if content.reminders is not None:
+        put_span(target.reminders.every, content.reminders.every)
+        put_span(target.reminders.after, content.reminders.after)
+        target.reminders.max_count = content.reminders.most
     return target.SerializeToString()
+
+
+def _put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
+    target.users.extend(sorted(audience.users))
+    target.groups.extend(sorted(audience.groups))
 
 
 def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:

@@ -8,6 +8,7 @@ from askback.v1 import hitl_service_pb2, prompt_pb2
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import InvalidField, PromptNotFound
 from askback_server.domain.json_text import Violation
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import (
     Answer,
@@ -139,7 +140,20 @@ def _serialised(prompt: Prompt) -> bytes:
     if prompt.consumed_at is not None:
         put_time(target.consume_time, prompt.consumed_at)
     target.submissions = prompt.submissions
+    if prompt.nudges is not None:
+        _put_nudges(target, prompt.nudges)
     return target.SerializeToString() + _CONTENT(content_bytes(prompt.content))
+
+
+def _put_nudges(target: prompt_pb2.Prompt, nudges: Nudges) -> None:
+    target.escalation_step = nudges.steps
+    target.remind_count = nudges.reminded
+    if nudges.step_at is not None:
+        put_time(target.next_escalation_time, nudges.step_at)
+    if nudges.reminded_at is not None:
+        put_time(target.last_remind_time, nudges.reminded_at)
+    if nudges.remind_at is not None:
+        put_time(target.next_remind_time, nudges.remind_at)
 
 
 _CONTENT = within(prompt_pb2.Prompt, "content")

@@ -7,7 +7,7 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from askback import Decision, Job, Preview, Understanding, Worker
+from askback import After, Decision, Job, Preview, Remind, Understanding, Worker
 
 
 class Policy(StrEnum):
@@ -50,6 +50,11 @@ async def everything(job: Job, order: str) -> None:
     four_hours = timedelta(hours=4)
     assert_type(await job.ask("Or not?", int, key="none", deadline=four_hours, default=None), int | None)
     assert_type(await job.ask("Or so?", int, key="default", deadline=four_hours, default=3), int)
+
+    steps = [After(four_hours).to("group:leads"), After(20_000).to("user:ana", instead=True).raising(5)]
+    pressed = await job.ask("Or they?", int, key="pressed", escalate=steps, remind=Remind(600, times=3))
+    assert_type(pressed, int)
+    assert_type(await job.ask("Again?", key="again", remind=timedelta(minutes=30)), str)
 
     decision = await job.confirm("Pay?", key="pay")
     assert_type(decision, Decision)

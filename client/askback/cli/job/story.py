@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from askback.cli.text import one_line
-from askback.cli.words import JOB_STATES
+from askback.cli.words import JOB_STATES, names_words
 from askback.enums import JobState
 from askback.jobs import Event
 from askback.times import timestamp
@@ -105,12 +105,24 @@ def event_words(event: Event) -> str:
             return f"question {data.get('round')} withdrawn"
         case "PROMPT_SUPERSEDED":
             return f"question {data.get('round')} superseded by another"
+        case "PROMPT_ESCALATED":
+            return f"question {data.get('round')} escalated, step {data.get('step')}: {_turned(data)}"
+        case "PROMPT_REMINDED":
+            return f"question {data.get('round')}: reminder {data.get('count')}"
         case "ANSWER_REFUSED":
             return f"an answer of {one_line(event.actor)} was refused ({one_line(data.get('status', ''))})"
         case "ANSWER_LATE":
             return f"an answer of {one_line(event.actor)} came too late"
         case other:
             return one_line(other).lower().replace("_", " ")
+
+
+def _turned(data: dict[str, Any]) -> str:
+    """Whom a step of an escalation turned to."""
+    named = names_words(data.get("users", ()), data.get("groups", ()))
+    if data.get("replace"):
+        return f"asked of {named or 'everybody'} instead"
+    return f"asked of {named} too" if named else f"priority {data.get('priority')}"
 
 
 def event_record(event: Event) -> dict[str, Any]:

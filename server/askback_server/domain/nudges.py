@@ -1,0 +1,64 @@
+"""How a prompt is pressed on people while nobody answers: escalation steps taken, reminders given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from askback_server.domain.content import PromptContent
+from askback_server.domain.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Nudges:
+    """What has been done of a content's escalation and reminders, and when the next is due.
+
+    The times come from the asking (or the last amendment) alone, never from when a timer fired.
+    """
+
+    steps: int = 0
+    """How many steps of the escalation have been taken."""
+    step_at: datetime | None = None
+    reminded: int = 0
+    reminded_at: datetime | None = None
+    remind_at: datetime | None = None
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next step or reminder is due."""
+        if self.step_at is None or self.remind_at is None:
+            return self.step_at or self.remind_at
+        return min(self.step_at, self.remind_at)
+
+    def stepped(self, content: PromptContent) -> Nudges:
+        """After one more step."""
+        done, at = content.escalation[self.steps], self.step_at
+        assert at is not None
+        more = content.escalation[self.steps + 1 :]
+        following = at + (more[0].after - done.after) if more else None
+        return replace(self, steps=self.steps + 1, step_at=following)
+
+    def after_reminder(self, content: PromptContent, now: datetime, limits: Limits) -> Nudges:
+        """After one more reminder. Those that were missed meanwhile are not made up for."""
+        asked, at = content.reminders, self.remind_at
+        assert asked is not None
+        assert at is not None
+        count = self.reminded + 1
+        following = at + asked.every * ((now - at) // asked.every + 1)
+        more = count < (asked.most or limits.reminders)
+        return replace(self, reminded=count, reminded_at=now, remind_at=following if more else None)
+
+    def ended(self) -> Nudges:
+        """Nothing comes any more."""
+        return replace(self, step_at=None, remind_at=None)
+
+
+def first_nudges(content: PromptContent, now: datetime) -> Nudges | None:
+    """Those of a prompt that is asked now; None if its content has none."""
+    steps, reminders = content.escalation, content.reminders
+    if not steps and reminders is None:
+        return None
+    return Nudges(
+        step_at=now + steps[0].after if steps else None,
+        remind_at=now + reminders.after if reminders is not None else None,
+    )

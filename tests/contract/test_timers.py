@@ -1,0 +1,235 @@
+"""Timers of replicas on one database: each step, reminder and deadline once, not early, whoever dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from askback_server.domain import commands as c
+from askback_server.domain.content import Audience, EscalationStep, FinalAction, PromptContent, Reminders
+from askback_server.domain.events import Event, EventType
+from askback_server.domain.limits import Limits
+from askback_server.domain.prompts import AnswerStatus, Prompt
+from askback_server.engine import timers as timers_module
+from askback_server.engine.timers import Timers
+from askback_server.ports.storage import JobWrite, Lost
+from tests.support.aggregates import BOB, question
+from tests.support.storage import LONG, Gated, Node, Wrapped, check_job, node, until, whole
+
+TENTH = timedelta(seconds=0.1)
+LIMITS = Limits(reminder_min=TENTH)
+ESCALATED, EXPIRED = EventType.PROMPT_ESCALATED, EventType.PROMPT_EXPIRED
+
+
+def law(*users: str) -> Audience:
+    return Audience(users=frozenset(users), groups=frozenset({"law"}))
+
+
+def steps(*tenths: int, unit: timedelta = TENTH) -> tuple[EscalationStep, ...]:
+    return tuple(EscalationStep(n * unit, Audience(frozenset({f"u{n}"}))) for n in tenths)
+
+
+def pressed(*tenths: int, **fields: Any) -> PromptContent:
+    return question(**{"audience": law(), "escalation": steps(*tenths), **fields})
+
+
+@asynccontextmanager
+async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
+    """The node's timers run, and its feed brings them what others commit."""
+    timers = Timers(here.engine, here.database.queue, here.clock, horizon)
+    here.feed.batch_followers.append(timers.committed)
+    running = [asyncio.create_task(timers.run())]
+    if feed:
+        running.append(asyncio.create_task(here.feed.run()))
+    try:
+        yield timers
+    finally:
+        for task in running:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def of_prompt(here: Node, prompt: Prompt) -> list[Event]:
+    """The prompt's events, after what must hold of its job has been checked."""
+    _, events = await check_job(here.database, prompt.job_id)
+    return [e for e in events if e.prompt_id == prompt.prompt_id]
+
+
+def closed(here: Node, prompts: Sequence[Prompt]) -> Any:
+    async def all_closed() -> bool:
+        stored = await here.database.jobs.get_prompts([p.prompt_id for p in prompts])
+        return not any(p.is_open for p in stored)
+
+    return all_closed
+
+
+async def check_story(here: Node, prompt: Prompt, *tenths: int) -> None:
+    """Each step once, in order, none early by the clock of the database, and then the end."""
+    asked, *taken, end = await of_prompt(here, prompt)
+    assert [e.type for e in taken] == [ESCALATED] * len(tenths)
+    assert [(e.data or {})["step"] for e in taken] == list(range(1, len(tenths) + 1))
+    assert end.type is EXPIRED
+    for event, n in zip(taken, tenths, strict=True):
+        assert event.at >= asked.at + n * TENTH
+    assert prompt.expires_at is not None
+    assert end.at >= prompt.expires_at
+
+
+async def test_two_replicas_take_each_step_once(here: Node, there: Node) -> None:
+    async with ticking(here), ticking(there):
+        prompts = []
+        for i in range(12):
+            _, prompt = await (here, there)[i % 2].waiting(pressed(1, 2, 4, timeout=6 * TENTH))
+            prompts.append(prompt)
+        await until(closed(here, prompts), "all have come to their end")
+    for prompt in prompts:
+        await check_story(here, prompt, 1, 2, 4)
+
+
+@pytest.mark.parametrize("horizon", [LONG, timedelta(0)], ids=["near", "far"])
+async def test_a_deadline_that_only_a_dead_replica_knew_is_met(
+    here: Node, migrated_db_url: str, horizon: timedelta
+) -> None:
+    """The replica that made it is gone, and the feed has not said it: the look finds it."""
+    async with ticking(here, horizon, feed=False) as timers:
+        async with node(migrated_db_url) as mortal:
+            _, prompt = await mortal.waiting(pressed(4, 6, timeout=8 * TENTH))
+        assert prompt.prompt_id not in {p.prompt_id for item in here.told for p in item.prompts}
+        await until(closed(here, [prompt]), "it has come to its end")
+        assert len(timers) == 0
+    await check_story(here, prompt, 4, 6)
+
+
+async def test_what_fell_due_while_nobody_was_up_is_done_in_the_order_of_its_times(
+    migrated_db_url: str,
+) -> None:
+    async with node(migrated_db_url, limits=LIMITS) as first:
+        job, one = await first.waiting(pressed(1, 3, timeout=5 * TENTH))
+        two = await first.ask(job, "b", pressed(2, 4, reminders=Reminders(LONG, 2.5 * TENTH)))
+    await asyncio.sleep(0.6)  # the database's clock is a real one: this is the time when nobody is up
+    async with node(migrated_db_url, limits=LIMITS) as second, ticking(second) as timers:
+        await until(closed(second, [one]), "the first has come to its end")
+        assert len(timers) <= 2, "one timer for what comes next of the other, and one from the look"
+        _, events = await check_job(second.database, job.job_id)
+    told = [(e.type, e.prompt_id) for e in events if e.prompt_id][2:8]
+    assert told == [
+        (ESCALATED, one.prompt_id), (ESCALATED, two.prompt_id), (EventType.PROMPT_REMINDED, two.prompt_id),
+        (ESCALATED, one.prompt_id), (ESCALATED, two.prompt_id), (EXPIRED, one.prompt_id),
+    ]  # fmt: skip
+
+
+async def test_never_early_by_a_clock_that_is_ahead(migrated_db_url: str) -> None:
+    """The guard says TIME, the clock is set right, and the command decides again."""
+    lost: list[Lost] = []
+
+    class Noting(Wrapped):
+        async def write(self, batch: Sequence[JobWrite]) -> Any:
+            written = await super().write(batch)
+            lost.extend(written.lost.values())
+            return written
+
+    async with node(migrated_db_url, wrap=Noting) as here:
+        job, prompt = await here.waiting(question(audience=law(), escalation=steps(1, 2, unit=LONG)))
+        nudges = prompt.nudges
+        assert nudges is not None
+        here.clock.observe(here.clock.now() + 3 * LONG)
+        assert await here.do(c.ExpirePrompts(job_id=job.job_id)) == nudges.step_at
+        assert lost == [Lost.TIME]
+        assert here.clock.now() < nudges.step_at  # type: ignore[operator]
+        # Nor does anybody see more than before, or get an answer refused, in the wake of such a clock.
+        here.clock.observe(here.clock.now() + 3 * LONG)
+        assert (await here.answer(prompt)).status is AnswerStatus.ACCEPTED
+        events = await of_prompt(here, prompt)
+        assert ESCALATED not in [e.type for e in events]
+
+
+async def test_never_late_by_a_clock_that_is_behind(here: Node, there: Node) -> None:
+    """A replica that writes nothing learns the time from its looks."""
+    here.clock.observe(here.clock.now() - LONG)
+    async with ticking(here, feed=False):
+        _, prompt = await there.waiting(pressed(1, timeout=2 * TENTH))
+        await until(closed(there, [prompt]), "it has come to its end")
+    await check_story(here, prompt, 1)
+
+
+async def test_an_answer_and_a_step_at_once(here: Node, there: Node) -> None:
+    """Whoever commits first; the prompt has one end, and the log no gap, in every order."""
+    async with ticking(here), ticking(there):
+        prompts = []
+        for i in range(10):
+            _, prompt = await here.waiting(pressed(1, timeout=LONG))
+            await asyncio.sleep(0.09 + i * 0.002)
+            assert (await there.answer(prompt, "a1")).status is AnswerStatus.ACCEPTED
+            prompts.append(prompt)
+        await until(closed(here, prompts), "all are answered")
+    for prompt in prompts:
+        kinds = [e.type for e in await of_prompt(here, prompt)]
+        assert kinds in (
+            [EventType.PROMPT_ASKED, EventType.PROMPT_ANSWERED],
+            [EventType.PROMPT_ASKED, ESCALATED, EventType.PROMPT_ANSWERED],
+        )
+
+
+async def test_whom_a_step_reached_elsewhere_may_answer_here(here: Node, there: Node) -> None:
+    """The memory of this replica does not know the step yet: it is asked again before it refuses."""
+    _, prompt = await here.waiting(question(audience=law(), escalation=(EscalationStep(TENTH, law("bob")),)))
+    async with ticking(there, feed=False):
+        await until(lambda: _step_of(there, prompt), "the step is taken")
+    assert (await here.answer(prompt, principal=BOB)).status is AnswerStatus.ACCEPTED
+
+
+async def _step_of(here: Node, prompt: Prompt) -> int:
+    [stored] = await here.database.jobs.get_prompts([prompt.prompt_id])
+    return stored.nudges.steps if stored.nudges else 0
+
+
+async def test_what_is_being_fired_is_not_fired_again(
+    migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is slow, and every look finds the same deadlines due."""
+    monkeypatch.setattr(timers_module, "LOOK", 0.001)
+    async with node(migrated_db_url, wrap=Gated) as here:
+        prompts = [(await here.waiting(pressed(1, timeout=2 * TENTH)))[1] for _ in range(5)]
+        here.store.gate.clear()
+        async with ticking(here):
+            own, looks = here.database.queue.due, 0
+
+            async def due(*args: Any) -> Any:
+                nonlocal looks
+                looks += 1
+                return await own(*args)
+
+            here.database.queue.due = due  # type: ignore[method-assign]
+            await asyncio.wait_for(here.store.waiting.wait(), 30)
+            before = looks
+            await until(lambda: looks > before + 20, "it has looked often")
+            assert here.engine.waiting <= len(prompts)
+            here.store.gate.set()
+            await until(closed(here, prompts), "all have come to their end")
+    assert all(p.content.final_action is FinalAction.EXPIRE for p in prompts)
+
+
+async def test_reminders_of_two_replicas_are_one(migrated_db_url: str) -> None:
+    content = question(reminders=Reminders(every=2 * TENTH, after=TENTH, most=3), timeout=LONG)
+    async with node(migrated_db_url, limits=LIMITS) as here, node(migrated_db_url, limits=LIMITS) as there:
+        async with ticking(here), ticking(there):
+            _, prompt = await here.waiting(content)
+
+            async def reminded() -> bool:
+                [stored] = await here.database.jobs.get_prompts([prompt.prompt_id])
+                return stored.nudges is not None and stored.nudges.reminded == 3
+
+            await until(reminded, "three reminders")
+        asked, *rest = await of_prompt(here, prompt)
+        assert [e.type for e in rest] == [EventType.PROMPT_REMINDED] * 3
+        assert [(e.data or {})["count"] for e in rest] == [1, 2, 3]
+        for event, after in zip(rest, (1, 3, 5), strict=True):
+            assert event.at >= asked.at + after * TENTH
+        aggregate, _ = await whole(here.database, prompt.job_id)
+        assert aggregate.prompts[prompt.prompt_id].revision == 1
