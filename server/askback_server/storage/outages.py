@@ -6,11 +6,12 @@ several ways to say it, and more of them while a server starts, stops, or has be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from askback_server.domain.errors import StorageUnavailable
 
@@ -28,7 +29,6 @@ backend that is killed between the messages of one call leaves asyncpg "cannot s
 
 _AWAY = (
     "08",  # connection exceptions
-    "28", "3D",  # who we are, or our database, is not known there (yet): only said when connecting
     "25006",  # read only: a standby, or a primary that has been made one
     "25P03", "57P",  # ended: idle too long, by an administrator, a crash, a start or a stop
     "53",  # out of connections, memory, disk
@@ -66,12 +66,21 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-@contextmanager
-def told_as_outage(what: str) -> Iterator[None]:
-    """Raise StorageUnavailable(`what`: …) for an outage, and everything else as it is."""
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection of an engine's pool. Raises StorageUnavailable for an outage, and then it does not go
+    back into the pool: the driver may not know any more where it stands, and a standby in the primary's
+    place would answer every ping."""
     try:
-        yield
+        connection = await engine.connect()
     except BROKEN as error:
-        if is_outage(error):
-            raise StorageUnavailable(f"{what}: {first_line(error)}") from error
-        raise
+        raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
+    try:
+        yield connection
+    except BROKEN as error:
+        if not is_outage(error):
+            raise
+        await connection.invalidate()
+        raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
+    finally:
+        await connection.close()

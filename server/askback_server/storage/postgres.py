@@ -25,7 +25,7 @@ from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_pools as pools
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect
-from askback_server.storage.outages import BROKEN, first_line, is_outage, told_as_outage
+from askback_server.storage.outages import BROKEN, connected, first_line
 from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
@@ -200,16 +200,8 @@ class Postgres(Dialect):
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """A small transaction on the sessions' own connection."""
-        with told_as_outage("PostgreSQL does not answer"):
-            async with self._beats.connect() as connection:
-                try:
-                    async with connection.begin():
-                        return await connection.run_sync(work)
-                except BROKEN as error:
-                    if is_outage(error):
-                        # Not back into the pool: a standby in place of the primary answers every ping.
-                        await connection.invalidate()
-                    raise
+        async with connected(self._beats) as connection, connection.begin():
+            return await connection.run_sync(work)
 
     def wakeups(self) -> Wakeups:
         """LISTEN and NOTIFY."""
@@ -240,9 +232,8 @@ class Postgres(Dialect):
 
     async def holder(self) -> Holder | None:
         """The session or prepared transaction with the oldest transaction id, if we may see it."""
-        with told_as_outage("PostgreSQL does not answer"):
-            async with self.reads.connect() as connection:
-                return await connection.run_sync(find_holder)
+        async with connected(self.reads) as connection:
+            return await connection.run_sync(find_holder)
 
     def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
         """`->>`."""

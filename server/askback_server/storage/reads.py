@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
@@ -17,7 +18,7 @@ from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, Prom
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.outages import BROKEN, is_outage, told_as_outage
+from askback_server.storage.outages import connected
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
 
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
@@ -33,24 +34,17 @@ class Reads:
         self._dialect = dialect
 
     async def _all(self, statement: sa.Select[Any]) -> Sequence[Any]:
-        with told_as_outage("the database does not answer"):
-            try:
-                return await self._once(statement)
-            except BROKEN as error:
-                # A connection of the pool may have died while nobody used it; reading again harms nobody.
-                if isinstance(error, _WAITED) or not is_outage(error):
-                    raise
+        try:
             return await self._once(statement)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, _WAITED):
+                raise
+        # A connection of the pool may have died while nobody used it; reading again harms nobody.
+        return await self._once(statement)
 
     async def _once(self, statement: sa.Select[Any]) -> Sequence[Any]:
-        async with self._dialect.reads.connect() as connection:
-            try:
-                found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
-            except BROKEN as error:
-                if is_outage(error):
-                    # The driver may not know any more where it stands, and does not always say so.
-                    await connection.invalidate()
-                raise
+        async with connected(self._dialect.reads) as connection:
+            found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
             return found
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -77,25 +77,27 @@ class PostgresWakeups:
             tasks.create_task(self._again("sending wake-ups", self._send_all))
             tasks.create_task(self._again("listening for wake-ups", self._listen))
 
-    async def _again(self, what: str, work: Callable[[], Any]) -> None:
-        """Do it on a new connection whenever the last one broke."""
+    async def _again(self, what: str, work: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+        """Do it on a new connection whenever the last one broke. `work` says when it works."""
         pause = PAUSE
+
+        def works() -> None:
+            nonlocal pause
+            pause = PAUSE
+
         while True:
-            started = asyncio.get_running_loop().time()
             try:
-                await work()
+                await work(works)
             except _Deaf:
                 self._say_deaf()
             except (*BROKEN, StorageUnavailable) as error:
                 log.info("%s: %s", what, first_line(error))
             except Exception:
                 log.exception("%s failed", what)
-            if asyncio.get_running_loop().time() - started > PAUSE_DEAF:
-                pause = PAUSE  # it stood for long: what broke it is new
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, PAUSE_DEAF)
 
-    async def _send_all(self) -> None:
+    async def _send_all(self, works: Callable[[], None] = lambda: None) -> None:
         async with self._connect("askback wake-ups") as connection:
             while True:
                 await self._wake.wait()
@@ -103,6 +105,7 @@ class PostgresWakeups:
                 pending, self._pending = self._pending, {}
                 for payload in self._payloads(pending):
                     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO)
+                    works()
 
     def _payloads(self, pending: dict[str, tuple[int, int]]) -> Iterable[str]:
         if self._echo:
@@ -112,7 +115,7 @@ class PostgresWakeups:
             # Too many to be named: that there is something is said all the same.
             yield f"{self._self} jobs {told if len(told) < PAYLOAD - 20 else ''}"
 
-    async def _listen(self) -> None:
+    async def _listen(self, works: Callable[[], None]) -> None:
         async with self._connect("askback listener") as connection:
             gone = asyncio.Event()
             connection.add_termination_listener(lambda _: gone.set())
@@ -120,6 +123,7 @@ class PostgresWakeups:
             try:
                 while not gone.is_set():
                     await self._test()
+                    works()
                     if not self.live:
                         log.info("wake-ups of other replicas are heard")
                         self.live = True
