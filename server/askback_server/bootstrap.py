@@ -14,9 +14,10 @@ from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
+from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock, DatabaseClock, SystemClock
-from askback_server.ports.storage import Storage
+from askback_server.ports.database import Storage
 from askback_server.sessions.progress import ProgressWriter
 from askback_server.sessions.replica import Replica
 
@@ -32,7 +33,7 @@ async def build(
     time.observe(await storage.ping())
     limits = config.limits
     hot = HotJobs(clock.monotonic, capacity=config.hot_jobs)
-    feed = Feed(storage.feed, storage.jobs, hot)
+    feed = Feed(storage.feed, storage.jobs, hot, storage.wakeups)
     await feed.start()
 
     engine = Engine(
@@ -43,6 +44,7 @@ async def build(
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
     feed.batch_followers += [timers.committed, dispatcher.committed]
+    feed.in_haste = lambda: dispatcher.has_takers
     secret = await storage.secret()
     return Replica(
         replica=config.name,
@@ -51,6 +53,7 @@ async def build(
         engine=engine,
         queries=Queries(storage.jobs, hot),
         feed=feed,
+        horizon=HorizonWatch(storage.feed),
         tokens=ResumeTokens(secret, feed.epoch),
         secret=secret,
         log=storage.feed,

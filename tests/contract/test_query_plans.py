@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from askback_server.storage.batch import DELETES, PARTS
-from askback_server.storage.postgres import WRITER_SETTINGS, _compiled
+from askback_server.storage.postgres import _compiled
+from askback_server.storage.postgres_pools import WRITER_SETTINGS
 
 SHAPES = [
     ("changed_jobs", "new_prompts", "events"),

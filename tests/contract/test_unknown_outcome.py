@@ -205,6 +205,31 @@ async def test_what_others_wrote_meanwhile_is_not_ours(
         await other.close()
 
 
+async def test_a_job_that_was_deleted_while_its_creation_was_settled_stays_deleted(
+    pg: Database, pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, other = Scene(), await Database.open(pg_url)
+    try:
+        await scene.prepare(pg)
+        batch = scene.batch()
+
+        async def first(own: Write, laid: Any) -> None:
+            await own(laid)
+            gone = [step(scene.named, deleted=True), step(scene.unnamed, deleted=True)]
+            assert not (await other.jobs.write(gone)).lost
+            raise UnknownOutcome("cut after the commit")
+
+        once(pg, monkeypatch, first)
+        written = await pg.jobs.write(batch)
+        # It was made, which is what its creator asked; and it is gone, which somebody else asked.
+        assert written.lost == {scene.stale.job_id: Lost.VERSION, scene.again.job_id: Lost.VERSION}
+        for job in (scene.named, scene.unnamed):
+            assert await pg.jobs.get_jobs([job.job_id]) == []
+            assert await counts(pg, job.job_id) == (0, 0, 0, 0, 2)
+    finally:
+        await other.close()
+
+
 async def test_an_outcome_that_stays_unknown_is_said_to_be_so(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

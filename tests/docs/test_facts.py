@@ -16,7 +16,7 @@ from askback_server.config import Config
 from askback_server.domain.decisions import default_options
 from askback_server.domain.limits import Limits
 from askback_server.engine.sweep import KEEP_TOKENS
-from askback_server.storage.postgres import POOL
+from askback_server.storage.postgres_pools import POOL
 from scripts.reference import contract
 from tests.docs.blocks import ROOT
 from tests.integration.test_permissions import CALLS, ROLES

@@ -6,8 +6,12 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
+from askback_server.domain.principals import Principal
+from askback_server.feed import missed
 from askback_server.feed.tokens import ResumeTokens
-from askback_server.sessions import prompt_follower
+from askback_server.ports.queries import PromptFilter
+from askback_server.ports.storage import Position
+from askback_server.sessions.prompt_follower import digest_of_view
 from tests.support.service import Caller, Console, World, answer, audience, confirm, serving
 
 
@@ -138,7 +142,7 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old"]
+    "kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old", "ahead"]
 )
 async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
     lite: World, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -163,10 +167,14 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
             replica.tokens = ResumeTokens(replica.secret, "another")
         case "old":
 
-            async def too_old(*_: object) -> bool:
-                return True
+            async def tail(*_: object) -> Position:
+                return Position(2**62)
 
-            monkeypatch.setattr(prompt_follower, "is_too_old", too_old)
+            monkeypatch.setattr(replica.log, "tail", tail)
+        case "ahead":
+            # Of a database that has lost its last commits: the event that the token names is not there.
+            ahead = Position(replica.feed.position.xid, replica.feed.position.id + 1_000)
+            token = replica.tokens.make(ahead, digest_of_view(PromptFilter("default", Principal("ada"))))
     again = lite.console(caller)
     await again.hello(resume_token=token, **hello)
     assert (await again.event("reset_view")).reason
@@ -185,7 +193,7 @@ async def test_too_many_changes_give_a_snapshot_in_place_of_them(
     token = (await console.snapshot())[1].resume_token
     await console.aclose()
     made = [await lite.asked(confirm(f"{i}")) for i in range(3)]
-    monkeypatch.setattr(prompt_follower, "CATCH_UP", 1)
+    monkeypatch.setattr(missed, "CATCH_UP", 1)
     again = lite.console()
     await again.hello(resume_token=token)
     await again.event("reset_view")

@@ -282,10 +282,10 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
     feed = measured.service.replica.feed
     own, down = feed._log.after, True
 
-    async def after(*args: Any) -> Any:
+    async def after(*args: Any, **kwargs: Any) -> Any:
         if down:
             raise StorageUnavailable("away")
-        return await own(*args)
+        return await own(*args, **kwargs)
 
     feed._log.after = after  # type: ignore[method-assign]
     await until(lambda: not measured.service.replica.engine.hot.live)

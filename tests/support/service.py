@@ -413,9 +413,13 @@ class World(Caller):
 
     async def settled(self) -> None:
         """Wait until the log of all that was committed so far has been read: then tokens are new."""
-        feed = self.service.replica.feed
-        head = await self.service.replica.log.head()
-        await until(lambda: feed.position >= head)
+        replica = self.service.replica
+        # Also what other transactions still hold back: those of other replicas, for example.
+        position, head = replica.feed.position, None
+        while head != position:
+            head = position
+            _, position = await replica.log.after(head, 10_000, settled=False)
+        await until(lambda: replica.feed.position >= head)
 
     def stopped(self) -> None:
         """The test has stopped the service itself."""
@@ -507,7 +511,8 @@ def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEP
 async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
     """A replica on a free loopback port, and a channel to it."""
     settings.setdefault("drain_grace", 0.3)
-    config = Config(listen="127.0.0.1:0", db=db, replica="r1", **settings)
+    settings.setdefault("replica", "r1")
+    config = Config(listen="127.0.0.1:0", db=db, **settings)
     async with Service(config) as service:
         sizes = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options=sizes) as channel:

@@ -331,12 +331,30 @@ class Node:
 
 
 @asynccontextmanager
+async def awake(*nodes: Node) -> AsyncIterator[None]:
+    """Their feeds run, and they call each other."""
+    tasks = [
+        asyncio.create_task(work)
+        for node in nodes
+        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.hear))
+    ]
+    try:
+        yield
+        assert not [task for task in tasks if task.done()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
 async def node(
     url: str,
     *,
     wrap: Callable[[JobStore], Any] | None = None,
     limits: Limits | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    poll: float = 0.01,
     **settings: Any,
 ) -> AsyncIterator[Node]:
     """A replica whose engine runs."""
@@ -345,7 +363,7 @@ async def node(
         clock = DatabaseClock(SystemClock())
         clock.observe(await database.ping())
         hot = HotJobs(monotonic)
-        feed = Feed(database.feed, database.jobs, hot, poll=0.01)
+        feed = Feed(database.feed, database.jobs, hot, database.wakeups, poll=poll)
         await feed.start()
         store = wrap(database.jobs) if wrap else database.jobs
         engine = Engine(store, clock, limits or Limits(), hot, feed.publish, **settings)

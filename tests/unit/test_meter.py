@@ -12,7 +12,8 @@ from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
 from askback_server.metrics.collector import _bounded, _histogram
 from askback_server.metrics.meter import Histogram, Meter, Names
-from askback_server.ports.storage import AGES, Lost
+from askback_server.ports.census import AGES
+from askback_server.ports.storage import Lost
 from tests.support.aggregates import question
 from tests.support.storage import event, new_job, new_prompt
 

@@ -71,6 +71,11 @@ class Dispatcher:
         """A taker that left."""
         self._takers.discard(taker)
 
+    @property
+    def has_takers(self) -> bool:
+        """Whether any worker is here."""
+        return bool(self._takers)
+
     def serves(self, job: Job) -> bool:
         """Whether a worker of the job's type is here."""
         return any(t.namespace == job.namespace and job.job_type in t.job_types for t in self._takers)

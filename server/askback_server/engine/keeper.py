@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from askback_server.domain.commands import LoseSession, SessionRef
-from askback_server.domain.errors import AskbackError
+from askback_server.domain.errors import AskbackError, StorageUnavailable
 from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
 from askback_server.ports.storage import SessionStore, WorkQueue
@@ -91,7 +91,12 @@ class SessionKeeper:
         for kept in self._kept.values():
             kept.silent = 0 if kept.heard else kept.silent + 1
             kept.heard = False
-        alive = await self._store.beat([(k.session.session_id, k.session.epoch) for k in heard], self.ttl)
+        try:
+            alive = await self._store.beat([(k.session.session_id, k.session.epoch) for k in heard], self.ttl)
+        except StorageUnavailable:
+            for kept in heard:
+                kept.heard = True  # it was, and the next turn says so
+            raise
         for kept in heard:
             until = alive.get(kept.session.session_id)
             if until is not None:

@@ -1,22 +1,28 @@
 """Committed changes, to everybody who follows them.
 
-Two ways lead here. The local shortcut: the engine of this replica hands over what it has just
-committed. And the log, read from the database in a safe order: it brings what other writers
-committed, and it alone moves the position that resume tokens name.
+Three ways lead here. The local shortcut: the engine of this replica hands over what it has just
+committed. The calls of other replicas: the jobs that they name are read at once, ahead of the log. And
+the log, read from the database in a safe order: it brings whatever other writers committed, called out
+or not, and it alone moves the position that resume tokens name.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
+from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +33,36 @@ POLL = 0.5
 """Seconds between two reads of the log."""
 READ = 5_000
 """Events read at once."""
+HINTED = 10_000
+"""Jobs of which hints are kept; beyond that the log is read."""
 REMEMBERED = 100_000
 """Jobs whose last delivered version is remembered, so that nothing is delivered twice."""
+
+
+_NEVER = datetime.fromtimestamp(0, UTC)
+
+
+class LostHistory(Exception):
+    """The database is not the one that was read before."""
 
 
 class Feed:
     """Fan-out of commits, and the position behind them."""
 
-    def __init__(self, log_store: FeedStore, jobs: JobStore, hot: HotJobs, *, poll: float = POLL) -> None:
+    def __init__(
+        self, log_store: FeedStore, jobs: JobStore, hot: HotJobs, wakeups: Wakeups | None = None,
+        *, poll: float = POLL,
+    ) -> None:  # fmt: skip
         self._log = log_store
         self._jobs = jobs
         self._hot = hot
+        self.wakeups = wakeups or NoWakeups()
         self._poll = poll
+        self._hints: dict[str, tuple[int, int]] = {}
+        """Jobs that others have changed and that are to be read at once: from which seq to which."""
+        self._look = asyncio.Event()
+        self._due = False
+        """Whether the log is to be read without waiting for the poll."""
         self._everything: set[Follower] = set()
         self._by_job: dict[str, set[Follower]] = {}
         self._positions: set[Callable[[Position], None]] = set()
@@ -53,6 +77,8 @@ class Feed:
         self.epoch = ""
         self.batch_followers: list[Callable[[Sequence[Committed]], None]] = []
         """Parts of the engine that follow whole batches: timers, dispatch."""
+        self.in_haste: Callable[[], bool] = lambda: False
+        """Whether somebody here waits for any job at all, and not only for those followed by name."""
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Follow every job. Returns the way to stop."""
@@ -78,8 +104,34 @@ class Feed:
         return lambda: self._positions.discard(moved)
 
     def publish(self, batch: Sequence[Committed]) -> None:
-        """Deliver commits, unless something newer of the same job was delivered."""
+        """Deliver this replica's commits, unless something newer of the same job was delivered, and call
+        the other replicas."""
         self._hand_out([item for item in batch if self._is_news(item)])
+        self.wakeups.send(
+            Hint(item.job.job_id, item.events[0].seq - 1, item.job.version) for item in batch if item.events
+        )
+
+    def hear(self, hints: Sequence[Hint]) -> None:
+        """Another replica has committed this; of no hints, that it has committed something."""
+        if not hints or len(self._hints) + len(hints) > HINTED:
+            self._due = True
+        else:
+            for hint in hints:
+                self._hint(hint)
+        if self._due or self._hints:
+            self._look.set()
+
+    def _hint(self, hint: Hint) -> None:
+        job_id = hint.job_id
+        if self._delivered.get(job_id, 0) >= hint.seq and job_id not in self._gaps:
+            return
+        known = self._hot.peek(job_id)
+        if known is not None and known.job is not None and known.job.version < hint.seq:
+            self._hot.drop(job_id)
+        # Where nobody waits for it, the log is soon enough, and brings more at once.
+        if self._everything or job_id in self._by_job or self.in_haste():
+            before = self._hints.get(job_id, (hint.after, 0))
+            self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
 
     def _hand_out(self, news: Sequence[Committed]) -> None:
         for follower in self.batch_followers:
@@ -98,10 +150,15 @@ class Feed:
         known = self._delivered.get(job_id, 0)
         if known >= version:
             return False
-        if item.events and item.events[0].seq > known + 1:
-            self._gaps[job_id] = item.events[0].seq - 1
+        if item.events:
+            self._note_gap(job_id, item.events[0].seq - 1)
         self._remember(job_id, version)
         return True
+
+    def _note_gap(self, job_id: str, before: int) -> None:
+        """What comes next begins after a seq: is anything between it and what was delivered?"""
+        if before > self._delivered.get(job_id, 0):
+            self._gaps[job_id] = max(before, self._gaps.get(job_id, 0))
 
     def _remember(self, job_id: str, version: int) -> None:
         self._delivered[job_id] = max(version, self._delivered.get(job_id, 0))
@@ -115,27 +172,68 @@ class Feed:
         self.position = await self._log.head()
 
     async def run(self) -> None:
-        """Read the log until cancelled. While it cannot be read, the memory is not trusted."""
+        """Read the log, and what others call out, until cancelled. While it cannot be read, the memory is
+        not trusted. Raises LostHistory."""
+        clock = asyncio.get_running_loop().time
+        polled = clock() - self._poll
         while True:
             try:
-                more = await self.read()
+                await self._read_hinted()
+                if not self._hot.live and not await self._log.knows(self.position):
+                    raise LostHistory(
+                        "the database has lost commits that this replica has seen (a failover to a standby "
+                        "that was behind, or a restore): what it knows may be wrong, and it must start anew"
+                    )
+                if self._due or clock() >= polled + self._poll:
+                    self._due = False
+                    more = await self.read()
+                    self._due = self._due or more
+                    polled = clock()
                 self._hot.live = True
+            except LostHistory:
+                raise
             except StorageUnavailable as error:
                 if self._hot.live:
                     log.warning("the feed is down: %s", error)
-                self._hot.live, more = False, False
+                self._hot.live = False
+                await asyncio.sleep(self._poll)
             except Exception:
                 log.exception("reading the feed failed")
-                self._hot.live, more = False, False
-            if not more:
+                self._hot.live = False
                 await asyncio.sleep(self._poll)
+            if not self._due and not self._hints:
+                self._look.clear()
+                with contextlib.suppress(TimeoutError):
+                    # Not wait_for: before Python 3.12 it swallows a cancel that meets the wake-up.
+                    async with asyncio.timeout_at(polled + self._poll):
+                        await self._look.wait()
+
+    async def _read_hinted(self) -> None:
+        """Deliver the jobs that other replicas have called out.
+
+        The events say which prompts have changed, also those above the log's horizon: a job's own are
+        visible without a gap, because one commit waits for the other on the job's row.
+        """
+        while self._hints:
+            hints, self._hints = self._hints, {}
+            marks = {}
+            for job_id, (after, seq) in hints.items():
+                delivered = self._delivered.get(job_id, 0)
+                if delivered < seq or job_id in self._gaps:
+                    marks[job_id] = min(delivered, after) if delivered else after
+            if not marks:
+                continue
+            unseen, jobs = await asyncio.gather(self._log.of_jobs(marks), self._jobs.get_jobs(marks))
+            for change in unseen:
+                self._note_gap(change.job_id, marks[change.job_id])
+            await self._deliver(unseen, {job.job_id: job for job in jobs})
 
     async def read(self) -> bool:
         """Deliver what the log has after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, READ)
         unseen = [c for c in changed if self._delivered.get(c.job_id, 0) < c.seq or c.job_id in self._gaps]
         if unseen:
-            await self._deliver(unseen)
+            await self._deliver(unseen, await self._jobs_of(unseen))
             for change in unseen:
                 if self._gaps.get(change.job_id, change.seq + 1) <= change.seq:
                     del self._gaps[change.job_id]
@@ -146,9 +244,11 @@ class Feed:
                 follower(position)
         return moved and len(changed) > READ // 10
 
-    async def _deliver(self, unseen: Sequence[Changed]) -> None:
-        """Read jobs that somebody else changed, as they are now."""
-        jobs = {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}
+    async def _jobs_of(self, unseen: Sequence[Changed]) -> dict[str, Job]:
+        return {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}
+
+    async def _deliver(self, unseen: Sequence[Changed], jobs: Mapping[str, Job]) -> None:
+        """Tell of jobs that somebody else changed, as they are now."""
         ids: Iterable[str] = (p for c in unseen for p in c.prompt_ids)
         prompts: dict[str, list[Prompt]] = {}
         for prompt in await self._jobs.get_prompts(ids):
@@ -157,8 +257,7 @@ class Feed:
         for change in unseen:
             job = jobs.get(change.job_id)
             if job is None:
-                self._hot.drop(change.job_id)
-                self._remember(change.job_id, change.seq)
+                batch.append(self._deleted(change))
                 continue
             if self._delivered.get(job.job_id, 0) > job.version:
                 # A local commit came while this was read, and followers skip an older job.
@@ -172,7 +271,21 @@ class Feed:
             if known is not None and known.job is not None and known.job.version < job.version:
                 # Other prompts may have changed too: what is not known whole is read when needed.
                 self._hot.drop(job.job_id)
-            batch.append(Committed(job, tuple(prompts.get(job.job_id, ()))))
+            changed = tuple(prompts.get(job.job_id, ()))
+            batch.append(Committed(job, changed, learnt_late=change.late))
         self._hand_out(batch)
         if overtaken:
-            await self._deliver(overtaken)
+            await self._deliver(overtaken, await self._jobs_of(overtaken))
+
+    def _deleted(self, change: Changed) -> Committed:
+        """The end of a job whose row is gone; what is known of it is told with it."""
+        known = self._hot.peek(change.job_id)
+        self._hot.drop(change.job_id)
+        self._remember(change.job_id, change.seq)
+        if known is not None and known.job is not None:
+            return Committed(replace(known.job, version=change.seq), deleted=True)
+        nobody = Job(
+            job_id=change.job_id, namespace=change.namespace, job_type="", user_id="", version=change.seq,
+            state=JobState.CANCELLED, created_at=_NEVER, updated_at=_NEVER,
+        )  # fmt: skip
+        return Committed(nobody, deleted=True)

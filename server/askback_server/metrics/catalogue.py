@@ -141,6 +141,16 @@ FEED_LAG = Metric(
     "Age of the first committed event that the feed has not passed: up to a second or two when all is well; "
     "more with a long transaction in the database. Absent while the database does not answer.", _MAX,
 )  # fmt: skip
+FEED_HELD_BACK = Metric(
+    "askback_feed_held_back_seconds", _GAUGE,
+    "Age of the oldest committed event that cannot be read in order yet, because an older transaction runs "
+    "somewhere in the database's cluster; 0 if there is none. Above 5 the log names who does it.", _MAX,
+)  # fmt: skip
+WAKEUPS_HEARD = Metric(
+    "askback_wakeups_heard", _GAUGE,
+    "1 while this replica hears of others' commits at once, 0 while it finds them by polling alone: with an "
+    "embedded database, behind a pooler in transaction mode, or until a lost connection is back.", _EACH,
+)  # fmt: skip
 DATABASE_UP = Metric(
     "askback_database_up", _GAUGE, "1 if the database answered when this was read, else 0.", _EACH
 )
@@ -165,7 +175,7 @@ CATALOGUE: tuple[Metric, ...] = tuple(value for value in globals().values() if i
 """All of them, in the order in which people are shown them."""
 
 AGE_CLASSES = ("1m", "5m", "1h", "1d", "7d", "older")
-"""Of OPEN_PROMPTS; their bounds are those of ports/storage.py."""
+"""Of OPEN_PROMPTS; their bounds are those of ports/census.py."""
 
 MOST_KINDS, MOST_TYPES = 20, 50
 """Prompt kinds and job types that have labels of their own. The rest goes together as `other`."""

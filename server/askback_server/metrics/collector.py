@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.metrics import catalogue as c
 from askback_server.metrics.meter import Histogram, Meter, Names
-from askback_server.ports.storage import Census, CensusStore
+from askback_server.ports.census import Census, CensusStore
 from askback_server.sessions.replica import Replica
 from askback_server.transport.server import Server
 
@@ -105,6 +105,8 @@ class ReplicaCollector(Collector):
         yield _counter(c.CALLS, {(_method(m), code): n for (m, code), n in calls.ended.items()})
         yield _gauges(c.STREAMS, {(_method(m),): n for m, n in calls.streams.by_method.items()})
         yield _gauge(c.FEED_LIVE, float(hot.live))
+        yield _gauge(c.FEED_HELD_BACK, self._replica.horizon.lag)
+        yield _gauge(c.WAKEUPS_HEARD, float(self._replica.feed.wakeups.live))
         yield _gauge(c.LOOP_LAG, lag)
         pool = self._census.connections()
         yield _gauges(c.DATABASE_CONNECTIONS, {(state,): n for state, n in pool.items()})

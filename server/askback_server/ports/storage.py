@@ -215,6 +215,21 @@ class Changed:
     seq: int
     prompt_ids: frozenset[str] = frozenset()
     namespace: str = ""
+    late: frozenset[str] = frozenset()
+    """Those of the prompts that had a late answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose transaction keeps the log from being read further; `age` in seconds, None if it is hidden."""
+
+    pid: int
+    """0 for a prepared transaction."""
+    prepared: str
+    database: str
+    user: str
+    application: str
+    age: float | None
 
 
 class FeedStore(Protocol):
@@ -229,89 +244,24 @@ class FeedStore(Protocol):
     async def tail(self) -> Position:
         """The oldest position that can still be resumed from."""
 
-    async def after(self, position: Position, limit: int) -> tuple[list[Changed], Position]:
-        """What changed after a position, by job, and the position that this reaches."""
+    async def after(
+        self, position: Position, limit: int, *, settled: bool = True
+    ) -> tuple[list[Changed], Position]:
+        """What changed after a position, by job, and the position that this reaches.
 
+        Not only what is `settled`: what is committed while an older transaction runs is in it too. Then the
+        position is good for reading on at once, and for nothing else.
+        """
 
-AGES = (60.0, 300.0, 3_600.0, 86_400.0, 604_800.0)
-"""Ages in seconds that open prompts are told apart by; a last class has those older than all."""
+    async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
+        """What changed of these jobs above a seq each, settled or not."""
 
+    async def knows(self, position: Position) -> bool:
+        """Whether a position that this log once gave is still in its past. It is not after the database
+        was restored from a backup, or lost its last commits in a failover."""
 
-@dataclass(frozen=True, slots=True)
-class OpenPrompts:
-    """The open prompts of one kind: how many of each age class (see AGES), and the oldest's age."""
+    async def held_back(self) -> float:
+        """Age in seconds of the oldest committed event that is not settled yet; 0 if there is none."""
 
-    kind: str
-    by_age: tuple[int, ...]
-    oldest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Runnable:
-    """The jobs of one type that any worker may take now, and for how long the first has waited."""
-
-    job_type: str
-    jobs: int
-    oldest: float
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """What a whole database holds, by its own clock; ages in seconds.
-
-    Of each table no more than a bound is counted; `partial` says that there is more.
-    """
-
-    prompts: tuple[OpenPrompts, ...]
-    runnable: tuple[Runnable, ...]
-    held: Mapping[str, int]
-    """Jobs that a worker's session holds, by job type."""
-    sessions: int
-    """Worker sessions that have not expired."""
-    partial: bool
-
-
-class CensusStore(Protocol):
-    """Counting for those who watch over the service."""
-
-    async def take(self, most: int) -> Census:
-        """Count, at the most so many rows of each table. Raises StorageUnavailable."""
-
-    async def behind(self, position: Position) -> float:
-        """How old the first event after a feed's position is, in seconds; 0 if there is none."""
-
-    def connections(self) -> Mapping[str, int]:
-        """Connections of the pool for reads: `in_use` and `idle`."""
-
-
-class Storage(Protocol):
-    """A database, opened."""
-
-    @property
-    def jobs(self) -> JobStore:
-        """Jobs with all that hangs on them."""
-
-    @property
-    def queue(self) -> WorkQueue:
-        """What timers, dispatch and sweep look for."""
-
-    @property
-    def sessions(self) -> SessionStore:
-        """Worker sessions."""
-
-    @property
-    def feed(self) -> FeedStore:
-        """The log of all jobs."""
-
-    @property
-    def census(self) -> CensusStore:
-        """Counting for those who watch over the service."""
-
-    async def ping(self) -> datetime:
-        """The database's time. Raises StorageUnavailable."""
-
-    async def secret(self) -> bytes:
-        """The key that signs resume and page tokens: the same for all replicas of a database."""
-
-    async def close(self) -> None:
-        """Close every connection."""
+    async def holder(self) -> Holder | None:
+        """Whose transaction holds the unsettled back, if that may be known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -12,13 +13,14 @@ from askback_server.domain.jobs import TERMINAL, Job, JobState
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
-from askback_server.feed.tokens import ResumeTokens, is_too_old, view_digest
+from askback_server.feed.missed import missed
+from askback_server.feed.tokens import ResumeTokens, view_digest
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 
 PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
-CATCH_UP = 20_000
+ENDED = 4_096
 IDLE = 15.0
 """Seconds after which a watch says where it is, quiet or not."""
 
@@ -87,6 +89,8 @@ class JobsFollower:
         self._fresh: dict[str, Job] = {}
         self._removed: dict[str, None] = {}
         self._versions: dict[str, int] = {}
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        """The same of ended jobs: they change little, so of the newest only."""
         self._safe = feed.position
         self._caught_up = False
 
@@ -96,12 +100,13 @@ class JobsFollower:
         self._offer(item.job, deleted=item.deleted, relabelled=updated)
 
     def _offer(self, job: Job, *, deleted: bool = False, relabelled: bool = False) -> None:
-        if job.version <= self._versions.get(job.job_id, 0):
+        if job.version <= max(self._versions.get(job.job_id, 0), self._ended.get(job.job_id, 0)):
             return
         if deleted or not self._filter.matches(job):
+            there = self._but_labels.matches(job) if job.job_type else job.namespace == self._filter.namespace
             self._fresh.pop(job.job_id, None)
             # What the watcher has of ended jobs, or from before a resume, is not known here.
-            if job.job_id in self._versions or ((deleted or relabelled) and self._but_labels.matches(job)):
+            if job.job_id in self._versions or ((deleted or relabelled) and there):
                 self._versions.pop(job.job_id, None)
                 self._removed[job.job_id] = None
                 self._changed.set()
@@ -164,8 +169,10 @@ class JobsFollower:
             news.append(JobsNews(jobs, removed))
         for job in (job for item in news for job in item.jobs):
             if job.is_terminal:
-                # It may change little from here on; its version need not be kept for ever.
                 self._versions.pop(job.job_id, None)
+                self._ended[job.job_id] = job.version
+                if len(self._ended) > ENDED:
+                    self._ended.popitem(last=False)
         return news
 
     async def _snapshot(self) -> AsyncIterator[JobsNews]:
@@ -186,18 +193,10 @@ class JobsFollower:
         position = self._tokens.read(resume_token, self._digest)
         if isinstance(position, str):
             return position
-        if await is_too_old(self._log, position):
-            return "the resume token is older than the log"
-        ids: set[str] = set()
-        read = 0
-        while True:
-            changed, reached = await self._log.after(position, PAGE * 4)
-            if reached == position:
-                break
-            position, read = reached, read + PAGE * 4
-            ids.update(c.job_id for c in changed if c.namespace == self._filter.namespace)
-            if read >= CATCH_UP:
-                return "too much changed since the resume token"
+        changed = await missed(self._log, position)
+        if isinstance(changed, str):
+            return changed
+        ids = {c.job_id for c in changed if c.namespace == self._filter.namespace}
         found = {job.job_id: job for job in await self._jobs.get_jobs(ids)}
         for job_id in ids - found.keys():
             self._removed[job_id] = None

@@ -12,6 +12,7 @@ from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
+from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore
@@ -30,6 +31,7 @@ class Replica:
     engine: Engine
     queries: Queries
     feed: Feed
+    horizon: HorizonWatch
     tokens: ResumeTokens
     secret: bytes
     log: FeedStore

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.events import EventType
 from askback_server.domain.jobs import Checkpoint, Job, JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
@@ -192,7 +191,7 @@ class WorkCore:
         return True
 
     def _tell(self, held: Held, item: Committed) -> None:
-        late = {e.prompt_id for e in item.events if e.type is EventType.ANSWER_LATE}
+        late = item.late
         for prompt in item.prompts:
             if prompt.prompt_id in late:
                 if held.told.get(prompt.prompt_id, 0) < prompt.version:

@@ -17,6 +17,8 @@ GUARD_COLUMNS = ("expected", "guard_session", "guard_epoch", "not_before", "not_
 _DELETED = GUARD_COLUMNS.index("deleted")
 DELETES = "deletes"
 """In a shape: some of the changed jobs go."""
+SETTLES = "settles"
+"""In a shape: it may have been written before."""
 
 
 @dataclass(slots=True)
@@ -35,12 +37,17 @@ class Batch:
     checkpoints: list[Values] = field(default_factory=list)
     understandings: list[Values] = field(default_factory=list)
     events: list[Values] = field(default_factory=list)
+    settles: bool = False
+    """Whether it is written again because nobody knows what became of it: then a new job whose events are
+    there was made, and may have been deleted since."""
 
     @property
     def shape(self) -> tuple[str, ...]:
         """Which parts have rows, and whether jobs are deleted: a statement is made for each shape."""
         shape = tuple(name for name in PARTS if getattr(self, name))
-        return (*shape, DELETES) if any(row[_DELETED] for row in self.changed_jobs) else shape
+        if any(row[_DELETED] for row in self.changed_jobs):
+            shape = (*shape, DELETES)
+        return (*shape, SETTLES) if self.settles else shape
 
 
 PARTS: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.ports.storage import AGES, Census, OpenPrompts, Position, Runnable
+from askback_server.ports.census import AGES, Census, OpenPrompts, Runnable
+from askback_server.ports.storage import Position
 from askback_server.storage.reads import Reads
 from askback_server.storage.tables import events, jobs, prompts, sessions
 

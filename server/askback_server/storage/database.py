@@ -8,11 +8,13 @@ import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
+from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.census import Counts
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
-from askback_server.storage.migrate import check_schema, first_line
+from askback_server.storage.migrate import check_schema
+from askback_server.storage.outages import first_line
 from askback_server.storage.settings import get_setting
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions
@@ -28,6 +30,7 @@ class Database:
         self.sessions = Sessions(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
+        self.wakeups: Wakeups = self._dialect.wakeups()
 
     @classmethod
     async def open(cls, url: str, clock: Clock | None = None) -> Database:

@@ -7,7 +7,7 @@ and which errors mean what. Everything else is one set of tables and Core statem
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from askback_server.ports.clock import Clock
+from askback_server.ports.storage import Holder
+from askback_server.ports.wakeups import NoWakeups, Wakeups
 from askback_server.storage.batch import Batch
 
 
@@ -62,6 +64,22 @@ class Dialect(ABC):
     @abstractmethod
     def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Events below which nothing can appear any more."""
+
+    @abstractmethod
+    def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+        """Whether a column has one of the values."""
+
+    @abstractmethod
+    def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
+        """A relation (job_id, after) to join."""
+
+    def wakeups(self) -> Wakeups:
+        """How replicas call each other; not at all where there is one."""
+        return NoWakeups()
+
+    async def holder(self) -> Holder | None:
+        """Whose transaction holds the feed back; None if that is not known."""
+        return None
 
     @abstractmethod
     def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:

@@ -7,9 +7,13 @@ SQLite: one writer, so ids are in the order of commits, and every xid is 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
-from askback_server.ports.storage import Changed, Position
+from askback_server.domain.events import EventType
+from askback_server.ports.storage import Changed, Holder, Position
 from askback_server.storage.reads import Reads
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import events
@@ -39,60 +43,97 @@ class EventFeed(Reads):
         xid, _, id = str(mark or "0:0").partition(":")
         return Position(int(xid), int(id))
 
-    async def after(self, position: Position, limit: int) -> tuple[list[Changed], Position]:
-        """What changed after a position, by job.
+    async def after(
+        self, position: Position, limit: int, *, settled: bool = True
+    ) -> tuple[list[Changed], Position]:
+        """What changed after a position, by job; only what is settled, unless told otherwise.
 
         Folded by the database: most of what is read is what this replica has written itself.
         """
-        span = (
-            sa.select(
-                events.c.xid,
-                events.c.id,
-                events.c.job_id,
-                events.c.seq,
-                events.c.prompt_id,
-                events.c.namespace,
-            )
-            .where(
-                sa.tuple_(events.c.xid, events.c.id)
-                > sa.tuple_(
-                    sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger())
-                ),
-                self._dialect.settled(events.c.xid),
-            )
-            .order_by(events.c.xid, events.c.id)
-            .limit(limit)
-            .cte("span")
+        span = _columns().where(_beyond(position)).order_by(events.c.xid, events.c.id).limit(limit)
+        if settled:
+            span = span.where(self._dialect.settled(events.c.xid))
+        found = await self._folded(span)
+        if not found:
+            return [], position
+        return list(map(_changed, found)), Position(found[0]["xid"], found[0]["id"])
+
+    async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
+        """What changed of these jobs above a seq each."""
+        if not marks:
+            return []
+        above = self._dialect.marks(marks)
+        span = _columns().join(
+            above, sa.and_(events.c.job_id == above.c.job_id, events.c.seq > above.c.after)
         )
+        return list(map(_changed, await self._folded(span)))
+
+    async def _folded(self, span: sa.Select[Any]) -> Sequence[Any]:
+        """Events by job, each row with the last position of them all."""
+        every = span.cte("span")
         last = (
-            sa.select(span.c.xid, span.c.id)
-            .order_by(span.c.xid.desc(), span.c.id.desc())
+            sa.select(every.c.xid, every.c.id)
+            .order_by(every.c.xid.desc(), every.c.id.desc())
             .limit(1)
             .subquery("last")
         )
+        late = sa.case((every.c.type == EventType.ANSWER_LATE.value, every.c.prompt_id))
         statement = (
             sa.select(
-                span.c.job_id,
-                sa.func.max(span.c.seq).label("seq"),
-                sa.func.max(span.c.namespace).label("namespace"),
-                sa.func.aggregate_strings(sa.cast(span.c.prompt_id, sa.Text), ",").label("prompt_ids"),
+                every.c.job_id,
+                sa.func.max(every.c.seq).label("seq"),
+                sa.func.max(every.c.namespace).label("namespace"),
+                _joined(every.c.prompt_id).label("prompt_ids"),
+                _joined(late).label("late"),
                 last.c.xid,
                 last.c.id,
             )
-            .select_from(span.join(last, sa.true()))
-            .group_by(span.c.job_id, last.c.xid, last.c.id)
-            .order_by(sa.func.min(span.c.id))
+            .select_from(every.join(last, sa.true()))
+            .group_by(every.c.job_id, last.c.xid, last.c.id)
+            .order_by(sa.func.min(every.c.id))
         )
-        found = await self._all(statement)
-        if not found:
-            return [], position
-        changed = [
-            Changed(
-                row["job_id"],
-                row["seq"],
-                frozenset(row["prompt_ids"].split(",")) if row["prompt_ids"] else frozenset(),
-                row["namespace"],
-            )
-            for row in found
-        ]
-        return changed, Position(found[0]["xid"], found[0]["id"])
+        return await self._all(statement)
+
+    async def knows(self, position: Position) -> bool:
+        """Whether the event that a position names is there, or went with its day."""
+        if position <= await self.tail():
+            return True
+        place = sa.and_(events.c.xid == position.xid, events.c.id == position.id)
+        return bool(await self._all(sa.select(events.c.id).where(place)))
+
+    async def held_back(self) -> float:
+        """Age of the oldest committed event at or above the horizon."""
+        first = (
+            sa.select(events.c.at, self._dialect.now().label("now"))
+            .where(sa.not_(self._dialect.settled(events.c.xid)))
+            .order_by(events.c.xid, events.c.id)
+            .limit(1)
+        )
+        found = await self._all(first)
+        return max(0.0, (found[0]["now"] - found[0]["at"]).total_seconds()) if found else 0.0
+
+    async def holder(self) -> Holder | None:
+        """Whose transaction holds the unsettled back."""
+        return await self._dialect.holder()
+
+
+def _columns() -> sa.Select[Any]:
+    c = events.c
+    return sa.select(c.xid, c.id, c.job_id, c.seq, c.type, c.prompt_id, c.namespace)
+
+
+def _beyond(position: Position) -> sa.ColumnElement[bool]:
+    place = sa.tuple_(sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger()))
+    return sa.tuple_(events.c.xid, events.c.id) > place
+
+
+def _joined(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.aggregate_strings(sa.cast(column, sa.Text), ",")
+
+
+def _changed(row: Any) -> Changed:
+    return Changed(row["job_id"], row["seq"], _set(row["prompt_ids"]), row["namespace"], _set(row["late"]))
+
+
+def _set(texts: str | None) -> frozenset[str]:
+    return frozenset(texts.split(",")) if texts else frozenset()

@@ -52,6 +52,7 @@ class Jobs(Reads):
 
     async def _settle(self, batch: Batch) -> BatchOutcome:
         pause = SETTLE_PAUSE
+        batch.settles = True
         for attempt in range(SETTLE_ATTEMPTS):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.outages import first_line
 
 _LOCK = 0x61736B6D
 """Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
@@ -96,12 +97,6 @@ def _looked_at(connection: sa.Connection) -> str:
     server = ".".join(str(number) for number in connection.dialect.server_version_info or ())
     found = MigrationContext.configure(connection).get_current_revision()
     return f"{connection.dialect.name} {server}, schema {found}"
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message without what drivers and SQLAlchemy add below it."""
-    lines = str(getattr(error, "orig", error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _upgrade(connection: sa.Connection, revision: str) -> None:

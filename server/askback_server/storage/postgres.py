@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import asyncpg
@@ -17,19 +17,21 @@ from asyncpg.prepared_stmt import PreparedStatement
 from pydantic_core import to_json
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.storage import BadData, UnknownOutcome
+from askback_server.ports.storage import BadData, Holder, UnknownOutcome
+from askback_server.ports.wakeups import Wakeups
+from askback_server.storage import postgres_pools as pools
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
-from askback_server.storage.dialect import BatchOutcome, Dialect, identity
+from askback_server.storage.dialect import BatchOutcome, Dialect
+from askback_server.storage.outages import BROKEN, connected, first_line
 from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
+from askback_server.storage.postgres_holder import find_holder
+from askback_server.storage.wakeups import PostgresWakeups
 
 log = logging.getLogger(__name__)
-
-POOL = 8
-"""Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16."""
 
 PLAN_LASTS = 3600.0
 """Seconds after which a statement is planned anew."""
@@ -37,35 +39,14 @@ PLAN_LASTS = 3600.0
 CALL_TIMEOUT = 30.0
 """Seconds after which a write's outcome counts as unknown. The server gives up before us."""
 
-WRITER_SETTINGS = {
-    # The batch's size changes with every call: a custom plan would cost 0.9 ms each time.
-    "plan_cache_mode": "force_generic_plan",
-    # Compiling a statement of this size by LLVM costs far more than it runs.
-    "jit": "off",
-    # The plan must not depend on how large the tables were when it was made: every table is entered
-    # by an index, for the rows of the batch. (Planned on empty tables, it scanned them whole.)
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_material": "off",
-    # A frozen client in mid-statement holds row locks: let the server end it.
-    "lock_timeout": "10s",
-    "statement_timeout": "20s",
-    "idle_in_transaction_session_timeout": "20s",
-    "tcp_user_timeout": "20000",
-    "application_name": "askback writer",
-}
-
 _REFUSED = ("22", "23")
 """SQLSTATE classes that say that the data was at fault: data exception, integrity violation."""
 
+_READ_ONLY = "25006"
+"""This server is a standby, or was made one: the next connection may find the primary."""
+
 _ABORTED = ("40", "55", "57014")
 """The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
-
-
-_BROKEN = (OSError, TimeoutError, asyncpg.InternalClientError)
-"""The connection is gone, or the driver does not know any more where it stands: a backend that is killed
-between the messages of one call leaves it "cannot switch to state …"."""
 
 
 @dataclass(slots=True)
@@ -106,28 +87,9 @@ class Postgres(Dialect):
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url
-        options = {"application_name": "askback"}
-        self.reads = create_async_engine(
-            url,
-            pool_size=POOL,
-            max_overflow=POOL,
-            pool_pre_ping=False,
-            isolation_level="AUTOCOMMIT",
-            json_serializer=identity,
-            json_deserializer=identity,
-            hide_parameters=True,
-            connect_args={"server_settings": options, "timeout": 10},
-        )
-        self._beats = create_async_engine(
-            url, pool_size=1, max_overflow=1, json_serializer=identity, json_deserializer=identity,
-            hide_parameters=True,
-            connect_args={"server_settings": {"application_name": "askback sessions"}, "timeout": 10},
-        )  # fmt: skip
-        self._writer_engine: AsyncEngine = create_async_engine(
-            url, pool_size=1, max_overflow=0, json_serializer=identity, json_deserializer=identity,
-            hide_parameters=True,
-            connect_args={"server_settings": WRITER_SETTINGS, "timeout": 10},
-        )  # fmt: skip
+        self.reads = pools.reads(url)
+        self._beats = pools.sessions(url)
+        self._writer_engine = pools.writer(url)
         self._pinned: AsyncConnection | None = None
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
 
@@ -135,8 +97,8 @@ class Postgres(Dialect):
         """Connect the writer. Raises StorageUnavailable."""
         try:
             await self._connection()
-        except (OSError, TimeoutError, asyncpg.PostgresError, sa.exc.DBAPIError) as error:
-            raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
+        except BROKEN as error:
+            raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
 
     async def _connection(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._pinned is None:
@@ -166,9 +128,9 @@ class Postgres(Dialect):
         try:
             connection = await self._connection()
             prepared = await self._prepare(connection, batch.shape)
-        except (*_BROKEN, asyncpg.PostgresError, asyncpg.InterfaceError, sa.exc.DBAPIError) as error:
+        except BROKEN as error:
             await self._disconnect()
-            raise StorageUnavailable(f"cannot reach PostgreSQL: {error}") from error
+            raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
         try:
             parameters = [_document(PARTS[part], getattr(batch, part)) for part in prepared.parts]
         except ValueError as error:
@@ -182,7 +144,7 @@ class Postgres(Dialect):
                 await self._disconnect()
                 raise UnknownOutcome(str(error)) from error
             raise BadData(str(error)) from error
-        except _BROKEN as error:
+        except (OSError, TimeoutError, asyncpg.InternalClientError) as error:
             await self._disconnect()
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
@@ -200,7 +162,7 @@ class Postgres(Dialect):
         try:
             document = _document(PARTS["changed_jobs"], losers)
             row = await connection.fetchrow(_compiled_reasons(), document, timeout=CALL_TIMEOUT)
-        except (*_BROKEN, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except BROKEN as error:
             await self._disconnect()
             log.warning("the losers of a write are not explained: %s", error)
             return set(), set()
@@ -214,6 +176,9 @@ class Postgres(Dialect):
             raise BadData(_without_content(error)) from error
         if state.startswith(_ABORTED):
             raise StorageUnavailable(f"PostgreSQL gave the write up: {error}") from error
+        if state == _READ_ONLY:
+            await self._disconnect()
+            raise StorageUnavailable(f"PostgreSQL takes no writes here: {error}") from error
         # A stale plan after a migration (0A000), a shutdown (57P01), anything else: start afresh.
         await self._disconnect()
         if isinstance(error, asyncpg.FeatureNotSupportedError):
@@ -235,15 +200,12 @@ class Postgres(Dialect):
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """A small transaction on the sessions' own connection."""
-        try:
-            async with self._beats.begin() as connection:
-                return await connection.run_sync(work)
-        except (OSError, TimeoutError, sa.exc.InterfaceError, sa.exc.OperationalError) as error:
-            raise StorageUnavailable(f"PostgreSQL does not answer: {error}") from error
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated:
-                raise StorageUnavailable(f"PostgreSQL does not answer: {error}") from error
-            raise
+        async with connected(self._beats) as connection, connection.begin():
+            return await connection.run_sync(work)
+
+    def wakeups(self) -> Wakeups:
+        """LISTEN and NOTIFY."""
+        return PostgresWakeups(partial(pools.own, self.url))
 
     def now(self) -> sa.ColumnElement[datetime]:
         """clock_timestamp(): now() would be the transaction's start."""
@@ -256,6 +218,22 @@ class Postgres(Dialect):
     def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Below the oldest transaction that still runs, nothing can appear any more."""
         return xid < sa.func.pg_snapshot_xmin(sa.func.pg_current_snapshot(), type_=xid.type)
+
+    def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+        """`= ANY` of one array: one text, prepared once."""
+        return column == sa.any_(sa.literal(list(values), pg.ARRAY(column.type)))
+
+    def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
+        """Two arrays, unnested."""
+        ids = sa.literal(list(marks), pg.ARRAY(pg.UUID(as_uuid=False)))
+        afters = sa.literal(list(marks.values()), pg.ARRAY(sa.BigInteger()))
+        columns = sa.column("job_id", pg.UUID(as_uuid=False)), sa.column("after", sa.BigInteger())
+        return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
+
+    async def holder(self) -> Holder | None:
+        """The session or prepared transaction with the oldest transaction id, if we may see it."""
+        async with connected(self.reads) as connection:
+            return await connection.run_sync(find_holder)
 
     def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
         """`->>`."""

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.sql.selectable import CTE
 
 from askback_server.storage import rows
-from askback_server.storage.batch import DELETES, PARTS
+from askback_server.storage.batch import DELETES, PARTS, SETTLES
 from askback_server.storage.tables import (
     answers,
     checkpoints,
@@ -124,7 +124,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     if "new_jobs" in shape:
         created = (
             pg.insert(jobs)
-            .from_select(list(rows.JOB_COLUMNS), _rows("new_jobs"), include_defaults=False)
+            .from_select(list(rows.JOB_COLUMNS), _new_jobs(SETTLES in shape), include_defaults=False)
             .on_conflict_do_nothing()
             .returning(jobs.c.job_id)
             .cte("created")
@@ -132,7 +132,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
         winners.append(sa.select(created.c.job_id))
     won = sa.union_all(*winners).cte("won")
     for part in shape:
-        if part not in ("changed_jobs", "new_jobs", DELETES):
+        if part not in ("changed_jobs", "new_jobs", DELETES, SETTLES):
             ctes.append(_child(part, won))
     wins = sa.select(sa.func.array_agg(sa.cast(won.c.job_id, sa.Text))).scalar_subquery()
     now = sa.func.clock_timestamp()
@@ -166,8 +166,10 @@ def _locked(incoming: _Incoming) -> CTE:
     )
 
 
-def _rows(part: str) -> sa.Select[Any]:
-    return sa.select(*_Incoming(part).c.values())
+def _new_jobs(settles: bool) -> sa.Select[Any]:
+    incoming = _Incoming("new_jobs")
+    fresh = sa.select(*incoming.c.values())
+    return fresh.where(~sa.exists().where(events.c.job_id == incoming.c["job_id"])) if settles else fresh
 
 
 def _child(part: str, won: CTE) -> CTE:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 
 from askback_server.domain.aggregate import Aggregate
@@ -19,10 +18,13 @@ from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, Prom
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.dialect import Dialect
+from askback_server.storage.outages import connected
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
 
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
+_WAITED = (TimeoutError, sa.exc.TimeoutError)
+"""Who has waited in vain does not wait again."""
 
 
 class Reads:
@@ -33,23 +35,17 @@ class Reads:
 
     async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
         try:
-            async with self._dialect.reads.connect() as connection:
-                found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
-                return found
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
-            raise StorageUnavailable(f"the database does not answer: {error}") from error
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated or isinstance(
-                error, sa.exc.OperationalError | sa.exc.InterfaceError
-            ):
-                raise StorageUnavailable(f"the database does not answer: {error.orig}") from error
-            raise
+            return await self._once(statement)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, _WAITED):
+                raise
+        # A connection of the pool may have died while nobody used it; reading again harms nobody.
+        return await self._once(statement)
+
+    async def _once(self, statement: sa.Select[Any]) -> Sequence[Any]:
+        async with connected(self._dialect.reads) as connection:
+            found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
+            return found
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         """The aggregates, in order.
@@ -126,14 +122,15 @@ class Reads:
         ids = list(job_ids)
         if not ids:
             return []
-        return [rows.to_job(r) for r in await self._all(sa.select(jobs).where(jobs.c.job_id.in_(ids)))]
+        found = await self._all(sa.select(jobs).where(self._dialect.among(jobs.c.job_id, ids)))
+        return [rows.to_job(r) for r in found]
 
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Prompts by id, those that exist."""
         ids = list(prompt_ids)
         if not ids:
             return []
-        statement = sa.select(prompts).where(prompts.c.interaction_id.in_(ids))
+        statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
         return [rows.to_prompt(r) for r in await self._all(statement)]
 
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:

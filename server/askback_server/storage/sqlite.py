@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from operator import itemgetter
@@ -234,6 +234,20 @@ class SQLite(Dialect):
     def settled(self, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """One writer: ids appear in the order of commits."""
         return sa.true()
+
+    def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+        """`IN`."""
+        return column.in_(values)
+
+    def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
+        """One row after the other."""
+        pairs = [
+            sa.select(
+                sa.literal(i, sa.String()).label("job_id"), sa.literal(n, sa.BigInteger()).label("after")
+            )
+            for i, n in marks.items()
+        ]
+        return sa.union_all(*pairs).subquery("marks")
 
     def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
         """A scan of the object: a JSON path cannot name a key with quotes or backslashes."""

@@ -1,0 +1,32 @@
+"""What a follower has missed since the position of its resume token."""
+
+from __future__ import annotations
+
+from askback_server.ports.storage import Changed, FeedStore, Position
+
+PAGE = 2_000
+"""Events read at once."""
+CATCH_UP = 20_000
+"""Events read for a resume; beyond that a snapshot is cheaper."""
+
+
+async def missed(log: FeedStore, position: Position) -> list[Changed] | str:
+    """All that was committed after a position; or, as a text for people, why that cannot be said.
+
+    Call it once the feed is followed. What is not settled yet is in it too: it may have been delivered
+    before the follower came, by this replica's own commit or another's call, and the log, which brings
+    it once more when it is settled, is then no news to anybody. What commits while this reads is
+    delivered, for the follower is there.
+    """
+    if position < await log.tail():
+        return "the resume token is older than the log"
+    if not await log.knows(position):
+        return "the resume token names what this database does not have"
+    found: list[Changed] = []
+    for _ in range(CATCH_UP // PAGE):
+        changed, reached = await log.after(position, PAGE, settled=False)
+        if reached == position:
+            return found
+        found += changed
+        position = reached
+    return "too much changed since the resume token"

@@ -1,0 +1,221 @@
+"""The database's connections are killed, all taken, or refused: calls wait or are told UNAVAILABLE, the
+service heals by itself, and what was acknowledged is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback_server.storage import job_store, postgres_pools, wakeups
+from askback_server.storage.postgres import Postgres
+from tests.support.postgres import PostgresServer
+from tests.support.service import SOON, World, answer, confirm, refusal_of, serving, until
+
+KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
+"""Each kind of connection, by its application_name."""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.02)
+    monkeypatch.setattr(wakeups, "PAUSE", 0.05)
+    monkeypatch.setattr(wakeups, "TEST", 0.2)
+
+
+@pytest.fixture
+def url(postgres: PostgresServer, migrated_template: str) -> AsyncIterator[str]:  # type: ignore[misc]
+    url = postgres.create_database(template=migrated_template)
+    yield url  # type: ignore[misc]
+    postgres.drop_database(url)
+
+
+@dataclass
+class Load:
+    """Prompts asked and answered by unary calls, each repeated with the same ids until it is taken."""
+
+    world: World
+    asked: dict[str, str] = field(default_factory=dict)
+    """By request id, the prompt."""
+    answered: dict[str, str] = field(default_factory=dict)
+    """By prompt, the answer's id."""
+    codes: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    async def lane(self, number: int) -> None:
+        """Ask, answer, read, and so on."""
+        turn = 0
+        while not self.stopped:
+            turn += 1
+            request_id = f"{number}-{turn}"
+            request = jobs.CreateJobRequest(job_type="t", prompt=confirm(), request_id=request_id)
+            prompt = (await self.taken(self.world.jobs.CreateJob, request)).prompt
+            self.asked[request_id] = prompt.prompt_id
+            await self.taken(self.world.hitl.AnswerPrompt, answer(prompt, f"a-{request_id}"))
+            self.answered[prompt.prompt_id] = f"a-{request_id}"
+            await self.taken(self.world.jobs.GetJob, _strong(prompt.job_id))
+            await self.taken(self.world.hitl.ListPrompts, hitl.ListPromptsRequest(page_size=3))
+
+    async def taken(self, method: Callable[[Any], Any], request: Any) -> Any:
+        """Call until it is OK. Every refusal must be one that says: come again."""
+        while True:
+            try:
+                reply = await method(request)
+            except grpc.aio.AioRpcError as error:
+                self.codes[error.code().name] += 1
+                found = refusal_of(error)
+                if (error.code().name, found.retry_delay is None) != ("UNAVAILABLE", False):
+                    self.wrong.append(f"{found}")
+                await asyncio.sleep(0.02)
+            else:
+                self.codes["OK"] += 1
+                return reply
+
+    async def check(self) -> None:
+        """What was acknowledged is there, once."""
+        assert not self.wrong, self.wrong[:5]
+        assert len(set(self.asked.values())) == len(self.asked)
+        for prompt_id, answer_id in self.answered.items():
+            kept = await self.world.prompt(prompt_id)
+            assert kept.resolution.answer.answer_id == answer_id
+
+
+def _strong(job_id: str) -> jobs.GetJobRequest:
+    return jobs.GetJobRequest(job_id=job_id, consistency=jobs.CONSISTENCY_STRONG)
+
+
+@pytest.fixture
+async def load(url: str) -> AsyncIterator[Load]:
+    """A service under load; at the end it must be well."""
+    async with serving(url, heartbeat=0.5, lease_ttl=60.0, sweep_interval=0.5) as world:
+        load = Load(world)
+        lanes = [asyncio.create_task(load.lane(n)) for n in range(6)]
+        try:
+            yield load
+            done = len(load.answered)
+            await until(lambda: len(load.answered) > done + 50 or any(lane.done() for lane in lanes))
+            load.stopped = True
+            async with asyncio.timeout(SOON):
+                await asyncio.gather(*lanes)
+            await load.check()
+            replica = world.service.replica
+            await until(lambda: replica.engine.hot.live and replica.feed.wakeups.live)
+            assert not world.service.failed.is_set()
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+
+
+async def kill(url: str, name: str) -> int:
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        found = await connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = $1 AND datname = current_database()",
+            name,
+        )
+        return len(found)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_connections_of_each_kind_are_killed_again_and_again(
+    load: Load, url: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a worker and a console that stay connected all the time."""
+    worker, console = load.world.worker(), load.world.console()
+    await worker.hello("w")
+    await console.hello(filter=hitl.PromptFilter(kinds=["preview"]))
+    await console.snapshot()
+    for _ in range(12):
+        done = len(load.answered)
+        async with asyncio.timeout(SOON):
+            while not await kill(url, name):
+                await load.world.service.replica.keeper.reap()
+        await until(lambda done=done: len(load.answered) > done + 5)  # type: ignore[misc]
+    # The worker's session was kept through all of it, and the console is told what happens.
+    job = await load.world.create("w")
+    assert (await worker.leased()).job.job_id == job.job_id
+    shown = await load.world.asked(confirm(kind="preview"), job_type="p")
+    assert (await console.event("upserted")).prompt.prompt_id == shown.prompt_id
+    bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
+    assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
+
+
+async def test_all_connections_are_killed_at_once(
+    load: Load, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(8):
+        done = len(load.answered)
+        await asyncio.gather(*(kill(url, name) for name in KINDS))
+        await until(lambda done=done: len(load.answered) > done + 5)  # type: ignore[misc]
+    bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
+    assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
+
+
+async def test_a_server_that_takes_no_writes_for_a_while(
+    load: Load, url: str, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a primary that has been made a standby: reads go on, writes are told to come again."""
+    name = url.rpartition("/")[2]
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    for kind in KINDS:
+        await kill(url, kind)
+    await until(lambda: load.codes["UNAVAILABLE"] > 20)
+    assert not load.wrong, load.wrong[:3]
+    postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
+    assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
+
+
+async def test_no_connection_of_the_pool_is_free(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_pools, "CONNECT", 0.5)
+    async with serving(url) as world, AsyncExitStack() as taken:
+        job = await world.create()
+        database = world.service._database
+        assert database is not None
+        assert isinstance(database._dialect, Postgres)
+        for _ in range(2 * postgres_pools.POOL):
+            await taken.enter_async_context(database._dialect.reads.connect())
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await world.job(job.job_id)
+        found = refusal_of(refused.value)
+        assert (found.code.name, found.reason) == ("UNAVAILABLE", "STORAGE_UNAVAILABLE")
+        assert found.retry_delay is not None
+        await taken.aclose()
+        await until(lambda: world.service.replica.engine.hot.live)
+        assert (await world.job(job.job_id)).job_id == job.job_id
+
+
+async def test_the_server_lets_nobody_in(url: str, postgres: PostgresServer) -> None:
+    """Whatever the reason: who cannot connect has not been wrong."""
+    name = url.rpartition("/")[2]
+    async with serving(url) as world:
+        job = await world.create()
+        postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres.execute(
+            f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+        create = world.jobs.CreateJob(jobs.CreateJobRequest(job_type="t"))
+        for call in (world.jobs.GetJob(_strong(job.job_id)), create):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call
+            found = refusal_of(refused.value)
+            assert (found.code.name, found.retry_delay is None) == ("UNAVAILABLE", False), found
+        postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await until(lambda: world.service.replica.engine.hot.live)
+        await world.create()
+        assert (await world.job(job.job_id)).job_id == job.job_id

@@ -1,0 +1,304 @@
+"""Going on at another replica: exactly where the stream before was, or after a reset. Never silent loss."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.ports.clock import uuid7
+from askback_server.sessions import job_follower
+from tests.contract.test_event_feed import INSERT
+from tests.integration.test_converse_view import Watch as PromptWatch
+from tests.integration.test_watch_job import events
+from tests.integration.test_watch_jobs import cancel, watching
+from tests.support.service import World, answer, confirm, serving, until
+
+pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+
+
+@pytest.fixture
+async def pair(migrated_db_url: str) -> AsyncIterator[tuple[World, World]]:
+    """Two replicas of one database whose heartbeats come all the time."""
+    async with (
+        serving(migrated_db_url, heartbeat=0.1, replica="a") as a,
+        serving(migrated_db_url, heartbeat=0.1, replica="b") as b,
+    ):
+        await until(lambda: all(w.service.replica.feed.wakeups.live for w in (a, b)))
+        yield a, b
+
+
+@asynccontextmanager
+async def long_transaction(url: str) -> AsyncIterator[None]:
+    """The log cannot be read beyond it."""
+    slow = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        async with slow.transaction():
+            await slow.execute(INSERT, uuid7(), uuid7())
+            yield
+    finally:
+        await slow.close()
+
+
+async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+    a, b = pair
+    stays, goes = await a.asked(confirm("stays")), await a.asked(confirm("goes"))
+    console = a.console()
+    await console.hello()
+    assert len((await console.snapshot())[0]) == 2
+    await a.settled()
+    token = await console.token()
+    await console.aclose()
+    await b.hitl.AnswerPrompt(answer(goes))
+    fresh = await a.asked(confirm("fresh"))
+    again = b.console()
+    assert (await again.hello(resume_token=token)).replica == "b"
+    assert (await again.event("closed")).prompt_id == goes.prompt_id
+    shown, caught_up = await again.snapshot()
+    assert [p.prompt_id for p in shown] == [fresh.prompt_id]
+    assert caught_up.open_prompts == 2
+    assert stays.prompt_id not in {p.prompt_id for p in shown}
+    # And what happens at the other replica from now on is told here.
+    await a.hitl.AnswerPrompt(answer(fresh))
+    assert (await again.event("closed")).prompt_id == fresh.prompt_id
+
+
+async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World, World]) -> None:
+    a, b = pair
+    prompt = await a.asked()
+    console = a.console()
+    await console.hello()
+    token = (await console.snapshot())[1].resume_token
+    for caller, hello in ((b.as_user("bob"), {}), (b, {"filter": hitl.PromptFilter(kinds=["confirm"])})):
+        other = b.console(caller)
+        await other.hello(resume_token=token, **hello)
+        assert "another filter or principal" in (await other.event("reset_view")).reason
+        assert [p.prompt_id for p in (await other.snapshot())[0]] == [prompt.prompt_id]
+
+
+async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+    a, b = pair
+    goes = await a.asked(confirm("goes"))
+    watch = PromptWatch(a.hitl.WatchPrompts(hitl.WatchPromptsRequest()))
+    await watch.event("upserted")
+    token = (await watch.event("caught_up")).resume_token
+    watch.call.cancel()
+    await b.hitl.AnswerPrompt(answer(goes))
+    fresh = await b.asked(confirm("fresh"))
+    again = PromptWatch(b.hitl.WatchPrompts(hitl.WatchPromptsRequest(resume_token=token)))
+    assert (await again.event("closed")).prompt_id == goes.prompt_id
+    assert (await again.event("upserted")).prompt.prompt_id == fresh.prompt_id
+    assert (await again.event("caught_up")).open_prompts == 1
+    again.call.cancel()
+
+
+async def test_watch_jobs_goes_on_at_another_replica(
+    pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    a, b = pair
+    same, changed, gone = [await a.create() for _ in range(3)]
+    async with watching(a) as watch:
+        await watch.catch_up()
+        await a.settled()
+        watch.token = ""
+        await watch.until(lambda w: w.token)
+        token = watch.token
+    await cancel(b, gone.job_id)
+    await b.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=gone.job_id))
+    await cancel(a, changed.job_id)
+    async with watching(b, token=token) as watch:
+        await watch.catch_up()
+        assert not watch.reset
+        assert gone.job_id in watch.removed
+        assert changed.job_id in watch.told
+        # A deletion that the other replica makes from now on is told as one.
+        await cancel(a, same.job_id)
+        await watch.until(lambda w: same.job_id in w.told)
+        await a.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=same.job_id))
+        await watch.until(lambda w: same.job_id in w.removed)
+    async with watching(b.as_user("bob"), token=token) as watch:
+        await watch.catch_up()
+        assert watch.reset
+
+
+async def test_watch_job_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+    a, b = pair
+    lease = await a.held()
+    job_id = lease.job.job_id
+    first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), most=2)
+    rest = b.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id, after_seq=first[-1].seq))
+    prompt = await a.ask(lease, "k")
+    assert [e.prompt_id for e in (await rest.read()).events] == [prompt.prompt_id]
+    await b.hitl.AnswerPrompt(answer(prompt))
+    await cancel(a, job_id)
+    more = rest
+    seen = (await more.read()).events
+    assert seen[0].seq == 4
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+async def test_a_resumed_view_has_what_the_horizon_still_hides(
+    pair: tuple[World, World], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was committed, and told to who was there, before this console came; its log is not settled."""
+    a, b = pair
+    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    other = b if where == "there" else a
+    goes = await a.asked(confirm("goes"))
+    console, watcher = a.console(), a.console()
+    await console.hello()
+    await watcher.hello()
+    await watcher.snapshot()
+    await console.snapshot()
+    await a.settled()
+    token = await console.token()
+    await console.aclose()
+    async with watching(a) as watch:
+        await watch.catch_up()
+        jobs_token = watch.token
+    async with long_transaction(migrated_db_url):
+        await other.hitl.AnswerPrompt(answer(goes))
+        fresh = await other.asked(confirm("fresh"))
+        assert (await watcher.event("closed")).prompt_id == goes.prompt_id
+        assert (await watcher.event("upserted")).prompt.prompt_id == fresh.prompt_id
+        again = a.console()
+        await again.hello(resume_token=token)
+        assert (await again.event("closed")).prompt_id == goes.prompt_id
+        shown, caught_up = await again.snapshot()
+        assert [p.prompt_id for p in shown] == [fresh.prompt_id]
+        async with watching(a, token=jobs_token) as watch:
+            await watch.catch_up()
+            assert {goes.job_id, fresh.job_id} <= set(watch.told)
+        # The position behind all this is still the log's: who resumes from it loses nothing.
+        later = b.console()
+        await later.hello(resume_token=caught_up.resume_token)
+        assert (await later.event("closed")).prompt_id == goes.prompt_id
+        assert [p.prompt_id for p in (await later.snapshot())[0]] == [fresh.prompt_id]
+
+
+async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
+    pair: tuple[World, World],
+) -> None:
+    a, b = pair
+    for world in pair:
+        world.service.replica.feed._poll = 3600.0
+        world.service.replica.feed._look.set()
+    worker, desk, other = a.worker(), a.console(), b.console()
+    await worker.hello()
+    for console in (desk, other):
+        await console.hello()
+        await console.snapshot()
+    # Created at b, run at a; asked at a, answered at b, and heard at a.
+    job = await b.create()
+    lease = await worker.leased()
+    assert lease.job.job_id == job.job_id
+    asked = await worker.ask(
+        ask_prompt={"job_id": job.job_id, "token": lease.token, "key": "k", "content": confirm()}
+    )
+    prompt = asked.prompt
+    for console in (desk, other):
+        assert (await console.event("upserted")).prompt.prompt_id == prompt.prompt_id
+    await b.hitl.AnswerPrompt(answer(prompt))
+    assert (await worker.expect("prompt_resolved")).prompt.prompt_id == prompt.prompt_id
+    for console in (desk, other):
+        assert (await console.event("closed")).prompt_id == prompt.prompt_id
+    # A late answer there is told to the worker here as what it is.
+    with pytest.raises(grpc.aio.AioRpcError):
+        await b.as_user("bob").hitl.AnswerPrompt(answer(prompt, "late"))
+    assert (await worker.expect("prompt_resolved")).late_answer
+
+
+async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
+    pair: tuple[World, World],
+) -> None:
+    """Somebody changes jobs at both replicas; whoever reads at a position finds all that it contains."""
+    a, b = pair
+    made = [await a.create() for _ in range(4)]
+    done = asyncio.Event()
+
+    async def change(world: World, name: str) -> None:
+        for turn in range(30):
+            for job in made:
+                request = jobs.UpdateJobRequest(job=job, update_mask={"paths": ["labels"]})
+                request.job.labels["by"] = f"{name} {turn}"
+                await world.jobs.UpdateJob(request)
+
+    async def read(world: World) -> int:
+        looks = 0
+        while not done.is_set():
+            replica = world.service.replica
+            position = replica.feed.position
+            memory = {
+                job.job_id: (await world.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.version
+                for job in made
+            }
+            for job in made:
+                told = [c for c in await _up_to(replica, position) if c.job_id == job.job_id]
+                assert not told or memory[job.job_id] >= told[-1].seq
+            looks += 1
+        return looks
+
+    readers = [asyncio.create_task(read(world)) for world in pair]
+    await asyncio.gather(change(a, "a"), change(b, "b"))
+    done.set()
+    assert all(looks > 3 for looks in await asyncio.gather(*readers))
+
+
+async def _up_to(replica: Any, position: Any) -> list[Any]:
+    from askback_server.ports.storage import Position
+
+    changed, reached = await replica.log.after(Position(), 100_000)
+    if reached <= position:
+        return list(changed)
+    # The log has gone on since: cut it where the position was.
+    found: list[Any] = []
+    at = Position()
+    while at < position:
+        changed, at = await replica.log.after(at, 1)
+        found += changed if at <= position else []
+    return found
+
+
+async def test_while_the_feed_is_down_reads_go_to_the_database(pair: tuple[World, World]) -> None:
+    a, b = pair
+    job = await a.create()
+    hot = a.service.replica.engine.hot
+    await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
+    own = a.service.replica.log.after
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise StorageUnavailable("away")
+
+    a.service.replica.log.after = away  # type: ignore[method-assign]
+    # Calls of the other replica are hints, and no reason to trust what could not be read.
+    await until(lambda: not hot.live)
+    await cancel(b, job.job_id)
+    assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 6
+    assert not hot.live
+    a.service.replica.log.after = own  # type: ignore[method-assign]
+    await until(lambda: hot.live)
+
+
+async def test_a_strong_read_is_the_database_s(pair: tuple[World, World]) -> None:
+    a, b = pair
+    job = await a.create()
+    await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
+    # Deaf and blind: nothing of the other replica comes here.
+    feed = a.service.replica.feed
+    feed.hear = lambda hints: None  # type: ignore[method-assign]
+    feed.wakeups._heard = feed.hear  # type: ignore[attr-defined]
+    feed._poll = 3600.0
+    feed._look.set()
+    await asyncio.sleep(0)
+    await cancel(b, job.job_id)
+    assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 1
+    assert (await a.job(job.job_id)).state == 6

@@ -1,0 +1,92 @@
+"""Between a PostgreSQL client and its server: does as a pooler or a broken network does."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+NOTIFICATION = b"A"
+
+
+class PgRelay:
+    """Forwards connections to a server.
+
+    `mute` swallows notifications, as a pooler in transaction mode does; `frozen` stops all bytes, with
+    no connection closed, as a cut network does.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self.mute = False
+        self._thaw = asyncio.Event()
+        self._thaw.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.opened = 0
+
+    def freeze(self) -> None:
+        """From now on nothing passes."""
+        self._thaw.clear()
+
+    def thaw(self) -> None:
+        """It passes again."""
+        self._thaw.set()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[str]:
+        """Listen; gives the URL of the same database through the relay."""
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            user, _, _ = self._url.netloc.rpartition("@")
+            yield self._url._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+        finally:
+            server.close()
+            for task in tuple(self._tasks):
+                task.cancel()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.opened += 1
+        there = None
+        try:
+            back, there = await asyncio.open_connection(self._url.hostname, self._url.port)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._up(reader, there))
+                both.create_task(self._down(back, writer))
+        except* (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            for end in (writer, there):
+                if end is not None:
+                    end.close()
+
+    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self._thaw.wait()
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+    async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The first answer may be the one byte that refuses TLS.
+        first = await reader.readexactly(1)
+        if first in (b"N", b"S"):
+            writer.write(first)
+            first = b""
+        while True:
+            kind = first or await reader.readexactly(1)
+            first = b""
+            length = await reader.readexactly(4)
+            body = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
+            await self._thaw.wait()
+            if kind == NOTIFICATION and self.mute:
+                continue
+            writer.write(kind + length + body)
+            with suppress(ConnectionError):
+                await writer.drain()
