@@ -120,19 +120,12 @@ class JobStore(Protocol):
         """A job's events above a seq, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A job that a worker may take."""
-
-    job_id: str
-    job_type: str
-
-
 class WorkQueue(Protocol):
     """What timers, dispatch and sweep look for. All of it is hints: the write decides."""
 
-    async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
-        """Jobs that are ready by the database's clock, by priority and age."""
+    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
+        """The ids of jobs that are ready by the database's clock, by their type, each type's by priority
+        and age and no more than its limit. A type without any is not in it."""
 
     async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
         """(when, 'prompt' or 'cancel', job id) of deadlines up to a time, soonest first."""
@@ -279,36 +272,3 @@ class CensusStore(Protocol):
 
     def connections(self) -> Mapping[str, int]:
         """Connections of the pool for reads: `in_use` and `idle`."""
-
-
-class Storage(Protocol):
-    """A database, opened."""
-
-    @property
-    def jobs(self) -> JobStore:
-        """Jobs with all that hangs on them."""
-
-    @property
-    def queue(self) -> WorkQueue:
-        """What timers, dispatch and sweep look for."""
-
-    @property
-    def sessions(self) -> SessionStore:
-        """Worker sessions."""
-
-    @property
-    def feed(self) -> FeedStore:
-        """The log of all jobs."""
-
-    @property
-    def census(self) -> CensusStore:
-        """Counting for those who watch over the service."""
-
-    async def ping(self) -> datetime:
-        """The database's time. Raises StorageUnavailable."""
-
-    async def secret(self) -> bytes:
-        """The key that signs resume and page tokens: the same for all replicas of a database."""
-
-    async def close(self) -> None:
-        """Close every connection."""

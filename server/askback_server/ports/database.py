@@ -1,0 +1,46 @@
+"""A database, opened: everything that a replica needs of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from askback_server.ports.claim_turns import ClaimTurns
+from askback_server.ports.storage import CensusStore, FeedStore, JobStore, SessionStore, WorkQueue
+
+
+class Storage(Protocol):
+    """A database, opened."""
+
+    @property
+    def jobs(self) -> JobStore:
+        """Jobs with all that hangs on them."""
+
+    @property
+    def queue(self) -> WorkQueue:
+        """What timers, dispatch and sweep look for."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Worker sessions."""
+
+    @property
+    def turns(self) -> ClaimTurns:
+        """Who may lease jobs of queues with a limit."""
+
+    @property
+    def feed(self) -> FeedStore:
+        """The log of all jobs."""
+
+    @property
+    def census(self) -> CensusStore:
+        """Counting for those who watch over the service."""
+
+    async def ping(self) -> datetime:
+        """The database's time. Raises StorageUnavailable."""
+
+    async def secret(self) -> bytes:
+        """The key that signs resume and page tokens: the same for all replicas of a database."""
+
+    async def close(self) -> None:
+        """Close every connection."""
