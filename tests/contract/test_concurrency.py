@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from askback_server.domain.errors import IllegalState
 from askback_server.domain.jobs import Job, JobState
 from askback_server.engine import concurrency
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.ports.claim_turns import SETTLES
+from askback_server.ports.claim_turns import SETTLES, Turn
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
@@ -194,14 +195,24 @@ async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
     assert (await get_job(here.database, job_id)).state is JobState.PENDING
 
 
-async def test_room_that_appears_while_it_is_counted_is_not_missed(here: Node) -> None:
+async def test_room_that_appears_while_it_is_counted_is_not_missed(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limits = concurrency.Concurrency({"refund": 1}, here.database.turns, here.clock)
     queue = ("default", "refund")
     job = await here.held()
     ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
-    async with limits.turn(queue, 1) as places:
-        assert places is None
+    take = here.database.turns.take
+
+    async def counted(*args: Any) -> Turn | None:
+        turn = await take(*args)
         limits.made_room(ended)
+        return turn
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.database.turns, "take", counted)
+        async with limits.turn(queue, 1) as places:
+            assert places is None
     assert limits.is_open(queue)
     async with limits.turn(queue, 1) as places:
         assert places is None

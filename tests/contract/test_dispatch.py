@@ -6,7 +6,11 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
+import pytest
+
 from askback_server.domain.jobs import Job
+from askback_server.engine import dispatch
+from askback_server.engine.concurrency import Queue
 from askback_server.engine.dispatch import Dispatcher
 from tests.support.storage import Node, creation, get_job, new_job, until
 from tests.support.taking import Hand, dispatching, finish
@@ -92,6 +96,21 @@ async def test_room_is_filled_from_one_queue_when_the_others_are_empty(here: Nod
         assert hand.room() == 0
 
 
+async def test_what_found_no_room_is_looked_for_when_there_is(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and not by the next poll."""
+    monkeypatch.setattr(dispatch, "POLL", 3_600.0)
+    await put(here, 2)
+    await put(here, 2, job_type="mail")
+    async with dispatching(here) as dispatcher:
+        hand = Hand(await here.session(), "refund", "mail", most=3)
+        dispatcher.add(hand)
+        await until(lambda: hand.held == 3, "three are taken")
+        await finish(here, dispatcher, hand, hand.taken[0])
+        await until(lambda: len(hand.taken) == 4, "the fourth is taken")
+
+
 async def test_within_a_queue_priority_and_age_decide(here: Node) -> None:
     ready = await here.database.ping() - 60 * SECOND
     jobs = [new_job(priority=p, ready_at=ready + a * SECOND) for p in (0, 5) for a in (3, 1, 2)]
@@ -104,10 +123,20 @@ async def test_within_a_queue_priority_and_age_decide(here: Node) -> None:
     assert [j.job_id for j in hand.taken] == [j.job_id for j in expected]
 
 
-async def test_two_replicas_share_a_backlog_and_take_each_job_once(here: Node, there: Node) -> None:
-    """They see the same first jobs; who comes second looks further on, and nobody takes more than it
-    has room for."""
+async def test_two_replicas_share_a_backlog_and_take_each_job_once(
+    here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They see the same first jobs; who comes second looks further on, so that most leases are not
+    tried in vain, and nobody takes more than it has room for."""
     await put(here, 400)
+    in_vain = []
+    own = Dispatcher._quicker
+
+    def quicker(self: Dispatcher, queue: Queue) -> None:
+        in_vain.append(queue)
+        own(self, queue)
+
+    monkeypatch.setattr(Dispatcher, "_quicker", quicker)
     async with dispatching(here) as at_a, dispatching(there) as at_b:
         a = Hand(await here.session(), "refund", most=10)
         b = Hand(await there.session(), "refund", most=10)
@@ -117,4 +146,5 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(here: Node, t
     ids = [j.job_id for j in (*a.taken, *b.taken)]
     assert len(ids) == len(set(ids)) == 400
     assert min(len(a.taken), len(b.taken)) >= 40, (len(a.taken), len(b.taken))
+    assert len(in_vain) < 200, len(in_vain)
     assert (await get_job(here.database, ids[0])).token == 1

@@ -32,6 +32,8 @@ POLL = 1.0
 """Seconds between two looks at the queue when nothing said that there is something."""
 SCAN = 200
 """Candidates read at once, shared by the job types; each gets one at least."""
+SPREAD = 8
+"""The least of further candidates that a replica chooses among after another was quicker."""
 REMEMBERED = 10_000
 """Queues whose last turn is remembered."""
 
@@ -74,8 +76,9 @@ class Dispatcher:
         self._turns = count(1)
         self._served: dict[Queue, int] = {}
         """When each queue last had a job leased, in turns."""
-        self._contended: set[Queue] = set()
-        """Queues where another replica was quicker: there the next look starts somewhere else."""
+        self._spread: dict[Queue, int] = {}
+        """Where another replica was quicker: among how many more jobs the next looks begin. It doubles with
+        every such look, and halves with every other."""
         self.paused = False
 
     def add(self, taker: Taker) -> None:
@@ -155,11 +158,8 @@ class Dispatcher:
             queues = {queue for queue in queues if self._concurrency.is_open(queue)}
         room = sum(taker.room() for taker in takers)
         share = min(room, max(1, SCAN // max(1, len(queues))))
-        limits = {}
-        for queue in queues:
-            # Those being claimed are read too: ask for so many more. Where another replica claims the
-            # same jobs, choose among more.
-            limits[queue[1]] = share * (2 if queue in self._contended else 1)
+        limits = {queue[1]: share + self._spread.get(queue, 0) for queue in queues}
+        # Those being claimed are read too: ask for so many more.
         for queue in self._claiming.values():
             if queue in queues:
                 limits[queue[1]] += 1
@@ -168,20 +168,26 @@ class Dispatcher:
         cut = False
         for job_type, ids in found.items():
             cut = cut or len(ids) == limits[job_type]
-            lines[namespace, job_type] = deque(i for i in ids if i not in self._claiming)
-        self._step_aside(lines, share)
+            line = deque(i for i in ids if i not in self._claiming)
+            self._step_aside((namespace, job_type), line, share)
+            lines[namespace, job_type] = line
         # What stays behind is known, though nobody may say so again.
         if self._share_out(takers, lines) and cut:
             self._wake.set()
         if cut or any(lines.values()):
             self._backlog = True
 
-    def _step_aside(self, lines: dict[Queue, deque[str]], share: int) -> None:
-        """Begin somewhere else in the queues where another replica takes the first jobs too."""
-        for queue, line in lines.items():
-            if queue in self._contended:
-                self._contended.discard(queue)
-                line.rotate(-random.randrange(min(share, len(line)) + 1))
+    def _step_aside(self, queue: Queue, line: deque[str], share: int) -> None:
+        """Begin somewhere else where another replica takes the first jobs too."""
+        spread = self._spread.pop(queue, 0)
+        if spread:
+            line.rotate(-random.randrange(min(spread, max(0, len(line) - share)) + 1))
+            if spread > 1:
+                self._spread[queue] = spread // 2
+
+    def _quicker(self, queue: Queue) -> None:
+        """Another replica was quicker at a job of the queue."""
+        self._spread[queue] = min(max(SPREAD, 2 * self._spread.get(queue, 0)), SCAN)
 
     def _share_out(self, takers: Sequence[Taker], lines: dict[Queue, deque[str]]) -> int:
         """One job of each queue in turn, the one first whose last turn is longest ago."""
@@ -270,7 +276,7 @@ class Dispatcher:
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
             log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
-            self._contended.add(queue)
+            self._quicker(queue)
             self._look()
         else:
             taker.leased(job)
