@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from askback_server.config import Config
+from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
@@ -40,7 +41,8 @@ async def build(
         storage.jobs, time, limits, hot, feed.publish,
         batch_commands=config.batch, queue=config.queue, observer=observer,
     )  # fmt: skip
-    dispatcher = Dispatcher(engine, storage.queue, time)
+    concurrency = Concurrency(config.queue_limits, storage.turns, time) if config.concurrency else None
+    dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
     feed.batch_followers += [timers.committed, dispatcher.committed]

@@ -11,12 +11,13 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from askback_server.config_names import running_limits
 from askback_server.domain.limits import Limits
 
 
@@ -35,6 +36,8 @@ class Setting:
     within: tuple[float, float] | None = None
     """The least and the greatest value."""
     choices: tuple[str, ...] = ()
+    by_name: Callable[[str], Mapping[str, Any]] | None = None
+    """For a setting of values by name: what reads its text, and raises ValueError."""
 
     @property
     def kind(self) -> type:
@@ -104,6 +107,10 @@ class Config:
         within=(0.5, 3600),
     )  # fmt: skip
     heartbeat: float = _setting(15.0, "Seconds between heartbeats of consoles.", within=(0.1, 300))
+    concurrency: str = _setting(
+        "", "Jobs that may run at once, over all replicas, by TYPE or NAMESPACE:TYPE; alike at all of them.",
+        metavar="TYPE=N,…", by_name=running_limits,
+    )  # fmt: skip
     sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
     drain_wait: float = _setting(
         0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
@@ -147,6 +154,12 @@ class Config:
                 f"{at('listen')} can be reached from outside, and --test-mode lets programs answer "
                 "in people's place: listen on 127.0.0.1, or leave test mode"
             )
+        for name, setting in SETTINGS.items():
+            if setting.by_name is not None:
+                try:
+                    setting.by_name(getattr(self, name))
+                except ValueError as error:
+                    raise ConfigError(f"{at(name)}: {error}") from None
         for name in ("auth", "tls_cert", "tls_key", "tls_client_ca"):
             path = getattr(self, name)
             if path and not Path(path).is_file():
@@ -161,6 +174,11 @@ class Config:
                 f"{at('db')}: use sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME"
             )
         return self
+
+    @property
+    def queue_limits(self) -> Mapping[str, int]:
+        """How many jobs run at once, by `TYPE` or `NAMESPACE:TYPE`."""
+        return running_limits(self.concurrency)
 
     @property
     def limits(self) -> Limits:

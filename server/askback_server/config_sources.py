@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from askback_server.config import SETTINGS, Config, ConfigError, Setting, masked
+from askback_server.config_names import joined
 
 FILE_VARIABLE = "ASKBACK_CONFIG"
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
@@ -118,6 +119,11 @@ def _typed(setting: Setting, value: Any, where: str) -> Any:
     """A file's value, which must have the setting's own type; a whole number is a number too."""
     if setting.kind is float and type(value) is int:
         return float(value)
+    if setting.by_name is not None and isinstance(value, dict):
+        try:
+            return joined(value)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from None
     if type(value) is not setting.kind:
         raise ConfigError(f"{where} must be {_kind_and_range(setting)}")
     return value

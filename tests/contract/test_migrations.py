@@ -14,10 +14,12 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData
+from askback_server.storage import migrate
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import check_schema, upgrade
 from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
@@ -26,7 +28,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.storage import creation, event, execute, fetch, new_job
 
 ROOT = Path(__file__).parents[2]
-HEAD = "0010_escalation"
+HEAD = ScriptDirectory.from_config(migrate._config()).get_current_head()
 
 
 @pytest.fixture

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
+from askback_server.domain.jobs import JobState
 from askback_server.storage.batch import DELETES, PARTS
+from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compiled
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
+from tests.support.storage import creation, execute, fetch, new_job
 
 SHAPES = [
     ("changed_jobs", "new_prompts", "events"),
@@ -43,3 +50,29 @@ async def test_no_table_is_scanned(shape: tuple[str, ...], migrated_db_url: str)
         if "Index Scan using" in line:
             condition = plan[plan.index(line) + len(line) :].split("\n", 2)[1]
             assert "Index Cond" in condition, f"a whole index is read: {line}\n{plan}"
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_the_claim_walks_the_index_of_ready_jobs(migrated_db_url: str) -> None:
+    """By the planner's own choice, among many jobs that have ended and a long backlog: each type is a
+    short walk, and nothing is read whole."""
+    database = await Database.open(migrated_db_url)
+    try:
+        at = await database.ping() - timedelta(minutes=1)
+        for _ in range(10):
+            ended = [new_job(ready_at=None, state=JobState.COMPLETED) for _ in range(500)]
+            ready = [new_job(ready_at=at, job_type="mail", priority=1) for _ in range(200)]
+            await database.jobs.write([creation(j) for j in (*ended, *ready)])
+        await execute(database, "ANALYZE jobs")
+        statement = database.queue._first("default", [("mail", 5), ("refund", 200), ("none", 1)])
+        sql = statement.compile(dialect=asyncpg_dialect(), compile_kwargs={"literal_binds": True})
+        lines = await fetch(database, sa.text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}"))
+    finally:
+        await database.close()
+    plan = "\n".join(line["QUERY PLAN"] for line in lines)
+    assert "Seq Scan" not in plan, plan
+    assert plan.count("ix_jobs_ready") == 3, plan
+    assert plan.count("Index Cond: ((namespace = 'default'::text) AND (job_type = ") == 3, plan
+    assert "Rows Removed" not in plan, plan
+    read = max(int(n) for n in re.findall(r"Index Scan using ix_jobs_ready.*rows=(\d+)", plan))
+    assert read <= 6, plan

@@ -43,10 +43,22 @@ async def test_claimable_jobs_come_by_priority_then_age(database: Database) -> N
     ]  # fmt: skip
     await put(database, *jobs)
     expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or at))
-    found = await database.queue.claimable("default", ["refund"], 100)
-    assert [(c.job_id, c.job_type) for c in found] == [(j.job_id, "refund") for j in expected]
-    found = await database.queue.claimable("default", ["refund"], 4)
-    assert [c.job_id for c in found] == [j.job_id for j in expected[:4]]
+    found = await database.queue.claimable("default", {"refund": 100})
+    assert found == {"refund": [j.job_id for j in expected]}
+    found = await database.queue.claimable("default", {"refund": 4})
+    assert found == {"refund": [j.job_id for j in expected[:4]]}
+
+
+async def test_each_type_has_its_own_line(database: Database) -> None:
+    """One type's backlog hides no other's jobs, however many types are asked for."""
+    at = await database.ping()
+    many = [new_job(ready_at=at - SECOND * i, priority=9) for i in range(1, 30)]
+    few = [new_job(ready_at=at - SECOND, job_type=f"type{i:03}") for i in range(0, 200, 40)]
+    await put(database, *many, *few)
+    limits = {"refund": 3, "none": 0} | {f"type{i:03}": 2 for i in range(200)}
+    found = await database.queue.claimable("default", limits)
+    assert found.pop("refund") == [j.job_id for j in many[:-4:-1]]
+    assert found == {j.job_type: [j.job_id] for j in few}
 
 
 async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database: Database) -> None:
@@ -56,13 +68,13 @@ async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database
         database, ready, new_job(ready_at=at + LONG), new_job(ready_at=None, state=JobState.RUNNING),
         new_job(ready_at=at - SECOND, namespace="other"), new_job(ready_at=at - SECOND, job_type="mail"),
     )  # fmt: skip
-    found = await database.queue.claimable("default", ["refund", "none"], 100)
-    assert [c.job_id for c in found] == [ready.job_id]
-    assert len(await database.queue.claimable("default", ["refund", "mail"], 100)) == 2
-    assert await database.queue.claimable("default", [], 100) == []
+    found = await database.queue.claimable("default", {"refund": 100, "none": 100})
+    assert found == {"refund": [ready.job_id]}
+    assert len(await database.queue.claimable("default", {"refund": 100, "mail": 100})) == 2
+    assert await database.queue.claimable("default", {}) == {}
     # What was leased is not claimable any more.
     await database.jobs.write([step(ready, ready_at=None)])
-    assert await database.queue.claimable("default", ["refund"], 100) == []
+    assert await database.queue.claimable("default", {"refund": 100}) == {}
 
 
 async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database) -> None:

@@ -60,3 +60,62 @@ async def test_a_replica_is_killed_and_the_other_goes_on(stage: Stage, migrated_
     assert stored.events[-1].actor == "second"
     check_all([stored], history_of([first, second]))
     check_steps([stored], load.effects(stage), ["first", "before one", "before two", "last"])
+
+
+async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
+    stage: Stage, migrated_db_url: str
+) -> None:
+    """Another replica gives the job back once the session has expired, an attempt later and after a
+    backoff; when the attempts are used up it has failed."""
+    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=n, lease_ttl=1.0) for n in "ab"))
+    gate = str(stage.folder / "never")
+    async with Client(a.target, user="ana") as client:
+        run = await client.start("held", max_attempts=2)
+        first = stage.run("first", "-m", "tests.e2e.programs.holder", b.target, "first", "held", gate)
+        lost = await first.says("leased")
+        first.kill()
+        b.kill()
+        second = stage.run("second", "-m", "tests.e2e.programs.holder", a.target, "second", "held", gate)
+        again = await second.says("leased")
+        assert again["token"] == lost["token"] + 1
+        second.kill()
+
+        async def failed() -> bool:
+            return (await client.get(run.job_id)).state is JobState.FAILED
+
+        await eventually(failed, "the attempts are used up")
+        stored = await read(client, run.job_id)
+    at = {event.type: event.at for event in stored.events}
+    assert [e.type for e in stored.events] == [
+        "JOB_CREATED", "JOB_LEASED", "JOB_LEASE_LOST", "JOB_LEASED", "JOB_FAILED",
+    ]  # fmt: skip
+    assert (at["JOB_LEASED"] - at["JOB_LEASE_LOST"]).total_seconds() >= 1, "no backoff"
+    assert stored.job.attempt == 2
+    assert "LEASE_LOST" in str(stored.job.failure)
+
+
+async def test_a_limit_holds_over_replicas_and_the_death_of_one(stage: Stage, migrated_db_url: str) -> None:
+    """At most two stories run, whoever leases them; jobs that a killed replica's worker held count
+    until they are given back, and then others run in their place."""
+    limits = {"lease_ttl": 1.5, "concurrency": "story=2"}
+    a, b = await asyncio.gather(*(stage.server(migrated_db_url, name=n, **limits) for n in "ab"))
+    workers = [load.worker(stage, server.target, f"at-{server.name}") for server in (a, b)]
+    for worker in workers:
+        await worker.says("connected")
+    most = 0
+    async with Client(a.target, user="ana") as client:
+        runs = [await client.start("story", {"keys": []}, request_id=f"r{n}") for n in range(12)]
+
+        async def running() -> int:
+            return len([job async for job in client.list(states=[JobState.RUNNING])])
+
+        async def done() -> bool:
+            nonlocal most
+            most = max(most, await running())
+            states = [(await client.get(run.job_id)).state for run in runs]
+            if sum(state is JobState.COMPLETED for state in states) >= 4:
+                b.kill()
+            return all(state is JobState.COMPLETED for state in states)
+
+        await eventually(done, "all stories are told")
+    assert most <= 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from askback_server.domain.content import PromptContent
@@ -113,10 +113,11 @@ class UpdateUnderstanding(OnJob):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseJob(OnJob):
-    """A worker takes the job."""
+    """A worker takes the job. `not_after` is the end of the turn at a queue with a limit."""
 
     session: SessionRef
     worker_id: str
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

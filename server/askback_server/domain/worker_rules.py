@@ -58,13 +58,15 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
         raise SessionNotFound(command.session.session_id)
     if job.ready_at is not None and job.ready_at > facts.now:
         raise IllegalState("the job is not ready yet", state=job.state, event="LEASE", job_id=job.job_id)
+    if command.not_after is not None and command.not_after <= facts.now:
+        raise IllegalState("the turn is over", state=job.state, event="LEASE", job_id=job.job_id)
     change = Change(aggregate, facts, command.worker_id)
     move(change, JobTrigger.LEASE)
     change.set(
         token=job.token + 1, ready_at=None, session_id=command.session.session_id,
         worker_id=command.worker_id, holder=command.principal.subject,
     )  # fmt: skip
-    change.require(session=command.session, not_before=job.ready_at)
+    change.require(session=command.session, not_before=job.ready_at, not_after=command.not_after)
     change.event(
         EventType.JOB_LEASED, None,
         {"token": job.token + 1, "attempt": job.attempt, "worker_id": command.worker_id},

@@ -1,21 +1,27 @@
-"""Brings runnable jobs to workers with room: backlog first, by priority and age.
+"""Brings runnable jobs to workers with room: backlog first, the queues in turn.
 
-Every lease is a command with a guard; what is here only decides which job is tried for whom.
+A queue is a namespace and a job type. Within one the order is priority, then age; between those that a
+worker takes it is whose turn is longest ago, so that no backlog, and no stream of urgent jobs, starves
+another. Every lease is a command with a guard; what is here only decides which job is tried for whom.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Protocol
+import random
+from collections import defaultdict, deque
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from itertools import count
+from typing import Any, Protocol
 
 from askback_server.domain.commands import LeaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
+from askback_server.engine.concurrency import Concurrency, Queue
 from askback_server.engine.engine import Engine
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
@@ -25,7 +31,11 @@ log = logging.getLogger(__name__)
 POLL = 1.0
 """Seconds between two looks at the queue when nothing said that there is something."""
 SCAN = 200
-"""Candidates read at once."""
+"""Candidates read at once, shared by the job types; each gets one at least."""
+SPREAD = 8
+"""The least of further candidates that a replica chooses among after another was quicker."""
+REMEMBERED = 10_000
+"""Queues whose last turn is remembered."""
 
 
 class Taker(Protocol):
@@ -50,16 +60,25 @@ class Taker(Protocol):
 class Dispatcher:
     """Matches takers and claimable jobs."""
 
-    def __init__(self, engine: Engine, queue: WorkQueue, clock: DatabaseClock) -> None:
+    def __init__(
+        self, engine: Engine, queue: WorkQueue, clock: DatabaseClock, concurrency: Concurrency | None = None
+    ) -> None:
         self._engine = engine
         self._queue = queue
         self._clock = clock
+        self._concurrency = concurrency
         self._takers: set[Taker] = set()
         self._wake = asyncio.Event()
-        self._claiming: set[str] = set()
+        self._claiming: dict[str, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog = True
         """Whether there may be claimable jobs that were not tried: else room alone is no reason to look."""
+        self._turns = count(1)
+        self._served: dict[Queue, int] = {}
+        """When each queue last had a job leased, in turns."""
+        self._spread: dict[Queue, int] = {}
+        """Where another replica was quicker: among how many more jobs the next looks begin. It doubles with
+        every such look, and halves with every other."""
         self.paused = False
 
     def add(self, taker: Taker) -> None:
@@ -91,10 +110,12 @@ class Dispatcher:
         self._wake.set()
 
     def committed(self, batch: Sequence[Committed]) -> None:
-        """Look at once when a commit made a job claimable, now or at a time."""
+        """Look at once when a commit made a job claimable, now or at a time, or a limited queue has room."""
         if not self._takers:
             return
         for item in batch:
+            if self._concurrency is not None and self._concurrency.made_room(item.job):
+                self._look()
             ready = item.job.ready_at
             if ready is None or item.deleted:
                 continue
@@ -132,35 +153,121 @@ class Dispatcher:
             return
         self._backlog = False
         for namespace, takers in by_namespace.items():
-            types = sorted({t for taker in takers for t in taker.job_types})
-            room = sum(taker.room() for taker in takers)
-            # Those being claimed are read too: ask for so many more.
-            limit = min(room + len(self._claiming), SCAN)
-            found = await self._queue.claimable(namespace, types, limit)
-            given = 0
-            for candidate in found:
-                if candidate.job_id in self._claiming:
-                    continue
-                able = [t for t in takers if candidate.job_type in t.job_types and t.room() > 0]
-                if able:
-                    self._claim(candidate.job_id, max(able, key=lambda t: t.room()))
-                    given += 1
-            if len(found) == limit:
-                self._backlog = True
-                if given:
-                    self._wake.set()
+            await self._match_in(namespace, takers)
 
-    def _claim(self, job_id: str, taker: Taker) -> None:
-        self._claiming.add(job_id)
+    async def _match_in(self, namespace: str, takers: Sequence[Taker]) -> None:
+        """Read the first jobs of each queue that these takers take, and share their room out."""
+        types = {t for taker in takers for t in taker.job_types}
+        queues = {(namespace, t) for t in types}
+        if self._concurrency is not None:
+            queues = {queue for queue in queues if self._concurrency.is_open(queue)}
+        room = sum(taker.room() for taker in takers)
+        share = min(room, max(1, SCAN // max(1, len(queues))))
+        limits = {queue[1]: share + self._spread.get(queue, 0) for queue in queues}
+        # Those being claimed are read too: ask for so many more.
+        for queue in self._claiming.values():
+            if queue in queues:
+                limits[queue[1]] += 1
+        found = await self._queue.claimable(namespace, limits)
+        lines: dict[Queue, deque[str]] = {}
+        cut = False
+        for job_type, ids in found.items():
+            cut = cut or len(ids) == limits[job_type]
+            line = deque(i for i in ids if i not in self._claiming)
+            self._step_aside((namespace, job_type), line, share)
+            lines[namespace, job_type] = line
+        # What stays behind is known, though nobody may say so again.
+        if self._share_out(takers, lines) and cut:
+            self._wake.set()
+        if cut or any(lines.values()):
+            self._backlog = True
+
+    def _step_aside(self, queue: Queue, line: deque[str], share: int) -> None:
+        """Begin somewhere else where another replica takes the first jobs too."""
+        spread = self._spread.pop(queue, 0)
+        if spread:
+            line.rotate(-random.randrange(min(spread, max(0, len(line) - share)) + 1))
+            if spread > 1:
+                self._spread[queue] = spread // 2
+
+    def _quicker(self, queue: Queue) -> None:
+        """Another replica was quicker at a job of the queue."""
+        self._spread[queue] = min(max(SPREAD, 2 * self._spread.get(queue, 0)), SCAN)
+
+    def _share_out(self, takers: Sequence[Taker], lines: dict[Queue, deque[str]]) -> int:
+        """One job of each queue in turn, the one first whose last turn is longest ago."""
+        given = 0
+        planned: dict[Queue, list[tuple[str, Taker]]] = defaultdict(list)
+        turns = deque(sorted((q for q in lines if lines[q]), key=lambda q: (self._served.get(q, 0), q)))
+        while turns:
+            queue = turns.popleft()
+            able = [t for t in takers if queue[1] in t.job_types and t.room() > 0]
+            limit = self._concurrency.limit(queue) if self._concurrency is not None else None
+            if not able or (limit is not None and len(planned[queue]) >= limit):
+                continue
+            taker = max(able, key=lambda t: t.room())
+            job_id = lines[queue].popleft()
+            self._claim(job_id, queue, taker)
+            given += 1
+            if limit is None:
+                self._spawn(self._lease(job_id, queue, taker))
+            else:
+                planned[queue].append((job_id, taker))
+            if lines[queue]:
+                turns.append(queue)
+        for queue, tried in planned.items():
+            if tried:
+                self._spawn(self._lease_in_turn(queue, tried))
+        return given
+
+    def _claim(self, job_id: str, queue: Queue, taker: Taker) -> None:
+        """The job is being tried for the taker, until `_settle`."""
+        self._claiming[job_id] = queue
+        self._served.pop(queue, None)
+        self._served[queue] = next(self._turns)
+        if len(self._served) > REMEMBERED:
+            del self._served[next(iter(self._served))]
         taker.reserve(+1)
-        task = asyncio.create_task(self._lease(job_id, taker))
+
+    def _settle(self, job_id: str, taker: Taker) -> None:
+        self._claiming.pop(job_id, None)
+        taker.reserve(-1)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _lease(self, job_id: str, taker: Taker) -> None:
+    async def _lease_in_turn(self, queue: Queue, planned: Sequence[tuple[str, Taker]]) -> None:
+        """Lease the first jobs of a queue with a limit, as many as may run besides those that do."""
+        assert self._concurrency is not None
+        left = deque(planned)
+        try:
+            async with self._concurrency.turn(queue, len(planned)) as places:
+                leases = []
+                for _ in range(places.free if places is not None else 0):
+                    assert places is not None
+                    leases.append(self._lease(left[0][0], queue, left[0][1], places.until))
+                    left.popleft()
+                await asyncio.gather(*leases)
+        except AskbackError as error:
+            log.warning("taking a turn at %s: %s", queue, error)
+        finally:
+            for job_id, taker in left:
+                self._settle(job_id, taker)
+        self._backlog = True
+        if self._concurrency.is_open(queue):
+            self._wake.set()
+        elif (opens := self._concurrency.opens(queue)) is not None:
+            self._clock.call_at(opens, self._look)
+
+    async def _lease(
+        self, job_id: str, queue: Queue, taker: Taker, not_after: datetime | None = None
+    ) -> None:
         command = LeaseJob(
-            principal=taker.principal, job_id=job_id, session=taker.session, worker_id=taker.worker_id
-        )
+            principal=taker.principal, job_id=job_id, session=taker.session,
+            worker_id=taker.worker_id, not_after=not_after,
+        )  # fmt: skip
         try:
             job: Job = await self._engine.execute(command)
         except SessionNotFound:
@@ -174,9 +281,9 @@ class Dispatcher:
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
             log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
+            self._quicker(queue)
             self._look()
         else:
             taker.leased(job)
         finally:
-            self._claiming.discard(job_id)
-            taker.reserve(-1)
+            self._settle(job_id, taker)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.census import CensusStore
+from askback_server.ports.claim_turns import ClaimTurns
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
 
@@ -24,6 +25,10 @@ class Storage(Protocol):
     @property
     def sessions(self) -> SessionStore:
         """Worker sessions."""
+
+    @property
+    def turns(self) -> ClaimTurns:
+        """Who may lease jobs of queues with a limit."""
 
     @property
     def feed(self) -> FeedStore:

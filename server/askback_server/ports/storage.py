@@ -120,19 +120,12 @@ class JobStore(Protocol):
         """A job's events above a seq, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A job that a worker may take."""
-
-    job_id: str
-    job_type: str
-
-
 class WorkQueue(Protocol):
     """What timers, dispatch and sweep look for. All of it is hints: the write decides."""
 
-    async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
-        """Jobs that are ready by the database's clock, by priority and age."""
+    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
+        """The ids of jobs that are ready by the database's clock, by their type, each type's by priority
+        and age and no more than its limit. A type without any is not in it."""
 
     async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time; and (when, what, job id) of what is due so far ahead of it, soonest first.

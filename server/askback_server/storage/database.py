@@ -10,6 +10,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.census import Counts
+from askback_server.storage.claim_turns import Turns
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
@@ -28,6 +29,7 @@ class Database:
         self.jobs = Jobs(self._dialect)
         self.queue = Queue(self._dialect)
         self.sessions = Sessions(self._dialect)
+        self.turns = Turns(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
         self.wakeups: Wakeups = self._dialect.wakeups()

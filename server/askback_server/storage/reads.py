@@ -42,7 +42,7 @@ class Reads:
         # A connection of the pool may have died while nobody used it; reading again harms nobody.
         return await self._once(statement)
 
-    async def _once(self, statement: sa.Select[Any]) -> Sequence[Any]:
+    async def _once(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
         async with connected(self._dialect.reads) as connection:
             found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
             return found

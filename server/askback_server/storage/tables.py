@@ -210,3 +210,13 @@ settings = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
+
+# Who may lease jobs of a queue with a limit (ports/claim_turns.py). A handful of rows.
+claim_turns = sa.Table(
+    "claim_turns",
+    metadata,
+    sa.Column("namespace", sa.Text, primary_key=True),
+    sa.Column("job_type", sa.Text, primary_key=True),
+    sa.Column("turn_id", Id, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+)

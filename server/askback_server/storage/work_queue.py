@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.ports.storage import Candidate
 from askback_server.storage.reads import Reads
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
+
+TYPES = 64
+"""Job types that one statement looks for: SQLite takes 500 parts, and planning has its price."""
 
 
 class Queue(Reads):
     """Hints from indexes; every write is decided by its guard."""
 
-    async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
-        """Jobs that are ready, by priority and age. Read without locks: the lease is a guarded
-        write, and a SKIP LOCKED claim after other writes would break the feed's order."""
-        statement = (
-            sa.select(jobs.c.job_id, jobs.c.job_type)
-            .where(
-                jobs.c.namespace == namespace,
-                jobs.c.job_type.in_(job_types),
-                jobs.c.ready_at.is_not(None),
-                jobs.c.ready_at <= self._dialect.now(),
+    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
+        """Jobs that are ready, by type, each type's by priority and age.
+
+        Read without locks: the lease is a guarded write, and a SKIP LOCKED claim after other writes
+        would break the feed's order. Each type is a short walk along the index of ready jobs, so
+        nobody's backlog is ever read whole.
+        """
+        found: dict[str, list[str]] = {}
+        wanted = [(job_type, limit) for job_type, limit in sorted(limits.items()) if limit > 0]
+        for at in range(0, len(wanted), TYPES):
+            for row in await self._all(self._first(namespace, wanted[at : at + TYPES])):
+                found.setdefault(row["job_type"], []).append(row["job_id"])
+        return found
+
+    def _first(self, namespace: str, wanted: Sequence[tuple[str, int]]) -> Any:
+        """The first jobs of some types, in their order."""
+        walks = []
+        for job_type, limit in wanted:
+            walk = (
+                sa.select(jobs.c.job_id, jobs.c.job_type, jobs.c.priority, jobs.c.ready_at)
+                .where(
+                    jobs.c.namespace == namespace,
+                    jobs.c.job_type == job_type,
+                    jobs.c.ready_at.is_not(None),
+                    jobs.c.ready_at <= self._dialect.now(),
+                )
+                .order_by(jobs.c.priority.desc(), jobs.c.ready_at)
+                .limit(limit)
+                .subquery()
             )
-            .order_by(jobs.c.priority.desc(), jobs.c.ready_at, jobs.c.job_id)
-            .limit(limit)
-        )
-        return [Candidate(r["job_id"], r["job_type"]) for r in await self._all(statement)]
+            walks.append(sa.select(walk))
+        every = sa.union_all(*walks).subquery()
+        order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
+        return sa.select(every.c.job_id, every.c.job_type).order_by(*order)
 
     async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time, and what is due so far ahead of it, soonest first: one round trip."""

@@ -1,0 +1,66 @@
+"""Settings that hold by name: `refund=10,team-a:refund=3` in a flag or a variable, a table in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from askback_server.domain.jobs import TERMINAL
+from askback_server.domain.limits import Limits
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+ENDS = frozenset({"default", *TERMINAL})
+
+
+def pairs(text: str) -> dict[str, str]:
+    """`a=1,b=2` by name. Raises ValueError with what is wrong."""
+    found: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, value = (p.strip() for p in part.partition("="))
+        if not equals or not name or not value:
+            raise ValueError(f"{part!r} is not NAME=VALUE")
+        if name in found:
+            raise ValueError(f"{name} is there twice")
+        found[name] = value
+    return found
+
+
+def joined(table: Mapping[str, object]) -> str:
+    """A file's table as the text that a flag would have. Raises ValueError for a value that is no
+    number and no text."""
+    for name, value in table.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"{name} must be a number or a text")
+    return ",".join(f"{name}={value}" for name, value in table.items())
+
+
+def running_limits(text: str) -> dict[str, int]:
+    """How many jobs run at once, by `TYPE` or `NAMESPACE:TYPE`. Raises ValueError."""
+    found = {}
+    for name, value in pairs(text).items():
+        if not all(_NAME.fullmatch(part) for part in name.split(":", 1)):
+            raise ValueError(f"{name} is not TYPE or NAMESPACE:TYPE")
+        if not value.isdecimal() or not 1 <= int(value) <= 1_000_000:
+            raise ValueError(f"{name} must be a whole number from 1 to 1000000")
+        found[name] = int(value)
+    return found
+
+
+def retention(text: str) -> dict[str, timedelta]:
+    """How long finished jobs are kept, by `STATE` or `NAMESPACE:STATE`, a state being one in which a job
+    ends, or `default`. Times like `90s`, `30m`, `12h`, `7d`. Raises ValueError."""
+    found = {}
+    longest = Limits().retention_max
+    for name, value in pairs(text).items():
+        namespace, colon, state = name.rpartition(":")
+        if state not in ENDS or (colon and not _NAME.fullmatch(namespace)):
+            raise ValueError(f"{name} is not STATE or NAMESPACE:STATE; states: {', '.join(sorted(ENDS))}")
+        matched = _SPAN.fullmatch(value)
+        seconds = float(matched[1]) * _UNITS[matched[2] or "s"] if matched else -1.0
+        if not 0 <= seconds <= longest.total_seconds():
+            raise ValueError(f"{name} must be a time like 12h or 30d, up to {longest.days}d")
+        found[name] = timedelta(seconds=seconds)
+    return found

@@ -1,0 +1,221 @@
+"""At most so many jobs of a queue run at once, over all replicas; jobs that wait for people do not count."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain import commands as c
+from askback_server.domain.errors import IllegalState
+from askback_server.domain.jobs import Job, JobState
+from askback_server.engine import concurrency
+from askback_server.engine.dispatch import Dispatcher
+from askback_server.ports.claim_turns import SETTLES, Turn
+from askback_server.storage import tables
+from askback_server.storage.database import Database
+from tests.contract.test_dispatch import put
+from tests.support.aggregates import WORKER
+from tests.support.storage import Node, execute, fetch, get_job, new_job, now, until
+from tests.support.taking import Hand, dispatching, finish
+
+
+class Watched:
+    """Hands that complete each job after a moment; `most` is how many jobs were held at once by all."""
+
+    def __init__(self) -> None:
+        self.running: set[str] = set()
+        self.most = 0
+        self.done = 0
+        self._work: set[asyncio.Task[None]] = set()
+
+    def add(self, node: Node, dispatcher: Dispatcher, hand: Hand) -> None:
+        def got(job: Job) -> None:
+            # Within the time in which it runs by the database, so this never counts too many.
+            self.running.add(job.job_id)
+            self.most = max(self.most, len(self.running))
+            task = asyncio.create_task(end(job))
+            self._work.add(task)
+            task.add_done_callback(self._work.discard)
+
+        async def end(job: Job) -> None:
+            await node.database.ping()
+            self.running.discard(job.job_id)
+            await finish(node, dispatcher, hand, job)
+            self.done += 1
+
+        hand.got = got
+        dispatcher.add(hand)
+
+
+async def stored_running(database: Database, job_type: str) -> int:
+    statement = sa.select(sa.func.count().label("n")).where(
+        tables.jobs.c.status == "RUNNING", tables.jobs.c.job_type == job_type
+    )
+    found: int = (await fetch(database, statement))[0]["n"]
+    return found
+
+
+async def test_two_replicas_hold_the_limit_together(here: Node, there: Node) -> None:
+    limits = {"refund": 3}
+    await put(here, 60)
+    watched = Watched()
+    async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
+        a = Hand(await here.session(), "refund", most=10)
+        b = Hand(await there.session(), "refund", most=10)
+        watched.add(here, at_a, a)
+        watched.add(there, at_b, b)
+        await until(lambda: watched.done == 60, "all jobs are done")
+    assert 2 <= watched.most <= 3
+    ids = [j.job_id for j in (*a.taken, *b.taken)]
+    assert len(ids) == len(set(ids)) == 60
+
+
+async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> None:
+    limits = {"refund": 4}
+    await put(here, 20)
+    async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
+        a = Hand(await here.session(), "refund", most=10)
+        b = Hand(await there.session(), "refund", most=10)
+        at_a.add(a)
+        at_b.add(b)
+        await until(lambda: a.held + b.held == 4, "four jobs run")
+        assert await stored_running(here.database, "refund") == 4
+        # One ends, and one more is leased: at the replica that was told, or at the other.
+        node, hand, dispatcher = (here, a, at_a) if a.held else (there, b, at_b)
+        await finish(node, dispatcher, hand, hand.taken[0])
+        await until(lambda: len(a.taken) + len(b.taken) == 5, "a place is filled again")
+        assert await stored_running(here.database, "refund") == 4
+        await until(lambda: a.room() + b.room() == 16, "no room is kept for jobs that may not run")
+
+
+async def test_waiting_for_people_makes_room_and_an_answer_never_waits(here: Node) -> None:
+    await put(here, 3)
+    async with dispatching(here, {"refund": 1}) as dispatcher:
+        hand = Hand(await here.session(), "refund", most=10)
+        dispatcher.add(hand)
+        await until(lambda: hand.held == 1, "one job runs")
+        prompt = await here.ask(hand.taken[0])
+        await until(lambda: hand.held == 2, "its place is another's while it waits")
+        await here.answer(prompt)
+        assert (await get_job(here.database, hand.taken[0].job_id)).state is JobState.RUNNING
+        await finish(here, dispatcher, hand, hand.taken[1])
+        await here.database.ping()
+        assert len(hand.taken) == 2
+        await finish(here, dispatcher, hand, hand.taken[0])
+        await until(lambda: len(hand.taken) == 3, "with both done the third runs")
+
+
+async def test_each_namespace_counts_alone_and_may_have_its_own_limit(here: Node) -> None:
+    limits = {"refund": 2, "b:refund": 1, "c:other": 1}
+    for namespace in "abc":
+        await put(here, 5, namespace=namespace)
+    async with dispatching(here, limits) as dispatcher:
+        hands = {n: Hand(await here.session(namespace=n), "refund", most=9, namespace=n) for n in "abc"}
+        for hand in hands.values():
+            dispatcher.add(hand)
+        await until(lambda: sum(h.held for h in hands.values()) == 5, "as many as the limits say")
+        assert {n: h.held for n, h in hands.items()} == {"a": 2, "b": 1, "c": 2}
+
+
+async def test_a_limited_queue_and_the_others_share_a_worker(here: Node) -> None:
+    """The full queue holds nobody up, and a place that is free is not lost to the others' backlog."""
+    await put(here, 500, job_type="mail", priority=100)
+    await put(here, 10, job_type="refund")
+    watched = Watched()
+    async with dispatching(here, {"refund": 1}) as dispatcher:
+        hand = Hand(await here.session(), "mail", "refund", most=2)
+        watched.add(here, dispatcher, hand)
+        await until(lambda: hand.types_taken.count("refund") == 10, "the limited ones are taken")
+        mails = hand.types_taken.count("mail")
+        assert 10 <= mails < 400, mails
+
+
+# --- turns ---
+
+
+async def test_a_turn_is_one_s_until_it_is_given_back(here: Node, there: Node) -> None:
+    turn = await here.database.turns.take("default", "refund", 10, 60)
+    assert turn is not None
+    assert turn.running == 0
+    assert timedelta(seconds=50) < turn.until - await here.database.ping() <= timedelta(seconds=60)
+    assert await there.database.turns.take("default", "refund", 10, 60) is None
+    assert await there.database.turns.take("default", "mail", 10, 60) is not None
+    assert await there.database.turns.take("other", "refund", 10, 60) is not None
+    await here.database.turns.give_back(turn)
+    second = await there.database.turns.take("default", "refund", 10, 60)
+    assert second is not None
+    await here.database.turns.give_back(turn)  # again, late: it is another's by now
+    assert await here.database.turns.take("default", "refund", 10, 60) is None
+
+
+async def test_many_who_try_at_once_get_one_turn(here: Node, there: Node) -> None:
+    tries = [n.database.turns.take("default", "refund", 10, 60) for n in (here, there) * 10]
+    assert sum(turn is not None for turn in await asyncio.gather(*tries)) == 1
+
+
+async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(here: Node) -> None:
+    assert await here.database.turns.take("default", "refund", 10, 60) is not None
+    table = tables.claim_turns
+    for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
+        past = await here.database.ping() - timedelta(seconds=ended)
+        await execute(here.database, sa.update(table).values(until=past))
+        taken = await here.database.turns.take("default", "refund", 10, 60)
+        assert (taken is not None) is free
+
+
+async def test_a_turn_counts_what_runs_and_nothing_else(here: Node) -> None:
+    running = [await here.held() for _ in range(3)]
+    await here.waiting()
+    await here.create()
+    await here.held(job_type="mail")
+    await here.complete(await here.held())
+    turn = await here.database.turns.take("default", "refund", 10, 60)
+    assert turn is not None
+    assert turn.running == len(running)
+    await here.database.turns.give_back(turn)
+    bounded = await here.database.turns.take("default", "refund", 2, 60)
+    assert bounded is not None
+    assert bounded.running == 2
+
+
+async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
+    """By the database's clock, although this replica's is behind."""
+    await put(here, 1)
+    [[job_id]] = (await here.database.queue.claimable("default", {"refund": 1})).values()
+    session = await here.session()
+    late = await here.database.ping() - timedelta(seconds=1)
+    here.clock.observe(late - timedelta(seconds=30))
+    command = c.LeaseJob(principal=WORKER, job_id=job_id, session=session, worker_id="w", not_after=late)
+    with pytest.raises(IllegalState, match="turn"):
+        await here.do(command)
+    assert (await get_job(here.database, job_id)).state is JobState.PENDING
+
+
+async def test_room_that_appears_while_it_is_counted_is_not_missed(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = concurrency.Concurrency({"refund": 1}, here.database.turns, here.clock)
+    queue = ("default", "refund")
+    job = await here.held()
+    ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
+    take = here.database.turns.take
+
+    async def counted(*args: Any) -> Turn | None:
+        turn = await take(*args)
+        limits.made_room(ended)
+        return turn
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.database.turns, "take", counted)
+        async with limits.turn(queue, 1) as places:
+            assert places is None
+    assert limits.is_open(queue)
+    async with limits.turn(queue, 1) as places:
+        assert places is None
+    assert not limits.is_open(queue)
+    assert limits.made_room(ended)
+    assert limits.is_open(queue)
