@@ -150,7 +150,11 @@ async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
         found: dict[str, float] = {}
         for _ in range(20):
             found = await replica.metrics()
-            if found and not found.get("askback_streams_open") and not found.get("askback_engine_queue_commands"):
+            if (
+                found
+                and not found.get("askback_streams_open")
+                and not found.get("askback_engine_queue_commands")
+            ):
                 break
             await asyncio.sleep(0.25)
         before, after = memory[replica.name], replica.memory()

@@ -113,7 +113,9 @@ class Office:
         return await until_known(call, self._dice)
 
     async def _create(self, request: pb.CreateJobRequest) -> pb.CreateJobResponse | None:
-        keep = {"keep": request.retention.ToTimedelta().total_seconds()} if request.HasField("retention") else {}
+        keep = (
+            {"keep": request.retention.ToTimedelta().total_seconds()} if request.HasField("retention") else {}
+        )
         op = self._record.invoke("create", id=request.request_id, f=request.input_json, **keep)
         try:
             reply = await self._call("CreateJob", request)
@@ -216,12 +218,16 @@ class Office:
             for place, channel in enumerate(self._channels):
                 op = self._record.invoke("prompt", p=prompt_id, last=place)
                 try:
-                    p = (await self._call("GetPrompt", hitl.GetPromptRequest(prompt_id=prompt_id), channel)).prompt
+                    p = (
+                        await self._call("GetPrompt", hitl.GetPromptRequest(prompt_id=prompt_id), channel)
+                    ).prompt
                 except AskbackError as error:
                     self._record.say("no", op=op, **refusal(error))
                 else:
                     answer = p.resolution.answer
-                    self._record.say("ok", op=op, st=p.state, v=p.version, won=answer.answer_id, c=answer.comment)
+                    self._record.say(
+                        "ok", op=op, st=p.state, v=p.version, won=answer.answer_id, c=answer.comment
+                    )
 
     async def _watch(self, job_id: str) -> None:
         """Follow one job to its end, wherever it goes on."""

@@ -128,7 +128,9 @@ class Injector:
         return self._dice.uniform(0.1, self._longest)
 
     def _some_link(self) -> Link | None:
-        free = [link for link in self._scene.links.values() if not (link.is_cut or link.is_stalled or link.lost)]
+        free = [
+            link for link in self._scene.links.values() if not (link.is_cut or link.is_stalled or link.lost)
+        ]
         return self._dice.choice(free) if free else None
 
     def _some(self, actors: list[Actor]) -> Actor | None:

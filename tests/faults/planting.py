@@ -8,6 +8,7 @@ from tests.faults.chaos import Outcome, Plan, play
 from tests.faults.plants import PLANTS
 from tests.faults.scene import Cast
 
+
 async def play_planted(name: str, folder: Path, *, seed: int = 1) -> Outcome:
     """Play it; without a `name` nothing is planted, and nothing may be found."""
     plant = PLANTS.get(name)

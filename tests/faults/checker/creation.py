@@ -30,7 +30,9 @@ def check(e: Evidence) -> Iterator[Violation]:
             lines = [op.reply for op in made.values()]
             yield violated(11, f"request {request_id} made {len(made)} jobs", *lines)
         if len(rows[request_id]) > 1:
-            yield violated(11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id])
+            yield violated(
+                11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id]
+            )
         for operation in operations:
             reply = operation.reply
             if reply is None or operation.ok:
@@ -39,7 +41,9 @@ def check(e: Evidence) -> Iterator[Violation]:
             if reply["why"] != "ID_REUSED":
                 yield violated(0, f"a creation met {reply['code']} {reply['why']}", operation.begun, reply)
             elif len(contents) == 1:
-                yield violated(11, f"request {request_id} was refused as another one's", operation.begun, reply)
+                yield violated(
+                    11, f"request {request_id} was refused as another one's", operation.begun, reply
+                )
     yield from _purged(e, keeps)
 
 

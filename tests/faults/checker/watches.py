@@ -32,7 +32,9 @@ def _one_job(e: Evidence) -> Iterator[Violation]:
             stored = events[line["n"] - 1] if len(events) >= line["n"] else None
             if stored is None:
                 if events or line["j"] in e.jobs:
-                    yield violated(9, f"event {line['n']} of job {line['j']} was told, and is not stored", line)
+                    yield violated(
+                        9, f"event {line['n']} of job {line['j']} was told, and is not stored", line
+                    )
             elif (_TYPE[line["type"]], line["st"]) != (stored["type"], JOB_STATES[stored["state"]]):
                 text = f"event {line['n']} of job {line['j']} was told as {_TYPE[line['type']]}, {line['st']}"
                 yield violated(9, text, line, stored)
@@ -70,4 +72,6 @@ def _all_jobs(e: Evidence) -> Iterator[Violation]:
         if told is None or told["st"] != state:
             number = 8 if any(resumes.values()) else 6
             shown = told["st"] if told else "nothing"
-            yield violated(number, f"a watch of all jobs told {shown} of job {job_id}, which is {state}", told, row)
+            yield violated(
+                number, f"a watch of all jobs told {shown} of job {job_id}, which is {state}", told, row
+            )
