@@ -1,6 +1,5 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +10,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
+from tests.support.requirements import absent
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +23,7 @@ def postgres() -> Iterator[PostgresServer]:
     try:
         server.start()
     except PostgresUnavailable as reason:
-        if "postgres" in os.environ.get("ASKBACK_REQUIRE", ""):
-            pytest.fail(f"ASKBACK_REQUIRE wants PostgreSQL: {reason}")
-        pytest.skip(str(reason))
+        absent("postgres", str(reason))
     yield server
     server.stop()
 

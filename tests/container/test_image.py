@@ -128,6 +128,7 @@ async def test_it_migrates_and_serves_postgresql(container: Container, db_url: s
 
 def test_what_it_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing tool skips with the reason, and fails where it is required."""
+    monkeypatch.delenv("ASKBACK_REQUIRE", raising=False)
     with pytest.raises(pytest.skip.Exception, match="needs buildah"):
         absent("buildah", "building an image needs buildah")
     monkeypatch.setenv("ASKBACK_REQUIRE", "postgres,buildah")

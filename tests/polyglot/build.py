@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.requirements import absent
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = Path("examples/polyglot")
 COMMANDS = {
@@ -69,9 +71,5 @@ def build(language: str, scratch: Path) -> Example:
 def need(tool: str, *commands: str) -> None:
     """Skip, or fail if `ASKBACK_REQUIRE` names the tool, when one of its commands is not there."""
     missing = [command for command in commands if shutil.which(command) is None]
-    if not missing:
-        return
-    reason = f"{', '.join(missing)} not found: the {tool} example cannot be built"
-    if tool in os.environ.get("ASKBACK_REQUIRE", "").split(","):
-        pytest.fail(f"ASKBACK_REQUIRE names {tool}: {reason}")
-    pytest.skip(reason)
+    if missing:
+        absent(tool, f"{', '.join(missing)} not found: the {tool} example cannot be built")
