@@ -226,8 +226,14 @@ class FeedStore(Protocol):
     async def tail(self) -> Position:
         """The oldest position that can still be resumed from."""
 
-    async def after(self, position: Position, limit: int) -> tuple[list[Changed], Position]:
-        """What changed after a position, by job, and the position that this reaches."""
+    async def after(
+        self, position: Position, limit: int, *, settled: bool = True
+    ) -> tuple[list[Changed], Position]:
+        """What changed after a position, by job, and the position that this reaches.
+
+        Not `settled`: also what is committed beside a transaction that began earlier and still runs. The
+        position is then good for reading on, and not for a resume.
+        """
 
 
 AGES = (60.0, 300.0, 3_600.0, 86_400.0, 604_800.0)

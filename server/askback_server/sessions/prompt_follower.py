@@ -100,7 +100,9 @@ class PromptFollower:
         wanted: set[str] = set()
         read = 0
         while True:
-            changed, reached = await self._log.after(position, PAGE * 4)
+            # Not only what is settled: what this replica committed lately was published before we attached,
+            # and the feed will not say it again.
+            changed, reached = await self._log.after(position, PAGE * 4, settled=False)
             if reached == position:
                 break
             position, read = reached, read + PAGE * 4

@@ -39,7 +39,9 @@ class EventFeed(Reads):
         xid, _, id = str(mark or "0:0").partition(":")
         return Position(int(xid), int(id))
 
-    async def after(self, position: Position, limit: int) -> tuple[list[Changed], Position]:
+    async def after(
+        self, position: Position, limit: int, *, settled: bool = True
+    ) -> tuple[list[Changed], Position]:
         """What changed after a position, by job.
 
         Folded by the database: most of what is read is what this replica has written itself.
@@ -58,7 +60,7 @@ class EventFeed(Reads):
                 > sa.tuple_(
                     sa.literal(position.xid, events.c.xid.type), sa.literal(position.id, sa.BigInteger())
                 ),
-                self._dialect.settled(events.c.xid),
+                self._dialect.settled(events.c.xid) if settled else sa.true(),
             )
             .order_by(events.c.xid, events.c.id)
             .limit(limit)
