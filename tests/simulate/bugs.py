@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from askback import stream
+from askback.lease import Lease
+from askback_server.domain.aggregate import Change
+from askback_server.engine import engine
 from askback_server.engine.engine import Engine
+from askback_server.engine.keeper import SessionKeeper
 from askback_server.feed.feed import Feed
 from askback_server.ports.queries import PromptFilter
-from askback_server.sessions import prompt_follower
+from askback_server.sessions import prompt_follower, work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.work import WorkSession
+from askback_server.sessions.work_core import PromptResolved, WorkCore
 from tests.simulate.database import SimulatedDatabase
 
 Patch = pytest.MonkeyPatch
@@ -151,14 +157,81 @@ def _gap_not_filled(patch: Patch) -> None:
     patch.setattr(Feed, "_is_news", news)
 
 
+def _resolution_not_told_again(patch: Patch) -> None:
+    async def none(*_: Any) -> list[Any]:
+        return []
+
+    # Either side would make up for the other.
+    patch.setattr(WorkSession, "_unconfirmed", none)
+    patch.setattr(Lease, "catch_up", lambda _: None)
+
+
+def _old_stream_believed(patch: Patch) -> None:
+    patch.setattr(stream.Session, "_is_of_the_past", lambda *_: False)
+
+
+def _dead_worker_keeps_its_jobs(patch: Patch) -> None:
+    async def nothing(*_: Any) -> bool:
+        return False
+
+    patch.setattr(SessionKeeper, "_give_back", nothing)
+
+
+def _steps_left_behind(patch: Patch) -> None:
+    parcel = work.lease_parcel
+
+    async def without(*args: Any) -> Any:
+        return replace(await parcel(*args), checkpoints=())
+
+    patch.setattr(work, "lease_parcel", without)
+
+
+def _answer_id_not_looked_up(patch: Patch) -> None:
+    add = engine.add_needs
+
+    def less(wanted: Any, *args: Any) -> None:
+        add(wanted, *args)
+        wanted.submissions.clear()
+
+    patch.setattr(engine, "add_needs", less)
+
+
+def _token_not_raised(patch: Patch) -> None:
+    put = Change.set
+
+    def stuck(self: Change, **values: Any) -> None:
+        if "token" in values:
+            values["token"] = 1
+        put(self, **values)
+
+    patch.setattr(Change, "set", stuck)
+
+
+def _resolution_told_twice(patch: Patch) -> None:
+    def tell(self: WorkCore, held: Any, prompt: Any) -> None:
+        self.stream.push(PromptResolved(prompt))
+
+    patch.setattr(WorkCore, "_tell_resolution", tell)
+
+
+WORK: dict[str, Bug] = {
+    "resolution not told again": Bug(_resolution_not_told_again, "not well"),
+    "old stream believed": Bug(_old_stream_believed, "not well", seed=40),
+    "dead worker keeps its jobs": Bug(_dead_worker_keeps_its_jobs, "not well"),
+    "steps left behind": Bug(_steps_left_behind, "a step is done again"),
+    "answer_id not looked up": Bug(_answer_id_not_looked_up, "one answer_id, two results"),
+    "token not raised": Bug(_token_not_raised, ""),
+    "resolution told twice": Bug(_resolution_told_twice, "told twice on a stream"),
+}
+
 CONVERSE: dict[str, Bug] = {
     "token moves before told": Bug(_token_moves_before_told, "a token skips"),
     "tomb forgotten": Bug(_tomb_forgotten, ""),
     "credit not counted": Bug(_credit_not_counted, "on a credit of"),
     "cursor without horizon": Bug(_cursor_without_horizon, ""),
     "old token honoured": Bug(_old_token_honoured, "no Reset first"),
-    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips"),
-    "live before Reset": Bug(_live_before_reset, "no Reset first"),
+    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=880),
+    "live before Reset": Bug(_live_before_reset, "no Reset first", seed=190),
     "older image replaces newer": Bug(_older_image_replaces_newer, "after"),
     "end not told after resume": Bug(_end_not_told_after_resume, ""),
     "audience not asked": Bug(_audience_not_asked, "may not see it"),

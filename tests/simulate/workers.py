@@ -92,7 +92,7 @@ class WorkSchedule(Schedule):
         for name in ("w1", "w2"):
             worker = Worker(
                 self.network.endpoint("wanda"), worker_id=name, namespace="default",
-                capacity=self._writing.randint(1, 3), park_after=self._writing.choice([2.0, 60.0]),
+                capacity=self._writing.randint(1, 3), park_after=self._writing.choice([2.0, None]),
             )  # fmt: skip
             worker.job("task")(self._task)
             self.workers.append(worker)
