@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test test-install test-container check bench install-figures clean
+.PHONY: help venv proto reference lock demo serve test test-install test-container check model simulate bench install-figures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
 	$(BIN)/python scripts/gen_states.py --check
 	$(BIN)/python -m scripts.reference --check
 	$(BIN)/python scripts/lock.py --check
+
+model: $(VENV) ## drive engine and storage beside the reference model for long; EXAMPLES=n
+	ASKBACK_MODEL_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -q tests/model -k reference $(ARGS)
+
+simulate: $(VENV) ## play schedules of the streams in virtual time; ARGS="--schedules N --seed S"
+	$(BIN)/python -m tests.simulate $(ARGS)
 
 bench: $(VENV) ## measure; more arguments in ARGS
 	$(BIN)/python -m tests.bench $(ARGS)

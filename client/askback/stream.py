@@ -12,7 +12,7 @@ from typing import Any
 from askback.backoff import Backoff
 from askback.channel import Endpoint
 from askback.connection import Connection, Wire
-from askback.errors import AskbackError, Internal, Unavailable
+from askback.errors import AskbackError, Internal, LeaseLost, Unavailable
 from askback.status import from_frame, is_fatal, is_transient
 
 _log = logging.getLogger("askback.stream")
@@ -214,13 +214,20 @@ class Session:
         if item is not None and not item.future.done():
             if frame.WhichOneof("body") == "error":
                 error = from_frame(frame.error)
-                if is_transient(error):
-                    self._rest(frame.ref, item, error)
+                if is_transient(error) or self._is_of_the_past(connection, error):
+                    if connection is self._current:  # else it goes with all the others on the next stream
+                        self._rest(frame.ref, item, error)
                 else:
                     item.future.set_exception(error)
             else:
                 item.future.set_result(frame)
         self._pump()
+
+    def _is_of_the_past(self, connection: Connection, error: AskbackError) -> bool:
+        """Whether only the stream has lost what it asks for: the next one has taken the session over, and
+        there the same request stands."""
+        left = connection is not self._current or connection.leave.is_set()
+        return left and isinstance(error, LeaseLost)
 
     def _rest(self, ref: int, item: _Pending, error: AskbackError) -> None:
         """Send it again after a while, on the stream that is then open."""

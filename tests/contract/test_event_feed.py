@@ -10,11 +10,18 @@ import asyncpg
 import sqlalchemy as sa
 
 from askback_server.domain.events import EventType
+from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import uuid7
+from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Changed, Position
+from askback_server.sessions.frames import CaughtUp, Closed
+from askback_server.sessions.job_follower import JobsFollower
+from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
+from askback_server.sessions.prompt_view import PromptView
 from askback_server.storage import tables
 from askback_server.storage.database import Database
-from tests.support.storage import creation, event, fetch, new_job, new_prompt, step
+from tests.support.aggregates import ANN
+from tests.support.storage import creation, event, fetch, new_job, new_prompt, node, step
 
 
 def test_positions_are_ordered_by_transaction_then_id() -> None:
@@ -152,3 +159,35 @@ async def test_the_head_never_passes_a_transaction_that_still_runs(pg_url: str) 
     finally:
         await slow.close()
         await database.close()
+
+
+async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: str) -> None:
+    """It holds the feed back. What is committed meanwhile was published before the console came back, and
+    the feed does not say it again."""
+    async with node(pg_url) as here:
+        job, prompt = await here.waiting()
+        await here.catch_up()
+        prompts, jobs = PromptFilter("default", viewer=ANN), JobFilter("default")
+        tokens = ResumeTokens(b"key", here.feed.epoch)
+        followed = (here.feed, here.database.feed, here.database.jobs, tokens)
+        watched = JobsFollower(jobs, "carl", *followed)
+        place = tokens.make(here.feed.position, digest_of_view(prompts))
+        jobs_place = tokens.make(here.feed.position, watched._digest)
+        older = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
+        try:
+            async with older.transaction():
+                await older.execute("SELECT pg_current_xact_id()")
+                await here.answer(prompt)
+                view = PromptView(prompts)
+                follower = PromptFollower(view, *followed, asyncio.Event())
+                follower.attach()
+                await follower.load(place)
+                told = view.take(10, "")
+                news = await anext(watched.news(jobs_place))
+        finally:
+            await older.close()
+        await here.catch_up()
+        told += view.take(10, "")
+        follower.detach()
+    assert [type(e) for e in told] == [Closed, CaughtUp]
+    assert [j.job_id for j in news.jobs] == [job.job_id]

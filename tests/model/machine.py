@@ -126,6 +126,11 @@ class Machine(RuleBasedStateMachine):
         if not names:
             return
         name, key = dice.choice(names)
+        until = self.model.jobs[name]["prompts"][key]["until"]
+        if until is not None and until >= self.model.now and dice.random() < 0.5:
+            # Its time is over, and the timers sleep: only the write itself can tell.
+            await self.rig.turn(until + 1.0 - self.model.now)
+            self.model.now = until + 1.0
         self.rig.own[place].fast = timedelta(seconds=dice.choice([-40, -4, 4, 40]))
         order = dice.choice([("expire", {"job": name}), self.answer(dice, name, key)])
         await self.perform([order], [place], "skew")

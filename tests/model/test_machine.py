@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from askback_server.storage import job_store, sqlite
+from tests.model.bugs import BUGS, ON_POSTGRES
 from tests.model.machine import Machine
 from tests.model.rig import Rig
 
@@ -44,3 +46,19 @@ def profile(examples: int, steps: int = 30) -> settings:
 @pytest.mark.timeout(0 if EXAMPLES else 300)
 def test_two_replicas_do_what_the_reference_says(machine: type[Machine]) -> None:
     run_state_machine_as_test(machine, settings=profile(40))
+
+
+@pytest.mark.parametrize("name", [*BUGS, *ON_POSTGRES])
+def test_a_planted_bug_is_found(
+    name: str, database_kind: str, machine: type[Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (name in ON_POSTGRES) != (database_kind == "postgres"):
+        pytest.skip("planted on the other database")
+    (BUGS | ON_POSTGRES)[name](monkeypatch)
+    logging.disable(logging.CRITICAL)
+    try:
+        # Not only an assertion: what is wrong may also break the program, or differ from run to run.
+        with pytest.raises(Exception):  # noqa: PT011
+            run_state_machine_as_test(machine, settings=profile(60))
+    finally:
+        logging.disable(logging.NOTSET)

@@ -135,6 +135,30 @@ async def test_go_away_opens_the_next_stream_first(server: FakeServer, session: 
     assert session.connected
 
 
+async def test_what_a_stream_that_is_left_has_lost_is_asked_of_the_next(
+    server: FakeServer, session: Session
+) -> None:
+    """Another replica has taken the session over: the lease stands, the old stream holds it no more."""
+    stream = await opened(server, session)
+    before, after = session.submit(get("before")), session.submit(get("after"))
+    one, two = await stream.next(), await stream.next()
+    lost = {"error": stream_pb2.FrameError(code=9, reason="ERROR_REASON_LEASE_LOST", message="lost")}
+    stream.send(go_away=pb.ConverseGoAway(reason="drain", after=span(2)))
+    stream.send(one.ref, **lost)
+    following = await server.converse()
+    following.send((await following.next("hello")).ref, **converse_welcome())
+    await asyncio.wait_for(stream.half_closed.wait(), 2)
+    stream.send(two.ref, **lost)
+    asked = {(await following.next("get_prompt")).get_prompt.key for _ in range(2)}
+    assert asked == {"before", "after"}
+    assert not await following.quiet(), "once each"
+    following.send(one.ref, **found("before"))
+    following.send(two.ref, **lost)
+    assert (await before).get_prompt.prompt.key == "before"
+    with pytest.raises(errors.LeaseLost):
+        await after
+
+
 async def test_three_missed_heartbeats_end_a_stream(server: FakeServer, session: Session) -> None:
     stream = await opened(server, session, heartbeat_interval=span(0.1))
     await stream.next("heartbeat")

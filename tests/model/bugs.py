@@ -1,0 +1,125 @@
+"""Named bugs, one for each promise: the machine must fail over every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain import job_rules, prompt_rules, worker_rules
+from askback_server.domain.aggregate import ANY_EPOCH, Change
+from askback_server.domain.commands import SessionRef
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.engine.engine import Engine
+from askback_server.engine.hot_jobs import HotJobs
+from askback_server.storage.job_store import Jobs
+from askback_server.storage.postgres import Postgres
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+
+
+def _lost_guard_believed(patch: Patch) -> None:
+    write = Engine._write
+
+    async def won(self: Engine, groups: Sequence[Any]) -> dict[str, Any]:
+        await write(self, groups)
+        return {}
+
+    patch.setattr(Engine, "_write", won)
+
+
+def _reply_without_a_commit(patch: Patch) -> None:
+    write = Engine._write
+
+    async def hopeful(self: Engine, groups: Sequence[Any]) -> Any:
+        try:
+            return await write(self, groups)
+        except StorageUnavailable:
+            return {}
+
+    patch.setattr(Engine, "_write", hopeful)
+
+
+def _memory_not_told(patch: Patch) -> None:
+    patch.setattr(HotJobs, "peek", lambda *_: None)
+
+
+def _older_replaces_newer(patch: Patch) -> None:
+    put = HotJobs.put
+
+    def gullible(self: HotJobs, aggregate: Any) -> Any:
+        if aggregate.job is not None and aggregate.job.job_id in self._entries:
+            return self._entries[aggregate.job.job_id][0]
+        return put(self, aggregate)
+
+    patch.setattr(HotJobs, "put", gullible)
+
+
+def _other_content_not_seen(patch: Patch) -> None:
+    patch.setattr(prompt_rules, "_answer_digest", lambda _: "same")
+
+
+def _token_not_checked(patch: Patch) -> None:
+    def fence(job: Any, principal: Any, token: int, session: Any, facts: Any) -> SessionRef:
+        return session or SessionRef(job.session_id or "", ANY_EPOCH)
+
+    patch.setattr(worker_rules, "fence", fence)
+    patch.setattr(job_rules, "fence", fence)
+
+
+def _without(part: str) -> Plant:
+    def plant(patch: Patch) -> None:
+        require = Change.require
+
+        def less(self: Change, **what: Any) -> None:
+            require(self, **{k: v for k, v in what.items() if k != part})
+
+        patch.setattr(Change, "require", less)
+
+    return plant
+
+
+def _own_write_not_known(patch: Patch) -> None:
+    async def nobodys(*_: Any) -> set[str]:
+        return set()
+
+    patch.setattr(Jobs, "_ours", nobodys)
+
+
+def _token_not_raised(patch: Patch) -> None:
+    put = Change.set
+
+    def stuck(self: Change, **values: Any) -> None:
+        put(self, **{k: 1 if k == "token" else v for k, v in values.items()})
+
+    patch.setattr(Change, "set", stuck)
+
+
+def _end_of_a_prompt_forgets_the_job(patch: Patch) -> None:
+    from askback_server.domain import life
+
+    patch.setattr(life, "_go_on", lambda *_: None)
+
+
+def _cursor_by_number(patch: Patch) -> None:
+    patch.setattr(Postgres, "settled", lambda *_: sa.true())
+
+
+BUGS: dict[str, Plant] = {
+    "lost guard believed": _lost_guard_believed,
+    "reply without a commit": _reply_without_a_commit,
+    "memory not told by the feed": _memory_not_told,
+    "memory keeps what is older": _older_replaces_newer,
+    "answer_id with other content": _other_content_not_seen,
+    "token not checked": _token_not_checked,
+    "session not guarded": _without("session"),
+    "timeout without condition": _without("not_before"),
+    "answer after the deadline": _without("not_after"),
+    "own write not known again": _own_write_not_known,
+    "token not raised": _token_not_raised,
+    "answered and still waiting": _end_of_a_prompt_forgets_the_job,
+}
+ON_POSTGRES: dict[str, Plant] = {"cursor by number": _cursor_by_number}

@@ -1,0 +1,1 @@
+"""Replicas, consoles and workers in virtual time, over a network that loses what a seed says."""

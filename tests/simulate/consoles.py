@@ -1,0 +1,247 @@
+"""Schedules of the Converse stream: prompts come, change and go, and people sit at consoles."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from askback.client import Client
+from askback.console import Console
+from askback.errors import NotFound, PromptClaimed, PromptClosed, PromptStale
+from askback_server.domain import commands as c
+from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.content import Audience, DefaultAnswer, FinalAction, PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.prompts import AnswerStatus, Prompt
+from tests.simulate.judges import ConverseJudge
+from tests.simulate.network import Judge
+from tests.simulate.replica import PEOPLE, SimulatedReplica
+from tests.simulate.schedule import Schedule
+from tests.support.aggregates import ADMIN
+
+OPS = 14
+SLACK = 2.0
+"""Virtual seconds by which a replica may lag behind the database: its poll, and the horizon."""
+BOUND = 25.0
+"""Virtual seconds within which an open prompt is shown, whatever breaks."""
+
+
+class ConsoleAt:
+    """A person with a console, and what it made of its stream."""
+
+    def __init__(self, schedule: ConverseSchedule, user: str) -> None:
+        self.user = user
+        self._schedule = schedule
+        self._dice = Random(f"{schedule.seed} {user}")
+        self.shown: set[str] = set()
+        self.accepted: dict[str, str] = {}
+        credit = self._dice.choice([0, 1, 2, 5])
+        client = Client(schedule.network.endpoint(user))
+        self.console: Console = client.console(credit=credit, connect_timeout=None)
+        self._dialled = 0.0
+        wire = self.console._wire
+        hello, apply = wire.hello, wire.desk.apply
+
+        def dialling() -> Any:
+            self._dialled = asyncio.get_running_loop().time()
+            return hello()
+
+        def applied(event: Any) -> None:
+            apply(event)
+            if event.WhichOneof("event") == "caught_up":
+                self._caught_up()
+
+        wire.hello = dialling  # type: ignore[method-assign]
+        wire.desk.apply = applied  # type: ignore[method-assign]
+
+    def eligible(self, prompt: Prompt) -> bool:
+        return prompt.is_open and prompt.is_for(PEOPLE[self.user])
+
+    def _caught_up(self) -> None:
+        """The view is what was open, as far as a replica may know by now."""
+        schedule, rows = self._schedule, self._schedule.database.rows
+        has, known = set(self.console.open_ids), self._dialled - SLACK
+        for prompt_id in has:
+            images = [(rows.since[key], image) for key, image in rows.images.items() if key[0] == prompt_id]
+            ends = [since for since, image in images if not image.is_open]
+            if ends and min(ends) < known:
+                schedule.verdicts.wrong(f"{self.user} caught up, and has a prompt that had ended")
+        for prompt in rows.prompts.values():
+            if prompt.prompt_id in has or not self.eligible(prompt):
+                continue
+            images = [(rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt.prompt_id]
+            if all(since < known for since, _ in images):
+                schedule.verdicts.wrong(f"{self.user} caught up without a prompt that is open")
+
+    async def sit(self) -> None:
+        """Take what comes, and answer some of it."""
+        async for prompt in self.console.prompts():
+            self.shown.add(prompt.prompt_id)
+            await asyncio.sleep(self._dice.uniform(0.0, 0.4))
+            if self._dice.random() < 0.35:
+                self._schedule.do(self._answer(prompt))
+
+    async def _answer(self, prompt: Any) -> None:
+        try:
+            outcome = await (prompt.approve("yes") if self._dice.random() < 0.8 else prompt.decline("no"))
+        except (PromptClosed, PromptStale, PromptClaimed, NotFound) as error:
+            self._schedule.note(f"{self.user} answers: {type(error).__name__}")
+            return
+        self._schedule.note(f"{self.user} answers: {outcome.status}")
+        self.accepted[prompt.prompt_id] = outcome.answer_id
+
+
+class ConverseSchedule(Schedule):
+    """Two people, a job that asks and amends, jobs that are only a question, and whoever withdraws."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.consoles: list[ConsoleAt] = []
+        self._sitting: list[asyncio.Task[None]] = []
+        self._writing = Random(f"{seed} writing")
+        self._session = SessionRef("", 0)
+        self._job: Any = None
+        self._keys: list[str] = []
+
+    def judge(self, method: str, user: str, replica: SimulatedReplica) -> Judge | None:
+        return ConverseJudge(self.verdicts, user, self.database.tail_mark)
+
+    async def begin(self) -> None:
+        self.consoles = [ConsoleAt(self, user) for user in ("ann", "bob")]
+        for at in self.consoles:
+            self._sitting.append(asyncio.create_task(self._sit(at)))
+        self.do(self._write())
+
+    async def _sit(self, at: ConsoleAt) -> None:
+        await asyncio.sleep(self._writing.uniform(0.0, 2.0))
+        await at.console.__aenter__()
+        await at.sit()
+
+    # --- those who ask ---
+
+    def _content(self) -> PromptContent:
+        dice = self._writing
+        final = dice.choice([FinalAction.EXPIRE, FinalAction.EXPIRE, FinalAction.DEFAULT])
+        timeout = (
+            dice.choice([None, 1.0, 4.0, 60.0]) if final is FinalAction.EXPIRE else dice.choice([1.0, 4.0])
+        )
+        default = DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None
+        return PromptContent(
+            kind="confirm", title=f"Is it {dice.randint(1, 1000)}?", blocking=False,
+            audience=Audience(groups=frozenset({"law"})) if dice.random() < 0.4 else Audience(),
+            priority=dice.randint(0, 2), timeout=timedelta(seconds=timeout) if timeout else None,
+            final_action=final, default_answer=default,
+        )  # fmt: skip
+
+    async def _write(self) -> None:
+        sessions = self.database.sessions
+        while not self._session.session_id:
+            try:
+                row, _ = await sessions.open("default", "w", ADMIN.subject, "x", 10_000.0)
+                self._session = SessionRef(row.session_id, row.epoch)
+            except StorageUnavailable:
+                await asyncio.sleep(0.5)
+        create = c.CreateJob(principal=ADMIN, namespace="default", job_type="held", request_id="held")
+        while self._job is None or not self._job.token:
+            made = await self.command(create)
+            if made is not None:
+                job_id = made.job.job_id
+                lease = c.LeaseJob(principal=ADMIN, job_id=job_id, session=self._session, worker_id="w")
+                self._job = await self.command(lease) or self.database.rows.jobs[job_id]
+            await asyncio.sleep(0.2)
+        self.do(self._act())
+        self.do(self._act())
+
+    async def _act(self) -> None:
+        """One of two who write at the same time."""
+        dice = self._writing
+        acts = [self._new, self._ask, self._amend, self._close]
+        for _ in range(OPS // 2):
+            await asyncio.sleep(dice.choice([0.0, 0.01, 0.1, 0.5, 2.0]))
+            await dice.choice([*acts, *acts, self._claim])()
+
+    async def _new(self) -> None:
+        await self.command(
+            c.CreateJob(principal=ADMIN, namespace="default", job_type="only", prompt=self._content())
+        )
+
+    async def _ask(self, key: str = "") -> None:
+        if not key:
+            key = f"k{len(self._keys)}"
+            self._keys.append(key)
+        await self.command(
+            c.AskPrompt(
+                principal=ADMIN, job_id=self._job.job_id, token=self._job.token, key=key,
+                content=self._content(),
+            )
+        )  # fmt: skip
+
+    async def _amend(self) -> None:
+        await self._ask(self._writing.choice(self._keys) if self._keys else "")
+
+    def _some(self) -> PromptRef | None:
+        still = [p.prompt_id for p in self.database.rows.prompts.values() if p.is_open]
+        return PromptRef(prompt_id=self._writing.choice(still)) if still else None
+
+    async def _close(self) -> None:
+        ref = self._some()
+        if ref is not None:
+            await self.command(c.CancelPrompt(principal=ADMIN, ref=ref))
+
+    async def _claim(self) -> None:
+        ref = self._some()
+        if ref is not None:
+            await self.command(c.ClaimPrompt(principal=ADMIN, ref=ref, duration=timedelta(seconds=1)))
+
+    # --- the end ---
+
+    def unsettled(self) -> str:
+        left = []
+        for at in self.consoles:
+            has = set(at.console.open_ids)
+            should = {p.prompt_id for p in self.database.rows.prompts.values() if at.eligible(p)}
+            if not at.console.connected or not at.console.caught_up.is_set():
+                left.append(f"{at.user} is not caught up")
+            elif has != should:
+                left.append(
+                    f"{at.user} lacks {len(should - has)} prompts and has {len(has - should)} too many"
+                )
+        return ", ".join(left)
+
+    async def end(self) -> None:
+        for task in self._sitting:
+            if task.done():
+                self.verdicts.wrong(f"a console ended: {task.exception()!r}")
+            task.cancel()
+        await asyncio.gather(*self._sitting, return_exceptions=True)
+        await asyncio.gather(*(at.console.__aexit__() for at in self.consoles))
+        rows = self.database.rows
+        for at in self.consoles:
+            for prompt_id, answer_id in at.accepted.items():
+                won = rows.prompts[prompt_id].resolution
+                kept = rows.submissions.get((prompt_id, answer_id))
+                if (
+                    kept is None
+                    or kept.status is not AnswerStatus.ACCEPTED
+                    or won is None
+                    or won.answer != kept.answer
+                ):
+                    self.verdicts.wrong(f"{at.user} was told ACCEPTED, and another answer is stored")
+            for prompt_id in {i for i, _ in rows.images} - at.shown:
+                if self._was_open_for(at, prompt_id) > BOUND:
+                    self.verdicts.wrong(f"{at.user} was never shown a prompt that was open for long")
+
+    def _was_open_for(self, at: ConsoleAt, prompt_id: str) -> float:
+        """The longest time for which it was open and in the person's view, by the loop's clock."""
+        rows, now = self.database.rows, asyncio.get_running_loop().time()
+        images = sorted((rows.since[k], i) for k, i in rows.images.items() if k[0] == prompt_id)
+        longest, begun = 0.0, None
+        for since, image in images:
+            if at.eligible(image):
+                begun = since if begun is None else begun
+            elif begun is not None:
+                longest, begun = max(longest, since - begun), None
+        return max(longest, now - begun) if begun is not None else longest

@@ -1,0 +1,376 @@
+"""One simulated database under all replicas: guarded writes that commit out of order, and a log."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any, TypeVar
+
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.events import Event
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
+from askback_server.domain.prompts import Prompt, Submission
+from askback_server.ports.clock import uuid7
+from askback_server.ports.queries import PromptFilter, PromptsPage
+from askback_server.ports.storage import (
+    Candidate,
+    Changed,
+    JobWrite,
+    Lost,
+    Position,
+    Wanted,
+    WorkerSession,
+    Written,
+)
+from askback_server.sessions.prompt_view import _FAR, urgency
+from tests.simulate.virtual_time import LoopClock
+
+T = TypeVar("T")
+
+
+@dataclass
+class Rows:
+    """What is committed. `images` is everything that ever was, for the judges."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    submissions: dict[tuple[str, str], Submission] = field(default_factory=dict)
+    checkpoints: dict[tuple[str, str], Checkpoint] = field(default_factory=dict)
+    understandings: dict[str, DeepUnderstanding] = field(default_factory=dict)
+    sessions: dict[str, tuple[WorkerSession, str]] = field(default_factory=dict)
+    log: list[tuple[Position, Event]] = field(default_factory=list)
+    images: dict[tuple[str, int], Prompt] = field(default_factory=dict)
+    since: dict[tuple[str, int], float] = field(default_factory=dict)
+    """When an image was committed."""
+
+
+class SimulatedDatabase:
+    """The Storage port. Every statement takes a while, and sees what is committed when it runs."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = Random(f"{seed} database")
+        self.clock = LoopClock()
+        self.rows = Rows()
+        self.away = False
+        self.tail_mark = Position()
+        self._xids = count(1)
+        self._ids = count(1)
+        self._running: set[int] = set()
+        self._locks: dict[str, asyncio.Lock] = {}
+        self.jobs = self.queue = self.feed = self.census = self
+        self.sessions = SessionsOf(self)
+
+    async def _pause(self, slow: float = 0.03) -> None:
+        dice = self._dice
+        often = dice.random() >= slow
+        await asyncio.sleep(dice.uniform(0.0005, 0.01) if often else dice.uniform(0.05, 0.6))
+        if self.away:
+            raise StorageUnavailable("the database is away")
+
+    async def _look(self, read: Callable[[], T]) -> T:
+        """A statement sees what is committed when it runs; by the time its rows are here they may be old."""
+        await self._pause()
+        found = read()
+        await self._pause(slow=0.1)
+        return found
+
+    async def ping(self) -> datetime:
+        return self.clock.now()
+
+    async def secret(self) -> bytes:
+        return b"secret"
+
+    async def close(self) -> None:
+        pass
+
+    # --- the write ---
+
+    async def write(self, batch: Sequence[JobWrite]) -> Written:
+        await self._pause()
+        order = sorted(batch, key=lambda w: w.job.job_id)
+        locks = [self._locks.setdefault(w.job.job_id, asyncio.Lock()) for w in order]
+        for lock in locks:
+            await lock.acquire()
+        xid = next(self._xids)
+        self._running.add(xid)
+        try:
+            ids = {id(w): [next(self._ids) for _ in w.events] for w in order}
+            await self._pause(slow=0.15)
+            lost = {}
+            for write in order:
+                if why := self._why_lost(write):
+                    lost[write.job.job_id] = why
+                else:
+                    self._apply(write, xid, ids[id(write)])
+            return Written(lost, self.clock.now())
+        finally:
+            self._running.discard(xid)
+            for lock in locks:
+                lock.release()
+
+    def _why_lost(self, write: JobWrite) -> Lost | None:
+        job, now, guard = write.job, self.clock.now(), write.guard
+        if not write.expected:
+            named = (job.namespace, job.request_id)
+            known = job.request_id and any(
+                (j.namespace, j.request_id) == named for j in self.rows.jobs.values()
+            )
+            return Lost.VERSION if known else None
+        if guard.session is not None:
+            row = self._alive(guard.session.session_id)
+            if row is None or guard.session.epoch not in (0, row.epoch):
+                return Lost.SESSION
+        if (guard.not_before and now < guard.not_before) or (guard.not_after and now >= guard.not_after):
+            return Lost.TIME
+        known_job = self.rows.jobs.get(job.job_id)
+        return None if known_job is not None and known_job.version == write.expected else Lost.VERSION
+
+    def _apply(self, write: JobWrite, xid: int, ids: list[int]) -> None:
+        rows, job = self.rows, write.job
+        for number, event in zip(ids, write.events, strict=True):
+            insort(rows.log, (Position(xid, number), event), key=lambda entry: entry[0])
+        if write.deleted:
+            del rows.jobs[job.job_id]
+            for part in (rows.prompts, rows.submissions, rows.checkpoints):
+                for key in [k for k, v in part.items() if v.job_id == job.job_id]:
+                    del part[key]
+            return
+        rows.jobs[job.job_id] = job
+        for prompt in (*write.new_prompts.values(), *(p for p, _ in write.changed_prompts.values())):
+            rows.prompts[prompt.prompt_id] = prompt
+            rows.images[prompt.prompt_id, prompt.version] = prompt
+            rows.since[prompt.prompt_id, prompt.version] = self.clock.monotonic()
+        for s in write.submissions:
+            rows.submissions[s.prompt_id, s.answer.answer_id] = s
+        for point in write.checkpoints.values():
+            rows.checkpoints[point.job_id, point.key] = point
+        if write.understanding is not None:
+            rows.understandings[job.job_id] = write.understanding
+
+    # --- reads ---
+
+    async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
+        await self._pause()
+        rows = self.rows
+        jobs = [rows.jobs.get(w.job_id) if w.job_id else self._named(w.request) for w in wanted]
+        await self._pause()
+        submissions = [
+            {k: rows.submissions[k] for k in w.submissions if k in rows.submissions} for w in wanted
+        ]
+        await self._pause()
+        found = []
+        for w, job, mine in zip(wanted, jobs, submissions, strict=True):
+            if job is None:
+                found.append(Aggregate())
+                continue
+            theirs = {
+                i: p for i, p in rows.prompts.items() if p.job_id == job.job_id
+                and (p.is_open or i in w.prompt_ids or p.key in w.keys or (w.request and p.round == 1))
+            }  # fmt: skip
+            found.append(Aggregate(job, theirs, mine, rows.understandings.get(job.job_id)))
+        return found
+
+    def _named(self, request: tuple[str, str] | None) -> Job | None:
+        return next((j for j in self.rows.jobs.values() if (j.namespace, j.request_id) == request), None)
+
+    async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
+        ids = list(job_ids)
+        return await self._look(lambda: [self.rows.jobs[i] for i in ids if i in self.rows.jobs])
+
+    async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
+        ids = list(prompt_ids)
+        return await self._look(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
+
+    async def find_prompt(self, ref: PromptRef) -> Prompt | None:
+        await self._pause()
+        if ref.prompt_id:
+            return self.rows.prompts.get(ref.prompt_id)
+        named = (p for p in self.rows.prompts.values() if (p.job_id, p.key) == (ref.job_id, ref.key))
+        return next(named, None)
+
+    async def list_prompts(
+        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
+    ) -> PromptsPage:
+        return await self._look(lambda: self._page(filter, limit, after))
+
+    def _page(
+        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None
+    ) -> PromptsPage:
+        found = [p for p in self.rows.prompts.values() if p.state in filter.states and filter.matches(p)]
+        found.sort(key=urgency)
+        total = len(found)
+        if after is not None:
+            rank = (-after[0], datetime.fromisoformat(after[1]) if after[1] else _FAR, after[2])
+            found = [p for p in found if urgency(p) > rank]
+        page = found[:limit]
+        last = page[-1] if len(page) < len(found) else None
+        mark = None
+        if last is not None:
+            at = last.expires_at.isoformat() if last.expires_at else None
+            mark = (last.content.priority, at, last.prompt_id)
+        return PromptsPage(tuple(page), mark, total)
+
+    async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
+        await self._pause()
+        found = [p for (of, key), p in self.rows.checkpoints.items() if of == job_id and key > after]
+        return sorted(found, key=lambda p: p.key)[:limit]
+
+    async def get_understanding(self, job_id: str) -> DeepUnderstanding | None:
+        return self.rows.understandings.get(job_id)
+
+    async def list_events(self, job_id: str, after_seq: int, limit: int) -> list[Event]:
+        await self._pause()
+        return [e for _, e in self.rows.log if e.job_id == job_id and e.seq > after_seq][:limit]
+
+    # --- the log ---
+
+    @property
+    def horizon(self) -> int:
+        """Below it nothing can appear any more."""
+        return min(self._running, default=1 << 60)
+
+    async def epoch(self) -> str:
+        return "epoch"
+
+    async def head(self) -> Position:
+        settled = await self._look(lambda: [p for p, _ in self.rows.log if p.xid < self.horizon])
+        return settled[-1] if settled else self.tail_mark
+
+    async def tail(self) -> Position:
+        await self._pause()
+        return self.tail_mark
+
+    async def after(
+        self, position: Position, limit: int, *, settled: bool = True
+    ) -> tuple[list[Changed], Position]:
+        span = await self._look(
+            lambda: [
+                entry
+                for entry in self.rows.log
+                if entry[0] > position and (not settled or entry[0].xid < self.horizon)
+            ][:limit]
+        )
+        if not span:
+            return [], position
+        changed: dict[str, Changed] = {}
+        for _, event in span:
+            before = changed.get(event.job_id, Changed(event.job_id, 0))
+            ids = before.prompt_ids | ({event.prompt_id} if event.prompt_id else frozenset())
+            changed[event.job_id] = Changed(
+                event.job_id, max(before.seq, event.seq), frozenset(ids), event.namespace
+            )
+        return list(changed.values()), span[-1][0]
+
+    def forget(self) -> None:
+        """Drop the older half of what the log has of jobs that are over: tokens below are refused."""
+        half = self.rows.log[: len(self.rows.log) // 2]
+        if half and half[-1][0].xid < self.horizon:
+            self.tail_mark = half[-1][0]
+
+    # --- sessions ---
+
+    def _alive(self, session_id: str) -> WorkerSession | None:
+        row = self.rows.sessions.get(session_id)
+        return row[0] if row is not None and row[0].expires_at > self.clock.now() else None
+
+    def _until(self, ttl: float) -> datetime:
+        return self.clock.now() + timedelta(seconds=ttl)
+
+    async def open(
+        self, namespace: str, worker_id: str, subject: str, replica: str, ttl: float
+    ) -> tuple[WorkerSession, str]:
+        await self._pause()
+        row = WorkerSession(uuid7(), namespace, worker_id, subject, replica, 1, self._until(ttl))
+        self.rows.sessions[row.session_id] = (row, "secret")
+        return row, "secret"
+
+    async def resume(
+        self, session_id: str, secret: str, subject: str, replica: str, ttl: float
+    ) -> WorkerSession | None:
+        await self._pause()
+        row = self._alive(session_id)
+        if row is None or row.subject != subject:
+            return None
+        row = replace(row, replica=replica, epoch=row.epoch + 1, expires_at=self._until(ttl))
+        self.rows.sessions[session_id] = (row, secret)
+        return row
+
+    async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
+        await self._pause()
+        kept = {}
+        for session_id, epoch in sessions:
+            row = self._alive(session_id)
+            if row is not None and row.epoch == epoch:
+                kept[session_id] = self._until(ttl)
+                self.rows.sessions[session_id] = (replace(row, expires_at=kept[session_id]), "secret")
+        return kept
+
+    async def reap(self) -> int:
+        await self._pause()
+        dead = [i for i in self.rows.sessions if self._alive(i) is None]
+        for session_id in dead:
+            del self.rows.sessions[session_id]
+        return len(dead)
+
+    async def held(self, session_id: str) -> list[Job]:
+        return await self._look(lambda: [j for j in self.rows.jobs.values() if j.session_id == session_id])
+
+    async def close_session(self, session_id: str, epoch: int) -> bool:
+        row = self._alive(session_id)
+        if row is None or row.epoch != epoch:
+            return False
+        del self.rows.sessions[session_id]
+        return True
+
+    # --- what timers, dispatch and sweep look for ---
+
+    async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
+        await self._pause()
+        now = self.clock.now()
+        found = [j for j in self.rows.jobs.values() if j.ready_at is not None and j.ready_at <= now]
+        return [Candidate(j.job_id, j.job_type) for j in found if j.job_type in job_types][:limit]
+
+    async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
+        await self._pause()
+        found = [
+            (p.expires_at, "prompt", p.job_id) for p in self.rows.prompts.values()
+            if p.is_open and p.expires_at is not None and p.expires_at <= until
+        ]  # fmt: skip
+        jobs = self.rows.jobs.values()
+        found += [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at and j.cancel_at <= until]
+        return sorted(found)[:limit]
+
+    async def orphans(self, limit: int) -> list[tuple[str, str]]:
+        jobs, sessions = self.rows.jobs, self.rows.sessions
+        held = await self._look(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
+        return [(i, s) for i, s in held if s not in sessions][:limit]
+
+    async def expired(self, limit: int) -> list[str]:
+        return []
+
+    async def drop_events(self, keep: datetime) -> int:
+        return 0
+
+    async def make_room(self) -> None:
+        pass
+
+
+class SessionsOf:
+    """The SessionStore: its `close` is another than the database's."""
+
+    def __init__(self, database: SimulatedDatabase) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    async def close(self, session_id: str, epoch: int) -> bool:
+        await self._database._pause()
+        return await self._database.close_session(session_id, epoch)

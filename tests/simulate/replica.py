@@ -1,0 +1,65 @@
+"""A whole replica over the simulated database: everything that bootstrap puts together, but the sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from askback_server.bootstrap import build
+from askback_server.config import Config
+from askback_server.domain.principals import Principal, Role
+from askback_server.sessions.replica import Replica
+from askback_server.transport.streams import serve_converse, serve_work
+from tests.simulate.database import SimulatedDatabase
+from tests.simulate.virtual_time import Ordered
+
+HEARTBEAT = 2.0
+LEASE_TTL = 9.0
+PEOPLE = {
+    "ann": Principal("ann", frozenset({Role.CONSOLE}), groups=frozenset({"law"})),
+    "bob": Principal("bob", frozenset({Role.CONSOLE})),
+    "wanda": Principal("wanda", frozenset({Role.WORKER})),
+}
+
+
+class SimulatedReplica:
+    """Started, crashed, and started anew with an empty memory."""
+
+    def __init__(self, name: str, database: SimulatedDatabase) -> None:
+        self._config = Config(
+            replica=name, heartbeat=HEARTBEAT, lease_ttl=LEASE_TTL, sweep_interval=20.0, hot_jobs=100
+        )
+        self._database = database
+        self.links = Ordered()
+        self.parts: Replica = None  # type: ignore[assignment]
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def start(self, *also: str) -> None:
+        """`also`: `work`, if workers will come."""
+        parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
+        parts.feed._everything = Ordered()  # type: ignore[assignment]
+        parts.dispatcher._takers = Ordered()  # type: ignore[assignment]
+        running: list[Coroutine[Any, Any, None]] = [
+            parts.engine.run(), parts.feed.run(), parts.timers.run(), parts.sweep.run(),
+        ]  # fmt: skip
+        if "work" in also:
+            running += [parts.dispatcher.run(), parts.keeper.run()]
+        self._tasks = [asyncio.create_task(work) for work in running]
+
+    async def serve(self, method: str, user: str, context: Any) -> None:
+        serve = serve_converse if method == "Converse" else serve_work
+        await serve(self.parts, PEOPLE[user], context)
+
+    def go_away(self) -> None:
+        """Ask every stream to move."""
+        for session in tuple(self.parts.streams):
+            session.go_away("drain", 2.0)
+
+    async def crash(self) -> None:
+        """Gone at once, with all that it had in its memory."""
+        for link in tuple(self.links):
+            link.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

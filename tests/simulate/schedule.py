@@ -1,0 +1,191 @@
+"""One schedule: two replicas, a network and faults, all from one number."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any
+
+from askback import connection
+from askback_server.domain.commands import Command
+from askback_server.domain.errors import AskbackError
+from askback_server.sessions import prompt_follower, work
+from tests.simulate.database import SimulatedDatabase
+from tests.simulate.judges import Verdicts
+from tests.simulate.network import Judge, Network
+from tests.simulate.replica import SimulatedReplica
+from tests.simulate.virtual_time import Stuck, VirtualLoop, seeded
+
+FAULTY = 12.0
+"""Virtual seconds in which anything may break."""
+
+
+class Schedule(ABC):
+    """`run` plays it and returns what was wrong; the same seed plays alike."""
+
+    also: tuple[str, ...] = ()
+    healed = 90.0
+    """Virtual seconds after the last fault in which all must be well again."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.dice = Random(f"{seed} schedule")
+        self.database = SimulatedDatabase(seed)
+        self.verdicts = Verdicts(self.database.rows)
+        self.network = Network(seed, self.judge)
+        self.replicas = [SimulatedReplica(name, self.database) for name in "ab"]
+        self.trace: list[str] = []
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    @abstractmethod
+    def judge(self, method: str, user: str, replica: SimulatedReplica) -> Judge | None:
+        """Who listens to a stream."""
+
+    @abstractmethod
+    async def begin(self) -> None:
+        """Clients come."""
+
+    @abstractmethod
+    def unsettled(self) -> str:
+        """What is not yet as it must be in the end; empty: nothing."""
+
+    @abstractmethod
+    async def end(self) -> None:
+        """Clients leave."""
+
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+    def note(self, text: str) -> None:
+        self.trace.append(f"{asyncio.get_running_loop().time():9.4f} {text}")
+
+    async def command(self, command: Command) -> Any:
+        """By a replica that is up; None if it was refused, or nobody knows what became of it."""
+        if not self.network.replicas:
+            return None
+        replica = self.dice.choice(self.network.replicas)
+        try:
+            async with asyncio.timeout(5.0):
+                reply = await replica.parts.engine.execute(command)
+        except (AskbackError, TimeoutError) as error:
+            self.note(f"{type(command).__name__}: {type(error).__name__}")
+            return None
+        self.note(type(command).__name__)
+        return reply
+
+    async def _start(self, replica: SimulatedReplica) -> None:
+        await replica.start(*self.also)
+        tokens, positions = replica.parts.tokens, self.verdicts.positions
+        make = tokens.make
+
+        def noted(position: Any, view: str) -> str:
+            token = make(position, view)
+            positions[token] = position
+            return token
+
+        tokens.make = noted  # type: ignore[method-assign]
+        self.network.replicas.append(replica)
+
+    async def _faults(self) -> None:
+        dice = self.dice
+        end = FAULTY
+        while (now := asyncio.get_running_loop().time()) < end:
+            await asyncio.sleep(min(dice.uniform(0.5, 4.0), end - now + 0.001))
+            fault = dice.choice(["", "crash", "go away", "away", "forget", "forget"])
+            self.note(fault)
+            if fault == "crash" and len(self.network.replicas) > 1:
+                replica = dice.choice(self.network.replicas)
+                self.network.replicas.remove(replica)
+                await replica.crash()
+                await asyncio.sleep(dice.uniform(0.1, 2.0))
+                await self._start(replica)
+            elif fault == "go away":
+                dice.choice(self.network.replicas).go_away()
+            elif fault == "away":
+                self.database.away = True
+                await asyncio.sleep(dice.uniform(0.1, 2.0))
+                self.database.away = False
+            elif fault == "forget":
+                self.database.forget()
+        self.network.faulty = False
+
+    async def _play(self) -> None:
+        for replica in self.replicas:
+            await self._start(replica)
+        await self.begin()
+        await self._faults()
+        left = ""
+        for _ in range(int(self.healed)):
+            left = self.unsettled()
+            if not left and all(task.done() for task in self.tasks):
+                break
+            await asyncio.sleep(1.0)
+        stuck = [str(task.get_coro()) for task in self.tasks if not task.done()]
+        if left or stuck:
+            self.verdicts.wrong(f"not well {self.healed:g} s after the last fault: {left} {stuck}")
+        for task in self.tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                self.verdicts.wrong(f"a client's program broke: {error!r}")
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        async with asyncio.timeout(30.0):
+            await self.end()
+        for replica in self.replicas:
+            await replica.crash()
+        await asyncio.sleep(40.0)  # what is half-open ends by itself
+        rest = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+        if rest:
+            self.verdicts.wrong(f"tasks are left: {[str(t.get_coro()) for t in rest]}")
+
+    def run(self) -> list[str]:
+        """Play it to its end."""
+        loop = VirtualLoop()
+        heard = _Heard(self.verdicts.wrong)
+        own = (connection.OPEN_TIMEOUT, prompt_follower.PAGE, work.PAGE)
+        # Small pages, so that there is more than one.
+        connection.OPEN_TIMEOUT, prompt_follower.PAGE, work.PAGE = 5.0, 3, 3
+        asyncio.set_event_loop(loop)
+        try:
+            with heard, seeded(self.seed, loop):
+                loop.run_until_complete(self._play())
+        except (Stuck, TimeoutError) as error:
+            self.verdicts.wrong(repr(error))
+        finally:
+            connection.OPEN_TIMEOUT, prompt_follower.PAGE, work.PAGE = own
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.close()
+            asyncio.set_event_loop(None)
+        return self.verdicts.found
+
+
+class _Heard(logging.Handler):
+    """An error in a log is a bug that somebody swallowed."""
+
+    def __init__(self, wrong: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._wrong = wrong
+        self._loggers = [logging.getLogger(name) for name in ("askback", "askback_server", "asyncio")]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._wrong(f"logged: {record.getMessage()} {error!r}")
+
+    def __enter__(self) -> None:
+        self._levels = [(log, log.level, log.propagate) for log in self._loggers]
+        for log in self._loggers:
+            log.addHandler(self)
+            log.setLevel(logging.ERROR)
+            log.propagate = False
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        gc.enable()
+        for log, level, propagate in self._levels:
+            log.removeHandler(self)
+            log.setLevel(level)
+            log.propagate = propagate

@@ -1,0 +1,47 @@
+"""Some schedules of each kind, and every planted bug found."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.simulate import bugs
+from tests.simulate.__main__ import KINDS, simulate
+from tests.simulate.bugs import Bug
+
+SCHEDULES = {"converse": 200, "work": 100}
+ENOUGH = 800
+"""Schedules within which a planted bug must be found."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost_in_any_schedule(kind: str) -> None:
+    started = time.perf_counter()
+    wrong = [(seed, found) for seed, _, found in simulate(kind, 1, SCHEDULES[kind])]
+    print(f"simulated {SCHEDULES[kind]} {kind} schedules in {time.perf_counter() - started:.1f} s")
+    assert not wrong, f"by seed: {wrong}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_plays_alike(kind: str) -> None:
+    """Or a failing seed would be worth nothing."""
+    traces = []
+    for _ in range(2):
+        schedule = KINDS[kind](7)
+        schedule.run()
+        traces.append(schedule.trace)
+    assert traces[0] == traces[1]
+    assert len(traces[0]) > 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [*(("converse", n) for n in bugs.CONVERSE), *(("work", n) for n in bugs.WORK)]
+)
+def test_a_planted_bug_is_found(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug: Bug = {"converse": bugs.CONVERSE, "work": bugs.WORK}[kind][name]
+    bug.plant(monkeypatch)
+    for _, _, found in simulate(kind, bug.seed, ENOUGH):
+        if any(bug.verdict in text for text in found):
+            return
+    pytest.fail(f"{name!r} was not found in {ENOUGH} schedules")

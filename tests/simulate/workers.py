@@ -1,0 +1,191 @@
+"""Schedules of the Work stream: jobs ask and are answered, and their workers come, park and go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from random import Random
+from typing import Any
+
+from askback.job import Job
+from askback.worker import Worker
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.commands import PromptRef
+from askback_server.domain.decisions import Decision
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import JobState
+from askback_server.domain.prompts import AnswerResult
+from tests.simulate.judges import Verdicts
+from tests.simulate.network import Judge
+from tests.simulate.replica import SimulatedReplica
+from tests.simulate.schedule import Schedule
+from tests.support.aggregates import ADMIN
+from tests.support.invariants import check_aggregate
+
+JOBS = 3
+ATTEMPTS = 40
+"""More than a network can use up: a job that fails was lost by somebody."""
+
+
+class WorkJudge:
+    """One worker's stream as the server sees it."""
+
+    def __init__(self, verdicts: Verdicts, holders: dict[tuple[str, int], str]) -> None:
+        self._verdicts = verdicts
+        self._holders = holders
+        self._session = ""
+        self._calls: set[int] = set()
+        self._told: dict[str, int] = {}
+
+    def heard(self, message: Any) -> None:
+        self._calls |= {frame.ref for frame in message.frames if frame.ref}
+
+    def said(self, message: Any) -> None:
+        wrong, rows = self._verdicts.wrong, self._verdicts.rows
+        for frame in message.frames:
+            body = frame.WhichOneof("body")
+            if frame.ref:
+                if frame.ref not in self._calls:
+                    wrong("a call is answered twice, or was never made")
+                self._calls.discard(frame.ref)
+            if body == "welcome":
+                self._session = frame.welcome.session_id
+            elif body == "job_leased":
+                leased = frame.job_leased.leased_job
+                key = leased.job.job_id, leased.token
+                if self._holders.setdefault(key, self._session) != self._session:
+                    wrong("one token for two sessions")
+                if rows.jobs[leased.job.job_id].token < leased.token:
+                    wrong("a lease is told that was not committed")
+            elif body == "prompt_resolved":
+                prompt = frame.prompt_resolved.prompt
+                image = rows.images.get((prompt.prompt_id, prompt.version))
+                if image is None or image.is_open:
+                    wrong("a resolution is told that was not committed")
+                if prompt.version <= self._told.get(prompt.prompt_id, 0):
+                    wrong("a resolution is told twice on a stream")
+                self._told[prompt.prompt_id] = prompt.version
+
+
+class WorkSchedule(Schedule):
+    """Two workers, a few jobs that ask three times, and people who answer, some of them twice."""
+
+    also = ("work",)
+    healed = 600.0  # the backoff of an attempt that was lost again and again goes up to five minutes
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self._writing = Random(f"{seed} writing")
+        self._answering = Random(f"{seed} answering")
+        self._holders: dict[tuple[str, int], str] = {}
+        self._told: dict[str, Any] = {}
+        self.workers: list[Worker] = []
+        self._starting: list[asyncio.Task[None]] = []
+        self._wishes: set[str] = set()
+        self._made = 0
+
+    def judge(self, method: str, user: str, replica: SimulatedReplica) -> Judge | None:
+        return WorkJudge(self.verdicts, self._holders)
+
+    async def begin(self) -> None:
+        for name in ("w1", "w2"):
+            worker = Worker(
+                self.network.endpoint("wanda"), worker_id=name, namespace="default",
+                capacity=self._writing.randint(1, 3), park_after=self._writing.choice([2.0, None]),
+            )  # fmt: skip
+            worker.job("task")(self._task)
+            self.workers.append(worker)
+            self._starting.append(asyncio.create_task(worker.start()))
+        self.do(self._write())
+        self._people = asyncio.create_task(self._answer())
+
+    async def _task(self, job: Job) -> dict[str, Any]:
+        async def once() -> int:
+            self._may_run(job)
+            await asyncio.sleep(0.05)
+            return 7
+
+        seven = await job.step("seven", once)
+        first, second = await asyncio.gather(job.confirm("A?", key="a"), job.confirm("B?", key="b"))
+        await job.progress(1, 2)
+        third = await job.confirm("C?", key="c")
+        return {"a": bool(first), "b": bool(second), "c": bool(third), "seven": seven}
+
+    def _may_run(self, job: Job) -> None:
+        """What was done in an earlier lease is not repeated."""
+        log = [e for _, e in self.database.rows.log if e.job_id == job.job_id]
+        leases = [
+            e.seq for e in log if e.type is EventType.JOB_LEASED and (e.data or {})["token"] == job.token
+        ]
+        if any(e.seq < leases[0] for e in log if e.type is EventType.CHECKPOINT_SAVED):
+            self.verdicts.wrong("a step is done again that was saved before the lease")
+
+    async def _write(self) -> None:
+        dice = self._writing
+        for number in range(JOBS):
+            create = c.CreateJob(
+                principal=ADMIN, namespace="default", job_type="task", request_id=f"r{number}",
+                max_attempts=ATTEMPTS,
+            )  # fmt: skip
+            made = await self.command(create)
+            while made is None:
+                await asyncio.sleep(0.3)
+                made = await self.command(create)
+            self._made += 1
+            await asyncio.sleep(dice.choice([0.0, 0.1, 3.0]))
+            if dice.random() < 0.15:
+                self._wishes.add(made.job.job_id)
+                await self.command(c.CancelJob(principal=ADMIN, job_id=made.job.job_id))
+
+    async def _answer(self) -> None:
+        """People look and answer, also the second time, with the same id, at any replica."""
+        dice, rows, number = self._answering, self.database.rows, 0
+        before: list[c.AnswerPrompt] = []
+        while True:
+            await asyncio.sleep(dice.choice([0.05, 0.2, 1.0, 4.0]))
+            still = [p for p in rows.prompts.values() if p.is_open]
+            if before and dice.random() < 0.3:
+                command = dice.choice(before)
+            elif still:
+                prompt = dice.choice(still)
+                number += 1
+                command = c.AnswerPrompt(
+                    principal=ADMIN, ref=PromptRef(prompt_id=prompt.prompt_id), answer_id=f"x{number}",
+                    revision=prompt.revision, decision=dice.choice([Decision.ACCEPT, Decision.REJECT]),
+                )  # fmt: skip
+                before.append(command)
+            else:
+                continue
+            reply: AnswerResult | None = await self.command(command)
+            if reply is not None and self._told.setdefault(command.answer_id, reply.status) != reply.status:
+                self.verdicts.wrong("one answer_id, two results")
+
+    def unsettled(self) -> str:
+        jobs = self.database.rows.jobs.values()
+        left = [f"{j.job_id[-4:]} is {j.state}" for j in jobs if not j.is_terminal]
+        left += [f"{w.worker_id} is not connected" for w in self.workers if not w.connected]
+        left += [f"{w.worker_id} still runs {w.holding}" for w in self.workers if w.holding]
+        return ", ".join(left)
+
+    async def end(self) -> None:
+        self._people.cancel()
+        await asyncio.gather(self._people, *self._starting, return_exceptions=True)
+        for worker in self.workers:
+            await worker.aclose(drain_timeout=0.0)
+        rows = self.database.rows
+        for job in rows.jobs.values():
+            prompts = {i: p for i, p in rows.prompts.items() if p.job_id == job.job_id}
+            answers = {k: s for k, s in rows.submissions.items() if s.job_id == job.job_id}
+            log = [e for _, e in rows.log if e.job_id == job.job_id]
+            try:
+                check_aggregate(Aggregate(job, prompts, answers), sorted(log, key=lambda e: e.seq))
+            except (AssertionError, ValueError) as error:
+                self.verdicts.wrong(f"the log of a job is in disorder: {error!r}")
+            if job.state is JobState.COMPLETED:
+                said = {p.key: p.resolution.answer.decision is Decision.ACCEPT for p in prompts.values()
+                        if p.resolution is not None and p.resolution.answer is not None}  # fmt: skip
+                if json.loads(job.result_json) != {**said, "seven": 7}:
+                    self.verdicts.wrong(f"the result {job.result_json} does not say what people said: {said}")
+            elif job.job_id not in self._wishes:
+                self.verdicts.wrong(f"a job ended as {job.state}: {job.failure}")
