@@ -202,6 +202,8 @@ class Position:
 
     xid: int = 0
     id: int = 0
+    mark: str = field(default="", compare=False)
+    """Of the event at this place; another history of the database has another there."""
 
 
 @dataclass(frozen=True, slots=True)
