@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from askback_server.domain.commands import LeaseJob, SessionRef
-from askback_server.domain.errors import AskbackError, SessionNotFound
+from askback_server.domain.errors import AskbackError, SessionMoved, SessionNotFound
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
@@ -163,7 +163,7 @@ class Dispatcher:
         )
         try:
             job: Job = await self._engine.execute(command)
-        except SessionNotFound:
+        except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info(
                 "the session of worker %s is gone; it gets no jobs", taker.worker_id,
