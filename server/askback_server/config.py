@@ -116,6 +116,10 @@ class Config:
         0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
         within=(0, 600),
     )  # fmt: skip
+    drain_spread: float = _setting(
+        5.0, "Seconds over which streams are asked to leave, so that many clients do not come back at once.",
+        within=(0, 600),
+    )  # fmt: skip
     drain_grace: float = _setting(10.0, "Seconds that calls have to end.", within=(0, 600))
     hot_jobs: int = _setting(50_000, "Jobs kept in memory.", within=(100, 10_000_000))
     batch: int = _setting(256, "Commands in one commit at the most.", within=(1, 2_000))

@@ -14,6 +14,7 @@ from askback_server.bootstrap import build
 from askback_server.config import Config, masked
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
+from askback_server.sessions.leaving import see_off
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
@@ -119,7 +120,7 @@ class Service:
             self.failed.set()
 
     async def stop(self) -> None:
-        """Drain: not ready, GoAway, no more calls, empty the engine, reply, close the database.
+        """Drain: not ready, no more calls, GoAway, empty the engine, reply, close the database.
 
         The health check's answer changes first, because grpc refuses new connections as soon as its
         server stops. The ports for health and metrics answer until the end.
@@ -133,9 +134,18 @@ class Service:
             await asyncio.wait_for(server.set_ready(False), 2)
         replica.dispatcher.paused = True
         await asyncio.sleep(config.drain_wait)
-        for session in tuple(replica.streams):
-            session.go_away("this replica is shutting down", config.drain_grace)
-        await server.stop(config.drain_grace)
+        # New calls go elsewhere from now on; those that run have the grace.
+        stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
+        await see_off(replica.streams, config.drain_spread, config.drain_grace)
+        # What is left are short calls, and watchers of the health that never leave by themselves.
+        done: set[Any] = set()
+        for _ in range(max(1, round(config.drain_grace))):
+            done, _ = await asyncio.wait({stopping}, timeout=min(1.0, config.drain_grace))
+            if done or replica.engine.idle:
+                break
+        if not done:
+            await server.stop(0)
+        await stopping
         await replica.engine.drain()
         await self._end()
         log.info("stopped")

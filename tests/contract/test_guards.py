@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Guard
 from askback_server.domain.commands import SessionRef
+from askback_server.domain.errors import AskbackError, SessionMoved
 from askback_server.domain.jobs import Job
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import BadData, JobWrite, Lost, Wanted
 from askback_server.storage import tables
 from askback_server.storage.database import Database
+from tests.support.aggregates import CLIENT, WORKER
 from tests.support.storage import (
     LONG,
+    Node,
     counts,
     creation,
     expire_session,
@@ -88,7 +92,7 @@ async def test_the_session_must_live_and_be_of_its_epoch(database: Database) -> 
 
     assert await database.sessions.resume(row.session_id, secret, "wanda", "there", 3600)
     job = first.job
-    assert await lost(database, step(job, guard=Guard(SessionRef(row.session_id, 1)))) is Lost.SESSION
+    assert await lost(database, step(job, guard=Guard(SessionRef(row.session_id, 1)))) is Lost.MOVED
     any_epoch = step(job, guard=Guard(SessionRef(row.session_id, 0)))
     assert not (await database.jobs.write([any_epoch])).lost
     second = step(any_epoch.job, guard=Guard(SessionRef(row.session_id, 2)))
@@ -334,3 +338,36 @@ async def test_a_prompt_without_its_job_is_no_orphan(database: Database) -> None
     write.changed_prompts[prompt.prompt_id] = (replace(prompt, revision=2), True)
     assert (await database.jobs.write([write])).lost
     assert await database.jobs.get_prompts([prompt.prompt_id]) == []
+
+
+@pytest.mark.parametrize("what", ["progress", "ask", "complete"])
+async def test_what_comes_by_a_stream_that_was_replaced_is_to_be_said_again(here: Node, what: str) -> None:
+    """The worker holds its job still, by its next stream: nothing may tell it that the lease is lost."""
+    row, secret = await here.database.sessions.open("default", "w", WORKER.subject, "here", 3600.0)
+    old = SessionRef(row.session_id, row.epoch)
+    job = await here.lease(await here.create(), old)
+    moved = await here.database.sessions.resume(row.session_id, secret, WORKER.subject, "there", 3600.0)
+    assert moved is not None
+    command: dict[str, Any] = {
+        "progress": here.progress_command(job, 1),
+        "ask": here.ask_command(job),
+        "complete": c.CompleteJob(principal=WORKER, job_id=job.job_id, token=job.token),
+    }
+    mine = command[what]
+    with pytest.raises(SessionMoved) as refused:
+        await here.do(replace(mine, session=old))
+    assert refused.value.retry_after is not None
+    assert (await get_job(here.database, job.job_id)).version == job.version
+    # Others' commands in the same batch are none the worse for it, and the next stream is the holder's.
+    other = here.engine.submit(
+        c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"labels": {"x": "1"}})
+    )
+    again = here.engine.submit(replace(mine, session=old))
+    with pytest.raises(SessionMoved):
+        await again
+    assert (await other).labels == {"x": "1"}
+    await here.do(replace(mine, session=SessionRef(row.session_id, moved.epoch)))
+    await expire_session(here.database, row.session_id)
+    with pytest.raises(AskbackError) as lost_for_good:
+        await here.do(replace(here.progress_command(job, 2), session=old))
+    assert not isinstance(lost_for_good.value, SessionMoved)

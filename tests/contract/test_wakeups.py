@@ -306,11 +306,14 @@ async def test_a_call_is_bounded_and_what_is_too_much_is_said_without_names(pg_u
         mouth = database.wakeups
         assert isinstance(mouth, PostgresWakeups)
         few = {uuid7(): (10**6, 10**6 + 1) for _ in range(100)}
-        [payload] = mouth._payloads(few)
+        [payload] = mouth._payloads("", few)
         assert len(payload) < PAYLOAD
         assert payload.count(":") == 200
-        [bare] = mouth._payloads({uuid7(): (1, 2) for _ in range(1000)})
+        [bare] = mouth._payloads("", {uuid7(): (1, 2) for _ in range(1000)})
         assert len(bare) < 20
+        # Also when nothing can be sent for long.
+        mouth.send(Hint(uuid7(), 1, 2) for _ in range(5000))
+        assert len(mouth._pending) == 1000
     finally:
         await database.close()
 

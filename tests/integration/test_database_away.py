@@ -17,10 +17,12 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import worker_service_pb2 as workers
+from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import job_store, postgres_pools, wakeups
 from askback_server.storage.postgres import Postgres
 from tests.support.postgres import PostgresServer
-from tests.support.service import SOON, World, answer, confirm, refusal_of, serving, until
+from tests.support.service import SOON, World, answer, confirm, outcome, refusal_of, serving, until
 
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection, by its application_name."""
@@ -82,6 +84,13 @@ class Load:
                 self.codes["OK"] += 1
                 return reply
 
+    async def goes_on(self, more: int) -> None:
+        """Wait until so many more were answered."""
+        done = len(self.answered)
+        async with asyncio.timeout(6 * SOON):
+            while len(self.answered) < done + more:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def check(self) -> None:
         """What was acknowledged is there, once."""
         assert not self.wrong, self.wrong[:5]
@@ -103,8 +112,7 @@ async def load(url: str) -> AsyncIterator[Load]:
         lanes = [asyncio.create_task(load.lane(n)) for n in range(6)]
         try:
             yield load
-            done = len(load.answered)
-            await until(lambda: len(load.answered) > done + 50 or any(lane.done() for lane in lanes))
+            await load.goes_on(50)
             load.stopped = True
             async with asyncio.timeout(SOON):
                 await asyncio.gather(*lanes)
@@ -141,11 +149,10 @@ async def test_connections_of_each_kind_are_killed_again_and_again(
     await console.hello(filter=hitl.PromptFilter(kinds=["preview"]))
     await console.snapshot()
     for _ in range(12):
-        done = len(load.answered)
         async with asyncio.timeout(SOON):
             while not await kill(url, name):
                 await load.world.service.replica.keeper.reap()
-        await until(lambda done=done: len(load.answered) > done + 5)  # type: ignore[misc]
+        await load.goes_on(5)
     # The worker's session was kept through all of it, and the console is told what happens.
     job = await load.world.create("w")
     assert (await worker.leased()).job.job_id == job.job_id
@@ -159,9 +166,8 @@ async def test_all_connections_are_killed_at_once(
     load: Load, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(8):
-        done = len(load.answered)
         await asyncio.gather(*(kill(url, name) for name in KINDS))
-        await until(lambda done=done: len(load.answered) > done + 5)  # type: ignore[misc]
+        await load.goes_on(5)
     bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
 
@@ -176,7 +182,17 @@ async def test_a_server_that_takes_no_writes_for_a_while(
         await kill(url, kind)
     await until(lambda: load.codes["UNAVAILABLE"] > 20)
     assert not load.wrong, load.wrong[:3]
+    # A worker's session is written by another road.
+    assert await outcome(load.world.lease("w", wait=0)) == "UNAVAILABLE"
+    with pytest.raises(StorageUnavailable):
+        await load.world.service.replica.keeper.reap()
     postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    # The connections that were told so are not used again: they would say it for ever.
+    await load.taken(load.world.jobs.CreateJob, jobs.CreateJobRequest(job_type="w"))
+    request = workers.LeaseJobsRequest(worker_id="w", job_types=["w"])
+    assert (await load.taken(load.world.workers.LeaseJobs, request)).jobs
+    for _ in range(3):
+        await load.world.service.replica.keeper.reap()
     bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]
 

@@ -94,6 +94,37 @@ class PostgresServer:
         self._root, self._dsn = None, ""
         atexit.unregister(self.stop)
 
+    def standby(self) -> "PostgresServer":
+        """A server that follows this one, not started yet: it takes reads, until it is promoted.
+
+        From its start on, commits here are confirmed only once they are on its disk.
+        """
+        if self._root is None or self._binaries is None:
+            raise RuntimeError("only a server that was started here can have a standby")
+        other = PostgresServer(fsync=self._fsync, source=self._source)
+        atexit.register(other.stop)
+        other._root = Path(tempfile.mkdtemp(prefix="askback-pg-"))
+        other._binaries = self._binaries
+        other._dsn = f"postgresql://postgres@127.0.0.1:{free_port()}/postgres"
+        _give_away(other._root)
+        primary = self._url("postgresql")
+        command = [str(self._binaries.bin / "pg_basebackup"), "-D", str(other._data), "-R", "-X", "stream"]
+        command += ["-c", "fast", "--no-sync", "-d", f"{primary.geturl()}?application_name=standby"]
+        done = subprocess.run(
+            command, cwd=other._root, env=_environment(), capture_output=True, text=True, check=False,
+            **_as_user(),
+        )  # fmt: skip
+        if done.returncode:
+            other.stop()
+            raise RuntimeError(f"pg_basebackup failed:\n{done.stdout}{done.stderr}")
+        return other
+
+    def require_standby(self, required: bool) -> None:
+        """Whether a commit waits until the standby has it on its disk."""
+        names = "standby" if required else ""
+        self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.execute("SELECT pg_reload_conf()")
+
     def dsn(self, database: str) -> str:
         """The SQLAlchemy URL of a database of this server."""
         return self._url("postgresql+asyncpg", f"/{database}").geturl()

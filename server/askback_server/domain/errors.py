@@ -212,6 +212,13 @@ class Contention(Aborted):
     retry_after = 0.05
 
 
+class SessionMoved(Contention):
+    """Another stream of the worker has taken its session over; what came by this one was not done."""
+
+    def __init__(self) -> None:
+        super().__init__("another stream of this worker has its session now; send it again on that one")
+
+
 class Unauthenticated(AskbackError):
     """No credentials, or wrong ones."""
 

@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from askback_server.domain.commands import LeaseJob, SessionRef
-from askback_server.domain.errors import AskbackError, SessionNotFound
+from askback_server.domain.errors import AskbackError, SessionMoved, SessionNotFound
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
@@ -270,7 +270,7 @@ class Dispatcher:
         )  # fmt: skip
         try:
             job: Job = await self._engine.execute(command)
-        except SessionNotFound:
+        except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info(
                 "the session of worker %s is gone; it gets no jobs", taker.worker_id,

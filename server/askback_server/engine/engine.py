@@ -25,6 +25,7 @@ from askback_server.domain.errors import (
     Draining,
     InvalidArgument,
     QueueFull,
+    SessionMoved,
     StorageUnavailable,
 )
 from askback_server.domain.limits import Limits
@@ -220,16 +221,19 @@ class Engine:
         # Those whose guard could not stand beside the others' have not been tried.
         self._queue.extendleft(reversed(group.deferred))
         items = []
+        session = group.write.guard.session
         for item in group.items[: len(group.items) - len(group.deferred)]:
             item.tries += 1
-            if item.tries > TRIES:
+            if why is Lost.MOVED and getattr(item.command, "session", None) == session:
+                # Its worker holds the job still, by another stream, and says it again there.
+                _fail(item, SessionMoved())
+            elif item.tries > TRIES:
                 _fail(item, Contention("others changed the job at the same time; send it again"))
             else:
                 items.append(item)
         if not items:
             return None
         retry = Group(group.wanted, items, aggregate=_UNREAD)
-        session = group.write.guard.session
         if why is Lost.SESSION and session is not None:
             retry.dead_sessions = group.dead_sessions | {session}
         return retry

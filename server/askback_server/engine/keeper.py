@@ -33,7 +33,7 @@ class Kept:
     lost: Callable[[], None]
     """Called once when the session is found to be gone."""
     moved: Callable[[], None]
-    """Called once when another stream of this replica has resumed it."""
+    """Called once when another stream, of this replica or another, has resumed it."""
     expires_at: datetime
     heard: bool = True
     silent: int = 0
@@ -97,14 +97,27 @@ class SessionKeeper:
             for kept in heard:
                 kept.heard = True  # it was, and the next turn says so
             raise
+        missing = []
         for kept in heard:
             until = alive.get(kept.session.session_id)
             if until is not None:
                 kept.expires_at = until
             else:
-                self._lose(kept)
+                missing.append(kept)
+        if missing:
+            await self._tell_moved_from_lost(missing)
         for kept in [k for k in self._kept.values() if k.silent > TURNS]:
             self._lose(kept)  # expired a turn ago or more; a stream without a session is good for nothing
+
+    async def _tell_moved_from_lost(self, missing: list[Kept]) -> None:
+        """A session that lives under a newer epoch is at another stream now, and so are all its leases."""
+        epochs = await self._store.epochs([k.session.session_id for k in missing])
+        for kept in missing:
+            if epochs.get(kept.session.session_id, 0) <= kept.session.epoch:
+                self._lose(kept)
+            elif self._kept.get(kept.session.session_id) is kept:
+                del self._kept[kept.session.session_id]
+                kept.moved()
 
     def _lose(self, kept: Kept) -> None:
         if self._kept.get(kept.session.session_id) is kept:

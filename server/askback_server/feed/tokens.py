@@ -20,7 +20,7 @@ class ResumeTokens:
 
     def make(self, position: Position, view: str) -> str:
         """A token for a view (a digest of principal and filter) at a position."""
-        body = f"{self._epoch}.{position.xid}.{position.id}"
+        body = f"{self._epoch}.{position.xid}.{position.id}.{position.mark}"
         return base64.urlsafe_b64encode(self._mac(body, view) + body.encode()).decode().rstrip("=")
 
     def _mac(self, body: str, view: str) -> bytes:
@@ -31,8 +31,8 @@ class ResumeTokens:
         try:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             mac, body = raw[:_MAC], raw[_MAC:].decode()
-            epoch, xid, id = body.split(".")
-            position = Position(int(xid), int(id))
+            epoch, xid, id, *mark = body.split(".")  # tokens of earlier releases have no mark
+            position = Position(int(xid), int(id), *mark[:1])
         except ValueError:
             return "the resume token is not one of ours"
         if not hmac.compare_digest(mac, self._mac(body, view)):

@@ -115,7 +115,8 @@ COMMIT_SECONDS = Metric(
 GUARDS_LOST = Metric(
     "askback_engine_guards_lost", _COUNTER,
     "Writes of one job that changed nothing and were decided again. `reason`: VERSION (somebody else was "
-    "first), SESSION (its worker's session had ended), TIME (too early or too late).", labels=("reason",),
+    "first), SESSION (its worker's session had ended), MOVED (that had gone to another stream), TIME (too "
+    "early or too late).", labels=("reason",),
 )  # fmt: skip
 BATCHES_FAILED = Metric(
     "askback_engine_batches_failed", _COUNTER, "Batches that came to nothing; the log says why."

@@ -42,7 +42,9 @@ class Lost(StrEnum):
     VERSION = "VERSION"
     """Somebody else changed the job, or it is gone, or its request_id exists already."""
     SESSION = "SESSION"
-    """The session in the guard has expired, or has a newer epoch."""
+    """The session in the guard has expired."""
+    MOVED = "MOVED"
+    """The session in the guard lives, under a newer epoch."""
     TIME = "TIME"
     """The database's clock is outside the guard's bounds."""
 
@@ -179,6 +181,9 @@ class SessionStore(Protocol):
     async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
         """Keep a live session without taking it over. Returns the new expiry; None if it is gone."""
 
+    async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
+        """The epochs of those of the sessions that live."""
+
     async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
         """Keep those of the (session, epoch) that live: their new expiry by id. The rest are lost."""
 
@@ -198,6 +203,8 @@ class Position:
 
     xid: int = 0
     id: int = 0
+    mark: str = field(default="", compare=False)
+    """Of the event at this place; another history of the database has another there."""
 
 
 @dataclass(frozen=True, slots=True)

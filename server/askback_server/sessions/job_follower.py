@@ -17,6 +17,7 @@ from askback_server.feed.missed import missed
 from askback_server.feed.tokens import ResumeTokens, view_digest
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
+from askback_server.sessions.watch import Watch
 
 PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
@@ -27,9 +28,11 @@ IDLE = 15.0
 _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
 
 
-async def job_events(feed: Feed, jobs: JobStore, job: Job, after_seq: int) -> AsyncIterator[list[Event]]:
+async def job_events(
+    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch
+) -> AsyncIterator[list[Event]]:
     """Batches of a job's events above a seq, in order without a gap; ends after the job's end."""
-    changed = asyncio.Event()
+    changed = watch.changed
     live: list[Event] = []
 
     def committed(item: Committed) -> None:
@@ -55,6 +58,7 @@ async def job_events(feed: Feed, jobs: JobStore, job: Job, after_seq: int) -> As
                 continue
             if job.is_terminal:
                 return
+            watch.check()
             await changed.wait()
     finally:
         stop()
@@ -76,7 +80,7 @@ class JobsFollower:
 
     def __init__(
         self, filter: JobFilter, subject: str, feed: Feed, log: FeedStore, jobs: JobStore,
-        tokens: ResumeTokens,
+        tokens: ResumeTokens, watch: Watch,
     ) -> None:  # fmt: skip
         self._filter = filter
         self._but_labels = replace(filter, labels={})
@@ -85,7 +89,8 @@ class JobsFollower:
         self._jobs = jobs
         self._tokens = tokens
         self._digest = view_digest("jobs", subject, self._but_labels, sorted(filter.labels.items()))
-        self._changed = asyncio.Event()
+        self._watch = watch
+        self._changed = watch.changed
         self._fresh: dict[str, Job] = {}
         self._removed: dict[str, None] = {}
         self._versions: dict[str, int] = {}
@@ -150,6 +155,7 @@ class JobsFollower:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
                         await self._changed.wait()
+                self._watch.check()
                 if clock() >= due:
                     for news in self._drain():
                         yield news

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
@@ -16,8 +18,9 @@ from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore
+from askback_server.sessions.leaving import Leaver
 from askback_server.sessions.progress import ProgressWriter
-from askback_server.sessions.session import Session
+from askback_server.sessions.watch import Watch
 
 
 @dataclass(slots=True)
@@ -46,5 +49,15 @@ class Replica:
     max_message_bytes: int
     test_mode: bool = False
     """Whether answers of scripted humans are taken."""
-    streams: set[Session] = field(default_factory=set)
-    """The open sessions, for drain."""
+    streams: set[Leaver] = field(default_factory=set)
+    """The open sessions, and calls that watch, for drain."""
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """A call that watches, known to the drain."""
+        watch = Watch()
+        self.streams.add(watch)
+        try:
+            yield watch
+        finally:
+            self.streams.discard(watch)

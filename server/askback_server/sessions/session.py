@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from askback_server.domain.errors import AskbackError
+from askback_server.domain.errors import AskbackError, Draining
 from askback_server.domain.limits import Limits
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
@@ -115,6 +115,15 @@ class Session(ABC):
         """Ask the client to move to another stream."""
         self._stream.go_away(reason, after)
         self._changed.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the client waits for replies, or has not been sent what there is for it."""
+        return self._stream.in_flight > 0 or self._stream.has_frames
+
+    def dismiss(self) -> None:
+        """End the stream from here; what is kept for it stays, and its client goes on elsewhere."""
+        self.fail(Draining("this replica is shutting down; go on at another"))
 
     def refuse(self, ref: int, error: AskbackError) -> bool:
         """A frame was wrong in itself. Returns False if that ends the stream: before the hello."""

@@ -228,7 +228,8 @@ class WorkSession(Session):
             self._around.dispatcher.wake()
 
     def _move_on(self) -> None:
-        """Another stream of this worker has resumed the session: nothing is lost, this one ends."""
+        """Another stream of this worker, here or elsewhere, has resumed the session: nothing is lost, and
+        this one ends when what it has begun is replied to."""
         self._core.held.clear()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
@@ -236,7 +237,7 @@ class WorkSession(Session):
         self.end()
 
     def _lose(self) -> None:
-        """The session expired, or was resumed on another replica."""
+        """The session expired."""
         self._core.lose_all()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)

@@ -40,7 +40,10 @@ class Database:
 
         Raises StorageUnavailable, with what to do.
         """
-        database = cls(url, clock or SystemClock())
+        try:
+            database = cls(url, clock or SystemClock())
+        except sa.exc.ArgumentError as error:
+            raise StorageUnavailable(f"the database's URL is wrong: {first_line(error)}") from error
         try:
             await database._dialect.open()
             behind = await database._dialect.run(check_schema)

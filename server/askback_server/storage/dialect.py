@@ -23,10 +23,12 @@ from askback_server.storage.batch import Batch
 class BatchOutcome:
     """Which jobs of a batch were written, and what the guards of the others said."""
 
-    __slots__ = ("dead", "late", "now", "won")
+    __slots__ = ("dead", "late", "moved", "now", "won")
 
-    def __init__(self, won: set[str], dead: set[str], late: set[str], now: datetime) -> None:
+    def __init__(self, won: set[str], dead: set[str], late: set[str], moved: set[str], now: datetime) -> None:
         self.won = won
+        self.moved = moved
+        """Those of the dead whose session lives on under a newer epoch."""
         self.dead = dead
         """Jobs whose guard names a session that does not live."""
         self.late = late

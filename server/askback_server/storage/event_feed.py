@@ -29,13 +29,13 @@ class EventFeed(Reads):
     async def head(self) -> Position:
         """The newest position that is safe to resume from."""
         statement = (
-            sa.select(events.c.xid, events.c.id)
+            sa.select(events.c.xid, events.c.id, events.c.command_id)
             .where(self._dialect.settled(events.c.xid))
             .order_by(events.c.xid.desc(), events.c.id.desc())
             .limit(1)
         )
         found = await self._all(statement)
-        return Position(found[0]["xid"], found[0]["id"]) if found else await self.tail()
+        return _position(found[0]) if found else await self.tail()
 
     async def tail(self) -> Position:
         """The oldest position that can still be resumed from."""
@@ -56,7 +56,7 @@ class EventFeed(Reads):
         found = await self._folded(span)
         if not found:
             return [], position
-        return list(map(_changed, found)), Position(found[0]["xid"], found[0]["id"])
+        return list(map(_changed, found)), _position(found[0])
 
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         """What changed of these jobs above a seq each."""
@@ -72,7 +72,7 @@ class EventFeed(Reads):
         """Events by job, each row with the last position of them all."""
         every = span.cte("span")
         last = (
-            sa.select(every.c.xid, every.c.id)
+            sa.select(every.c.xid, every.c.id, every.c.command_id)
             .order_by(every.c.xid.desc(), every.c.id.desc())
             .limit(1)
             .subquery("last")
@@ -85,11 +85,10 @@ class EventFeed(Reads):
                 sa.func.max(every.c.namespace).label("namespace"),
                 _joined(every.c.prompt_id).label("prompt_ids"),
                 _joined(late).label("late"),
-                last.c.xid,
-                last.c.id,
+                *last.c,
             )
             .select_from(every.join(last, sa.true()))
-            .group_by(every.c.job_id, last.c.xid, last.c.id)
+            .group_by(every.c.job_id, *last.c)
             .order_by(sa.func.min(every.c.id))
         )
         return await self._all(statement)
@@ -99,7 +98,8 @@ class EventFeed(Reads):
         if position <= await self.tail():
             return True
         place = sa.and_(events.c.xid == position.xid, events.c.id == position.id)
-        return bool(await self._all(sa.select(events.c.id).where(place)))
+        found = await self._all(sa.select(events.c.xid, events.c.id, events.c.command_id).where(place))
+        return bool(found) and position.mark in ("", _position(found[0]).mark)
 
     async def held_back(self) -> float:
         """Age of the oldest committed event at or above the horizon."""
@@ -119,7 +119,12 @@ class EventFeed(Reads):
 
 def _columns() -> sa.Select[Any]:
     c = events.c
-    return sa.select(c.xid, c.id, c.job_id, c.seq, c.type, c.prompt_id, c.namespace)
+    return sa.select(c.xid, c.id, c.command_id, c.job_id, c.seq, c.type, c.prompt_id, c.namespace)
+
+
+def _position(row: Any) -> Position:
+    # The end of a UUIDv7 is its random part.
+    return Position(row["xid"], row["id"], row["command_id"][-8:])
 
 
 def _beyond(position: Position) -> sa.ColumnElement[bool]:

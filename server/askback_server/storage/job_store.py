@@ -44,7 +44,8 @@ class Jobs(Reads):
             job_id = write.job.job_id
             if job_id not in outcome.won:
                 lost[job_id] = (
-                    Lost.SESSION if job_id in outcome.dead
+                    Lost.MOVED if job_id in outcome.moved
+                    else Lost.SESSION if job_id in outcome.dead
                     else Lost.TIME if job_id in outcome.late
                     else Lost.VERSION
                 )  # fmt: skip

@@ -149,25 +149,24 @@ class Postgres(Dialect):
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
         won = set(row["won"] or ())
-        dead, late = await self._reasons(connection, batch, won)
-        return BatchOutcome(won, dead, late, row["now"])
+        return BatchOutcome(won, *await self._reasons(connection, batch, won), row["now"])
 
     async def _reasons(
         self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch, won: set[str]
-    ) -> tuple[set[str], set[str]]:
+    ) -> tuple[set[str], set[str], set[str]]:
         """Why the losers lost. What cannot be asked is taken for a lost version: it is read again."""
         losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in won]
         if not losers:
-            return set(), set()
+            return set(), set(), set()
         try:
             document = _document(PARTS["changed_jobs"], losers)
             row = await connection.fetchrow(_compiled_reasons(), document, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
             log.warning("the losers of a write are not explained: %s", error)
-            return set(), set()
+            return set(), set(), set()
         assert row is not None
-        return set(row["dead"] or ()), set(row["late"] or ())
+        return set(row["dead"] or ()), set(row["late"] or ()), set(row["moved"] or ())
 
     async def _judge(self, error: asyncpg.PostgresError) -> None:
         """Raise what a server's error means for the batch."""

@@ -95,6 +95,15 @@ def _alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
     return sa.or_(i["guard_session"].is_(None), living)
 
 
+def _moved(i: dict[str, Any]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        sessions.c.session_id == i["guard_session"],
+        i["guard_epoch"] > sa.literal_column("0"),
+        sessions.c.epoch > i["guard_epoch"],
+        sessions.c.expires_at > sa.func.clock_timestamp(),
+    )
+
+
 def _in_time(i: dict[str, Any]) -> sa.ColumnElement[bool]:
     now = sa.func.clock_timestamp()
     return sa.and_(
@@ -143,14 +152,17 @@ REASONS = ("job_id", "guard_session", "guard_epoch", "not_before", "not_after")
 """The columns of the rows that `reasons` takes."""
 
 
-def reasons() -> sa.Select[Any, Any]:
-    """Asked after a write, for its losers only: (dead, late), the jobs whose guard's session does
-    not live, and those whose time bounds do not hold. The rest lost by their version."""
+def reasons() -> sa.Select[Any, Any, Any]:
+    """Asked after a write, for its losers only: (dead, late, moved), the jobs whose guard's session does
+    not live, those whose time bounds do not hold, and those of the dead whose session lives under a newer
+    epoch. The rest lost by their version."""
     losers = _Incoming("changed_jobs", REASONS)
     ids = sa.func.array_agg(sa.cast(losers.c["job_id"], sa.Text))
     dead = ids.filter(sa.not_(_alive(losers.c)))
     late = ids.filter(sa.not_(_in_time(losers.c)))
-    return sa.select(dead.label("dead"), late.label("late")).select_from(losers.table)
+    moved = ids.filter(_moved(losers.c))
+    labelled = dead.label("dead"), late.label("late"), moved.label("moved")
+    return sa.select(*labelled).select_from(losers.table)
 
 
 def _locked(incoming: _Incoming) -> CTE:

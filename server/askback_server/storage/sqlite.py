@@ -104,7 +104,7 @@ _CHILDREN = {
     "understandings": _upsert(understandings, "understandings"),
     "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
 }
-_LIVING = "SELECT 1 FROM worker_sessions WHERE session_id = ? AND (0 = ? OR epoch = ?) AND expires_at > ?"
+_EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
 
 
 def _plain(row: Values) -> Values:
@@ -185,16 +185,21 @@ class SQLite(Dialect):
         won: set[str] = set()
         dead: set[str] = set()
         late: set[str] = set()
-        living: dict[tuple[str, int], bool] = {}
+        moved: set[str] = set()
+        living: dict[tuple[str, int], int | None] = {}
+        """The epochs of the sessions that live."""
         job_at = JOB_AT["changed_jobs"]
         for row in batch.changed_jobs:
             _, session, epoch, not_before, not_after, deleted = row[: len(GUARD_COLUMNS)]
             job_id = row[job_at]
             if session and (session, epoch) not in living:
-                found = cursor.execute(_LIVING, (session, epoch, epoch, instant_text(now))).fetchone()
-                living[session, epoch] = found is not None
-            if session and not living[session, epoch]:
+                found = cursor.execute(_EPOCH, (session, instant_text(now))).fetchone()
+                living[session, epoch] = found[0] if found is not None else None
+            there = living.get((session, epoch))
+            if session and (there is None or epoch not in (0, there)):
                 dead.add(job_id)
+                if there is not None and there > epoch:
+                    moved.add(job_id)
             elif (not_before and now < not_before) or (not_after and now >= not_after):
                 late.add(job_id)
             else:
@@ -209,7 +214,7 @@ class SQLite(Dialect):
             theirs = [statement.parameters(_plain(r)) for r in getattr(batch, part) if r[job_at] in won]
             if theirs:
                 cursor.executemany(statement.sql, theirs)
-        return BatchOutcome(won, dead, late, now)
+        return BatchOutcome(won, dead, late, moved, now)
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """A small transaction of the writer thread, between two batches."""

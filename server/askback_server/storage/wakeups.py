@@ -27,12 +27,15 @@ log = logging.getLogger(__name__)
 CHANNEL = "askback"
 PAYLOAD = 7_900
 """Bytes in one notification; PostgreSQL takes fewer than 8000."""
+MANY = 1_000
+"""Jobs that are remembered to be told: these alone are too many to be named."""
 TEST = 5.0
 """Seconds between two tests of the listener."""
 ECHO = 3.0
 """Seconds within which a listener must hear this replica's own call."""
-PAUSE, PAUSE_DEAF = 0.5, 30.0
-"""Seconds before a broken connection is made anew, and the most of it; doubles, with jitter."""
+PAUSE, MOST, DEAF = 0.25, 2.0, 30.0
+"""Seconds before a broken connection is made anew, the most of it, and after a connection that was deaf;
+doubles, with jitter."""
 
 Connect = Callable[[str], AbstractAsyncContextManager["asyncpg.Connection[asyncpg.Record]"]]
 """A connection that is nobody else's, by the name that pg_stat_activity shows."""
@@ -52,6 +55,8 @@ class PostgresWakeups:
         self._pending: dict[str, tuple[int, int]] = {}
         self._echo = ""
         """The test that is to be sent and heard; empty when there is none."""
+        self._called = ""
+        """The test that was sent last."""
         self._wake = asyncio.Event()
         self._echoed = asyncio.Event()
         self._heard: Heard = lambda hints: None
@@ -64,7 +69,8 @@ class PostgresWakeups:
         for hint in hints:
             known = pending.get(hint.job_id)
             if known is None:
-                pending[hint.job_id] = (hint.after, hint.seq)
+                if len(pending) < MANY:
+                    pending[hint.job_id] = (hint.after, hint.seq)
             else:
                 pending[hint.job_id] = (min(known[0], hint.after), max(known[1], hint.seq))
         if pending:
@@ -90,26 +96,33 @@ class PostgresWakeups:
                 await work(works)
             except _Deaf:
                 self._say_deaf()
+                pause = DEAF if pause >= MOST else pause
             except (*BROKEN, StorageUnavailable) as error:
                 log.info("%s: %s", what, first_line(error))
             except Exception:
                 log.exception("%s failed", what)
             await asyncio.sleep(random.uniform(pause / 2, pause))
-            pause = min(pause * 2, PAUSE_DEAF)
+            pause = min(pause * 2, MOST)
 
     async def _send_all(self, works: Callable[[], None] = lambda: None) -> None:
         async with self._connect("askback wake-ups") as connection:
+            self._wake.set()  # what waits
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                pending, self._pending = self._pending, {}
-                for payload in self._payloads(pending):
-                    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO)
-                    works()
+                echo, pending, self._pending = self._echo, self._pending, {}
+                try:
+                    for payload in self._payloads(echo, pending):
+                        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=ECHO)
+                except BaseException:
+                    self.send(Hint(job_id, after, seq) for job_id, (after, seq) in pending.items())
+                    raise
+                self._called = echo
+                works()
 
-    def _payloads(self, pending: dict[str, tuple[int, int]]) -> Iterable[str]:
-        if self._echo:
-            yield f"{self._self} test {self._echo}"
+    def _payloads(self, echo: str, pending: dict[str, tuple[int, int]]) -> Iterable[str]:
+        if echo:
+            yield f"{self._self} test {echo}"
         if pending:
             told = " ".join(f"{job_id}:{after}:{seq}" for job_id, (after, seq) in pending.items())
             # Too many to be named: that there is something is said all the same.
@@ -135,15 +148,15 @@ class PostgresWakeups:
                 self.live = False
 
     async def _test(self) -> None:
-        """Call, and hear it. Raises _Deaf."""
-        self._echo = secrets.token_hex(4)
+        """Call, and hear it. Raises _Deaf, StorageUnavailable."""
+        self._echo = echo = secrets.token_hex(4)
         self._echoed.clear()
         self._wake.set()
         async with _at_most(ECHO):
             await self._echoed.wait()
         self._echo = ""
         if not self._echoed.is_set():
-            raise _Deaf
+            raise _Deaf if self._called == echo else StorageUnavailable("no test could be sent")
 
     def _say_deaf(self) -> None:
         """Once in a replica's life: behind a pooler it is so for good."""

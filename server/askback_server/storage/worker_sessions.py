@@ -96,6 +96,14 @@ class Sessions(Reads):
             .returning(sessions.c.expires_at)
         )
 
+    async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
+        """The epochs of those of the sessions that live."""
+        statement = sa.select(sessions.c.session_id, sessions.c.epoch).where(
+            self._dialect.among(sessions.c.session_id, session_ids),
+            sessions.c.expires_at > self._dialect.now(),
+        )
+        return {r["session_id"]: r["epoch"] for r in await self._all(statement)}
+
     async def beat(self, held: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
         """Keep those of the (session, epoch) that live, all in one statement."""
         if not held:

@@ -85,25 +85,29 @@ class JobServicer:
         principal.require(*READERS)
         replica = self._replica
         job = await replica.queries.job(job_id(request.job_id), principal, strong=True)
-        async for events in job_events(replica.feed, replica.jobs, job, request.after_seq):
-            yield pb.WatchJobResponse(events=map(event_message, events))
+        with replica.watching() as watch:
+            async for events in job_events(replica.feed, replica.jobs, job, request.after_seq, watch):
+                yield pb.WatchJobResponse(events=map(event_message, events))
 
     async def WatchJobs(self, request: pb.WatchJobsRequest, _: Any) -> AsyncIterator[bytes]:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS)
         replica = self._replica
-        follower = JobsFollower(
-            watched_jobs(request, principal),
-            principal.subject,
-            replica.feed,
-            replica.log,
-            replica.jobs,
-            replica.tokens,
-        )
-        async for news in follower.news(request.resume_token):
-            for batch in joined(_news_messages(news)):
-                yield batch
+        filter = watched_jobs(request, principal)
+        with replica.watching() as watch:
+            follower = JobsFollower(
+                filter,
+                principal.subject,
+                replica.feed,
+                replica.log,
+                replica.jobs,
+                replica.tokens,
+                watch,
+            )
+            async for news in follower.news(request.resume_token):
+                for batch in joined(_news_messages(news)):
+                    yield batch
 
     async def UpdateJob(self, request: pb.UpdateJobRequest, _: Any) -> pb.UpdateJobResponse:
         """As the contract says."""

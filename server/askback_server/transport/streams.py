@@ -23,6 +23,7 @@ from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.session import TAKE, Session
+from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport import frames_work
 from askback_server.transport.errors import known
@@ -112,7 +113,14 @@ def _watched(event: PromptEvent) -> bytes:
 
 async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: str, context: Any) -> None:
     """WatchPrompts: the same view as Converse, without a way back."""
-    changed = asyncio.Event()
+    with replica.watching() as watch:
+        await _serve_prompts(replica, filter, resume_token, context, watch)
+
+
+async def _serve_prompts(
+    replica: Replica, filter: PromptFilter, resume_token: str, context: Any, watch: Watch
+) -> None:
+    changed = watch.changed
     view = PromptView(filter)
     follower = PromptFollower(view, replica.feed, replica.log, replica.jobs, replica.tokens, changed)
     follower.attach()
@@ -135,6 +143,7 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - clock())):
                     await changed.wait()
+            watch.check()
     finally:
         loading.cancel()
         follower.detach()

@@ -1,0 +1,191 @@
+"""The database's server crashes and comes back, or its standby takes over: what was acknowledged is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.feed.feed import LostHistory
+from askback_server.lifecycle import Service
+from askback_server.storage import job_store, wakeups
+from askback_server.storage.migrate import upgrade
+from tests.integration.test_database_away import Load
+from tests.support.postgres import PostgresServer
+from tests.support.service import World, answer, confirm, serving, until
+
+WITHIN = 60.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.05)
+    monkeypatch.setattr(wakeups, "PAUSE", 0.05)
+
+
+@pytest.fixture
+def primary(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A server of the test's own, which it may break; skipped where none can be started."""
+    assert postgres
+    server = PostgresServer(fsync=True)
+    if server._dsn:
+        pytest.skip("ASKBACK_TEST_DSN names a server that must not be broken")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """It has all that was confirmed."""
+    other = primary.standby()
+    other.start()
+    primary.require_standby(True)
+    yield other
+    other.stop()
+
+
+def both(database: str, *servers: PostgresServer) -> str:
+    """One URL for whichever of the servers takes writes."""
+    hosts = "&".join(f"host=127.0.0.1:{urlsplit(server.dsn('x')).port}" for server in servers)
+    return f"postgresql+asyncpg://postgres@/{database}?{hosts}&target_session_attrs=read-write"
+
+
+@asynccontextmanager
+async def loaded(url: str) -> AsyncIterator[tuple[Load, World]]:
+    """A service under load, whose every refusal says: come again; and a second replica."""
+    async with serving(url, heartbeat=0.2, replica="a") as a, serving(url, heartbeat=0.2, replica="b") as b:
+        load = Load(a)
+        lanes = [asyncio.create_task(load.lane(n)) for n in range(4)]
+        try:
+            await until(lambda: len(load.answered) > 20)
+            yield load, b
+            await load.goes_on(50)
+            load.stopped = True
+            async with asyncio.timeout(WITHIN):
+                await asyncio.gather(*lanes)
+            await load.check()
+            for world in (a, b):
+                replica = world.service.replica
+                await until(lambda replica=replica: replica.engine.hot.live and replica.feed.wakeups.live)  # type: ignore[misc]
+                assert not world.service.failed.is_set()
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{r.getMessage()} {r.exc_info}" for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+async def test_the_server_crashes_under_load_and_comes_back(
+    primary: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = primary.create_database()
+    await asyncio.to_thread(upgrade, url)
+    async with loaded(url) as (load, _):
+        for _ in range(3):
+            await asyncio.to_thread(primary.crash)
+            hot = load.world.service.replica.engine.hot
+            await until(lambda: not hot.live)  # noqa: B023
+            await asyncio.to_thread(primary.start)
+            await load.goes_on(20)
+    assert not errors(caplog)
+
+
+async def test_a_synchronous_standby_takes_over_under_load(
+    primary: PostgresServer, standby: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing that was acknowledged is missing, the service finds the new primary by itself, and consoles go
+    on from their tokens: a physical standby goes on with the primary's transaction ids."""
+    name = urlsplit(primary.create_database()).path[1:]
+    url = both(name, primary, standby)
+    await asyncio.to_thread(upgrade, url)
+    async with loaded(url) as (load, b):
+        kept = await b.asked(confirm("kept", kind="preview"))
+        gone = await b.asked(confirm("gone", kind="preview"))
+        view = hitl.PromptFilter(kinds=["preview"])
+        console = b.console()
+        await console.hello(filter=view)
+        await console.snapshot()
+        await b.settled()
+        token = await console.token()
+        await console.aclose()
+        stayed = load.world.console()
+        await stayed.hello(filter=view)
+        await stayed.snapshot()
+        await load.taken(b.hitl.AnswerPrompt, answer(gone))
+        await stayed.event("closed")
+
+        await asyncio.to_thread(primary.crash)
+        await until(lambda: not load.world.service.replica.engine.hot.live)
+        await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
+        fresh = (
+            await load.taken(
+                b.jobs.CreateJob, jobs.CreateJobRequest(job_type="t", prompt=confirm("fresh", kind="preview"))
+            )
+        ).prompt
+        # Who stayed is told; who comes back goes on exactly where it was.
+        assert (await stayed.event("upserted")).prompt.prompt_id == fresh.prompt_id
+        again = load.world.console()
+        await again.hello(filter=view, resume_token=token)
+        assert (await again.event("closed")).prompt_id == gone.prompt_id
+        shown, caught_up = await again.snapshot()
+        assert [p.prompt_id for p in shown] == [fresh.prompt_id]
+        assert caught_up.open_prompts == 2
+        assert kept.prompt_id
+    assert not errors(caplog)
+
+
+async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refused(
+    primary: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A standby that was behind took over: commits are gone that people were shown. Whoever remembers them
+    must not go on as if nothing were."""
+    name = urlsplit(primary.create_database()).path[1:]
+    await asyncio.to_thread(upgrade, primary.dsn(name))
+    behind = primary.standby()
+    try:
+        url = both(name, primary, behind)
+        async with serving(url, heartbeat=0.1) as world:
+            await world.asked(confirm("lost"))
+            console = world.console()
+            await console.hello()
+            await console.snapshot()
+            await world.settled()
+            token = await console.token()
+            await asyncio.to_thread(primary.crash)
+            hot = world.service.replica.engine.hot
+            await until(lambda: not hot.live)
+            # It was copied before all this, and does not hear of it any more.
+            await asyncio.to_thread(behind.start)
+            await asyncio.to_thread(behind.execute, "SELECT pg_promote()")
+            async with asyncio.timeout(WITHIN):
+                await world.service.failed.wait()
+            [ended] = [r for r in caplog.records if r.levelno == logging.CRITICAL]
+            assert ended.exc_info is not None
+            assert isinstance(ended.exc_info[1], LostHistory)
+        async with serving(url) as world:
+            new = await world.asked(confirm("new"))
+            console = world.console()
+            await console.hello(resume_token=token)
+            assert "does not have" in (await console.event("reset_view")).reason
+            assert [p.prompt_id for p in (await console.snapshot())[0]] == [new.prompt_id]
+    finally:
+        behind.stop()
+
+
+async def test_hosts_without_ports_are_refused_in_words() -> None:
+    from askback_server.config import Config
+
+    url = "postgresql+asyncpg://postgres@/x?host=a,b&target_session_attrs=read-write"
+    with pytest.raises(StorageUnavailable, match="ports"):
+        await Service(Config(listen="127.0.0.1:0", db=url)).start()

@@ -1,0 +1,70 @@
+"""The keeper of worker sessions, without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from askback_server.domain.commands import SessionRef
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.engine.keeper import Kept, SessionKeeper
+
+
+class Store:
+    """Session rows: those that were extended, or the database is away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.beats: list[list[tuple[str, int]]] = []
+        self.living: dict[str, int] | None = None
+        """If given, nothing can be extended, and these are the epochs of what lives."""
+
+    async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
+        if self.away:
+            raise StorageUnavailable("away")
+        self.beats.append(list(sessions))
+        if self.living is not None:
+            return {}
+        return {name: datetime.now(UTC) + timedelta(seconds=ttl) for name, _ in sessions}
+
+    async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
+        return {k: v for k, v in (self.living or {}).items() if k in session_ids}
+
+
+async def test_a_sign_of_life_outlives_a_beat_that_could_not_be_written() -> None:
+    """The worker is heard again only in a third of its session's time: nobody may forget what it said."""
+    store = Store()
+    keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
+    lost: list[str] = []
+    kept = Kept(SessionRef("s", 1), lambda: lost.append("s"), lambda: None, datetime.now(UTC))
+    keeper.keep(kept)
+    store.away = True
+    for _ in range(10):
+        with pytest.raises(StorageUnavailable):
+            await keeper.beat()
+    store.away = False
+    await keeper.beat()
+    await keeper.beat()
+    assert store.beats == [[("s", 1)], []]
+    assert not lost
+
+
+@pytest.mark.parametrize(("epoch", "told"), [(2, "moved"), (1, "lost"), (0, "lost")])
+async def test_a_session_that_another_stream_took_over_is_not_lost(epoch: int, told: str) -> None:
+    """Its worker hears of what happens there: a lost lease told here would stop jobs that it holds."""
+    store = Store()
+    store.living = {"s": epoch} if epoch else {}
+    keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
+    heard: list[str] = []
+    keeper.keep(
+        Kept(
+            SessionRef("s", 1), lambda: heard.append("lost"), lambda: heard.append("moved"), datetime.now(UTC)
+        )
+    )
+    await keeper.beat()
+    await keeper.beat()
+    assert heard == [told]
+    assert not keeper.present
