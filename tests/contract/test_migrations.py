@@ -26,7 +26,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.storage import creation, event, execute, fetch, new_job
 
 ROOT = Path(__file__).parents[2]
-HEAD = "0010_escalation"
+HEAD = "0011_job_deadlines"
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from askback_server.domain.content import PromptContent
@@ -68,6 +68,10 @@ class CreateJob(Command):
     retention: timedelta | None = None
     prompt: PromptContent | None = None
     retried_from: str = ""
+    start_delay: timedelta | None = None
+    start_at: datetime | None = None
+    timeout: timedelta | None = None
+    run_timeout: timedelta | None = None
 
     @property
     def size(self) -> int:

@@ -17,12 +17,13 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
+from askback_server.engine.wakeups import Wakeups
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
 
-POLL = 1.0
+POLL = 0.5
 """Seconds between two looks at the queue when nothing said that there is something."""
 SCAN = 200
 """Candidates read at once."""
@@ -56,6 +57,8 @@ class Dispatcher:
         self._clock = clock
         self._takers: set[Taker] = set()
         self._wake = asyncio.Event()
+        self._starts = Wakeups(clock, self._look)
+        """Times at which jobs become claimable."""
         self._claiming: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog = True
@@ -87,16 +90,14 @@ class Dispatcher:
 
     def committed(self, batch: Sequence[Committed]) -> None:
         """Look at once when a commit made a job claimable, now or at a time."""
-        if not self._takers:
-            return
         for item in batch:
             ready = item.job.ready_at
             if ready is None or item.deleted:
                 continue
-            if ready <= self._clock.now():
+            if ready > self._clock.now():
+                self._starts.note(ready)
+            elif self._takers:
                 self._look()
-            else:
-                self._clock.call_at(ready, self._look)
 
     async def run(self) -> None:
         """Match until cancelled."""
@@ -115,6 +116,7 @@ class Dispatcher:
                     log.warning("looking for runnable jobs: %s", error)
                     await asyncio.sleep(POLL)
         finally:
+            self._starts.close()
             for task in self._tasks:
                 task.cancel()
 
