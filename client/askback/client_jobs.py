@@ -38,6 +38,9 @@ class StartOptions(TypedDict, total=False):
     max_attempts: int
     retention: timedelta | float | None
     user_id: str
+    delay: Deadline | None
+    timeout: timedelta | float | None
+    run_timeout: timedelta | float | None
 
 
 class JobCalls:
@@ -65,15 +68,29 @@ class JobCalls:
         max_attempts: int = 0,
         retention: timedelta | float | None = None,
         user_id: str = "",
+        delay: Deadline | None = None,
+        timeout: timedelta | float | None = None,
+        run_timeout: timedelta | float | None = None,
     ) -> Run[Any]:
         """Create a job with an input of anything that JSON can hold, and return its handle.
 
         The result comes back as the type `returns`; without it, as plain JSON values. `request_id` is
         made if not given, so the call may be retried; give your own to make the job once across restarts
-        of your program. Raises InvalidArgument, AlreadyExists for a `request_id` that was used with other
+        of your program. The job starts after `delay` (a span, or a point in time), ends after `timeout` at
+        the latest, people and attempts included, and may be run for `run_timeout` by each attempt, people not
+        included: then it fails with DEADLINE_EXCEEDED, or the attempt with RUN_TIMEOUT. Raises
+        InvalidArgument, AlreadyExists for a `request_id` that was used with other
         content, ResourceExhausted.
         """
         request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
+        if isinstance(delay, datetime):
+            request.start_time.CopyFrom(timestamp(delay))
+        elif delay is not None:
+            request.start_delay.CopyFrom(duration(delay))
+        if timeout is not None:
+            request.timeout.CopyFrom(duration(timeout))
+        if run_timeout is not None:
+            request.run_timeout.CopyFrom(duration(run_timeout))
         if input is not None:
             request.input_json = to_json(input).decode()
         return await self._created(request, returns)

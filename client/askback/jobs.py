@@ -106,6 +106,21 @@ class JobInfo:
         return moment(self.proto, "create_time")
 
     @property
+    def ready_at(self) -> datetime | None:
+        """When a worker may take it: its start, or the end of a backoff; None unless PENDING."""
+        return moment(self.proto, "ready_time")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it fails unless it has ended; None: never."""
+        return moment(self.proto, "expire_time")
+
+    @property
+    def run_expires_at(self) -> datetime | None:
+        """When its attempt's time is over; None unless it is RUNNING with a `run_timeout`."""
+        return moment(self.proto, "run_expire_time")
+
+    @property
     def completed_at(self) -> datetime | None:
         """When it ended."""
         return moment(self.proto, "complete_time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -76,3 +77,36 @@ async def test_the_claim_walks_the_index_of_ready_jobs(migrated_db_url: str) -> 
     assert "Rows Removed" not in plan, plan
     read = max(int(n) for n in re.findall(r"Index Scan using ix_jobs_ready.*rows=(\d+)", plan))
     assert read <= 6, plan
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_a_look_for_what_is_due_enters_its_indexes(database: Database) -> None:
+    """It is made twice in a second by every replica: nothing may be read but what is due."""
+    seen: list[Any] = []
+
+    async def explained(statement: Any) -> Any:
+        own = database.queue._dialect.reads
+        compiled = statement.compile(dialect=own.dialect)
+        async with own.connect() as connection:
+            # The tables are empty here, and a plan for those would not say what one for full ones does.
+            await connection.execute(sa.text("SET enable_seqscan = off"))
+            await connection.execute(sa.text("SET enable_bitmapscan = off"))
+            values = tuple(compiled.params[name] for name in compiled.positiontup)
+            rows = await connection.exec_driver_sql(f"EXPLAIN {compiled}", values)
+            seen.extend(row[0] for row in rows)
+        return [{"what": "now", "at": None}]
+
+    database.queue._all = explained  # type: ignore[method-assign]
+    await database.queue.due(timedelta(seconds=1.5), 5000)
+    plan = "\n".join(seen)
+    for index in (
+        "hitl_interactions_due",
+        "hitl_interactions_nudge",
+        "jobs_deadline",
+        "jobs_run",
+        "jobs_cancel",
+    ):
+        at = plan.index(f"ix_{index} ")
+        assert "Index Cond" in plan[at:].split("\n", 2)[1], plan
+    assert "Seq Scan" not in plan
+    assert plan.count("Sort") == 0, plan

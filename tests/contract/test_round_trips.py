@@ -72,6 +72,8 @@ def full_job() -> Job:
         rounds=2, open_prompts=1, open_blocking=1, version=2**40, token=2**41, ready_at=at + LONG,
         session_id=uuid7(), worker_id="w-1", holder="wanda", completed_at=at, cancel_requested_at=at - LONG,
         cancel_at=at + LONG, cancel_reason="enough", retention=timedelta(seconds=90.25), purge_at=at + LONG,
+        timeout=timedelta(seconds=7.5), expires_at=at + LONG, run_timeout=timedelta(seconds=5.25),
+        run_until=at + LONG, run_left=timedelta(seconds=1.25),
         request_id="r/1 ✓", request_digest="d", retried_from=uuid7(), workerless=True, checkpoints=17,
         understanding_version=3,
     )  # fmt: skip
@@ -181,7 +183,8 @@ async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: 
         name: getattr(job, name)
         for name in (
             "job_id", "namespace", "job_type", "user_id", "created_at", "input_json", "max_attempts",
-            "request_id", "request_digest", "retried_from", "workerless",
+            "request_id", "request_digest", "retried_from", "workerless", "timeout", "expires_at",
+            "run_timeout",
         )
     }  # fmt: skip
     target = replace(full_job(), **birth)

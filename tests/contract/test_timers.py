@@ -6,20 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from askback_server.domain import commands as c
 from askback_server.domain.content import Audience, EscalationStep, FinalAction, PromptContent, Reminders
+from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import Event, EventType
+from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerStatus, Prompt
 from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
 from tests.support.aggregates import BOB, question
-from tests.support.storage import LONG, Gated, Node, Wrapped, check_job, node, until, whole
+from tests.support.storage import LONG, Gated, Node, Wrapped, check_job, get_job, node, until, whole
 
 TENTH = timedelta(seconds=0.1)
 LIMITS = Limits(reminder_min=TENTH)
@@ -233,3 +236,66 @@ async def test_reminders_of_two_replicas_are_one(migrated_db_url: str) -> None:
             assert event.at >= asked.at + after * TENTH
         aggregate, _ = await whole(here.database, prompt.job_id)
         assert aggregate.prompts[prompt.prompt_id].revision == 1
+
+
+async def _failed(here: Node, job_id: str) -> bool:
+    return (await get_job(here.database, job_id)).state is JobState.FAILED
+
+
+async def test_the_deadline_of_a_job_is_met_once_whoever_knew_of_it(here: Node, migrated_db_url: str) -> None:
+    async with ticking(here, feed=False):
+        async with node(migrated_db_url) as mortal:
+            job, prompt = await mortal.waiting(question(), timeout=5 * TENTH)
+            idle = await mortal.create(timeout=5 * TENTH)
+        for found in (job, idle):
+            await until(partial(_failed, here, found.job_id), "its deadline is met")
+    for found in (job, idle):
+        aggregate, events = await check_job(here.database, found.job_id)
+        assert aggregate.job is not None
+        assert aggregate.job.failure is not None
+        assert aggregate.job.failure.code == "DEADLINE_EXCEEDED"
+        assert [e.type for e in events].count(EventType.JOB_FAILED) == 1
+        assert found.expires_at is not None
+        assert events[-1].at >= found.expires_at
+    assert [e.type for e in await of_prompt(here, prompt)][-1] is EventType.PROMPT_CANCELLED
+
+
+async def test_the_run_time_of_an_attempt_ends_once_by_two_replicas(here: Node, there: Node) -> None:
+    async with ticking(here), ticking(there):
+        jobs = [await (here, there)[i % 2].held(run_timeout=2 * TENTH, max_attempts=1) for i in range(6)]
+        asking, prompt = await here.waiting(run_timeout=3 * TENTH, max_attempts=1)
+        for job in jobs:
+            await until(partial(_failed, here, job.job_id), "its attempt is over")
+        # Its clock stands still, while those of the others have run out.
+        assert (await get_job(here.database, asking.job_id)).state is JobState.PENDING_HITL
+        await there.answer(prompt)
+        await until(partial(_failed, here, asking.job_id), "the clock runs again")
+    for job in (*jobs, asking):
+        aggregate, events = await check_job(here.database, job.job_id)
+        assert aggregate.job is not None
+        assert aggregate.job.failure is not None
+        assert aggregate.job.failure.code == "RUN_TIMEOUT"
+        assert [e.type for e in events].count(EventType.JOB_FAILED) == 1
+
+
+async def test_an_end_and_a_deadline_at_once(here: Node, there: Node) -> None:
+    """Whoever commits first; never both."""
+    async with ticking(here), ticking(there):
+        jobs = []
+        for i in range(8):
+            job = await here.held(timeout=10 * TENTH)
+            assert job.expires_at is not None
+            left = (job.expires_at - here.clock.now()).total_seconds()
+            await asyncio.sleep(left + (i - 5) * 0.002)
+            with suppress(LeaseLost):
+                await there.complete(job)
+            jobs.append(job)
+
+        async def ended() -> bool:
+            return all([(await get_job(here.database, job.job_id)).is_terminal for job in jobs])
+
+        await until(ended, "all have ended")
+    for job in jobs:
+        _, events = await check_job(here.database, job.job_id)
+        ends = [e.type for e in events if e.type in (EventType.JOB_COMPLETED, EventType.JOB_FAILED)]
+        assert len(ends) == 1

@@ -90,8 +90,8 @@ async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database
         [creation(j, *(p for p in (*prompts, *rest) if p.job_id == j.job_id)) for j in jobs]
     )
     expected = sorted(
-        [(p.expires_at, "prompt", p.job_id) for p in prompts if p.expires_at]
-        + [(at + LONG + 2.75 * SECOND, "prompt", jobs[1].job_id)]
+        [(p.expires_at, "due", p.job_id) for p in prompts if p.expires_at]
+        + [(at + LONG + 2.75 * SECOND, "due", jobs[1].job_id)]
         + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
     )
     before = await database.ping()

@@ -165,6 +165,20 @@ async def test_who_is_asked_next_may_answer(human: Human, clock: Clock) -> None:
     assert human.prompts[-1].escalation_step == 1
 
 
+async def test_a_job_starts_and_ends_at_its_time(human: Human, clock: Clock) -> None:
+    human.on("first").never()
+    began = clock.now()
+    run = await patient.using(delay=timedelta(hours=3), timeout=timedelta(hours=2)).start(hours=100)
+    await clock.advance(hours=2)
+    assert (await run.job()).state is JobState.PENDING
+    await clock.advance(hours=10)
+    job = await run.job()
+    assert (job.state, job.failure and job.failure[0]) == (JobState.FAILED, "DEADLINE_EXCEEDED")
+    at = {e.type: e.at - began async for e in run.watch() if e.at}
+    assert timedelta(hours=3) <= at["JOB_LEASED"] < timedelta(hours=3, minutes=1)
+    assert timedelta(hours=5) <= at["JOB_FAILED"] < timedelta(hours=5, minutes=1)
+
+
 async def test_time_does_not_pass_while_somebody_works(human: Human, clock: Clock) -> None:
     run = await busy.start()
     before = clock.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from askback_server.domain import commands as c
@@ -97,6 +97,7 @@ def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
     timed |= {e.prompt_id for e in change.events if (e.data or {}).get("source") == "TIMEOUT_DEFAULT"}
     deadlines = [p.expires_at for p in before.prompts.values() if p.prompt_id in timed]
     deadlines += _nudged(before, change)
+    deadlines += _job_ends(before, command, change)
     assert all(d is not None and d <= facts.now for d in deadlines)
     if isinstance(command, c.LeaseJob):
         assert before.job is not None
@@ -131,6 +132,27 @@ def _nudged(before: Aggregate, change: Change) -> list[datetime]:
         times.append(at)
         nudges[prompt_id] = now
     assert sorted(times) == times, "in the order of their times"
+    return times
+
+
+def _job_ends(before: Aggregate, command: c.Command, change: Change) -> list[datetime | None]:
+    """When the job, or its attempt, was to end, if time has just ended it."""
+    times: list[datetime | None] = []
+    for event in change.events:
+        code = (event.data or {}).get("code", "")
+        if before.job is None or event.actor != "system":
+            continue
+        if event.type is EventType.JOB_RETRIED or code == "RUN_TIMEOUT":
+            assert code == "RUN_TIMEOUT"
+            times.append(before.job.run_until)
+        elif code == "DEADLINE_EXCEEDED":
+            times.append(before.job.expires_at)
+        elif (
+            event.type is EventType.JOB_CANCELLED
+            and before.job.due_at
+            and isinstance(command, c.ExpirePrompts)
+        ):
+            times += [before.job.due_at] if before.job.due_at <= change.facts.now else []
     return times
 
 
@@ -184,8 +206,18 @@ def _check_job(old: Job, new: Job) -> None:
     assert (new.token > old.token) == (new.session_id is not None and old.session_id is None)
     assert new.attempt - old.attempt in (0, 1)
     assert new.rounds - old.rounds in (0, 1)
+    assert (new.timeout, new.expires_at, new.run_timeout) == (old.timeout, old.expires_at, old.run_timeout)
+    if new.attempt == old.attempt and JobState.RUNNING in (old.state, new.state) and not new.is_terminal:
+        assert _left(new) <= _left(old), "an attempt's time only becomes less"
     assert new.understanding_version >= old.understanding_version
     assert (new.job_id, new.created_at, new.input_json) == (old.job_id, old.created_at, old.input_json)
+
+
+def _left(job: Job) -> timedelta:
+    """What is left of the attempt's time, at the time of the job's last change."""
+    if job.run_until is not None:
+        return max(job.run_until - job.updated_at, timedelta(0))
+    return job.run_left if job.run_left is not None else job.run_timeout or timedelta(0)
 
 
 def check_aggregate(after: Aggregate, log: Sequence[Event]) -> None:
@@ -223,6 +255,12 @@ def _check_state(job: Job) -> None:
     assert job.session_id is not None or job.cancel_at is None, "a wish needs somebody to confirm it"
     assert job.cancel_at is None or job.cancel_requested_at is not None
     assert 1 <= job.attempt <= job.max_attempts
+    assert (job.run_until is not None) == (state is JobState.RUNNING and job.run_timeout is not None)
+    assert job.run_left is None or (
+        job.run_timeout is not None and timedelta(0) <= job.run_left <= job.run_timeout
+    )
+    assert job.run_left is None or not (ended or state is JobState.RUNNING)
+    assert (job.timeout is None) == (job.expires_at is None)
     assert state is not JobState.FAILED or job.failure is not None
     if job.workerless:
         assert (job.token, job.session_id, job.rounds) == (0, None, 1)

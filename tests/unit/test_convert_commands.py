@@ -44,6 +44,9 @@ def test_create_job() -> None:
         labels={"a": "b"},
         max_attempts=5,
         retention=Duration(seconds=7),
+        start_delay=Duration(seconds=8),
+        timeout=Duration(seconds=9),
+        run_timeout=Duration(seconds=10),
         prompt=full_content(),
     )
     assert convert.create_job(request, ME) == c.CreateJob(
@@ -57,6 +60,9 @@ def test_create_job() -> None:
         labels={"a": "b"},
         max_attempts=5,
         retention=timedelta(seconds=7),
+        start_delay=timedelta(seconds=8),
+        timeout=timedelta(seconds=9),
+        run_timeout=timedelta(seconds=10),
         prompt=content(full_content(), "prompt"),
     )
     least = convert.create_job(jobs.CreateJobRequest(job_type="x"), ME)
@@ -64,8 +70,12 @@ def test_create_job() -> None:
     with pytest.raises(PermissionDenied):
         convert.create_job(jobs.CreateJobRequest(namespace="us"), ME)
     request.retention.seconds = -1
+    request.start_time.seconds = 1 << 40
+    request.timeout.seconds = -1
     request.prompt.final_action = 77  # type: ignore[assignment]
-    assert faults(convert.create_job, request) == ["retention", "prompt.final_action"]
+    assert faults(convert.create_job, request) == [
+        "retention", "timeout", "start_time", "prompt.final_action",
+    ]  # fmt: skip
 
 
 def test_update_job() -> None:

@@ -107,7 +107,12 @@ class OneJob(RuleBasedStateMachine):
         workerless = data.draw(st.sampled_from([False, False, False, True]))
         prompt = data.draw(contents()) if workerless else None
         self.world, self.told = World(limits=LIMITS), {}
-        self.world.create(prompt, request_id="r", max_attempts=data.draw(st.integers(0, 3)))
+        times = {
+            "timeout": data.draw(st.sampled_from([None, None, 2 * LONG])),
+            "run_timeout": data.draw(st.sampled_from([None, SHORT])) if prompt is None else None,
+            "start_delay": data.draw(st.sampled_from([None, SECOND])) if prompt is None else None,
+        }
+        self.world.create(prompt, request_id="r", max_attempts=data.draw(st.integers(0, 3)), **times)
 
     @rule(data=st.data())
     def something_happens(self, data: Any) -> None:
@@ -131,6 +136,8 @@ class OneJob(RuleBasedStateMachine):
             self.send(kind(job_id=self.job_id))
             for prompt in self.world.aggregate.open if kind is c.ExpirePrompts else []:
                 assert prompt.due_at is None or prompt.due_at > self.world.now
+            if kind is c.ExpirePrompts and (job := self.world.aggregate.job) is not None:
+                assert job.due_at is None or job.due_at > self.world.now
 
     def a_client_acts(self, data: Any) -> None:
         what = data.draw(st.sampled_from([*CLIENT_ACTS * 2, "cancel", "delete"]))

@@ -143,9 +143,16 @@ def stepping(world: World) -> None:
     world.ask("a", PRESSED)
 
 
+def timed(world: World) -> None:
+    """As run; an attempt may take three quarters of an hour, and the job two hours."""
+    world.create(request_id="r", timeout=2 * HOUR, run_timeout=HALF * 1.5)
+    world.lease()
+
+
 SITUATIONS: list[Callable[[World], None]] = [
     none, pending, backoff, aside, run, run_aside, wish, held, three, held_wish, parked, dead, dead_wish,
     alone, completed, failed, cancelled, settled, stepping,
+    timed,
 ]  # fmt: skip
 
 
@@ -210,6 +217,8 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "expire_early": (c.ExpirePrompts, lambda w: w.on_job(c.ExpirePrompts)),
     "expire": (c.ExpirePrompts, later(HOUR, c.ExpirePrompts)),
     "nudge": (c.ExpirePrompts, later(HALF, c.ExpirePrompts)),
+    "overrun": (c.ExpirePrompts, later(HALF * 1.5, c.ExpirePrompts)),
+    "too_late": (c.ExpirePrompts, later(2 * HOUR, c.ExpirePrompts)),
     "grace_early": (c.EndGrace, lambda w: w.on_job(c.EndGrace)),
     "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
     "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
@@ -250,45 +259,47 @@ STATES = {
 # A capital: the job changes and is then in this state (D: deleted). `=`: OK, and nothing changes.
 # Small letters: an error (ERRORS), and nothing changes.
 TABLE = """
-command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled stepping
-create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
-create_other  P    id      id      id    id  id        id   id   id    id        id     id   id        id    id        id     id        id     id
-update        nj   P       P       P     R   R         R    H    H     H         H      H    H         H     C         F      X         C      H
-cancel        nj   X       X       X     R   R         =    H    H     =         X      H    =         X     il        il     =         il     H
-delete        nj   il      il      il    il  il        il   il   il    il        il     il   il        il    D         D      D         D      il
-purge_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
-purge         =    =       =       =     =   =         =    =    =     =         =      =    =         =     D         D      D         D      =
-understand    nj   P       P       P     R   R         R    H    H     H         H      H    H         H     il        il     il        il     H
-und_worker    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-expire_early  =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
-expire        =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =      R
-nudge        =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =       H
-grace_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
-grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =      =
-lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =      H
-lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =
-lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il     il
-progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-ask_aside     nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-ask_again     nj   ll      ll      ll    H   =         H    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =
-ask_amend     nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-amend_aside   nj   ll      ll      ll    R   R         R    R    H     R         ll     ll   ll        ll    ll        ll     ll        ll     R
-supersede     nj   ll      ll      ll    np  H         np   H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-ack           nj   ll      ll      ll    =   =         =    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =
-checkpoint    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H
-complete      nj   ll      ll      ll    C   C         C    C    C     C         ll     ll   ll        ll    =         ll     ll        ll     C
-fail          nj   ll      ll      ll    F   F         X    F    F     X         ll     ll   ll        ll    ll        ll     ll        ll     F
-retry         nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H
-release       nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H
-wrong_token   nj   ll      ll      ll    ll  ll        ll   ll   ll    ll        ll     ll   ll        ll    ll        ll     ll        ll     ll
-answer        np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C      R
-step_answer  np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C       R
-stale         np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H
-invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H
-claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc     H
-unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =      =
-withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc     R
+command      none pending backoff aside run run_aside wish held three held_wish parked dead dead_wish alone completed failed cancelled settled stepping timed
+create        P    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        id
+create_other  P    id      id      id    id  id        id   id   id    id        id     id   id        id    id        id     id        id     id       id
+update        nj   P       P       P     R   R         R    H    H     H         H      H    H         H     C         F      X         C      H        R
+cancel        nj   X       X       X     R   R         =    H    H     =         X      H    =         X     il        il     =         il     H        R
+delete        nj   il      il      il    il  il        il   il   il    il        il     il   il        il    D         D      D         D      il       il
+purge_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
+purge         =    =       =       =     =   =         =    =    =     =         =      =    =         =     D         D      D         D      =        =
+understand    nj   P       P       P     R   R         R    H    H     H         H      H    H         H     il        il     il        il     H        R
+und_worker    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
+expire_early  =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
+expire        =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =      R        P
+nudge        =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =       H        =
+overrun      =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =       H        P
+too_late     =    =       =       P     =   R         =    R    R     R         P      P    X         C     =         =      =         =       R        F
+grace_early   =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
+grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =      =        =
+lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =      H        P
+lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
+lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il     il       il
+progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
+ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        H
+ask_aside     nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
+ask_again     nj   ll      ll      ll    H   =         H    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =        H
+ask_amend     nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        H
+amend_aside   nj   ll      ll      ll    R   R         R    R    H     R         ll     ll   ll        ll    ll        ll     ll        ll     R        R
+supersede     nj   ll      ll      ll    np  H         np   H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        np
+ack           nj   ll      ll      ll    =   =         =    =    =     =         ll     ll   ll        ll    ll        ll     ll        ll     =        =
+checkpoint    nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
+complete      nj   ll      ll      ll    C   C         C    C    C     C         ll     ll   ll        ll    =         ll     ll        ll     C        C
+fail          nj   ll      ll      ll    F   F         X    F    F     X         ll     ll   ll        ll    ll        ll     ll        ll     F        F
+retry         nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H        P
+release       nj   ll      ll      ll    P   P         X    H    H     X         ll     ll   ll        ll    ll        ll     ll        ll     H        P
+wrong_token   nj   ll      ll      ll    ll  ll        ll   ll   ll    ll        ll     ll   ll        ll    ll        ll     ll        ll     ll       ll
+answer        np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C      R        np
+step_answer  np   np      P       P     np  R         np   R    H     R         P      P    X         C     C         F      X         C       R        np
+stale         np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H        np
+invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H        np
+claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc     H        np
+unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =      =        np
+withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc     R        np
 """  # noqa: E501
 
 ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}

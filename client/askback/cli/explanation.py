@@ -60,6 +60,8 @@ def _summary(job: JobInfo, events: Sequence[Event], now: datetime) -> str:
         case JobState.PENDING_HITL:
             blocking = job.proto.open_blocking_prompts
             text = f"waits for people: {blocking} question{'' if blocking == 1 else 's'} must be answered"
+        case JobState.PENDING if ready is not None and ready > now and not failure:
+            text = f"starts at {when(ready, now)}"
         case JobState.PENDING if ready is not None and ready > now:
             text = f"waits until {when(ready, now)} after a failed attempt ({failure})"
         case JobState.PENDING:
@@ -67,10 +69,14 @@ def _summary(job: JobInfo, events: Sequence[Event], now: datetime) -> str:
             text = f"waits{since} for a worker: start one for the job type {kind!r}, or look why none is free"
         case JobState.RUNNING:
             text = f"runs at the worker {one_line(job.worker_id)}, attempt {job.attempt}; no news{since}"
+            if job.run_expires_at is not None:
+                text += f"; the attempt fails at {when(job.run_expires_at, now)}"
         case JobState.FAILED:
             text = f"has failed: {failure}"
         case other:
             text = f"is {other.lower()}: it waits for nothing"
+    if job.expires_at is not None and not job.state.is_terminal:
+        text += f"; it fails unless it has ended by {when(job.expires_at, now)}"
     asked_to_stop = moment(job.proto, "cancel_request_time")
     if asked_to_stop is not None and not job.state.is_terminal:
         text += f"; it was asked to stop at {when(asked_to_stop, now)} and ends when its worker agrees"

@@ -32,8 +32,9 @@ class Clock:
         seconds: float = 0,
         patience: float = PATIENCE,
     ) -> None:
-        """Let time pass at once: prompt deadlines, retries and graces fall due in their order, each at
-        its own time, and are carried out before this returns. Leases of workers that are there live on.
+        """Let time pass at once: starts, escalation steps, reminders, deadlines, retries and graces fall
+        due in their order, each at its own time, and are carried out before this returns. Leases of workers
+        that are there live on.
 
         Time passes only while every job has ended or waits; `patience` is how many seconds to wait for
         that. Without a span it only waits for it. Raises TimeoutError that names the job which kept

@@ -247,6 +247,10 @@ class Job(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RETRIED_FROM_JOB_ID_FIELD_NUMBER: _builtins.int
     WORKERLESS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
+    RUN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Server-made UUIDv7."""
     namespace: _builtins.str
@@ -315,7 +319,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def ready_time(self) -> _timestamp_pb2.Timestamp:
-        """A PENDING job is not leased before this time (backoff after a failure)."""
+        """A PENDING job is not leased before this time (its start, or a backoff after a failure)."""
 
     @_builtins.property
     def cancel_request_time(self) -> _timestamp_pb2.Timestamp:
@@ -328,6 +332,26 @@ class Job(_message.Message):
     @_builtins.property
     def purge_time(self) -> _timestamp_pb2.Timestamp:
         """When a finished job will be deleted."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """How long the whole job may take, from its start: waiting for people, attempts and backoff
+        included. Unset: for ever.
+        """
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the job fails with DEADLINE_EXCEEDED unless it has ended."""
+
+    @_builtins.property
+    def run_timeout(self) -> _duration_pb2.Duration:
+        """How long one attempt may be RUNNING. Waiting for people does not count. Unset: for ever."""
+
+    @_builtins.property
+    def run_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the attempt fails with RUN_TIMEOUT. Set while RUNNING with a `run_timeout`; later by as long
+        as a blocking prompt is open.
+        """
 
     def __init__(
         self,
@@ -362,10 +386,14 @@ class Job(_message.Message):
         request_id: _builtins.str = ...,
         retried_from_job_id: _builtins.str = ...,
         workerless: _builtins.bool = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        run_timeout: _duration_pb2.Duration | None = ...,
+        run_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "failure", b"failure", "progress", b"progress", "purge_time", b"purge_time", "ready_time", b"ready_time", "retention", b"retention", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "progress", b"progress", "purge_time", b"purge_time", "ready_time", b"ready_time", "retention", b"retention", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "timeout", b"timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "rounds", b"rounds", "state", b"state", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,7 +409,9 @@ class Failure(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     DETAILS_JSON_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """A short machine-readable class, for example `ValueError` or `LEASE_LOST`."""
+    """A short machine-readable class, for example `ValueError`. The server's own are `LEASE_LOST`,
+    `PROMPT_EXPIRED`, `DEADLINE_EXCEEDED` and `RUN_TIMEOUT`.
+    """
     message: _builtins.str
     """For people."""
     details_json: _builtins.str

@@ -80,6 +80,10 @@ class CreateJobRequest(_message.Message):
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
+    START_DELAY_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
+    RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The tenant; empty: the caller's default."""
     request_id: _builtins.str
@@ -106,6 +110,27 @@ class CreateJobRequest(_message.Message):
     def prompt(self) -> _prompt_pb2.PromptContent:
         """If set, the job has no worker and asks this at once; `blocking` is implied."""
 
+    @_builtins.property
+    def start_delay(self) -> _duration_pb2.Duration:
+        """So long from now."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """At this time; at once if it has passed."""
+
+    @_builtins.property
+    def timeout(self) -> _duration_pb2.Duration:
+        """How long the whole job may take, counted from its start: waiting for people, attempts and backoff
+        included. Then it fails with DEADLINE_EXCEEDED, and its open prompts end. Unset: for ever.
+        """
+
+    @_builtins.property
+    def run_timeout(self) -> _duration_pb2.Duration:
+        """How long one attempt may be RUNNING; the clock stands still while a blocking prompt is open. Then the
+        attempt fails with RUN_TIMEOUT, and another follows if attempts are left. Unset: for ever. Not with
+        a `prompt`, which has a timeout of its own.
+        """
+
     def __init__(
         self,
         *,
@@ -119,12 +144,18 @@ class CreateJobRequest(_message.Message):
         max_attempts: _builtins.int = ...,
         retention: _duration_pb2.Duration | None = ...,
         prompt: _prompt_pb2.PromptContent | None = ...,
+        start_delay: _duration_pb2.Duration | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        timeout: _duration_pb2.Duration | None = ...,
+        run_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "retention", b"retention"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "retention", b"retention", "run_timeout", b"run_timeout", "start", b"start", "start_delay", b"start_delay", "start_time", b"start_time", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_json", b"input_json", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "retention", b"retention", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_json", b"input_json", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "retention", b"retention", "run_timeout", b"run_timeout", "start", b"start", "start_delay", b"start_delay", "start_time", b"start_time", "timeout", b"timeout", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["start_delay", "start_time"]  # noqa: Y015
+    _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_start) -> _WhichOneofReturnType_start | None: ...
 
 Global___CreateJobRequest: _TypeAlias = CreateJobRequest  # noqa: Y015
 

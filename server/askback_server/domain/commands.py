@@ -68,6 +68,10 @@ class CreateJob(Command):
     retention: timedelta | None = None
     prompt: PromptContent | None = None
     retried_from: str = ""
+    start_delay: timedelta | None = None
+    start_at: datetime | None = None
+    timeout: timedelta | None = None
+    run_timeout: timedelta | None = None
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""What time does to a job: escalation steps, reminders and deadlines of its prompts, each in its order.
+"""What time does to a job: its own deadlines, and the steps, reminders and deadlines of its prompts.
 
 Never early: whatever is done here depends on the database's clock.
 """
@@ -6,14 +6,14 @@ Never early: whatever is done here depends on the database's clock.
 from __future__ import annotations
 
 import heapq
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from askback_server.domain.aggregate import Change
 from askback_server.domain.content import FinalAction, names_of
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
-from askback_server.domain.life import close_prompt, fail_now
+from askback_server.domain.life import cancel_now, close_prompt, fail_now, try_again
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt
 from askback_server.domain.transitions import JobTrigger, PromptTrigger, next_prompt_state
 
@@ -22,34 +22,69 @@ def take_due(change: Change) -> None:
     """Do what is due, in the order of the times: it counts when a timer was late, or nobody was up."""
     now = change.facts.now
     due = [(at, p.round, p.prompt_id) for p in change.open if (at := p.due_at) is not None and at <= now]
+    if (at := change.job.due_at) is not None and at <= now:
+        due.append((at, _LAST, ""))
     if not due:
         return
     heapq.heapify(due)
     actor, change.actor = change.actor, "system"
     while due and not change.job.is_terminal:
         at, place, prompt_id = heapq.heappop(due)
-        prompt = change.prompt(prompt_id)
-        change.require(not_before=at)
-        _take(change, prompt, at)
-        after = change.prompt(prompt_id)
-        if after.is_open and after.due_at is not None and after.due_at <= now:
-            heapq.heappush(due, (after.due_at, place, prompt_id))
+        following = _take_job(change, at) if not prompt_id else _take(change, change.prompt(prompt_id), at)
+        if following is not None and following <= now:
+            heapq.heappush(due, (following, place, prompt_id))
     change.actor = actor
+
+
+_LAST = 1 << 31
+"""At the same time, prompts come before their job."""
 
 
 def next_due(change: Change) -> datetime | None:
     """When time next does something to the job."""
-    return min((at for p in change.open if (at := p.due_at) is not None), default=None)
+    times = [at for p in change.open if (at := p.due_at) is not None]
+    if (at := change.job.due_at) is not None:
+        times.append(at)
+    return min(times, default=None)
 
 
-def _take(change: Change, prompt: Prompt, at: datetime) -> None:
+def _take_job(change: Change, at: datetime) -> datetime | None:
+    job = change.job
+    if job.due_at != at:
+        return job.due_at  # what was due before has moved the job
+    change.require(not_before=at)
+    if job.cancel_requested_at is not None:
+        cancel_now(change)
+    elif job.expires_at == at:
+        assert job.timeout is not None
+        failure = Failure("DEADLINE_EXCEEDED", f"the job did not end within {_seconds(job.timeout)}")
+        fail_now(change, JobTrigger.FAIL, failure)
+    else:
+        assert job.run_timeout is not None
+        failure = Failure("RUN_TIMEOUT", f"the attempt ran for more than {_seconds(job.run_timeout)}")
+        if job.attempt >= job.max_attempts:
+            fail_now(change, JobTrigger.FAIL, failure)
+        else:
+            try_again(change, JobTrigger.OVERRUN, EventType.JOB_RETRIED, failure, None)
+    return change.job.due_at
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():g} s"
+
+
+def _take(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
+    """Do what is due of an open prompt. Returns when it is due next."""
     nudges = prompt.nudges
+    change.require(not_before=at)
     if prompt.expires_at == at or nudges is None:
         _end(change, prompt)
     elif nudges.step_at == at:
         _escalate(change, prompt)
     else:
         _remind(change, prompt)
+    after = change.prompt(prompt.prompt_id)
+    return after.due_at if after.is_open else None
 
 
 def _escalate(change: Change, prompt: Prompt) -> None:

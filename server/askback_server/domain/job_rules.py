@@ -35,7 +35,6 @@ from askback_server.domain.life import (
     try_again,
     write_understanding,
 )
-from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
@@ -50,7 +49,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     """A new job, or the one that the same request made before."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
-    content = _checked(command, namespace, facts.limits)
+    content = _checked(command, namespace, facts)
     digest = _request_digest(command, namespace, content)
     if aggregate.job is not None:
         if aggregate.job.request_digest != digest:
@@ -58,6 +57,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
         first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
         return Decided(JobCreated(aggregate.job, first if content else None, replayed=True))
     now = facts.now
+    starts = max(now, command.start_at or now + (command.start_delay or timedelta(0)))
     job = Job(
         job_id=facts.new_id(),
         namespace=namespace,
@@ -70,7 +70,10 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
         priority=command.priority,
         labels=dict(command.labels),
         max_attempts=command.max_attempts or facts.limits.default_attempts,
-        ready_at=None if content else now,
+        ready_at=None if content else starts,
+        timeout=command.timeout,
+        expires_at=starts + command.timeout if command.timeout is not None else None,
+        run_timeout=command.run_timeout,
         retention=command.retention,
         request_id=command.request_id,
         request_digest=digest,
@@ -85,7 +88,8 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     return Decided(JobCreated(change.job, prompt), change)
 
 
-def _checked(command: CreateJob, namespace: str, limits: Limits) -> PromptContent | None:
+def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent | None:
+    limits, now = facts.limits, facts.now
     check = Checker(limits)
     check.name("namespace", namespace)
     check.name("job_type", command.job_type)
@@ -98,6 +102,19 @@ def _checked(command: CreateJob, namespace: str, limits: Limits) -> PromptConten
     if command.user_id and not command.principal.is_admin:
         check.bad("user_id", "only an admin may name another user; leave it empty")
     check.text("user_id", command.user_id, limits.key_chars)
+    check.span("start_delay", command.start_delay, timedelta(0), limits.deadline_max)
+    check.span("timeout", command.timeout, limits.deadline_min, limits.deadline_max)
+    check.span("run_timeout", command.run_timeout, limits.deadline_min, limits.deadline_max)
+    if command.start_at is not None and command.start_at > now + limits.deadline_max:
+        check.bad("start_time", f"must be within {limits.deadline_max.days} days from now")
+    if command.prompt is not None:
+        if command.start_delay is not None or command.start_at is not None:
+            field = "start_delay" if command.start_delay is not None else "start_time"
+            check.bad(field, "must be unset with a prompt: people are asked at once")
+        if command.run_timeout is not None:
+            check.bad(
+                "run_timeout", "must be unset with a prompt: no worker runs the job; use prompt.timeout"
+            )
     content = None
     if command.prompt is not None:
         try:
@@ -118,6 +135,9 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
         None if command.retention is None else command.retention.total_seconds(),
         content_to_json(content) if content else None, command.retried_from,
     ]  # fmt: skip
+    times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
+    if any(time is not None for time in times):
+        said.append(times)
     return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
 
 

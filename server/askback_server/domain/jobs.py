@@ -86,6 +86,24 @@ class Job:
     checkpoints: int = 0
     """How many checkpoint writes were made; bounds them."""
     understanding_version: int = 0
+    timeout: timedelta | None = None
+    """How long the whole job may take, people and attempts included; `expires_at` is the end of that."""
+    expires_at: datetime | None = None
+    run_timeout: timedelta | None = None
+    """How long one attempt may be RUNNING. Waiting for people does not count."""
+    run_until: datetime | None = None
+    """The end of the attempt's time while it is RUNNING."""
+    run_left: timedelta | None = None
+    """What is left of the attempt's time while its clock stands still; None: all of it."""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When time ends the job, or its attempt. None: never."""
+        if (self.expires_at is None and self.run_until is None) or self.is_terminal:
+            return None
+        if self.expires_at is None or self.run_until is None:
+            return self.expires_at or self.run_until
+        return min(self.expires_at, self.run_until)
 
     @property
     def is_terminal(self) -> bool:

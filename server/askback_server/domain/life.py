@@ -49,10 +49,24 @@ def fence(job: Job, principal: Principal, token: int, session: SessionRef | None
 
 def move(change: Change, trigger: JobTrigger) -> JobState:
     """Take a step of the job's machine. Raises IllegalState."""
-    state = next_job_state(change.job.job_id, change.job.state, trigger)
-    if state is not change.job.state:
+    before = change.job.state
+    state = next_job_state(change.job.job_id, before, trigger)
+    if state is not before:
         change.set(state=state)
+        if change.job.run_timeout is not None:
+            _turn_run_clock(change, before)
     return state
+
+
+def _turn_run_clock(change: Change, before: JobState) -> None:
+    """The clock of the attempt runs while the job is RUNNING, and only then."""
+    job, now = change.job, change.facts.now
+    if job.state is JobState.RUNNING:
+        left = job.run_timeout if job.run_left is None else job.run_left
+        assert left is not None
+        change.set(run_until=now + left, run_left=None)
+    elif before is JobState.RUNNING and job.run_until is not None:
+        change.set(run_until=None, run_left=max(job.run_until - now, timedelta(0)))
 
 
 def close_prompt(
@@ -133,7 +147,7 @@ def _finish(change: Change, trigger: JobTrigger) -> None:
     drop_holder(change)
     now, job = change.facts.now, change.job
     keep = change.facts.limits.retention_default if job.retention is None else job.retention
-    change.set(completed_at=now, purge_at=now + keep, ready_at=None, cancel_at=None)
+    change.set(completed_at=now, purge_at=now + keep, ready_at=None, cancel_at=None, run_left=None)
 
 
 _ENDS = {
@@ -177,7 +191,8 @@ def try_again(
     if delay is None:
         delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
     pending = change.job.state is JobState.PENDING
-    change.set(attempt=failed + 1, failure=failure, ready_at=change.facts.now + delay if pending else None)
+    ready_at = change.facts.now + delay if pending else None
+    change.set(attempt=failed + 1, failure=failure, ready_at=ready_at, run_left=None)
     change.event(event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]})
 
 

@@ -35,6 +35,7 @@ class JobTrigger(StrEnum):
     LOSE = "LOSE"
     EXHAUST = "EXHAUST"
     RETRY = "RETRY"
+    OVERRUN = "OVERRUN"
     COMPLETE = "COMPLETE"
     FAIL = "FAIL"
     CANCEL = "CANCEL"
@@ -72,15 +73,20 @@ _T = JobTrigger
 JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_P, _T.LEASE): Step(_R, (By.WORKER,), "a worker takes the job; the token rises"),
     (_P, _T.CANCEL): Step(JobState.CANCELLED, (By.CLIENT,), "cancelled; nobody holds it"),
-    (_P, _T.FAIL): Step(JobState.FAILED, (By.SYSTEM,), "the FAIL_JOB of a prompt that does not block"),
+    (_P, _T.FAIL): Step(
+        JobState.FAILED, (By.SYSTEM,), "its deadline, or the FAIL_JOB of a prompt that does not block"
+    ),
     (_R, _T.WRITE): Step(_R, (By.WORKER,), "progress, checkpoint, non-blocking prompt, receipt"),
     (_R, _T.WAIT): Step(_H, (By.WORKER,), "a blocking prompt was asked"),
     (_R, _T.RELEASE): Step(_P, (By.WORKER,), "given up without a failure"),
     (_R, _T.LOSE): Step(_P, (By.SYSTEM,), "the session expired; attempts are left"),
     (_R, _T.EXHAUST): Step(JobState.FAILED, (By.SYSTEM,), "the session expired in the last attempt"),
     (_R, _T.RETRY): Step(_P, (By.WORKER,), "a retryable failure; attempts are left"),
+    (_R, _T.OVERRUN): Step(_P, (By.SYSTEM,), "the attempt's run time is over; attempts are left"),
     (_R, _T.COMPLETE): Step(JobState.COMPLETED, (By.WORKER,), "a result"),
-    (_R, _T.FAIL): Step(JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, or a prompt's FAIL_JOB"),
+    (_R, _T.FAIL): Step(
+        JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, a deadline, or a prompt's FAIL_JOB"
+    ),
     (_R, _T.CANCEL_WISH): Step(_R, (By.CLIENT,), "the holder is asked to stop"),
     (_R, _T.CANCEL): Step(
         JobState.CANCELLED, (By.WORKER, By.SYSTEM), "the holder confirmed, or the grace ended"
@@ -96,7 +102,9 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_H, _T.LOSE): Step(_H, (By.SYSTEM,), "the session expired; no attempt is counted"),
     (_H, _T.RETRY): Step(_H, (By.WORKER,), "a retryable failure; open prompts stay open"),
     (_H, _T.COMPLETE): Step(JobState.COMPLETED, (By.WORKER,), "a result; open prompts end"),
-    (_H, _T.FAIL): Step(JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, or a prompt's FAIL_JOB"),
+    (_H, _T.FAIL): Step(
+        JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, the deadline, or a prompt's FAIL_JOB"
+    ),
     (_H, _T.CANCEL_WISH): Step(_H, (By.CLIENT,), "the holder is asked to stop"),
     (_H, _T.CANCEL): Step(JobState.CANCELLED, tuple(By), "nobody holds it, confirmed, or grace ended"),
 }

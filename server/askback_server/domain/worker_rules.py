@@ -121,8 +121,8 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
         known = change.prompt(known.prompt_id)
         if known.digest == content.digest:
             return Decided(PromptAsked(known, replayed=True), change if change.events else None)
-    if change.job.is_terminal:
-        # A due prompt's FAIL_JOB has just ended it.
+    if change.job.session_id is None:
+        # A deadline that was due has just ended the job, or its attempt.
         return Decided(LeaseLost(command.job_id, command.token), change)
     if known is not None:
         if not known.is_open:

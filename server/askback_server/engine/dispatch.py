@@ -23,12 +23,13 @@ from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, Queue
 from askback_server.engine.engine import Engine
+from askback_server.engine.wakeups import Wakeups
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
 
-POLL = 1.0
+POLL = 0.5
 """Seconds between two looks at the queue when nothing said that there is something."""
 SCAN = 200
 """Candidates read at once, shared by the job types; each gets one at least."""
@@ -69,6 +70,8 @@ class Dispatcher:
         self._concurrency = concurrency
         self._takers: set[Taker] = set()
         self._wake = asyncio.Event()
+        self._starts = Wakeups(clock, self._look)
+        """Times at which jobs become claimable."""
         self._claiming: dict[str, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog = True
@@ -111,18 +114,16 @@ class Dispatcher:
 
     def committed(self, batch: Sequence[Committed]) -> None:
         """Look at once when a commit made a job claimable, now or at a time, or a limited queue has room."""
-        if not self._takers:
-            return
         for item in batch:
             if self._concurrency is not None and self._concurrency.made_room(item.job):
                 self._look()
             ready = item.job.ready_at
             if ready is None or item.deleted:
                 continue
-            if ready <= self._clock.now():
+            if ready > self._clock.now():
+                self._starts.note(ready)
+            elif self._takers:
                 self._look()
-            else:
-                self._clock.call_at(ready, self._look)
 
     async def run(self) -> None:
         """Match until cancelled."""
@@ -141,6 +142,7 @@ class Dispatcher:
                     log.warning("looking for runnable jobs: %s", error)
                     await asyncio.sleep(POLL)
         finally:
+            self._starts.close()
             for task in self._tasks:
                 task.cancel()
 

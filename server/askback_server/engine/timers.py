@@ -66,9 +66,11 @@ class Timers:
                 continue
             if job.cancel_at is not None and job.cancel_at <= until:
                 self._add(job.cancel_at, "cancel", job.job_id)
+            if (at := job.due_at) is not None and at <= until:
+                self._add(at, "due", job.job_id)
             for prompt in item.prompts:
                 if prompt.is_open and (at := prompt.due_at) is not None and at <= until:
-                    self._add(at, "prompt", prompt.job_id)
+                    self._add(at, "due", prompt.job_id)
 
     async def load(self) -> None:
         """Read what is due soon by the database's clock, and what that clock says."""

@@ -132,7 +132,7 @@ class WorkQueue(Protocol):
     async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time; and (when, what, job id) of what is due so far ahead of it, soonest first.
 
-        What: 'prompt', a step, reminder or deadline; 'cancel', the end of a cancel wish's grace.
+        What: 'due', a step, reminder or deadline; 'cancel', the end of a cancel wish's grace.
         """
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:

@@ -34,12 +34,13 @@ JOB_CHANGED_COLUMNS = (
     "promoted", "priority", "labels", "attempt", "rounds", "open_prompts", "open_blocking", "version",
     "token", "ready_at", "session_id", "worker_id", "holder", "cancel_requested_at", "cancel_at",
     "cancel_reason", "retention_s", "purge_at", "checkpoints", "understanding_version",
+    "run_until", "run_left_s",
 )  # fmt: skip
 """What may change; the first is the key."""
 
 JOB_COLUMNS = (
     *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
-    "request_id", "request_digest", "retried_from", "workerless",
+    "request_id", "request_digest", "retried_from", "workerless", "timeout_s", "deadline", "run_timeout_s",
 )  # fmt: skip
 
 
@@ -53,8 +54,8 @@ def job_changed(job: Job) -> tuple[Any, ...]:
         dump(dict(job.labels)) if job.labels else "{}", job.attempt, job.rounds, job.open_prompts,
         job.open_blocking, job.version, job.token, job.ready_at, job.session_id, job.worker_id, job.holder,
         job.cancel_requested_at, job.cancel_at, job.cancel_reason,
-        None if job.retention is None else job.retention.total_seconds(), job.purge_at, job.checkpoints,
-        job.understanding_version,
+        _seconds(job.retention), job.purge_at, job.checkpoints, job.understanding_version, job.run_until,
+        _seconds(job.run_left),
     )  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def job_whole(job: Job) -> tuple[Any, ...]:
     return (
         *job_changed(job), job.namespace, job.job_type, job.user_id, job.input_json or None, job.created_at,
         job.max_attempts, job.request_id or None, job.request_digest, job.retried_from or None,
-        job.workerless,
+        job.workerless, _seconds(job.timeout), job.expires_at, _seconds(job.run_timeout),
     )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def to_job(row: Row) -> Job:
         cancel_requested_at=row["cancel_requested_at"],
         cancel_at=row["cancel_at"],
         cancel_reason=row["cancel_reason"],
-        retention=None if row["retention_s"] is None else timedelta(seconds=row["retention_s"]),
+        retention=_span(row["retention_s"]),
         purge_at=row["purge_at"],
         request_id=row["request_id"] or "",
         request_digest=row["request_digest"],
@@ -108,7 +109,20 @@ def to_job(row: Row) -> Job:
         workerless=bool(row["workerless"]),
         checkpoints=row["checkpoints"],
         understanding_version=row["understanding_version"],
+        timeout=_span(row["timeout_s"]),
+        expires_at=row["deadline"],
+        run_timeout=_span(row["run_timeout_s"]),
+        run_until=row["run_until"],
+        run_left=_span(row["run_left_s"]),
     )
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else span.total_seconds()
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 PROMPT_CHANGED_COLUMNS = (

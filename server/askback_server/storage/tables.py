@@ -56,6 +56,11 @@ jobs = sa.Table(
     sa.Column("workerless", sa.Boolean, nullable=False),
     sa.Column("checkpoints", sa.Integer, nullable=False),
     sa.Column("understanding_version", sa.Integer, nullable=False),
+    sa.Column("timeout_s", sa.Double),
+    sa.Column("deadline", Instant),
+    sa.Column("run_timeout_s", sa.Double),
+    sa.Column("run_until", Instant),
+    sa.Column("run_left_s", sa.Double),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
@@ -70,6 +75,15 @@ jobs = sa.Table(
     sa.Index(
         "ix_jobs_cancel", "cancel_at",
         postgresql_where=sa.text("cancel_at IS NOT NULL"), sqlite_where=sa.text("cancel_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_jobs_deadline", "deadline",
+        postgresql_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
+        sqlite_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
+    ),
+    sa.Index(
+        "ix_jobs_run", "run_until",
+        postgresql_where=sa.text("run_until IS NOT NULL"), sqlite_where=sa.text("run_until IS NOT NULL"),
     ),
     sa.Index(
         "ix_jobs_purge", "purge_at",

@@ -58,8 +58,10 @@ class Queue(Reads):
         """The database's time, and what is due so far ahead of it, soonest first: one round trip."""
         still_open = prompts.c.responded_at.is_(None)
         parts = [
-            self._due("prompt", prompts.c.timeout_at, ahead, limit, still_open),
-            self._due("prompt", prompts.c.nudge_at, ahead, limit, still_open),
+            self._due("due", prompts.c.timeout_at, ahead, limit, still_open),
+            self._due("due", prompts.c.nudge_at, ahead, limit, still_open),
+            self._due("due", jobs.c.deadline, ahead, limit, jobs.c.completed_at.is_(None)),
+            self._due("due", jobs.c.run_until, ahead, limit),
             self._due("cancel", jobs.c.cancel_at, ahead, limit),
         ]
         now = sa.type_coerce(self._dialect.now(), jobs.c.created_at.type)

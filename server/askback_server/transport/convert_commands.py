@@ -7,6 +7,7 @@ unknown or impossible raises InvalidField; an id that is not spelt like one of o
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
@@ -20,7 +21,7 @@ from askback_server.domain.prompts import AnswerSource
 from askback_server.transport.convert_contents import DECISIONS, ONE_OF_DECISIONS, content
 from askback_server.transport.convert_jobs import failure, progress
 from askback_server.transport.convert_prompts import prompt_id, prompt_ref
-from askback_server.transport.convert_values import job_id, namespace, raise_faults, span, storable
+from askback_server.transport.convert_values import job_id, moment, namespace, raise_faults, span, storable
 
 _MOST_ACKNOWLEDGED = 1_000
 
@@ -30,11 +31,18 @@ _MOST_ACKNOWLEDGED = 1_000
 def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) -> commands.CreateJob:
     """A new job; its namespace is resolved. Raises InvalidField, PermissionDenied."""
     found: list[Violation] = []
-    retention = prompt = None
+    spans: dict[str, timedelta] = {}
+    prompt = start_at = None
     storable(found, "request_id", (request.request_id,))
-    if request.HasField("retention"):
+    for name in ("retention", "start_delay", "timeout", "run_timeout"):
+        if request.HasField(name):
+            try:
+                spans[name] = span(getattr(request, name), name)
+            except InvalidField as error:
+                found += error.violations
+    if request.HasField("start_time"):
         try:
-            retention = span(request.retention, "retention")
+            start_at = moment(request.start_time, "start_time")
         except InvalidField as error:
             found += error.violations
     if request.HasField("prompt"):
@@ -54,8 +62,12 @@ def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) 
         priority=request.priority,
         labels=dict(request.labels),
         max_attempts=request.max_attempts,
-        retention=retention,
         prompt=prompt,
+        start_at=start_at,
+        retention=spans.get("retention"),
+        start_delay=spans.get("start_delay"),
+        timeout=spans.get("timeout"),
+        run_timeout=spans.get("run_timeout"),
     )
 
 

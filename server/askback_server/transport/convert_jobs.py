@@ -125,6 +125,14 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
     target.request_id = job.request_id
     target.retried_from_job_id = job.retried_from
     target.workerless = job.workerless
+    if job.timeout is not None:
+        put_span(target.timeout, job.timeout)
+    if job.expires_at is not None:
+        put_time(target.expire_time, job.expires_at)
+    if job.run_timeout is not None:
+        put_span(target.run_timeout, job.run_timeout)
+    if job.run_until is not None:
+        put_time(target.run_expire_time, job.run_until)
 
 
 def job_message(job: Job) -> job_pb2.Job:

@@ -144,6 +144,8 @@ class JobServicer:
             labels=old.labels,
             max_attempts=old.max_attempts,
             retention=old.retention,
+            timeout=old.timeout,
+            run_timeout=old.run_timeout,
             retried_from=old.job_id,
         )
         created: JobCreated = await self._execute(command)

@@ -18,6 +18,9 @@ from askback.cli.spans import Span
 @click.option("--priority", default=0, show_default=True, help="Higher runs first, -1000 to 1000.")
 @click.option("--max-attempts", default=0, metavar="COUNT", help="[default: the server's]")
 @click.option("--retention", type=Span(), help="How long it is kept after its end. [default: the server's]")
+@click.option("--delay", type=Span(), help="Start so much later: 30m, 1d.")
+@click.option("--deadline", type=Span(), help="It fails unless it has ended so long after its start.")
+@click.option("--run-timeout", type=Span(), help="How long one attempt may run; people do not count.")
 @click.option("--request-id", help="The same id gives the same job, however often it is started.")
 @click.option("--wait", is_flag=True, help="Wait for the end, print the result; exit 5 if it failed.")
 @client_command
@@ -30,6 +33,9 @@ async def start(
     priority: int,
     max_attempts: int,
     retention: timedelta | None,
+    delay: timedelta | None,
+    deadline: timedelta | None,
+    run_timeout: timedelta | None,
     request_id: str | None,
     wait: bool,
 ) -> int | None:
@@ -38,6 +44,7 @@ async def start(
     \b
       askback job start refund order=A-17 days:=41
       askback job start import --input @rows.json --label team=core --wait
+      askback job start report --delay 8h --deadline 2d --run-timeout 10m
     """
     import asyncio
 
@@ -51,6 +58,9 @@ async def start(
         priority=priority,
         max_attempts=max_attempts,
         retention=retention,
+        delay=delay,
+        timeout=deadline,
+        run_timeout=run_timeout,
         request_id=request_id,
     )
     if not wait:

@@ -5,8 +5,8 @@ from alembic import op
 
 from askback_server.storage.types import Id, Instant
 
-revision = "0010_claim_turns"
-down_revision = "0010_escalation"
+revision = "0012_claim_turns"
+down_revision = "0011_job_deadlines"
 branch_labels = None
 depends_on = None
 
