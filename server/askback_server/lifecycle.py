@@ -77,6 +77,7 @@ class Service:
             self._run("timers", replica.timers.run())
             self._run("dispatch", replica.dispatcher.run())
             self._run("keeper", replica.keeper.run())
+            self._run("attendance", replica.attending.run())
             self._run("sweep", replica.sweep.run())
             await self._server.start()
             await self._server.set_ready(True)

@@ -125,6 +125,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """An answer was refused (INVALID or STALE) and kept for the audit; the prompt stays open."""
     JOB_EVENT_TYPE_ANSWER_LATE: _JobEventType.ValueType  # 30
     """An answer came after the prompt was closed and was recorded; it resolves nothing."""
+    JOB_EVENT_TYPE_PROMPT_UNATTENDED: _JobEventType.ValueType  # 36
+    """Nobody who may answer the open prompt has a console connected."""
+    JOB_EVENT_TYPE_PROMPT_ATTENDED: _JobEventType.ValueType  # 37
+    """Somebody is there for the prompt again."""
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -181,6 +185,10 @@ JOB_EVENT_TYPE_ANSWER_REFUSED: JobEventType.ValueType  # 29
 """An answer was refused (INVALID or STALE) and kept for the audit; the prompt stays open."""
 JOB_EVENT_TYPE_ANSWER_LATE: JobEventType.ValueType  # 30
 """An answer came after the prompt was closed and was recorded; it resolves nothing."""
+JOB_EVENT_TYPE_PROMPT_UNATTENDED: JobEventType.ValueType  # 36
+"""Nobody who may answer the open prompt has a console connected."""
+JOB_EVENT_TYPE_PROMPT_ATTENDED: JobEventType.ValueType  # 37
+"""Somebody is there for the prompt again."""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final

@@ -124,6 +124,8 @@ class Prompt:
     resolution: Resolution | None = None
     consumed_at: datetime | None = None
     submissions: int = 0
+    unattended_since: datetime | None = None
+    """Open, and since then nobody who may answer has a console open, as far as is known."""
 
     @property
     def is_open(self) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.claim_turns import ClaimTurns
+from askback_server.ports.presence import PresenceStore
 from askback_server.ports.storage import CensusStore, FeedStore, JobStore, SessionStore, WorkQueue
 
 
@@ -27,6 +28,10 @@ class Storage(Protocol):
     @property
     def turns(self) -> ClaimTurns:
         """Who may lease jobs of queues with a limit."""
+
+    @property
+    def presence(self) -> PresenceStore:
+        """Who is there."""
 
     @property
     def feed(self) -> FeedStore:

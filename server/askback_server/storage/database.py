@@ -14,6 +14,7 @@ from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
 from askback_server.storage.migrate import check_schema, first_line
+from askback_server.storage.presence import Presences
 from askback_server.storage.settings import get_setting
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions
@@ -28,6 +29,7 @@ class Database:
         self.queue = Queue(self._dialect)
         self.sessions = Sessions(self._dialect)
         self.turns = Turns(self._dialect)
+        self.presence = Presences(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
 

@@ -112,7 +112,7 @@ def to_job(row: Row) -> Job:
 
 PROMPT_CHANGED_COLUMNS = (
     "interaction_id", "job_id", "revision", "version", "status", "response_data", "claimed_by",
-    "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions",
+    "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions", "unattended_since",
 )  # fmt: skip
 """What may change without the content being amended; the first two are the keys."""
 
@@ -135,6 +135,7 @@ def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
         prompt.prompt_id, prompt.job_id, prompt.revision, prompt.version, prompt.state,
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
+        prompt.unattended_since,
     )  # fmt: skip
 
 
@@ -181,6 +182,7 @@ def to_prompt(row: Row) -> Prompt:
         resolution=resolution_from_json(response) if response else None,
         consumed_at=row["consumed_at"],
         submissions=row["submissions"],
+        unattended_since=row["unattended_since"],
     )
 
 

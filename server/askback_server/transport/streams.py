@@ -116,6 +116,7 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
     view = PromptView(filter)
     follower = PromptFollower(view, replica.feed, replica.log, replica.jobs, replica.tokens, changed)
     follower.attach()
+    leave = replica.attending.enter(filter)
     loading = asyncio.create_task(follower.load(resume_token))
     loading.add_done_callback(lambda _: changed.set())
     clock = replica.clock.monotonic
@@ -136,5 +137,6 @@ async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: st
                 async with asyncio.timeout(max(0.0, due - clock())):
                     await changed.wait()
     finally:
+        leave()
         loading.cancel()
         follower.detach()
