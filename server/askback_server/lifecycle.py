@@ -17,6 +17,7 @@ from askback_server.ports.clock import Clock
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
+from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
 from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
@@ -38,6 +39,7 @@ class Service:
         self._server: Server | None = None
         self._replica: Replica | None = None
         self._exposition: Any = None
+        self._claim: SQLiteClaim | None = None
         self.port = self.health_port = self.metrics_port = 0
         self.failed = asyncio.Event()
         """Set when a part that must run has ended."""
@@ -54,6 +56,14 @@ class Service:
         Raises StorageUnavailable, RuntimeError or OSError (a port is taken), BadTokenFile, BadCertificates.
         """
         config = self.config
+        self._claim = serve_alone(config.db, config.name)
+        try:
+            await self._start(config)
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def _start(self, config: Config) -> None:
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
@@ -154,8 +164,14 @@ class Service:
         if self._database is not None:
             await self._database.close()
             self._database = None
+        self._let_go()
         if self._server is not None:
             await self._server.close()
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     async def __aenter__(self) -> Service:
         await self.start()

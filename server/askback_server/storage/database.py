@@ -15,7 +15,7 @@ from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
 from askback_server.storage.migrate import check_schema, first_line
 from askback_server.storage.presence import Presences
-from askback_server.storage.settings import get_setting
+from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions
 
@@ -45,6 +45,8 @@ class Database:
             behind = await database._dialect.run(check_schema)
             if behind:
                 raise StorageUnavailable(behind)
+            # Here, and not with the first answer: a read-only file or server, and a full disk.
+            await database._dialect.run(touch_settings)
             await database._dialect.make_room()
         except BaseException as error:
             await database.close()
