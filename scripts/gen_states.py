@@ -68,6 +68,10 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.PROMPT_EXPIRED: Meaning("Nobody answered in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
     _E.PROMPT_SUPERSEDED: Meaning("Another prompt took its place.", ("round", "key")),
+    _E.PROMPT_UNATTENDED: Meaning(
+        "Nobody who may answer the open prompt has a console connected.", ("round", "key")
+    ),
+    _E.PROMPT_ATTENDED: Meaning("Somebody is there for the prompt again.", ("round", "key")),
     _E.PROMPT_CONSUMED: Meaning("The holder confirmed that it has the resolution.", ("round",)),
     _E.PROMPT_ESCALATED: Meaning(
         "Nobody had answered for as long as a step of the escalation says: `users` and `groups` are asked "

@@ -62,13 +62,17 @@ class PromptCalls:
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
+        unattended: bool = False,
         page_size: int = 0,
         page_token: str = "",
     ) -> PromptPage:
-        """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument."""
-        return await self._page(
-            _view(kinds, job_types, labels, job_id, for_groups, states), page_size, page_token
-        )
+        """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument.
+
+        With `unattended` only open prompts that nobody is there for.
+        """
+        view = _view(kinds, job_types, labels, job_id, for_groups, states)
+        view.unattended = unattended
+        return await self._page(view, page_size, page_token)
 
     async def _page(self, view: pb.PromptFilter, size: int, token: str) -> PromptPage:
         request = pb.ListPromptsRequest(

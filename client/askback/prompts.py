@@ -229,6 +229,12 @@ class PromptInfo:
         return json.loads(text) if text else None
 
     @property
+    def unattended_since(self) -> datetime | None:
+        """Since when nobody who may answer has a console open; None if somebody has. A hint to escalate:
+        it may be some seconds late."""
+        return moment(self.proto, "unattended_time")
+
+    @property
     def revision(self) -> int:
         """What was on the screen: goes with the answer."""
         return self.proto.revision

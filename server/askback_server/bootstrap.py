@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from askback_server.config import Config
+from askback_server.engine.attendance import Attending
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
@@ -45,7 +46,9 @@ async def build(
     dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
-    feed.batch_followers += [timers.committed, dispatcher.committed]
+    attending = Attending(storage.presence, engine)
+    engine.attended = attending.attended
+    feed.batch_followers += [timers.committed, dispatcher.committed, attending.committed]
     feed.in_haste = lambda: dispatcher.has_takers
     secret = await storage.secret()
     return Replica(
@@ -63,6 +66,7 @@ async def build(
         sessions=storage.sessions,
         keeper=SessionKeeper(storage.sessions, storage.queue, engine, config.lease_ttl),
         dispatcher=dispatcher,
+        attending=attending,
         timers=timers,
         sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval),
         progress=ProgressWriter(engine, clock.monotonic),

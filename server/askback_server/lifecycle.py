@@ -18,6 +18,7 @@ from askback_server.sessions.leaving import see_off
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
+from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
 from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
@@ -39,6 +40,7 @@ class Service:
         self._server: Server | None = None
         self._replica: Replica | None = None
         self._exposition: Any = None
+        self._claim: SQLiteClaim | None = None
         self.port = self.health_port = self.metrics_port = 0
         self.failed = asyncio.Event()
         """Set when a part that must run has ended."""
@@ -55,6 +57,14 @@ class Service:
         Raises StorageUnavailable, RuntimeError or OSError (a port is taken), BadTokenFile, BadCertificates.
         """
         config = self.config
+        self._claim = serve_alone(config.db, config.name)
+        try:
+            await self._start(config)
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def _start(self, config: Config) -> None:
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
@@ -80,6 +90,7 @@ class Service:
             self._run("timers", replica.timers.run())
             self._run("dispatch", replica.dispatcher.run())
             self._run("keeper", replica.keeper.run())
+            self._run("attendance", replica.attending.run())
             self._run("sweep", replica.sweep.run())
             await self._server.start()
             await self._server.set_ready(True)
@@ -165,8 +176,14 @@ class Service:
         if self._database is not None:
             await self._database.close()
             self._database = None
+        self._let_go()
         if self._server is not None:
             await self._server.close()
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     async def __aenter__(self) -> Service:
         await self.start()

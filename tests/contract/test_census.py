@@ -41,11 +41,16 @@ async def test_open_prompts_by_kind_and_age(database: Database) -> None:
     write = step(job)
     write.changed_prompts[ended.prompt_id] = (closed(ended), False)
     await put(database, write)
+    missed = step(write.job)
+    for prompt in prompts[:2]:
+        missed.changed_prompts[prompt.prompt_id] = (replace(prompt, unattended_since=at), False)
+    await put(database, missed)
     found = {of.kind: of for of in (await database.census.take(ALL)).prompts}
     assert set(found) == set(ages)
     assert AGES == (60, 300, 3_600, 86_400, 604_800)
     assert found["clarify"].by_age == (1, 2, 0, 1, 0, 1)
     assert found["confirm"].by_age == (1, 0, 0, 0, 0, 0)
+    assert (found["clarify"].unattended, found["confirm"].unattended) == (2, 0)
     assert 700_000 <= found["clarify"].oldest < 700_060
     assert 30 <= found["confirm"].oldest < 90
 

@@ -193,7 +193,7 @@ async def test_what_cannot_work_is_refused_at_start_with_the_reason(lite_url: st
         await start(db=lite_url, auth=str(bad))
     async with serving(lite_url) as world:
         with pytest.raises(RuntimeError, match=r"bind"):
-            await Service(Config(listen=f"127.0.0.1:{world.service.port}", db=lite_url)).start()
+            await Service(Config(listen=f"127.0.0.1:{world.service.port}", db=f"{lite_url}2")).start()
 
 
 async def test_an_unmigrated_postgres_is_refused_with_what_to_do(

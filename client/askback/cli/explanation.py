@@ -99,6 +99,7 @@ def _prompt(
             "groups": sorted(audience.groups),
             "words": f"{audience_words(prompt)}; admins too",
         },
+        "unattended": _unattended(prompt, now),
         "claim": _claim(prompt, now),
         "escalation": _escalation(prompt, now),
         "reminders": _reminders(prompt, now),
@@ -106,6 +107,14 @@ def _prompt(
         "history": _history(submissions, events),
         "commands": _commands(prompt, connection),
     }
+
+
+def _unattended(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+    since = prompt.unattended_since
+    if since is None:
+        return None
+    words = f"nobody who may answer has a console open since {when(since, now)}: ask somebody, or escalate"
+    return {"since": timestamp(since).ToJsonString(), "words": words}
 
 
 def _claim(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
@@ -248,10 +257,11 @@ def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInf
         named = f" ({one_line(prompt.key)})" if prompt.key else ""
         waits = "" if prompt.proto.content.blocking else ", the job goes on meanwhile"
         told += ["", f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}{waits}"]
-        claim, deadline = found["claim"], found["deadline"]
+        claim, deadline, missed = found["claim"], found["deadline"], found["unattended"]
         rows = fields(
             [
                 ("who can answer", found["canAnswer"]["words"]),
+                *([("unattended", missed["words"])] if missed else []),
                 ("claimed", claim["words"] if claim else "by nobody"),
                 *(("then" if n else "escalation", s["words"]) for n, s in enumerate(found["escalation"])),
                 ("reminders", found["reminders"]["words"] if found["reminders"] else ""),

@@ -18,7 +18,7 @@ def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
         words.left(prompt, at) if prompt.is_open else prompt.state.lower(),
         words.age(prompt, at),
         prompt.kind,
-        words.claim(prompt, at) or "-",
+        words.claim(prompt, at) or ("nobody there" if prompt.unattended_since else "-"),
         prompt.job_type or "-",
         name or prompt.prompt_id,
         prompt.title,

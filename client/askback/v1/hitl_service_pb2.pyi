@@ -54,8 +54,11 @@ class PromptFilter(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    UNATTENDED_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Only prompts of this job."""
+    unattended: _builtins.bool
+    """Only open prompts that nobody is there for (`Prompt.unattended_time` is set); ListPrompts only."""
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Job types. Empty: any."""
@@ -85,10 +88,11 @@ class PromptFilter(_message.Message):
         job_id: _builtins.str = ...,
         states: _abc.Iterable[_prompt_pb2.PromptState.ValueType] | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
+        unattended: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "job_id", b"job_id", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "job_id", b"job_id", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,7 +235,7 @@ class WatchPromptsRequest(_message.Message):
     """Where to go on. Empty: a snapshot first."""
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
-        """Which prompts; `states` must be empty."""
+        """Which prompts; `states` and `unattended` must be empty."""
 
     def __init__(
         self,

@@ -129,6 +129,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """Nobody had answered for a while: a step of the prompt's escalation was taken."""
     JOB_EVENT_TYPE_PROMPT_REMINDED: _JobEventType.ValueType  # 32
     """The prompt's consoles were told of it again."""
+    JOB_EVENT_TYPE_PROMPT_UNATTENDED: _JobEventType.ValueType  # 36
+    """Nobody who may answer the open prompt has a console connected."""
+    JOB_EVENT_TYPE_PROMPT_ATTENDED: _JobEventType.ValueType  # 37
+    """Somebody is there for the prompt again."""
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -189,6 +193,10 @@ JOB_EVENT_TYPE_PROMPT_ESCALATED: JobEventType.ValueType  # 31
 """Nobody had answered for a while: a step of the prompt's escalation was taken."""
 JOB_EVENT_TYPE_PROMPT_REMINDED: JobEventType.ValueType  # 32
 """The prompt's consoles were told of it again."""
+JOB_EVENT_TYPE_PROMPT_UNATTENDED: JobEventType.ValueType  # 36
+"""Nobody who may answer the open prompt has a console connected."""
+JOB_EVENT_TYPE_PROMPT_ATTENDED: JobEventType.ValueType  # 37
+"""Somebody is there for the prompt again."""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final

@@ -220,6 +220,7 @@ class Prompt(_message.Message):
     REMIND_COUNT_FIELD_NUMBER: _builtins.int
     LAST_REMIND_TIME_FIELD_NUMBER: _builtins.int
     NEXT_REMIND_TIME_FIELD_NUMBER: _builtins.int
+    UNATTENDED_TIME_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """Server-made UUIDv7."""
     job_id: _builtins.str
@@ -290,6 +291,13 @@ class Prompt(_message.Message):
     def next_remind_time(self) -> _timestamp_pb2.Timestamp:
         """When the next one comes. Unset: there is none."""
 
+    @_builtins.property
+    def unattended_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when nobody is there who may answer: no console that watches prompts like this one and
+        belongs to its audience is connected. Unset if somebody is, and of a prompt that has ended.
+        Some seconds late, in either direction: a hint to escalate, not a promise.
+        """
+
     def __init__(
         self,
         *,
@@ -316,10 +324,11 @@ class Prompt(_message.Message):
         remind_count: _builtins.int = ...,
         last_remind_time: _timestamp_pb2.Timestamp | None = ...,
         next_remind_time: _timestamp_pb2.Timestamp | None = ...,
+        unattended_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "resolution", b"resolution", "revision", b"revision", "round", b"round", "state", b"state", "submissions", b"submissions", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "resolution", b"resolution", "revision", b"revision", "round", b"round", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,6 +21,11 @@ ANY_EPOCH = 0
 """In a SessionRef: whichever stream has the session."""
 
 
+def somebody_is_there(_: Prompt) -> bool:
+    """Where nobody looks who is there, nobody is missed."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a decision may know besides the aggregate.
@@ -28,6 +33,7 @@ class Facts:
     `now` is an estimate of the database's clock; the guards of the write check it.
     `dead_sessions` are those that a guard has found not to live: with epoch 0 whoever holds them,
     else for the stream of that epoch (another one may have resumed the session).
+    `attended` says whether somebody who may answer a prompt is there.
     """
 
     now: datetime
@@ -35,6 +41,7 @@ class Facts:
     new_id: Callable[[], str]
     command_id: str
     dead_sessions: frozenset[SessionRef] = frozenset()
+    attended: Callable[[Prompt], bool] = somebody_is_there
 
     def is_dead(self, session: SessionRef) -> bool:
         """Whether a guard on this session is known to fail."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from askback_server.domain import attendance, job_rules, prompt_rules, worker_rules
 from askback_server.domain import commands as c
-from askback_server.domain import job_rules, prompt_rules, worker_rules
 from askback_server.domain.aggregate import Aggregate, Decided, Facts
 
 Rule = Callable[[Aggregate, Any, Facts], Decided]
@@ -23,6 +23,7 @@ RULES: dict[type[c.Command], Rule] = {
     c.UpdateUnderstanding: job_rules.update_understanding,
     c.ExpirePrompts: job_rules.expire_prompts,
     c.EndGrace: job_rules.end_grace,
+    c.ReviewAttendance: attendance.review_attendance,
     c.LoseSession: job_rules.lose_session,
     c.LeaseJob: worker_rules.lease_job,
     c.ReportProgress: worker_rules.report_progress,

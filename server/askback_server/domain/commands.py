@@ -265,6 +265,13 @@ class LoseSession(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewAttendance(OnJob):
+    """People came or went: somebody may be there for an open prompt of the job, or nobody any more."""
+
+    principal: Principal = SYSTEM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndGrace(OnJob):
     """A timer found that the grace of a cancel wish is over."""
 

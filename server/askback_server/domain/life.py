@@ -86,7 +86,9 @@ def close_prompt(
         open_blocking=job.open_blocking - (1 if prompt.content.blocking else 0),
     )
     resolution = Resolution(state, change.actor, change.facts.now, reason, answer)
-    closed = evolve(prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None)
+    closed = evolve(
+        prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None, unattended_since=None
+    )
     if prompt.nudges is not None:
         closed = evolve(closed, nudges=prompt.nudges.ended())
     if go_on:

@@ -127,6 +127,8 @@ class Prompt:
     submissions: int = 0
     nudges: Nudges | None = None
     """How far escalation and reminders have come; None where there are none."""
+    unattended_since: datetime | None = None
+    """Open, and since then nobody who may answer has a console open, as far as is known."""
 
     @property
     def due_at(self) -> datetime | None:

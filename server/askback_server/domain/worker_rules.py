@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.attendance import note_attendance
 from askback_server.domain.checks import Checker, normalised
 from askback_server.domain.commands import (
     AcknowledgePrompts,
@@ -147,16 +148,15 @@ def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         EventType.PROMPT_AMENDED, known.prompt_id,
         {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
     )  # fmt: skip
-    return change.put(
-        evolve(
-            known,
-            content=content,
-            digest=content.digest,
-            revision=revision,
-            expires_at=now + content.timeout if content.timeout else None,
-            nudges=first_nudges(content, now),
-        )
+    amended = evolve(
+        known,
+        content=content,
+        digest=content.digest,
+        revision=revision,
+        expires_at=now + content.timeout if content.timeout else None,
+        nudges=first_nudges(content, now),
     )
+    return change.put(note_attendance(change, amended))
 
 
 def _supersede(change: Change, command: AskPrompt) -> None:
@@ -217,7 +217,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             "blocking": content.blocking, "revision": 1, "digest": prompt.digest,
         },
     )  # fmt: skip
-    return change.put(prompt)
+    return change.put(note_attendance(change, prompt))
 
 
 def _after_asking(change: Change) -> JobTrigger:

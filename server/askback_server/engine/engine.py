@@ -19,6 +19,7 @@ from time import perf_counter
 from typing import Any
 
 from askback_server.domain import commands as c
+from askback_server.domain.aggregate import somebody_is_there
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -29,6 +30,7 @@ from askback_server.domain.errors import (
     StorageUnavailable,
 )
 from askback_server.domain.limits import Limits
+from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.engine.grouping import Group, Item
 from askback_server.engine.hot_jobs import HotJobs
@@ -76,6 +78,8 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self.attended: Callable[[Prompt], bool] = somebody_is_there
+        """What the rules know of who is there."""
 
     async def execute(self, command: c.Command) -> Any:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
@@ -150,7 +154,7 @@ class Engine:
             await self._fill(groups)
             for group in groups:
                 group.dead_sessions = dead.get(id(group), frozenset())
-                group.decide(self._clock.now(), self.limits)
+                group.decide(self._clock.now(), self.limits, self.attended)
             writes = [g for g in groups if g.write is not None]
             if writes:
                 try:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from askback_server.domain.aggregate import Aggregate, Change, Facts
+from askback_server.domain.aggregate import Aggregate, Change, Facts, somebody_is_there
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.limits import Limits
+from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Wanted
@@ -50,12 +52,14 @@ class Group:
         """Whether the decisions hold without a doubt, once the write (if any) is made."""
         return self.write is not None or self.fresh
 
-    def decide(self, now: datetime, limits: Limits) -> None:
+    def decide(
+        self, now: datetime, limits: Limits, attended: Callable[[Prompt], bool] = somebody_is_there
+    ) -> None:
         """Apply the commands in their order; a refused one changes nothing."""
         self.replies, self.deferred, self.write = [], [], None
         self.after = self.aggregate
         for place, item in enumerate(self.items):
-            facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions)
+            facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions, attended)
             try:
                 decided = apply(self.after, item.command, facts)
             except AskbackError as error:

@@ -54,6 +54,10 @@ OPEN_PROMPTS = Metric(
     "Prompts that wait for people. `age` is the class: 1m (up to a minute), 5m, 1h, 1d, 7d, older; "
     "the sum over it is all of them.", _MAX, ("kind", "age"),
 )  # fmt: skip
+UNATTENDED_PROMPTS = Metric(
+    "askback_unattended_prompts", _GAUGE,
+    "Open prompts whose audience has no console connected: escalate.", _MAX, ("kind",),
+)  # fmt: skip
 OLDEST_PROMPT = Metric(
     "askback_open_prompt_oldest_seconds",
     _GAUGE,

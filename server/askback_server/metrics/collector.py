@@ -142,6 +142,8 @@ class ReplicaCollector(Collector):
             for age, n in zip(c.AGE_CLASSES, of.by_age, strict=True)
         }
         yield _gauges(c.OPEN_PROMPTS, _bounded(ages, kinds))
+        missed: Numbers = {(of.kind,): of.unattended for of in census.prompts}
+        yield _gauges(c.UNATTENDED_PROMPTS, _bounded(missed, kinds))
         waited: Numbers = {(of.kind,): of.oldest for of in census.prompts}
         yield _gauges(c.OLDEST_PROMPT, _bounded(waited, kinds, max))
         yield _gauges(c.JOBS_RUNNABLE, _bounded({(r.job_type,): r.jobs for r in census.runnable}, types))

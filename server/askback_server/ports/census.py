@@ -19,6 +19,8 @@ class OpenPrompts:
     kind: str
     by_age: tuple[int, ...]
     oldest: float
+    unattended: int
+    """Those that nobody is there for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from askback_server.ports.census import CensusStore
 from askback_server.ports.claim_turns import ClaimTurns
+from askback_server.ports.presence import PresenceStore
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
 
@@ -29,6 +30,10 @@ class Storage(Protocol):
     @property
     def turns(self) -> ClaimTurns:
         """Who may lease jobs of queues with a limit."""
+
+    @property
+    def presence(self) -> PresenceStore:
+        """Who is there."""
 
     @property
     def feed(self) -> FeedStore:

@@ -50,6 +50,8 @@ class PromptFilter:
     groups: tuple[str, ...] = ()
     job_id: str = ""
     states: tuple[PromptState, ...] = (PromptState.PENDING,)
+    unattended: bool = False
+    """Only those that nobody is there for; of lists, not of views."""
 
     def concerns(self, job: Job) -> bool:
         """Whether prompts of a job can be in this view at all; never changes."""

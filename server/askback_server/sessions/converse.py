@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from askback_server.ports.clock import uuid7
 from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
@@ -17,6 +19,7 @@ class ConverseSession(Session):
         self._core = ConverseCore(around.limits, around.heartbeat)
         super().__init__(self._core.stream, around.clock, handler, shown)
         self._follower: PromptFollower | None = None
+        self._left: Callable[[], None] = lambda: None
         self.session_id = uuid7()
 
     def receive(self, frame: ClientFrame) -> None:
@@ -52,6 +55,7 @@ class ConverseSession(Session):
             view, around.feed, around.log, around.jobs, around.tokens, self._changed
         )
         self._follower.attach()
+        self._left = around.attending.enter(view.filter)
         await self._follower.load(hello.resume_token)
 
     def _take(self) -> list[ServerFrame]:
@@ -66,6 +70,7 @@ class ConverseSession(Session):
 
     def close(self) -> None:
         """Let go of everything."""
+        self._left()
         if self._follower is not None:
             self._follower.detach()
         super().close()

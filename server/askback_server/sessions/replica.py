@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
+from askback_server.engine.attendance import Attending
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
@@ -42,6 +43,7 @@ class Replica:
     sessions: SessionStore
     keeper: SessionKeeper
     dispatcher: Dispatcher
+    attending: Attending
     timers: Timers
     sweep: Sweep
     progress: ProgressWriter

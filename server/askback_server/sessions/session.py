@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError, Draining
 from askback_server.domain.limits import Limits
+from askback_server.engine.attendance import Attending
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
@@ -41,6 +42,7 @@ class Surroundings(Protocol):
     heartbeat: float
     max_message_bytes: int
     test_mode: bool
+    attending: Attending
 
 
 class Session(ABC):

@@ -55,7 +55,7 @@ class Counts(Reads):
 
 def _open_prompts(now: datetime, most: int) -> sa.Select[Any]:
     few = (
-        sa.select(prompts.c.interaction_type.label("name"), prompts.c.created_at)
+        sa.select(prompts.c.interaction_type.label("name"), prompts.c.created_at, prompts.c.unattended_since)
         .where(prompts.c.responded_at.is_(None))
         .limit(most)
         .subquery()
@@ -65,7 +65,8 @@ def _open_prompts(now: datetime, most: int) -> sa.Select[Any]:
         for at, age in enumerate(AGES)
     ]
     first = sa.func.min(few.c.created_at, type_=few.c.created_at.type).label("first")
-    return sa.select(few.c.name, sa.func.count().label("n"), first, *younger).group_by(few.c.name)
+    missed = sa.func.count(few.c.unattended_since).label("unattended")
+    return sa.select(few.c.name, sa.func.count().label("n"), missed, first, *younger).group_by(few.c.name)
 
 
 def _runnable(now: datetime, most: int) -> sa.Select[Any]:
@@ -89,7 +90,7 @@ def _held(most: int) -> sa.Select[Any]:
 def _prompts_of(row: Any, now: datetime) -> OpenPrompts:
     under = [row[f"under_{at}"] for at in range(len(AGES))]
     by_age = [upper - lower for lower, upper in zip([0, *under], [*under, row["n"]], strict=True)]
-    return OpenPrompts(row["name"], tuple(by_age), _age(row["first"], now))
+    return OpenPrompts(row["name"], tuple(by_age), _age(row["first"], now), row["unattended"])
 
 
 def _age(since: datetime, now: datetime) -> float:

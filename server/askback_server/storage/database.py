@@ -16,7 +16,8 @@ from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
 from askback_server.storage.migrate import check_schema
 from askback_server.storage.outages import first_line
-from askback_server.storage.settings import get_setting
+from askback_server.storage.presence import Presences
+from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions
 
@@ -30,6 +31,7 @@ class Database:
         self.queue = Queue(self._dialect)
         self.sessions = Sessions(self._dialect)
         self.turns = Turns(self._dialect)
+        self.presence = Presences(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)
         self.wakeups: Wakeups = self._dialect.wakeups()
@@ -49,6 +51,8 @@ class Database:
             behind = await database._dialect.run(check_schema)
             if behind:
                 raise StorageUnavailable(behind)
+            # Here, and not with the first answer: a read-only file or server, and a full disk.
+            await database._dialect.run(touch_settings)
             await database._dialect.make_room()
         except BaseException as error:
             await database.close()

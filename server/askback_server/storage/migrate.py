@@ -39,7 +39,8 @@ def upgrade(url: str, revision: str = "head") -> None:
         else:
             asyncio.run(_run(parsed, revision))
     except (OSError, sa.exc.SQLAlchemyError) as error:
-        raise StorageUnavailable(f"cannot migrate: {first_line(error)}") from error
+        which = f" {parsed.database}" if parsed.get_backend_name() == "sqlite" else ""
+        raise StorageUnavailable(f"cannot migrate{which}: {first_line(error)}") from error
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> None:

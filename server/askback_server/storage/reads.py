@@ -196,6 +196,8 @@ class Reads:
             where.append(prompts.c.responded_at.is_(None))
         elif states:
             where.append(prompts.c.status.in_(states))
+        if filter.unattended:
+            where.append(prompts.c.unattended_since.is_not(None))
         if filter.job_id:
             where.append(prompts.c.job_id == filter.job_id)
         if filter.job_types:

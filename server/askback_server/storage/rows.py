@@ -128,6 +128,7 @@ def _span(seconds: float | None) -> timedelta | None:
 PROMPT_CHANGED_COLUMNS = (
     "interaction_id", "job_id", "revision", "version", "status", "response_data", "claimed_by",
     "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions", "nudges", "nudge_at",
+    "unattended_since",
 )  # fmt: skip
 """What may change without the content being amended; the first two are the keys."""
 
@@ -151,6 +152,7 @@ def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
         None if nudges is None else _nudges_to_json(nudges), None if nudges is None else nudges.next_at,
+        prompt.unattended_since,
     )  # fmt: skip
 
 
@@ -208,6 +210,7 @@ def to_prompt(row: Row) -> Prompt:
         consumed_at=row["consumed_at"],
         submissions=row["submissions"],
         nudges=_nudges_from_json(row["nudges"]) if row["nudges"] else None,
+        unattended_since=row["unattended_since"],
     )
 
 

@@ -125,6 +125,7 @@ prompts = sa.Table(
     sa.Column("submissions", sa.Integer, nullable=False),
     sa.Column("nudges", JsonText),
     sa.Column("nudge_at", Instant),
+    sa.Column("unattended_since", Instant),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(
@@ -140,6 +141,11 @@ prompts = sa.Table(
         "ix_hitl_interactions_nudge", "nudge_at",
         postgresql_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
         sqlite_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_hitl_interactions_unattended", "namespace", "interaction_id",
+        postgresql_where=sa.text("unattended_since IS NOT NULL"),
+        sqlite_where=sa.text("unattended_since IS NOT NULL"),
     ),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
@@ -233,4 +239,14 @@ claim_turns = sa.Table(
     sa.Column("job_type", sa.Text, primary_key=True),
     sa.Column("turn_id", Id, nullable=False),
     sa.Column("until", Instant, nullable=False),
+)
+
+# What the consoles of each replica look at (engine/attendance.py). A row for each replica.
+presence = sa.Table(
+    "console_presence",
+    metadata,
+    sa.Column("replica_id", Id, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("views", JsonText, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
 )

@@ -66,6 +66,8 @@ def watched_prompts(
     """A console's live view. Raises InvalidField, JobNotFound, PermissionDenied."""
     if filter.states:
         raise InvalidField.of("filter.states", "must be empty: only open prompts are watched")
+    if filter.unattended:
+        raise InvalidField.of("filter.unattended", "must be empty: it narrows lists only")
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
 
 
@@ -114,6 +116,7 @@ def _filter(
         groups=tuple(filter.groups),
         job_id=job_id(filter.job_id, "filter.job_id") if filter.job_id else "",
         states=states,
+        unattended=filter.unattended,
     )
 
 
@@ -139,6 +142,8 @@ def _serialised(prompt: Prompt) -> bytes:
         put_resolution(target.resolution, prompt.resolution)
     if prompt.consumed_at is not None:
         put_time(target.consume_time, prompt.consumed_at)
+    if prompt.unattended_since is not None:
+        put_time(target.unattended_time, prompt.unattended_since)
     target.submissions = prompt.submissions
     if prompt.nudges is not None:
         _put_nudges(target, prompt.nudges)

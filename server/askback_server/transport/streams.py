@@ -124,6 +124,7 @@ async def _serve_prompts(
     view = PromptView(filter)
     follower = PromptFollower(view, replica.feed, replica.log, replica.jobs, replica.tokens, changed)
     follower.attach()
+    leave = replica.attending.enter(filter)
     loading = asyncio.create_task(follower.load(resume_token))
     loading.add_done_callback(lambda _: changed.set())
     clock = replica.clock.monotonic
@@ -145,5 +146,6 @@ async def _serve_prompts(
                     await changed.wait()
             watch.check()
     finally:
+        leave()
         loading.cancel()
         follower.detach()

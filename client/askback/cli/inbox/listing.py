@@ -25,10 +25,13 @@ STATES = {
 @click.command()
 @view_options
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="[default: open]")
+@click.option("--unattended", is_flag=True, help="Only those that nobody is there for.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and tell every change.")
 @client_command
-async def ls(session: Session, states: tuple[str, ...], limit: int, watch: bool, **options: Any) -> None:
+async def ls(
+    session: Session, states: tuple[str, ...], unattended: bool, limit: int, watch: bool, **options: Any
+) -> None:
     """List what waits, the most urgent first.
 
     By priority, then deadline, then age; you see what you may answer. Options of one kind are
@@ -38,13 +41,14 @@ async def ls(session: Session, states: tuple[str, ...], limit: int, watch: bool,
     from askback.cli.record import record
 
     if watch:
-        if states:
-            raise click.UsageError("--watch follows open prompts; --state does not go with it")
+        if states or unattended:
+            other = "--state" if states else "--unattended"
+            raise click.UsageError(f"--watch follows open prompts; {other} does not go with it")
         await _watch(session, view(options))
         return
     found: list[PromptInfo] = []
     token, total = "", 0
-    narrowed = {**view(options), "states": [STATES[state] for state in states]}
+    narrowed = {**view(options), "states": [STATES[s] for s in states], "unattended": unattended}
     while True:
         size = min(limit - len(found), 500) if limit else 500
         page = await session.client.prompt_page(**narrowed, page_size=size, page_token=token)
@@ -57,7 +61,9 @@ async def ls(session: Session, states: tuple[str, ...], limit: int, watch: bool,
             session.out.json(record(prompt.proto))
         return
     _table(session, found)
-    more = f", {len(found)} shown; --limit 0 lists all" if token else ""
+    missed = sum(prompt.unattended_since is not None for prompt in found)
+    more = f", {missed} of them with nobody there who may answer" if missed else ""
+    more += f", {len(found)} shown; --limit 0 lists all" if token else ""
     session.out.note(f"{total} {' or '.join(states) or 'open'}{more}")
 
 

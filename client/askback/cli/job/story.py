@@ -99,6 +99,10 @@ def event_words(event: Event) -> str:
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
             )
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
+        case "PROMPT_UNATTENDED":
+            return f"question {data.get('round')}: nobody who may answer is there"
+        case "PROMPT_ATTENDED":
+            return f"question {data.get('round')}: somebody who may answer is there"
         case "PROMPT_EXPIRED":
             return f"question {data.get('round')} expired: nobody answered in time"
         case "PROMPT_CANCELLED":

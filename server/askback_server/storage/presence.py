@@ -1,0 +1,82 @@
+"""Presence of consoles: a row for each replica, rewritten when its consoles change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.domain.prompts import Prompt
+from askback_server.storage import rows
+from askback_server.storage.reads import Reads
+from askback_server.storage.tables import presence, prompts
+
+
+class Presences(Reads):
+    """The PresenceStore port."""
+
+    async def publish(self, replica_id: str, version: int, views: Sequence[str], ttl: float) -> None:
+        """Replace the replica's row."""
+        mine = presence.c.replica_id == replica_id
+        gone = sa.delete(presence).where(sa.or_(mine, presence.c.expires_at <= self._dialect.now()))
+        row = sa.insert(presence).values(
+            replica_id=replica_id,
+            seq=version,
+            views=json.dumps(list(views)),
+            expires_at=self._dialect.later(ttl),
+        )
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(gone)
+            connection.execute(row)
+
+        await self._dialect.run(work)
+
+    async def extend(self, replica_id: str, ttl: float) -> bool:
+        """The row's time alone: the views are not written again."""
+        statement = (
+            sa.update(presence)
+            .where(presence.c.replica_id == replica_id, presence.c.expires_at > self._dialect.now())
+            .values(expires_at=self._dialect.later(ttl))
+        )
+        count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)
+        return count == 1
+
+    async def versions(self) -> Mapping[str, int]:
+        """A row for each replica, without its views."""
+        living = presence.c.expires_at > self._dialect.now()
+        found = await self._all(sa.select(presence.c.replica_id, presence.c.seq).where(living))
+        return {r["replica_id"]: r["seq"] for r in found}
+
+    async def views(self, replica_ids: Sequence[str]) -> Mapping[str, tuple[int, Sequence[str]]]:
+        """The rows whole."""
+        found = await self._all(sa.select(presence).where(presence.c.replica_id.in_(replica_ids)))
+        return {r["replica_id"]: (r["seq"], json.loads(r["views"])) for r in found}
+
+    async def unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
+        """Along the index of marked prompts."""
+        conditions = [prompts.c.namespace == namespace, prompts.c.unattended_since.is_not(None)]
+        if after:
+            conditions.append(prompts.c.interaction_id > after)
+        return await self._prompts(
+            sa.select(prompts).where(*conditions).order_by(prompts.c.interaction_id).limit(limit)
+        )
+
+    async def attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
+        """Along the index of the inbox."""
+        statement = (
+            sa.select(prompts)
+            .where(
+                prompts.c.namespace == namespace,
+                prompts.c.responded_at.is_(None),
+                prompts.c.unattended_since.is_(None),
+            )
+            .order_by(prompts.c.priority.desc(), prompts.c.timeout_at, prompts.c.interaction_id)
+            .limit(limit)
+        )
+        return await self._prompts(statement)
+
+    async def _prompts(self, statement: sa.Select[Any]) -> Sequence[Prompt]:
+        return [rows.to_prompt(r) for r in await self._all(statement)]

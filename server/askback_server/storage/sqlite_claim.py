@@ -1,0 +1,79 @@
+"""One server process serves a SQLite file: a lock beside it says so, and goes with the process.
+
+The file's own locks say nothing of the kind: they are taken for each transaction. An advisory lock on a
+file of its own survives no process, killed or not, holds across containers of one machine, and is in
+nobody's way who migrates, reads or backs the database up.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from askback_server.domain.errors import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+_UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Some network file systems have no such locks."""
+
+
+class SQLiteClaim:
+    """The right to serve a file, from `SQLiteClaim(path, who)` to `release()` or the end of the process."""
+
+    def __init__(self, path: str, who: str) -> None:
+        """Raises StorageUnavailable if another process has it, or nothing can be written there."""
+        self._file = -1
+        database = Path(path).absolute()
+        beside = database.with_name(database.name + ".lock")
+        try:
+            self._file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+            self._take(beside, database, who)
+        except OSError as error:
+            self.release()
+            raise StorageUnavailable(
+                f"cannot write {beside}: {error.strerror}; SQLite needs a folder to write to, and room"
+            ) from error
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, beside: Path, database: Path, who: str) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._file, 200, 0).decode("utf-8", "replace").strip()
+            raise StorageUnavailable(
+                f"{database} is served by another process ({holder or 'unknown'}): stop that one, or use "
+                "PostgreSQL, which several can serve"
+            ) from None
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            log.warning(
+                "the file system of %s has no locks: make sure that only one server uses it", database
+            )
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"pid {os.getpid()}, replica {who}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others serve it. The file stays: who removed it could remove another's."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def serve_alone(url: str, who: str) -> SQLiteClaim | None:
+    """The claim on the file of a SQLite URL; None for a database that several may serve.
+
+    Raises StorageUnavailable.
+    """
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    return SQLiteClaim(parsed.database, who)

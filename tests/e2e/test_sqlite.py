@@ -1,0 +1,155 @@
+"""SQLite under what disks do: a second server, a kill, no room, no right to write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import pytest
+
+from askback import Client
+from askback.v1.job_service_pb2 import CreateJobRequest
+from askback.v1.job_service_pb2_grpc import JobServiceStub
+from tests.e2e.test_startup import _refused, _serve
+from tests.support.processes import Stage, eventually
+from tests.support.requirements import absent
+
+
+class Disk:
+    """A small file system of its own. It needs root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "filler"
+        folder.mkdir()
+        self._mount("-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder))
+
+    def _mount(self, *words: str) -> None:
+        done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            absent("mount", f"no file system can be mounted here: {done.stderr.strip()}")
+
+    def fill(self) -> None:
+        """Leave no room."""
+        file = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
+        with suppress(OSError):
+            while True:
+                os.write(file, b"\0" * 4096)
+        os.close(file)
+
+    def clear(self) -> None:
+        """Make room again."""
+        self._filler.unlink()
+
+    def read_only(self, on: bool) -> None:
+        """Allow no writing, or allow it again."""
+        self._mount("-o", f"remount,{'ro' if on else 'rw'}", str(self.folder))
+
+    @property
+    def db(self) -> str:
+        """A database on it."""
+        return f"sqlite+aiosqlite:///{self.folder / 'askback.db'}"
+
+    def gone(self) -> None:
+        """Unmount it."""
+        subprocess.run(["umount", "--lazy", str(self.folder)], capture_output=True, check=False)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    disk = Disk(tmp_path / "disk")
+    yield disk
+    disk.gone()
+
+
+async def test_a_second_server_waits_for_the_first_one_s_end(stage: Stage, tmp_path: Path) -> None:
+    """Refused with one line while it lives; after a SIGKILL nothing stands in the way."""
+    db = f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"
+    first = await stage.server(db, name="first")
+    second = _serve(stage, db)
+    await _refused(second, 1, "askback: cannot start", f"(pid {first.pid}, replica first)", "PostgreSQL")
+    async with Client(first.target) as client:
+        run = await client.start("anything")
+        first.kill()
+        third = await stage.server(db, name="third")
+        async with Client(third.target) as other:
+            assert (await other.get(run.job_id)).job_id == run.job_id
+
+
+async def test_a_full_disk_is_said_and_is_got_over(stage: Stage, disk: Disk) -> None:
+    """UNAVAILABLE with the reason while there is no room; what was acknowledged is there, and work goes
+    on as soon as there is some."""
+    server = await stage.server(disk.db)
+    acknowledged = []
+    async with grpc.aio.insecure_channel(server.target) as channel, Client(server.target) as client:
+        stub = JobServiceStub(channel)
+        text = json.dumps("x" * 100_000)
+
+        async def create(name: str) -> str:
+            request = CreateJobRequest(job_type="t", input_json=text, request_id=name)
+            return str((await stub.CreateJob(request, timeout=20)).job.job_id)
+
+        acknowledged.append(await create("kept"))
+        disk.fill()
+        refused = await unavailable([create(f"more-{n}") for n in range(100)], acknowledged)
+        assert "SQLite cannot write" in refused or "does not answer" in refused, refused
+        assert [(await client.get(i)).job_id for i in acknowledged] == acknowledged
+        disk.clear()
+        await eventually(lambda: created(create, acknowledged), "there is room again")
+        assert [(await client.get(i)).job_id for i in acknowledged] == acknowledged
+    server.kill()
+    await server.serve()
+    async with Client(server.target) as client:
+        assert [(await client.get(i)).job_id for i in acknowledged] == acknowledged
+
+
+def check_unavailable(error: grpc.aio.AioRpcError) -> None:
+    """Nothing else is said."""
+    assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+
+
+async def unavailable(tries: list[Awaitable[str]], acknowledged: list[str]) -> str:
+    """Try until one is refused; its message. What was taken is added to `acknowledged`."""
+    for number, attempt in enumerate(tries):
+        try:
+            acknowledged.append(await attempt)
+        except grpc.aio.AioRpcError as error:
+            check_unavailable(error)
+            await asyncio.gather(*tries[number + 1 :], return_exceptions=True)
+            return error.details() or ""
+    raise AssertionError("the disk never was full")
+
+
+async def created(create: Callable[[str], Awaitable[str]], acknowledged: list[str]) -> bool:
+    """Whether a job can be created again."""
+    try:
+        acknowledged.append(await create("again"))
+    except grpc.aio.AioRpcError as error:
+        check_unavailable(error)
+        return False
+    return True
+
+
+async def test_no_room_at_the_start(stage: Stage, disk: Disk) -> None:
+    disk.fill()
+    await _refused(_serve(stage, disk.db, name="new"), 1, "askback: cannot start", str(disk.folder))
+    disk.clear()
+    server = await stage.server(disk.db)
+    assert await server.terminate() == 0
+    disk.fill()
+    await _refused(_serve(stage, disk.db, name="old"), 1, "askback: cannot start", str(disk.folder))
+
+
+async def test_no_right_to_write_at_the_start(stage: Stage, disk: Disk) -> None:
+    server = await stage.server(disk.db)
+    assert await server.terminate() == 0
+    disk.read_only(True)
+    await _refused(_serve(stage, disk.db), 1, "askback: cannot start", "Read-only file system")
+    disk.read_only(False)
+    await server.serve()

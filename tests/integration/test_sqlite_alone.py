@@ -1,0 +1,84 @@
+"""One server process serves a SQLite file; a second one is told who does, and comes in when that is gone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from askback_server.config import Config
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.lifecycle import Service
+from askback_server.storage import sqlite_claim
+from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
+from tests.support.service import World, serving
+
+
+def file_of(url: str) -> Path:
+    return Path(url.partition(":///")[2])
+
+
+async def test_a_second_server_is_told_who_serves_the_file(lite_url: str) -> None:
+    async with serving(lite_url) as world:
+        with pytest.raises(StorageUnavailable) as refused:
+            await Service(Config(listen="127.0.0.1:0", db=lite_url)).start()
+        text = str(refused.value)
+        assert f"{file_of(lite_url)} is served by another process (pid {os.getpid()}, replica r1)" in text
+        assert "PostgreSQL" in text
+        await world.create()
+    # It is let go of at the end, and by a start that fails.
+    wrong = Service(Config(listen="127.0.0.1:0", db=lite_url, metrics_listen="203.0.113.1:1"))
+    with pytest.raises((OSError, RuntimeError)):
+        await wrong.start()
+    async with serving(lite_url) as world:
+        await world.create()
+
+
+async def test_the_file_is_the_same_by_any_name(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file_of(lite_url)
+    claim = serve_alone(lite_url, "one")
+    assert claim is not None
+    monkeypatch.chdir(path.parent)
+    with pytest.raises(StorageUnavailable, match="replica one"):
+        serve_alone(f"sqlite+aiosqlite:///{path.name}", "two")
+    claim.release()
+    claim.release()
+    second = serve_alone(f"sqlite+aiosqlite:///{path.name}", "two")
+    assert second is not None
+    second.release()
+
+
+def test_postgres_is_everybody_s() -> None:
+    assert serve_alone("postgresql+asyncpg://a@b/c", "r") is None
+
+
+async def test_who_looks_migrates_or_backs_up_is_not_held_up(
+    lite: World, lite_url: str, tmp_path: Path
+) -> None:
+    await lite.create()
+    upgrade(lite_url)
+    assert look(lite_url).startswith("sqlite")
+    with (
+        closing(sqlite3.connect(file_of(lite_url))) as source,
+        closing(sqlite3.connect(tmp_path / "copy.db")) as copy,
+    ):
+        source.backup(copy)
+        assert copy.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+    async with serving(f"sqlite+aiosqlite:///{tmp_path / 'copy.db'}") as other:
+        await other.create()
+
+
+async def test_a_file_system_without_locks_is_warned_of(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(sqlite_claim.errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(sqlite_claim.fcntl, "flock", flock)
+    claim = SQLiteClaim(str(file_of(lite_url)), "r")
+    assert "make sure that only one server uses it" in caplog.text
+    claim.release()

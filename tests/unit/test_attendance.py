@@ -1,0 +1,175 @@
+"""Who is there for a prompt: the rules' mark, and the index of what consoles look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Facts
+from askback_server.domain.content import Audience
+from askback_server.domain.decisions import Decision
+from askback_server.domain.events import EventType
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import AnswerStatus
+from askback_server.engine.attendance import Attendance, document, view_of
+from askback_server.ports.queries import PromptFilter
+from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, World, question
+from tests.support.storage import new_job, new_prompt
+
+LAW = question(audience=Audience(groups=frozenset({"law"})))
+
+
+@dataclass
+class Attended(World):
+    """A world in which these people are there."""
+
+    present: tuple[Principal, ...] = ()
+
+    def _facts(self) -> Facts:
+        there = self.present
+        return replace(super()._facts(), attended=lambda prompt: any(prompt.is_for(p) for p in there))
+
+
+def held(*present: Principal) -> Attended:
+    world = Attended(present=present)
+    world.create()
+    world.lease()
+    return world
+
+
+def test_a_prompt_is_marked_in_the_write_that_asks_it() -> None:
+    world = held()
+    asked = world.ask()
+    assert world.events() == [EventType.PROMPT_ASKED, EventType.PROMPT_UNATTENDED]
+    assert asked.prompt.unattended_since == world.prompt().unattended_since == START
+    assert world.log[-1].actor == "system"
+    assert world.log[-2].actor != "system"
+    assert asked.prompt.version == world.job.version
+
+
+def test_where_somebody_is_there_nothing_is_said() -> None:
+    world = held(ANN)
+    assert world.ask(content=LAW).prompt.unattended_since is None
+    assert world.events() == [EventType.PROMPT_ASKED]
+
+
+def test_a_job_without_a_worker_asks_too() -> None:
+    world = Attended(present=(BOB,))
+    created = world.create(LAW)
+    assert created.prompt is not None
+    assert created.prompt.unattended_since == START
+
+
+def test_people_come_and_go() -> None:
+    world = held(BOB)
+    world.ask("a", LAW)
+    world.ask("b", question("Not for law only"))
+    world.present = (ANN,)
+    world.tick(SECOND).on_job(c.ReviewAttendance)
+    assert world.events() == [EventType.PROMPT_ATTENDED]
+    assert world.prompt("a").unattended_since is None
+    world.on_job(c.ReviewAttendance)
+    assert world.events() == []
+    world.present = ()
+    world.on_job(c.ReviewAttendance)
+    assert world.events() == [EventType.PROMPT_UNATTENDED] * 2
+    assert world.prompt("a").unattended_since == world.prompt("b").unattended_since == START + SECOND
+    # The mark keeps its time.
+    world.tick(SECOND).on_job(c.ReviewAttendance)
+    assert world.events() == []
+
+
+def test_other_people_may_be_asked_by_an_amendment() -> None:
+    world = held(BOB)
+    world.ask("a", LAW)
+    world.ask("a", question("Now anybody"))
+    assert world.events() == [EventType.PROMPT_AMENDED, EventType.PROMPT_ATTENDED]
+    world.ask("a", LAW)
+    assert world.events() == [EventType.PROMPT_AMENDED, EventType.PROMPT_UNATTENDED]
+
+
+def test_an_end_takes_the_mark_away() -> None:
+    """Whoever answers without a console, by a unary call, may."""
+    world = held()
+    world.ask()
+    assert world.answer(decision=Decision.ACCEPT).status is AnswerStatus.ACCEPTED
+    assert world.prompt().unattended_since is None
+    assert EventType.PROMPT_ATTENDED not in world.events()
+    world.on_job(c.ReviewAttendance)
+    assert world.events() == []
+
+
+# --- the index ---
+
+
+def view(viewer: Principal = ANN, **fields: Any) -> str:
+    return document(PromptFilter("default", viewer, **fields))
+
+
+def has(texts: list[str], *, namespace: str = "default", job_type: str = "refund", **content: Any) -> bool:
+    index = Attendance()
+    for text in texts:
+        index.add(text)
+    job = new_job(namespace=namespace, job_type=job_type)
+    return index.has(new_prompt(job, question(**content)))
+
+
+USERS, GROUPS = Audience(users=frozenset({"ann"})), Audience(groups=frozenset({"law"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "there"),
+    [
+        (view(), {}, True),
+        (view(), {"namespace": "other"}, False),
+        (view(), {"audience": USERS}, True),
+        (view(), {"audience": GROUPS}, True),
+        (view(BOB), {"audience": USERS}, False),
+        (view(BOB), {"audience": GROUPS}, False),
+        (view(BOB), {}, True),
+        # An admin sees everything, and is asked where everybody is, or where he is named.
+        (view(ADMIN), {}, True),
+        (view(ADMIN), {"audience": GROUPS}, False),
+        (view(ADMIN), {"audience": Audience(users=frozenset({"root"}))}, True),
+        # What the console does not show, its user does not see.
+        (view(job_types=("mail",)), {}, False),
+        (view(job_types=("mail", "refund")), {}, True),
+        (view(kinds=("clarify",)), {}, False),
+        (view(kinds=("confirm",)), {}, True),
+        (view(labels={"region": "eu"}), {}, False),
+        (view(labels={"region": "eu"}), {"labels": {"region": "eu", "x": "y"}}, True),
+        (view(groups=("ops",)), {"audience": GROUPS}, False),
+        (view(groups=("law",)), {"audience": GROUPS}, True),
+    ],
+)
+def test_who_is_there_for_what(text: str, prompt: dict[str, Any], there: bool) -> None:
+    assert has([text], **prompt) is there
+    assert has([view(BOB, kinds=("none",)), text], **prompt) is there
+    assert not has([], **prompt)
+
+
+def test_equal_views_are_counted() -> None:
+    index = Attendance()
+    prompt = new_prompt(new_job(), LAW)
+    assert index.add(view()) == "default"
+    assert index.add(view()) == ""
+    assert index.discard(view()) == ""
+    assert index.has(prompt)
+    assert index.discard(view()) == "default"
+    assert not index.has(prompt)
+    assert len(index) == 0
+    assert not index._by
+
+
+def test_a_view_comes_back_from_its_document() -> None:
+    filter = PromptFilter(
+        "default", ANN, job_types=("b", "a"), kinds=("k",), labels={"x": "y"}, groups=("law",), job_id="j"
+    )
+    found = view_of(document(filter))
+    assert document(found) == document(filter)
+    assert (found.job_types, dict(found.labels), found.job_id) == (("a", "b"), {"x": "y"}, "j")
+    assert found.viewer is not None
+    assert (found.viewer.subject, found.viewer.groups) == ("ann", ANN.groups)
