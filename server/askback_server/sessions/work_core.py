@@ -194,12 +194,15 @@ class WorkCore:
     def _tell(self, held: Held, item: Committed) -> None:
         late = {e.prompt_id for e in item.events if e.type is EventType.ANSWER_LATE}
         for prompt in item.prompts:
-            if prompt.prompt_id in late:
-                if held.told.get(prompt.prompt_id, 0) < prompt.version:
-                    held.told[prompt.prompt_id] = prompt.version
-                    self.stream.push(PromptResolved(prompt, late_answer=True))
-            elif prompt.resolution is not None and prompt.consumed_at is None:
-                self._tell_resolution(held, prompt)
+            if prompt.prompt_id not in late:
+                if prompt.resolution is not None and prompt.consumed_at is None:
+                    self._tell_resolution(held, prompt)
+            elif held.told.get(prompt.prompt_id, 0) < prompt.version:
+                if prompt.prompt_id not in held.told and prompt.consumed_at is None:
+                    # Answered and answered late in one commit: what resolved it is told as that.
+                    self._tell_resolution(held, prompt)
+                held.told[prompt.prompt_id] = prompt.version
+                self.stream.push(PromptResolved(prompt, late_answer=True))
         if item.job.cancel_requested_at is not None:
             self._tell_cancel(held)
 
