@@ -1,0 +1,57 @@
+"""Invariants 11 and 12: jobs are there, once, until their retention is over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.faults.checker.evidence import Evidence, Operation
+from tests.faults.checker.violation import Violation, violated
+from tests.faults.history import Line
+
+
+def check(e: Evidence) -> Iterator[Violation]:
+    """Both."""
+    by_request: dict[str, list[Operation]] = defaultdict(list)
+    for operation in e.operations:
+        if operation.what == "create":
+            by_request[operation.begun["id"]].append(operation)
+    rows: dict[str, list[Line]] = defaultdict(list)
+    for row in e.jobs.values():
+        rows[row.get("request_id", "")].append(row)
+    keeps: dict[str, float] = {}
+    for request_id, operations in by_request.items():
+        made = {op.reply["j"]: op for op in operations if op.ok and op.reply is not None}
+        for job_id, operation in made.items():
+            keeps[job_id] = operation.begun.get("keep", float("inf"))
+            if job_id not in e.jobs and not e.is_deleted(job_id):
+                yield violated(11, f"job {job_id} was created, and is lost", operation.begun, operation.reply)
+        if len(made) > 1 and not any(e.is_deleted(job_id) for job_id in made):
+            lines = [op.reply for op in made.values()]
+            yield violated(11, f"request {request_id} made {len(made)} jobs", *lines)
+        if len(rows[request_id]) > 1:
+            yield violated(11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id])
+        for operation in operations:
+            reply = operation.reply
+            if reply is None or operation.ok:
+                continue
+            contents = {op.begun["f"] for op in operations}
+            if reply["why"] != "ID_REUSED":
+                yield violated(0, f"a creation met {reply['code']} {reply['why']}", operation.begun, reply)
+            elif len(contents) == 1:
+                yield violated(11, f"request {request_id} was refused as another one's", operation.begun, reply)
+    yield from _purged(e, keeps)
+
+
+def _purged(e: Evidence, keeps: dict[str, float]) -> Iterator[Violation]:
+    for job_id, events in e.log.items():
+        if events[-1]["type"] != "JOB_DELETED":
+            continue
+        gone = events[-1]
+        ended = [x for x in events if x["type"] in ("JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED")]
+        if not ended:
+            yield violated(12, f"job {job_id} was deleted before its end", gone)
+        elif gone["at"] < ended[-1]["at"] + keeps.get(job_id, 0.0) - 0.001:
+            yield violated(12, f"job {job_id} was deleted before its retention was over", ended[-1], gone)
+        if job_id in e.jobs:
+            yield violated(12, f"job {job_id} is deleted by its log, and stored", gone, e.jobs[job_id])

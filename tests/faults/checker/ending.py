@@ -1,0 +1,48 @@
+"""Invariant 13: when it is over, nothing is stuck. And 0: what nobody foresaw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.faults.checker.evidence import Evidence
+from tests.faults.checker.violation import Violation, violated
+
+_FORESEEN = {
+    "LEASE_LOST", "ID_REUSED", "ILLEGAL_STATE", "JOB_NOT_FOUND", "PROMPT_NOT_FOUND", "SESSION_NOT_FOUND",
+    "PROMPT_CLOSED",
+}  # fmt: skip
+"""What a worker or a client may be told while leases come and go and retention does its work."""
+
+
+def check(e: Evidence) -> Iterator[Violation]:
+    """Both."""
+    for line in e.bugs:
+        yield violated(0, line["text"], line)
+    for operation in e.operations:
+        if operation.refused and operation.what not in ("answer", "create") and operation.reply is not None:
+            reply = operation.reply
+            if reply["why"] not in _FORESEEN:
+                text = f"{operation.what} met {reply['code']} {reply['why']}"
+                yield violated(0, text, operation.begun, reply)
+    for line in e.director:
+        match line["e"]:
+            case "stuck":
+                yield violated(13, f"{line['who']} did not come to an end: {line['what']}", line)
+            case "left" if line["code"] != 0:
+                yield violated(13, f"{line['who']} did not leave in order: {line['code']}", line)
+            case "drained" if line.get("last") and line["code"] != 0:
+                yield violated(13, f"{line['who']} did not drain: {line['code']}", line)
+            case "dead" if line["code"] not in (-9, None):
+                yield violated(13, f"{line['who']} ended by itself: {line['code']}", line)
+            case "at_rest":
+                if not line["answers"]:
+                    yield violated(13, f"{line['who']} does not say how it is", line)
+                elif line["streams"] or line["queue"]:
+                    text = f"{line['who']} has {line['streams']:.0f} streams and {line['queue']:.0f} commands left"
+                    yield violated(13, text, line)
+                elif not line["memory_ok"]:
+                    grown = f"{line['memory_before'] >> 20} to {line['memory_after'] >> 20} MiB"
+                    yield violated(13, f"{line['who']} grew from {grown}", line)
+    for line in e.clients:
+        if line["e"] == "finished" and line["left"]:
+            yield violated(13, f"{line['left']} jobs had not ended when patience was over", line)

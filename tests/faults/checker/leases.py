@@ -1,0 +1,92 @@
+"""Invariants 4 and 5: one holder at a time, and always one in the end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.faults.checker.evidence import ENDED_JOBS, FOREVER, JOB_STATES, Evidence
+from tests.faults.checker.violation import Violation, violated
+from tests.faults.history import Line
+
+_BY_HOLDER = {
+    "JOB_PROGRESSED", "JOB_RELEASED", "JOB_RETRIED", "CHECKPOINT_SAVED", "PROMPT_ASKED", "PROMPT_AMENDED",
+    "PROMPT_CONSUMED",
+}  # fmt: skip
+_LETS_GO = {"JOB_RELEASED", "JOB_LEASE_LOST", "JOB_RETRIED", "JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED"}
+_WRITES = {"ask", "ack", "complete", "fail", "release", "progress", "zombie"}
+REAPED_WITHIN = 25.0
+"""Seconds after its expiry in which a session must be gone."""
+
+
+def check(e: Evidence) -> Iterator[Violation]:
+    """Both."""
+    yield from _log(e)
+    yield from _writes(e)
+    yield from _ends(e)
+
+
+def _log(e: Evidence) -> Iterator[Violation]:
+    for job_id, events in e.log.items():
+        holder: str | None = None
+        token = 0
+        lost: Line | None = None
+        for event in events:
+            kind, data = event["type"], event.get("data") or {}
+            if kind == "JOB_LEASED":
+                if holder is not None:
+                    yield violated(4, f"job {job_id} was leased while {holder} held it", event)
+                if data["token"] <= token:
+                    yield violated(4, f"job {job_id}: token {data['token']} after {token}", event)
+                holder, token = data["worker_id"], data["token"]
+            elif kind in _BY_HOLDER and event["actor"] != "system" and event["actor"] != holder:
+                text = f"job {job_id}: {kind} by {event['actor']}, held by {holder or 'nobody'}"
+                yield violated(4, text, lost, event)
+            if kind in _LETS_GO:
+                holder, lost = None, event
+        row = e.jobs.get(job_id)
+        if row is not None and row["attempt"] > row["max_attempts"]:
+            yield violated(5, f"job {job_id} is in attempt {row['attempt']} of {row['max_attempts']}", row)
+
+
+def _writes(e: Evidence) -> Iterator[Violation]:
+    """No write with an old token is OK."""
+    first: dict[str, list[tuple[int, Line]]] = defaultdict(list)
+    owners: dict[tuple[str, int], Line] = {}
+    for line in e.workers:
+        if line["e"] == "leased":
+            first[line["j"]].append((line["k"], line))
+            owner = owners.setdefault((line["j"], line["k"]), line)
+            if owner["who"] != line["who"]:
+                text = f"job {line['j']} with token {line['k']} was given to {owner['who']} and {line['who']}"
+                yield violated(4, text, owner, line)
+    for operation in e.operations:
+        if operation.what not in _WRITES or not operation.ok:
+            continue
+        begun = operation.begun
+        if operation.what == "zombie":
+            text = f"job {begun['j']}: a write with the lost token {begun['k']} was taken"
+            yield violated(4, text, begun, operation.reply)
+            continue
+        newer = [line for token, line in first[begun["j"]] if token > begun["k"] and line["t"] < begun["t"]]
+        if newer:
+            text = f"job {begun['j']}: {operation.what} with token {begun['k']} after {newer[0]['k']}"
+            yield violated(4, text, newer[0], begun, operation.reply)
+
+
+def _ends(e: Evidence) -> Iterator[Violation]:
+    """After the quiet every job has ended, unless a person is still to answer."""
+    living = {session["session_id"] for session in e.sessions}
+    for job_id, row in e.jobs.items():
+        if JOB_STATES[row["status"]] in ENDED_JOBS:
+            continue
+        if row["status"] == "PENDING_HITL" and row["open_blocking"]:
+            yield violated(6, f"job {job_id} still waits for people, who had been waiting for work", row)
+        elif row.get("session_id") and row["session_id"] not in living:
+            yield violated(5, f"job {job_id} is {row['status']}, held by a session that is gone", row)
+        else:
+            yield violated(5, f"job {job_id} is {row['status']}, and nobody does anything about it", row)
+    quiet = max((line["t"] for line in e.director if line["e"] == "quiet"), default=FOREVER)
+    for session in e.sessions:
+        if session["expires_at"] < min(e.ends_at - REAPED_WITHIN, quiet):
+            yield violated(5, f"the session of {session['worker_id']} expired long ago and was not reaped", session)

@@ -1,0 +1,281 @@
+"""A person at a console, by raw frames: `python -m tests.faults.console`.
+
+It records all that its streams tell, answers what it is shown, sends some answers again by another replica,
+and some with another content under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+from grpc_status import rpc_status
+
+from askback.errors import AskbackError
+from askback.stream import Session
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2
+from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
+from tests.faults.people import CALL_SECONDS, Program, refusal, until_known
+
+CREDIT = 200
+
+
+class View:
+    """The console's side of Converse: what it was told, written down as it came."""
+
+    name = "converse"
+    window = 64
+
+    def __init__(self, program: Program, shown: Callable[[prompt_pb2.Prompt], None], credit: int) -> None:
+        self._record = program.record
+        self._count = program.count
+        self._shown = shown
+        self._credit = credit
+        self._put: Callable[[Any], None] | None = None
+        self._stream = self._left = 0
+        self._dials = 0
+        self._hello: tuple[int, str] = (0, "")
+        self.token = ""
+        self.open: dict[str, prompt_pb2.Prompt] = {}
+        self.caught_up = asyncio.Event()
+
+    def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
+        stub: Any = HitlServiceStub(channel)
+        return stub.Converse(metadata=tuple(metadata))
+
+    def pack(self, frames: Sequence[Any]) -> pb.ConverseRequest:
+        return pb.ConverseRequest(frames=frames)
+
+    def hello(self) -> pb.ConverseClientFrame:
+        self._dials += 1
+        self._hello = (self._dials, self.token)
+        self._record.say("hello", s=self._dials, resumes=bool(self.token))
+        hello = pb.ConverseHello(console_id="chaos", credit=self._credit, resume_token=self.token)
+        return pb.ConverseClientFrame(hello=hello)
+
+    def heartbeat(self) -> pb.ConverseClientFrame:
+        return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
+
+    def goodbye(self) -> pb.ConverseClientFrame:
+        return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
+
+    def welcomed(self, frame: pb.ConverseServerFrame) -> float:
+        welcome = frame.welcome
+        self._left, self._stream = self._stream, self._hello[0]
+        self._record.say("welcome", s=self._stream, replica=welcome.replica, left=self._left)
+        if not self._hello[1]:
+            self.open.clear()
+        self._put = None
+        return welcome.heartbeat_interval.ToTimedelta().total_seconds()
+
+    def opened(self, put: Callable[[Any], None]) -> None:
+        self._put = put
+
+    def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
+        stream = self._left if leaving and self._left else self._stream
+        match frame.WhichOneof("body"):
+            case "prompt_event":
+                self._event(frame.prompt_event, stream)
+            case "heartbeat":
+                self._record.say("beat", s=stream)
+                if frame.heartbeat.resume_token:
+                    self.token = frame.heartbeat.resume_token
+
+    def _event(self, event: pb.PromptEvent, stream: int) -> None:
+        say = self._record.say
+        match event.WhichOneof("event"):
+            case "upserted":
+                p = event.upserted.prompt
+                say("up", s=stream, p=p.prompt_id, j=p.job_id, v=p.version, r=p.revision, st=p.state)
+                self._count("shown")
+                if self._credit and self._put is not None:
+                    self._put(pb.ConverseClientFrame(credit=pb.ConverseCredit(prompts=1)))
+                self.open[p.prompt_id] = p
+                self._shown(p)
+            case "closed":
+                c = event.closed
+                say(
+                    "closed", s=stream, p=c.prompt_id, v=c.version, st=c.resolution.state,
+                    a=c.answer_id or c.resolution.answer.answer_id,
+                )  # fmt: skip
+                self.open.pop(c.prompt_id, None)
+            case "removed":
+                say("removed", s=stream, p=event.removed.prompt_id, v=event.removed.version)
+                self.open.pop(event.removed.prompt_id, None)
+            case "caught_up":
+                say("caught", s=stream, n=event.caught_up.open_prompts)
+                self.token = event.caught_up.resume_token
+                self.caught_up.set()
+            case "reset_view":
+                say("reset", s=stream, why=event.reset_view.reason)
+                self.open.clear()
+            case "bookmark":
+                self.token = event.bookmark.resume_token
+
+    def refused(self, error: AskbackError) -> bool:
+        return False
+
+    def lost(self) -> None:
+        self._record.say("lost", s=self._stream)
+        self._put = None
+
+
+class Person:
+    """Answers what is shown, sooner or later."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._dice = program.dice
+        self._record = program.record
+        options = program.options
+        self._slow: float = options.get("slow", 8.0)
+        credit = CREDIT if options.get("credit") else 0
+        self.view = View(program, self._consider, credit)
+        self._session = Session(self.view, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
+        self._thinking: dict[str, asyncio.Task[None]] = {}
+        self._again: set[asyncio.Task[None]] = set()
+        self.leaving = False
+
+    async def sit_down(self) -> None:
+        """Open the stream."""
+        await self._session.start()
+
+    async def leave(self) -> None:
+        """Finish what was begun, and go."""
+        self.leaving = True
+        for task in self._thinking.values():
+            task.cancel()
+        if self._again:
+            await asyncio.wait(self._again, timeout=20)
+        await self._session.aclose()
+
+    def _consider(self, prompt: prompt_pb2.Prompt) -> None:
+        if self.leaving:
+            return
+        known = self._thinking.pop(prompt.prompt_id, None)
+        if known is not None:
+            known.cancel()
+        task = asyncio.create_task(self._think(prompt))
+        self._thinking[prompt.prompt_id] = task
+        task.add_done_callback(lambda done: self._thought(prompt.prompt_id, done))
+
+    def _thought(self, prompt_id: str, task: asyncio.Task[None]) -> None:
+        if self._thinking.get(prompt_id) is task:
+            del self._thinking[prompt_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._record.say("bug", text=repr(error))
+
+    async def _think(self, prompt: prompt_pb2.Prompt) -> None:
+        """Keen people race; the others look again later whether somebody has answered."""
+        dice = self._dice
+        await asyncio.sleep(dice.uniform(0, 0.1) if dice.random() < 0.6 else dice.uniform(1, 2))
+        if prompt.content.labels.get("pace") == "slow":
+            await asyncio.sleep(self._slow * dice.uniform(1, 1.3))
+        if prompt.prompt_id in self.view.open:
+            # Begun is begun: a task of its own, which no newer version of the prompt cancels.
+            task = asyncio.create_task(self._answer(self.view.open[prompt.prompt_id]))
+            self._again.add(task)
+            task.add_done_callback(self._again.discard)
+
+    async def _answer(self, prompt: prompt_pb2.Prompt) -> None:
+        dice = self._dice
+        request = pb.AnswerPromptRequest(
+            answer_id=uuid.UUID(int=dice.getrandbits(128)).hex,
+            prompt_id=prompt.prompt_id,
+            revision=prompt.revision,
+            decision=prompt_pb2.DECISION_ACCEPT,
+            comment=f"{self._program.name} {dice.getrandbits(64):x}",
+        )
+        if prompt.content.HasField("questions"):
+            request.values_json = f'{{"n": {dice.randrange(1, 99)}}}'
+            if dice.random() < 0.03:
+                request.values_json = '{"n": "no number"}'
+        result = await self._submit(request)
+        if result is not None and dice.random() < 0.1:
+            await self._submit(request, unary=dice.random() < 0.7)
+        if result is not None and dice.random() < 0.03:
+            request.comment += " changed"
+            await self._submit(request, unary=True)
+        if result is not None and result.status == prompt_pb2.ANSWER_STATUS_INVALID:
+            await asyncio.sleep(0.1)
+            if prompt.prompt_id in self.view.open:
+                await self._answer(self.view.open[prompt.prompt_id])
+
+    async def _submit(self, request: pb.AnswerPromptRequest, *, unary: bool = False) -> pb.AnswerResult | None:
+        kept = pb.AnswerPromptRequest()
+        kept.CopyFrom(request)
+        op = self._record.invoke(
+            "answer", id=kept.answer_id, p=kept.prompt_id, r=kept.revision, c=kept.comment, f=kept.values_json
+        )
+        self._program.count("answers")
+        try:
+            result = await (self._by_call(kept) if unary else self._by_stream(kept))
+        except AskbackError as error:
+            if error.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                return None  # the session is over: unknown
+            self._record.say("no", op=op, **refusal(error))
+            return None
+        prompt = result.prompt
+        self._record.say(
+            "ok", op=op, st=result.status, again=result.replayed, v=prompt.version, end=prompt.state,
+            won=prompt.resolution.answer.answer_id,
+        )  # fmt: skip
+        self._program.count("verdicts")
+        if prompt.state != prompt_pb2.PROMPT_STATE_PENDING:
+            self.view.open.pop(prompt.prompt_id, None)
+        return result
+
+    async def _by_stream(self, request: pb.AnswerPromptRequest) -> pb.AnswerResult:
+        reply = await self._session.request(pb.ConverseClientFrame(answer_prompt=request))
+        return reply.answer_prompt.result  # type: ignore[no-any-return]
+
+    async def _by_call(self, request: pb.AnswerPromptRequest) -> pb.AnswerResult:
+        async def call() -> pb.AnswerResult:
+            entrances = self._program.entrances
+            async with entrances.open() as channel:
+                stub: Any = HitlServiceStub(channel)
+                try:
+                    done = await stub.AnswerPrompt(
+                        request, timeout=CALL_SECONDS, metadata=entrances.metadata()
+                    )
+                except grpc.aio.AioRpcError as error:
+                    verdict = _verdict(error)
+                    if verdict is None:
+                        raise
+                    return verdict
+                return done.result  # type: ignore[no-any-return]
+
+        return await until_known(call, self._dice)  # type: ignore[no-any-return]
+
+
+def _verdict(error: grpc.aio.AioRpcError) -> pb.AnswerResult | None:
+    """The result that a refused AnswerPrompt carries."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    for detail in status.details if status else ():
+        if detail.Is(pb.AnswerResult.DESCRIPTOR):
+            result = pb.AnswerResult()
+            detail.Unpack(result)
+            return result
+    return None
+
+
+def main() -> None:
+    """Until the order to leave."""
+    program = Program()
+
+    async def live() -> None:
+        person = Person(program)
+        await person.sit_down()
+        program.tell(ready=True)
+        await program.order()
+        await person.leave()
+
+    program.run(live)
+
+
+if __name__ == "__main__":
+    main()

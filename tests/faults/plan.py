@@ -1,0 +1,80 @@
+"""What a job of the load does, drawn from its seed by the client and carried in its input.
+
+Cheap by design: many small jobs, some questions each, most of them plain confirmations.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+
+from askback.v1 import prompt_pb2 as pb
+
+TYPE = "chaos"
+NOBODY = "user:nobody"
+"""Whose prompts only their deadline can end."""
+
+
+def draw_job(dice: random.Random, number: int, *, slow: float = 0.004) -> dict[str, Any]:
+    """A job's input."""
+    questions = [_question(dice, f"q{i}", slow) for i in range(dice.choice((2, 4, 6, 8)))]
+    plan: dict[str, Any] = {"n": number, "ask": questions, "at_once": dice.random() < 0.8}
+    extra = dice.random()
+    if extra < 0.08:
+        plan["parks"] = True
+    elif extra < 0.11:
+        plan["fails_once"] = True
+    elif extra < 0.15:
+        plan["amends"] = True
+    elif extra < 0.18:
+        plan["supersedes"] = True
+    return plan
+
+
+def _question(dice: random.Random, key: str, slow: float) -> dict[str, Any]:
+    question: dict[str, Any] = {"key": key}
+    kind = dice.random()
+    if kind < 0.2:
+        question["form"] = True
+    who = dice.random()
+    if who < 0.15:
+        question["to"] = ["group:red"]
+    elif who < 0.3:
+        question["to"] = ["user:cleo"]
+    when = dice.random()
+    if when < 0.03:
+        question |= {"to": [NOBODY], "within": dice.uniform(0.3, 2.0), "default": dice.random() < 0.5}
+    elif when < 0.05:
+        question |= {"within": dice.uniform(0.1, 0.6)}
+    elif when < 0.05 + slow:
+        question |= {"slow": True}
+    return question
+
+
+def content_of(question: dict[str, Any], *, amended: bool = False) -> pb.PromptContent:
+    """The prompt of a question."""
+    content = pb.PromptContent(
+        kind="clarify" if question.get("form") else "confirm",
+        title=f"{'Really ' if amended else ''}{question['key']}?",
+        blocking=not question.get("aside"),
+    )
+    if question.get("form"):
+        field = content.questions.questions.add(question_id="n", title="How many?", required=True)
+        field.integer.SetInParent()
+        content.decisions.add(decision=pb.DECISION_ACCEPT)
+    for name in question.get("to", ()):
+        kind, _, who = name.partition(":")
+        (content.audience.users if kind == "user" else content.audience.groups).append(who)
+    if "within" in question:
+        content.timeout.CopyFrom(Duration(nanos=int(question["within"] * 1e9) % 10**9,
+                                          seconds=int(question["within"])))  # fmt: skip
+        if question.get("default"):
+            content.final_action = pb.FINAL_ACTION_DEFAULT
+            content.default_answer.decision = pb.DECISION_ACCEPT
+            if question.get("form"):
+                content.default_answer.values_json = '{"n": 7}'
+    if question.get("slow"):
+        content.labels["pace"] = "slow"
+    return content

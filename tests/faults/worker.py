@@ -1,0 +1,345 @@
+"""A worker by raw frames: `python -m tests.faults.worker`.
+
+It runs what a job's input says, from the top after each lease, asks by key, and completes with what it was
+answered. What was lost it writes to once more with its old token, as a zombie would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from askback.errors import AskbackError
+from askback.stream import Session
+from askback.v1 import prompt_pb2, worker_service_pb2
+from askback.v1 import worker_service_pb2 as pb
+from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
+from tests.faults.people import Program, refusal
+from tests.faults.plan import NOBODY, TYPE, content_of
+
+OPEN = prompt_pb2.PROMPT_STATE_PENDING
+
+
+class LostJob(Exception):
+    """The job is not this worker's any more."""
+
+
+class Run:
+    """One job under one token."""
+
+    def __init__(self, hand: Hand, leased: pb.LeasedJob) -> None:
+        self._hand = hand
+        self.job_id: str = leased.job.job_id
+        self.token: int = leased.token
+        self._attempt: int = leased.job.attempt
+        self._plan: dict[str, Any] = json.loads(leased.job.input_json)
+        self._resolved: dict[str, prompt_pb2.Prompt] = {p.prompt_id: p for p in leased.prompts}
+        self._waits: dict[str, asyncio.Future[prompt_pb2.Prompt]] = {}
+        self.task = asyncio.create_task(self._live())
+
+    def resolved(self, prompt: prompt_pb2.Prompt) -> None:
+        """A resolution was pushed."""
+        self._resolved[prompt.prompt_id] = prompt
+        wait = self._waits.pop(prompt.prompt_id, None)
+        if wait is not None and not wait.done():
+            wait.set_result(prompt)
+
+    async def _live(self) -> None:
+        try:
+            await self._work()
+        except AskbackError as error:
+            if error.reason != "ERROR_REASON_LEASE_LOST":
+                self._hand.record.say("stopped", j=self.job_id, k=self.token, **refusal(error))
+        except LostJob:
+            pass
+        finally:
+            self._hand.ended(self)
+
+    async def _call(self, what: str, message: Any, **facts: Any) -> Any:
+        """One write of the holder, recorded. Raises AskbackError, LostJob."""
+        return await self._hand.call(what, self.job_id, self.token, message, **facts)
+
+    async def _work(self) -> None:
+        plan = self._plan
+        if plan.get("fails_once") and self._attempt == 1:
+            failure = pb.FailJobRequest(job_id=self.job_id, token=self.token, retryable=True)
+            failure.failure.code = "ONCE"
+            failure.retry_delay.FromMilliseconds(100)
+            await self._call("fail", failure)
+            return
+        questions = list(plan["ask"])
+        if plan.get("at_once"):
+            first = asyncio.gather(*(self._ask(q) for q in questions))
+            if plan.get("amends"):
+                await asyncio.gather(self._ask(questions[0], amended=True))
+            if plan.get("parks") and await self._parks(first):
+                return
+            told = await first
+        else:
+            told = [await self._ask(q) for q in questions]
+        if plan.get("supersedes"):
+            told.append(await self._supersede())
+        await self._call(
+            "ack",
+            pb.AcknowledgePromptsRequest(
+                job_id=self.job_id, token=self.token, prompt_ids=[p.prompt_id for p in told]
+            ),
+        )
+        result = {p.key: p.resolution.answer.comment or p.resolution.state for p in told}
+        text = json.dumps(result, sort_keys=True)
+        await self._call(
+            "complete", pb.CompleteJobRequest(job_id=self.job_id, token=self.token, result_json=text), r=text
+        )
+
+    async def _parks(self, first: asyncio.Future[Any]) -> bool:
+        """Give the job up while people think, as soon as all is asked; whether that was done."""
+        while len(self._waits) + len(self._resolved) < len(self._plan["ask"]):
+            await asyncio.sleep(0.02)
+            if first.done():
+                return False
+        if not self._waits:
+            return False
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await self._call("release", pb.ReleaseJobRequest(job_id=self.job_id, token=self.token))
+        return True
+
+    async def _ask(
+        self, question: dict[str, Any], *, amended: bool = False, supersedes: Sequence[str] = ()
+    ) -> prompt_pb2.Prompt:
+        request = pb.AskPromptRequest(
+            job_id=self.job_id, token=self.token, key=question["key"],
+            content=content_of(question, amended=amended), supersedes_keys=supersedes,
+        )  # fmt: skip
+        try:
+            prompt = (await self._call("ask", request, key=question["key"])).prompt
+        except AskbackError as error:
+            if error.reason != "ERROR_REASON_ID_REUSED":
+                raise
+            # It was amended, or was not, before somebody answered it: ask as it is known.
+            request.content.CopyFrom(content_of(question, amended=not amended))
+            prompt = (await self._call("ask", request, key=question["key"])).prompt
+        return await self._resolution(prompt)
+
+    async def _supersede(self) -> prompt_pb2.Prompt:
+        """A question that another one replaces before anybody could answer it."""
+        # It does not block: nobody but this very call can end it, and a dead worker makes no call.
+        old = {"key": "old", "to": [NOBODY], "aside": True}
+        waits = asyncio.create_task(self._ask(old))
+        while not waits.done() and not self._waits:
+            await asyncio.sleep(0.01)
+        told = await self._ask({"key": "new"}, supersedes=["old"])
+        await waits
+        return told
+
+    async def _resolution(self, prompt: prompt_pb2.Prompt) -> prompt_pb2.Prompt:
+        if prompt.state == OPEN:
+            known = self._resolved.get(prompt.prompt_id)
+            if known is None or known.state == OPEN:
+                wait = self._waits.get(prompt.prompt_id)
+                if wait is None:
+                    wait = self._waits[prompt.prompt_id] = asyncio.get_running_loop().create_future()
+                known = await asyncio.shield(wait)
+            prompt = known
+        self._hand.record.say(
+            "got", j=self.job_id, k=self.token, p=prompt.prompt_id, st=prompt.state, v=prompt.version,
+            a=prompt.resolution.answer.answer_id, c=prompt.resolution.answer.comment,
+        )  # fmt: skip
+        return prompt
+
+
+_BODIES = {
+    "ask": "ask_prompt", "ack": "acknowledge_prompts", "complete": "complete_job", "fail": "fail_job",
+    "release": "release_job", "progress": "report_progress", "zombie": "report_progress",
+}  # fmt: skip
+
+
+class Hand:
+    """The worker's side of Work."""
+
+    name = "work"
+    window = 64
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self.record = program.record
+        self._capacity = program.options.get("capacity", 30)
+        self._session = Session(self, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
+        self._session_id = self._secret = ""
+        self.runs: dict[str, Run] = {}
+        self._zombies: set[asyncio.Task[None]] = set()
+
+    # What a Session asks of a Wire.
+
+    def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
+        stub: Any = WorkerServiceStub(channel)
+        return stub.Work(metadata=tuple(metadata))
+
+    def pack(self, frames: Sequence[Any]) -> pb.WorkRequest:
+        return pb.WorkRequest(frames=frames)
+
+    def hello(self) -> pb.WorkClientFrame:
+        hello = pb.WorkHello(
+            worker_id=self._program.name, job_types=[TYPE], capacity=self._capacity,
+            session_id=self._session_id, session_secret=self._secret,
+        )  # fmt: skip
+        if self._session_id:
+            for run in self.runs.values():
+                hello.held_jobs.add(job_id=run.job_id, token=run.token)
+        self.record.say("hello", session=self._session_id)
+        return pb.WorkClientFrame(hello=hello)
+
+    def heartbeat(self) -> pb.WorkClientFrame:
+        return pb.WorkClientFrame(heartbeat=worker_service_pb2.WorkHeartbeat())
+
+    def goodbye(self) -> pb.WorkClientFrame:
+        return pb.WorkClientFrame(goodbye=pb.WorkGoodbye())
+
+    def welcomed(self, frame: pb.WorkServerFrame) -> float:
+        welcome = frame.welcome
+        self.record.say(
+            "welcome", session=welcome.session_id, resumed=welcome.resumed, replica=welcome.replica,
+            lost=list(welcome.lost_job_ids),
+        )  # fmt: skip
+        self._session_id, self._secret = welcome.session_id, welcome.session_secret
+        for job_id in list(self.runs) if not welcome.resumed else list(welcome.lost_job_ids):
+            self._lose(job_id)
+        return welcome.heartbeat_interval.ToTimedelta().total_seconds()
+
+    def opened(self, put: Callable[[Any], None]) -> None:
+        pass
+
+    def pushed(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
+        match frame.WhichOneof("body"):
+            case "job_leased":
+                self._leased(frame.job_leased.leased_job)
+            case "prompt_resolved":
+                prompt = frame.prompt_resolved.prompt
+                if frame.prompt_resolved.late_answer:
+                    self.record.say("late", j=prompt.job_id, p=prompt.prompt_id)
+                elif (run := self.runs.get(prompt.job_id)) is not None:
+                    run.resolved(prompt)
+            case "lease_lost":
+                self.record.say("lease_lost", j=frame.lease_lost.job_id, k=frame.lease_lost.token)
+                run = self.runs.get(frame.lease_lost.job_id)
+                if run is not None and run.token == frame.lease_lost.token:
+                    self._lose(run.job_id)
+            case "cancel_requested":
+                run = self.runs.get(frame.cancel_requested.job_id)
+                if run is not None:
+                    self._stop(run)
+
+    def refused(self, error: AskbackError) -> bool:
+        if error.reason == "ERROR_REASON_SESSION_NOT_FOUND":
+            self.record.say("session_lost", session=self._session_id)
+            self._session_id = self._secret = ""
+            for job_id in list(self.runs):
+                self._lose(job_id)
+            return True
+        return False
+
+    def lost(self) -> None:
+        self.record.say("lost")
+
+    # What a job's run asks.
+
+    async def call(self, what: str, job_id: str, token: int, message: Any, **facts: Any) -> Any:
+        """One write. Raises AskbackError."""
+        op = self.record.invoke(what, j=job_id, k=token, **facts)
+        frame = pb.WorkClientFrame()
+        body = _BODIES[what]
+        getattr(frame, body).CopyFrom(message)
+        try:
+            reply = getattr(await self._session.request(frame), body)
+        except AskbackError as error:
+            if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                self.record.say("no", op=op, **refusal(error))
+            raise
+        told: dict[str, Any] = {}
+        if what == "ask":
+            told = {"p": reply.prompt.prompt_id, "again": reply.replayed, "v": reply.prompt.version}
+            if not reply.replayed and reply.prompt.revision == 1:
+                self._program.count("prompts")
+        self.record.say("ok", op=op, **told)
+        return reply
+
+    def ended(self, run: Run) -> None:
+        """A run is over."""
+        if self.runs.get(run.job_id) is run:
+            del self.runs[run.job_id]
+
+    def _leased(self, leased: pb.LeasedJob) -> None:
+        known = self.runs.get(leased.job.job_id)
+        self.record.say("leased", j=leased.job.job_id, k=leased.token, attempt=leased.job.attempt)
+        if known is not None:
+            if known.token == leased.token:
+                return
+            known.task.cancel()
+        self.runs[leased.job.job_id] = Run(self, leased)
+
+    def _lose(self, job_id: str) -> None:
+        run = self.runs.pop(job_id, None)
+        if run is not None:
+            run.task.cancel()
+            task = asyncio.create_task(self._haunt(run))
+            self._zombies.add(task)
+            task.add_done_callback(self._zombies.discard)
+
+    async def _haunt(self, run: Run) -> None:
+        """Write with a token that was lost: nothing may come of it."""
+        await asyncio.sleep(self._program.dice.uniform(0.1, 2.0))
+        report = pb.ReportProgressRequest(job_id=run.job_id, token=run.token, milestone=True)
+        report.progress.message = f"zombie {time.time():.3f}"
+        try:
+            await self.call("zombie", run.job_id, run.token, report)
+        except AskbackError:
+            return
+
+    def _stop(self, run: Run) -> None:
+        """Confirm a cancel."""
+
+        async def confirm() -> None:
+            run.task.cancel()
+            failure = pb.FailJobRequest(job_id=run.job_id, token=run.token)
+            failure.failure.code = "CANCELLED"
+            try:
+                await self.call("fail", run.job_id, run.token, failure)
+            except AskbackError:
+                return
+
+        task = asyncio.create_task(confirm())
+        self._zombies.add(task)
+        task.add_done_callback(self._zombies.discard)
+
+    async def start(self) -> None:
+        """Open the stream."""
+        await self._session.start()
+
+    async def leave(self) -> None:
+        """Go in order."""
+        if self._zombies:
+            await asyncio.wait(self._zombies, timeout=10)
+        await self._session.aclose()
+
+
+def main() -> None:
+    """Until the order to leave."""
+    program = Program()
+
+    async def live() -> None:
+        hand = Hand(program)
+        await hand.start()
+        program.tell(ready=True)
+        await program.order()
+        await hand.leave()
+
+    program.run(live)
+
+
+if __name__ == "__main__":
+    main()
