@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.faults.checker import Bounds, Verdict, judge
 from tests.faults.database import PostgreSQL, SQLiteFile
@@ -44,6 +43,8 @@ class Plan:
     """Instead of random ones: these, spread over the time."""
     patience: float = QUIET_SECONDS
     """Seconds that what runs has to end when all is quiet."""
+    reach: float = 0.0
+    """Seconds in which a prompt must reach a console; by default what the faults make of it."""
 
 
 @dataclass
@@ -91,7 +92,8 @@ async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _never) ->
         await asyncio.to_thread(dump, database, folder / "stored.1.jsonl")
         counts = scene.counts
     say("judging")
-    bounds = Bounds(reach=6 * plan.longest + 8)
+    reach = plan.reach or 6 * plan.longest + 8
+    bounds = Bounds(reach=reach, reaped=reach + 5)
     verdict = await asyncio.to_thread(judge, folder, bounds)
     if isinstance(database, SQLiteFile):
         database.path.unlink(missing_ok=True)
@@ -120,40 +122,40 @@ async def _come_to_rest(plan: Plan, scene: Scene, memory: dict[str, int]) -> Non
     """Everything ends by itself, or the checker says that it did not."""
     say, client = scene.record.say, scene.client
     client.order(f"close {plan.patience}")
-    if not await client.tells("finished", plan.patience + 30):
-        say("stuck", who=client.name, what="its jobs")
+    if not await client.tells("finished", plan.patience + 20):
+        say("stuck", party=client.name, what="its jobs")
     client.order("look")
     if not await client.tells("looked", 60):
-        say("stuck", who=client.name, what="reading")
+        say("stuck", party=client.name, what="reading")
     # Consoles hear the last closings by the feed's poll.
     await asyncio.sleep(2)
     for person in scene.people:
         person.order("leave")
     for person in scene.people:
-        code = await person.ended(30)
-        say("left", who=person.name, code=code)
+        code = await person.ended(min(30, plan.patience + 5))
+        say("left", party=person.name, code=code)
         if code is None:
             await person.kill()
     await _look_at_replicas(scene, memory)
     for replica in scene.replicas:
         replica.signal(15)
     for replica in scene.replicas:
-        code = await replica.ended(30)
-        say("drained", who=replica.name, code=code, last=True)
+        code = await replica.ended(min(30, plan.patience + 5))
+        say("drained", party=replica.name, code=code, last=True)
 
 
 async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
     """Streams and memory, when nobody is there any more."""
     for replica in scene.replicas:
         found: dict[str, float] = {}
-        for _ in range(40):
+        for _ in range(20):
             found = await replica.metrics()
             if found and not found.get("askback_streams_open") and not found.get("askback_engine_queue_commands"):
                 break
             await asyncio.sleep(0.25)
         before, after = memory[replica.name], replica.memory()
         scene.record.say(
-            "at_rest", who=replica.name, answers=bool(found),
+            "at_rest", party=replica.name, answers=bool(found),
             streams=found.get("askback_streams_open", 0), queue=found.get("askback_engine_queue_commands", 0),
             connections=found.get("askback_database_connections", 0),
             memory_before=before, memory_after=after,
@@ -185,6 +187,3 @@ def clean(folder: Path) -> None:
 def out(text: str) -> None:
     """For people."""
     print(text, file=sys.stderr, flush=True)
-
-
-Options = dict[str, Any]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -54,7 +55,7 @@ class Office:
         self._channels = self._program.entrances.each()
         self._watching.add(asyncio.create_task(self._watch_all()))
 
-    async def work(self) -> None:
+    async def work(self, tell: Callable[..., None]) -> None:
         """Start jobs, so many at once, until it is closed."""
         while not self.closing and self._made < self._most:
             if len(self._running) >= self._at_once:
@@ -64,7 +65,7 @@ class Office:
             task = asyncio.create_task(self._job(self._made))
             self._running.add(task)
             task.add_done_callback(self._ended)
-        self._program.tell(all_made=True)
+        tell(all_made=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -84,6 +85,20 @@ class Office:
         await asyncio.gather(*self._running, *self._watching, return_exceptions=True)
         for channel in self._channels:
             await channel.close()
+
+    async def obey(self, tell: Callable[..., None]) -> None:
+        """Start jobs, and do as is ordered: `close SECONDS` (no new jobs, wait for the rest), `look`, `leave`."""
+        making = asyncio.create_task(self.work(tell))
+        while (order := await self._program.order()) not in ("leave", "end"):
+            if order.startswith("close"):
+                self.closing = True
+                await self.finish(float(order.partition(" ")[2]))
+                tell(finished=True)
+            elif order == "look":
+                await self.last_look()
+                tell(looked=True)
+        making.cancel()
+        await self.close()
 
     async def _call(self, method: str, request: Any, channel: grpc.aio.Channel | None = None) -> Any:
         """A unary call, repeated until its outcome is known. Raises AskbackError."""
@@ -131,12 +146,12 @@ class Office:
             watch = asyncio.create_task(self._watch(job_id))
             self._watching.add(watch)
             watch.add_done_callback(self._watching.discard)
-        if dice.random() < 0.03:
+        if dice.random() < self._program.options.get("twice_share", 0.03):
             await self._create(request)
         if dice.random() < 0.01:
             request.input_json = "{}"
             await self._create(request)
-        if dice.random() < 0.02:
+        if dice.random() < self._program.options.get("cancel_share", 0.02):
             await asyncio.sleep(dice.uniform(0, 1))
             await self._cancel(job_id)
         await self._end_of(job_id)
@@ -285,24 +300,14 @@ class Office:
 
 
 def main() -> None:
-    """Orders: `close` (no new jobs, wait for the rest), `look`, `leave`."""
-    program = Program()
+    """Until the order to leave."""
+    program = Program.from_command_line()
 
     async def live() -> None:
         office = Office(program)
         await office.open()
         program.tell(ready=True)
-        making = asyncio.create_task(office.work())
-        while (order := await program.order()) not in ("leave", "end"):
-            if order.startswith("close"):
-                office.closing = True
-                await office.finish(float(order.partition(" ")[2] or 60))
-                program.tell(finished=True)
-            elif order == "look":
-                await office.last_look()
-                program.tell(looked=True)
-        making.cancel()
-        await office.close()
+        await office.obey(program.tell)
 
     program.run(live)
 

@@ -265,7 +265,7 @@ def _verdict(error: grpc.aio.AioRpcError) -> pb.AnswerResult | None:
 
 def main() -> None:
     """Until the order to leave."""
-    program = Program()
+    program = Program.from_command_line()
 
     async def live() -> None:
         person = Person(program)

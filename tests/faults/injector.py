@@ -42,6 +42,12 @@ class Injector:
             "failpoint": (3, self._failpoint),
             "drain": (2, self._drain),
         }
+        self.scripted: dict[str, Callable[[], Awaitable[str]]] = {
+            "freeze_worker": lambda: self._freeze_this(scene.workers[-1], 2.5),
+            "kill_worker": lambda: self._kill_this(scene.workers[-1]),
+            "kill_console": lambda: self._kill_this(scene.consoles[-1]),
+            "cut_console": lambda: self._cut_this(scene.consoles[-1], 0.8),
+        }
         if isinstance(scene.database, PostgreSQL):
             self.faults |= {
                 "terminate_one": (10, lambda: self._terminate(one=True)),
@@ -90,7 +96,7 @@ class Injector:
     async def _do(self, name: str) -> None:
         self._scene.record.say("fault", what=name)
         try:
-            where = await self.faults[name][1]()
+            where = await (self.scripted.get(name) or self.faults[name][1])()
         except Exception as error:
             self._scene.record.say("bug", text=f"{name}: {error!r}")
             raise
@@ -104,7 +110,7 @@ class Injector:
             await asyncio.sleep(0.1)
             for replica in self._scene.replicas:
                 if not replica.busy and not replica.running:
-                    self._scene.record.say("dead", who=replica.name, code=replica._process.returncode)
+                    self._scene.record.say("dead", party=replica.name, code=replica._process.returncode)
                     replica.busy, replica.failpoints = True, ""
                     await replica.serve()
                     replica.busy = False
@@ -165,10 +171,13 @@ class Injector:
         actor = self._some([*self._scene.replicas, *self._scene.people])
         if actor is None:
             return ""
+        return await self._cut_this(actor, self._span())
+
+    async def _cut_this(self, actor: Actor, seconds: float) -> str:
         links = self._scene.links_of(actor.name)
         for link in links:
             link.cut()
-        await asyncio.sleep(self._span())
+        await asyncio.sleep(seconds)
         for link in links:
             link.heal()
         return actor.name
@@ -179,18 +188,22 @@ class Injector:
         actor = self._some([*self._scene.replicas, *self._scene.people])
         if actor is None:
             return ""
+        # Now and then longer than a session lives.
+        return await self._freeze_this(actor, self._span() * self._dice.choice((1, 1, 1, 2.5)))
+
+    async def _freeze_this(self, actor: Actor, seconds: float) -> str:
         actor.busy = True
         actor.signal(signal.SIGSTOP)
-        # Now and then longer than a session lives.
-        await asyncio.sleep(self._span() * self._dice.choice((1, 1, 1, 2)))
+        await asyncio.sleep(seconds)
         actor.signal(signal.SIGCONT)
         actor.busy = False
         return actor.name
 
     async def _kill_person(self) -> str:
         actor = self._some([*self._scene.workers, *self._scene.consoles])
-        if actor is None:
-            return ""
+        return "" if actor is None else await self._kill_this(actor)
+
+    async def _kill_this(self, actor: Actor) -> str:
         actor.busy = True
         await actor.kill()
         await asyncio.sleep(self._dice.uniform(0, 0.5))
@@ -231,7 +244,7 @@ class Injector:
         replica.busy = True
         replica.signal(signal.SIGTERM)
         code = await replica.ended(DRAIN_SECONDS)
-        self._scene.record.say("drained", who=replica.name, code=code)
+        self._scene.record.say("drained", party=replica.name, code=code)
         if code is None:
             await replica.kill()
         replica.failpoints = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import json
@@ -73,29 +72,32 @@ def _skew_clock(seconds: float) -> None:
 
 
 class Program:
-    """One process of the scene: arguments, history, orders from its standard input."""
+    """One party of the scene: arguments, history, orders from its standard input."""
 
-    def __init__(self) -> None:
-        parser = argparse.ArgumentParser()
-        parser.add_argument("--name", required=True)
-        parser.add_argument("--groups", default="")
-        parser.add_argument("--targets", required=True)
-        parser.add_argument("--history", type=Path, required=True)
-        parser.add_argument("--seed", required=True)
-        parser.add_argument("--options", type=json.loads, default={})
-        given = parser.parse_args()
-        logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-        gc.set_threshold(50_000, 50, 100)
-        self.name: str = given.name
-        self.options: dict[str, Any] = given.options
-        self.dice = random.Random(f"{given.seed}/{given.name}")
-        self.record = Recorder(given.history)
-        groups = tuple(given.groups.split(",")) if given.groups else ()
-        self.entrances = Entrances(given.targets.split(","), given.name, groups, self.dice)
+    def __init__(
+        self,
+        name: str,
+        groups: str,
+        targets: list[str],
+        history: str,
+        seed: str,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.options = options or {}
+        self.dice = random.Random(f"{seed}/{name}")
+        self.record = Recorder(Path(history))
+        asked = tuple(groups.split(",")) if groups else ()
+        self.entrances = Entrances(targets, name, asked, self.dice)
         self.counts: dict[str, int] = {}
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         if skew := self.options.get("skew"):
             _skew_clock(float(skew))
+
+    @classmethod
+    def from_command_line(cls) -> Program:
+        """The one whose arguments are this process's, as one JSON document."""
+        return cls(**json.loads(sys.argv[1]))
 
     def count(self, what: str, more: int = 1) -> None:
         """One more of these; told with the next pulse."""
@@ -111,6 +113,8 @@ class Program:
 
     def run(self, main: Callable[[], Awaitable[None]]) -> None:
         """Run, with a pulse every second."""
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+        gc.set_threshold(50_000, 50, 100)
 
         async def whole() -> None:
             loop = asyncio.get_running_loop()

@@ -1,1 +1,317 @@
-PLANTS = {}
+"""Planted bugs, each by name, put into a replica at its start: what the checker must be able to see.
+
+Each says which invariant it breaks, and what it takes to show: a database, faults, a load. They patch the
+running program from here; the product has no switch for any of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.domain import aggregate, job_rules, life, prompt_rules, prompts, worker_rules
+from askback_server.domain import commands as c
+from askback_server.domain.aggregate import Change, Decided
+from askback_server.domain.apply import RULES
+from askback_server.domain.evolve import evolve
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import JobState
+from askback_server.domain.transitions import PromptTrigger
+from askback_server.engine import hot_jobs, keeper, timers
+from askback_server.ports.storage import Changed, Position, Written
+from askback_server.sessions import prompt_follower, prompt_view, work_core
+from askback_server.storage import event_feed, job_store, work_queue
+from askback_server.storage.tables import events
+from askback_server.transport import streams
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A bug."""
+
+    invariant: int
+    """The invariant that it breaks."""
+    install: Callable[[], None]
+    """Puts it into this process."""
+    what: str
+    """It, in words."""
+    database: str = "sqlite"
+    faults: tuple[str, ...] = ()
+    """What must happen for it to show."""
+    client: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    slow_commits: str = ""
+    seconds: float = 3.0
+    says: str = ""
+    """Part of what the checker says of it: it shall be found for what it is."""
+
+
+PLANTS: dict[str, Plant] = {}
+
+
+def plant(invariant: int, **more: Any) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """A function that installs a bug, under its own name; its docstring says what it is."""
+
+    def note(install: Callable[[], None]) -> Callable[[], None]:
+        what = (install.__doc__ or "").strip().rstrip(".")
+        PLANTS[install.__name__] = Plant(invariant, install, what, **more)
+        return install
+
+    return note
+
+
+SLOW = {"slow_share": 0.25}
+
+
+@plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"))
+def reply_before_commit() -> None:
+    """Replies are sent while the write is still on its way."""
+    write = job_store.Jobs.write
+    kept = set()
+
+    async def hasty(this: Any, batch: Any) -> Written:
+        async def later() -> None:
+            await asyncio.sleep(0.3)
+            with suppress(Exception):
+                await write(this, batch)
+
+        task = asyncio.create_task(later())
+        kept.add(task)
+        task.add_done_callback(kept.discard)
+        return Written({}, datetime.now(UTC))
+
+    job_store.Jobs.write = hasty  # type: ignore[method-assign]
+
+
+@plant(1, says="long after", database="postgresql")
+def hot_store_without_invalidation() -> None:
+    """What another replica has changed stays in memory as it was."""
+    hot_jobs.HotJobs.drop = lambda this, job_id: None  # type: ignore[method-assign]
+
+
+@plant(2, says="answers were ACCEPTED")
+def second_answer_accepted() -> None:
+    """Whoever comes second is told ACCEPTED too."""
+    judged = prompt_rules._judged
+
+    def generous(change: Change, command: Any, prompt: Any, digest: str) -> Decided:
+        decided = judged(change, command, prompt, digest)
+        if decided.reply.status is prompts.AnswerStatus.CLOSED:
+            return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.ACCEPTED))
+        return decided
+
+    prompt_rules._judged = generous
+
+
+@plant(3, says="and then")
+def resend_without_dedupe() -> None:
+    """An answer that comes again is judged anew."""
+    rule = RULES[c.AnswerPrompt]
+
+    def forgetful(known: Any, command: Any, facts: Any) -> Decided:
+        decided = rule(known, command, facts)
+        if decided.reply.replayed and not decided.reply.prompt.is_open:
+            return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.CLOSED))
+        return decided
+
+    RULES[c.AnswerPrompt] = forgetful
+
+
+@plant(4, says="lost token", faults=("freeze_worker", "freeze_worker"), client=SLOW, settings={"lease_ttl": 1})
+def missing_fence() -> None:
+    """Any worker may write to any job, whatever token it has."""
+    worker_rules.fence = lambda *anything: None  # type: ignore[assignment, return-value]
+
+
+@plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1})
+def session_never_reaped() -> None:
+    """Nobody takes the jobs of a dead worker back."""
+
+    async def idle(this: Any) -> None:
+        """Does nothing."""
+
+    keeper.SessionKeeper.reap = idle  # type: ignore[method-assign]
+
+
+@plant(5, says="nobody does anything")
+def holder_never_told() -> None:
+    """The worker that waits for an answer does not hear of it."""
+    work_core.WorkCore._tell_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
+
+
+@plant(6, says="was not told of prompt", faults=("kill_console", "kill_console"), client=SLOW)
+def console_never_told_after_reconnect() -> None:
+    """A console that comes new is not shown what is open already."""
+
+    async def nothing(this: Any) -> None:
+        """Shows nothing."""
+
+    prompt_follower.PromptFollower._snapshot = nothing  # type: ignore[method-assign]
+
+
+@plant(6, says="never came", database="postgresql", slow_commits="0.15,2.0", client=SLOW, seconds=6.0)
+def serial_id_cursor() -> None:
+    """The feed follows the serial id, and passes events that are not committed yet."""
+
+    async def by_id(this: Any, position: Position, limit: int) -> tuple[list[Changed], Position]:
+        statement = (
+            sa.select(events.c.id, events.c.job_id, events.c.seq, events.c.prompt_id, events.c.namespace)
+            .where(events.c.id > position.id)
+            .order_by(events.c.id)
+            .limit(limit)
+        )
+        found = await this._all(statement)
+        if not found:
+            return [], position
+        by_job: dict[str, list[Any]] = {}
+        for row in found:
+            by_job.setdefault(row["job_id"], []).append(row)
+        changed = [
+            Changed(
+                job_id, max(r["seq"] for r in rows), frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
+                rows[0]["namespace"],
+            )
+            for job_id, rows in by_job.items()
+        ]  # fmt: skip
+        return changed, Position(0, found[-1]["id"])
+
+    async def head(this: Any) -> Position:
+        found = await this._all(sa.select(sa.func.max(events.c.id).label("id")))
+        return Position(0, found[0]["id"] or 0)
+
+    event_feed.EventFeed.after = by_id  # type: ignore[method-assign]
+    event_feed.EventFeed.head = head  # type: ignore[method-assign]
+
+
+@plant(7, says="in state")
+def closed_prompt_shown() -> None:
+    """A prompt that has ended is shown like one that has changed."""
+    offer = prompt_view.PromptView.offer
+
+    def show(this: Any, prompt: Any) -> None:
+        offer(this, prompt)
+        if not prompt.is_open and this.filter.matches(prompt):
+            this._fresh[prompt.prompt_id] = prompt
+
+    prompt_view.PromptView.offer = show  # type: ignore[method-assign]
+
+
+@plant(7, says="not for it")
+def foreign_audience_told() -> None:
+    """Every console is told every prompt."""
+    prompts.Prompt.is_for = lambda this, principal: True  # type: ignore[method-assign]
+
+
+@plant(8, says="was not told", faults=("cut_console", "cut_console"), client=SLOW)
+def resume_token_skips() -> None:
+    """Who resumes is told that nothing was missed."""
+
+    async def nothing(this: Any, resume_token: str) -> str:
+        return ""
+
+    prompt_follower.PromptFollower._resume = nothing  # type: ignore[method-assign]
+
+
+@plant(9, says="in place of")
+def seq_gap() -> None:
+    """Some events skip a number."""
+    event = Change.event
+
+    def skipping(this: Any, type: EventType, *more: Any) -> int:
+        if type is EventType.JOB_LEASED:
+            this.job = evolve(this.job, version=this.job.version + 1)
+        return event(this, type, *more)
+
+    Change.event = skipping  # type: ignore[method-assign]
+
+
+@plant(10, says="before its time")
+def timeout_without_condition() -> None:
+    """Deadlines are taken without a look at the clock."""
+    add, early = timers.Timers._add, timedelta(seconds=0.25)
+
+    def sooner(this: Any, when: datetime, what: str, job_id: str) -> None:
+        add(this, when - early if what == "prompt" else when, what, job_id)
+
+    def take_due(change: Change) -> None:
+        for prompt in change.open:
+            if prompt.expires_at is not None and prompt.expires_at - early <= change.facts.now:
+                life.close_prompt(change, prompt, PromptTrigger.EXPIRE)
+
+    timers.Timers._add = sooner  # type: ignore[method-assign]
+    for module in (life, job_rules, prompt_rules, worker_rules):
+        module.take_due = take_due
+
+
+@plant(10, says="and then", client={"cancel_share": 0.4})
+def terminal_state_changes() -> None:
+    """A job that is done can still be cancelled."""
+    cancel = RULES[c.CancelJob]
+
+    def anyway(known: Any, command: Any, facts: Any) -> Decided:
+        if known.job is None or known.job.state is not JobState.COMPLETED:
+            return cancel(known, command, facts)
+        change = Change(known, facts, command.principal.subject)
+        change.set(state=JobState.CANCELLED)
+        change.event(EventType.JOB_CANCELLED, None, {})
+        return Decided(change.job, change)
+
+    RULES[c.CancelJob] = anyway
+
+
+@plant(11, says="is lost")
+def created_job_lost() -> None:
+    """One creation in twenty is confirmed and not written."""
+    write, dice = job_store.Jobs.write, random.Random(1)
+
+    async def lossy(this: Any, batch: Any) -> Written:
+        kept = [w for w in batch if w.expected or dice.random() > 0.05]
+        return await write(this, kept) if kept else Written({}, datetime.now(UTC))
+
+    job_store.Jobs.write = lossy  # type: ignore[method-assign]
+
+
+@plant(11, says="jobs", client={"twice_share": 0.3})
+def request_not_deduplicated() -> None:
+    """An equal request makes another job."""
+    create, numbers = RULES[c.CreateJob], itertools.count()
+
+    def anew(known: Any, command: Any, facts: Any) -> Decided:
+        named = replace(command, request_id=f"{command.request_id}#{next(numbers)}")
+        return create(aggregate.Aggregate(), named, facts)
+
+    RULES[c.CreateJob] = anew
+
+
+@plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5})
+def retention_ignores_tokens() -> None:
+    """Events are dropped by age alone."""
+
+    async def drop(this: Any, keep: datetime) -> int:
+        return int(await this._dialect.drop_events(datetime.now(UTC) - timedelta(seconds=1)))
+
+    work_queue.Queue.drop_events = drop  # type: ignore[method-assign]
+
+
+@plant(13, says="streams")
+def stuck_stream_at_end() -> None:
+    """A stream's handler does not end with its stream."""
+    serve = streams._serve
+
+    async def lingering(*anything: Any) -> None:
+        try:
+            await serve(*anything)
+        finally:
+            while True:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+
+    streams._serve = lingering

@@ -223,14 +223,31 @@ class Person(Actor):
         self._groups = groups
         self._options = options
 
-    def arguments(self) -> list[str]:
+    def given(self) -> dict[str, Any]:
+        """What its program is given."""
         scene = self.scene
         ways = [scene.links[f"{self.name}-{replica.name}"] for replica in scene.replicas]
-        return [
-            "--name", self.name, "--groups", self._groups, "--history", str(self.history),
-            "--targets", ",".join(f"127.0.0.1:{link.port}" for link in ways),
-            "--seed", f"{scene.seed}/{self.starts}", "--options", json.dumps(self._options),
-        ]  # fmt: skip
+        return {
+            "name": self.name, "groups": self._groups, "history": str(self.history),
+            "targets": [f"127.0.0.1:{link.port}" for link in ways],
+            "seed": f"{scene.seed}/{self.starts}", "options": self._options,
+        }  # fmt: skip
+
+    def arguments(self) -> list[str]:
+        return [json.dumps(self.given())]
+
+
+class Crowd(Actor):
+    """Several people in one process."""
+
+    def __init__(self, scene: Scene, members: list[Person]) -> None:
+        super().__init__(scene, "crowd", "tests.faults.crowd")
+        self._members = members
+
+    def arguments(self) -> list[str]:
+        for member in self._members:
+            member.starts = self.starts
+        return [json.dumps([{"role": member.role, **member.given()} for member in self._members])]
 
 
 @dataclass
@@ -245,6 +262,8 @@ class Cast:
     client: dict[str, Any] = field(default_factory=dict)
     worker: dict[str, Any] = field(default_factory=dict)
     console: dict[str, Any] = field(default_factory=dict)
+    crowd: bool = False
+    """All but the last worker and the last console share a process: it starts sooner."""
     plant: str = ""
     slow_commits: str = ""
     skew: float = 0.0
@@ -275,9 +294,14 @@ class Scene:
             Person(self, name, "console", groups, {**cast.console, "credit": n == 1})
             for n, (name, groups) in enumerate(CONSOLES[: cast.consoles])
         ]
-        self.client = Person(self, "client", "client", "", cast.client)
+        client = Person(self, "client", "client", "", cast.client)
+        self._names = [p.name for p in (*workers, *consoles, client)]
+        self.client: Actor = client
+        if cast.crowd:
+            self.client = Crowd(self, [client, *workers[:-1], *consoles[:-1]])
+            del workers[:-1], consoles[:-1]
         self.workers, self.consoles = workers, consoles
-        self.people = [*workers, *consoles, self.client]
+        self.people: list[Actor] = [*workers, *consoles, self.client]
 
     def database_url(self, link: Link | None) -> str:
         """The URL for whoever goes by this link."""
@@ -307,9 +331,9 @@ class Scene:
             database = self.database
             for replica in self.replicas:
                 self._link(f"{replica.name}-database", lambda: database.port)
-        for person in self.people:
+        for name in self._names:
             for replica in self.replicas:
-                self._link(f"{person.name}-{replica.name}", lambda port=replica.port: port)  # type: ignore[misc]
+                self._link(f"{name}-{replica.name}", lambda port=replica.port: port)  # type: ignore[misc]
         for link in self.links.values():
             await link.open()
 

@@ -329,7 +329,7 @@ class Hand:
 
 def main() -> None:
     """Until the order to leave."""
-    program = Program()
+    program = Program.from_command_line()
 
     async def live() -> None:
         hand = Hand(program)

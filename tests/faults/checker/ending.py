@@ -27,22 +27,22 @@ def check(e: Evidence) -> Iterator[Violation]:
     for line in e.director:
         match line["e"]:
             case "stuck":
-                yield violated(13, f"{line['who']} did not come to an end: {line['what']}", line)
+                yield violated(13, f"{line['party']} did not come to an end: {line['what']}", line)
             case "left" if line["code"] != 0:
-                yield violated(13, f"{line['who']} did not leave in order: {line['code']}", line)
+                yield violated(13, f"{line['party']} did not leave in order: {line['code']}", line)
             case "drained" if line.get("last") and line["code"] != 0:
-                yield violated(13, f"{line['who']} did not drain: {line['code']}", line)
+                yield violated(13, f"{line['party']} did not drain: {line['code']}", line)
             case "dead" if line["code"] not in (-9, None):
-                yield violated(13, f"{line['who']} ended by itself: {line['code']}", line)
+                yield violated(13, f"{line['party']} ended by itself: {line['code']}", line)
             case "at_rest":
                 if not line["answers"]:
-                    yield violated(13, f"{line['who']} does not say how it is", line)
+                    yield violated(13, f"{line['party']} does not say how it is", line)
                 elif line["streams"] or line["queue"]:
-                    text = f"{line['who']} has {line['streams']:.0f} streams and {line['queue']:.0f} commands left"
+                    text = f"{line['party']} has {line['streams']:.0f} streams and {line['queue']:.0f} commands left"
                     yield violated(13, text, line)
                 elif not line["memory_ok"]:
                     grown = f"{line['memory_before'] >> 20} to {line['memory_after'] >> 20} MiB"
-                    yield violated(13, f"{line['who']} grew from {grown}", line)
+                    yield violated(13, f"{line['party']} grew from {grown}", line)
     for line in e.clients:
         if line["e"] == "finished" and line["left"]:
             yield violated(13, f"{line['left']} jobs had not ended when patience was over", line)

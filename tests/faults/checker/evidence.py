@@ -34,6 +34,8 @@ class Bounds:
     """How late a timeout may be while things break."""
     late_when_quiet: float = 3.0
     """How late it may be when nothing does."""
+    reaped: float = 25.0
+    """Until an expired session is gone."""
     clock: float = 0.05
     """What the clocks of a database and of a program may differ by."""
 

@@ -15,8 +15,6 @@ _BY_HOLDER = {
 }  # fmt: skip
 _LETS_GO = {"JOB_RELEASED", "JOB_LEASE_LOST", "JOB_RETRIED", "JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED"}
 _WRITES = {"ask", "ack", "complete", "fail", "release", "progress", "zombie"}
-REAPED_WITHIN = 25.0
-"""Seconds after its expiry in which a session must be gone."""
 
 
 def check(e: Evidence) -> Iterator[Violation]:
@@ -42,8 +40,8 @@ def _log(e: Evidence) -> Iterator[Violation]:
             elif kind in _BY_HOLDER and event["actor"] != "system" and event["actor"] != holder:
                 text = f"job {job_id}: {kind} by {event['actor']}, held by {holder or 'nobody'}"
                 yield violated(4, text, lost, event)
-            if kind in _LETS_GO:
-                holder, lost = None, event
+            if kind in _LETS_GO or event["state"] == "PENDING":
+                holder, lost = None, event  # also by the answer that found its holder dead
         row = e.jobs.get(job_id)
         if row is not None and row["attempt"] > row["max_attempts"]:
             yield violated(5, f"job {job_id} is in attempt {row['attempt']} of {row['max_attempts']}", row)
@@ -88,5 +86,5 @@ def _ends(e: Evidence) -> Iterator[Violation]:
             yield violated(5, f"job {job_id} is {row['status']}, and nobody does anything about it", row)
     quiet = max((line["t"] for line in e.director if line["e"] == "quiet"), default=FOREVER)
     for session in e.sessions:
-        if session["expires_at"] < min(e.ends_at - REAPED_WITHIN, quiet):
+        if session["expires_at"] < min(e.ends_at - e.bounds.reaped, quiet):
             yield violated(5, f"the session of {session['worker_id']} expired long ago and was not reaped", session)

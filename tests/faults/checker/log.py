@@ -64,10 +64,13 @@ def _fold(e: Evidence, row: Line, events: list[Line]) -> Iterator[Violation]:
         if kind == "PROMPT_ASKED":
             prompts[prompt_id] = event
         elif kind in PROMPT_ENDS:
-            if prompts[prompt_id]["type"] in PROMPT_ENDS:
-                yield violated(2, f"prompt {prompt_id} ended twice", prompts[prompt_id], event)
+            asked = prompts.get(prompt_id)
+            if asked is None:
+                yield violated(9, f"prompt {prompt_id} ended and was never asked", event)
+            elif asked["type"] in PROMPT_ENDS:
+                yield violated(2, f"prompt {prompt_id} ended twice", asked, event)
                 if "TIMEOUT_DEFAULT" in str(data) or kind == "PROMPT_EXPIRED":
-                    yield violated(10, f"prompt {prompt_id} timed out after its end", prompts[prompt_id], event)
+                    yield violated(10, f"prompt {prompt_id} timed out after its end", asked, event)
             prompts[prompt_id] = event
     last = events[-1]
     folded = last["state"], last["seq"], attempt, token
