@@ -1,7 +1,7 @@
 """Who has the jobs done: `python -m tests.faults.client`.
 
-It keeps so many jobs in flight, follows all of them by WatchJobs and some by WatchJob, creates some twice, cancels
-some, and reads what became of them, on any replica.
+It keeps so many jobs in flight, follows all of them by WatchJobs and some by WatchJob, creates some twice,
+cancels some, and reads what became of them, on any replica.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Office:
             await channel.close()
 
     async def obey(self, tell: Callable[..., None]) -> None:
-        """Start jobs, and do as is ordered: `close SECONDS` (no new jobs, wait for the rest), `look`, `leave`."""
+        """Start jobs, and do as is ordered: `close SECONDS` (no new jobs, wait for the rest), `look`,
+        `leave`."""
         making = asyncio.create_task(self.work(tell))
         while (order := await self._program.order()) not in ("leave", "end"):
             if order.startswith("close"):
@@ -113,7 +114,9 @@ class Office:
         return await until_known(call, self._dice)
 
     async def _create(self, request: pb.CreateJobRequest) -> pb.CreateJobResponse | None:
-        keep = {"keep": request.retention.ToTimedelta().total_seconds()} if request.HasField("retention") else {}
+        keep = (
+            {"keep": request.retention.ToTimedelta().total_seconds()} if request.HasField("retention") else {}
+        )
         op = self._record.invoke("create", id=request.request_id, f=request.input_json, **keep)
         try:
             reply = await self._call("CreateJob", request)
@@ -127,7 +130,7 @@ class Office:
         dice = random.Random(f"{self._dice.random()}")
         request = pb.CreateJobRequest(
             request_id=f"{self._program.name}-{number}", job_type=TYPE, max_attempts=50,
-            input_json=json.dumps(draw_job(dice, number, slow=self._program.options.get("slow_share", 0.004))),
+            input_json=json.dumps(draw_job(dice, number, slow=self._share("slow", 0.004))),
         )  # fmt: skip
         if dice.random() < 0.05:
             request.max_attempts = 3
@@ -146,12 +149,12 @@ class Office:
             watch = asyncio.create_task(self._watch(job_id))
             self._watching.add(watch)
             watch.add_done_callback(self._watching.discard)
-        if dice.random() < self._program.options.get("twice_share", 0.03):
+        if dice.random() < self._share("twice", 0.03):
             await self._create(request)
         if dice.random() < 0.01:
             request.input_json = "{}"
             await self._create(request)
-        if dice.random() < self._program.options.get("cancel_share", 0.02):
+        if dice.random() < self._share("cancel", 0.02):
             await asyncio.sleep(dice.uniform(0, 1))
             await self._cancel(job_id)
         await self._end_of(job_id)
@@ -160,6 +163,10 @@ class Office:
             await self._look(job_id)
             if dice.random() < 0.2:
                 self.read.append((job_id, number))
+
+    def _share(self, of: str, default: float) -> float:
+        """How much of the load is like this."""
+        return float(self._program.options.get(f"{of}_share", default))
 
     async def _cancel(self, job_id: str) -> None:
         op = self._record.invoke("cancel", j=job_id)
@@ -216,12 +223,16 @@ class Office:
             for place, channel in enumerate(self._channels):
                 op = self._record.invoke("prompt", p=prompt_id, last=place)
                 try:
-                    p = (await self._call("GetPrompt", hitl.GetPromptRequest(prompt_id=prompt_id), channel)).prompt
+                    p = (
+                        await self._call("GetPrompt", hitl.GetPromptRequest(prompt_id=prompt_id), channel)
+                    ).prompt
                 except AskbackError as error:
                     self._record.say("no", op=op, **refusal(error))
                 else:
                     answer = p.resolution.answer
-                    self._record.say("ok", op=op, st=p.state, v=p.version, won=answer.answer_id, c=answer.comment)
+                    self._record.say(
+                        "ok", op=op, st=p.state, v=p.version, won=answer.answer_id, c=answer.comment
+                    )
 
     async def _watch(self, job_id: str) -> None:
         """Follow one job to its end, wherever it goes on."""

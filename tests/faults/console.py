@@ -205,7 +205,9 @@ class Person:
             if prompt.prompt_id in self.view.open:
                 await self._answer(self.view.open[prompt.prompt_id])
 
-    async def _submit(self, request: pb.AnswerPromptRequest, *, unary: bool = False) -> pb.AnswerResult | None:
+    async def _submit(
+        self, request: pb.AnswerPromptRequest, *, unary: bool = False
+    ) -> pb.AnswerResult | None:
         kept = pb.AnswerPromptRequest()
         kept.CopyFrom(request)
         op = self._record.invoke(

@@ -104,7 +104,9 @@ class PostgreSQL:
     def execute(self, statement: str) -> Any:
         """One statement in the scene's database."""
         server, name = self.primary, self.name
-        return _in_thread(_fetch_value(f"postgresql://postgres@127.0.0.1:{port_of(server)}/{name}", statement))
+        return _in_thread(
+            _fetch_value(f"postgresql://postgres@127.0.0.1:{port_of(server)}/{name}", statement)
+        )
 
     def terminate_backends(self, which: str) -> int:
         """End the service's backends whose application's name is like this; how many."""
@@ -147,5 +149,3 @@ class PostgreSQL:
         for server in (self.standby, self.primary):
             if server is not None:
                 server.stop()
-
-

@@ -21,8 +21,8 @@ from askback_server.domain import aggregate, job_rules, life, prompt_rules, prom
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Change, Decided
 from askback_server.domain.apply import RULES
-from askback_server.domain.evolve import evolve
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import JobState
 from askback_server.domain.transitions import PromptTrigger
 from askback_server.engine import hot_jobs, keeper, timers
@@ -125,7 +125,9 @@ def resend_without_dedupe() -> None:
     RULES[c.AnswerPrompt] = forgetful
 
 
-@plant(4, says="lost token", faults=("freeze_worker", "freeze_worker"), client=SLOW, settings={"lease_ttl": 1})
+@plant(
+    4, says="lost token", faults=("freeze_worker", "freeze_worker"), client=SLOW, settings={"lease_ttl": 1}
+)
 def missing_fence() -> None:
     """Any worker may write to any job, whatever token it has."""
     worker_rules.fence = lambda *anything: None  # type: ignore[assignment, return-value]
@@ -176,7 +178,8 @@ def serial_id_cursor() -> None:
             by_job.setdefault(row["job_id"], []).append(row)
         changed = [
             Changed(
-                job_id, max(r["seq"] for r in rows), frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
+                job_id, max(r["seq"] for r in rows),
+                frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
                 rows[0]["namespace"],
             )
             for job_id, rows in by_job.items()

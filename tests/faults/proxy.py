@@ -1,10 +1,10 @@
 """A TCP proxy of our own: every connection of the scene passes one of its links, and any link can be broken.
 
-    reset       every connection ends by RST, new ones are taken
-    cut         the same, and new ones are refused until `heal`
-    stall       nothing passes until `heal`; then all of it does
-    half_open   what one side sends is lost; the other side hears nothing of it; `heal` resets
-    delay       everything takes a while longer, in order
+reset       every connection ends by RST, new ones are taken
+cut         the same, and new ones are refused until `heal`
+stall       nothing passes until `heal`; then all of it does
+half_open   what one side sends is lost; the other side hears nothing of it; `heal` resets
+delay       everything takes a while longer, in order
 """
 
 from __future__ import annotations
@@ -115,6 +115,11 @@ class Link:
         """Whose bytes are lost: `client`, `server`, or nobody's."""
         self.is_stalled = False
         self.is_cut = False
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong with it now; a delay does not count."""
+        return not (self.is_cut or self.is_stalled or self.lost)
 
     async def open(self) -> None:
         """Listen."""

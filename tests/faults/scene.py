@@ -1,4 +1,4 @@
-"""A scene: a database, replicas, workers, consoles and clients as processes, and a link between every pair."""
+"""A scene: a database, replicas, workers, consoles and clients as processes, and links between them."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Run:
         # It does not block: nobody but this very call can end it, and a dead worker makes no call.
         old = {"key": "old", "to": [NOBODY], "aside": True}
         waits = asyncio.create_task(self._ask(old))
-        while not waits.done() and not self._waits:
+        while not waits.done() and not self._waits:  # noqa: ASYNC110, as simple as it gets
             await asyncio.sleep(0.01)
         told = await self._ask({"key": "new"}, supersedes=["old"])
         await waits

@@ -137,5 +137,9 @@ def _reads(e: Evidence) -> Iterator[Violation]:
         if operation.what == "prompt":
             end = e.end_of(operation.begun["p"])
             if end is not None and (reply["st"], reply["won"]) != end:
-                text = f"replica {operation.begun['last']} shows prompt {operation.begun['p']} as {reply['st']}"
-                yield violated(1, f"{text}, long after it ended as {end}", reply, e.prompts[operation.begun["p"]])
+                text = (
+                    f"replica {operation.begun['last']} shows prompt {operation.begun['p']} as {reply['st']}"
+                )
+                yield violated(
+                    1, f"{text}, long after it ended as {end}", reply, e.prompts[operation.begun["p"]]
+                )

@@ -23,14 +23,17 @@ def check(e: Evidence) -> Iterator[Violation]:
     for request_id, operations in by_request.items():
         made = {op.reply["j"]: op for op in operations if op.ok and op.reply is not None}
         for job_id, operation in made.items():
-            keeps[job_id] = operation.begun.get("keep", float("inf"))
+            keep = operation.begun.get("keep")
+            keeps[job_id] = float("inf") if keep is None else keep
             if job_id not in e.jobs and not e.is_deleted(job_id):
                 yield violated(11, f"job {job_id} was created, and is lost", operation.begun, operation.reply)
         if len(made) > 1 and not any(e.is_deleted(job_id) for job_id in made):
             lines = [op.reply for op in made.values()]
             yield violated(11, f"request {request_id} made {len(made)} jobs", *lines)
         if len(rows[request_id]) > 1:
-            yield violated(11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id])
+            yield violated(
+                11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id]
+            )
         for operation in operations:
             reply = operation.reply
             if reply is None or operation.ok:
@@ -39,7 +42,9 @@ def check(e: Evidence) -> Iterator[Violation]:
             if reply["why"] != "ID_REUSED":
                 yield violated(0, f"a creation met {reply['code']} {reply['why']}", operation.begun, reply)
             elif len(contents) == 1:
-                yield violated(11, f"request {request_id} was refused as another one's", operation.begun, reply)
+                yield violated(
+                    11, f"request {request_id} was refused as another one's", operation.begun, reply
+                )
     yield from _purged(e, keeps)
 
 

@@ -38,8 +38,8 @@ def check(e: Evidence) -> Iterator[Violation]:
                 if not line["answers"]:
                     yield violated(13, f"{line['party']} does not say how it is", line)
                 elif line["streams"] or line["queue"]:
-                    text = f"{line['party']} has {line['streams']:.0f} streams and {line['queue']:.0f} commands left"
-                    yield violated(13, text, line)
+                    left = f"{line['streams']:.0f} streams and {line['queue']:.0f} commands"
+                    yield violated(13, f"{line['party']} has {left} left", line)
                 elif not line["memory_ok"]:
                     grown = f"{line['memory_before'] >> 20} to {line['memory_after'] >> 20} MiB"
                     yield violated(13, f"{line['party']} grew from {grown}", line)

@@ -87,4 +87,6 @@ def _ends(e: Evidence) -> Iterator[Violation]:
     quiet = max((line["t"] for line in e.director if line["e"] == "quiet"), default=FOREVER)
     for session in e.sessions:
         if session["expires_at"] < min(e.ends_at - e.bounds.reaped, quiet):
-            yield violated(5, f"the session of {session['worker_id']} expired long ago and was not reaped", session)
+            yield violated(
+                5, f"the session of {session['worker_id']} expired long ago and was not reaped", session
+            )

@@ -37,7 +37,9 @@ def _whole(e: Evidence, job_id: str, events: list[Line]) -> Iterator[Violation]:
     if numbers == list(range(1, len(numbers) + 1)):
         return
     if numbers[0] > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
-        yield violated(12, f"the log of job {job_id} begins with {numbers[0]}: the rest was needed", events[0])
+        yield violated(
+            12, f"the log of job {job_id} begins with {numbers[0]}: the rest was needed", events[0]
+        )
         return
     wrong = next(i for i, number in enumerate(numbers) if number != i + 1)
     yield violated(9, f"the log of job {job_id} has {numbers[wrong]} in place of {wrong + 1}", events[wrong])
@@ -123,7 +125,8 @@ def _timeouts(e: Evidence) -> Iterator[Violation]:
     for events in e.log.values():
         for event in events:
             timed = event["type"] == "PROMPT_EXPIRED" or (
-                event["type"] == "PROMPT_ANSWERED" and (event.get("data") or {}).get("source") == "TIMEOUT_DEFAULT"
+                event["type"] == "PROMPT_ANSWERED"
+                and (event.get("data") or {}).get("source") == "TIMEOUT_DEFAULT"
             )
             prompt = e.prompts.get(event.get("prompt_id", ""))
             if not timed or prompt is None:

@@ -136,7 +136,11 @@ class _Desk:
             facts = e.facts[prompt_id]
             if facts.seen_open >= since:
                 break
-            if facts.closes > now + e.bounds.clock and facts.seen_closed > now and prompt_id not in self._view:
+            if (
+                facts.closes > now + e.bounds.clock
+                and facts.seen_closed > now
+                and prompt_id not in self._view
+            ):
                 text = f"{self._console} was not told of prompt {prompt_id}, which was open all the time"
                 yield violated(number, text, stream.hello, stream.caught, line)
         for prompt_id, shown in self._view.items():

@@ -32,7 +32,9 @@ def _one_job(e: Evidence) -> Iterator[Violation]:
             stored = events[line["n"] - 1] if len(events) >= line["n"] else None
             if stored is None:
                 if events or line["j"] in e.jobs:
-                    yield violated(9, f"event {line['n']} of job {line['j']} was told, and is not stored", line)
+                    yield violated(
+                        9, f"event {line['n']} of job {line['j']} was told, and is not stored", line
+                    )
             elif (_TYPE[line["type"]], line["st"]) != (stored["type"], JOB_STATES[stored["state"]]):
                 text = f"event {line['n']} of job {line['j']} was told as {_TYPE[line['type']]}, {line['st']}"
                 yield violated(9, text, line, stored)
@@ -41,13 +43,16 @@ def _one_job(e: Evidence) -> Iterator[Violation]:
 def _all_jobs(e: Evidence) -> Iterator[Violation]:
     last: dict[str, Line] = {}
     resumes: dict[int, bool] = {}
+    is_whole = True
+    """Whether it went on without a fresh start, which shows nothing of jobs that had ended."""
     versions: dict[tuple[int, str], Line] = {}
     finished = False
     for line in e.clients:
         if line["e"] == "jobs_hello":
             resumes[line["s"]] = line["resumes"]
+            is_whole = is_whole and (line["resumes"] or line["s"] == 1)
         elif line["e"] == "jobs_reset":
-            resumes[line["s"]] = False
+            is_whole = False
         elif line["e"] == "finished":
             finished = finished or not line["left"]
         elif line["e"] == "job":
@@ -60,7 +65,7 @@ def _all_jobs(e: Evidence) -> Iterator[Violation]:
                 yield violated(10, f"job {line['j']} was {known['st']}, and then {line['st']}", known, line)
             if known is None or known["v"] <= line["v"]:
                 last[line["j"]] = line
-    if not resumes or not finished:
+    if not resumes or not finished or not is_whole:
         return
     for job_id, row in e.jobs.items():
         if row["job_type"] != "chaos":
@@ -70,4 +75,6 @@ def _all_jobs(e: Evidence) -> Iterator[Violation]:
         if told is None or told["st"] != state:
             number = 8 if any(resumes.values()) else 6
             shown = told["st"] if told else "nothing"
-            yield violated(number, f"a watch of all jobs told {shown} of job {job_id}, which is {state}", told, row)
+            yield violated(
+                number, f"a watch of all jobs told {shown} of job {job_id}, which is {state}", told, row
+            )
