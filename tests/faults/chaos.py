@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.faults.checker import Bounds, Verdict, judge
 from tests.faults.database import PostgreSQL, SQLiteFile
 from tests.faults.injector import Injector
-from tests.faults.scene import Cast, Replica, Scene
+from tests.faults.scene import Cast, Scene
 from tests.faults.stored import dump
 
 PROGRESS_SECONDS = 10.0
@@ -177,7 +177,7 @@ async def _progress(scene: Scene, injector: Injector, say: Callable[[str], None]
             await asyncio.sleep(PROGRESS_SECONDS)
             counts = scene.counts
             prompts = counts.get("prompts", 0)
-            up = sum(1 for r in scene.replicas if r.running and isinstance(r, Replica))
+            up = sum(1 for r in scene.replicas if r.running)
             say(
                 f"{time.monotonic() - began:5.0f} s  faults={injector.total} prompts={prompts} "
                 f"(+{(prompts - last) / PROGRESS_SECONDS:.0f}/s) jobs={counts.get('ended', 0)} "

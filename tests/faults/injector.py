@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from tests.faults.actors import Actor, Replica
 from tests.faults.database import PostgreSQL
 from tests.faults.failpoints import PLACES
 from tests.faults.proxy import Link
-from tests.faults.scene import Actor, Replica, Scene
+from tests.faults.scene import Scene
 
 DRAIN_SECONDS = 25.0
 AT_ONCE = 6
@@ -91,6 +92,7 @@ class Injector:
         pause = seconds / (len(names) + 1)
         for name in names:
             await asyncio.sleep(pause)
+            await self._all_serve()
             await self._do(name)
         await asyncio.sleep(pause)
         await self._heal()
@@ -136,10 +138,13 @@ class Injector:
             link.heal()
         for actor in (*self._scene.replicas, *self._scene.people):
             actor.signal(signal.SIGCONT)
+        await self._all_serve()
+        self._scene.record.say("quiet")
+
+    async def _all_serve(self) -> None:
         for replica in self._scene.replicas:
             while replica.busy or not replica.running:  # noqa: ASYNC110, its end is nobody's event
                 await asyncio.sleep(0.05)
-        self._scene.record.say("quiet")
 
     def _span(self) -> float:
         return self._dice.uniform(0.1, self._longest)
