@@ -37,7 +37,8 @@ class Actor:
         self._news = asyncio.Event()
         self.busy = False
         """Something is being done to it: leave it alone."""
-        self.stopped = False
+        self.may_leave = False
+        """It was told to."""
 
     def arguments(self) -> list[str]:
         """Of its program."""
@@ -57,7 +58,7 @@ class Actor:
         self.starts += 1
         for key, value in self.counts.items():
             self._before[key] = self._before.get(key, 0) + value
-        self.counts, self.stopped = {}, False
+        self.counts = {}
         self._told.clear()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "FAULTS_"))}
         with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
@@ -102,6 +103,7 @@ class Actor:
         """Tell it what to do."""
         if self._process is not None and self._process.stdin is not None and self.running:
             self._told.clear()
+            self.may_leave = text == "leave"
             self._process.stdin.write(text.encode() + b"\n")
 
     @property
@@ -113,6 +115,11 @@ class Actor:
     def running(self) -> bool:
         """Whether it lives."""
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def code(self) -> int | None:
+        """How its last start ended."""
+        return None if self._process is None else self._process.returncode
 
     @property
     def pid(self) -> int:

@@ -124,14 +124,21 @@ class Injector:
             self.injected[name] += 1
 
     async def _raise_the_dead(self) -> None:
+        scene = self._scene
         while True:
             await asyncio.sleep(0.1)
-            for replica in self._scene.replicas:
-                if not replica.busy and not replica.running:
-                    self._scene.record.say("dead", party=replica.name, code=replica._process.returncode)
-                    replica.busy, replica.failpoints = True, ""
-                    await replica.serve()
-                    replica.busy = False
+            for actor in (*scene.replicas, *scene.workers, *scene.consoles):
+                if actor.busy or actor.running or actor.may_leave:
+                    continue
+                scene.record.say("dead", party=actor.name, code=actor.code)
+                actor.busy = True
+                if isinstance(actor, Replica):
+                    actor.failpoints = ""
+                    await actor.serve()
+                else:
+                    await actor.start()
+                    await actor.tells("ready")
+                actor.busy = False
 
     async def _heal(self) -> None:
         for link in self._scene.links.values():

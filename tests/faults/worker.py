@@ -92,7 +92,7 @@ class Hand:
                     self.record.say("late", j=prompt.job_id, p=prompt.prompt_id)
                 elif (run := self.runs.get(prompt.job_id)) is not None:
                     run.resolved(prompt)
-            case "lease_lost":
+            case "lease_lost" if not leaving:  # a stream that is left knows nothing of the next one
                 self.record.say("lease_lost", j=frame.lease_lost.job_id, k=frame.lease_lost.token)
                 run = self.runs.get(frame.lease_lost.job_id)
                 if run is not None and run.token == frame.lease_lost.token:
