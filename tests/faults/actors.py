@@ -63,7 +63,7 @@ class Actor:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "FAULTS_"))}
         with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", self._module, *self.arguments(),
+                sys.executable, "-X", "faulthandler", "-m", self._module, *self.arguments(),
                 cwd=ROOT, env={**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()},
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 start_new_session=True,

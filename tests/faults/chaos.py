@@ -20,7 +20,8 @@ from tests.faults.stored import dump
 PROGRESS_SECONDS = 10.0
 AT_REST = ("askback_streams_open", "askback_engine_queue_commands")
 """What is 0 when nobody is there."""
-QUIET_SECONDS = 90.0
+QUIET_SECONDS = 330.0
+"""What is left has so long: a job that lost many leases backs off for five minutes at the most."""
 MEMORY_BAND = 1.6
 """A replica's memory at the end may be so many times that before the faults, and `MEMORY_ROOM` more."""
 MEMORY_ROOM = 150 * 1024 * 1024

@@ -1,5 +1,6 @@
 """Short runs with faults, from fixed seeds: the first tier of chaos. `make chaos` is the second."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.faults.scene import Cast
 
 
 async def _plays_clean(plan: Plan, folder: Path) -> None:
-    outcome = await play(plan, folder)
+    outcome = await play(replace(plan, patience=120.0), folder)
     print(outcome.line)
     text = "\n".join(map(str, outcome.verdict.violations[:10]))
     assert not outcome.verdict.violations, f"{outcome.line}\n{text}\nthe history is in {folder}"

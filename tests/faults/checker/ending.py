@@ -33,7 +33,7 @@ def check(e: Evidence) -> Iterator[Violation]:
                 yield violated(13, f"{line['party']} did not leave in order: {line['code']}", line)
             case "drained" if line.get("last") and line["code"] != 0:
                 yield violated(13, f"{line['party']} did not drain: {line['code']}", line)
-            case "dead" if line["code"] not in (-9, None):
+            case "dead" if line["party"].startswith("replica") and line["code"] not in (-9, None):
                 yield violated(13, f"{line['party']} ended by itself: {line['code']}", line)
             case "at_rest":
                 if not line["answers"]:
