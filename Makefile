@@ -4,7 +4,8 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test test-install test-container check model simulate bench install-figures clean
+.PHONY: help venv proto reference lock demo serve test test-install test-container check bench \
+	install-figures model simulate chaos soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,13 @@ bench: $(VENV) ## measure; more arguments in ARGS
 
 install-figures: $(VENV) ## measure what an install costs and how quick the start is; more arguments in ARGS
 	$(BIN)/python -m tests.install $(ARGS)
+
+chaos: $(VENV) ## ten minutes of faults from a random seed, judged; ARGS="--seed N --minutes M"
+	$(BIN)/python -m tests.faults $(ARGS)
+
+HOURS ?= 1
+soak: $(VENV) ## the same for HOURS=n, one seed after another
+	$(BIN)/python -m tests.faults --hours $(HOURS) $(ARGS)
 
 clean: ## remove caches and builds; .venv and databases stay
 	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: chaos for so many minutes, from a seed; `--judge FOLDER` judges a history again."""
+"""`python -m tests.faults`: chaos for so many minutes, from a seed; `--judge FOLDER` judges anew."""
 
 from __future__ import annotations
 

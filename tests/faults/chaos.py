@@ -14,11 +14,14 @@ from pathlib import Path
 from tests.faults.checker import Bounds, Verdict, judge
 from tests.faults.database import PostgreSQL, SQLiteFile
 from tests.faults.injector import Injector
-from tests.faults.scene import Cast, Replica, Scene
+from tests.faults.scene import Cast, Scene
 from tests.faults.stored import dump
 
 PROGRESS_SECONDS = 10.0
-QUIET_SECONDS = 90.0
+AT_REST = ("askback_streams_open", "askback_engine_queue_commands")
+"""What is 0 when nobody is there."""
+QUIET_SECONDS = 330.0
+"""What is left has so long: a job that lost many leases backs off for five minutes at the most."""
 MEMORY_BAND = 1.6
 """A replica's memory at the end may be so many times that before the faults, and `MEMORY_ROOM` more."""
 MEMORY_ROOM = 150 * 1024 * 1024
@@ -83,9 +86,11 @@ async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _never) ->
         memory = {r.name: r.memory() for r in scene.replicas}
         progress = asyncio.create_task(_progress(scene, injector, say))
         try:
-            await _break_things(plan, scene, injector)
-            say("quiet: everybody is to come to an end")
-            await _come_to_rest(plan, scene, memory)
+            async with injector.raising_the_dead():
+                await _break_things(plan, scene, injector)
+                say("quiet: everybody is to come to an end")
+                await _come_to_rest(plan, scene)
+            await _stop_replicas(plan, scene, memory)
         finally:
             progress.cancel()
             await asyncio.gather(progress, return_exceptions=True)
@@ -101,15 +106,10 @@ async def play(plan: Plan, folder: Path, say: Callable[[str], None] = _never) ->
 
 
 async def _break_things(plan: Plan, scene: Scene, injector: Injector) -> None:
-    end = time.monotonic() + plan.seconds
     if plan.faults:
-        pause = plan.seconds / (len(plan.faults) + 1)
-        for name in plan.faults:
-            await asyncio.sleep(pause)
-            await injector.once(name)
-        await asyncio.sleep(pause)
-        await injector.run(lambda: True)
+        await injector.follow(plan.faults, plan.seconds)
         return
+    end = time.monotonic() + plan.seconds
 
     def enough() -> bool:
         made = "all_made" in scene.client._told
@@ -118,7 +118,7 @@ async def _break_things(plan: Plan, scene: Scene, injector: Injector) -> None:
     await injector.run(enough)
 
 
-async def _come_to_rest(plan: Plan, scene: Scene, memory: dict[str, int]) -> None:
+async def _come_to_rest(plan: Plan, scene: Scene) -> None:
     """Everything ends by itself, or the checker says that it did not."""
     say, client = scene.record.say, scene.client
     client.order(f"close {plan.patience}")
@@ -136,12 +136,16 @@ async def _come_to_rest(plan: Plan, scene: Scene, memory: dict[str, int]) -> Non
         say("left", party=person.name, code=code)
         if code is None:
             await person.kill()
+
+
+async def _stop_replicas(plan: Plan, scene: Scene, memory: dict[str, int]) -> None:
+    """Nobody is there any more: they hold nothing, and drain."""
     await _look_at_replicas(scene, memory)
     for replica in scene.replicas:
         replica.signal(15)
     for replica in scene.replicas:
         code = await replica.ended(min(30, plan.patience + 5))
-        say("drained", party=replica.name, code=code, last=True)
+        scene.record.say("drained", party=replica.name, code=code, last=True)
 
 
 async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
@@ -174,7 +178,7 @@ async def _progress(scene: Scene, injector: Injector, say: Callable[[str], None]
             await asyncio.sleep(PROGRESS_SECONDS)
             counts = scene.counts
             prompts = counts.get("prompts", 0)
-            up = sum(1 for r in scene.replicas if r.running and isinstance(r, Replica))
+            up = sum(1 for r in scene.replicas if r.running)
             say(
                 f"{time.monotonic() - began:5.0f} s  faults={injector.total} prompts={prompts} "
                 f"(+{(prompts - last) / PROGRESS_SECONDS:.0f}/s) jobs={counts.get('ended', 0)} "

@@ -1,7 +1,7 @@
 """Who has the jobs done: `python -m tests.faults.client`.
 
-It keeps so many jobs in flight, follows all of them by WatchJobs and some by WatchJob, creates some twice, cancels
-some, and reads what became of them, on any replica.
+It keeps so many jobs in flight, follows all of them by WatchJobs and some by WatchJob, creates some twice,
+cancels some, and reads what became of them, on any replica.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class Office:
             await channel.close()
 
     async def obey(self, tell: Callable[..., None]) -> None:
-        """Start jobs, and do as is ordered: `close SECONDS` (no new jobs, wait for the rest), `look`, `leave`."""
+        """Start jobs, and do as is ordered: `close SECONDS` (no new jobs, wait for the rest), `look`,
+        `leave`."""
         making = asyncio.create_task(self.work(tell))
         while (order := await self._program.order()) not in ("leave", "end"):
             if order.startswith("close"):
@@ -129,7 +130,7 @@ class Office:
         dice = random.Random(f"{self._dice.random()}")
         request = pb.CreateJobRequest(
             request_id=f"{self._program.name}-{number}", job_type=TYPE, max_attempts=50,
-            input_json=json.dumps(draw_job(dice, number, slow=self._program.options.get("slow_share", 0.004))),
+            input_json=json.dumps(draw_job(dice, number, slow=self._share("slow", 0.004))),
         )  # fmt: skip
         if dice.random() < 0.05:
             request.max_attempts = 3
@@ -148,12 +149,12 @@ class Office:
             watch = asyncio.create_task(self._watch(job_id))
             self._watching.add(watch)
             watch.add_done_callback(self._watching.discard)
-        if dice.random() < self._program.options.get("twice_share", 0.03):
+        if dice.random() < self._share("twice", 0.03):
             await self._create(request)
         if dice.random() < 0.01:
             request.input_json = "{}"
             await self._create(request)
-        if dice.random() < self._program.options.get("cancel_share", 0.02):
+        if dice.random() < self._share("cancel", 0.02):
             await asyncio.sleep(dice.uniform(0, 1))
             await self._cancel(job_id)
         await self._end_of(job_id)
@@ -162,6 +163,10 @@ class Office:
             await self._look(job_id)
             if dice.random() < 0.2:
                 self.read.append((job_id, number))
+
+    def _share(self, of: str, default: float) -> float:
+        """How much of the load is like this."""
+        return float(self._program.options.get(f"{of}_share", default))
 
     async def _cancel(self, job_id: str) -> None:
         op = self._record.invoke("cancel", j=job_id)

@@ -21,6 +21,7 @@ from askback_server.storage.sqlite import SQLite
 from askback_server.transport import streams
 from tests.faults.history import Recorder
 
+_DRIVER = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 PLACES = ("before_commit", "after_commit", "before_send", "after_send")
 
 
@@ -98,7 +99,7 @@ def slow_commits(share: float, seconds: float, seed: int) -> None:
             outcome = await write(this, batch)
             await asyncio.sleep(dice.uniform(0, seconds))
             await transaction.commit()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, *_DRIVER) as error:
             await this._disconnect()
             raise UnknownOutcome(f"a slow commit: {error}") from error
         except BaseException:

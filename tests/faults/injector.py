@@ -7,15 +7,20 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from tests.faults.actors import Actor, Replica
 from tests.faults.database import PostgreSQL
 from tests.faults.failpoints import PLACES
 from tests.faults.proxy import Link
-from tests.faults.scene import Actor, Replica, Scene
+from tests.faults.scene import Scene
 
 DRAIN_SECONDS = 25.0
+AT_ONCE = 6
+"""Faults at the same time."""
 
 
 class Injector:
@@ -47,6 +52,7 @@ class Injector:
             "kill_worker": lambda: self._kill_this(scene.workers[-1]),
             "kill_console": lambda: self._kill_this(scene.consoles[-1]),
             "cut_console": lambda: self._cut_this(scene.consoles[-1], 0.8),
+            **{f"failpoint_{place}": partial(self._failpoint, place) for place in PLACES},
         }
         if isinstance(scene.database, PostgreSQL):
             self.faults |= {
@@ -71,22 +77,35 @@ class Injector:
         """Inject until then; return when all is well again."""
         names = list(self.faults)
         weights = [self.faults[name][0] for name in names]
-        watcher = asyncio.create_task(self._raise_the_dead())
         try:
             while not until():
                 await asyncio.sleep(self._dice.expovariate(1 / self._pause))
-                if len(self._running) < 6:
+                if len(self._running) < AT_ONCE:
                     self._begin(self._dice.choices(names, weights)[0])
         finally:
             if self._running:
                 await asyncio.wait(self._running)
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
             await self._heal()
 
-    async def once(self, name: str) -> None:
-        """One fault of this name."""
-        await self._do(name)
+    async def follow(self, names: Sequence[str], seconds: float) -> None:
+        """Inject these, spread over the time; return when all is well again."""
+        pause = seconds / (len(names) + 1)
+        for name in names:
+            await asyncio.sleep(pause)
+            await self._all_serve()
+            await self._do(name)
+        await asyncio.sleep(pause)
+        await self._heal()
+
+    @asynccontextmanager
+    async def raising_the_dead(self) -> AsyncIterator[None]:
+        """Meanwhile a replica that met its failpoint, or ended by itself, is started again."""
+        watcher = asyncio.create_task(self._raise_the_dead())
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
 
     def _begin(self, name: str) -> None:
         task = asyncio.create_task(self._do(name))
@@ -105,24 +124,34 @@ class Injector:
             self.injected[name] += 1
 
     async def _raise_the_dead(self) -> None:
-        """A replica that met its failpoint, or ended by itself, is started again."""
+        scene = self._scene
         while True:
             await asyncio.sleep(0.1)
-            for replica in self._scene.replicas:
-                if not replica.busy and not replica.running:
-                    self._scene.record.say("dead", party=replica.name, code=replica._process.returncode)
-                    replica.busy, replica.failpoints = True, ""
-                    await replica.serve()
-                    replica.busy = False
+            for actor in (*scene.replicas, *scene.workers, *scene.consoles):
+                if actor.busy or actor.running or actor.may_leave:
+                    continue
+                scene.record.say("dead", party=actor.name, code=actor.code)
+                actor.busy = True
+                if isinstance(actor, Replica):
+                    actor.failpoints = ""
+                    await actor.serve()
+                else:
+                    await actor.start()
+                    await actor.tells("ready")
+                actor.busy = False
 
     async def _heal(self) -> None:
         for link in self._scene.links.values():
             link.heal()
         for actor in (*self._scene.replicas, *self._scene.people):
             actor.signal(signal.SIGCONT)
-            if isinstance(actor, Replica) and not actor.running:
-                await actor.serve()
+        await self._all_serve()
         self._scene.record.say("quiet")
+
+    async def _all_serve(self) -> None:
+        for replica in self._scene.replicas:
+            while replica.busy or not replica.running:  # noqa: ASYNC110, its end is nobody's event
+                await asyncio.sleep(0.05)
 
     def _span(self) -> float:
         return self._dice.uniform(0.1, self._longest)
@@ -226,15 +255,19 @@ class Injector:
         replica.busy = False
         return replica.name
 
-    async def _failpoint(self) -> str:
-        """Killed, and killed again at an exact place soon after its start."""
+    async def _failpoint(self, place: str = "") -> str:
+        """Killed, and killed again at an exact place soon after its start; when the place is given, before
+        this returns."""
         replica = self._some([*self._scene.replicas])
         if not isinstance(replica, Replica):
             return ""
         replica.busy = True
         await replica.kill()
-        replica.failpoints = f"{self._dice.choice(PLACES)}={self._dice.randrange(5, 200)}"
+        number = self._dice.randrange(5, 60 if place else 200)
+        replica.failpoints = f"{place or self._dice.choice(PLACES)}={number}"
         await replica.serve()
+        if place:
+            await replica.ended(DRAIN_SECONDS)
         replica.busy = False
         return f"{replica.name} {replica.failpoints}"
 

@@ -9,7 +9,7 @@ from tests.faults.plants import PLANTS
 from tests.faults.scene import Cast
 
 
-async def play_planted(name: str, folder: Path, *, seed: int = 1) -> Outcome:
+async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 1) -> Outcome:
     """Play it; without a `name` nothing is planted, and nothing may be found."""
     plant = PLANTS.get(name)
     postgres = plant is not None and plant.database == "postgresql"
@@ -22,8 +22,8 @@ async def play_planted(name: str, folder: Path, *, seed: int = 1) -> Outcome:
     )  # fmt: skip
     faults = plant.faults if plant else ()
     plan = Plan(
-        seed, plant.seconds if plant else 4.0, "postgresql" if postgres else "sqlite", cast=cast, faults=faults or ("reset",),
-        longest=0.5, patience=4.0 if plant else 60.0, reach=2.5,
+        seed, longer * (plant.seconds if plant else 4.0), "postgresql" if postgres else "sqlite", cast=cast,
+        faults=faults or ("reset",), longest=0.5, patience=4.0 * longer if plant else 60.0, reach=2.5,
     )  # fmt: skip
     return await play(plan, folder)
 

@@ -178,7 +178,8 @@ def serial_id_cursor() -> None:
             by_job.setdefault(row["job_id"], []).append(row)
         changed = [
             Changed(
-                job_id, max(r["seq"] for r in rows), frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
+                job_id, max(r["seq"] for r in rows),
+                frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
                 rows[0]["namespace"],
             )
             for job_id, rows in by_job.items()

@@ -116,6 +116,11 @@ class Link:
         self.is_stalled = False
         self.is_cut = False
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong with it now; a delay does not count."""
+        return not (self.is_cut or self.is_stalled or self.lost)
+
     async def open(self) -> None:
         """Listen."""
         loop = asyncio.get_running_loop()

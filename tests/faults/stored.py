@@ -25,7 +25,9 @@ TABLES = {
         "interaction_id, job_id, key, status, revision, version, response_data, timeout_at, consumed_at, "
         "audience, submissions, created_at",
     ),
-    "answer": ("hitl_answers", "interaction_id, seq", "interaction_id, answer_id, job_id, seq, status, answer"),
+    "answer": (
+        "hitl_answers", "interaction_id, seq", "interaction_id, answer_id, job_id, seq, status, answer",
+    ),
     "log": ("job_events", "job_id, seq, id", "id, xid, at, job_id, seq, type, actor, state, prompt_id, data"),
     "session": ("worker_sessions", "session_id", "session_id, worker_id, expires_at"),
 }  # fmt: skip

@@ -1,8 +1,8 @@
 """Judges a history: DESIGN section 10, invariant by invariant, over what was said, heard and stored.
 
-Pure: it reads JSON lines and knows nothing of the server. An operation without a reply has an unknown outcome,
-which forbids nothing. Times of different processes are compared only as this machine's one clock allows:
-what somebody was told was true before that, what somebody asked for was not done before that.
+Pure: it reads JSON lines and knows nothing of the server. An operation without a reply has an unknown
+outcome, which forbids nothing. Times of different processes are compared only as this machine's one clock
+allows: what somebody was told was true before that, what somebody asked for was not done before that.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ def check(e: Evidence) -> Iterator[Violation]:
     for request_id, operations in by_request.items():
         made = {op.reply["j"]: op for op in operations if op.ok and op.reply is not None}
         for job_id, operation in made.items():
-            keeps[job_id] = operation.begun.get("keep", float("inf"))
+            keep = operation.begun.get("keep")
+            keeps[job_id] = float("inf") if keep is None else keep
             if job_id not in e.jobs and not e.is_deleted(job_id):
                 yield violated(11, f"job {job_id} was created, and is lost", operation.begun, operation.reply)
         if len(made) > 1 and not any(e.is_deleted(job_id) for job_id in made):

@@ -43,13 +43,16 @@ def _one_job(e: Evidence) -> Iterator[Violation]:
 def _all_jobs(e: Evidence) -> Iterator[Violation]:
     last: dict[str, Line] = {}
     resumes: dict[int, bool] = {}
+    is_whole = True
+    """Whether it went on without a fresh start, which shows nothing of jobs that had ended."""
     versions: dict[tuple[int, str], Line] = {}
     finished = False
     for line in e.clients:
         if line["e"] == "jobs_hello":
             resumes[line["s"]] = line["resumes"]
+            is_whole = is_whole and (line["resumes"] or line["s"] == 1)
         elif line["e"] == "jobs_reset":
-            resumes[line["s"]] = False
+            is_whole = False
         elif line["e"] == "finished":
             finished = finished or not line["left"]
         elif line["e"] == "job":
@@ -62,7 +65,7 @@ def _all_jobs(e: Evidence) -> Iterator[Violation]:
                 yield violated(10, f"job {line['j']} was {known['st']}, and then {line['st']}", known, line)
             if known is None or known["v"] <= line["v"]:
                 last[line["j"]] = line
-    if not resumes or not finished:
+    if not resumes or not finished or not is_whole:
         return
     for job_id, row in e.jobs.items():
         if row["job_type"] != "chaos":

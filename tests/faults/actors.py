@@ -1,0 +1,256 @@
+"""The processes of a scene: replicas, and the people around them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.processes import ROOT, quiet_port
+
+if TYPE_CHECKING:
+    from tests.faults.scene import Scene
+
+READY_SECONDS = 40.0
+
+
+class Actor:
+    """One process; each start has a history file of its own."""
+
+    def __init__(self, scene: Scene, name: str, module: str) -> None:
+        self.scene = scene
+        self.name = name
+        self._module = module
+        self._process: asyncio.subprocess.Process | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self.starts = 0
+        self.counts: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+        self._told: set[str] = set()
+        self._news = asyncio.Event()
+        self.busy = False
+        """Something is being done to it: leave it alone."""
+        self.may_leave = False
+        """It was told to."""
+
+    def arguments(self) -> list[str]:
+        """Of its program."""
+        return []
+
+    def environment(self) -> dict[str, str]:
+        """What is added to its environment."""
+        return {}
+
+    @property
+    def history(self) -> Path:
+        """The file of this start."""
+        return self.scene.folder / f"{self.name}.{self.starts}.jsonl"
+
+    async def start(self) -> None:
+        """Start it."""
+        self.starts += 1
+        for key, value in self.counts.items():
+            self._before[key] = self._before.get(key, 0) + value
+        self.counts = {}
+        self._told.clear()
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "FAULTS_"))}
+        with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-X", "faulthandler", "-m", self._module, *self.arguments(),
+                cwd=ROOT, env={**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()},
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        self._listener = asyncio.create_task(self._listen(self._process))
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            self.heard(line)
+        await process.wait()
+        self._news.set()
+
+    def heard(self, line: bytes) -> None:
+        """Something it wrote."""
+        if not line.startswith(b"{"):
+            return
+        told = json.loads(line)
+        self.counts = told.pop("counts")
+        self.note(*told)
+
+    def note(self, *facts: str) -> None:
+        """It has told these."""
+        self._told.update(facts)
+        self._news.set()
+
+    async def tells(self, fact: str, within: float = READY_SECONDS) -> bool:
+        """Wait until it has told it; False if it ends or takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while fact not in self._told and self.running:
+                    self._news.clear()
+                    await self._news.wait()
+        return fact in self._told
+
+    def order(self, text: str) -> None:
+        """Tell it what to do."""
+        if self._process is not None and self._process.stdin is not None and self.running:
+            self._told.clear()
+            self.may_leave = text == "leave"
+            self._process.stdin.write(text.encode() + b"\n")
+
+    @property
+    def total(self) -> dict[str, int]:
+        """Its counts, of all its starts."""
+        return {k: self.counts.get(k, 0) + self._before.get(k, 0) for k in {*self.counts, *self._before}}
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def code(self) -> int | None:
+        """How its last start ended."""
+        return None if self._process is None else self._process.returncode
+
+    @property
+    def pid(self) -> int:
+        """Of this start."""
+        assert self._process is not None
+        return self._process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
+
+    async def ended(self, within: float) -> int | None:
+        """Its exit code; None if it does not end in time."""
+        assert self._process is not None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                return await self._process.wait()
+        return None
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait. Repeatable."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            await self._process.wait()
+        if self._listener is not None:
+            await self._listener
+
+
+class Replica(Actor):
+    """An Askback server with a port that it keeps."""
+
+    def __init__(self, scene: Scene, name: str, **settings: object) -> None:
+        super().__init__(scene, name, "tests.faults.replica")
+        self.port, self.metrics_port = quiet_port(), quiet_port()
+        self._settings = settings
+        self.plant = ""
+        self.failpoints = ""
+        self.slow_commits = ""
+        self.skew = 0.0
+
+    def environment(self) -> dict[str, str]:
+        scene = self.scene
+        link = scene.links.get(f"{self.name}-database")
+        settings = {
+            "listen": f"127.0.0.1:{self.port}", "db": scene.database_url(link), "replica": self.name,
+            "heartbeat": 0.5, "sweep_interval": 3, "drain_grace": 2, "lease_ttl": 4,
+            "metrics_listen": f"127.0.0.1:{self.metrics_port}", "log_level": "WARNING",
+            **self._settings,
+        }  # fmt: skip
+        named = {f"ASKBACK_{k.upper()}": str(v) for k, v in settings.items()}
+        tested = {
+            "PLANT": self.plant, "FAILPOINTS": self.failpoints, "SLOW_COMMITS": self.slow_commits,
+            "SKEW": str(self.skew), "HISTORY": str(self.history), "SEED": str(scene.seed),
+        }  # fmt: skip
+        return {**named, **{f"FAULTS_{k}": v for k, v in tested.items()}}
+
+    def heard(self, line: bytes) -> None:
+        if line.startswith(b"askback serves on"):
+            self.note("ready")
+
+    async def serve(self) -> bool:
+        """Start it; whether it came to serve. A database that is away is waited for."""
+        for _ in range(20):
+            await self.start()
+            if await self.tells("ready"):
+                return True
+            await self.kill()
+            await asyncio.sleep(0.5)
+        return False
+
+    async def metrics(self) -> dict[str, float]:
+        """What it measures of itself, summed over labels; empty if it does not answer."""
+
+        def read() -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as reply:
+                text: str = reply.read().decode()
+                return text
+
+        try:
+            text = await asyncio.to_thread(read)
+        except OSError:
+            return {}
+        found: dict[str, float] = {}
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                key, _, value = line.rpartition(" ")
+                name = key.partition("{")[0]
+                found[name] = found.get(name, 0.0) + float(value)
+        return found
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        except OSError:
+            return 0
+        return int(pages) * os.sysconf("SC_PAGESIZE")
+
+
+class Person(Actor):
+    """A worker, a console or a client."""
+
+    def __init__(self, scene: Scene, name: str, role: str, groups: str, options: Mapping[str, Any]) -> None:
+        super().__init__(scene, name, f"tests.faults.{role}")
+        self.role = role
+        self._groups = groups
+        self._options = options
+
+    def given(self) -> dict[str, Any]:
+        """What its program is given."""
+        scene = self.scene
+        ways = [scene.links[f"{self.name}-{replica.name}"] for replica in scene.replicas]
+        return {
+            "name": self.name, "groups": self._groups, "history": str(self.history),
+            "targets": [f"127.0.0.1:{link.port}" for link in ways],
+            "seed": f"{scene.seed}/{self.starts}", "options": self._options,
+        }  # fmt: skip
+
+    def arguments(self) -> list[str]:
+        return [json.dumps(self.given())]
+
+
+class Crowd(Actor):
+    """Several people in one process."""
+
+    def __init__(self, scene: Scene, members: list[Person]) -> None:
+        super().__init__(scene, "crowd", "tests.faults.crowd")
+        self._members = members
+
+    def arguments(self) -> list[str]:
+        for member in self._members:
+            member.starts = self.starts
+        return [json.dumps([{"role": member.role, **member.given()} for member in self._members])]

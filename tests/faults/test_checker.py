@@ -1,0 +1,160 @@
+"""The checker on histories written by hand: what it must say, and what it must not."""
+
+from typing import Any
+
+import pytest
+
+from tests.faults.checker import Bounds, Evidence, Verdict, judge_evidence
+
+P, J = "prompt", "job"
+LOG = (
+    {"type": "JOB_CREATED", "state": "PENDING", "actor": "client", "data": {"attempt": 1, "token": 0}},
+    {"type": "JOB_LEASED", "state": "RUNNING", "actor": "w1",
+     "data": {"attempt": 1, "token": 1, "worker_id": "w1"}},
+    {"type": "PROMPT_ASKED", "state": "PENDING_HITL", "actor": "w1", "prompt_id": P},
+    {"type": "PROMPT_ANSWERED", "state": "RUNNING", "actor": "ana", "prompt_id": P,
+     "data": {"answer_id": "a"}},
+    {"type": "JOB_COMPLETED", "state": "COMPLETED", "actor": "w1"},
+)  # fmt: skip
+ROWS = (
+    {"e": "job", "job_id": J, "job_type": "chaos", "status": "COMPLETED", "attempt": 1, "max_attempts": 3,
+     "version": 5, "token": 1, "request_id": "r", "created_at": 1.0, "rounds": 1, "open_prompts": 0,
+     "open_blocking": 0},
+    {"e": "prompt", "interaction_id": P, "job_id": J, "key": "q", "status": "ANSWERED", "revision": 1,
+     "version": 4, "response_data": {"answer_id": "a", "comment": "yes", "state": "ANSWERED"}},
+    {"e": "answer", "interaction_id": P, "answer_id": "a", "job_id": J, "seq": 4, "status": "ACCEPTED",
+     "answer": {"comment": "yes"}},
+)  # fmt: skip
+
+
+def stored(log: Any = LOG) -> list[dict[str, Any]]:
+    """The rows of one job that was asked, answered and completed."""
+    events = [{"e": "log", "id": i, "at": float(i), "job_id": J, "seq": i, **e} for i, e in enumerate(log, 1)]
+    return [{"who": "stored", **row} for row in (*ROWS, *events)]
+
+
+def answer(
+    op: int, t: float, *, reply: dict[str, Any] | None, who: str = "ana", **said: Any
+) -> list[dict[str, Any]]:
+    """An answer, and what became of it."""
+    said = {"id": "a", "p": P, "r": 1, "c": "yes", "f": "", **said}
+    lines = [{"who": who, "t": t, "e": "invoke", "what": "answer", "op": op, **said}]
+    if reply is not None:
+        lines.append({"who": who, "t": t + 0.1, "op": op, **reply})
+    return lines
+
+
+OK = {"e": "ok", "st": 1, "again": False, "v": 4, "end": 2, "won": "a"}
+LOST = {**OK, "st": 3}
+
+
+def judged(*lines: dict[str, Any]) -> Verdict:
+    """The verdict on lines."""
+    whole = [{"_at": ("file", n), "start": "1", "t": 0.0, **line} for n, line in enumerate(lines, 1)]
+    return judge_evidence(Evidence.of(whole, Bounds()))
+
+
+def test_what_is_as_it_should_be_is_no_violation() -> None:
+    verdict = judged(
+        *stored(), *answer(1, 3.0, reply=OK), *answer(2, 3.2, reply=LOST, who="bob", id="b", c="no")
+    )
+    assert [v.text for v in verdict.violations] == []
+    assert (verdict.prompts, verdict.answers, verdict.unknown) == (1, 2, 0)
+
+
+@pytest.mark.parametrize("known", ["stored", "not stored"])
+def test_an_answer_without_a_reply_is_unknown_and_forbids_nothing(known: str) -> None:
+    identity = "a" if known == "stored" else "z"
+    verdict = judged(*stored(), *answer(1, 3.0, reply=None, id=identity))
+    assert not verdict.violations
+    assert verdict.unknown == 1
+
+
+@pytest.mark.parametrize(
+    ("invariant", "lines"),
+    [
+        (1, answer(1, 3.0, reply=OK, id="gone", c="?")),
+        (1, answer(1, 3.0, reply=OK, c="another content")),
+        (2, answer(1, 3.0, reply={**LOST, "won": "somebody else"}, who="bob", id="b")),
+        (2, answer(1, 3.0, reply={**LOST, "end": 1, "won": ""}, who="bob", id="b")),
+        (3, answer(1, 3.0, reply=OK) + answer(2, 4.0, reply=LOST)),
+        (3, answer(1, 3.0, reply={"e": "no", "code": "ALREADY_EXISTS", "why": "ID_REUSED"})),
+        (0, answer(1, 3.0, reply={"e": "no", "code": "INTERNAL", "why": "INTERNAL"})),
+    ],
+)  # fmt: skip
+def test_what_was_told_of_answers(invariant: int, lines: list[dict[str, Any]]) -> None:
+    verdict = judged(*stored(), *lines)
+    assert invariant in verdict.invariants, verdict.violations
+    assert all(v.lines for v in verdict.violations)
+
+
+def changed(place: int, **fields: Any) -> list[dict[str, Any]]:
+    """The log with one event changed."""
+    return [{**event, **fields} if n == place else event for n, event in enumerate(LOG)]
+
+
+@pytest.mark.parametrize(
+    ("invariant", "log"),
+    [
+        (4, changed(2, actor="w2")),
+        (4, [*LOG[:2], LOG[1], *LOG[2:]]),
+        (9, changed(3, type="PROMPT_EXPIRED")),
+        (9, changed(4, state="RUNNING")),
+        (9, LOG[:-1]),
+        (10, [*LOG, {"type": "JOB_CANCELLED", "state": "CANCELLED", "actor": "client"}]),
+    ],
+)
+def test_what_the_log_says(invariant: int, log: Any) -> None:
+    assert invariant in judged(*stored(log)).invariants
+
+
+def test_events_that_it_does_not_know_are_none_of_its_business() -> None:
+    reminded = {"type": "PROMPT_REMINDED", "state": "PENDING_HITL", "actor": "system", "prompt_id": P}
+    rows = stored([*LOG[:3], reminded, *LOG[3:]])
+    rows[0] = {**rows[0], "version": 6}
+    assert not judged(*rows).violations
+
+
+@pytest.mark.parametrize(
+    ("numbers", "invariant"), [((1, 2, 4, 5, 6), 9), ((2, 3, 4, 5, 6), 12), ((1, 2, 2, 3, 4), 9)]
+)
+def test_numbers_of_the_log(numbers: tuple[int, ...], invariant: int) -> None:
+    rows = stored()
+    for row, number in zip(rows[3:], numbers, strict=True):
+        row["seq"] = number
+    assert invariant in judged(*rows).invariants
+
+
+HELLO = {"who": "ana", "e": "hello", "s": 1, "resumes": False, "t": 5.0}
+CAUGHT = {"who": "ana", "e": "caught", "s": 1, "n": 0, "t": 6.0}
+
+
+def up(t: float, **more: Any) -> dict[str, Any]:
+    """A prompt is shown."""
+    return {"who": "ana", "e": "up", "s": 1, "p": P, "j": J, "v": 3, "r": 1, "st": 1, "t": t, **more}
+
+
+ASKED = [
+    {"who": "worker1", "t": 2.5, "e": "invoke", "what": "ask", "op": 9, "j": J, "k": 1, "key": "q"},
+    {"who": "worker1", "t": 2.6, "e": "ok", "op": 9, "p": P, "again": False, "v": 3},
+]
+
+
+@pytest.mark.parametrize(
+    ("invariant", "lines"),
+    [
+        (6, [*ASKED, {**HELLO, "t": 3.0}, {**CAUGHT, "t": 3.5}]),
+        (7, [HELLO, up(5.5, st=2)]),
+        (7, [*answer(1, 3.0, reply=OK, who="bob"), HELLO, up(5.5)]),
+        (7, [HELLO, up(5.5, v=4), up(5.6)]),
+        (7, [HELLO, {**up(5.5), "e": "closed", "st": 2, "a": "a", "v": 4}, up(5.6, v=5)]),
+        (2, [HELLO, {**up(5.5), "e": "closed", "st": 3, "a": "", "v": 4}]),
+    ],
+)  # fmt: skip
+def test_what_consoles_were_told(invariant: int, lines: list[dict[str, Any]]) -> None:
+    rows = stored()
+    assert not judged(*rows, HELLO, CAUGHT).violations
+    for row in rows:
+        if row["e"] == "log" and row["type"] == "PROMPT_ANSWERED":
+            row["at"] = 4.0
+    assert invariant in judged(*rows, *lines).invariants
