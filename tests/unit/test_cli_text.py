@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from askback.cli.output import Output, as_json
-from askback.cli.text import clean, clean_json, one_line
+from askback.text import clean, clean_json, one_line
 
 HOSTILE = [
     "\x1b[2J\x1b[31mred",

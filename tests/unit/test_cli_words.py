@@ -7,7 +7,8 @@ import click
 import pytest
 
 from askback.cli.job_input import job_input, labels
-from askback.cli.spans import Moment, Span, span_words, when
+from askback.cli.spans import Moment, Span
+from askback.spans import span_words, when
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -141,9 +141,9 @@ async def _answered(session: Session, run: Run) -> int:
 
     from askback.cli.endings import answer_exit
     from askback.cli.record import record
-    from askback.cli.spans import when
     from askback.cli.words import audience_words, resolution_words
     from askback.errors import JobCancelled, JobFailed
+    from askback.spans import when
 
     assert run.prompt is not None  # the job was created with it
     deadline = when(run.prompt.expires_at, datetime.now(UTC))
@@ -167,10 +167,10 @@ async def _answered(session: Session, run: Run) -> int:
 
 def answer_text(prompt: PromptInfo) -> str | None:
     """What a script wants of an answer: the chosen value, the values as JSON, or the text; else None."""
-    from askback.cli.text import clean
     from askback.cli.words import json_words
     from askback.enums import DecisionKind
     from askback.form import VALUE
+    from askback.text import clean
 
     answer = prompt.answered
     if answer is None:

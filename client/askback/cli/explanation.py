@@ -13,12 +13,12 @@ from typing import Any
 from askback.cli.connection import Connection
 from askback.cli.job.story import event_words
 from askback.cli.record import record
-from askback.cli.spans import span_words, when
-from askback.cli.text import one_line
 from askback.cli.words import audience_words, decision_words, fields, json_words
 from askback.enums import AnswerStatus, DecisionKind, FinalAction, JobState, named
 from askback.jobs import Event, JobInfo
 from askback.prompts import AnswerInfo, PromptInfo
+from askback.spans import span_words, when
+from askback.text import one_line
 from askback.times import moment, timestamp
 from askback.v1 import prompt_pb2 as pb
 

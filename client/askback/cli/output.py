@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from askback.cli.text import clean, clean_json, one_line
+from askback.text import clean, clean_json, one_line
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from askback.cli.text import clean_json, one_line
 from askback.enums import DecisionKind, JobState, PromptState
 from askback.prompts import AnswerInfo, PromptInfo, Resolution
+from askback.text import clean_json, one_line
 
 JOB_STATES = {
     JobState.PENDING: "queued",

@@ -10,5 +10,5 @@
     board       the prompts of a live console, numbered for good, with tombstones
     live        the live console: commands, and what arrives in between
 
-What others wrote is cleaned (`askback.cli.text`) where it is written (`paper`), and nowhere before.
+What others wrote is cleaned (`askback.text`) where it is written (`paper`), and nowhere before.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from askback.cli.text import clean
+from askback.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console

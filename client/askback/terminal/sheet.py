@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from askback.cli.spans import span_words
 from askback.enums import AnswerStatus, named
 from askback.prompts import AnswerInfo, Content, PromptInfo
+from askback.spans import span_words
 from askback.terminal import words
 from askback.terminal.fields import Field, Group, Kind, entries
 from askback.terminal.paper import Paper

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.cli.spans import span_words
 from askback.desk import Closing
 from askback.enums import DecisionKind, FinalAction, PromptState, named
 from askback.prompts import PromptInfo, Resolution
+from askback.spans import span_words
 from askback.v1 import prompt_pb2 as pb
 
 

@@ -14,10 +14,10 @@ from askback.channel import Endpoint
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.reflected import SERVICES, contract_of, our_contract
 from askback.cli.connection import Connection
-from askback.cli.spans import span_words
-from askback.cli.text import one_line
 from askback.errors import AskbackError, PermissionDenied, Unauthenticated
+from askback.spans import span_words
 from askback.status import from_rpc
+from askback.text import one_line
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers

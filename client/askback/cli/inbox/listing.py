@@ -64,9 +64,9 @@ async def ls(session: Session, states: tuple[str, ...], limit: int, watch: bool,
 def _table(session: Session, prompts: list[PromptInfo]) -> None:
     import shutil
 
-    from askback.cli.text import one_line
     from askback.terminal.queue import aligned, cells
     from askback.terminal.words import now
+    from askback.text import one_line
 
     at = now()
     rows = [[one_line(cell) for cell in cells(prompt, at)] for prompt in prompts]
@@ -120,7 +120,7 @@ def _difference(before: PromptInfo, now: PromptInfo) -> str:
 
 
 def _line(mark: str, prompt: PromptInfo, what: str) -> str:
-    from askback.cli.text import one_line
+    from askback.text import one_line
 
     return f"{mark} {prompt.prompt_id}  {one_line(what)}: [{one_line(prompt.kind)}] {one_line(prompt.title)}"
 

@@ -54,7 +54,7 @@ def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from askback.cli.connection import Connection
-    from askback.cli.text import one_line
+    from askback.text import one_line
     from askback.v1 import hitl_service_pb2 as pb
     from askback.v1 import prompt_pb2
     from askback.v1.hitl_service_pb2_grpc import HitlServiceStub

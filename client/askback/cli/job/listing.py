@@ -49,8 +49,8 @@ async def ls(
 
     from askback.cli.job_input import labels
     from askback.cli.record import record
-    from askback.cli.spans import span_words
     from askback.cli.words import JOB_STATES
+    from askback.spans import span_words
 
     found = session.client.list(
         states=[STATES[state] for state in states],
@@ -104,9 +104,9 @@ def job_lines(job: JobInfo) -> list[str]:
     """The job for people, line by line."""
     from datetime import UTC
 
-    from askback.cli.spans import when
-    from askback.cli.text import one_line
     from askback.cli.words import JOB_STATES, fields, json_words
+    from askback.spans import when
+    from askback.text import one_line
 
     proto, now = job.proto, datetime.now(UTC)
     state = JOB_STATES.get(job.state, str(job.state))
@@ -143,9 +143,9 @@ def prompt_lines(prompt: PromptInfo) -> list[str]:
     """One of a job's prompts for people, line by line."""
     from datetime import UTC
 
-    from askback.cli.spans import when
-    from askback.cli.text import one_line
     from askback.cli.words import PROMPT_STATES, audience_words, fields, resolution_words
+    from askback.spans import when
+    from askback.text import one_line
 
     now, resolution = datetime.now(UTC), prompt.resolution
     named = f" ({one_line(prompt.key)})" if prompt.key else ""
@@ -166,7 +166,7 @@ def prompt_lines(prompt: PromptInfo) -> list[str]:
 
 
 def _doing(job: JobInfo) -> str:
-    from askback.cli.text import one_line
+    from askback.text import one_line
 
     progress = job.progress
     if job.state.is_waiting:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from askback.cli.text import one_line
 from askback.cli.words import JOB_STATES
 from askback.enums import JobState
 from askback.jobs import Event
+from askback.text import one_line
 from askback.times import timestamp
 
 _OPENS = ("PROMPT_ASKED", "PROMPT_AMENDED")
