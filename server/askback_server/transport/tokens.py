@@ -58,7 +58,7 @@ class TokenFile:
     """Tokens from a TOML file, which is read again when it changes.
 
         [[tokens]]
-        sha256 = "…"                        # `askback token hash` prints it
+        sha256 = "…"                        # `askback hash-token` prints it
         subject = "ada"
         roles = ["console"]                 # client, worker, console, admin
         namespaces = ["default"]            # the first is the default; "*" stands for all
