@@ -6,8 +6,8 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
+from askback_server.feed import resuming
 from askback_server.feed.tokens import ResumeTokens
-from askback_server.sessions import prompt_follower
 from tests.support.service import Caller, Console, World, answer, audience, confirm, serving
 
 
@@ -166,7 +166,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
             async def too_old(*_: object) -> bool:
                 return True
 
-            monkeypatch.setattr(prompt_follower, "is_too_old", too_old)
+            monkeypatch.setattr(resuming, "is_too_old", too_old)
     again = lite.console(caller)
     await again.hello(resume_token=token, **hello)
     assert (await again.event("reset_view")).reason
@@ -185,7 +185,7 @@ async def test_too_many_changes_give_a_snapshot_in_place_of_them(
     token = (await console.snapshot())[1].resume_token
     await console.aclose()
     made = [await lite.asked(confirm(f"{i}")) for i in range(3)]
-    monkeypatch.setattr(prompt_follower, "CATCH_UP", 1)
+    monkeypatch.setattr(resuming, "CATCH_UP", 1)
     again = lite.console()
     await again.hello(resume_token=token)
     await again.event("reset_view")

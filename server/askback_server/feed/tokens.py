@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 
-from askback_server.ports.storage import FeedStore, Position
+from askback_server.ports.storage import Position
 
 _MAC = 12
 
@@ -45,8 +45,3 @@ class ResumeTokens:
 def view_digest(*parts: object) -> str:
     """A digest of what makes a view: principal, namespace, filter."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-async def is_too_old(store: FeedStore, position: Position) -> bool:
-    """Whether events after the position may be gone."""
-    return position < await store.tail()

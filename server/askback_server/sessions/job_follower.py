@@ -12,13 +12,13 @@ from askback_server.domain.jobs import TERMINAL, Job, JobState
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
-from askback_server.feed.tokens import ResumeTokens, is_too_old, view_digest
+from askback_server.feed.resuming import missed_since
+from askback_server.feed.tokens import ResumeTokens, view_digest
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 
 PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
-CATCH_UP = 20_000
 IDLE = 15.0
 """Seconds after which a watch says where it is, quiet or not."""
 
@@ -183,21 +183,10 @@ class JobsFollower:
                 return
 
     async def _resume(self, resume_token: str) -> str:
-        position = self._tokens.read(resume_token, self._digest)
-        if isinstance(position, str):
-            return position
-        if await is_too_old(self._log, position):
-            return "the resume token is older than the log"
-        ids: set[str] = set()
-        read = 0
-        while True:
-            changed, reached = await self._log.after(position, PAGE * 4)
-            if reached == position:
-                break
-            position, read = reached, read + PAGE * 4
-            ids.update(c.job_id for c in changed if c.namespace == self._filter.namespace)
-            if read >= CATCH_UP:
-                return "too much changed since the resume token"
+        missed = await missed_since(resume_token, self._digest, self._tokens, self._log)
+        if isinstance(missed, str):
+            return missed
+        ids = {changed.job_id for changed in missed if changed.namespace == self._filter.namespace}
         found = {job.job_id: job for job in await self._jobs.get_jobs(ids)}
         for job_id in ids - found.keys():
             self._removed[job_id] = None

@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
-from askback_server.feed.tokens import ResumeTokens, is_too_old, view_digest
+from askback_server.feed.resuming import missed_since
+from askback_server.feed.tokens import ResumeTokens, view_digest
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.prompt_view import PromptView
 
 PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
-CATCH_UP = 20_000
-"""Events read for a resume; beyond that a snapshot is cheaper."""
 
 
 class PromptFollower:
@@ -92,22 +91,10 @@ class PromptFollower:
         self._changed.set()
 
     async def _resume(self, resume_token: str) -> str:
-        position = self._tokens.read(resume_token, self._digest)
-        if isinstance(position, str):
-            return position
-        if await is_too_old(self._log, position):
-            return "the resume token is older than the log"
-        wanted: set[str] = set()
-        read = 0
-        while True:
-            changed, reached = await self._log.after(position, PAGE * 4)
-            if reached == position:
-                break
-            position, read = reached, read + PAGE * 4
-            wanted.update(p for c in changed for p in c.prompt_ids)
-            if read >= CATCH_UP:
-                return "too much changed since the resume token"
-        ids = sorted(wanted)
+        missed = await missed_since(resume_token, self._digest, self._tokens, self._log)
+        if isinstance(missed, str):
+            return missed
+        ids = sorted({prompt_id for changed in missed for prompt_id in changed.prompt_ids})
         for start in range(0, len(ids), PAGE):
             for prompt in await self._jobs.get_prompts(ids[start : start + PAGE]):
                 self._view.offer(prompt)
