@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, get_type_hints
 
@@ -114,7 +114,13 @@ class JobHandler(Generic[P, R]):
         try:
             return adapter.validate_json(to_json(value))
         except ValidationError as error:
-            raise InvalidInput(f"{name}: {error}") from None
+            raise InvalidInput("; ".join(_faults(name, error))) from None
+
+
+def _faults(name: str, error: ValidationError) -> Iterator[str]:
+    """What is wrong with an argument, place by place: `items.0.price: Input should be a valid number`."""
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        yield f"{'.'.join(map(str, (name, *fault['loc'])))}: {fault['msg']}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,8 +166,6 @@ _TRANSIENT_REASONS = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_F
 
 def is_transient(error: AskbackError) -> bool:
     """Whether the same idempotent request may well succeed a little later."""
-    if error.metadata.get("limit") == "in_flight":
-        return True
     return error.code in _TRANSIENT or error.reason in _TRANSIENT_REASONS or error.retry_after is not None
 
 

@@ -52,7 +52,6 @@ class Session:
         self._retiring: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
         self._closing = False
-        self._resume = asyncio.Event()
         self.failure: AskbackError | None = None
 
     @property

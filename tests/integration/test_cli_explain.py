@@ -61,7 +61,6 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
 
 async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
     """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
-    pytest.importorskip("askback.cli.inbox", reason="askback inbox is not here")
     asked = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
     assert refused.code == 3

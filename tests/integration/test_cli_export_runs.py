@@ -14,8 +14,6 @@ from tests.support.processes import ROOT, Stage, eventually
 from tests.support.service import World
 from tests.support.shell import Shell
 
-pytest.importorskip("askback.testing", reason="askback.testing is not here")
-
 WORKER = '''
 """A worker that asks in every way."""
 

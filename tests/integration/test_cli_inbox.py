@@ -141,6 +141,7 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
     ("words", "said"),
     [
         ([], "say what: --decision (one of respond, dismiss)"),
+        ([], "--edit; its fields: n, why"),
         (["m=1"], "no field 'm'; its fields: n, why"),
         (["n"], "not FIELD=VALUE"),
         (["n=x"], "n: must be a whole number"),

@@ -145,6 +145,7 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> 
         if got.WhichOneof("body") == "error":
             found = frame_refusal(got.error)
             check(found, "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", limit="in_flight", value="64")
+            assert got.error.HasField("retry_delay")  # it passes with the next reply
             too_many.add(got.ref)
         else:
             done.add(got.ref)

@@ -138,6 +138,19 @@ def test_input_becomes_typed_arguments() -> None:
         handler.bind({"order": "A"})
 
 
+def test_an_input_is_refused_in_words() -> None:
+    """Place by place, without links and without the value, which may be anybody's."""
+
+    async def fn(job: Job, order: str, prices: list[float]) -> None: ...
+
+    with pytest.raises(InvalidInput) as caught:
+        JobHandler("t", fn).bind({"order": "A", "prices": [1, "two", None]})
+    assert str(caught.value) == (
+        "prices.1: Input should be a valid number, unable to parse string as a number; "
+        "prices.2: Input should be a valid number"
+    )
+
+
 def test_a_plain_input_goes_to_the_only_parameter() -> None:
     async def fn(job: Job, rows: list[int]) -> None: ...
 

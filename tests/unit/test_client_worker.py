@@ -477,6 +477,24 @@ async def test_an_exception_fails_the_attempt(
     assert failed.retryable is retryable
 
 
+async def test_a_worker_without_a_server_says_so_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """In each outage, at a level that is printed by default: whoever wonders why it does nothing sees it."""
+    caplog.set_level("WARNING")
+
+    async def fn(job: Job) -> None: ...
+
+    def said() -> int:
+        return sum("no connection to the server" in record.getMessage() for record in caplog.records)
+
+    await bench.start(fn)
+    assert not said()
+    for outage in (1, 2):
+        bench.stream.end(grpc.StatusCode.UNAVAILABLE, "away")
+        (await bench.server.work()).end(grpc.StatusCode.UNAVAILABLE, "still away")
+        await bench.reconnected(resumed=True)
+        assert said() == outage
+
+
 @pytest.mark.parametrize("given", ['{"order":1}', '{"orders":"x"}', "{}", "[1,2]"])
 async def test_an_input_that_does_not_fit_fails_for_good(bench: Bench, given: str) -> None:
     async def fn(job: Job, order: str) -> Any:

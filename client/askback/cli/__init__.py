@@ -29,7 +29,7 @@ COMMANDS = {
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
     "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
-    "health": ("askback.cli.service:health", "Ask a server whether it is ready; exit 0 if it is."),
+    "health": ("askback.cli.service:health", "Ask a server whether it is ready; exit 0 if it is, 1 if not."),
     "doctor": (
         "askback.cli.doctor:doctor",
         "Look for what is wrong with an installation, and say what to do.",

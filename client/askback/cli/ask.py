@@ -163,6 +163,7 @@ async def _answered(session: Session, run: Run) -> int:
     deadline = when(run.prompt.expires_at, datetime.now(UTC))
     until = f", deadline {deadline}" if deadline else ""
     session.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
+    session.out.note(f"  how to answer it: {session.connection.command(f'explain {run.job_id}')}")
     with suppress(JobCancelled, JobFailed):  # the prompt says more
         await run.result()
     prompt = await session.client.prompt(run.prompt.prompt_id)

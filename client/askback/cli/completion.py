@@ -49,6 +49,7 @@ def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[Co
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from askback.cli.connection import Connection
+    from askback.text import one_line
     from askback.v1 import job_pb2
     from askback.v1 import job_service_pb2 as pb
     from askback.v1.job_service_pb2_grpc import JobServiceStub
@@ -73,7 +74,9 @@ def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[Co
     except grpc.RpcError:
         return []
     return [
-        CompletionItem(job.job_id, help=f"{job.job_type} {job_pb2.JobState.Name(job.state)[10:].lower()}")
+        CompletionItem(
+            job.job_id, help=one_line(f"{job.job_type} {job_pb2.JobState.Name(job.state)[10:].lower()}")
+        )
         for job in found
         if job.job_id.startswith(incomplete)
     ]

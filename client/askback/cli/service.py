@@ -66,7 +66,7 @@ def hash_token(token: str | None) -> None:
 @click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")
 @click.option("--key", type=click.File("rb"), help="Its private key (PEM).")
 def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
-    """Ask a server whether it is ready; exit 0 if it is."""
+    """Ask a server whether it is ready; exit 0 if it is, 1 if not."""
     import grpc
 
     ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))

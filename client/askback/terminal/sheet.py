@@ -17,6 +17,8 @@ from askback.v1 import prompt_pb2 as pb
 
 LONG = 20_000
 """So many characters of a text are shown, unless all of it is asked for."""
+MOST_CHOICES = 20
+"""So many choices of a field are named in a sheet; whoever fills it in sees them all."""
 GUTTER = "  | "
 """Stands before every line that others wrote, so that no text can pass for a line of ours."""
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
@@ -52,6 +54,8 @@ def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = 
                 where = f"{entry.title}: " if isinstance(entry, Group) else ""
                 need = " *" if item.required else ""
                 paper.line(f"  - {item.name or 'values'}{need}  {where}{item.title}{_hint(item)}")
+                if item.choices:
+                    paper.line(f"      {_offered(item)}", "quiet")
     if prompt.is_open:
         paper.line()
         offered = (
@@ -143,6 +147,16 @@ def _hint(item: Field) -> str:
     if item.pattern:
         parts.append(f"must match {item.pattern}")
     return f" [{'; '.join(parts)}]" if parts else ""
+
+
+def _offered(item: Field) -> str:
+    """The choices on one line, each as it may be typed."""
+    shown = [choice.label for choice in item.choices[:MOST_CHOICES]]
+    if more := len(item.choices) - len(shown):
+        shown.append(f"{more} more")
+    elif item.allow_other:
+        shown.append("or any other text")
+    return "one of: " * (item.kind is not Kind.MULTI) + ", ".join(shown)
 
 
 def write_submission(paper: Paper, record: pb.AnswerRecord) -> None:

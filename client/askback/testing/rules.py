@@ -84,7 +84,7 @@ class Rule:
         return self._then(Reply(f".dismisses({comment!r})", lambda _: DecisionKind.DISMISS, comment=comment))
 
     def never(self) -> Rule:
-        """See it, and leave it alone: its deadline decides."""
+        """See it, and leave it alone: its deadline decides. Without one it waits as long as the test."""
         return self._then(Reply(".never()"))
 
     def matches(self, prompt: PromptInfo) -> bool:

@@ -71,7 +71,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 16
     """PERMISSION_DENIED: the role, namespace or audience does not allow it. Metadata: `needs`."""
     ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 17
-    """RESOURCE_EXHAUSTED: a limit of the service. Metadata: `limit`, `value`."""
+    """RESOURCE_EXHAUSTED: a limit of the service. Metadata: `limit`, `value`. Where waiting helps,
+    `google.rpc.RetryInfo` says when to retry.
+    """
     ERROR_REASON_QUEUE_FULL: _ErrorReason.ValueType  # 18
     """RESOURCE_EXHAUSTED: too much waits to be written; `google.rpc.RetryInfo` says when to retry."""
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 19
@@ -141,7 +143,9 @@ ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 15
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 16
 """PERMISSION_DENIED: the role, namespace or audience does not allow it. Metadata: `needs`."""
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 17
-"""RESOURCE_EXHAUSTED: a limit of the service. Metadata: `limit`, `value`."""
+"""RESOURCE_EXHAUSTED: a limit of the service. Metadata: `limit`, `value`. Where waiting helps,
+`google.rpc.RetryInfo` says when to retry.
+"""
 ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 18
 """RESOURCE_EXHAUSTED: too much waits to be written; `google.rpc.RetryInfo` says when to retry."""
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 19

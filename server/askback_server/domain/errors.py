@@ -15,7 +15,7 @@
     │   ├── VersionMismatch, Contention
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted
-    │   ├── LimitExceeded, QueueFull
+    │   ├── LimitExceeded (TooManyInFlight), QueueFull
     └── Unavailable
         ├── Draining, StorageUnavailable
 
@@ -242,6 +242,16 @@ class LimitExceeded(ResourceExhausted):
 
     def __init__(self, message: str, *, limit: str, value: object) -> None:
         super().__init__(message, limit=limit, value=value)
+
+
+class TooManyInFlight(LimitExceeded):
+    """The stream has as many frames without a reply as it may have. It passes with the next reply."""
+
+    retry_after = 0.2
+
+    def __init__(self, value: int) -> None:
+        text = f"{value} frames of this stream wait for replies; send fewer at once"
+        super().__init__(text, limit="in_flight", value=value)
 
 
 class QueueFull(ResourceExhausted):

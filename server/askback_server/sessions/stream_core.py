@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from askback_server.domain.errors import AskbackError, BadHello, LimitExceeded
+from askback_server.domain.errors import AskbackError, BadHello, TooManyInFlight
 from askback_server.sessions.frames import Call, ClientFrame, GoAway, Goodbye, Refused, Reply, ServerFrame
 
 
@@ -44,13 +44,7 @@ class StreamCore:
             return body
         if isinstance(body, Call):
             if self.in_flight >= self._max_in_flight:
-                self.refuse(
-                    frame.ref,
-                    LimitExceeded(
-                        f"{self._max_in_flight} frames of this stream wait for replies; send fewer at once",
-                        limit="in_flight", value=self._max_in_flight,
-                    ),
-                )  # fmt: skip
+                self.refuse(frame.ref, TooManyInFlight(self._max_in_flight))
                 return None
             self.in_flight += 1
         return body

@@ -99,6 +99,7 @@ async def _given(
     from askback.answers import giving_values
     from askback.cli.job_input import parse_json, read_source
     from askback.enums import DecisionKind
+    from askback.terminal.fields import entries, flat
     from askback.terminal.typed import typed_values
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
@@ -117,8 +118,10 @@ async def _given(
             decision = giving_values(prompt)
         else:
             offered = ", ".join(option.decision.lower() for option in prompt.decisions)
+            fields = ", ".join(field.name for field in flat(entries(prompt)) if field.name)
+            known = f"; its fields: {fields}" if fields else ""
             raise click.UsageError(
-                f"say what: --decision (one of {offered}), FIELD=VALUE, --values or --edit"
+                f"say what: --decision (one of {offered}), FIELD=VALUE, --values or --edit{known}"
             )
     return await session.client.answer(
         prompt, decision, values=found, edits=texts, comment=comment, answer_id=answer_id

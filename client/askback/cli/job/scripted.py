@@ -6,6 +6,7 @@ leap of the test's clock, and the end is asserted as it was.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pprint import pformat
@@ -15,6 +16,7 @@ from askback.cli.job.history import History
 from askback.enums import DecisionKind, JobState
 from askback.errors import FailedPrecondition
 from askback.prompts import AnswerInfo, PromptInfo
+from askback.testing.human import NAME
 
 _CLOSINGS = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
@@ -118,8 +120,19 @@ def _ending(history: History) -> list[str]:
         ]
     return [
         "    await run.result()",
+        *_about_names(history),
         f"    assert (await run.job()).result == {_literal(job.result, 8)}",
     ]
+
+
+def _about_names(history: History) -> list[str]:
+    """A word on a result that says who answered: in the test that is somebody else."""
+    answers = (prompt.answered for prompt in history.prompts.values())
+    people = {answer.by for answer in answers if answer is not None and answer.by}
+    told = json.dumps(history.job.result, ensure_ascii=False)
+    if not any(name in told for name in people):
+        return []
+    return [f"    # The scripted human is called {NAME!r}: put that where the result says who answered."]
 
 
 def _seen(history: History) -> str:
