@@ -128,7 +128,10 @@ class Machine(RuleBasedStateMachine):
         still = [(n, k) for n, k, p in every if not p["claim"][0] and p["state"] == "PENDING"]
         name, key = dice.choice(still or names)
         until = self.model.jobs[name]["prompts"][key]["until"]
+        # One that would win: what is stale or invalid resolves nothing, and is judged without a guard.
+        prompt = self.model.jobs[name]["prompts"][key]
         answer = self.answer(dice, name, key)
+        answer[1].update(revision=prompt["revision"], decision="ACCEPT", who="ann", why="")
         order = dice.choice([("expire", {"job": name}), answer])
         fast = dice.choice([-40, -4, 4, 40])
         if until is not None and until >= self.model.now and dice.random() < 0.5:
