@@ -125,14 +125,20 @@ class Machine(RuleBasedStateMachine):
         names = [(n, k) for n, k, p in every if not p["claim"][0]]
         if not names:
             return
-        name, key = dice.choice(names)
+        still = [(n, k) for n, k, p in every if not p["claim"][0] and p["state"] == "PENDING"]
+        name, key = dice.choice(still or names)
         until = self.model.jobs[name]["prompts"][key]["until"]
+        # One that would win: what is stale or invalid resolves nothing, and is judged without a guard.
+        prompt = self.model.jobs[name]["prompts"][key]
+        answer = self.answer(dice, name, key)
+        answer[1].update(revision=prompt["revision"], decision="ACCEPT", who="ann", why="")
+        order = dice.choice([("expire", {"job": name}), answer])
+        fast = dice.choice([-40, -4, 4, 40])
         if until is not None and until >= self.model.now and dice.random() < 0.5:
-            # Its time is over, and the timers sleep: only the write itself can tell.
+            # Its time is over, the timers sleep, and a slow clock denies it: only the write can tell.
             await self.rig.turn(until + 1.0 - self.model.now)
-            self.model.now = until + 1.0
-        self.rig.own[place].fast = timedelta(seconds=dice.choice([-40, -4, 4, 40]))
-        order = dice.choice([("expire", {"job": name}), self.answer(dice, name, key)])
+            self.model.now, order, fast = until + 1.0, answer, -40
+        self.rig.own[place].fast = timedelta(seconds=fast)
         await self.perform([order], [place], "skew")
         self.rig.own[place].fast = timedelta(0)
         self.rig.replicas[place].clock.observe(self.rig.true.now())

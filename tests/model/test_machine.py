@@ -58,7 +58,7 @@ def test_a_planted_bug_is_found(
     logging.disable(logging.CRITICAL)
     try:
         # Not only an assertion: what is wrong may also break the program, or differ from run to run.
-        with pytest.raises(Exception):  # noqa: PT011
+        with pytest.raises(Exception):  # noqa: B017, PT011
             run_state_machine_as_test(machine, settings=profile(60))
     finally:
         logging.disable(logging.NOTSET)
