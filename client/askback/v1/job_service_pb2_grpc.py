@@ -189,7 +189,7 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Makes a new job with the input, type, labels and limits of a terminal one; it starts at once. Idempotent by
+        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
         `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
         (ILLEGAL_STATE) if the job has not ended or was workerless.
         """

@@ -82,7 +82,7 @@ class JobServiceStub:
     (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
-    """Makes a new job with the input, type, labels and limits of a terminal one; it starts at once. Idempotent by
+    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
     `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
     (ILLEGAL_STATE) if the job has not ended or was workerless.
     """
@@ -154,7 +154,7 @@ class JobServiceAsyncStub(JobServiceStub):
     (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """Makes a new job with the input, type, labels and limits of a terminal one; it starts at once. Idempotent by
+    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
     `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
     (ILLEGAL_STATE) if the job has not ended or was workerless.
     """
@@ -271,7 +271,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
-        """Makes a new job with the input, type, labels and limits of a terminal one; it starts at once. Idempotent by
+        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
         `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
         (ILLEGAL_STATE) if the job has not ended or was workerless.
         """
