@@ -54,7 +54,8 @@ async def until_known(call: Callable[[], Awaitable[Any]], dice: random.Random) -
             return await call()
         except grpc.aio.AioRpcError as error:
             told = from_rpc(error)
-            if not is_transient(told):
+            # Without a reason it is no word of the service's, but of grpc on a connection that broke.
+            if told.reason and not is_transient(told):
                 raise told from error
         await asyncio.sleep(pause * dice.uniform(0.5, 1.5))
         pause = min(pause * 2, 1.0)
@@ -62,7 +63,7 @@ async def until_known(call: Callable[[], Awaitable[Any]], dice: random.Random) -
 
 def refusal(error: AskbackError) -> dict[str, str]:
     """What a history says of an error."""
-    return {"code": error.code, "why": error.reason.removeprefix("ERROR_REASON_")}
+    return {"code": error.code, "why": error.reason.removeprefix("ERROR_REASON_"), "text": error.message}
 
 
 def _skew_clock(seconds: float) -> None:

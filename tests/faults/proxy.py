@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ class _Half(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.from_client = peer is None
         self._early: list[bytes] = []
+        self._waiting: deque[tuple[float, bytes | None]] = deque()
+        """What is delayed, with the times at which it is due, in order."""
         self._ended = False
         """Its end was passed on."""
 
@@ -60,10 +63,30 @@ class _Half(asyncio.Protocol):
         link = self.link
         if link.lost == ("client" if self.from_client else "server"):
             return
-        if link.wait:
-            asyncio.get_running_loop().call_later(link.wait, self._pass, data)
-        else:
-            self._pass(data)
+        self._in_turn(data)
+
+    def _in_turn(self, item: bytes | None) -> None:
+        """Pass it on when it is due, and never ahead of what came before it. None: the end."""
+        loop = asyncio.get_running_loop()
+        if not self.link.wait and not self._waiting:
+            self._deliver(item)
+            return
+        self._waiting.append((loop.time() + self.link.wait, item))
+        if len(self._waiting) == 1:
+            loop.call_at(self._waiting[0][0], self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting and self._waiting[0][0] <= loop.time():
+            self._deliver(self._waiting.popleft()[1])
+        if self._waiting:
+            loop.call_at(self._waiting[0][0], self._deliver_due)
+
+    def _deliver(self, item: bytes | None) -> None:
+        if item is not None:
+            self._pass(item)
+        elif self.peer is not None and self.peer.transport is not None:
+            self._pass_end(self.peer.transport)
 
     def _pass(self, data: bytes) -> None:
         if self.peer is None or self.peer.transport is None:
@@ -73,7 +96,7 @@ class _Half(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
-            asyncio.get_running_loop().call_later(self.link.wait, self._pass_end, self.peer.transport)
+            self._in_turn(None)
         return True
 
     def _pass_end(self, transport: asyncio.Transport) -> None:

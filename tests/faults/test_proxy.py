@@ -129,3 +129,19 @@ async def test_delay_keeps_the_order() -> None:
         assert await peer.reader.readline() == b"one\n"
         assert await peer.reader.readline() == b"two\n"
         assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+async def test_what_was_delayed_is_not_overtaken_when_the_delay_ends() -> None:
+    async with linked() as link:
+        peer = await Peer.of(link)
+        assert await peer.hears(b"zero") == b"zero"
+        link.delay(0.2)
+        peer.writer.write(b"one\n")
+        await asyncio.sleep(0.05)
+        link.delay(0.1)
+        peer.writer.write(b"two\n")
+        await asyncio.sleep(0.01)
+        link.heal()
+        peer.writer.write(b"three\n")
+        heard = [await asyncio.wait_for(peer.reader.readline(), SOON) for _ in range(3)]
+        assert heard == [b"one\n", b"two\n", b"three\n"]
