@@ -18,6 +18,7 @@ from askback_server.domain.errors import (
     JobNotFound,
     LeaseLost,
     QueueFull,
+    SessionMoved,
     StorageUnavailable,
 )
 from askback_server.domain.events import EventType
@@ -365,7 +366,7 @@ async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db
                 # The same three, the other way round.
                 here.engine._queue.reverse()
             here.store.gate.set()
-            with pytest.raises(LeaseLost):
+            with pytest.raises(SessionMoved):
                 await stale
             assert await live
             assert (await answered).status is AnswerStatus.ACCEPTED

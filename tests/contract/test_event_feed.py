@@ -18,6 +18,7 @@ from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.job_follower import JobsFollower
 from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.watch import Watch
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import ANN
@@ -170,7 +171,7 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
         prompts, jobs = PromptFilter("default", viewer=ANN), JobFilter("default")
         tokens = ResumeTokens(b"key", here.feed.epoch)
         followed = (here.feed, here.database.feed, here.database.jobs, tokens)
-        watched = JobsFollower(jobs, "carl", *followed)
+        watched = JobsFollower(jobs, "carl", *followed, Watch())
         place = tokens.make(here.feed.position, digest_of_view(prompts))
         jobs_place = tokens.make(here.feed.position, watched._digest)
         older = await asyncpg.connect(pg_url.replace("+asyncpg", ""))

@@ -21,7 +21,6 @@ from askback_server.domain.forms import IntegerInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.engine.sweep import Sweep
-from askback_server.engine.timers import Timers
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Wanted, WorkQueue
 from askback_server.storage import tables
@@ -53,8 +52,7 @@ class Hands:
 
 def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 300.0) -> Sweep:
     queue = queue or replica.database.queue
-    timers = Timers(replica.engine, queue, replica.clock, timedelta(seconds=60))
-    return Sweep(replica.engine, queue, timers, replica.hot, replica.clock, interval)
+    return Sweep(replica.engine, queue, replica.hot, replica.clock, interval)
 
 
 async def test_memory_first_database_fallback(migrated_db_url: str) -> None:
