@@ -85,12 +85,9 @@ class JobCalls:
         request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
         if isinstance(delay, datetime):
             request.start_time.CopyFrom(timestamp(delay))
-        elif delay is not None:
-            request.start_delay.CopyFrom(duration(delay))
-        if timeout is not None:
-            request.timeout.CopyFrom(duration(timeout))
-        if run_timeout is not None:
-            request.run_timeout.CopyFrom(duration(run_timeout))
+        for name, span in (("start_delay", delay), ("timeout", timeout), ("run_timeout", run_timeout)):
+            if span is not None and not isinstance(span, datetime):
+                getattr(request, name).CopyFrom(duration(span))
         if input is not None:
             request.input_json = to_json(input).decode()
         return await self._created(request, returns)

@@ -285,11 +285,6 @@ class PromptInfo:
         return self.proto.remind_count
 
     @property
-    def reminded_at(self) -> datetime | None:
-        """When the last reminder came; None: none has."""
-        return moment(self.proto, "last_remind_time")
-
-    @property
     def resolution(self) -> Resolution | None:
         """How it ended; None while it is open."""
         return Resolution.from_proto(self.proto.resolution) if self.proto.HasField("resolution") else None
