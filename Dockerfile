@@ -31,6 +31,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
 COPY pyproject.toml README.md LICENSE ./
 COPY client client
 COPY server server
+COPY examples examples
 RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/build/bin/pip --python /opt/askback/bin/python install --no-index --no-deps /dist/*.whl \
  && /opt/build/bin/pip --python /opt/askback/bin/python check

@@ -150,11 +150,14 @@ class Endpoint:
             pairs.append(("askback-groups", ",".join(self.groups)))
         return tuple(pairs)
 
-    def open(self, *, own_connection: bool = False) -> grpc.aio.Channel:
-        """A channel. With `own_connection` it shares no TCP connection with other channels."""
+    def open(self, *, own_connection: bool = False, only_healthy: bool = True) -> grpc.aio.Channel:
+        """A channel. With `own_connection` it shares no TCP connection with other channels; without
+        `only_healthy` it also speaks to a server that says it is not serving, to ask it why."""
         options = channel_options()
         if own_connection:
             options.append(("grpc.use_local_subchannel_pool", 1))
+        if not only_healthy:
+            options.append(("grpc.inhibit_health_checking", 1))
         if self.tls is None:
             return grpc.aio.insecure_channel(self.target, options=options)
         credentials = grpc.ssl_channel_credentials(

@@ -27,7 +27,6 @@ class WorkWire:
     """
 
     name = "work"
-    window = 64
 
     def __init__(
         self,
@@ -38,6 +37,7 @@ class WorkWire:
         capacity: int,
         take: Callable[[pb.LeasedJob, Lease | None], Lease | None],
     ) -> None:
+        self.window = 64
         self.capacity = capacity
         self._worker_id = worker_id
         self._namespace = namespace
@@ -95,6 +95,7 @@ class WorkWire:
         welcome = frame.welcome
         if self._session_id and not welcome.resumed:
             self._lose_all()
+        self.window = welcome.max_in_flight or self.window
         self._session_id, self._secret = welcome.session_id, welcome.session_secret
         for job_id in welcome.lost_job_ids:
             self._lose(job_id)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.container.buildah import BASE, IMAGE, Buildah, lacking
+from tests.container.container import Containers
 from tests.support.processes import ROOT, Stage
 from tests.support.requirements import absent
 
@@ -49,7 +50,7 @@ def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """Starts processes, and ends them all."""
-    stage = Stage(tmp_path)
+    stage = Containers(tmp_path)
     try:
         yield stage
     finally:

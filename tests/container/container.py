@@ -36,6 +36,18 @@ LOOPBACK_UP = (
 )
 
 
+class Containers(Stage):
+    """A stage whose actors are the first processes of namespaces: with each ends all that is in it."""
+
+    def end(self) -> None:
+        """Kill what still runs, `unshare`'s children too: they have another user and would outlive it."""
+        for process in self._cast:
+            if process.running:
+                for child in _children(process):
+                    os.kill(child, signal.SIGKILL)
+        super().end()
+
+
 class Container:
     """Starts the image's processes like `docker run --read-only` would."""
 
@@ -63,7 +75,7 @@ class Container:
         spaces = ["--mount", "--pid", *(["--net"] if own_network else [])]
         mounts = [str(word) for pair in self._mounts.items() for word in pair]
         return self._stage.command(
-            name, "unshare", *spaces, "--fork", "--kill-child", "--", "sh", "-c", ENTER, "enter",
+            name, "unshare", *spaces, "--fork", "--", "sh", "-c", ENTER, "enter",
             str(self._root), config["User"], config["WorkingDir"], *mounts, "--",
             *self._environment(environment), *command,
         )  # fmt: skip
@@ -105,14 +117,16 @@ class Container:
 
 
 def _first(process: Process) -> int:
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(child)
+    (child,) = _children(process)
+    return child
+
+
+def _children(process: Process) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 async def bring_loopback_up(process: Process) -> None:
     """A new network has only a loopback device, and that is down."""
-    await eventually(
-        lambda: Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), "it started"
-    )
+    await eventually(lambda: _children(process), "the container has started")
     command = ["nsenter", "--target", str(_first(process)), "--net", "--", sys.executable, "-c", LOOPBACK_UP]
     await asyncio.to_thread(subprocess.run, command, check=True)

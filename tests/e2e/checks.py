@@ -62,7 +62,8 @@ def check_log(stored: Stored) -> None:
         if event.type == "JOB_LEASED":
             assert holder is None, f"{job_id}: leased at {event.seq} while {holder} held it"
             holder = event.data["worker_id"]
-        elif event.type in _LETS_GO:
+        elif event.type in _LETS_GO or event.state is JobState.PENDING:
+            # The answer to a job whose holder is dead makes it anybody's.
             holder = None
         if event.is_last:
             ended = event

@@ -102,7 +102,10 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
     found = _found(done)
     assert done.code == 1
     assert found["health"] == ("fail", "server: UNIMPLEMENTED")
-    assert found["contract"] == ("warn", "cannot be compared: UNIMPLEMENTED")
+    # grpc calls it INTERNAL where the refusal overtakes the request.
+    refusals = {f"cannot be compared: {code}" for code in ("UNIMPLEMENTED", "INTERNAL")}
+    assert found["contract"][0] == "warn"
+    assert found["contract"][1] in refusals
     assert found["identity"][0] == "fail"
 
 

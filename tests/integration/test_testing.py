@@ -201,6 +201,19 @@ async def test_an_answer_that_the_server_refuses_fails_as_loudly(human: Human) -
     assert "values_json/amount: the value is less than the minimum of 0" in str(failure.value)
 
 
+async def test_a_rule_that_fails_by_itself_fails_the_test_and_the_human_goes_on(human: Human) -> None:
+    def picky(prompt: object) -> object:
+        raise AssertionError
+
+    human.on(key="ruling").answers(picky).answers({"policy": "legal", "note": "x" * 5000})
+    human.on(key="pay").approves()
+    runs = [await refund.start(order="A-17", days=41) for _ in range(2)]
+    for run in runs:
+        with pytest.raises(AssertionError, match="was refused: AssertionError"):
+            await run.result()
+        assert (await run.job()).state is JobState.FAILED
+
+
 async def test_a_rule_without_a_verb_is_unfinished(human: Human) -> None:
     human.on(key="ruling")
     with pytest.raises(AssertionError, match=r"human.on\(key='ruling'\) says nothing"):

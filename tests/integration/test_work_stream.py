@@ -42,6 +42,7 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
     welcome = await worker.hello("t", worker_id="w1")
     assert (welcome.resumed, list(welcome.lost_job_ids), welcome.replica) == (False, [], "r1")
     assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == 10
+    assert (welcome.max_in_flight, welcome.max_message_bytes) == (64, 4 * 1024 * 1024)
     assert welcome.session_id
     assert welcome.session_secret
     text = '{"z": 1, "a": 9007199254740993}'
@@ -55,6 +56,29 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
     await worker.nothing_more()  # no lost lease: the worker ended it itself
     again = await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased, result_json="1")))
     assert again.job == done.job
+
+
+@pytest.mark.parametrize("end", ["complete_job", "fail_job", "release_job"])
+async def test_the_last_report_is_written_before_the_end_of_the_lease(world: World, end: str) -> None:
+    worker = world.worker()
+    await worker.hello("t")
+    job = await world.create("t")
+    leased = await worker.leased()
+    ends: dict[str, Any] = {
+        "complete_job": pb.CompleteJobRequest(**of(leased, result_json="1")),
+        "fail_job": pb.FailJobRequest(**of(leased, failure=job_pb2.Failure(code="BAD"))),
+        "release_job": pb.ReleaseJobRequest(**of(leased)),
+    }
+
+    def report(ref: int, done: int) -> pb.WorkClientFrame:
+        progress = job_pb2.Progress(done=done, total=9)
+        return frame(ref, report_progress=pb.ReportProgressRequest(**of(leased, progress=progress)))
+
+    # All in one message: nothing has been replied to, and only the first report is due.
+    await worker.send(report(11, 7), report(12, 8), report(13, 9), frame(14, **{end: ends[end]}))
+    replies = {(await worker.frame()).ref for _ in range(4)}
+    assert replies == {11, 12, 13, 14}
+    assert (await world.job(job.job_id)).progress.done == 9
 
 
 @pytest.mark.parametrize(

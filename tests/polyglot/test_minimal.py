@@ -33,6 +33,10 @@ async def test_it_asks_and_goes_on(
     async with Client(server.target, user="boss") as client:
         run = await client.start("deploy", {"version": "1.4"})
         await person.console.says("shown", title='Deploy {"version":"1.4"}?')
+        async for event in run.watch():
+            assert event.type != "JOB_LEASE_LOST"
+            if event.type == "JOB_RELEASED":
+                break
         await server.crash_and_serve()
         person.type(line)
         await person.console.says("verdict")
@@ -40,4 +44,5 @@ async def test_it_asks_and_goes_on(
         assert events[-1].state is state
         stored = await read(client, run.job_id)
     assert [[s for _, s in answers] for answers in stored.answers.values()] == [[AnswerStatus.ACCEPTED]]
+    assert stored.job.attempt == 1
     assert minimal.running

@@ -27,14 +27,16 @@ class Engine:
         self.error: Exception | None = None
 
     async def execute(self, command: Command) -> int:
-        self.submit(command)
-        await asyncio.sleep(0)
-        return len(self.commands)
+        return await self.submit(command)
 
-    def submit(self, command: Command) -> None:
+    def submit(self, command: Command) -> asyncio.Future[int]:
         if self.error is not None:
             raise self.error
         self.commands.append(command)
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[int] = loop.create_future()
+        loop.call_soon(reply.set_result, len(self.commands))
+        return reply
 
 
 class Dispatcher:
@@ -83,6 +85,38 @@ async def test_a_milestone_is_written_at_once_and_nothing_older_after_it() -> No
         assert await waiting == 2
         await writer.report(report(4))
     assert written(engine) == [1, 3, 4]
+
+
+async def test_what_waits_is_written_before_the_job_ends() -> None:
+    engine: Any = Engine()
+    writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=60)
+    async with asyncio.timeout(5):
+        await writer.report(report(1))
+        waiting = writer.report(report(2))
+        other = writer.report(replace(report(3), token=4))
+        writer.flush("j", 3)
+        assert written(engine) == [1, 3, 2]
+        assert await waiting == 3
+        await other
+        writer.flush("j", 3)
+    assert written(engine) == [1, 3, 2]
+
+
+async def test_a_refused_milestone_takes_nothing_with_it() -> None:
+    engine: Any = Engine()
+    writer = ProgressWriter(engine, asyncio.get_running_loop().time, interval=60)
+    async with asyncio.timeout(5):
+        await writer.report(report(1))
+        waiting = writer.report(report(2))
+        refused: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        engine.submit = lambda command: engine.commands.append(command) or refused
+        milestone = writer.report(report(3, milestone=True))
+        del engine.submit
+        refused.set_exception(LeaseLost("j", 3))
+        with pytest.raises(LeaseLost):
+            await milestone
+        assert await waiting == 3
+    assert written(engine) == [1, 3, 2]
 
 
 async def test_everybody_who_waits_for_a_report_hears_that_it_failed() -> None:

@@ -269,6 +269,8 @@ class WorkRunner(Runner):
                 tuple(message.lost_job_ids),
                 message.resumed,
                 message.replica,
+                self.limits.in_flight,
+                4_194_304,
             ),
             self._ref,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from askback.testing.rules import Reply, Rule
 
 NAME = "human"
 """Who answers. A server in test mode lets the user of this name see every prompt, whoever is asked."""
+
+_REASON_CHARS = 200
 
 
 class Human:
@@ -85,7 +88,7 @@ class Human:
         """
         async with client.console(test=True, credit=0) as desk:
             seated()
-            async for prompt in desk.prompts():
+            async for prompt in desk:
                 await self._look_at(prompt, client)
 
     async def _look_at(self, prompt: ConsolePrompt, client: Client) -> None:
@@ -96,16 +99,17 @@ class Human:
         rule = next((rule for rule in reversed(self.rules) if rule.matches(prompt)), None)
         try:
             reply = rule.reply_to(prompt) if rule is not None else None
-            if reply is None:
-                raise AssertionError(self._unexpected(prompt, rule))
-            await self._do(reply, prompt)
+            if reply is not None:
+                await self._do(reply, prompt)
+                return
+            reason = self._unexpected(prompt, rule)
         except (PromptClosed, PromptStale):
             return  # its time ran out, or it changed and will be shown again
         except Exception as error:
-            if not isinstance(error, AssertionError):
-                error = AssertionError(f"{rule!r} was refused: {error}\n\n{_indented(rendered(prompt))}")
-            self.fail(error)
-            await client.cancel_prompt(prompt.prompt_id, str(error).splitlines()[0])
+            reason = f"{rule!r} was refused: {str(error) or repr(error)}\n\n{_indented(rendered(prompt))}"
+        self.fail(AssertionError(reason))
+        with contextlib.suppress(PromptClosed):
+            await client.cancel_prompt(prompt.prompt_id, reason.splitlines()[0][:_REASON_CHARS])
 
     async def _do(self, reply: Reply, prompt: ConsolePrompt) -> None:
         if reply.decision is None:

@@ -1119,6 +1119,8 @@ class WorkWelcome(_message.Message):
     LOST_JOB_IDS_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
     REPLICA_FIELD_NUMBER: _builtins.int
+    MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session."""
     session_secret: _builtins.str
@@ -1127,6 +1129,10 @@ class WorkWelcome(_message.Message):
     """True: the session named in the hello goes on."""
     replica: _builtins.str
     """Which replica this is, for people."""
+    max_in_flight: _builtins.int
+    """How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED)."""
+    max_message_bytes: _builtins.int
+    """The largest message, in bytes."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """Send a heartbeat at least this often; the session expires after three of them missed."""
@@ -1144,10 +1150,12 @@ class WorkWelcome(_message.Message):
         lost_job_ids: _abc.Iterable[_builtins.str] | None = ...,
         resumed: _builtins.bool = ...,
         replica: _builtins.str = ...,
+        max_in_flight: _builtins.int = ...,
+        max_message_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "lost_job_ids", b"lost_job_ids", "replica", b"replica", "resumed", b"resumed", "session_id", b"session_id", "session_secret", b"session_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval", "lost_job_ids", b"lost_job_ids", "max_in_flight", b"max_in_flight", "max_message_bytes", b"max_message_bytes", "replica", b"replica", "resumed", b"resumed", "session_id", b"session_id", "session_secret", b"session_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -125,8 +125,8 @@ class WorkerServiceServicer(object):
         """The worker's stream. The first frame, and only the first, is a hello. Then jobs are pushed
         under leases within the capacity, backlog first; the worker sends the unary twins' own
         requests as frames, each answered after its commit by a frame with the same `ref`. The server
-        pushes resolutions, cancel wishes and lost leases. At most 64 frames may wait for their
-        replies; the server refuses more (LIMIT_EXCEEDED).
+        pushes resolutions, cancel wishes and lost leases. The welcome says how many frames may
+        wait for their replies; the server refuses more (LIMIT_EXCEEDED).
 
         A stream that breaks keeps its session until it expires: say hello again with its id and
         secret to go on, and send again what has no reply yet. That is safe: equal frames have equal

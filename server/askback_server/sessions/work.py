@@ -136,7 +136,14 @@ class WorkSession(Session):
         if resumed:
             lost = await self._resume(hello)
         welcome = WorkWelcome(
-            row.session_id, secret, around.keeper.heartbeat_interval, tuple(lost), resumed, around.replica
+            row.session_id,
+            secret,
+            around.keeper.heartbeat_interval,
+            tuple(lost),
+            resumed,
+            around.replica,
+            around.limits.in_flight,
+            around.max_message_bytes,
         )
         # The welcome comes before what the worker missed.
         frames = self._core.take(10_000)

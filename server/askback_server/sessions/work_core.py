@@ -38,6 +38,8 @@ class WorkWelcome:
     lost_job_ids: tuple[str, ...]
     resumed: bool
     replica: str
+    max_in_flight: int
+    max_message_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

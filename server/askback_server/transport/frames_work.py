@@ -83,6 +83,8 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
             message.welcome.lost_job_ids.extend(body.lost_job_ids)
             message.welcome.resumed = body.resumed
             message.welcome.replica = body.replica
+            message.welcome.max_in_flight = body.max_in_flight
+            message.welcome.max_message_bytes = body.max_message_bytes
         case f.Heartbeat(_, time):
             message.heartbeat.SetInParent()
             if time is not None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.domain.commands import SessionRef
+from askback_server.domain.commands import HolderCommand, SessionRef
 from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import PromptAsked
@@ -67,15 +67,20 @@ class WorkerCalls:
 
     def complete_job(self, request: pb.CompleteJobRequest) -> Awaitable[Job]:
         """As the contract says."""
-        return self._submit(commands.complete_job(request, self._who, self._session))
+        return self._end(commands.complete_job(request, self._who, self._session))
 
     def fail_job(self, request: pb.FailJobRequest) -> Awaitable[Job]:
         """As the contract says."""
-        return self._submit(commands.fail_job(request, self._who, self._session))
+        return self._end(commands.fail_job(request, self._who, self._session))
 
     def release_job(self, request: pb.ReleaseJobRequest) -> Awaitable[Job]:
         """As the contract says."""
-        return self._submit(commands.release_job(request, self._who, self._session))
+        return self._end(commands.release_job(request, self._who, self._session))
+
+    def _end(self, command: HolderCommand) -> Awaitable[Job]:
+        """What ends a lease comes after all that was said under it."""
+        self._replica.progress.flush(command.job_id, command.token)
+        return self._submit(command)
 
     def perform(self, name: str, request: Any) -> Awaitable[Any]:
         """A call by its frame's name."""

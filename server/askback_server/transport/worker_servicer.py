@@ -66,8 +66,8 @@ class WorkerServicer:
         )
 
         async def extend() -> None:
-            until = await self._extend(response.session_id, response.session_secret, principal)
-            put_time(response.expire_time, until)
+            until = await self._extend(leased.session_id, leased.session_secret, principal)
+            put_time(leased.expire_time, until)
 
         every = replica.keeper.ttl / 3
         for job in await taker.collect(replica.dispatcher, replica.engine, wait, extend, every):

@@ -36,7 +36,7 @@ async def look_at_server(connection: Connection) -> AsyncIterator[Finding]:
     """The server of the connection. Ends early where nothing more can be seen."""
     endpoint = connection.endpoint()
     name = f"{endpoint.target}{' (TLS)' if endpoint.tls else ''}"
-    async with endpoint.open() as channel:
+    async with endpoint.open(only_healthy=False) as channel:
         problem = await _reached(channel, endpoint, connection.timeout)
         if problem is not None:
             yield problem
