@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import grpc
 from google.protobuf.internal import api_implementation
 
-from tests.bench import profile, report, servers
+from tests.bench import profile, replicas, report, servers
 from tests.bench.drive import Measured, Plan, measure
 from tests.bench.processes import cpu_model, file_system, flush_ms
 from tests.support.postgres import PostgresServer
@@ -37,10 +37,21 @@ def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = _folder(arguments.dir)
-    targets = arguments.only or list(TARGETS)
+    targets = ["postgres"] if arguments.replicas else arguments.only or list(TARGETS)
     try:
         with _postgres("postgres" in targets) as database, _out(arguments.json) as out:
             _print(out, _machine(folder, database))
+            if arguments.replicas:
+                assert database is not None
+                return _verdict(
+                    replicas.run(
+                        database,
+                        arguments.repeat,
+                        _plan(arguments, jobs=False, alone=False),
+                        _run,
+                        partial(_print, out),
+                    )
+                )
             if arguments.profile:
                 return _profile(targets, database, arguments, folder)
             found = _measure(targets, database, arguments, out)
@@ -51,7 +62,10 @@ def main() -> int:
     print()
     print(report.table(by_target))
     print()
-    verdicts = report.verdicts(by_target)
+    return _verdict(report.verdicts(by_target))
+
+
+def _verdict(verdicts: Sequence[tuple[bool, str]]) -> int:
     for met, line in verdicts:
         print("PASS" if met else "FAIL", line)
     return 0 if all(met for met, _ in verdicts) else 1
@@ -67,6 +81,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--no-jobs", action="store_true", help="leave create, lease, complete out")
     parser.add_argument("--dir", type=Path, help="where databases are put; not in memory [the temp folder]")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON lines here too")
+    parser.add_argument(
+        "--replicas", action="store_true", help="measure what several replicas on one PostgreSQL cost instead"
+    )
     parser.add_argument("--profile", action="store_true", help="print where the servers' CPU goes instead")
     arguments = parser.parse_args()
     if arguments.seconds <= 0 or arguments.repeat < 1:
@@ -152,12 +169,7 @@ def _measure(
     targets: Sequence[str], database: PostgresServer | None, arguments: argparse.Namespace, out: TextIO | None
 ) -> dict[str, list[report.Figures]]:
     """All targets in turn, as often as is wanted: what drifts hits all of them alike."""
-    plan = Plan(
-        arguments.seconds,
-        asked=arguments.ask,
-        prompts_per_job=arguments.prompts_per_job,
-        jobs=not arguments.no_jobs,
-    )
+    plan = _plan(arguments, jobs=not arguments.no_jobs)
     found: dict[str, list[report.Figures]] = {target: [] for target in targets}
     for repeat in range(arguments.repeat):
         for target in targets:
@@ -171,6 +183,16 @@ def _measure(
         shown = {name: round(value, 3) for name, value in report.medians(runs).items()}
         _print(out, {"target": target, "median_of": len(runs), **shown})
     return found
+
+
+def _plan(arguments: argparse.Namespace, *, jobs: bool, alone: bool = True) -> Plan:
+    return Plan(
+        arguments.seconds,
+        asked=arguments.ask,
+        prompts_per_job=arguments.prompts_per_job,
+        alone=alone,
+        jobs=jobs,
+    )
 
 
 def _run(server: servers.Running, plan: Plan, during: Any = None) -> Measured:
@@ -191,13 +213,7 @@ def _profile(
     targets: Sequence[str], database: PostgresServer | None, arguments: argparse.Namespace, folder: Path
 ) -> int:
     """The loop of 64 only, once for each target."""
-    plan = Plan(
-        arguments.seconds,
-        asked=arguments.ask,
-        prompts_per_job=arguments.prompts_per_job,
-        alone=False,
-        jobs=False,
-    )
+    plan = _plan(arguments, jobs=False, alone=False)
     sampled = profile.py_spy() is not None
     for target in targets:
         with tempfile.TemporaryDirectory(prefix="askback-bench-", dir=folder) as place:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,23 @@ def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]
     try:
         with _folder() as folder, _process([*python, *SERVE], settings, folder) as (pid, address):
             yield Running("postgres", address, pid, _postmaster(server))
+    finally:
+        server.drop_database(dsn)
+
+
+@contextmanager
+def replicas(server: PostgresServer, count: int) -> Iterator[list[Running]]:
+    """So many replicas of Askback on one fresh database."""
+    dsn = server.create_database()
+    try:
+        with ExitStack() as stack:
+            running = []
+            for number in range(count):
+                folder = stack.enter_context(_folder())
+                settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1", "ASKBACK_REPLICA": f"r{number}"}
+                pid, address = stack.enter_context(_process(SERVE, settings, folder))
+                running.append(Running("postgres", address, pid, _postmaster(server)))
+            yield running
     finally:
         server.drop_database(dsn)
 

@@ -7,11 +7,12 @@ write is guarded by the version, and what writes nothing is not decided on an en
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
+from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
 KEEP_CLOSED = 32
@@ -87,6 +88,27 @@ class HotJobs:
         while len(self._entries) > self._capacity:
             self.drop(next(iter(self._entries)))
         return aggregate
+
+    def learn(self, job: Job, changed: Sequence[Prompt], after: int | None) -> None:
+        """Another replica has changed a job. `changed` are those of its prompts that changed above the
+        seq `after`, read no earlier than the job; None if there may be others.
+
+        What is not known whole is dropped, and read when it is needed.
+        """
+        # Looked at even when the memory is not live: after an outage this brings what it has missed.
+        entry = self._entries.get(job.job_id)
+        known = entry[0] if entry is not None else Aggregate()
+        version = known.job.version if known.job is not None else 0
+        if version >= job.version:
+            return
+        if after is not None and all(p.version <= job.version for p in changed):
+            # The job's own counters tell whether anything is missing.
+            before = known if version >= after else Aggregate()
+            prompts = {**before.prompts, **{p.prompt_id: p for p in changed}}
+            if sum(p.is_open for p in prompts.values()) == job.open_prompts:
+                self.put(replace(before, job=job, prompts=prompts))
+                return
+        self.drop(job.job_id)
 
     @staticmethod
     def _joined(old: Aggregate, new: Aggregate) -> Aggregate:

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.jobs import Job, JobState
@@ -40,6 +41,7 @@ REMEMBERED = 100_000
 
 
 _NEVER = datetime.fromtimestamp(0, UTC)
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class LostHistory(Exception):
@@ -125,13 +127,14 @@ class Feed:
         job_id = hint.job_id
         if self._delivered.get(job_id, 0) >= hint.seq and job_id not in self._gaps:
             return
-        known = self._hot.peek(job_id)
-        if known is not None and known.job is not None and known.job.version < hint.seq:
-            self._hot.drop(job_id)
-        # Where nobody waits for it, the log is soon enough, and brings more at once.
         if self._everything or job_id in self._by_job or self.in_haste():
             before = self._hints.get(job_id, (hint.after, 0))
             self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
+            return
+        # Where nobody waits for it, the log is soon enough, and brings more at once.
+        known = self._hot.peek(job_id)
+        if known is not None and known.job is not None and known.job.version < hint.seq:
+            self._hot.drop(job_id)
 
     def _hand_out(self, news: Sequence[Committed]) -> None:
         for follower in self.batch_followers:
@@ -226,7 +229,7 @@ class Feed:
             unseen, jobs = await asyncio.gather(self._log.of_jobs(marks), self._jobs.get_jobs(marks))
             for change in unseen:
                 self._note_gap(change.job_id, marks[change.job_id])
-            await self._deliver(unseen, {job.job_id: job for job in jobs})
+            await self._deliver(unseen, {job.job_id: job for job in jobs}, marks)
 
     async def read(self) -> bool:
         """Deliver what the log has after the position. Returns whether there may be more."""
@@ -247,8 +250,11 @@ class Feed:
     async def _jobs_of(self, unseen: Sequence[Changed]) -> dict[str, Job]:
         return {job.job_id: job for job in await self._jobs.get_jobs(c.job_id for c in unseen)}
 
-    async def _deliver(self, unseen: Sequence[Changed], jobs: Mapping[str, Job]) -> None:
-        """Tell of jobs that somebody else changed, as they are now."""
+    async def _deliver(
+        self, unseen: Sequence[Changed], jobs: Mapping[str, Job], marks: Mapping[str, int] = _NOTHING
+    ) -> None:
+        """Tell of jobs that somebody else changed, as they are now. Of those in `marks` the changes are all
+        that were made above a seq."""
         ids: Iterable[str] = (p for c in unseen for p in c.prompt_ids)
         prompts: dict[str, list[Prompt]] = {}
         for prompt in await self._jobs.get_prompts(ids):
@@ -266,12 +272,9 @@ class Feed:
             self._remember(job.job_id, job.version)
             if job.version > change.seq:
                 self._gaps[job.job_id] = job.version
-            # Peeked at: after an outage the memory is not yet live when this brings what it has missed.
-            known = self._hot.peek(job.job_id)
-            if known is not None and known.job is not None and known.job.version < job.version:
-                # Other prompts may have changed too: what is not known whole is read when needed.
-                self._hot.drop(job.job_id)
             changed = tuple(prompts.get(job.job_id, ()))
+            after = marks.get(job.job_id) if change.seq >= job.version else None
+            self._hot.learn(job, changed, after)
             batch.append(Committed(job, changed, learnt_late=change.late))
         self._hand_out(batch)
         if overtaken:

@@ -1,0 +1,208 @@
+"""`--replicas`: what it costs that an answer is given at another replica, and that replicas listen."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
+from tests.bench import messages, servers
+from tests.bench.drive import PATIENCE, Failed, Measured, Plan
+from tests.bench.outbox import Outbox
+from tests.bench.report import Figures, figures, percentile
+from tests.bench.servers import Running
+from tests.support.postgres import PostgresServer
+
+WARM, TURNS = 40, 200
+ACROSS_WITHIN = 3.0
+"""An answer given at another replica may take so many times as long to arrive, at the median."""
+RATE_ABOVE = 0.85
+"""The share of the write rate that is left when two more replicas listen."""
+LISTENERS = 2
+
+Measure = Callable[[Running, Plan], Measured]
+
+
+def run(
+    database: PostgresServer,
+    repeats: int,
+    plan: Plan,
+    measure: Measure,
+    say: Callable[[dict[str, Any]], None],
+) -> list[tuple[bool, str]]:
+    """Measure, interleaved; the verdicts."""
+    found: defaultdict[str, list[Figures]] = defaultdict(list)
+    for repeat in range(repeats):
+        with servers.replicas(database, 2) as (here, there):
+            found["latency"].append(asyncio.run(_latency(here.address, there.address)))
+        for listeners in (0, LISTENERS):
+            with servers.replicas(database, 1 + listeners) as (server, *_):
+                found[f"listeners {listeners}"].append(figures(measure(server, plan)))
+        for name, runs in found.items():
+            say({"case": name, "repeat": repeat + 1, **{k: round(v, 3) for k, v in runs[-1].items()}})
+    verdicts = []
+    for who in ("worker", "console"):
+        ratio = _median([f[f"{who}_across_p50_ms"] / f[f"{who}_same_p50_ms"] for f in found["latency"]])
+        text = f"an answer at another replica reaches the {who}: p50 {ratio:.2f} times the same replica's"
+        verdicts.append((ratio <= ACROSS_WITHIN, f"{text} <= {ACROSS_WITHIN:g}"))
+    pairs = zip(found["listeners 0"], found[f"listeners {LISTENERS}"], strict=True)
+    share = _median([with_them["trips_s"] / alone["trips_s"] for alone, with_them in pairs])
+    text = f"with {LISTENERS} more replicas listening: {share:.2f} of the trips/s"
+    verdicts.append((share >= RATE_ABOVE, f"{text} >= {RATE_ABOVE:g}"))
+    return verdicts
+
+
+def _median(values: Sequence[float]) -> float:
+    return percentile(values, 50)
+
+
+class _Stream:
+    """A stream of frames: out at once, in as they come."""
+
+    def __init__(self, channel: Any, method: str, request: Any, response: Any) -> None:
+        call = channel.stream_stream(
+            f"/askback.v1.{method}", request.SerializeToString, response.FromString
+        )()
+        self._call = call
+        self.outbox = Outbox(call.write, request)
+        self._sending = asyncio.create_task(self.outbox.run())
+
+    async def frames(self) -> Any:
+        """Each frame that comes."""
+        while (message := await self._call.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            for frame in message.frames:
+                yield frame
+
+    def end(self) -> None:
+        """Break it off."""
+        self._sending.cancel()
+        self._call.cancel()
+
+
+class _Scene:
+    """One worker and one console at `here` that only look on, and a console at each replica that answers."""
+
+    def __init__(self, here: str, there: str) -> None:
+        self._channels = [grpc.aio.insecure_channel(address) for address in (here, there)]
+        self._at: defaultdict[tuple[str, str], asyncio.Future[float]] = defaultdict(
+            asyncio.get_running_loop().create_future
+        )
+        """When something came: (what, the prompt's key)."""
+        self._prompts: dict[str, Any] = {}
+        self._streams: dict[str, _Stream] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._keys = itertools.count(1)
+        self._lease: Any = None
+
+    async def open(self) -> None:
+        """Everybody is there, and the worker has a job."""
+        hello = hitl_service_pb2.ConverseHello()
+        for name, channel in (("looker", 0), ("same", 0), ("across", 1)):
+            stream = self._streams[name] = _Stream(
+                self._channels[channel], "HitlService/Converse", hitl_service_pb2.ConverseRequest,
+                hitl_service_pb2.ConverseResponse,
+            )  # fmt: skip
+            stream.outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
+            self._tasks.append(asyncio.create_task(self._console(name, stream)))
+        worker = self._streams["worker"] = _Stream(
+            self._channels[0], "WorkerService/Work", worker_service_pb2.WorkRequest,
+            worker_service_pb2.WorkResponse,
+        )  # fmt: skip
+        work = worker_service_pb2.WorkHello(worker_id="w", job_types=["bench"])
+        worker.outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
+        self._tasks.append(asyncio.create_task(self._worker(worker)))
+        create = self._channels[0].unary_unary(
+            "/askback.v1.JobService/CreateJob",
+            job_service_pb2.CreateJobRequest.SerializeToString,
+            job_service_pb2.CreateJobResponse.FromString,
+        )
+        await create(job_service_pb2.CreateJobRequest(job_type="bench"), timeout=PATIENCE)
+        await self._when("leased", "")
+
+    async def turn(self, name: str) -> tuple[float, float]:
+        """Ask, and answer at a replica once everybody has seen it: ms until the worker hears of it, and
+        until the console that looks on does."""
+        number = next(self._keys) + 10
+        key, lease = str(number), self._lease
+        content = messages.content("form")
+        content.body += f" ({key})"
+        self._streams["worker"].outbox.send(messages.ask(lease.job.job_id, lease.token, key, content))
+        for console in ("looker", "same", "across"):
+            await self._when(f"shown {console}", key)
+        started = time.perf_counter()
+        self._streams[name].outbox.send(messages.answer(self._prompts.pop(key)))
+        return tuple(
+            [((await self._when(what, key)) - started) * 1000 for what in ("resolved", "closed looker")]
+        )  # type: ignore[return-value]
+
+    async def close(self) -> None:
+        """End everything."""
+        for task in self._tasks:
+            task.cancel()
+        for stream in self._streams.values():
+            stream.end()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for channel in self._channels:
+            await channel.close(None)
+
+    async def _when(self, what: str, key: str) -> float:
+        async with asyncio.timeout(PATIENCE):
+            at = await self._at[what, key]
+        del self._at[what, key]
+        return at
+
+    def _came(self, what: str, key: str) -> None:
+        self._at[what, key].set_result(time.perf_counter())
+
+    async def _console(self, name: str, stream: _Stream) -> None:
+        keys: dict[str, str] = {}
+        async for frame in stream.frames():
+            if frame.WhichOneof("body") == "error":
+                raise Failed(f"a console was told: {frame}")
+            event = frame.prompt_event
+            if event.HasField("upserted"):
+                prompt = event.upserted.prompt
+                keys[prompt.prompt_id] = prompt.key
+                self._prompts[prompt.key] = prompt
+                self._came(f"shown {name}", prompt.key)
+            elif event.HasField("closed") and (key := keys.pop(event.closed.prompt_id, "")):
+                self._came(f"closed {name}", key)
+                if name != "looker":
+                    del self._at[f"closed {name}", key]
+
+    async def _worker(self, stream: _Stream) -> None:
+        async for frame in stream.frames():
+            match frame.WhichOneof("body"):
+                case "job_leased":
+                    self._lease = frame.job_leased.leased_job
+                    self._came("leased", "")
+                case "prompt_resolved":
+                    self._came("resolved", frame.prompt_resolved.prompt.key)
+                case "error" | "lease_lost":
+                    raise Failed(f"the worker was told: {frame}")
+                case _:
+                    pass
+
+
+async def _latency(here: str, there: str) -> Figures:
+    scene = _Scene(here, there)
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    try:
+        await scene.open()
+        for number in range(WARM + TURNS):
+            # In turn, so that what drifts hits both alike.
+            name = ("same", "across")[number % 2]
+            worker, console = await scene.turn(name)
+            if number >= WARM:
+                times[f"worker_{name}"].append(worker)
+                times[f"console_{name}"].append(console)
+    finally:
+        await scene.close()
+    found = {f"{name}_p50_ms": percentile(values, 50) for name, values in times.items()}
+    return found | {f"{name}_p99_ms": percentile(values, 99) for name, values in times.items()}
