@@ -95,6 +95,7 @@ async def test_free_text_is_printed(lite: World, shell: Shell) -> None:
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=RESPOND, comment="because\nof that"))
     done = await asking.done()
     assert (done.code, done.out) == (0, "because\nof that\n")
+    assert "how to answer it: askback explain " in done.err
 
 
 async def test_files_are_shown_and_edited(lite: World, shell: Shell) -> None:

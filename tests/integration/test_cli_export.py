@@ -135,6 +135,20 @@ async def test_the_test_says_what_people_said(lite: World, shell: Shell) -> None
     ]
 
 
+@pytest.mark.parametrize(("result", "told"), [('"paid, approved by ada"', True), ('"paid"', False)])
+async def test_a_result_that_names_who_answered(lite: World, shell: Shell, result: str, told: bool) -> None:
+    """In the test somebody else answers, so the exported test says where it may differ."""
+    leased = await lite.held("refund")
+    prompt = await lite.ask(leased, "pay", confirm("Pay?"))
+    await lite.hitl.AnswerPrompt(answer(prompt))
+    job_id = leased.job.job_id
+    await lite.workers.CompleteJob(
+        workers.CompleteJobRequest(job_id=job_id, token=leased.token, result_json=result)
+    )
+    done = await shell.ok("job", "export", job_id, "--format", "pytest", "--worker", "shop:worker")
+    assert ("# The scripted human is called 'human'" in done.out) is told
+
+
 async def test_the_test_of_a_failure(lite: World, shell: Shell) -> None:
     leased = await lite.held("refund", max_attempts=1)
     failure = job_pb2.Failure(code="Empty", message="no money")
