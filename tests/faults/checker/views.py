@@ -145,7 +145,8 @@ class _Desk:
                 yield violated(number, text, stream.hello, stream.caught, line)
         for prompt_id, shown in self._view.items():
             facts = e.facts[prompt_id]
-            if facts.seen_closed < since:
+            # Whose job is deleted meanwhile is not told: nobody knows any more whose it was.
+            if facts.seen_closed < since and prompt_id in e.prompts:
                 text = f"{self._console} was not told that prompt {prompt_id} had ended"
                 yield violated(number, text, facts.closed_line, stream.hello, shown, line)
 
@@ -160,7 +161,7 @@ class _Desk:
             return
         for prompt_id, shown in self._view.items():
             facts = self._e.facts[prompt_id]
-            if facts.seen_closed < finished[0]["t"]:
+            if prompt_id in self._e.prompts and facts.seen_closed < finished[0]["t"]:
                 number = 8 if stream.hello["resumes"] and self._stream_of(shown) is not stream else 6
                 text = f"{self._console} was never told that prompt {prompt_id} had ended"
                 yield violated(number, text, facts.closed_line, stream.hello, shown)
