@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -20,7 +20,6 @@ from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter, PromptsPage
 from askback_server.ports.storage import (
-    Candidate,
     Changed,
     JobWrite,
     Lost,
@@ -29,6 +28,7 @@ from askback_server.ports.storage import (
     WorkerSession,
     Written,
 )
+from askback_server.ports.wakeups import NoWakeups
 from askback_server.sessions.prompt_view import _FAR, urgency
 from tests.simulate.virtual_time import LoopClock
 
@@ -64,7 +64,8 @@ class SimulatedDatabase:
         self._ids = count(1)
         self._running: set[int] = set()
         self._locks: dict[str, asyncio.Lock] = {}
-        self.jobs = self.queue = self.feed = self.census = self
+        self.jobs = self.queue = self.feed = self.census = self.presence = self
+        self.wakeups = NoWakeups()
         self.sessions = SessionsOf(self)
 
     async def _pause(self, slow: float = 0.03) -> None:
@@ -268,6 +269,51 @@ class SimulatedDatabase:
             )
         return list(changed.values()), span[-1][0]
 
+    async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
+        return await self._look(
+            lambda: [
+                Changed(e.job_id, e.seq, frozenset({e.prompt_id} if e.prompt_id else ()), e.namespace)
+                for _, e in self.rows.log
+                if e.seq > marks.get(e.job_id, 1 << 60)
+            ]
+        )
+
+    async def knows(self, position: Position) -> bool:
+        await self._pause()
+        return True
+
+    async def held_back(self) -> float:
+        await self._pause()
+        return 0.0
+
+    async def holder(self) -> None:
+        await self._pause()
+
+    # --- who is there: nobody asks here ---
+
+    async def publish(self, replica_id: str, version: int, views: Sequence[str], ttl: float) -> None:
+        await self._pause()
+
+    async def extend(self, replica_id: str, ttl: float) -> bool:
+        await self._pause()
+        return True
+
+    async def versions(self) -> dict[str, int]:
+        await self._pause()
+        return {}
+
+    async def views(self, replica_ids: Sequence[str]) -> dict[str, tuple[int, Sequence[str]]]:
+        await self._pause()
+        return {}
+
+    async def unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
+        await self._pause()
+        return []
+
+    async def attended(self, namespace: str, limit: int) -> list[Prompt]:
+        await self._pause()
+        return []
+
     def forget(self) -> None:
         """Drop the older half of what the log has of jobs that are over: tokens below are refused."""
         half = self.rows.log[: len(self.rows.log) // 2]
@@ -331,21 +377,28 @@ class SimulatedDatabase:
 
     # --- what timers, dispatch and sweep look for ---
 
-    async def claimable(self, namespace: str, job_types: Sequence[str], limit: int) -> list[Candidate]:
+    async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
         await self._pause()
         now = self.clock.now()
-        found = [j for j in self.rows.jobs.values() if j.ready_at is not None and j.ready_at <= now]
-        return [Candidate(j.job_id, j.job_type) for j in found if j.job_type in job_types][:limit]
+        found: dict[str, list[str]] = {}
+        for job in self.rows.jobs.values():
+            if job.ready_at is not None and job.ready_at <= now:
+                ids = found.setdefault(job.job_type, [])
+                if len(ids) < limits.get(job.job_type, 0):
+                    ids.append(job.job_id)
+        return {job_type: ids for job_type, ids in found.items() if ids}
 
-    async def due(self, until: datetime, limit: int) -> list[tuple[datetime, str, str]]:
+    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         await self._pause()
+        now = self.clock.now()
+        until = now + ahead
         found = [
-            (p.expires_at, "prompt", p.job_id) for p in self.rows.prompts.values()
-            if p.is_open and p.expires_at is not None and p.expires_at <= until
+            (p.due_at, "prompt", p.job_id) for p in self.rows.prompts.values()
+            if p.is_open and p.due_at is not None and p.due_at <= until
         ]  # fmt: skip
         jobs = self.rows.jobs.values()
         found += [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at and j.cancel_at <= until]
-        return sorted(found)[:limit]
+        return now, sorted(found)[:limit]
 
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         jobs, sessions = self.rows.jobs, self.rows.sessions
