@@ -102,3 +102,16 @@ async def test_two_replicas_take_turns_at_a_job(here: Node, there: Node, seed: i
         remembered += await check_memory(here, job)
     assert remembered > 10
     await check_job(here.database, job.job_id)
+
+
+async def test_what_lies_before_a_call_is_not_taken_for_known(here: Node, there: Node) -> None:
+    """Remembered from a read, never followed: a late answer in between was not called out."""
+    job, prompt = await there.waiting()
+    await there.answer(prompt)
+    await here.answer(prompt, "late", principal=BOB)
+    here.feed._delivered.clear()
+    await there.answer(prompt, "later", principal=BOB)
+    await there.do(there.progress_command(job, 1))
+    await call(here, job, 6, 7)
+    await check_memory(here, job)
+    assert here.hot.get(job.job_id) is None
