@@ -126,8 +126,10 @@ class SimulatedDatabase:
             return Lost.VERSION if known else None
         if guard.session is not None:
             row = self._alive(guard.session.session_id)
-            if row is None or guard.session.epoch not in (0, row.epoch):
+            if row is None:
                 return Lost.SESSION
+            if guard.session.epoch not in (0, row.epoch):
+                return Lost.MOVED
         if (guard.not_before and now < guard.not_before) or (guard.not_after and now >= guard.not_after):
             return Lost.TIME
         known_job = self.rows.jobs.get(job.job_id)
@@ -347,6 +349,10 @@ class SimulatedDatabase:
         row = replace(row, replica=replica, epoch=row.epoch + 1, expires_at=self._until(ttl))
         self.rows.sessions[session_id] = (row, secret)
         return row
+
+    async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
+        await self._pause()
+        return {i: row.epoch for i in session_ids if (row := self._alive(i)) is not None}
 
     async def beat(self, sessions: Sequence[tuple[str, int]], ttl: float) -> dict[str, datetime]:
         await self._pause()
