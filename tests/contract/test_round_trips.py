@@ -113,7 +113,7 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
     at = now()
     return new_prompt(
         job, full_content(), key="k ✓", round=2, revision=3, version=2**40, claimed_by="ann",
-        claimed_until=at + LONG, consumed_at=at, submissions=4, **changed,
+        claimed_until=at + LONG, consumed_at=at, submissions=4, unattended_since=at, **changed,
     )  # fmt: skip
 
 

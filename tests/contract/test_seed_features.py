@@ -54,7 +54,7 @@ class Hands:
 def sweep_of(replica: Node, queue: WorkQueue | None = None, interval: float = 300.0) -> Sweep:
     queue = queue or replica.database.queue
     timers = Timers(replica.engine, queue, replica.clock, timedelta(seconds=60))
-    return Sweep(replica.engine, queue, timers, replica.hot, replica.clock, interval)
+    return Sweep(replica.engine, queue, timers, replica.hot, replica.clock, interval, replica.database.turns)
 
 
 async def test_memory_first_database_fallback(migrated_db_url: str) -> None:

@@ -122,6 +122,7 @@ OPEN = Prompt(
     claimed_by="ada",
     claimed_until=AT - timedelta(days=1),
     submissions=4,
+    unattended_since=AT,
 )
 CLOSED = replace(
     OPEN,

@@ -52,6 +52,7 @@ def test_an_open_prompt() -> None:
         update_time=timestamp(AT + timedelta(seconds=1)),
         expire_time=timestamp(AT + timedelta(seconds=2)),
         submissions=4,
+        unattended_time=timestamp(AT),
     )
     message = convert.prompt_message(OPEN)
     assert message.content.derived_schema_json

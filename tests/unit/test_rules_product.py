@@ -137,6 +137,11 @@ SITUATIONS: list[Callable[[World], None]] = [
 ]  # fmt: skip
 
 
+def nobody_there(world: World) -> None:
+    world.present = ()
+    world.on_job(c.ReviewAttendance)
+
+
 def key_of_a(world: World) -> str:
     return "prompt" if world.aggregate.job and world.job.workerless else "a"
 
@@ -201,6 +206,8 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
     "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
     "lose_other": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S2.session_id)),
+    "somebody": (c.ReviewAttendance, lambda w: w.on_job(c.ReviewAttendance)),
+    "nobody": (c.ReviewAttendance, nobody_there),
     "lease": (c.LeaseJob, lease),
     "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
     "ask": (c.AskPrompt, ask("new", question())),
@@ -252,6 +259,8 @@ grace_early   =    =       =       =     =   =         =    =    =     =        
 grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =
 lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =
 lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+somebody      =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =
+nobody        =    =       =       P     =   R         =    H    H     H         H      H    H         H     =         =      =         =
 lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il
 progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
 ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll
