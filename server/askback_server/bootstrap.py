@@ -68,7 +68,7 @@ async def build(
         dispatcher=dispatcher,
         attending=attending,
         timers=timers,
-        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval),
+        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.turns),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,

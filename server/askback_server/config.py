@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from askback_server.config_names import running_limits
+from askback_server.config_names import ended_retention, running_limits
 from askback_server.domain.limits import Limits
 
 
@@ -111,6 +111,10 @@ class Config:
         "", "Jobs that may run at once, over all replicas, by TYPE or NAMESPACE:TYPE; alike at all of them.",
         metavar="TYPE=N,…", by_name=running_limits,
     )  # fmt: skip
+    retention: str = _setting(
+        "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 12h, 30d.",
+        metavar="STATE=TIME,…", by_name=ended_retention,
+    )  # fmt: skip
     sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
     drain_wait: float = _setting(
         0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
@@ -187,7 +191,7 @@ class Config:
     @property
     def limits(self) -> Limits:
         """The limits of the service."""
-        return Limits()
+        return Limits(retention=ended_retention(self.retention))
 
     @property
     def name(self) -> str:

@@ -49,7 +49,7 @@ def running_limits(text: str) -> dict[str, int]:
     return found
 
 
-def retention(text: str) -> dict[str, timedelta]:
+def ended_retention(text: str) -> dict[str, timedelta]:
     """How long finished jobs are kept, by `STATE` or `NAMESPACE:STATE`, a state being one in which a job
     ends, or `default`. Times like `90s`, `30m`, `12h`, `7d`. Raises ValueError."""
     found = {}

@@ -37,7 +37,7 @@ class Running:
 def floor(python: Sequence[str]) -> Iterator[Running]:
     """The relay."""
     command = [*python, "-m", "tests.bench.relay"]
-    with _folder() as folder, _process(command, {}, folder) as (pid, address):
+    with _folder() as folder, serving(command, {}, folder) as (pid, address):
         yield Running("floor", address, pid)
 
 
@@ -46,7 +46,7 @@ def sqlite(python: Sequence[str]) -> Iterator[Running]:
     """Askback on a fresh SQLite file, as it is shipped: WAL, synchronous=FULL."""
     with _folder() as folder:
         settings = {"ASKBACK_DB": f"sqlite+aiosqlite:///{folder}/bench.db"}
-        with _process([*python, *SERVE], settings, folder) as (pid, address):
+        with serving([*python, *SERVE], settings, folder) as (pid, address):
             yield Running("sqlite", address, pid)
 
 
@@ -56,7 +56,7 @@ def postgres(python: Sequence[str], server: PostgresServer) -> Iterator[Running]
     dsn = server.create_database()
     settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1"}
     try:
-        with _folder() as folder, _process([*python, *SERVE], settings, folder) as (pid, address):
+        with _folder() as folder, serving([*python, *SERVE], settings, folder) as (pid, address):
             yield Running("postgres", address, pid, _postmaster(server))
     finally:
         server.drop_database(dsn)
@@ -72,7 +72,7 @@ def replicas(server: PostgresServer, count: int) -> Iterator[list[Running]]:
             for number in range(count):
                 folder = stack.enter_context(_folder())
                 settings = {"ASKBACK_DB": dsn, "ASKBACK_MIGRATE": "1", "ASKBACK_REPLICA": f"r{number}"}
-                pid, address = stack.enter_context(_process(SERVE, settings, folder))
+                pid, address = stack.enter_context(serving(SERVE, settings, folder))
                 running.append(Running("postgres", address, pid, _postmaster(server)))
             yield running
     finally:
@@ -96,7 +96,7 @@ def _postmaster(server: PostgresServer) -> int:
 
 
 @contextmanager
-def _process(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
+def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> Iterator[tuple[int, str]]:
     # As shipped: no settings of the caller's, and not what the client alone needs.
     ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}

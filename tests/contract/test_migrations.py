@@ -13,22 +13,24 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData
-from askback_server.storage import migrate
 from askback_server.storage.database import Database
-from askback_server.storage.migrate import check_schema, upgrade
+from askback_server.storage.migrate import look, upgrade
 from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
-from askback_server.storage.tables import metadata
+from askback_server.storage.schema import SERVES, check_schema, scripts, served_by
+from askback_server.storage.settings import get_setting
+from askback_server.storage.tables import metadata, settings
 from tests.support.postgres import PostgresServer
 from tests.support.storage import creation, event, execute, fetch, new_job
 
 ROOT = Path(__file__).parents[2]
-HEAD = ScriptDirectory.from_config(migrate._config()).get_current_head()
+HEAD = str(ScriptDirectory.from_config(scripts()).get_current_head())
 
 
 @pytest.fixture
@@ -142,13 +144,104 @@ async def test_opening_without_a_schema_says_what_to_do(db_url: str) -> None:
         await Database.open(db_url)
 
 
-async def test_opening_another_version_s_schema_says_what_to_do(migrated_db_url: str) -> None:
+async def test_opening_a_schema_that_is_behind_says_what_to_do(db_url: str) -> None:
+    await asyncio.to_thread(upgrade, db_url, "0001")
+    with pytest.raises(
+        StorageUnavailable, match=f"schema is 0001, this version needs {HEAD}; run `askback mi"
+    ):
+        await Database.open(db_url)
+    await migrated(db_url)
+    await (await Database.open(db_url)).close()
+
+
+async def test_a_newer_schema_that_serves_this_version_is_fine(migrated_db_url: str) -> None:
+    """As a rolling upgrade leaves it: an older replica may start again after the migration."""
+    database = await Database.open(migrated_db_url)
+    job = new_job()
+    await database.jobs.write([creation(job)])
+    assert await database._dialect.run(lambda c: get_setting(c, SERVES)) == " ".join(served_by(HEAD))
+    await execute(database, "UPDATE alembic_version SET version_num = '9999'")
+    newer = sa.update(settings).where(settings.c.name == SERVES)
+    await execute(database, newer.values(value=f"9999 9998 {HEAD}"))
+    assert await database._dialect.run(check_schema) == ""
+    await database.close()
+    await migrated(migrated_db_url)  # an older `askback migrate`, or a start on SQLite: nothing to do
+    again = await Database.open(migrated_db_url)
+    assert await again.jobs.get_jobs([job.job_id]) == [job]
+    assert [r["version_num"] for r in await fetch(again, sa.text("SELECT * FROM alembic_version"))] == [
+        "9999"
+    ]
+    await again.close()
+    assert "schema 9999" in await asyncio.to_thread(look, migrated_db_url)
+
+
+@pytest.mark.parametrize("serves", ["9999 9998", None])
+async def test_a_newer_schema_that_serves_it_no_more_is_refused(
+    migrated_db_url: str, serves: str | None
+) -> None:
     database = await Database.open(migrated_db_url)
     await execute(database, "UPDATE alembic_version SET version_num = '9999'")
-    assert f"is 9999, this version needs {HEAD}" in await database._dialect.run(check_schema)
+    mark = settings.c.name == SERVES
+    change = (
+        sa.delete(settings).where(mark)
+        if serves is None
+        else sa.update(settings).where(mark).values(value=serves)
+    )
+    await execute(database, change)
     await database.close()
-    with pytest.raises(StorageUnavailable, match="askback migrate"):
-        await Database.open(migrated_db_url)
+    for start in (Database.open(migrated_db_url), migrated(migrated_db_url)):
+        with pytest.raises(
+            StorageUnavailable, match=rf"is 9999, which serves .* \({HEAD}\) no more; run a newer"
+        ):
+            await start
+
+
+def test_as_long_as_nothing_is_taken_away_all_versions_are_served() -> None:
+    history = ScriptDirectory.from_config(scripts())
+    revisions = [s.revision for s in history.walk_revisions()]
+    assert served_by(HEAD) == revisions
+    assert served_by("0001") == ["0001"]
+
+
+def test_what_is_taken_away_ends_the_service(tmp_path: Path) -> None:
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "script.py.mako").touch()
+    for revision, below, more in (
+        ("a", None, ""),
+        ("b", "a", ""),
+        ("c", "b", "contracts = True"),
+        ("d", "c", ""),
+    ):
+        text = f"revision = {revision!r}\ndown_revision = {below!r}\n{more}\n"
+        (tmp_path / "versions" / f"{revision}.py").write_text(text)
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path))
+    assert served_by("d", config) == ["d", "c", "b"]
+    assert served_by("b", config) == ["b", "a"]
+
+
+@pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
+async def test_migrations_only_add(db_url: str) -> None:
+    """So that a program of before can write: what is new in a table of old may be left out."""
+
+    def columns(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+        inspector = sa.inspect(connection)
+        return {
+            t: {c["name"]: c for c in inspector.get_columns(t)}
+            for t in metadata.tables
+            if inspector.has_table(t)
+        }
+
+    await asyncio.to_thread(upgrade, db_url, "0001")
+    before = await on(db_url, columns)
+    await migrated(db_url)
+    after = await on(db_url, columns)
+    assert "jobs" in before
+    for table, known in before.items():
+        assert known.keys() <= after[table].keys()
+        for name in after[table].keys() - known.keys():
+            column = after[table][name]
+            assert column["nullable"] or column["default"] is not None, f"{table}.{name}"
 
 
 async def test_processes_that_migrate_at_once_do_it_once(empty_pg: str) -> None:
@@ -163,7 +256,7 @@ async def test_processes_that_migrate_at_once_do_it_once(empty_pg: str) -> None:
     names = await fetch(database, sa.text("SELECT name FROM askback_settings ORDER BY name"))
     await database.close()
     assert [row["version_num"] for row in versions] == [HEAD]
-    assert [row["name"] for row in names] == ["feed_epoch", "feed_tail", "token_key"]
+    assert [row["name"] for row in names] == ["feed_epoch", "feed_tail", SERVES, "token_key"]
 
 
 # --- the days of the log on PostgreSQL ---

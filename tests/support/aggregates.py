@@ -65,6 +65,8 @@ class World:
     change: Change | None = None
     """What the last command changed."""
     ids: int = 0
+    present: tuple[Principal, ...] | None = None
+    """Those who are there; None: nobody is missed."""
 
     def do(self, command: c.Command) -> Any:
         """Apply a command, check every invariant, and give its reply, or raise what it raises."""
@@ -90,7 +92,9 @@ class World:
     def _facts(self) -> Facts:
         self.ids += 1
         dead = frozenset(SessionRef(session_id, 0) for session_id in self.dead)
-        return Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", dead)
+        facts = Facts(self.now, self.limits, self._new_id, f"command-{self.ids}", dead)
+        there = self.present
+        return facts if there is None else replace(facts, attended=lambda p: any(map(p.is_for, there)))
 
     def _new_id(self) -> str:
         self.ids += 1

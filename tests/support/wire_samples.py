@@ -143,6 +143,7 @@ OPEN = Prompt(
         reminded_at=AT + timedelta(minutes=3),
         remind_at=AT + timedelta(minutes=5),
     ),
+    unattended_since=AT,
 )
 CLOSED = replace(
     OPEN,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Facts
 from askback_server.domain.content import Audience
 from askback_server.domain.decisions import Decision
 from askback_server.domain.events import EventType
@@ -22,19 +20,8 @@ from tests.support.storage import new_job, new_prompt
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
-@dataclass
-class Attended(World):
-    """A world in which these people are there."""
-
-    present: tuple[Principal, ...] = ()
-
-    def _facts(self) -> Facts:
-        there = self.present
-        return replace(super()._facts(), attended=lambda prompt: any(prompt.is_for(p) for p in there))
-
-
-def held(*present: Principal) -> Attended:
-    world = Attended(present=present)
+def held(*present: Principal) -> World:
+    world = World(present=present)
     world.create()
     world.lease()
     return world
@@ -57,7 +44,7 @@ def test_where_somebody_is_there_nothing_is_said() -> None:
 
 
 def test_a_job_without_a_worker_asks_too() -> None:
-    world = Attended(present=(BOB,))
+    world = World(present=(BOB,))
     created = world.create(LAW)
     assert created.prompt is not None
     assert created.prompt.unattended_since == START

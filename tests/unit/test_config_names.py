@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from askback_server.config import Config, ConfigError
-from askback_server.config_names import retention, running_limits
+from askback_server.config_names import ended_retention, running_limits
 from askback_server.config_sources import effective, load
 
 
@@ -38,7 +38,7 @@ def test_a_wrong_limit_is_refused(text: str, says: str) -> None:
 
 
 def test_times_by_state_and_namespace() -> None:
-    found = retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=0")
+    found = ended_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=0")
     assert found == {
         "default": timedelta(days=30),
         "FAILED": timedelta(hours=12),
@@ -62,7 +62,7 @@ def test_times_by_state_and_namespace() -> None:
 )
 def test_a_wrong_time_is_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
-        retention(text)
+        ended_retention(text)
 
 
 def test_a_file_may_have_a_table(tmp_path: Path) -> None:

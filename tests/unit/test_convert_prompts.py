@@ -57,6 +57,7 @@ def test_an_open_prompt() -> None:
         remind_count=2,
         last_remind_time=timestamp(AT + timedelta(minutes=3)),
         next_remind_time=timestamp(AT + timedelta(minutes=5)),
+        unattended_time=timestamp(AT),
     )
     message = convert.prompt_message(OPEN)
     assert message.content.derived_schema_json

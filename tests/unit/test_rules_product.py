@@ -156,6 +156,11 @@ SITUATIONS: list[Callable[[World], None]] = [
 ]  # fmt: skip
 
 
+def nobody_there(world: World) -> None:
+    world.present = ()
+    world.on_job(c.ReviewAttendance)
+
+
 def key_of_a(world: World) -> str:
     return "prompt" if world.aggregate.job and world.job.workerless else "a"
 
@@ -223,6 +228,8 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
     "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
     "lose_other": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S2.session_id)),
+    "somebody": (c.ReviewAttendance, lambda w: w.on_job(c.ReviewAttendance)),
+    "nobody": (c.ReviewAttendance, nobody_there),
     "lease": (c.LeaseJob, lease),
     "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
     "ask": (c.AskPrompt, ask("new", question())),
@@ -299,6 +306,8 @@ stale         np   np      P       P     np  R         np   H    H     H        
 invalid       np   np      P       P     np  R         np   H    H     H         H      H    H         H     C         F      X         C      H        np
 claim         np   np      pc      P     np  R         np   H    H     H         H      H    H         H     pc        pc     pc        pc     H        np
 unclaim       np   np      =       =     np  =         np   =    =     =         =      =    =         =     =         =      =         =      =        np
+somebody      =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =         =        =
+nobody        =    =       =       P     =   R         =    H    H     H         H      H    H         H     =         =      =         =         H        =
 withdraw      np   np      pc      P     np  R         np   R    H     R         P      P    X         X     =         =      =         pc     R        np
 """  # noqa: E501
 

@@ -158,7 +158,9 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decide
     change = Change(aggregate, facts, command.principal.subject)
     if "retention" in values and job.completed_at is not None:
         keep = values["retention"]
-        values["purge_at"] = job.completed_at + (facts.limits.retention_default if keep is None else keep)
+        if keep is None:
+            keep = facts.limits.keep(job.namespace, job.state)
+        values["purge_at"] = job.completed_at + keep
     change.set(**values)
     change.event(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
     return Decided(change.job, change)

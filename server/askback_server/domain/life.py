@@ -148,7 +148,7 @@ def _finish(change: Change, trigger: JobTrigger) -> None:
     move(change, trigger)
     drop_holder(change)
     now, job = change.facts.now, change.job
-    keep = change.facts.limits.retention_default if job.retention is None else job.retention
+    keep = change.facts.limits.keep(job.namespace, job.state) if job.retention is None else job.retention
     change.set(completed_at=now, purge_at=now + keep, ready_at=None, cancel_at=None, run_left=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -64,7 +65,9 @@ class Limits:
     cancel_grace: timedelta = timedelta(seconds=30)
     """How long a worker has to confirm a cancel."""
     retention_default: timedelta = timedelta(days=30)
-    """How long a job is kept after its end."""
+    """How long a job is kept after its end, if neither its creator nor `retention` says else."""
+    retention: Mapping[str, timedelta] = field(default_factory=dict)
+    """The same by `STATE` or `NAMESPACE:STATE`, a state being `default` too; a setting."""
     retention_max: timedelta = timedelta(days=3660)
     backoff_base: timedelta = timedelta(seconds=1)
     backoff_max: timedelta = timedelta(minutes=5)
@@ -84,3 +87,10 @@ class Limits:
     streams_per_principal: int = 10_000
     forms: FormLimits = field(default_factory=FormLimits)
     """Questions, options, values, comments."""
+
+    def keep(self, namespace: str, state: str) -> timedelta:
+        """How long a job that ended in this state is kept: what is said most closely holds."""
+        for name in (f"{namespace}:{state}", f"{namespace}:default", state, "default"):
+            if name in self.retention:
+                return self.retention[name]
+        return self.retention_default

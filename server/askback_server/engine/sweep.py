@@ -9,19 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from time import monotonic
 
 from askback_server.domain.commands import PurgeJob
 from askback_server.domain.errors import AskbackError
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.periodic import every
+from askback_server.ports.claim_turns import ClaimTurns
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
 
-PURGE = 200
+PURGE = 20
 """Jobs deleted in one batch: small enough that nobody waits for it."""
+REST = 4.0
+"""For so many times as long as a batch took the sweep rests: the rest of the time is other people's."""
+TURN = 60.0
+"""Seconds of a turn at deleting; a replica that is killed in one keeps the others from it for as long."""
+QUEUE = ("", "purge")
+"""Names the turn; a namespace is never empty."""
 KEEP_TOKENS = timedelta(days=7)
 """How long a resume token is honoured at least."""
 
@@ -36,12 +44,14 @@ class Sweep:
         hot: HotJobs,
         clock: DatabaseClock,
         interval: float,
+        turns: ClaimTurns,
     ) -> None:
         self._engine = engine
         self._queue = queue
         self._hot = hot
         self._clock = clock
         self._interval = interval
+        self._turns = turns
 
     async def run(self) -> None:
         """Sweep until cancelled; an error is logged and the next turn comes."""
@@ -57,13 +67,33 @@ class Sweep:
             log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
 
     async def _purge(self) -> int:
+        """Delete what has been kept for long enough, in small batches with rests; one replica at a time."""
         total = 0
-        while True:
-            ids = await self._queue.expired(PURGE)
-            done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
-            total += done
-            if len(ids) < PURGE or not done:
-                return total
+        more = True
+        while more:
+            turn = await self._turns.take(*QUEUE, 1, TURN)
+            if turn is None:
+                break
+            try:
+                ends = monotonic() + TURN / 2
+                in_turn = True
+                while more and in_turn:
+                    done, more = await self._purge_some()
+                    total += done
+                    in_turn = monotonic() < ends
+            finally:
+                await self._turns.give_back(turn)
+        return total
+
+    async def _purge_some(self) -> tuple[int, bool]:
+        """One batch and the rest after it: how many went, and whether there may be more."""
+        started = monotonic()
+        ids = await self._queue.expired(PURGE)
+        done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
+        more = len(ids) == PURGE and done > 0
+        if more:
+            await asyncio.sleep(REST * (monotonic() - started))
+        return done, more
 
     async def _purge_one(self, job_id: str) -> bool:
         try:

@@ -14,9 +14,9 @@ from askback_server.storage.claim_turns import Turns
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
-from askback_server.storage.migrate import check_schema
 from askback_server.storage.outages import first_line
 from askback_server.storage.presence import Presences
+from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions

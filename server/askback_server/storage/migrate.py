@@ -8,22 +8,15 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.outages import first_line
+from askback_server.storage.schema import check_schema, is_newer, scripts
 
 _LOCK = 0x61736B6D
 """Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -101,7 +94,7 @@ def _looked_at(connection: sa.Connection) -> str:
 
 
 def _upgrade(connection: sa.Connection, revision: str) -> None:
-    config = _config()
+    config = scripts()
     config.attributes["connection"] = connection
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_lock(:id)"), {"id": _LOCK})
@@ -109,6 +102,11 @@ def _upgrade(connection: sa.Connection, revision: str) -> None:
         connection.execute(sa.text("SET lock_timeout = '5s'"))
         connection.commit()
     try:
+        if is_newer(connection):
+            # A newer version has been here, and nobody goes back.
+            if refused := check_schema(connection):
+                raise StorageUnavailable(refused)
+            return
         command.upgrade(config, revision)
         connection.commit()
     finally:
@@ -116,14 +114,3 @@ def _upgrade(connection: sa.Connection, revision: str) -> None:
             connection.rollback()
             connection.execute(sa.text("SELECT pg_advisory_unlock(:id)"), {"id": _LOCK})
             connection.commit()
-
-
-def check_schema(connection: sa.Connection) -> str:
-    """What is wrong with the schema's revision, for people; empty if nothing is."""
-    wanted = ScriptDirectory.from_config(_config()).get_current_head()
-    found = MigrationContext.configure(connection).get_current_revision()
-    if found == wanted:
-        return ""
-    if found is None:
-        return "the database has no schema yet; run `askback migrate`"
-    return f"the database's schema is {found}, this version needs {wanted}; run `askback migrate`"

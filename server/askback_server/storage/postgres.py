@@ -49,6 +49,10 @@ _ABORTED = ("40", "55", "57014")
 """The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
 
 
+_LOCKED = "55P03"
+"""SQLSTATE of a lock that was not had in time."""
+
+
 @dataclass(slots=True)
 class _Prepared:
     call: PreparedStatement[asyncpg.Record]
@@ -248,7 +252,13 @@ class Postgres(Dialect):
 
     async def drop_events(self, before: datetime) -> int:
         """Drop whole day partitions."""
-        return int(await self.run(lambda connection: drop_days(connection, before)))
+        try:
+            return int(await self.run(lambda connection: drop_days(connection, before)))
+        except sa.exc.DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != _LOCKED:
+                raise
+            log.info("somebody reads the log for long; its old days are dropped later")
+            return 0
 
     async def make_room(self) -> None:
         """Make the partitions of the days ahead."""

@@ -42,6 +42,8 @@ def drop_days(connection: sa.Connection, before: datetime) -> int:
     for name in _partitions(connection):
         day = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC)
         if day + timedelta(days=1) <= before:
+            # It needs the whole log for a moment. While it waits for that nobody can write: not for long.
+            connection.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
             connection.exec_driver_sql(f"DROP TABLE {name}")
             dropped += 1
     return dropped

@@ -268,15 +268,16 @@ class SQLite(Dialect):
         return sa.exists(sa.select(sa.literal(1)).select_from(each).where(each.c.value.in_(list(values))))
 
     async def drop_events(self, before: datetime) -> int:
-        """Delete the rows, some thousands at a time."""
+        """Delete the rows, a thousand at a time, and let others write in between."""
 
         def some(connection: sa.Connection) -> int:
-            old = sa.select(events.c.id).where(events.c.at < before).limit(5_000).scalar_subquery()
+            old = sa.select(events.c.id).where(events.c.at < before).limit(1_000).scalar_subquery()
             return connection.execute(sa.delete(events).where(events.c.id.in_(old))).rowcount
 
         total = 0
         while count := int(await self.run(some)):
             total += count
+            await asyncio.sleep(0.05)
         return total
 
     async def make_room(self) -> None:

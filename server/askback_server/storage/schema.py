@@ -1,0 +1,71 @@
+"""Which versions of the program a schema serves.
+
+A migration that only adds (nullable columns, columns with a default, tables, indexes) keeps serving the
+programs of before; that is the rule. One that takes something away says so by `contracts = True`, and
+serves only those that know the migration before it or itself. What a schema serves is written down with
+it, for an older program cannot know what came after it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from askback_server.storage.settings import get_setting, put_setting
+
+SERVES = "schema_serves"
+"""The setting: the revisions whose programs may run on the schema, the newest first."""
+
+
+def scripts() -> Config:
+    """Where the migrations are."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def served_by(revision: str, config: Config | None = None) -> list[str]:
+    """The revisions that a schema of this revision serves, the newest first."""
+    found = []
+    for script in ScriptDirectory.from_config(config or scripts()).iterate_revisions(revision, "base"):
+        found.append(script.revision)
+        if getattr(script.module, "contracts", False):
+            # The program of the migration before may run beside this one: it uses no more what goes.
+            below = script.down_revision
+            return [*found, below] if isinstance(below, str) else found
+    return found
+
+
+def write_served(connection: sa.Connection, revision: str, config: Config | None = None) -> None:
+    """Write down what the schema serves, in the transaction that made it."""
+    put_setting(connection, SERVES, " ".join(served_by(revision, config)))
+
+
+def _found(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_newer(connection: sa.Connection) -> bool:
+    """Whether a newer version of the program made the schema what it is."""
+    found = _found(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(scripts()).walk_revisions()}
+    return found is not None and found not in known
+
+
+def check_schema(connection: sa.Connection) -> str:
+    """What keeps this version from running on the schema, for people; empty if nothing does."""
+    wanted = ScriptDirectory.from_config(scripts()).get_current_head()
+    found = _found(connection)
+    if found == wanted:
+        return ""
+    if found is None:
+        return "the database has no schema yet; run `askback migrate`"
+    if not is_newer(connection):
+        return f"the database's schema is {found}, this version needs {wanted}; run `askback migrate`"
+    if wanted in (get_setting(connection, SERVES) or "").split():
+        return ""
+    return f"the database's schema is {found}, which serves this version ({wanted}) no more; run a newer one"

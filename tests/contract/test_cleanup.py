@@ -1,0 +1,168 @@
+"""Cleaning up: retention by namespace and state, in batches with rests, by one replica, in nobody's way."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from askback_server.domain import commands as c
+from askback_server.domain.jobs import JobState
+from askback_server.domain.limits import Limits
+from askback_server.engine import sweep
+from askback_server.storage import tables
+from tests.contract.test_seed_features import sweep_of
+from tests.contract.test_work_queue import day_of_events, kept_jobs
+from tests.support.aggregates import CLIENT, World, running
+from tests.support.storage import Node, creation, event, execute, fetch, get_job, new_job, now
+
+DAY = timedelta(days=1)
+KEPT = {"default": 9 * DAY, "FAILED": 8 * DAY, "default:default": 7 * DAY, "default:CANCELLED": 6 * DAY}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "state", "kept"),
+    [
+        ("default", "CANCELLED", 6 * DAY),
+        ("default", "FAILED", 7 * DAY),
+        ("default", "COMPLETED", 7 * DAY),
+        ("other", "FAILED", 8 * DAY),
+        ("other", "CANCELLED", 9 * DAY),
+    ],
+)
+def test_what_is_said_most_closely_holds(namespace: str, state: str, kept: timedelta) -> None:
+    assert Limits(retention=KEPT).keep(namespace, state) == kept
+    assert Limits().keep(namespace, state) == Limits().retention_default
+
+
+def kept(world: World) -> timedelta | None:
+    job = world.job
+    assert job.completed_at is not None
+    return job.purge_at - job.completed_at if job.purge_at else None
+
+
+def test_a_job_is_kept_by_the_state_it_ended_in_and_its_own_word_wins() -> None:
+    by_state = Limits(retention={"COMPLETED": DAY, "FAILED": 2 * DAY, "CANCELLED": 3 * DAY})
+    worlds = [running(), running(), running(), running(retention=5 * DAY)]
+    for world in worlds:
+        world.limits = by_state
+    worlds[0].complete()
+    worlds[1].fail(retryable=False)
+    worlds[2].cancel()
+    worlds[2].fail()  # the holder confirms
+    worlds[3].complete()
+    assert [kept(world) for world in worlds] == [DAY, 2 * DAY, 3 * DAY, 5 * DAY]
+    # Said afterwards, and taken back.
+    worlds[1].on_job(c.UpdateJob, values={"retention": 4 * DAY})
+    assert kept(worlds[1]) == 4 * DAY
+    worlds[1].on_job(c.UpdateJob, values={"retention": None})
+    assert kept(worlds[1]) == 2 * DAY
+
+
+async def due(node: Node, count: int) -> list[str]:
+    """Jobs whose retention is over, with their logs."""
+    past = await node.database.ping() - DAY
+    jobs = [new_job(state=JobState.COMPLETED, ready_at=None, purge_at=past) for _ in range(count)]
+    await node.database.jobs.write([creation(job) for job in jobs])
+    return [job.job_id for job in jobs]
+
+
+async def stored(node: Node) -> int:
+    counted: int = (
+        await fetch(node.database, sa.select(sa.func.count().label("n")).select_from(tables.jobs))
+    )[0]["n"]
+    return counted
+
+
+async def test_it_goes_in_batches_and_rests_after_each(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is longer than the work, so that others have most of the time."""
+    await due(here, 23)
+    rests: list[tuple[float, int]] = []
+    ticks = iter(range(1_000_000))
+
+    async def rest(seconds: float) -> None:
+        rests.append((seconds, await stored(here)))
+
+    monkeypatch.setattr(sweep, "PURGE", 10)
+    monkeypatch.setattr(sweep, "TURN", 1e9)
+    monkeypatch.setattr(sweep, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(sweep, "asyncio", SimpleNamespace(gather=asyncio.gather, sleep=rest))
+    assert await sweep_of(here)._purge() == 23
+    assert rests == [(sweep.REST, 13), (sweep.REST, 3)]
+    assert await stored(here) == 0
+    assert sweep.REST >= 1
+
+
+async def test_one_replica_at_a_time(here: Node, there: Node) -> None:
+    await due(here, 5)
+    turn = await there.database.turns.take(*sweep.QUEUE, 1, 60)
+    assert turn is not None
+    assert await sweep_of(here)._purge() == 0
+    assert await stored(here) == 5
+    await there.database.turns.give_back(turn)
+    assert await sweep_of(here)._purge() == 5
+    # And it is given back.
+    assert await there.database.turns.take(*sweep.QUEUE, 1, 60) is not None
+
+
+async def test_a_turn_at_cleaning_up_ends_and_goes_on(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is, a replica does not keep the turn for longer than it lasts."""
+    await due(here, 30)
+    monkeypatch.setattr(sweep, "PURGE", 10)
+    monkeypatch.setattr(sweep, "REST", 0.0)
+    monkeypatch.setattr(sweep, "TURN", 1e-9)
+    cleaner = sweep_of(here)
+    taken = []
+    take = here.database.turns.take
+
+    async def counted(*args: Any) -> Any:
+        taken.append(args)
+        return await take(args[0], args[1], args[2], 60.0)
+
+    monkeypatch.setattr(here.database.turns, "take", counted)
+    assert await cleaner._purge() == 30
+    assert len(taken) == 4
+
+
+async def test_what_has_not_ended_is_never_cleaned_up(here: Node) -> None:
+    """Nor is its log, whatever its age: only what ended has an end of its retention."""
+    old = now() - timedelta(days=400)
+    unfinished = new_job(state=JobState.RUNNING, ready_at=None, created_at=old, updated_at=old)
+    write = creation(unfinished)
+    write.events = [event(unfinished)]
+    await here.database.jobs.write([write])
+    await due(here, 3)
+    await sweep_of(here).sweep()
+    assert (await get_job(here.database, unfinished.job_id)).state is JobState.RUNNING
+    assert len(await here.database.jobs.list_events(unfinished.job_id, 0, 10)) == 1
+    assert await stored(here) == 1
+
+
+async def test_a_new_retention_of_an_ended_job_is_its_own(here: Node) -> None:
+    job = await here.complete(await here.held())
+    await here.do(c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"retention": timedelta(0)}))
+    await sweep_of(here).sweep()
+    assert await here.database.jobs.get_jobs([job.job_id]) == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+async def test_old_days_wait_for_whoever_reads_the_log_and_hold_nobody_up(
+    here: Node, database_kind: str
+) -> None:
+    """Dropping a day needs the whole log for a moment; behind a long reader it would keep writers out."""
+    await day_of_events(here.database, database_kind, 9)
+    before = await kept_jobs(here.database)
+    keep = now() - timedelta(days=5)
+    async with here.database._dialect.reads.connect() as reader:
+        await reader.execution_options(isolation_level="REPEATABLE READ")
+        await reader.execute(sa.select(tables.events.c.id).limit(1))
+        assert await here.database.queue.drop_events(keep) == 0
+        assert await kept_jobs(here.database) == before
+        await here.create()
+        await reader.rollback()
+    assert await here.database.queue.drop_events(keep) == 1
+    await execute(here.database, "SELECT 1")
