@@ -8,6 +8,7 @@ import pytest
 from tests.faults.checker.violation import INVARIANTS
 from tests.faults.planting import is_caught, play_planted
 from tests.faults.plants import PLANTS
+from tests.support.processes import ROOT
 
 AT_ONCE = 2
 """Runs side by side: most of a run is waiting."""
@@ -17,6 +18,11 @@ ATTEMPTS = 3
 
 def test_every_invariant_has_a_planted_bug() -> None:
     assert {plant.invariant for plant in PLANTS.values()} == set(INVARIANTS) - {0}
+
+
+def test_the_page_names_every_planted_bug() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    assert not [name for name in PLANTS if f"`{name}`" not in page]
 
 
 @pytest.mark.timeout(600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tests.faults.checker.evidence import ENDED_JOBS, FOREVER, JOB_STATES, Evidence
+from tests.faults.checker.evidence import ENDED_JOBS, FOREVER, JOB_STATES, Evidence, Operation
 from tests.faults.checker.violation import Violation, violated
 from tests.faults.history import Line
 
@@ -62,6 +62,8 @@ def _writes(e: Evidence) -> Iterator[Violation]:
         if operation.what not in _WRITES or not operation.ok:
             continue
         begun = operation.begun
+        if operation.what == "zombie" and _was_given_again(first[begun["j"]], operation):
+            continue
         if operation.what == "zombie":
             text = f"job {begun['j']}: a write with the lost token {begun['k']} was taken"
             yield violated(4, text, begun, operation.reply)
@@ -70,6 +72,14 @@ def _writes(e: Evidence) -> Iterator[Violation]:
         if newer:
             text = f"job {begun['j']}: {operation.what} with token {begun['k']} after {newer[0]['k']}"
             yield violated(4, text, newer[0], begun, operation.reply)
+
+
+def _was_given_again(leases: list[tuple[int, Line]], operation: Operation) -> bool:
+    """Whether the worker was given the job once more under the very token: who says at a reconnect that it
+    does not run a job that its session holds is handed it anew."""
+    begun, reply = operation.begun, operation.reply
+    same = [line for token, line in leases if token == begun["k"] and line["who"] == begun["who"]]
+    return len(same) > 1 and reply is not None and same[-1]["t"] < reply["t"]
 
 
 def _ends(e: Evidence) -> Iterator[Violation]:
