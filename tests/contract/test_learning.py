@@ -113,5 +113,7 @@ async def test_what_lies_before_a_call_is_not_taken_for_known(here: Node, there:
     await there.answer(prompt, "later", principal=BOB)
     await there.do(there.progress_command(job, 1))
     await call(here, job, 6, 7)
-    await check_memory(here, job)
-    assert here.hot.get(job.job_id) is None
+    assert await check_memory(here, job)
+    known = here.hot.get(job.job_id)
+    assert known is not None
+    assert not known.prompts, "the closed one is read when it is needed"
