@@ -75,8 +75,10 @@ async def _measured(name: str, arguments: argparse.Namespace) -> bool:
 
 
 def _run_out(connection: sa.Connection) -> None:
-    """The filled jobs have been kept for long enough; those of the first measurement have not."""
+    """The filled jobs have been kept for long enough. What the first measurement left open goes: the
+    second's consoles would be shown its prompts."""
     past = datetime.now(UTC) - timedelta(hours=1)
+    connection.execute(sa.delete(tables.jobs).where(tables.jobs.c.purge_at.is_(None)))
     filled = sa.update(tables.jobs).where(tables.jobs.c.purge_at == LATER)
     connection.execute(filled.values(purge_at=past))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -218,6 +219,16 @@ def test_what_is_taken_away_ends_the_service(tmp_path: Path) -> None:
     config.set_main_option("script_location", str(tmp_path))
     assert served_by("d", config) == ["d", "c", "b"]
     assert served_by("b", config) == ["b", "a"]
+
+
+async def test_a_database_that_takes_no_writes_is_refused_at_the_start(pg_url: str) -> None:
+    """A standby, or a primary that was made read-only: not with the first answer."""
+    name = urlsplit(pg_url).path[1:]
+    database = await Database.open(pg_url)
+    await execute(database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await database.close()
+    with pytest.raises(StorageUnavailable, match="read-only transaction"):
+        await Database.open(pg_url)
 
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")

@@ -15,6 +15,7 @@ from askback_server.lifecycle import Service
 from askback_server.storage import sqlite_claim
 from askback_server.storage.migrate import look, upgrade
 from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
+from askback_server.transport.tokens import BadTokenFile
 from tests.support.service import World, serving
 
 
@@ -22,7 +23,7 @@ def file_of(url: str) -> Path:
     return Path(url.partition(":///")[2])
 
 
-async def test_a_second_server_is_told_who_serves_the_file(lite_url: str) -> None:
+async def test_a_second_server_is_told_who_serves_the_file(lite_url: str, tmp_path: Path) -> None:
     async with serving(lite_url) as world:
         with pytest.raises(StorageUnavailable) as refused:
             await Service(Config(listen="127.0.0.1:0", db=lite_url)).start()
@@ -30,10 +31,12 @@ async def test_a_second_server_is_told_who_serves_the_file(lite_url: str) -> Non
         assert f"{file_of(lite_url)} is served by another process (pid {os.getpid()}, replica r1)" in text
         assert "PostgreSQL" in text
         await world.create()
-    # It is let go of at the end, and by a start that fails.
-    wrong = Service(Config(listen="127.0.0.1:0", db=lite_url, metrics_listen="203.0.113.1:1"))
-    with pytest.raises((OSError, RuntimeError)):
-        await wrong.start()
+    # It is let go of at the end, and by a start that fails, early or late.
+    tokens = tmp_path / "tokens.toml"
+    tokens.write_text("[[tokens]]\n")
+    for wrong in ({"auth": str(tokens)}, {"metrics_listen": "203.0.113.1:1"}):
+        with pytest.raises((BadTokenFile, OSError, RuntimeError)):
+            await Service(Config(listen="127.0.0.1:0", db=lite_url, **wrong)).start()
     async with serving(lite_url) as world:
         await world.create()
 

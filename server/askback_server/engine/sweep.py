@@ -22,9 +22,9 @@ from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
 
-PURGE = 20
+PURGE = 50
 """Jobs deleted in one batch: small enough that nobody waits for it."""
-REST = 4.0
+REST = 2.0
 """For so many times as long as a batch took the sweep rests: the rest of the time is other people's."""
 TURN = 60.0
 """Seconds of a turn at deleting; a replica that is killed in one keeps the others from it for as long."""
