@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # type checkers know the name; typing's own would cost mo
 if TYPE_CHECKING:
     from askback.channel import Tls as Tls
     from askback.client import Client as Client
+    from askback.client_prompts import PromptPage as PromptPage
     from askback.console import Console as Console
     from askback.console_prompt import ConsolePrompt as ConsolePrompt
     from askback.desk import CaughtUp as CaughtUp
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from askback.prompts import Content as Content
     from askback.prompts import Option as Option
     from askback.prompts import PromptInfo as PromptInfo
-    from askback.prompts import PromptPage as PromptPage
     from askback.prompts import Resolution as Resolution
     from askback.run import Run as Run
     from askback.understanding import Understanding as Understanding
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
 _HOME = {
     "askback.channel": "Tls",
     "askback.client": "Client",
+    "askback.client_prompts": "PromptPage",
     "askback.console": "Console",
     "askback.console_prompt": "ConsolePrompt",
     "askback.desk": "CaughtUp Closing",
@@ -88,7 +89,7 @@ _HOME = {
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
     "askback.outcome": "Decision Preview",
-    "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo PromptPage Resolution",
+    "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
     "askback.run": "Run",
     "askback.understanding": "Understanding",
     "askback.worker": "Worker",

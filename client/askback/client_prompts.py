@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from askback.answers import answer_request
@@ -15,10 +15,19 @@ from askback.desk import CaughtUp, Closing, Desk
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback.errors import Violation
 from askback.following import messages
-from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo, PromptPage
+from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback.times import duration
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPage:
+    """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
+
+    prompts: tuple[PromptInfo, ...]
+    total: int
+    next_page_token: str
 
 
 class PromptCalls:

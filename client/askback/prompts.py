@@ -313,12 +313,3 @@ class AnswerOutcome:
         """The outcome that a message describes."""
         status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", result.status)
         return cls(status, result.answer_id, PromptInfo(result.prompt), result.replayed)
-
-
-@dataclass(frozen=True, slots=True)
-class PromptPage:
-    """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
-
-    prompts: tuple[PromptInfo, ...]
-    total: int
-    next_page_token: str

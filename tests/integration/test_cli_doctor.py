@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 
 from askback.cli.checkup import server as server_checks
 from askback.cli.checkup.reflected import our_contract
-from askback_server.storage import migrate
+from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
 from tests.support.service import World, serving
 from tests.support.shell import Done, Shell
 
-SCHEMA = ScriptDirectory.from_config(migrate._config()).get_current_head()
+SCHEMA = ScriptDirectory.from_config(scripts()).get_current_head()
 
 TOKENS = """
 [[tokens]]

@@ -421,7 +421,7 @@ class Machine(RuleBasedStateMachine):
     async def check_offered(self) -> None:
         """Invariant 5: whatever can run is offered to workers, and nothing else."""
         queue = self.rig.replicas[0].database.queue
-        found = {c.job_id for c in await queue.claimable("default", ["refund"], 10)}
+        found = set((await queue.claimable("default", {"refund": 10})).get("refund", ()))
         ready = {
             self.words.jobs[n] for n, j in self.model.jobs.items()
             if j["state"] == "PENDING" and j["ready"] <= self.model.now

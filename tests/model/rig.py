@@ -54,7 +54,7 @@ class Faulty:
     async def write(self, batch: Any) -> Any:
         fault, self.next = self.next, ""
         if fault == "lost":
-            return BatchOutcome(set(), set(), set(), await self._database.ping())
+            return BatchOutcome(set(), set(), set(), set(), await self._database.ping())
         if fault == "down":
             raise StorageUnavailable("down")
         if fault == "cut before":
@@ -176,7 +176,7 @@ class Rig:
                     shown[prompt.prompt_id] = prompt
 
         feed.follow(show)
-        sweep = Sweep(engine, database.queue, timers, hot, clock, 300.0)
+        sweep = Sweep(engine, database.queue, hot, clock, 300.0, database.turns)
         keeper = SessionKeeper(database.sessions, database.queue, engine, TTL)
         await timers.load()
         running = [asyncio.create_task(engine.run()), asyncio.create_task(timers.run())]
