@@ -9,13 +9,16 @@ from typing import Any
 
 import grpc
 import pytest
+from alembic.script import ScriptDirectory
 
 from askback.cli.checkup import server as server_checks
 from askback.cli.checkup.reflected import our_contract
+from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
 from tests.support.service import World, serving
 from tests.support.shell import Done, Shell
 
+HEAD = ScriptDirectory.from_config(scripts()).get_current_head()
 TOKENS = """
 [[tokens]]
 sha256 = "{}"
@@ -47,7 +50,7 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
     assert "grpcio" in found["packages"][1]
     assert found["extra server"] == ("ok", "installed")
     assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"
-    assert "schema 0001" in found["database"][1]
+    assert f"schema {HEAD}" in found["database"][1]
     assert found["health"][1] == "serving: JobService, WorkerService, HitlService"
     assert found["contract"][1].startswith("client and server agree")
     assert found["identity"][1] == "user ana, groups ops; may act as client, worker, console"
@@ -219,7 +222,7 @@ async def test_the_database_on_both(migrated_db_url: str, tmp_path: Path) -> Non
     words = ["--server", target, "--timeout", "0.2", "--db", migrated_db_url]
     level, message = _found(await shell.run("doctor", "--json", *words))["database"]
     assert level == "ok"
-    assert message.endswith("schema 0001")
+    assert message.endswith(f"schema {HEAD}")
 
 
 async def test_clocks_that_differ(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
