@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("sqlite", "postgres"), help="one of the databases [both]")
     parser.add_argument("--to-the-end", action="store_true", help="wait until all are gone, and say how long")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers too
     names = ("sqlite", "postgres") if arguments.only is None else (arguments.only,)
     # One loop for all: grpc.aio belongs to the first that it meets.
     return asyncio.run(_all(names, arguments))

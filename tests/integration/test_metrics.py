@@ -69,6 +69,10 @@ async def scrape(world: World) -> Scrape:
     return Scrape(await asyncio.to_thread(read, world.service.metrics_port))
 
 
+ON_POSTGRES = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+"""Of what takes two replicas: a SQLite file has one server."""
+
+
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reading asks the database."""
@@ -218,6 +222,7 @@ async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
             assert set(sample.labels) - {"le"} == set(metric.labels), sample
 
 
+@ON_POSTGRES
 async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_url: str) -> None:
     """Another replica changes a job that this one has in memory."""
     job = await measured.create()
@@ -237,6 +242,7 @@ async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_ur
     assert found.all("askback_engine_guards_lost_total") == 1
 
 
+@ON_POSTGRES
 async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrated_db_url: str) -> None:
     settings = {"metrics_listen": "127.0.0.1:0"}
     async with serving(migrated_db_url, **settings) as a, serving(migrated_db_url, **settings) as b:
@@ -360,5 +366,5 @@ async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite
 async def test_a_port_that_is_taken(lite_measured: World, lite_url: str) -> None:
     taken = f"127.0.0.1:{lite_measured.service.metrics_port}"
     with pytest.raises(OSError, match=f"cannot listen on {taken} for metrics"):
-        async with serving(lite_url, metrics_listen=taken):
+        async with serving(f"{lite_url}2", metrics_listen=taken):
             pass

@@ -133,7 +133,7 @@ async def test_a_port_that_is_taken_is_refused_at_the_start(lite_url: str, which
     async with serving(lite_url, **PORTS) as world:
         other = {**PORTS, which: f"127.0.0.1:{getattr(world.service, which.replace('listen', 'port'))}"}
         with pytest.raises((RuntimeError, OSError), match=other[which]):
-            async with serving(lite_url, **other):
+            async with serving(f"{lite_url}2", **other):
                 pass
         # The first goes on.
         assert await status(world.service.health_port) == SERVING

@@ -22,7 +22,7 @@ from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
 
-PURGE = 50
+PURGE = 20
 """Jobs deleted in one batch: small enough that nobody waits for it."""
 REST = 2.0
 """For so many times as long as a batch took the sweep rests: the rest of the time is other people's."""
