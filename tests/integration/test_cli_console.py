@@ -37,7 +37,7 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desk
     await ana.says("y", "ACCEPTED: your answer is the one that counts: RESPOND\naskback> ")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.values_json, closed.user_id) == ('{"n":3,"why":"so"}', "ana")
-    await ana.says("show 1", "answered by ana")
+    await ana.asks("show 1", "answered by ana")
     await ana.says("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
     assert await ana.ended() == 4  # on a pipe, what was refused counts
@@ -143,8 +143,7 @@ async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None
     for desk in (ana, bob):
         await desk.sees("askback> ")
     await ana.says("claim 1", "1 is yours")
-    while "claimed by  ana" not in bob.shown:  # it reaches him by a way of its own
-        await bob.says("show 1", "askback> ")
+    await bob.asks("show 1", "claimed by  ana")
     await bob.says("approve 1", "CLAIMED: ana has taken it on; nothing was decided")
     await ana.says("release 1", "1 is nobody's now")
     await bob.says("claim 1", "1 is yours")

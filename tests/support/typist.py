@@ -90,6 +90,12 @@ class Typist:
         self.type(text + "\n")
         return await self.sees(words)
 
+    async def asks(self, text: str, words: str, prompt: str = "askback> ") -> None:
+        """Type a line again and again until its answer has the words: news of others are on their way."""
+        async with asyncio.timeout(WITHIN):
+            while words not in await self.says(text, prompt):
+                pass
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
