@@ -95,6 +95,7 @@ def reply_before_commit() -> None:
 def hot_store_without_invalidation() -> None:
     """What another replica has changed stays in memory as it was."""
     hot_jobs.HotJobs.drop = lambda this, job_id: None  # type: ignore[method-assign]
+    hot_jobs.HotJobs.learn = lambda this, job, changed, after: None  # type: ignore[method-assign]
 
 
 @plant(2, says="answers were ACCEPTED")

@@ -44,7 +44,7 @@ def _reply_without_a_commit(patch: Patch) -> None:
 
 
 def _memory_not_told(patch: Patch) -> None:
-    patch.setattr(HotJobs, "peek", lambda *_: None)
+    patch.setattr(HotJobs, "learn", lambda *_: None)
 
 
 def _older_replaces_newer(patch: Patch) -> None:

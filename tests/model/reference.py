@@ -26,7 +26,7 @@ class Reference:
         self.now = 0.0
         self.jobs: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, dict[str, Any]] = {}
-        self._fenced = True
+        self._fenced, self._moved = True, False
 
     def say(self, verb: str, **what: Any) -> Reply:
         """A command's reply."""
@@ -39,8 +39,8 @@ class Reference:
 
     def allows(self, reply: Reply, said: Reply) -> bool:
         """Whether the last command, to which `reply` was ours, may be answered like this. Who holds nothing
-        any more may be told that in place of what else is wrong."""
-        return reply == said or (said == ("refused", "LeaseLost") and not self._fenced)
+        any more may be told that in place of what else is wrong; so may who holds it by a newer stream."""
+        return reply == said or (said == ("refused", self._unheld()) and not self._fenced)
 
     # --- clients ---
 
@@ -285,14 +285,18 @@ class Reference:
         j = self._job(job)
         if j["session"] is None or (j["token"], j["holder"]) != (token, who):
             raise Refused("LeaseLost")
-        self._fenced = self.alive(j["session"], epoch)
+        self._fenced, self._moved = self.alive(j["session"], epoch), self.alive(j["session"])
         self._fence(writes)
         return j
 
     def _fence(self, writes: bool) -> None:
         """What writes needs a session that lives; whoever only asks again what is known does not."""
         if writes and not self._fenced:
-            raise Refused("LeaseLost")
+            raise Refused(self._unheld())
+
+    def _unheld(self) -> str:
+        """Why the last command's session may not write: over, or at another stream since."""
+        return "SessionMoved" if self._moved else "LeaseLost"
 
     def _seen(self, job: str, key: str, who: str) -> tuple[dict[str, Any], dict[str, Any]]:
         p = self.jobs.get(job, {"prompts": {}})["prompts"].get(key)

@@ -203,7 +203,9 @@ class Rig:
             await self._told.tell(self.true.now())
 
     async def ring(self) -> None:
-        """Timers whose time has come fire, on every replica, to the end."""
+        """Timers look, and those whose time has come fire, on every replica, to the end."""
+        for replica in self.replicas:
+            await replica.timers.load()
         self.true.ring()
         await asyncio.sleep(0)
         while not all(r.timers.idle and r.engine.idle for r in self.replicas):

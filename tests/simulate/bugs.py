@@ -16,7 +16,8 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.feed.feed import Feed
 from askback_server.ports.queries import PromptFilter
-from askback_server.sessions import prompt_follower, work
+from askback_server.ports.storage import Position
+from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.work import WorkSession
@@ -64,10 +65,10 @@ def _cursor_without_horizon(patch: Patch) -> None:
 
 
 def _old_token_honoured(patch: Patch) -> None:
-    async def never(*_: Any) -> bool:
-        return False
+    async def whole(*_: Any) -> Position:
+        return Position()
 
-    patch.setattr(prompt_follower, "is_too_old", never)
+    patch.setattr(SimulatedDatabase, "tail", whole)
 
 
 def _resume_below_the_horizon_only(patch: Patch) -> None:
@@ -216,7 +217,7 @@ def _resolution_told_twice(patch: Patch) -> None:
 
 WORK: dict[str, Bug] = {
     "resolution not told again": Bug(_resolution_not_told_again, "not well"),
-    "old stream believed": Bug(_old_stream_believed, "not well", seed=40),
+    "old stream believed": Bug(_old_stream_believed, "not well", seed=1_500),
     "dead worker keeps its jobs": Bug(_dead_worker_keeps_its_jobs, "not well"),
     "steps left behind": Bug(_steps_left_behind, "a step is done again"),
     "answer_id not looked up": Bug(_answer_id_not_looked_up, "one answer_id, two results"),
@@ -230,7 +231,7 @@ CONVERSE: dict[str, Bug] = {
     "credit not counted": Bug(_credit_not_counted, "on a credit of"),
     "cursor without horizon": Bug(_cursor_without_horizon, ""),
     "old token honoured": Bug(_old_token_honoured, "no Reset first"),
-    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=880),
+    "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=210),
     "live before Reset": Bug(_live_before_reset, "no Reset first", seed=190),
     "older image replaces newer": Bug(_older_image_replaces_newer, "after"),
     "end not told after resume": Bug(_end_not_told_after_resume, ""),

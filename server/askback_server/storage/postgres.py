@@ -25,7 +25,7 @@ from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_pools as pools
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect
-from askback_server.storage.outages import BROKEN, connected, first_line
+from askback_server.storage.outages import BROKEN, connected, first_line, state_of
 from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
@@ -254,8 +254,8 @@ class Postgres(Dialect):
         """Drop whole day partitions."""
         try:
             return int(await self.run(lambda connection: drop_days(connection, before)))
-        except sa.exc.DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") != _LOCKED:
+        except StorageUnavailable as error:
+            if error.__cause__ is None or state_of(error.__cause__) != _LOCKED:
                 raise
             log.info("somebody reads the log for long; its old days are dropped later")
             return 0
