@@ -304,6 +304,19 @@ async def test_a_job_deleted_elsewhere_is_forgotten(here: Node, there: Node) -> 
     assert here.hot.get(job.job_id) is None
 
 
+async def test_a_prompt_that_went_with_its_job_is_known_to_be_gone(here: Node, there: Node) -> None:
+    """The log names it, and nobody can say any more how it ended."""
+    job, prompt = await there.waiting()
+    await here.catch_up()
+    await there.do(c.CancelJob(principal=CLIENT, job_id=job.job_id))
+    await there.do(c.EndGrace(job_id=job.job_id))
+    await there.complete(job)
+    await there.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
+    await here.catch_up()
+    [gone] = [item for item in here.told if item.deleted]
+    assert gone.lost == {prompt.prompt_id}
+
+
 async def test_while_the_feed_is_down_the_memory_is_not_asked(here: Node, there: Node) -> None:
     job = await here.held()
     own, down = here.feed._log.after, True

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.domain.principals import Principal
 from askback_server.feed import missed
@@ -97,6 +98,24 @@ async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> N
     assert (await again.event("removed")).version == prompt.version
     await world.as_user("bob").hitl.AnswerPrompt(answer(prompt))
     await again.nothing_more()
+
+
+async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: World) -> None:
+    """So the console starts afresh: what it shows must not stand for ever."""
+    world = beating
+    prompt, stays = await world.asked(confirm("gone")), await world.asked(confirm("stays"))
+    console = world.console()
+    await console.hello()
+    await console.snapshot()
+    token = await left(world, console)
+    await world.hitl.AnswerPrompt(answer(prompt))
+    await world.jobs.DeleteJob(jobs.DeleteJobRequest(job_id=prompt.job_id))
+    again = world.console()
+    await again.hello(resume_token=token)
+    assert "deleted" in (await again.event("reset_view")).reason
+    shown, caught_up = await again.snapshot()
+    assert shown == [stays]
+    assert caught_up.open_prompts == 1
 
 
 async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:

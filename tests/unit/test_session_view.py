@@ -221,3 +221,20 @@ def test_many_closed_prompts_are_not_remembered_for_ever() -> None:
         view.offer(image(number, 2, closed=True))
     assert len(view._tombs) <= 4_096
     assert not view.has_news
+
+
+def test_what_is_gone_with_its_job_is_taken_away() -> None:
+    view = PromptView(FILTER)
+    told, waiting, resolved = image(1, 1), image(2, 2), image(3, 3)
+    for prompt in (told, resolved):
+        view.offer(prompt)
+    view.loaded()
+    view.take(10, "")
+    view.offer(waiting)
+    closed = image(3, 4, closed=True)
+    view.offer(closed)
+    for prompt in (told, waiting, closed, image(4, 4)):
+        view.lose(prompt.prompt_id, 9)
+    assert view.take(10, "") == [Closed(closed), Removed("p1", 9)]
+    view.offer(replace(told, version=8))
+    assert not view.has_news

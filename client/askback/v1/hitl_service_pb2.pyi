@@ -298,7 +298,7 @@ class PromptEvent(_message.Message):
 
     @_builtins.property
     def removed(self) -> Global___PromptRemoved:
-        """The prompt left this view and is still open."""
+        """The prompt left this view: it is still open and for others now, or it went with its job."""
 
     @_builtins.property
     def caught_up(self) -> Global___PromptsCaughtUp:

@@ -24,6 +24,8 @@ class Committed:
     deleted: bool = False
     learnt_late: frozenset[str] = frozenset()
     """Without events: the prompts that had a late answer."""
+    lost: frozenset[str] = frozenset()
+    """Of a deleted job: prompts that changed before, and nobody was told how."""
 
     @property
     def late(self) -> frozenset[str]:

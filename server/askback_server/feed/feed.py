@@ -286,9 +286,9 @@ class Feed:
         self._hot.drop(change.job_id)
         self._remember(change.job_id, change.seq)
         if known is not None and known.job is not None:
-            return Committed(replace(known.job, version=change.seq), deleted=True)
+            return Committed(replace(known.job, version=change.seq), deleted=True, lost=change.prompt_ids)
         nobody = Job(
             job_id=change.job_id, namespace=change.namespace, job_type="", user_id="", version=change.seq,
             state=JobState.CANCELLED, created_at=_NEVER, updated_at=_NEVER,
         )  # fmt: skip
-        return Committed(nobody, deleted=True)
+        return Committed(nobody, deleted=True, lost=change.prompt_ids)

@@ -55,7 +55,9 @@ class PromptFollower:
             stop()
 
     def _committed(self, item: Committed) -> None:
-        if not item.prompts or not self._view.filter.concerns(item.job):
+        for prompt_id in item.lost:
+            self._view.lose(prompt_id, item.job.version)
+        if not item.lost and (not item.prompts or not self._view.filter.concerns(item.job)):
             return
         for prompt in item.prompts:
             self._view.offer(prompt)
@@ -97,9 +99,13 @@ class PromptFollower:
         changed = await missed(self._log, position)
         if isinstance(changed, str):
             return changed
-        ids = sorted({p for c in changed for p in c.prompt_ids})
+        ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
         for start in range(0, len(ids), PAGE):
-            for prompt in await self._jobs.get_prompts(ids[start : start + PAGE]):
+            page = ids[start : start + PAGE]
+            prompts = await self._jobs.get_prompts(page)
+            if len(prompts) < len(page):
+                return "jobs were deleted since the resume token, and it is not known whose their prompts were"
+            for prompt in prompts:
                 self._view.offer(prompt)
             self._changed.set()
         return ""

@@ -93,6 +93,13 @@ class PromptView:
         else:
             self._gone[prompt_id] = Removed(prompt_id, version)
 
+    def lose(self, prompt_id: str, version: int) -> None:
+        """A prompt is gone with its job, and how it ended is not known any more."""
+        self._fresh.pop(prompt_id, None)
+        if self._told.pop(prompt_id, None) is not None:
+            self._gone[prompt_id] = Removed(prompt_id, version)
+        self._bury(prompt_id, version)
+
     def _may_be_known(self, prompt: Prompt) -> bool:
         """Whether a resumed console may have what this view never showed: then its end must be told
         too. What cannot have been in the view is not told, not even its id; only an amendment, or a step
