@@ -1,5 +1,6 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,10 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 from tests.support.requirements import absent
+
+# A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's handlers
+# crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -161,7 +161,7 @@ def console_never_told_after_reconnect() -> None:
     prompt_follower.PromptFollower._snapshot = nothing  # type: ignore[method-assign]
 
 
-@plant(6, says="never came", database="postgresql", slow_commits="0.25,2.0", client=SLOW, seconds=8.0)
+@plant(6, says="still waits for", database="postgresql", slow_commits="0.25,2.0", client=SLOW, seconds=6.0)
 def serial_id_cursor() -> None:
     """The feed follows the serial id, and passes events that are not committed yet."""
 

@@ -27,7 +27,7 @@ from tests.support.service import (
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
     """Sessions expire soon; the reaper comes often."""
-    async with serving(migrated_db_url, lease_ttl=0.6) as running:
+    async with serving(migrated_db_url, lease_ttl=1.2) as running:
         yield running
 
 
@@ -113,7 +113,7 @@ async def test_heartbeats_keep_a_session_and_say_until_when(hasty: World) -> Non
 
 
 async def test_a_lost_lease_in_the_last_attempt_fails_the_job(lite_url: str) -> None:
-    async with serving(lite_url, lease_ttl=0.5) as world:
+    async with serving(lite_url, lease_ttl=2) as world:
         worker = world.worker()
         await worker.hello()
         job = await world.create(max_attempts=1)
@@ -256,7 +256,7 @@ async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(worl
 
 
 async def test_an_expired_session_never_revives(lite_url: str) -> None:
-    async with serving(lite_url, lease_ttl=0.5) as world:
+    async with serving(lite_url, lease_ttl=2) as world:
         worker = world.worker()
         await worker.hello()
         await world.create()

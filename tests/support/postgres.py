@@ -229,7 +229,8 @@ class PostgresServer:
                     return
             time.sleep(0.02)
         log = (self._data.parent / "log").read_text(errors="replace")
-        raise RuntimeError(f"PostgreSQL did not start:\n{log[-4000:]}")
+        ended = self._process.poll()
+        raise RuntimeError(f"PostgreSQL did not start (exit code {ended}):\n{log[-4000:]}")
 
 
 async def _fetch_value(dsn: str, statement: str) -> Any:
