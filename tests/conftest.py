@@ -13,8 +13,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 from tests.support.requirements import absent
 
-# A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's handlers
-# crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
+# A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's
+# handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 

@@ -27,7 +27,7 @@ from tests.support.service import (
 @pytest.fixture
 async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
     """Sessions expire soon; the reaper comes often."""
-    async with serving(migrated_db_url, lease_ttl=1.2) as running:
+    async with serving(migrated_db_url, lease_ttl=0.6) as running:
         yield running
 
 

@@ -104,7 +104,7 @@ class PromptFollower:
             page = ids[start : start + PAGE]
             prompts = await self._jobs.get_prompts(page)
             if len(prompts) < len(page):
-                return "jobs were deleted since the resume token, and it is not known whose their prompts were"
+                return "jobs were deleted since the resume token, with prompts that it may have shown"
             for prompt in prompts:
                 self._view.offer(prompt)
             self._changed.set()
