@@ -11,6 +11,7 @@ from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import PromptAsked
+from askback_server.sessions.frames import Reply
 from askback_server.transport.convert_jobs import job_message
 from askback_server.transport.convert_prompts import prompt_bytes, result_bytes
 from askback_server.transport.wire import within
@@ -32,10 +33,16 @@ def reply_bytes(reply: Any) -> bytes:
     return message.SerializeToString()
 
 
-def replies_within(frame: type[Message]) -> dict[str, Callable[[bytes], bytes]]:
-    """By name, what puts a response into a frame."""
-    members = frame.DESCRIPTOR.oneofs_by_name["body"].fields
-    return {field.name: within(frame, field.name) for field in members}
+def replies_within(frame: type[Message]) -> Callable[[int, Reply], bytes]:
+    """What makes such a frame, as bytes, of a `ref` and the reply to it."""
+    fields = frame.DESCRIPTOR.oneofs_by_name["body"].fields
+    members = {field.name: within(frame, field.name) for field in fields}
+
+    def framed(ref: int, reply: Reply) -> bytes:
+        head = frame(ref=ref).SerializeToString()
+        return head + members[reply.name](reply_bytes(reply.response))
+
+    return framed
 
 
 def _asked(reply: PromptAsked) -> bytes:

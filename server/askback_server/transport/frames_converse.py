@@ -10,7 +10,7 @@ from askback_server.domain.principals import Principal
 from askback_server.sessions import frames as f
 from askback_server.sessions.converse_core import ConverseHello, ConverseWelcome
 from askback_server.transport.convert_prompts import closed_bytes, upserted_bytes, watched_prompts
-from askback_server.transport.convert_replies import replies_within, reply_bytes
+from askback_server.transport.convert_replies import replies_within
 from askback_server.transport.convert_values import put_time
 from askback_server.transport.errors import to_frame_error
 from askback_server.transport.wire import within
@@ -88,8 +88,7 @@ def converse_message(frame: f.ServerFrame) -> bytes:
     if isinstance(body, f.PromptEvent):
         return _EVENT(event_bytes(body))
     if isinstance(body, f.Reply):
-        head = pb.ConverseServerFrame(ref=frame.ref).SerializeToString()
-        return _FRAME(head + _REPLY[body.name](reply_bytes(body.response)))
+        return _FRAME(_REPLY(frame.ref, body))
     message = pb.ConverseServerFrame(ref=frame.ref)
     _control(body, message)
     return _FRAME(message.SerializeToString())

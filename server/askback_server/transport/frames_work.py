@@ -14,7 +14,7 @@ from askback_server.sessions import frames as f
 from askback_server.sessions import work_core as w
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_bytes
-from askback_server.transport.convert_replies import replies_within, reply_bytes
+from askback_server.transport.convert_replies import replies_within
 from askback_server.transport.convert_values import namespace, put_time
 from askback_server.transport.errors import to_frame_error
 from askback_server.transport.wire import within
@@ -105,8 +105,7 @@ def work_message(frame: f.ServerFrame) -> bytes:
     if isinstance(body, w.PromptResolved):
         return _RESOLVED(_resolved(body))
     if isinstance(body, f.Reply):
-        head = pb.WorkServerFrame(ref=frame.ref).SerializeToString()
-        return _FRAME(head + _REPLY[body.name](reply_bytes(body.response)))
+        return _FRAME(_REPLY(frame.ref, body))
     message = pb.WorkServerFrame(ref=frame.ref)
     _put(body, message)
     return _FRAME(message.SerializeToString())
