@@ -11,7 +11,7 @@ from tests.e2e.checks import check_all, check_steps, history_of
 from tests.e2e.stored import read, read_all
 from tests.support.processes import Stage, eventually
 
-KILLS = {"sqlite": 8, "postgres": 4}
+KILLS = {"sqlite": 5, "postgres": 3}
 JOBS = 30
 
 

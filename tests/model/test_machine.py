@@ -48,7 +48,7 @@ def profile(examples: int, steps: int = 30) -> settings:
 
 @pytest.mark.timeout(0 if EXAMPLES else 300)
 def test_two_replicas_do_what_the_reference_says(machine: type[Machine]) -> None:
-    run_state_machine_as_test(machine, settings=profile(40))
+    run_state_machine_as_test(machine, settings=profile(25))
 
 
 @pytest.mark.parametrize("name", [*BUGS, *ON_POSTGRES])
