@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -72,9 +73,46 @@ async def test_somebody_at_another_replica_is_there(here: Node, there: Node) -> 
         leave()
         for one in (prompt, second):
             await until(lambda one=one: marked(here, one.prompt_id), "nobody is there any more")
-        _, events = await check_job(here.database, job.job_id)
-        types = [e.type for e in events if e.prompt_id == second.prompt_id]
-        assert types == [EventType.PROMPT_ASKED, EventType.PROMPT_UNATTENDED]
+    # Both replicas have stopped looking: what is read now does not change meanwhile.
+    _, events = await check_job(here.database, job.job_id)
+    types = [e.type for e in events if e.prompt_id == second.prompt_id]
+    assert types == [EventType.PROMPT_ASKED, EventType.PROMPT_UNATTENDED]
+
+
+async def test_who_comes_while_a_question_is_written_is_there(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that somebody's coming causes is over before the prompt that it would find is stored."""
+    async with attending(here) as at_a:
+        job = await here.held()
+        own, gate, asked = here.database.jobs.write, asyncio.Event(), asyncio.Event()
+        unattended, looked = here.database.presence.unattended, asyncio.Event()
+
+        async def look(*args: Any) -> Any:
+            found = await unattended(*args)
+            if not found:
+                looked.set()
+            return found
+
+        async def write(batch: Any) -> Any:
+            asked.set()
+            await gate.wait()
+            return await own(batch)
+
+        monkeypatch.setattr(here.database.jobs, "write", write)
+        monkeypatch.setattr(here.database.presence, "unattended", look)
+        asking = asyncio.create_task(here.ask(job, "b", LAW))
+        await asked.wait()
+        at_a.enter(view())
+        await looked.wait()
+        gate.set()
+        prompt = await asking
+        assert prompt.unattended_since is not None
+
+        async def unmarked() -> bool:
+            return not await marked(here, prompt.prompt_id)
+
+        await until(unmarked, "somebody is there")
 
 
 async def test_only_those_who_are_asked_count(here: Node) -> None:

@@ -140,9 +140,16 @@ class Attending:
         return self._settling or self._index.has(prompt)
 
     def committed(self, batch: Sequence[Committed]) -> None:
-        """Note where prompts were asked before anybody could be missed."""
+        """Note where prompts were asked before anybody could be missed, and where somebody came or went
+        while this replica wrote what it knew before: the look that this caused may have been too early."""
         if self._settling:
             self._seen.update(item.job.namespace for item in batch if item.job.open_prompts)
+            return
+        for item in batch:
+            for prompt in item.prompts if item.events else ():
+                marked = prompt.unattended_since is not None
+                if prompt.is_open and self._index.has(prompt) is marked:
+                    self._note(item.job.namespace, self._came if marked else self._gone)
 
     def enter(self, view: PromptFilter) -> Callable[[], None]:
         """A console is there. Returns what to call when its stream has ended."""
