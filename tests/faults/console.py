@@ -121,7 +121,7 @@ class View:
 
     def lost(self) -> None:
         self._record.say("lost", s=self._stream)
-        self._put = None
+        self._put, self._stream = None, 0  # nobody is leaving it
 
 
 class Person:
