@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
+from tests.support.postgres_pool import DatabasePool
 from tests.support.requirements import absent
 
 # A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's
@@ -60,7 +61,7 @@ def db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 @pytest.fixture
 def migrated_db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Like `db_url`, with Askback's tables: a copy of a template that was migrated once."""
+    """Like `db_url`, with Askback's tables."""
     if database_kind == "sqlite":
         template: Path = request.getfixturevalue("migrated_file")
         with (
@@ -70,10 +71,23 @@ def migrated_db_url(database_kind: str, request: pytest.FixtureRequest, tmp_path
             source.backup(copy)
         yield f"sqlite+aiosqlite:///{tmp_path / 'askback.db'}"
         return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    url = server.create_database(template=request.getfixturevalue("migrated_template"))
+    yield request.getfixturevalue("pg_url")
+
+
+@pytest.fixture
+def pg_url(pg_databases: DatabasePool) -> Iterator[str]:
+    """A PostgreSQL database with Askback's tables, for what only PostgreSQL can show."""
+    url = pg_databases.lend()
     yield url
-    server.drop_database(url)
+    pg_databases.take_back(url)
+
+
+@pytest.fixture(scope="session")
+def pg_databases(postgres: PostgresServer, migrated_template: str) -> Iterator[DatabasePool]:
+    """What the tests that need PostgreSQL's tables share."""
+    pool = DatabasePool(postgres, migrated_template)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,9 @@ def channel_options() -> list[tuple[str, int | str]]:
     """The options of every channel.
 
     `ping_timeout_ms` is there because the keepalive timeout alone is overridden by it; the bandwidth
-    probe is off because it lets megabytes pile up behind a reader that does not read.
+    probe is off because it lets megabytes pile up behind a reader that does not read. No two channels share
+    a subchannel: where they do and both check the server's health, grpc may crash the process when they
+    connect at once (HealthProducer::AddWatcher of the one before HealthProducer::Start of the other).
     """
     return [
         ("grpc.keepalive_time_ms", 30_000),
@@ -42,6 +44,7 @@ def channel_options() -> list[tuple[str, int | str]]:
         ("grpc.max_reconnect_backoff_ms", 5_000),
         ("grpc.enable_retries", 1),
         ("grpc.service_config", _service_config()),
+        ("grpc.use_local_subchannel_pool", 1),
     ]
 
 
@@ -150,12 +153,10 @@ class Endpoint:
             pairs.append(("askback-groups", ",".join(self.groups)))
         return tuple(pairs)
 
-    def open(self, *, own_connection: bool = False, only_healthy: bool = True) -> grpc.aio.Channel:
-        """A channel. With `own_connection` it shares no TCP connection with other channels; without
-        `only_healthy` it also speaks to a server that says it is not serving, to ask it why."""
+    def open(self, *, only_healthy: bool = True) -> grpc.aio.Channel:
+        """A channel with a TCP connection of its own. Without `only_healthy` it also speaks to a server that
+        says it is not serving, to ask it why."""
         options = channel_options()
-        if own_connection:
-            options.append(("grpc.use_local_subchannel_pool", 1))
         if not only_healthy:
             options.append(("grpc.inhibit_health_checking", 1))
         if self.tls is None:

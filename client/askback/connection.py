@@ -91,7 +91,7 @@ class Connection:
 
     async def open(self) -> None:
         """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open."""
-        self._channel = self._endpoint.open(own_connection=True)
+        self._channel = self._endpoint.open()
         self._call = self._wire.dial(self._channel, self._endpoint.metadata())
         self.put(self._wire.hello())
         self._tasks = [

@@ -1,11 +1,10 @@
 """An opened database and one replica's engine on it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from askback_server.storage.database import Database
-from tests.support.postgres import PostgresServer
 from tests.support.storage import Node, node
 
 
@@ -29,11 +28,3 @@ async def there(migrated_db_url: str) -> AsyncIterator[Node]:
     """Another replica on the same database."""
     async with node(migrated_db_url) as replica:
         yield replica
-
-
-@pytest.fixture
-def pg_url(postgres: PostgresServer, migrated_template: str) -> Iterator[str]:
-    """A fresh PostgreSQL database with Askback's tables, for what only PostgreSQL can show."""
-    url = postgres.create_database(template=migrated_template)
-    yield url
-    postgres.drop_database(url)

@@ -14,7 +14,7 @@ from tests.support.postgres import (
     _environment,
     _fetch_value,
     _give_away,
-    _in_thread,
+    in_thread,
 )
 from tests.support.postgres_binaries import Binaries
 
@@ -104,9 +104,7 @@ class PostgreSQL:
     def execute(self, statement: str) -> Any:
         """One statement in the scene's database."""
         server, name = self.primary, self.name
-        return _in_thread(
-            _fetch_value(f"postgresql://postgres@127.0.0.1:{port_of(server)}/{name}", statement)
-        )
+        return in_thread(_fetch_value(f"postgresql://postgres@127.0.0.1:{port_of(server)}/{name}", statement))
 
     def terminate_backends(self, which: str) -> int:
         """End the service's backends whose application's name is like this; how many."""

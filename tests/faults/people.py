@@ -37,13 +37,13 @@ class Entrances:
         """Who calls."""
         return self._ways[0].metadata()
 
-    def open(self, *, own_connection: bool = False) -> grpc.aio.Channel:
+    def open(self) -> grpc.aio.Channel:
         """A channel to one of them."""
-        return self._dice.choice(self._ways).open(own_connection=own_connection)
+        return self._dice.choice(self._ways).open()
 
     def each(self) -> list[grpc.aio.Channel]:
         """A channel to each of them."""
-        return [way.open(own_connection=True) for way in self._ways]
+        return [way.open() for way in self._ways]
 
 
 async def until_known(call: Callable[[], Awaitable[Any]], dice: random.Random) -> Any:

@@ -36,10 +36,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def url(postgres: PostgresServer, migrated_template: str) -> AsyncIterator[str]:  # type: ignore[misc]
-    url = postgres.create_database(template=migrated_template)
-    yield url  # type: ignore[misc]
-    postgres.drop_database(url)
+def url(pg_url: str) -> str:
+    return pg_url
 
 
 @dataclass

@@ -261,7 +261,7 @@ class Network:
         network = self
 
         class Simulated(Endpoint):
-            def open(self, *, own_connection: bool = False) -> Any:
+            def open(self) -> Any:
                 return _Channel(network, user)
 
         return Simulated("simulated", user=user)

@@ -135,13 +135,19 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
         return self.dsn(name)
 
+    def rename_database(self, dsn: str) -> str:
+        """Give a database that nobody is connected to another name; its new URL."""
+        name = f"askback_test_{uuid.uuid4().hex[:16]}"
+        self.execute(f"ALTER DATABASE {urlsplit(dsn).path[1:]} RENAME TO {name}")
+        return self.dsn(name)
+
     def drop_database(self, dsn: str) -> None:
         """Drop the database of a URL that `create_database` returned, whoever is still connected."""
         self.execute(f"DROP DATABASE IF EXISTS {urlsplit(dsn).path[1:]} WITH (FORCE)")
 
     def execute(self, statement: str) -> Any:
         """Run one statement as the administrator; the first value of its first row, if there is one."""
-        return _in_thread(_fetch_value(self._url("postgresql").geturl(), statement))
+        return in_thread(_fetch_value(self._url("postgresql").geturl(), statement))
 
     def _url(self, scheme: str, path: str | None = None) -> SplitResult:
         parts = urlsplit(self._dsn)._replace(scheme=scheme)
@@ -241,7 +247,7 @@ async def _fetch_value(dsn: str, statement: str) -> Any:
         await connection.close()
 
 
-def _in_thread(work: Coroutine[Any, Any, Any]) -> Any:
+def in_thread(work: Coroutine[Any, Any, Any]) -> Any:
     """Run `work` to its end on a thread of its own: callable with and without a running event loop."""
     outcome: list[Any] = []
     failure: list[BaseException] = []

@@ -277,3 +277,10 @@ class StorageUnavailable(Unavailable):
     """The database does not answer."""
 
     reason = "STORAGE_UNAVAILABLE"
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """The database went away while this was written. It may have been done; sent again it is done once."""
+
+    def __init__(self) -> None:
+        super().__init__("the database went away while this was written; send it again with the same ids")

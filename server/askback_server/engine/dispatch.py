@@ -17,7 +17,13 @@ from itertools import count
 from typing import Any, Protocol
 
 from askback_server.domain.commands import LeaseJob, SessionRef
-from askback_server.domain.errors import AskbackError, SessionMoved, SessionNotFound
+from askback_server.domain.errors import (
+    AskbackError,
+    OutcomeUnknown,
+    SessionMoved,
+    SessionNotFound,
+    StorageUnavailable,
+)
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
@@ -271,7 +277,7 @@ class Dispatcher:
             worker_id=taker.worker_id, not_after=not_after,
         )  # fmt: skip
         try:
-            job: Job = await self._engine.execute(command)
+            job: Job = await self._until_known(command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info(
@@ -289,3 +295,16 @@ class Dispatcher:
             taker.leased(job)
         finally:
             self._settle(job_id, taker)
+
+    async def _until_known(self, command: LeaseJob) -> Any:
+        """Lease it, and ask again for as long as nobody can say whether it was: the worker of a lease that
+        it never heard of would keep the job from all others."""
+        unknown = False
+        while True:
+            try:
+                return await self._engine.execute(command)
+            except StorageUnavailable as error:
+                unknown = unknown or isinstance(error, OutcomeUnknown)
+                if not unknown:
+                    raise
+            await asyncio.sleep(POLL)

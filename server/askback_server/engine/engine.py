@@ -25,9 +25,9 @@ from askback_server.domain.errors import (
     Contention,
     Draining,
     InvalidArgument,
+    OutcomeUnknown,
     QueueFull,
     SessionMoved,
-    StorageUnavailable,
 )
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
@@ -192,9 +192,7 @@ class Engine:
             for group in groups:
                 if group.write is not None:
                     self.hot.drop(group.write.job.job_id)
-            raise StorageUnavailable(
-                "the database went away while this was written; send it again with the same ids"
-            ) from error
+            raise OutcomeUnknown from error
         self._clock.compare(asked, written.now)
         self._observer.wrote(perf_counter() - started, written.lost.values())
         return written.lost

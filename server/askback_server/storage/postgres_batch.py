@@ -1,6 +1,7 @@
 """The batch write on PostgreSQL: one statement, one round trip, one flush (DESIGN 4.2).
 
-    locked    jobs of the batch, locked in id order, whose version, session and time bounds hold
+    locked    jobs of the batch, locked in id order, whose version, session and time bounds hold; the
+              sessions are locked too, against being taken over or deleted before this is committed
     updated   their new values              deleted   those that go
     created   new jobs, without those whose request_id exists
     won       the ids of the three; children and events go in only where `won` has their job
@@ -86,13 +87,24 @@ class _Incoming:
         }
 
 
-def _alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
-    living = sa.exists().where(
+def _session(i: dict[str, Any]) -> sa.Select[Any]:
+    """The session of a guard, if it lives in the guard's epoch."""
+    return sa.select(sa.literal_column("1")).where(
         sessions.c.session_id == i["guard_session"],
         sa.or_(i["guard_epoch"] == sa.literal_column("0"), sessions.c.epoch == i["guard_epoch"]),
         sessions.c.expires_at > sa.func.clock_timestamp(),
     )
-    return sa.or_(i["guard_session"].is_(None), living)
+
+
+def _alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
+    return sa.or_(i["guard_session"].is_(None), sa.exists(_session(i)))
+
+
+def _stays_alive(i: dict[str, Any]) -> sa.ColumnElement[bool]:
+    """Alive until the commit: whoever takes the session over waits for it, and then sees what it holds.
+    A heartbeat does not wait: it changes no key."""
+    locked = _session(i).with_for_update(key_share=True, read=True)
+    return sa.or_(i["guard_session"].is_(None), sa.exists(locked))
 
 
 def _moved(i: dict[str, Any]) -> sa.ColumnElement[bool]:
@@ -171,7 +183,7 @@ def _locked(incoming: _Incoming) -> CTE:
         sa.select(*carried)
         .select_from(incoming.table)
         .join(jobs, jobs.c.job_id == incoming.c["job_id"])
-        .where(jobs.c.version == incoming.c["expected"], _alive(incoming.c), _in_time(incoming.c))
+        .where(jobs.c.version == incoming.c["expected"], _in_time(incoming.c), _stays_alive(incoming.c))
         .order_by(jobs.c.job_id)
         .with_for_update(key_share=True, of=jobs)
         .cte("locked")

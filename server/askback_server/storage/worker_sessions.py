@@ -54,14 +54,21 @@ class Sessions(Reads):
     async def resume(
         self, session_id: str, secret: str, subject: str, replica: str, ttl: float
     ) -> WorkerSession | None:
-        """Take a live session over: its epoch rises, and older epochs' writes are refused."""
+        """Take a live session over: its epoch rises, and older epochs' writes are refused.
+
+        What an older epoch is about to commit is waited for: `held` finds it.
+        """
 
         def work(connection: sa.Connection) -> Any:
             if not self._knows(connection, session_id, secret, subject):
                 return None
+            mine = sa.select(sessions.c.session_id).where(sessions.c.session_id == session_id)
             statement = (
                 sa.update(sessions)
-                .where(sessions.c.session_id == session_id, sessions.c.expires_at > self._dialect.now())
+                .where(
+                    sessions.c.session_id == mine.with_for_update().scalar_subquery(),
+                    sessions.c.expires_at > self._dialect.now(),
+                )
                 .values(replica=replica, epoch=sessions.c.epoch + 1, expires_at=self._dialect.later(ttl))
                 .returning(sessions)
             )
@@ -128,7 +135,10 @@ class Sessions(Reads):
 
     async def reap(self) -> int:
         """Delete expired sessions; their jobs are then found as orphans, also after a crash."""
-        statement = sa.delete(sessions).where(sessions.c.expires_at <= self._dialect.now())
+        over = sa.select(sessions.c.session_id).where(sessions.c.expires_at <= self._dialect.now())
+        # Those whose jobs are being written in time are left for the next turn.
+        over = over.with_for_update(skip_locked=True)
+        statement = sa.delete(sessions).where(sessions.c.session_id.in_(over))
         count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)
         return count
 

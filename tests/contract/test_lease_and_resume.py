@@ -1,0 +1,159 @@
+"""A lease and the resumption of its session at once: what the session holds, the worker is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from askback_server.domain.aggregate import Guard
+from askback_server.domain.commands import SessionRef
+from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, WorkerSession
+from askback_server.storage import job_store
+from askback_server.storage.database import Database
+from tests.support.storage import creation, get_job, new_job, node, step, until
+from tests.support.taking import Hand, dispatching
+
+TTL = 30.0
+
+
+def lease(job: Any, session: WorkerSession) -> JobWrite:
+    """The write of a lease for the session's epoch."""
+    guard = Guard(session=SessionRef(session.session_id, session.epoch))
+    return step(job, guard=guard, session_id=session.session_id, token=1)
+
+
+class Held:
+    """A database whose writes stay open after their statement, until they are let go."""
+
+    def __init__(self, database: Database) -> None:
+        self.written, self.go_on = asyncio.Event(), asyncio.Event()
+        own = database._dialect.write
+
+        async def write(batch: Any) -> Any:
+            connection = await database._dialect._connection()  # type: ignore[attr-defined]
+            async with connection.transaction():
+                outcome = await own(batch)
+                self.written.set()
+                await self.go_on.wait()
+            return outcome
+
+        database._dialect.write = write  # type: ignore[method-assign]
+
+
+async def waits_for_a_lock(url: str) -> bool:
+    """Whether a backend of this database waits for another one's lock."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return bool(
+            await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def here(pg_url: str) -> AsyncIterator[Database]:
+    database = await Database.open(pg_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def there(pg_url: str) -> AsyncIterator[Database]:
+    database = await Database.open(pg_url)
+    yield database
+    await database.close()
+
+
+async def test_who_resumes_waits_for_a_lease_that_is_being_committed(
+    here: Database, there: Database, pg_url: str
+) -> None:
+    job = new_job()
+    await here.jobs.write([creation(job)])
+    session, secret = await here.sessions.open("default", "w", "wanda", "here", TTL)
+    held = Held(here)
+    writing = asyncio.create_task(here.jobs.write([lease(job, session)]))
+    await held.written.wait()
+    resuming = asyncio.create_task(there.sessions.resume(session.session_id, secret, "wanda", "there", TTL))
+    await until(lambda: waits_for_a_lock(pg_url), "the new stream waits")
+    # A heartbeat does not wait.
+    assert await here.sessions.beat([(session.session_id, session.epoch)], TTL)
+    held.go_on.set()
+    assert not (await writing).lost
+    resumed = await resuming
+    assert resumed is not None
+    assert resumed.epoch == session.epoch + 1
+    assert [j.job_id for j in await there.sessions.held(session.session_id)] == [job.job_id]
+
+
+async def test_a_lease_that_waits_for_who_resumes_is_refused(here: Database, pg_url: str) -> None:
+    job = new_job()
+    await here.jobs.write([creation(job)])
+    session, _ = await here.sessions.open("default", "w", "wanda", "here", TTL)
+    connection = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM worker_sessions FOR UPDATE")
+            await connection.execute("UPDATE worker_sessions SET epoch = epoch + 1")
+            writing = asyncio.create_task(here.jobs.write([lease(job, session)]))
+            await until(lambda: waits_for_a_lock(pg_url), "the lease waits")
+    finally:
+        await connection.close()
+    assert (await writing).lost == {job.job_id: Lost.MOVED}
+    assert await here.sessions.held(session.session_id) == []
+
+
+async def test_no_session_is_reaped_under_a_lease(here: Database, there: Database) -> None:
+    job = new_job()
+    await here.jobs.write([creation(job)])
+    session, _ = await here.sessions.open("default", "w", "wanda", "here", 0.5)
+    held = Held(here)
+    writing = asyncio.create_task(here.jobs.write([lease(job, session)]))
+    await held.written.wait()
+
+    async def expired() -> bool:
+        return not await there.sessions.epochs([session.session_id])
+
+    await until(expired, "the session has expired")
+    assert await there.sessions.reap() == 0
+    assert await there.queue.orphans(10) == []
+    held.go_on.set()
+    assert not (await writing).lost
+    assert await there.sessions.reap() == 1
+    assert await there.queue.orphans(10) == [(job.job_id, session.session_id)]
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_lease_whose_outcome_nobody_knows_comes_out(
+    migrated_db_url: str, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is away for longer than a write is settled; the worker's session lives on."""
+    monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
+    monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.01)
+    async with node(migrated_db_url) as replica:
+        job = await replica.create()
+        own, calls = replica.database._dialect.write, 0
+
+        async def write(batch: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 1 and committed:
+                await own(batch)
+            if calls <= 3:
+                raise UnknownOutcome("cut")
+            return await own(batch)
+
+        monkeypatch.setattr(replica.database._dialect, "write", write)
+        async with dispatching(replica) as dispatcher:
+            hand = Hand(await replica.session(), "refund", most=1)
+            dispatcher.add(hand)
+            await until(lambda: hand.taken, "the worker has the job")
+        assert [j.token for j in hand.taken] == [1]
+        assert (await get_job(replica.database, job.job_id)).token == 1

@@ -1,0 +1,129 @@
+"""PostgreSQL databases with Askback's tables, lent to one test after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from tests.support.postgres import PostgresServer, in_thread
+
+SHAPE = """
+SELECT md5(string_agg(fact, '|' ORDER BY fact)) FROM (
+    SELECT format('%s %s %s %s %s', attrelid::regclass, attnum, attname, atttypid, attnotnull)
+      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT format('%s %s %s', relname, relkind, reloptions)
+      FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT format('%s %s', conname, pg_get_constraintdef(oid))
+      FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT format('%s %s', tgname, tgrelid::regclass) FROM pg_trigger
+    UNION ALL
+    SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT format('%s %s', nspname, nspacl) FROM pg_namespace
+    UNION ALL
+    SELECT setconfig::text FROM pg_db_role_setting
+     WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+) AS facts (fact)
+"""
+"""What a test may have changed of a database besides its rows, as one value."""
+
+QUIET = """
+SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition \
+AND relnamespace = 'public'::regnamespace"
+SEQUENCES = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"
+
+
+@dataclass(frozen=True)
+class _Fresh:
+    """What a migrated database is before anybody has used it."""
+
+    shape: str
+    tables: list[str]
+    rows: dict[str, list[Any]]
+    sequences: list[tuple[str, int, bool]]
+
+
+class DatabasePool:
+    """Lends databases that look like copies of a template: what comes back is emptied and lent again.
+
+    A copy costs PostgreSQL some fifteen times as much. Every borrower has a database name of its own, so that
+    nothing a test has left running can write into another test's database. What comes back with other tables
+    than it was lent with is dropped.
+    """
+
+    def __init__(self, server: PostgresServer, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._idle: list[str] = []
+        self._fresh: _Fresh | None = None
+
+    def lend(self) -> str:
+        """The URL of a database that has Askback's tables and what the migration has put into them."""
+        if self._idle:
+            return self._server.rename_database(self._idle.pop())
+        url = self._server.create_database(template=self._template)
+        if self._fresh is None:
+            self._fresh = in_thread(_look(url))
+        return url
+
+    def take_back(self, url: str) -> None:
+        """End whoever is still connected, and make the database what it was."""
+        assert self._fresh is not None
+        if in_thread(_empty(url, self._fresh)):
+            self._idle.append(url)
+        else:
+            self._server.drop_database(url)
+
+    def close(self) -> None:
+        """Drop all that is idle."""
+        while self._idle:
+            self._server.drop_database(self._idle.pop())
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(urlsplit(url)._replace(scheme="postgresql").geturl(), timeout=30)
+
+
+async def _look(url: str) -> _Fresh:
+    connection = await _connect(url)
+    try:
+        tables = [name for (name,) in await connection.fetch(TABLES)]
+        rows = {
+            name: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {name}")] for name in tables
+        }
+        sequences = [
+            (name, *await connection.fetchrow(f"SELECT last_value, is_called FROM {name}"))
+            for (name,) in await connection.fetch(SEQUENCES)
+        ]
+        shape = await connection.fetchval(SHAPE)
+        return _Fresh(shape, tables, {name: found for name, found in rows.items() if found}, sequences)
+    finally:
+        await connection.close()
+
+
+async def _empty(url: str, fresh: _Fresh) -> bool:
+    """Whether it is what it was."""
+    connection = await _connect(url)
+    try:
+        await connection.execute(QUIET)
+        if await connection.fetchval(SHAPE) != fresh.shape:
+            return False
+        async with connection.transaction():
+            await connection.execute("SET LOCAL session_replication_role = replica")  # in any order
+            await connection.execute(";".join(f"DELETE FROM {name}" for name in fresh.tables))
+            for name, rows in fresh.rows.items():
+                await connection.copy_records_to_table(name, records=rows)
+            for name, value, called in fresh.sequences:
+                await connection.execute(f"SELECT setval('{name}', {value}, {called})")
+        return True
+    finally:
+        await connection.close()
