@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
 from askback_server.domain.aggregate import Guard
-from askback_server.domain.commands import SessionRef
+from askback_server.domain.commands import LeaseJob, SessionRef
+from askback_server.domain.errors import IllegalState
 from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, WorkerSession
 from askback_server.storage import job_store
 from askback_server.storage.database import Database
+from tests.support.aggregates import WORKER
 from tests.support.storage import creation, get_job, new_job, node, step, until
 from tests.support.taking import Hand, dispatching
 
@@ -157,3 +160,16 @@ async def test_a_lease_whose_outcome_nobody_knows_comes_out(
             await until(lambda: hand.taken, "the worker has the job")
         assert [j.token for j in hand.taken] == [1]
         assert (await get_job(replica.database, job.job_id)).token == 1
+
+
+async def test_who_holds_a_job_is_not_given_it_twice(migrated_db_url: str) -> None:
+    """A look at the queue may be older than the lease; only a lease that nobody knows of may be said again."""
+    async with node(migrated_db_url) as replica:
+        job, session = await replica.create(), await replica.session()
+        leased = await replica.lease(job, session)
+        with pytest.raises(IllegalState):
+            await replica.lease(job, session)
+        command = LeaseJob(principal=WORKER, job_id=job.job_id, session=session, worker_id="w", again=True)
+        assert (await replica.do(command)).token == leased.token
+        with pytest.raises(IllegalState):
+            await replica.do(replace(command, session=await replica.session()))

@@ -7,13 +7,13 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.processes import ROOT, quiet_port
+from tests.support.forked import Forked
+from tests.support.processes import quiet_port
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -28,7 +28,7 @@ class Actor:
         self.scene = scene
         self.name = name
         self._module = module
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Forked | None = None
         self._listener: asyncio.Task[None] | None = None
         self.starts = 0
         self.counts: dict[str, int] = {}
@@ -62,17 +62,12 @@ class Actor:
         self._told.clear()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "FAULTS_"))}
         with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-X", "faulthandler", "-m", self._module, *self.arguments(),
-                cwd=ROOT, env={**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()},
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+            environment = {**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()}
+            self._process = await Forked.start(self._module, self.arguments(), environment, log)
         self._listener = asyncio.create_task(self._listen(self._process))
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while line := await process.stdout.readline():
+    async def _listen(self, process: Forked) -> None:
+        async for line in process.lines():
             self.heard(line)
         await process.wait()
         self._news.set()
@@ -101,10 +96,10 @@ class Actor:
 
     def order(self, text: str) -> None:
         """Tell it what to do."""
-        if self._process is not None and self._process.stdin is not None and self.running:
+        if self._process is not None and self.running:
             self._told.clear()
             self.may_leave = text == "leave"
-            self._process.stdin.write(text.encode() + b"\n")
+            self._process.write(text + "\n")
 
     @property
     def total(self) -> dict[str, int]:

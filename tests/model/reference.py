@@ -88,8 +88,6 @@ class Reference:
 
     def lease(self, job: str, session: str, epoch: int, who: str) -> Reply:
         j = self._job(job)
-        if j["session"] == session:
-            return ("leased", j["token"])
         if j["state"] != "PENDING" or j["ready"] > self.now:
             raise Refused("IllegalState")
         if not self.alive(session, epoch):

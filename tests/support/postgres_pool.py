@@ -100,10 +100,10 @@ async def _look(url: str) -> _Fresh:
         rows = {
             name: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {name}")] for name in tables
         }
-        sequences = [
-            (name, *await connection.fetchrow(f"SELECT last_value, is_called FROM {name}"))
-            for (name,) in await connection.fetch(SEQUENCES)
-        ]
+        sequences = []
+        for (name,) in await connection.fetch(SEQUENCES):
+            [(value, called)] = await connection.fetch(f"SELECT last_value, is_called FROM {name}")
+            sequences.append((name, value, called))
         shape = await connection.fetchval(SHAPE)
         return _Fresh(shape, tables, {name: found for name, found in rows.items() if found}, sequences)
     finally:

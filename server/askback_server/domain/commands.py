@@ -117,11 +117,13 @@ class UpdateUnderstanding(OnJob):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseJob(OnJob):
-    """A worker takes the job. `not_after` is the end of the turn at a queue with a limit."""
+    """A worker takes the job. `not_after` is the end of the turn at a queue with a limit. `again`: nobody
+    knows whether an earlier try was written; if it was, the session holds the job, and has it."""
 
     session: SessionRef
     worker_id: str
     not_after: datetime | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

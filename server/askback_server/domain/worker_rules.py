@@ -52,12 +52,12 @@ from askback_server.domain.transitions import JobTrigger, PromptTrigger
 
 
 def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
-    """The token rises; the write is guarded by the new holder's session. Said again, it changes nothing."""
+    """The token rises; the write is guarded by the new holder's session."""
     command.principal.require(Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
     if facts.is_dead(command.session):
         raise SessionNotFound(command.session.session_id)
-    if job.session_id == command.session.session_id:
+    if command.again and job.session_id == command.session.session_id:
         return Decided(job)
     if job.ready_at is not None and job.ready_at > facts.now:
         raise IllegalState("the job is not ready yet", state=job.state, event="LEASE", job_id=job.job_id)

@@ -12,6 +12,7 @@ import logging
 import random
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any, Protocol
@@ -299,12 +300,12 @@ class Dispatcher:
     async def _until_known(self, command: LeaseJob) -> Any:
         """Lease it, and ask again for as long as nobody can say whether it was: the worker of a lease that
         it never heard of would keep the job from all others."""
-        unknown = False
         while True:
             try:
                 return await self._engine.execute(command)
             except StorageUnavailable as error:
-                unknown = unknown or isinstance(error, OutcomeUnknown)
-                if not unknown:
+                if isinstance(error, OutcomeUnknown):
+                    command = replace(command, again=True)
+                if not command.again:
                     raise
             await asyncio.sleep(POLL)
