@@ -163,7 +163,7 @@ async def test_a_lease_whose_outcome_nobody_knows_comes_out(
 
 
 async def test_who_holds_a_job_is_not_given_it_twice(migrated_db_url: str) -> None:
-    """A look at the queue may be older than the lease; only a lease that nobody knows of may be said again."""
+    """A look at the queue may be older than the lease: only one that nobody knows of may be said again."""
     async with node(migrated_db_url) as replica:
         job, session = await replica.create(), await replica.session()
         leased = await replica.lease(job, session)

@@ -39,6 +39,9 @@ SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
 """
 TABLES = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition \
 AND relnamespace = 'public'::regnamespace"
+SIZE = "SELECT pg_database_size(current_database())"
+GROWN = 8 * 1024 * 1024
+"""By so many bytes a database may grow: rows that were deleted stay, and must be passed by."""
 SEQUENCES = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace"
 
 
@@ -47,6 +50,7 @@ class _Fresh:
     """What a migrated database is before anybody has used it."""
 
     shape: str
+    size: int
     tables: list[str]
     rows: dict[str, list[Any]]
     sequences: list[tuple[str, int, bool]]
@@ -57,7 +61,7 @@ class DatabasePool:
 
     A copy costs PostgreSQL some fifteen times as much. Every borrower has a database name of its own, so that
     nothing a test has left running can write into another test's database. What comes back with other tables
-    than it was lent with is dropped.
+    than it was lent with, or much larger, is dropped.
     """
 
     def __init__(self, server: PostgresServer, template: str) -> None:
@@ -104,8 +108,8 @@ async def _look(url: str) -> _Fresh:
         for (name,) in await connection.fetch(SEQUENCES):
             [(value, called)] = await connection.fetch(f"SELECT last_value, is_called FROM {name}")
             sequences.append((name, value, called))
-        shape = await connection.fetchval(SHAPE)
-        return _Fresh(shape, tables, {name: found for name, found in rows.items() if found}, sequences)
+        shape, size = await connection.fetchval(SHAPE), await connection.fetchval(SIZE)
+        return _Fresh(shape, size, tables, {name: found for name, found in rows.items() if found}, sequences)
     finally:
         await connection.close()
 
@@ -116,6 +120,8 @@ async def _empty(url: str, fresh: _Fresh) -> bool:
     try:
         await connection.execute(QUIET)
         if await connection.fetchval(SHAPE) != fresh.shape:
+            return False
+        if await connection.fetchval(SIZE) > fresh.size + GROWN:
             return False
         async with connection.transaction():
             await connection.execute("SET LOCAL session_replication_role = replica")  # in any order

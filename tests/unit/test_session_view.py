@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from askback_server.domain.content import PromptContent
@@ -131,6 +131,7 @@ def settle(view: PromptView, console: Console) -> None:
 
 
 @given(steps, steps, st.one_of(st.none(), st.integers(1, 3)))
+@example([], [(0, "open"), ("take", 1), (0, "away"), (0, "open"), (0, "away")], None)
 @settings(max_examples=300, deadline=None)
 def test_a_console_ends_up_with_what_is_open(before: list, after: list, credit: int | None) -> None:
     world, console = World(), Console()

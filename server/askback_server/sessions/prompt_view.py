@@ -31,7 +31,7 @@ class PromptView:
         self.filter = filter
         self.credit = credit
         self._told: dict[str, int] = {}
-        """Open prompts as the console has them, with their versions."""
+        """What the console has until it is taken away, with the versions; 0: from an earlier stream."""
         self._fresh: dict[str, Prompt] = {}
         """To be shown."""
         self._gone: OrderedDict[str, PromptEvent] = OrderedDict()
@@ -80,11 +80,12 @@ class PromptView:
             self._tombs.pop(prompt_id, None)
             return
         self._fresh.pop(prompt_id, None)
-        if self._told.pop(prompt_id, None) is None and prompt_id not in self._gone:
+        if prompt_id not in self._told:
             if prompt_id in self._tombs or not self._may_be_known(prompt):
                 self._bury(prompt_id, version)
                 return
             self._known_before = max(0, self._known_before - 1)
+            self._told[prompt_id] = 0
         self._bury(prompt_id, version)
         if prompt.is_open:
             self._gone[prompt_id] = Removed(prompt_id, version)
@@ -96,8 +97,8 @@ class PromptView:
     def lose(self, prompt_id: str, version: int) -> None:
         """A prompt is gone with its job, and how it ended is not known any more."""
         self._fresh.pop(prompt_id, None)
-        if self._told.pop(prompt_id, None) is not None:
-            self._gone[prompt_id] = Removed(prompt_id, version)
+        if prompt_id in self._told:
+            self._gone.setdefault(prompt_id, Removed(prompt_id, version))
         self._bury(prompt_id, version)
 
     def _may_be_known(self, prompt: Prompt) -> bool:
@@ -141,7 +142,8 @@ class PromptView:
         """The snapshot, or the catching up, has been offered whole. After a resume `open_prompts` is
         how many match in all."""
         self._loaded = True
-        self._known_before = max(0, open_prompts - len(self._told.keys() | self._fresh.keys()))
+        known = (self._told.keys() - self._gone.keys()) | self._fresh.keys()
+        self._known_before = max(0, open_prompts - len(known))
 
     def give_credit(self, prompts: int, most: int) -> None:
         """So many more prompts may be shown."""
@@ -157,7 +159,9 @@ class PromptView:
             events.append(Reset(self._reset))
             self._reset = ""
         while self._gone and len(events) < limit:
-            events.append(self._gone.popitem(last=False)[1])
+            prompt_id, event = self._gone.popitem(last=False)
+            del self._told[prompt_id]
+            events.append(event)
         room = limit - len(events)
         if self.credit is not None:
             room = min(room, self.credit)
