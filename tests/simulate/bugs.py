@@ -232,7 +232,7 @@ CONVERSE: dict[str, Bug] = {
     "cursor without horizon": Bug(_cursor_without_horizon, ""),
     "old token honoured": Bug(_old_token_honoured, "no Reset first"),
     "resume below the horizon only": Bug(_resume_below_the_horizon_only, "a token skips", seed=210),
-    "live before Reset": Bug(_live_before_reset, "no Reset first", seed=190),
+    "live before Reset": Bug(_live_before_reset, "no Reset first", seed=1950),
     "older image replaces newer": Bug(_older_image_replaces_newer, "after"),
     "end not told after resume": Bug(_end_not_told_after_resume, ""),
     "audience not asked": Bug(_audience_not_asked, "may not see it"),

@@ -43,7 +43,9 @@ class LeaseJobsRequest(_message.Message):
     max_jobs: _builtins.int
     """At most so many, 0: 1; never more than 100."""
     session_id: _builtins.str
-    """An open session. Empty: a new one."""
+    """An open session. Empty: a new one. After a call whose reply was lost take a new one too, and do not extend the
+    old one: what it leased, if it did, comes back when that expires.
+    """
     session_secret: _builtins.str
     """Its secret."""
     @_builtins.property
