@@ -35,8 +35,8 @@ demo: $(VENV) ## see a job ask and be answered
 serve: $(VENV) ## run the service on this machine
 	$(BIN)/askback serve
 
-# Much of a test's time is spent waiting for processes: three at once suit two cores. PROCESSES=0 for a debugger.
-PROCESSES ?= 3
+# Much of a test's time is spent waiting for processes: four at once suit two cores. PROCESSES=0 for a debugger.
+PROCESSES ?= 4
 test: $(VENV) ## run the tests; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container $(ARGS)
 

@@ -10,10 +10,10 @@ import signal
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tests.support.forked import Forked
-from tests.support.processes import quiet_port
+from tests.support.processes import ROOT, quiet_port
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -30,6 +30,8 @@ class Actor:
         self._module = module
         self._process: Forked | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._stdin = -1
+        self._ended = asyncio.Event()
         self.starts = 0
         self.counts: dict[str, int] = {}
         self._before: dict[str, int] = {}
@@ -61,16 +63,32 @@ class Actor:
         self.counts = {}
         self._told.clear()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASKBACK_", "FAULTS_"))}
+        environment = {**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()}
+        (its_input, self._stdin), (stdout, its_output) = os.pipe(), os.pipe()
         with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
-            environment = {**inherited, "GRPC_VERBOSITY": "NONE", **self.environment()}
-            self._process = await Forked.start(self._module, self.arguments(), environment, log)
-        self._listener = asyncio.create_task(self._listen(self._process))
+            self._process = Forked(
+                f"{self._module}:main", [self._module, *self.arguments()], environment, ROOT,
+                stdin=its_input, stdout=its_output, stderr=log.fileno(),
+            )  # fmt: skip
+        os.close(its_input)
+        os.close(its_output)
+        self._ended = asyncio.Event()
+        self._listener = asyncio.create_task(self._listen(self._process, os.fdopen(stdout, "rb")))
 
-    async def _listen(self, process: Forked) -> None:
-        async for line in process.lines():
+    async def _listen(self, process: Forked, stdout: IO[bytes]) -> None:
+        loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdout)
+        loop.add_reader(process.sentinel, self._end, process.sentinel)
+        while line := await reader.readline():
             self.heard(line)
-        await process.wait()
+        transport.close()
+        await self._ended.wait()
         self._news.set()
+
+    def _end(self, sentinel: int) -> None:
+        asyncio.get_running_loop().remove_reader(sentinel)
+        os.close(self._stdin)
+        self._ended.set()
 
     def heard(self, line: bytes) -> None:
         """Something it wrote."""
@@ -99,7 +117,7 @@ class Actor:
         if self._process is not None and self.running:
             self._told.clear()
             self.may_leave = text == "leave"
-            self._process.write(text + "\n")
+            os.write(self._stdin, text.encode() + b"\n")
 
     @property
     def total(self) -> dict[str, int]:
@@ -109,12 +127,12 @@ class Actor:
     @property
     def running(self) -> bool:
         """Whether it lives."""
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and not self._ended.is_set()
 
     @property
     def code(self) -> int | None:
         """How its last start ended."""
-        return None if self._process is None else self._process.returncode
+        return None if self._process is None or self.running else self._process.poll()
 
     @property
     def pid(self) -> int:
@@ -129,17 +147,14 @@ class Actor:
 
     async def ended(self, within: float) -> int | None:
         """Its exit code; None if it does not end in time."""
-        assert self._process is not None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                return await self._process.wait()
-        return None
+                await self._ended.wait()
+        return self.code
 
     async def kill(self) -> None:
         """SIGKILL, and wait. Repeatable."""
         self.signal(signal.SIGKILL)
-        if self._process is not None:
-            await self._process.wait()
         if self._listener is not None:
             await self._listener
 

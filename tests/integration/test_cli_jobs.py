@@ -1,5 +1,6 @@
 """`askback job …` against a real service, by exit code and output."""
 
+import asyncio
 import json
 import re
 import signal
@@ -13,7 +14,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.processes import quiet_port
 from tests.support.service import NOBODY_ID, REJECT, World, answer, confirm
-from tests.support.shell import Shell
+from tests.support.shell import ASKBACK, Shell
 
 
 async def _complete(world: World, leased: workers.LeasedJob, result: str = "") -> None:
@@ -195,10 +196,14 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
     assert (await shell.run("job", "start", "t", "--input", "@nowhere.json")).code == 2
     assert (await shell.run("job", "ls", "--label", "x")).code == 2
     assert (await shell.run("job", "ls", "--since", "yesterday")).code == 2
+    # Read when Python starts.
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    unread = await shell.run("ask", "Größe?", **ascii_only)
-    assert unread.code == 2
-    assert "not UTF-8" in unread.err
+    unread = await asyncio.create_subprocess_exec(
+        ASKBACK, "ask", "Größe?", env={**shell.environment, **ascii_only}, stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await unread.communicate()
+    assert unread.returncode == 2
+    assert b"not UTF-8" in told
     wrong = await shell.run("job", "start", "no such type!", "--json")
     assert wrong.code == 2
     [violation] = json.loads(wrong.err)["error"]["violations"]

@@ -1,105 +1,119 @@
-"""Programs of the tests as processes of their own that start at once.
+"""Python programs as processes of their own that start at once.
 
-They are forked from a process that has imported them (multiprocessing's fork server): importing costs
-more processor time than most of them take for all the rest.
+They are forked from a process that has imported them (multiprocessing's fork server): importing takes more
+processor time than most of them need for all the rest. Where the start is under test it is the user's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import importlib
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from multiprocessing.connection import Connection, Pipe
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
 
-IMPORTED = ["askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd"]
+SERVER = "tests.support.forked:server"
+ASKBACK = "askback.cli:main"
+IMPORTED = [
+    "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd",
+    *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
+]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)
 
 
 class Forked:
-    """A running program: a module's `main()`, with arguments, an environment and pipes, in a session of its
-    own."""
+    """A running program, in a session of its own. Its methods are those of `Popen`.
 
-    def __init__(self, process: Any, stdin: Connection[Any, Any], stdout: asyncio.StreamReader) -> None:
-        self._process = process
-        self._stdin = stdin
-        self._stdout = stdout
-        self._ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(process.sentinel, self._end)
-        self.pid: int = process.pid
+    `target` is the function that it is, as `module:name`; `arguments` its `sys.argv`.
 
-    @classmethod
-    async def start(
-        cls, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: IO[bytes]
-    ) -> Forked:
-        """Start it; its standard error goes to `log`."""
-        (its_input, stdin), (stdout, its_output) = Pipe(duplex=False), Pipe(duplex=False)
-        pipes = [its_input, its_output, Connection(os.dup(log.fileno()), readable=False)]
-        process = _context.Process(
-            target=_run, args=(module, [*arguments], {**environment}, os.getcwd(), pipes), daemon=True
+    The standard streams are file descriptors, which stay the caller's to close.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+    ) -> None:
+        streams = [Connection(os.dup(fd)) for fd in (stdin, stdout, stderr)]
+        self._process = _context.Process(
+            target=_run, args=(target, [*arguments], {**environment}, str(folder), streams), daemon=True
         )
         try:
-            process.start()
+            self._process.start()
         finally:
-            for pipe in pipes:
-                pipe.close()
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), stdout
-        )
-        return cls(process, stdin, reader)
-
-    def _end(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._process.sentinel)
-        self._stdin.close()
-        self._process.join()
-        self._ended.set()
+            for stream in streams:
+                stream.close()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+        self.sentinel = self._process.sentinel
+        """Readable when it has ended."""
 
     @property
     def returncode(self) -> int | None:
+        """As after a `poll()`."""
+        return self.poll()
+
+    def poll(self) -> int | None:
         """Its exit code (negative: the signal that ended it); None while it runs."""
-        return self._process.exitcode if self._ended.is_set() else None
+        return self._process.exitcode
 
-    async def wait(self) -> int:
-        """Wait for its end; the exit code."""
-        await self._ended.wait()
-        return int(self._process.exitcode)
-
-    def write(self, text: str) -> None:
-        """Put it into its standard input: few bytes, which a pipe always takes."""
-        if not self._ended.is_set():
-            os.write(self._stdin.fileno(), text.encode())
-
-    async def lines(self) -> AsyncIterator[bytes]:
-        """What it writes to its standard output, until it closes it."""
-        while line := await self._stdout.readline():
-            yield line
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; the exit code. Raises TimeoutExpired."""
+        self._process.join(timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0.0)
+        return code
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        if not self._ended.is_set():
+        """Send it a signal, if it has not ended."""
+        if self.poll() is None:
             os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
 
 
 def _run(
-    module: str, arguments: list[str], environment: dict[str, str], folder: str, pipes: list[Any]
+    target: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: str,
+    streams: list[Connection[object, object]],
 ) -> None:
     """In the new process: become the program."""
     os.setsid()
     os.chdir(folder)
-    for number, pipe in enumerate(pipes):
-        os.dup2(pipe.fileno(), number)
-        pipe.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+        stream.close()
     sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faulthandler.enable()
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = [module, *arguments]
-    sys.exit(importlib.import_module(module).main())
+    sys.argv = arguments
+    module, _, name = target.partition(":")
+    sys.exit(getattr(importlib.import_module(module), name)())
+
+
+def server() -> int:
+    """What `python -m askback_server` does."""
+    from askback_server.__main__ import serve
+
+    return serve({})

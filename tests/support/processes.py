@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from askback.errors import Unavailable
+from tests.support.forked import SERVER, Forked
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ class Process:
         self._folder = folder
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ASKBACK_")}
         self._environment = {**inherited, "GRPC_VERBOSITY": "NONE", **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._starts = 0
 
     def start(self) -> None:
@@ -79,14 +80,12 @@ class Process:
         assert not self.running, f"{self.name} runs already"
         self._starts += 1
         with self._file("out").open("wb") as out, self._file("log").open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-            )
+            self._process = self._launch(out, log)
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes] | Forked:
+        return subprocess.Popen(
+            self._command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=out, stderr=log
+        )
 
     def _file(self, kind: str, start: int = 0) -> Path:
         return self._folder / f"{self.name}.{start or self._starts}.{kind}"
@@ -118,8 +117,7 @@ class Process:
         assert self._process is not None
         process = self._process
         await eventually(lambda: process.poll() is not None, f"{self.name} has ended", within=within)
-        code: int = process.returncode
-        return code
+        return process.wait()
 
     async def terminate(self) -> int:
         """SIGTERM, and wait for its end; the exit code."""
@@ -190,7 +188,14 @@ class Server(Process):
             "sweep_interval": 5, "drain_grace": 2, **settings,
         }  # fmt: skip
         environment = {f"ASKBACK_{key.upper()}": str(value) for key, value in values.items()}
-        super().__init__(name, [sys.executable, "-m", "askback_server"], folder, environment)
+        super().__init__(name, ["askback_server"], folder, environment)
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+        with open(os.devnull, "rb") as nothing:
+            return Forked(
+                SERVER, self._command, self._environment, ROOT,
+                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
+            )  # fmt: skip
 
     @property
     def target(self) -> str:

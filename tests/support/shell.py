@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import forked
+from tests.support.forked import Forked
+
 ASKBACK = str(Path(sys.executable).with_name("askback"))
 WITHIN = 30.0
 """Seconds after which a command is taken for hung. Never a measure of speed."""
@@ -39,24 +42,20 @@ class Done:
 class Running:
     """A command that has not ended."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Forked, out: asyncio.StreamReader, err: asyncio.StreamReader) -> None:
         self._process = process
-        self._out: list[str] = []
-        self._err: list[str] = []
+        self._streams = {"out": out, "err": err}
+        self._read: dict[str, list[str]] = {"out": [], "err": []}
 
     async def says(self, words: str, *, on: str = "out") -> str:
         """Read on until a line has these words; that line."""
-        stream, read = self._of(on)
-        assert stream is not None
+        read = self._read[on]
         async with asyncio.timeout(WITHIN):
-            while line := (await stream.readline()).decode():
+            while line := (await self._streams[on].readline()).decode():
                 read.append(line)
                 if words in line:
                     return line
         raise AssertionError(f"never said {words!r}: {read}")
-
-    def _of(self, on: str) -> tuple[asyncio.StreamReader | None, list[str]]:
-        return (self._process.stdout, self._out) if on == "out" else (self._process.stderr, self._err)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -65,15 +64,23 @@ class Running:
     async def done(self) -> Done:
         """Wait for its end."""
         async with asyncio.timeout(WITHIN):
-            out, err = await self._process.communicate()
-        code = self._process.returncode
-        assert code is not None
-        return Done(code, "".join(self._out) + out.decode(), "".join(self._err) + err.decode())
+            rest = await asyncio.gather(*(stream.read() for stream in self._streams.values()))
+            code = await asyncio.to_thread(self._process.wait, WITHIN)
+        out, err = ("".join(r) + more.decode() for r, more in zip(self._read.values(), rest, strict=True))
+        return Done(code, out, err)
 
     def kill(self) -> None:
         """End it, if it has not ended."""
-        if self._process.returncode is None:
-            self._process.kill()
+        self._process.kill()
+
+
+async def _reader(pipe: int) -> asyncio.StreamReader:
+    """Reads what comes out of a pipe, and closes it at its end."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb")
+    )
+    return reader
 
 
 class Shell:
@@ -93,16 +100,16 @@ class Shell:
 
     async def start(self, *command: str, stdin: bytes | None = None, **environment: str) -> Running:
         """Start `askback` with these words."""
-        process = await asyncio.create_subprocess_exec(
-            ASKBACK, *command, env={**self.environment, **environment}, cwd=self.home,
-            stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        (its_input, feed), (out, its_out), (err, its_err) = os.pipe(), os.pipe(), os.pipe()
+        process = Forked(
+            forked.ASKBACK, ["askback", *command], {**self.environment, **environment}, self.home,
+            stdin=its_input, stdout=its_out, stderr=its_err,
         )  # fmt: skip
-        if stdin is not None:
-            assert process.stdin is not None
-            process.stdin.write(stdin)
-            process.stdin.close()
-        running = Running(process)
+        for fd in (its_input, its_out, its_err):
+            os.close(fd)
+        with os.fdopen(feed, "wb", buffering=0) as given:
+            given.write(stdin or b"")
+        running = Running(process, await _reader(out), await _reader(err))
         self._running.append(running)
         return running
 
