@@ -4,7 +4,7 @@ import asyncio
 import random
 from pathlib import Path
 
-from askback import Client, PromptState
+from askback import Client
 from tests.e2e import load
 from tests.e2e.checks import check_all, history_of
 from tests.e2e.stored import read_all
@@ -39,11 +39,9 @@ async def test_a_console_is_killed_in_mid_answer(stage: Stage, migrated_db_url: 
 
         gate.touch()
         await asyncio.gather(*(die(v, moments.uniform(0, 0.01)) for v in victims.values()))
-        survivors = [p async for p in client.prompts(states=[PromptState.PENDING])]
         rescue = load.console(stage, server.target, "rescue")
         results = await asyncio.gather(*(run.result() for run in asked.values()))
         stored = await read_all(client, [run.job_id for run in asked.values()])
-    assert len(rescue.events("verdict", status="ACCEPTED")) == len(survivors)
     for name, result, job in zip(names, results, stored, strict=True):
         (answers,) = job.answers.values()
         assert len(answers) == 1

@@ -36,11 +36,13 @@ class Disk:
             absent("mount", f"no file system can be mounted here: {done.stderr.strip()}")
 
     def fill(self) -> None:
-        """Leave no room."""
-        file = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
-        with suppress(OSError):
-            while True:
-                os.write(file, b"\0" * 4096)
+        """Leave no room: what an ended process held is given back a moment later, and is taken too."""
+        file = os.open(self._filler, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for _ in range(20):
+            with suppress(OSError):
+                while True:
+                    os.write(file, b"\0" * 4096)
+            os.sync()
         os.close(file)
 
     def clear(self) -> None:
