@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -36,14 +37,14 @@ class Disk:
             absent("mount", f"no file system can be mounted here: {done.stderr.strip()}")
 
     def fill(self) -> None:
-        """Leave no room: what an ended process held is given back a moment later, and is taken too."""
-        file = os.open(self._filler, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for _ in range(20):
-            with suppress(OSError):
-                while True:
-                    os.write(file, b"\0" * 4096)
-            os.sync()
-        os.close(file)
+        """Leave no room, nor a log that a server ended over: in that there is some."""
+        if (file := self.folder / "askback.db").exists():
+            sqlite3.connect(file).execute("PRAGMA wal_checkpoint").connection.close()
+        filler = os.open(self._filler, os.O_WRONLY | os.O_CREAT)
+        with suppress(OSError):
+            while True:
+                os.write(filler, b"\0" * 4096)
+        os.close(filler)
 
     def clear(self) -> None:
         """Make room again."""
