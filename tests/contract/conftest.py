@@ -17,6 +17,14 @@ async def database(migrated_db_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def pg(pg_url: str) -> AsyncIterator[Database]:
+    """The same on PostgreSQL alone."""
+    opened = await Database.open(pg_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
 async def here(migrated_db_url: str) -> AsyncIterator[Node]:
     """A replica on each database in turn."""
     async with node(migrated_db_url) as replica:

@@ -34,6 +34,7 @@ from tests.support.storage import (
     step,
     submission,
     until,
+    waits_for_a_lock,
     with_children,
 )
 
@@ -286,10 +287,7 @@ async def test_a_guard_is_judged_after_the_wait_for_a_lock(pg_url: str) -> None:
             writing = asyncio.create_task(database.jobs.write(batch))
 
             async def waits() -> bool:
-                found = await fetch(
-                    other, sa.text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-                )
-                return bool(found) and not writing.done()
+                return await waits_for_a_lock(other) and not writing.done()
 
             await until(waits, "the writer waits for the lock")
 
@@ -316,11 +314,7 @@ async def test_a_version_that_changed_during_the_wait_loses(pg_url: str) -> None
             await holder.execute(sa.update(tables.jobs).values(version=5))
             writing = asyncio.create_task(database.jobs.write([with_children(step(job))]))
 
-            async def waits() -> bool:
-                query = sa.text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-                return bool(await fetch(other, query))
-
-            await until(waits, "the writer waits for the lock")
+            await until(lambda: waits_for_a_lock(other), "the writer waits for the lock")
             await holder.commit()
         assert (await writing).lost == {job.job_id: Lost.VERSION}
         assert await counts(database, job.job_id) == ONLY_BIRTH

@@ -17,7 +17,7 @@ from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, WorkerS
 from askback_server.storage import job_store
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
-from tests.support.storage import creation, get_job, new_job, node, step, until
+from tests.support.storage import creation, get_job, new_job, node, step, until, waits_for_a_lock
 from tests.support.taking import Hand, dispatching
 
 TTL = 30.0
@@ -47,90 +47,68 @@ class Held:
         database._dialect.write = write  # type: ignore[method-assign]
 
 
-async def waits_for_a_lock(url: str) -> bool:
-    """Whether a backend of this database waits for another one's lock."""
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-    try:
-        return bool(
-            await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity "
-                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-        )
-    finally:
-        await connection.close()
-
-
 @pytest.fixture
-async def here(pg_url: str) -> AsyncIterator[Database]:
+async def other(pg_url: str) -> AsyncIterator[Database]:
+    """Another replica's."""
     database = await Database.open(pg_url)
     yield database
     await database.close()
 
 
-@pytest.fixture
-async def there(pg_url: str) -> AsyncIterator[Database]:
-    database = await Database.open(pg_url)
-    yield database
-    await database.close()
-
-
-async def test_who_resumes_waits_for_a_lease_that_is_being_committed(
-    here: Database, there: Database, pg_url: str
-) -> None:
+async def test_who_resumes_waits_for_a_lease_that_is_being_committed(pg: Database, other: Database) -> None:
     job = new_job()
-    await here.jobs.write([creation(job)])
-    session, secret = await here.sessions.open("default", "w", "wanda", "here", TTL)
-    held = Held(here)
-    writing = asyncio.create_task(here.jobs.write([lease(job, session)]))
+    await pg.jobs.write([creation(job)])
+    session, secret = await pg.sessions.open("default", "w", "wanda", "here", TTL)
+    held = Held(pg)
+    writing = asyncio.create_task(pg.jobs.write([lease(job, session)]))
     await held.written.wait()
-    resuming = asyncio.create_task(there.sessions.resume(session.session_id, secret, "wanda", "there", TTL))
-    await until(lambda: waits_for_a_lock(pg_url), "the new stream waits")
+    resuming = asyncio.create_task(other.sessions.resume(session.session_id, secret, "wanda", "there", TTL))
+    await until(lambda: waits_for_a_lock(pg), "the new stream waits")
     # A heartbeat does not wait.
-    assert await here.sessions.beat([(session.session_id, session.epoch)], TTL)
+    assert await pg.sessions.beat([(session.session_id, session.epoch)], TTL)
     held.go_on.set()
     assert not (await writing).lost
     resumed = await resuming
     assert resumed is not None
     assert resumed.epoch == session.epoch + 1
-    assert [j.job_id for j in await there.sessions.held(session.session_id)] == [job.job_id]
+    assert [j.job_id for j in await other.sessions.held(session.session_id)] == [job.job_id]
 
 
-async def test_a_lease_that_waits_for_who_resumes_is_refused(here: Database, pg_url: str) -> None:
+async def test_a_lease_that_waits_for_who_resumes_is_refused(pg: Database, pg_url: str) -> None:
     job = new_job()
-    await here.jobs.write([creation(job)])
-    session, _ = await here.sessions.open("default", "w", "wanda", "here", TTL)
+    await pg.jobs.write([creation(job)])
+    session, _ = await pg.sessions.open("default", "w", "wanda", "here", TTL)
     connection = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
     try:
         async with connection.transaction():
             await connection.execute("SELECT 1 FROM worker_sessions FOR UPDATE")
             await connection.execute("UPDATE worker_sessions SET epoch = epoch + 1")
-            writing = asyncio.create_task(here.jobs.write([lease(job, session)]))
-            await until(lambda: waits_for_a_lock(pg_url), "the lease waits")
+            writing = asyncio.create_task(pg.jobs.write([lease(job, session)]))
+            await until(lambda: waits_for_a_lock(pg), "the lease waits")
     finally:
         await connection.close()
     assert (await writing).lost == {job.job_id: Lost.MOVED}
-    assert await here.sessions.held(session.session_id) == []
+    assert await pg.sessions.held(session.session_id) == []
 
 
-async def test_no_session_is_reaped_under_a_lease(here: Database, there: Database) -> None:
+async def test_no_session_is_reaped_under_a_lease(pg: Database, other: Database) -> None:
     job = new_job()
-    await here.jobs.write([creation(job)])
-    session, _ = await here.sessions.open("default", "w", "wanda", "here", 0.5)
-    held = Held(here)
-    writing = asyncio.create_task(here.jobs.write([lease(job, session)]))
+    await pg.jobs.write([creation(job)])
+    session, _ = await pg.sessions.open("default", "w", "wanda", "here", 0.5)
+    held = Held(pg)
+    writing = asyncio.create_task(pg.jobs.write([lease(job, session)]))
     await held.written.wait()
 
     async def expired() -> bool:
-        return not await there.sessions.epochs([session.session_id])
+        return not await other.sessions.epochs([session.session_id])
 
     await until(expired, "the session has expired")
-    assert await there.sessions.reap() == 0
-    assert await there.queue.orphans(10) == []
+    assert await other.sessions.reap() == 0
+    assert await other.queue.orphans(10) == []
     held.go_on.set()
     assert not (await writing).lost
-    assert await there.sessions.reap() == 1
-    assert await there.queue.orphans(10) == [(job.job_id, session.session_id)]
+    assert await other.sessions.reap() == 1
+    assert await other.queue.orphans(10) == [(job.job_id, session.session_id)]
 
 
 @pytest.mark.parametrize("committed", [True, False])

@@ -104,13 +104,6 @@ class Scene:
         assert (await get_job(database, self.changed.job_id)).version == 2
 
 
-@pytest.fixture
-async def pg(pg_url: str) -> AsyncIterator[Database]:
-    database = await Database.open(pg_url)
-    yield database
-    await database.close()
-
-
 async def test_cut_after_the_commit_and_before_the_reply(
     pg: Database, pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

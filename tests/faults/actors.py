@@ -117,7 +117,8 @@ class Actor:
         if self._process is not None and self.running:
             self._told.clear()
             self.may_leave = text == "leave"
-            os.write(self._stdin, text.encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # it may have ended just now
+                os.write(self._stdin, text.encode() + b"\n")
 
     @property
     def total(self) -> dict[str, int]:

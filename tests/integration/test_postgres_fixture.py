@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable, find_binaries
+from tests.support.postgres_pool import DatabasePool
 
 
 async def fetch_value(url: str, statement: str) -> object:
@@ -96,3 +97,33 @@ async def test_every_database_url_is_fresh(db_url: str, database_kind: str) -> N
         assert not Path(db_url.removeprefix("sqlite+aiosqlite:///")).exists()
     else:
         assert await fetch_value(db_url, "SELECT count(*) FROM pg_stat_user_tables") == 0
+
+
+async def test_a_lent_database_comes_back_as_a_copy_of_the_template(
+    postgres: PostgresServer, migrated_template: str
+) -> None:
+    """Whatever a test has put into it, and however it was left: under a name of its own."""
+    pool = DatabasePool(postgres, migrated_template)
+    try:
+        first = pool.lend()
+        settings = "SELECT string_agg(name || value, ',' ORDER BY name) FROM askback_settings"
+        made = await fetch_value(first, settings)
+        still = await asyncpg.connect(first.replace("+asyncpg", ""))
+        await still.execute("UPDATE askback_settings SET value = 'changed'")
+        await still.execute("SELECT nextval('job_events_id_seq')")
+        pool.take_back(first)
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+            await still.execute("SELECT 1")
+        second = pool.lend()
+        assert second != first
+        with pytest.raises(asyncpg.InvalidCatalogNameError):
+            await fetch_value(first, "SELECT 1")
+        assert await fetch_value(second, settings) == made
+        assert await fetch_value(second, "SELECT nextval('job_events_id_seq')") == 1
+        await fetch_value(second, "CREATE TABLE left_behind (x int)")
+        pool.take_back(second)
+        third = pool.lend()
+        assert await fetch_value(third, "SELECT to_regclass('left_behind')") is None
+        pool.take_back(third)
+    finally:
+        pool.close()

@@ -59,7 +59,7 @@ class _Fresh:
 class DatabasePool:
     """Lends databases that look like copies of a template: what comes back is emptied and lent again.
 
-    A copy costs PostgreSQL some fifteen times as much. Every borrower has a database name of its own, so that
+    A copy costs PostgreSQL many times as much. Every borrower has a database name of its own, so that
     nothing a test has left running can write into another test's database. What comes back with other tables
     than it was lent with, or much larger, is dropped.
     """

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,8 @@ class Shell:
         )  # fmt: skip
         for fd in (its_input, its_out, its_err):
             os.close(fd)
-        with os.fdopen(feed, "wb", buffering=0) as given:
-            given.write(stdin or b"")
+        with suppress(BrokenPipeError), os.fdopen(feed, "wb", buffering=0) as given:
+            given.write(stdin or b"")  # less than a pipe takes at once; or it ended without reading
         running = Running(process, await _reader(out), await _reader(err))
         self._running.append(running)
         return running

@@ -146,6 +146,16 @@ async def fetch(database: Database, statement: Any) -> Sequence[Any]:
     return await database.jobs._all(statement)
 
 
+WAITERS = sa.text(
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+
+
+async def waits_for_a_lock(database: Database) -> bool:
+    """Whether somebody waits for another one's lock in this PostgreSQL database."""
+    return bool(await fetch(database, WAITERS))
+
+
 async def execute(database: Database, statement: Any) -> Any:
     """Run a statement in a small transaction of its own."""
 

@@ -159,3 +159,23 @@ async def test_tls_and_mtls_for_real(authority: Path) -> None:
     assert not await reached(authority, mutual=False, client=with_tls(Tls.from_files()))
     assert await reached(authority, mutual=True, client=with_tls(Tls.from_files(ca, cert, key)))
     assert not await reached(authority, mutual=True, client=with_tls(Tls.from_files(ca)))
+
+
+async def test_no_two_channels_share_a_connection() -> None:
+    """Two that do and check health may crash the process inside grpc when they connect at once."""
+
+    async def whence(_: bytes, context: Any) -> bytes:
+        return str(context.peer()).encode()
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(whence)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Peer", {"Tell": handler}),))
+    endpoint = Endpoint(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", user="ada")
+    await server.start()
+    try:
+        async with endpoint.open() as one, endpoint.open() as another:
+            peers = [await c.unary_unary("/test.Peer/Tell")(b"", timeout=10) for c in (one, another, one)]
+    finally:
+        await server.stop(None)
+    assert peers[0] == peers[2]
+    assert peers[0] != peers[1]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -205,6 +206,22 @@ def test_nothing_is_told_before_it_is_known_whether_the_token_is_honoured() -> N
     honoured.offer(image(1, 1))
     honoured.loaded(1)
     assert [type(e) for e in honoured.take(10, "")] == [Upserted, CaughtUp]
+
+
+@pytest.mark.parametrize("ends", ["before", "after"])
+def test_a_resumed_console_is_told_how_many_are_open(ends: str) -> None:
+    """Of three that it has one ends, before or after the others are counted."""
+    view = PromptView(FILTER)
+    view.resume()
+    if ends == "before":
+        view.offer(image(1, 2, closed=True))
+    view.loaded(2 if ends == "before" else 3)
+    if ends == "after":
+        view.offer(image(1, 2, closed=True))
+    closed, caught_up = view.take(10, "")
+    assert isinstance(closed, Closed)
+    assert isinstance(caught_up, CaughtUp)
+    assert caught_up.open_prompts == 2
 
 
 def test_the_most_urgent_come_first() -> None:
