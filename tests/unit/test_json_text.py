@@ -195,10 +195,10 @@ def test_size_is_counted_in_utf8() -> None:
     ],
 )
 def test_large_hostile_text_is_judged_quickly(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(BadFields):
         parse(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_plain_text() -> None:
