@@ -56,6 +56,8 @@ class SessionKeeper:
         self._engine = engine
         self.ttl = ttl
         self._kept: dict[str, Kept] = {}
+        self._left: list[tuple[str, int]] = []
+        """(session, epoch) of streams that ended after their last extension, and were heard in between."""
         self._writing: set[asyncio.Task[None]] = set()
 
     @property
@@ -82,10 +84,12 @@ class SessionKeeper:
         return [(k.session.session_id, k.session.epoch) for k in self._kept.values()]
 
     def forget(self, session: SessionRef) -> None:
-        """The worker's stream is gone: from now on the session lives on borrowed time."""
+        """The worker's stream is gone. The session lives for as long as the last sign of life gives it."""
         kept = self._kept.get(session.session_id)
         if kept is not None and kept.session.epoch == session.epoch:
             del self._kept[session.session_id]
+            if kept.heard:
+                self._left.append((session.session_id, session.epoch))
 
     def doubt(self, session: SessionRef, leases: Doubts) -> None:
         """The stream of a session ended, and its worker has not received these leases. If it does not come
@@ -98,7 +102,7 @@ class SessionKeeper:
     async def _doubt(self, session: SessionRef, leases: Doubts) -> None:
         try:
             await self._store.change_doubts(session, lambda known: {**known, **leases})
-        except StorageUnavailable as error:
+        except Exception as error:  # of a storage that is away, or closed by now
             log.info("not noted that a worker did not receive its jobs: %s", error)
 
     async def run(self) -> None:
@@ -113,11 +117,14 @@ class SessionKeeper:
         for kept in self._kept.values():
             kept.silent = 0 if kept.heard else kept.silent + 1
             kept.heard = False
+        left, self._left = self._left, []
+        extended = [(k.session.session_id, k.session.epoch) for k in heard]
         try:
-            alive = await self._store.beat([(k.session.session_id, k.session.epoch) for k in heard], self.ttl)
+            alive = await self._store.beat(extended + left, self.ttl)
         except StorageUnavailable:
             for kept in heard:
                 kept.heard = True  # it was, and the next turn says so
+            self._left += left
             raise
         missing = []
         for kept in heard:
