@@ -400,6 +400,9 @@ class SimulatedDatabase:
     async def held(self, session_id: str) -> list[Job]:
         return await self._look(lambda: [j for j in self.rows.jobs.values() if j.session_id == session_id])
 
+    async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
+        return {job.job_id: (job.token, job.version) for job in await self.held(session_id)}
+
     async def close_session(self, session_id: str, epoch: int) -> bool:
         row = self._alive(session_id)
         if row is None or row.epoch != epoch:

@@ -13,17 +13,15 @@ from askback_server.engine.engine import Engine
 log = logging.getLogger(__name__)
 
 
-async def drop_leases(
-    engine: Engine, session: SessionRef, worker_id: str, leases: Sequence[tuple[str, int, bool]]
-) -> None:
+async def drop_leases(engine: Engine, session: SessionRef, leases: Sequence[tuple[str, int, bool]]) -> None:
     """Take jobs back. `leases`: job id, token, and whether the worker ever received the job.
 
     What is refused is logged and left as it is: the next heartbeat finds it again.
     """
     for job_id, _, received in leases:
-        why = "does not run a job of its session" if received else "has not received a job"
+        why = "is not run by the worker whose session holds it" if received else "did not reach its worker"
         extra = {"job_id": job_id, "session_id": session.session_id}
-        log.warning("worker %s %s; it is taken back", worker_id, why, extra=extra)
+        log.warning("job %s %s; it is taken back", job_id, why, extra=extra)
     commands = [
         DropLease(job_id=job_id, token=token, session=session, received=received)
         for job_id, token, received in leases

@@ -42,25 +42,25 @@ class UnaryLeases:
 
     async def differ(self, digest: LeaseDigest) -> bool:
         """Whether the session holds others than the digest says. If not, all are confirmed."""
-        held = await self._store.held(self._session.session_id)
-        if digest_of([(job.job_id, job.token) for job in held]) != digest:
+        held = await self._store.leases(self._session.session_id)
+        if digest_of([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
             return True
         await self.confirmed()
         return False
 
     async def compare(self, named: Collection[Lease], now: datetime) -> list[Lease]:
         """Take back what the worker does not run. Returns what it names and the session does not hold."""
-        held = await self._store.held(self._session.session_id)
-        unnamed = {job.job_id: job for job in held if (job.job_id, job.token) not in named}
+        held = await self._store.leases(self._session.session_id)
+        unnamed = {i: (token, version) for i, (token, version) in held.items() if (i, token) not in named}
         missing: dict[str, Doubt] = {}
 
         def change(known: Doubts) -> Doubts:
             """Those that are named are confirmed; of the others it is kept since when they are missing."""
             after = {job_id: d for job_id, d in known.items() if (job_id, d.token) not in named}
-            for job_id, job in unnamed.items():
+            for job_id, (token, _) in unnamed.items():
                 doubt = known.get(job_id)
-                if doubt is None or doubt.token != job.token:
-                    doubt = Doubt(job.token)
+                if doubt is None or doubt.token != token:
+                    doubt = Doubt(token)
                 if doubt.since is None:
                     doubt = Doubt(doubt.token, doubt.version, now.timestamp())
                 elif now.timestamp() - doubt.since >= self._apart:
@@ -70,11 +70,6 @@ class UnaryLeases:
 
         await self._store.change_doubts(self._session, change)
         if missing:
-            worker_id = unnamed[next(iter(missing))].worker_id
-            found = [
-                (job_id, doubt.token, doubt.version != unnamed[job_id].version)
-                for job_id, doubt in missing.items()
-            ]
-            await drop_leases(self._engine, self._session, worker_id, found)
-        tokens = {job.job_id: job.token for job in held}
-        return sorted(lease for lease in named if tokens.get(lease[0]) != lease[1])
+            found = [(i, doubt.token, doubt.version != unnamed[i][1]) for i, doubt in missing.items()]
+            await drop_leases(self._engine, self._session, found)
+        return sorted((i, token) for i, token in named if i not in held or held[i][0] != token)

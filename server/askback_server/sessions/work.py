@@ -143,7 +143,7 @@ class WorkSession(Session):
 
     def _drop(self, leases: Sequence[Held]) -> None:
         found = [(held.job.job_id, held.job.token, held.received) for held in leases]
-        self._spawn(drop_leases(self._around.engine, self.session, self.worker_id, found))
+        self._spawn(drop_leases(self._around.engine, self.session, found))
 
     async def _open(self, ref: int, hello: WorkHello) -> None:
         around = self._around

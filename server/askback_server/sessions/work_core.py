@@ -44,6 +44,8 @@ class WorkCore:
         self.leases = LeaseBook()
         self.serves = False
         """Whether the session is open and belongs to this stream: only then are leases compared."""
+        self._asks = False
+        """Whether a question for the list waits to be sent: one is enough for a worker that does not read."""
 
     @property
     def held(self) -> dict[str, Held]:
@@ -81,7 +83,8 @@ class WorkCore:
             return
         if beat.received is not None:
             self.leases.note_received(beat.received)
-        if beat.leases is not None and beat.leases != self.leases.digest():
+        if beat.leases is not None and not self._asks and beat.leases != self.leases.digest():
+            self._asks = True
             self.stream.push(LeasesWanted())
 
     def _compare(self, said: HeldLeases) -> NotRun | None:
@@ -214,4 +217,6 @@ class WorkCore:
 
     def take(self, limit: int) -> list[ServerFrame]:
         """The next frames."""
-        return self.stream.drain(limit)
+        frames = self.stream.drain(limit)
+        self._asks = self._asks and self.stream.has_frames
+        return frames

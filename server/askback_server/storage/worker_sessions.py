@@ -202,3 +202,9 @@ class Sessions(Reads):
         """The jobs that a session holds."""
         statement = sa.select(jobs).where(jobs.c.session_id == session_id)
         return [rows.to_job(r) for r in await self._all(statement)]
+
+    async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
+        """The same in short: token and version by job id."""
+        columns = (jobs.c.job_id, jobs.c.token, jobs.c.version)
+        statement = sa.select(*columns).where(jobs.c.session_id == session_id)
+        return {r["job_id"]: (r["token"], r["version"]) for r in await self._all(statement)}
