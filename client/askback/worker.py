@@ -205,6 +205,7 @@ class Worker:
             await asyncio.gather(*self._runs.values(), return_exceptions=True)
             self._runs.clear()
             await session.aclose()
+            wire.close()
             if self._client is not None:
                 await self._client.aclose()
             self._session = self._wire = self._client = None

@@ -335,6 +335,65 @@ async def test_half_a_connection_costs_no_job_and_no_attempt(hasty: World, link:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_job_that_a_worker_drops_without_a_word_is_run_again(hasty: World) -> None:
+    """Whatever made it: the next heartbeats leave the job out."""
+    worker = SdkWorker(f"127.0.0.1:{hasty.service.port}", user="ada", worker_id="w")
+    gate = asyncio.Event()
+    runs: list[int] = []
+
+    @worker.job("t")
+    async def wait(job: Job) -> int:
+        runs.append(job.attempt)
+        await gate.wait()
+        return job.attempt
+
+    async with worker, Client(f"127.0.0.1:{hasty.service.port}", user="ada") as client:
+        dropped, kept = await client.start("t"), await client.start("t")
+        await until(lambda: len(runs) == 2)
+        for lease, task in list(worker._runs.items()):
+            if lease.job_id == dropped.job_id:
+                task.cancel()
+        await until(lambda: runs == [1, 1, 2])
+        gate.set()
+        assert [await dropped.result(), await kept.result()] == [2, 1]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_short_outage_ends_no_function(hasty: World, link: Link) -> None:
+    """No server can be reached for most of the session's life; then the worker is back with its job."""
+    worker = SdkWorker(f"127.0.0.1:{link.port}", user="ada", worker_id="w")
+    gate = asyncio.Event()
+    ended: list[str] = []
+
+    @worker.job("t")
+    async def wait(job: Job) -> str:
+        try:
+            await gate.wait()
+        finally:
+            ended.append("cancelled" if not gate.is_set() else "done")
+        return f"attempt {job.attempt}"
+
+    async with worker, Client(f"127.0.0.1:{hasty.service.port}", user="ada") as client:
+        run = await client.start("t")
+        await until(lambda: worker.holding)
+        session = worker._wire.session if worker._wire else None
+        assert session is not None
+        link.cut()
+        await until(lambda: not worker.connected and session._expiry is not None)
+        loop = asyncio.get_running_loop()
+        # Half of what is left: a worker that reckons with less than the server's time would have stopped.
+        half = (session._expiry.when() - loop.time()) / 2 if session._expiry else 0.0
+        assert half > TTL / 3
+        link.heal()
+        await until(lambda: worker.connected)
+        assert worker._wire is not None
+        assert worker._wire.session is session
+        gate.set()
+        assert await run.result() == "attempt 1"
+    assert ended == ["done"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_a_frozen_worker_loses_nothing_of_its_next_session(hasty: World, tmp_path: Path) -> None:
     """SIGSTOP past its lease: the job that was pushed meanwhile goes on uncounted, and when the worker is
     back it keeps what it then takes."""
