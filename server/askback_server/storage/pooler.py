@@ -32,15 +32,19 @@ async def refuse_shared_connections(own: Own) -> None:
 
     `own` opens a connection under a name. Raises what asyncpg raises for a server that is away.
     """
+    mine: set[int] = set()
+    others: set[int] = set()
     try:
         async with own("askback probe") as one, own("askback probe") as other:
             for _ in range(ROUNDS):
-                before = await one.fetchval(_WHO)
-                # Inside a transaction the pooler must leave the other client its connection.
+                # Twice: a pooler that takes its connections in turn gives two of them.
+                mine.add(await one.fetchval(_WHO))
+                mine.add(await one.fetchval(_WHO))
+                # While this transaction lasts, the pooler must give the first client another connection.
                 async with other.transaction():
-                    held = await other.fetchval(_WHO)
-                    after = await one.fetchval(_WHO)
-                if before != after or held in (before, after):
-                    raise StorageUnavailable(REFUSED)
+                    others.add(await other.fetchval(_WHO))
+                    mine.add(await one.fetchval(_WHO))
     except _SHARED as error:
         raise StorageUnavailable(REFUSED) from error
+    if len(mine) > 1 or len(others) > 1 or mine & others:
+        raise StorageUnavailable(REFUSED)

@@ -75,7 +75,7 @@ class Pools:
                 generation = await self.primary.admit(driver)
                 # Not at the start of the connection: PgBouncer refuses parameters that it does not know.
                 if settings:
-                    await driver.fetchrow(_SET, list(settings), list(settings.values()))
+                    await driver.fetch(_SET, list(settings), list(settings.values()))
                 return generation
             except BaseException:
                 driver.terminate()  # the pool does not know it yet
