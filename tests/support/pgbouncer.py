@@ -18,7 +18,7 @@ START_SECONDS = 10.0
 
 
 class PgBouncer:
-    """A pooler for one database URL, in the given `pool_mode` (session or transaction), with more settings."""
+    """A pooler for one database URL, in a `pool_mode` (session or transaction), with more settings."""
 
     def __init__(self, url: str, pool_mode: str, *more: str) -> None:
         program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")

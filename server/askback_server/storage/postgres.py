@@ -43,11 +43,18 @@ CALL_TIMEOUT = 30.0
 _REFUSED = ("22", "23")
 """SQLSTATE classes that say that the data was at fault: data exception, integrity violation."""
 
+_CHECK = "23514"
+"""A row that a check refuses, or that belongs to no partition."""
+
 _READ_ONLY = "25006"
 """This server is a standby, or was made one: the next connection may find the primary."""
 
 _ABORTED = ("40", "55", "57014")
 """The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
+
+
+class _NoPartition(StorageUnavailable):
+    """No day of the log takes a row."""
 
 
 @dataclass(slots=True)
@@ -131,6 +138,15 @@ class Postgres(Dialect):
     async def write(self, batch: Batch) -> BatchOutcome:
         """One statement, one round trip. Raises UnknownOutcome, BadData, StorageUnavailable."""
         try:
+            return await self._write(batch)
+        except _NoPartition as error:
+            # No replica has swept for a week. Nothing was written.
+            log.warning("%s; making those of the days ahead", error)
+            await self.make_room()
+            return await self._write(batch)
+
+    async def _write(self, batch: Batch) -> BatchOutcome:
+        try:
             connection = await self._connection()
             prepared = await self._prepare(connection, batch.shape)
         except BROKEN as error:
@@ -176,6 +192,9 @@ class Postgres(Dialect):
     async def _judge(self, error: asyncpg.PostgresError) -> None:
         """Raise what a server's error means for the batch."""
         state = error.sqlstate or ""
+        if state == _CHECK and not error.constraint_name:
+            # No constraint of ours: the day's partition of the log is missing, which no caller can help.
+            raise _NoPartition("the log has no partition for today") from error
         if state.startswith(_REFUSED):
             raise BadData(_without_content(error)) from error
         if state.startswith(_ABORTED):
