@@ -37,6 +37,17 @@ def serve(**flags: Any) -> None:
 @click.command()
 @click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86_400),
+    metavar="SECONDS",
+    help="How long to wait for another migration, or for a table that is in use. [default: 60]",
+)
+@click.option(
+    "--after-restore",
+    is_flag=True,
+    help="The database was restored to an earlier state: have consoles read all open prompts again.",
+)
 def migrate(**flags: Any) -> None:
     """Bring the database to this version's schema."""
     sys.exit(_server().migrate(flags))

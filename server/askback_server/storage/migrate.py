@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.pool import NullPool
 
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.history import begin_history
 from askback_server.storage.migration_lock import locked_upgrade
 from askback_server.storage.outages import BROKEN, first_line
 from askback_server.storage.pooler import refuse_shared_connections
@@ -63,6 +64,31 @@ async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
     await refuse_shared_connections(pools.own)
     async with pools.engine("askback migrate", poolclass=NullPool).connect() as connection:
         return await connection.run_sync(work)
+
+
+def begin_history_after_restore(url: str) -> None:
+    """Refuse every resume token from before, after a restore: consoles then read all open prompts again.
+
+    Blocking. Raises StorageUnavailable.
+    """
+    parsed = sa.make_url(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            engine = sa.create_engine(parsed.set(drivername="sqlite"))
+            try:
+                with engine.begin() as connection:
+                    begin_history(connection)
+            finally:
+                engine.dispose()
+        else:
+            asyncio.run(_on_postgres(parsed, _begin_history))
+    except BROKEN as error:
+        raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+
+
+def _begin_history(connection: sa.Connection) -> None:
+    begin_history(connection)
+    connection.commit()
 
 
 def look(url: str) -> str:

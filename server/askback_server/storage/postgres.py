@@ -24,6 +24,7 @@ from askback_server.ports.storage import BadData, Holder, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect
+from askback_server.storage.history import check_history
 from askback_server.storage.outages import BROKEN, LOCKED, connected, first_line, state_of
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, statement
@@ -252,6 +253,10 @@ class Postgres(Dialect):
         afters = sa.literal(list(marks.values()), pg.ARRAY(sa.BigInteger()))
         columns = sa.column("job_id", pg.UUID(as_uuid=False)), sa.column("after", sa.BigInteger())
         return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
+
+    def check_history(self, connection: sa.Connection) -> str:
+        """Transactions of another cluster would be waited for."""
+        return check_history(connection)
 
     async def holder(self) -> Holder | None:
         """The session or prepared transaction with the oldest transaction id, if we may see it."""
