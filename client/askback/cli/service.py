@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -31,6 +32,8 @@ class _Serve(click.Command):
 def serve(**flags: Any) -> None:
     """Run the service. Every setting is also read from ASKBACK_<NAME> in the environment, and from the
     file that --config names; flags win over the environment, and that over the file."""
+    # Read when grpc is imported. Its own lines fit no log format, and repeat while something is wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(_server().serve(flags))
 
 
