@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -13,6 +13,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback.channel import MAX_BATCH_BYTES, Endpoint
 from askback.errors import AskbackError, Unavailable
+from askback.forking import forget_channel
 from askback.status import from_frame, from_rpc
 
 _log = logging.getLogger("askback.stream")
@@ -27,6 +28,8 @@ class Wire(Protocol):
     """What differs between the streams: their frames, and who wants to know. `Any` is a frame."""
 
     name: str
+    method: str
+    """As errors call it: `HitlService.Converse`."""
     window: int
     """How many frames may wait for their replies."""
 
@@ -89,9 +92,18 @@ class Connection:
         self.leave_within = 0.0
         self.in_flight: set[int] = set()
 
-    async def open(self) -> None:
-        """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open."""
+    async def open(self, connect: Callable[[grpc.aio.Channel], Awaitable[None]] | None = None) -> None:
+        """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open.
+
+        `connect` is awaited before, for the channel's connection.
+        """
         self._channel = self._endpoint.open()
+        if connect is not None:
+            try:
+                await connect(self._channel)
+            except BaseException:
+                await self.abandon()
+                raise
         self._call = self._wire.dial(self._channel, self._endpoint.metadata())
         self.put(self._wire.hello())
         self._tasks = [
@@ -106,7 +118,7 @@ class Connection:
             )
             if not self._welcome.done():
                 if not self.ended.done():
-                    raise Unavailable(f"no welcome from {self._endpoint.target} in {OPEN_TIMEOUT:g} s")
+                    raise Unavailable(f"no welcome from {self._endpoint.shown} in {OPEN_TIMEOUT:g} s")
                 raise self.ended.result() or Unavailable("the server closed the stream before its welcome")
         except BaseException:
             await self.abandon()
@@ -141,6 +153,7 @@ class Connection:
             self.ended.set_result(None)
         if self._channel is not None:
             channel, self._channel = self._channel, None
+            forget_channel(channel)
             await channel.close(None)
 
     async def _read(self) -> None:

@@ -9,10 +9,16 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
+
 from askback.backoff import Backoff
-from askback.channel import Endpoint
+from askback.channel import MAX_BATCH_BYTES, MAX_SEND_BYTES, Endpoint
 from askback.connection import Connection, Wire
-from askback.errors import AskbackError, Internal, LeaseLost, Unavailable
+from askback.contact import connect
+from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, MessageTooLarge, Unavailable
+from askback.forking import check_process
+from askback.outage import Outage
+from askback.retries import Retries
 from askback.status import from_frame, is_fatal, is_transient
 
 _log = logging.getLogger("askback.stream")
@@ -20,6 +26,8 @@ _log = logging.getLogger("askback.stream")
 SETTLED = 1.0
 """A stream that lived so many seconds was a good one: the next failure is a first one."""
 MOVE_GRACE = 10.0
+_ROOM = 64
+"""Bytes of a message around its only frame, its ref included."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +59,10 @@ class Session:
         self._supervisor: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
+        self._retries = Retries(wire.method, is_fatal, Backoff(cap=backoff_cap))
+        self._outage = Outage(wire.name, endpoint.shown)
+        self._patience: float | None = None
+        self._problem: CannotConnect | None = None
         self._closing = False
         self.failure: AskbackError | None = None
 
@@ -64,11 +76,17 @@ class Session:
         """Ends when the session is over for good (`failure` says why)."""
         return self._supervisor
 
-    async def start(self, timeout: float | None = None) -> None:
-        """Open the first stream, trying for `timeout` seconds (None: for ever).
+    async def start(self, timeout: float | None = None, *, patience: float | None = None) -> None:
+        """Open the first stream, trying for `timeout` seconds (None: without limit).
 
-        Raises AskbackError if the server refuses for good, Unavailable when the time is over.
+        A server that cannot be connected to may take `patience` seconds of them to appear (None: all of
+        them). Raises CannotConnect with the cause, AskbackError if the server refuses for good,
+        Unavailable when the time is over, RuntimeError after a fork and for a second start.
         """
+        check_process()
+        if self._supervisor is not None:
+            raise RuntimeError("a console or worker session is started once; make another one")
+        self._patience = patience
         self._started = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._wire.name} session")
         done, _ = await asyncio.wait((self._started, self._supervisor), timeout=timeout,
@@ -77,13 +95,18 @@ class Session:
             raise self.failure
         if not done:
             await self.aclose(goodbye=False)
-            raise Unavailable(f"{self._endpoint.target} cannot be reached")
+            raise self._problem or Unavailable(
+                f"{self._endpoint.shown} did not open a stream within {timeout:g} s"
+            )
 
     def submit(self, frame: Any) -> asyncio.Future[Any]:
         """Send a frame and return the future of its reply, or of the AskbackError that refused it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.failure is not None or self._closing:
             future.set_exception(self.failure or Unavailable("the session is closed"))
+            return future
+        if (size := frame.ByteSize()) > MAX_SEND_BYTES - _ROOM:
+            future.set_exception(MessageTooLarge(_too_large(size)))
             return future
         ref, self._next_ref = self._next_ref, self._next_ref + 1
         frame.ref = ref
@@ -126,41 +149,77 @@ class Session:
             self._fail(Internal(f"the client's session broke: {error!r}"))
 
     async def _keep_open(self) -> None:
-        backoff = Backoff(cap=self._backoff_cap)
         leaving: Connection | None = None
         while True:
             connection = Connection(self._wire, self._endpoint, self._replied)
             try:
-                await connection.open()
+                await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
-                again = self._wire.refused(error)
-                if is_fatal(error) and not again:
-                    self._fail(error)
+                pause = self._pause_after(error)
+                if pause is None:
                     return
-                pause = backoff.next(error.retry_after or 0.0)
-                _log.info("%s: %s; trying again in %.2f s", self._wire.name, error.message, pause)
                 if await self._pause(pause, leaving):
                     leaving = None
                 continue
             opened = asyncio.get_running_loop().time()
+            self._retries.known = True
+            self._outage.ended()
             self._switch(connection)
             if leaving is not None:
                 self._retire(leaving)
                 leaving = None
             await _first(connection.leave.wait(), _settled(connection.ended))
             if asyncio.get_running_loop().time() - opened > SETTLED:
-                backoff.reset()
+                self._retries.worked()
             if not connection.ended.done():
                 leaving = connection
                 continue
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if end is not None and not self._wire.refused(end) and is_fatal(end):
-                self._fail(end)
+            if isinstance(end, MessageTooLarge) and self._give_back(connection, end):
+                end = Unavailable(end.message)
+            pause = self._pause_after(end or Unavailable("the server closed the stream"))
+            if pause is None:
                 return
-            _log.info("%s: stream lost: %s", self._wire.name, end.message if end else "closed by the server")
-            await asyncio.sleep(backoff.next())
+            await asyncio.sleep(pause)
+
+    async def _connect(self, channel: grpc.aio.Channel) -> None:
+        def waiting(problem: CannotConnect) -> None:
+            self._problem = problem
+            self._outage.began(problem)
+
+        try:
+            await connect(channel, self._endpoint, self._patience, waiting)
+        except CannotConnect as problem:
+            self._fail(problem)
+            raise
+
+    def _pause_after(self, error: AskbackError) -> float | None:
+        """How long to wait before the next stream; None if there is none, because the error is final."""
+        if self.failure is not None:
+            return None
+        try:
+            again = self._wire.refused(error)
+            pause = self._retries.backoff.next() if again else self._retries.pause(error)
+        except AskbackError as final:
+            self._fail(final)
+            return None
+        self._outage.began(error)
+        return pause
+
+    def _give_back(self, connection: Connection, error: MessageTooLarge) -> bool:
+        """Fail what was sent in a message of its own and is too large for something on the way: sent again,
+        it would end every stream. False if there is none."""
+        large = [
+            item
+            for ref in connection.in_flight
+            if (item := self._pending.get(ref)) and item.frame.ByteSize() > MAX_BATCH_BYTES
+        ]
+        for item in large:
+            if not item.future.done():
+                item.future.set_exception(error)
+        return bool(large)
 
     async def _pause(self, seconds: float, leaving: Connection | None) -> bool:
         """Wait; True, at once, if the stream that is to be left has ended before there is a new one."""
@@ -256,6 +315,12 @@ class Session:
             if not item.future.done():
                 item.future.set_exception(error)
                 item.future.exception()  # whoever waits sees it; nobody waiting is no fault
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"the frame has {size} bytes, and a message at most {MAX_SEND_BYTES}; send less, or a reference to it"
+    )
 
 
 async def _settled(future: asyncio.Future[Any]) -> None:

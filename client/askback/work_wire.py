@@ -13,7 +13,6 @@ from askback.connection import MISSED
 from askback.errors import AskbackError, SessionNotFound
 from askback.lease import Lease, Stop
 from askback.prompts import PromptInfo
-from askback.status import is_fatal
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 
@@ -28,6 +27,7 @@ class WorkWire:
     """
 
     name = "work"
+    method = "WorkerService.Work"
 
     def __init__(
         self,
@@ -50,7 +50,6 @@ class WorkWire:
         self._interval = 0.0
         self._heard = 0.0
         self._expiry: asyncio.TimerHandle | None = None
-        self._told_away = False
 
     def drop(self, lease: Lease) -> None:
         """This lease has ended on our side."""
@@ -95,7 +94,6 @@ class WorkWire:
     def welcomed(self, frame: pb.WorkServerFrame) -> float:
         """Take session, secret and losses; ask again for answers that may have come meanwhile."""
         welcome = frame.welcome
-        self._told_away = False
         if self._session_id and not welcome.resumed:
             self._lose_all()
         self.window = welcome.max_in_flight or self.window
@@ -145,16 +143,10 @@ class WorkWire:
                 _log.debug("a newer server says %s", other)
 
     def refused(self, error: AskbackError) -> bool:
-        """A session that is gone takes its leases along; the next hello opens a new one.
-
-        Without a server a worker only waits, so it says that aloud: once, until there is one again.
-        """
+        """A session that is gone takes its leases along; the next hello opens a new one."""
         if isinstance(error, SessionNotFound):
             self._forget_session()
             return True
-        if not self._told_away and not is_fatal(error):
-            self._told_away = True
-            _log.warning("no connection to the server, trying again until there is one: %s", error.message)
         return False
 
     def lost(self) -> None:
