@@ -20,6 +20,8 @@ _log = logging.getLogger("askback.stream")
 
 OPEN_TIMEOUT = 20.0
 """How long a server may take from the dial to its welcome, in seconds."""
+SILENCE = 15.0
+"""A stream sends a frame after so many seconds at the latest, in both directions."""
 MISSED = 3
 """After so many missed heartbeats the peer is taken for dead."""
 
@@ -233,8 +235,9 @@ class Connection:
             return
         if self._pulse is not None and not self._half_close:
             self.put(self._wire.heartbeat())
-        # Earlier than the interval: a heartbeat that is late by the way must still be in time.
-        self._pulse = loop.call_later(self._interval * 0.6, self._beat)
+        # Earlier than the interval: a heartbeat that is late by the way must still be in time. And never
+        # so rarely that a proxy takes the stream for idle.
+        self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)
 
     def _give_up(self, error: AskbackError) -> None:
         self._given_up = error

@@ -13,8 +13,7 @@ def file_problem(path: str | os.PathLike[str], error: OSError, *, verb: str = "r
 
     The file or folder at fault may be one above `path`; then it is named too.
     """
-    shown = Path(path)
-    return f"{shown} cannot be {verb}: {_reason(shown, error)}"
+    return f"{os.fspath(path)} cannot be {verb}: {why(path, error)}"
 
 
 def file_error(path: str | os.PathLike[str], error: OSError) -> OSError:
@@ -36,6 +35,17 @@ def ownership(path: str | os.PathLike[str]) -> str:
     return f"it belongs to {_user(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):04o}{runs}"
 
 
+def unreadable(path: str | os.PathLike[str]) -> str:
+    """Why a file cannot be read, without its path; empty if it can. It is not opened: a pipe stays whole."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return "there is no such file" if error.errno == errno.ENOENT else why(path, error)
+    if stat.S_ISDIR(mode):
+        return why(path, OSError(errno.EISDIR, ""))
+    return "" if os.access(path, os.R_OK) else why(path, OSError(errno.EACCES, ""))
+
+
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """The content of a file. Raises OSError with the text of `file_problem`."""
     try:
@@ -44,33 +54,28 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise file_error(path, error) from None
 
 
-def _reason(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        parent = next((p for p in path.absolute().parents if p.exists()), None)
-        if parent is not None and parent != path.absolute().parent:
-            return f"there is no folder {path.parent}"
-        return "there is no such file"
+def why(path: str | os.PathLike[str], error: OSError) -> str:
+    """The reason alone, without the path: the system's words, and what they leave out."""
+    found = Path(path).absolute()
+    said = error.strerror or (os.strerror(error.errno) if error.errno else "") or str(error)
+    if error.errno == errno.ENOENT and not found.parent.exists():
+        return f"{said}; there is no folder {found.parent}"
     if error.errno == errno.ENOTDIR:
-        file = next((p for p in reversed(path.absolute().parents) if p.is_file()), None)
-        return f"{file} is a file, not a folder" if file else "a part of the path is not a folder"
-    if error.errno == errno.EISDIR:
-        return "it is a folder"
-    if error.errno == errno.EROFS:
-        return "the file system is read-only"
-    if error.errno == errno.ENOSPC:
-        return "the disk is full"
+        file = next((p for p in reversed(found.parents) if p.is_file()), None)
+        return f"{said}; {file} is a file" if file else said
     if error.errno in (errno.EACCES, errno.EPERM):
-        return _denied(path.absolute())
-    return (error.strerror or str(error) or type(error).__name__).lower()
+        return f"{said}{_denied(found)}"
+    return said
 
 
 def _denied(path: Path) -> str:
+    """The file or folder that a missing permission is about, and whose it is."""
     for folder in reversed(path.parents):
         if folder.is_dir() and not os.access(folder, os.X_OK):
-            return f"permission denied at the folder {folder}; {ownership(folder)}"
+            return f" at the folder {folder}; {ownership(folder)}"
     if path.exists():
-        return f"permission denied; {ownership(path)}"
-    return f"permission denied at the folder {path.parent}; {ownership(path.parent)}"
+        return f"; {ownership(path)}"
+    return f" at the folder {path.parent}; {ownership(path.parent)}"
 
 
 def _user(uid: int) -> str:

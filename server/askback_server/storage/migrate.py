@@ -12,8 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.outages import first_line
 from askback_server.storage.schema import check_schema, is_newer, scripts
+from askback_server.storage.sqlite_files import database_problem
 
 _LOCK = 0x61736B6D
 """Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
@@ -33,7 +33,7 @@ def upgrade(url: str, revision: str = "head") -> None:
             asyncio.run(_run(parsed, revision))
     except (OSError, sa.exc.SQLAlchemyError) as error:
         which = f" {parsed.database}" if parsed.get_backend_name() == "sqlite" else ""
-        raise StorageUnavailable(f"cannot migrate{which}: {first_line(error)}") from error
+        raise StorageUnavailable(f"cannot migrate{which}: {database_problem(parsed, error)}") from error
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> None:
@@ -73,7 +73,7 @@ def look(url: str) -> str:
                 engine.dispose()
         return asyncio.run(_look(parsed))
     except (OSError, sa.exc.SQLAlchemyError) as error:
-        raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+        raise StorageUnavailable(f"cannot use the database: {database_problem(parsed, error)}") from error
 
 
 async def _look(url: sa.URL) -> str:
