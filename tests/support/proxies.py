@@ -47,18 +47,18 @@ class Proxy:
             places = "".join(f"{name}_temp_path {folder}/{name}; " for name in temporary)
             text = text.replace("http {", f"http {{ access_log off; {places}", 1)
         self._kind, self._folder = kind, folder
-        self._file = folder / _FILES[kind]
+        self._file, self._log = folder / _FILES[kind], folder / "log"
         self._file.write_text(text)
         self._process: subprocess.Popen[bytes] | None = None
 
+    def _run(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as output:
+            return subprocess.Popen(self._command(), stdout=output, stderr=output, start_new_session=True)
+
     async def start(self) -> None:
         """Run it until it takes connections."""
-        log = self._folder / "log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command(), stdout=output, stderr=output, start_new_session=True
-            )
-        process = self._process
+        log = self._log
+        process = self._process = self._run()
 
         async def takes_connections() -> bool:
             assert process.poll() is None, log.read_text()
