@@ -68,7 +68,7 @@ class Proxy:
                 return True
             return False
 
-        await eventually(takes_connections, f"{self._kind} listens")
+        await eventually(lambda: takes_connections(), f"{self._kind} listens")
 
     async def stop(self) -> None:
         """Kill it with its children."""

@@ -18,6 +18,7 @@ from askback.status import from_rpc, is_fatal, is_transient
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
+from tests.support.service import until
 from tests.support.statuses import with_reason
 
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
@@ -261,11 +262,8 @@ async def test_a_console_comes_back_after_any_code(
         for _ in range(4):
             stream.end(code, "Received http2 header with status: 403")
             stream = await accept()
-        while not desk.connected:
-            await asyncio.sleep(0.01)
-        stream.end(
-            *with_reason(grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_UNAUTHENTICATED", stream.context)
-        )
+        await until(lambda: desk.connected)
+        refuse(stream)
 
 
 async def test_a_frame_that_is_too_large_is_refused_alone(server: FakeServer, client: Client) -> None:
@@ -283,6 +281,4 @@ async def test_a_frame_that_is_too_large_is_refused_alone(server: FakeServer, cl
         with pytest.raises(errors.MessageTooLarge, match="at most 4194304"):
             await desk.request(get_prompt={"prompt_id": "x" * 4_200_000})
         assert desk.connected
-        stream.end(
-            *with_reason(grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_UNAUTHENTICATED", stream.context)
-        )
+        refuse(stream)
