@@ -94,7 +94,8 @@ async def _look(endpoint: Endpoint, place: Any) -> CannotConnect | None:
         )
     except ConnectionRefusedError:
         return CannotConnect(
-            f"nothing listens on {name} (connection refused): start the server, or correct the address",
+            f"nothing listens on {name} (connection refused): start it with `askback serve`, or correct "
+            "the address",
             passing=True,
         )
     except OSError as error:
@@ -134,7 +135,8 @@ async def _look_secure(name: str, place: Any, tls: Tls) -> CannotConnect | None:
         plain = await _first_bytes(place, None)
         if _is_http2(plain):
             return CannotConnect(
-                f"{name} does not speak TLS: leave --tls, --ca and --cert away (in a program: tls=False)",
+                f"{name} does not speak TLS with us: leave --tls, --ca and --cert away (in a program: "
+                "tls=False)",
                 passing=False,
             )
         if plain and not plain.startswith(_ALERT):
@@ -236,7 +238,8 @@ def _other(name: str, answer: bytes) -> CannotConnect:
         begin = answer[:16].decode("ascii", "backslashreplace").strip()
         return CannotConnect(f"{name} is not a gRPC server: it begins with {begin!r}", passing=False)
     return CannotConnect(
-        f"{name} takes the connection and says nothing: it is overloaded, or not an Askback", passing=True
+        f"{name} takes the connection and does not speak plaintext gRPC with us: it is overloaded, or no Askback",
+        passing=True,
     )
 
 

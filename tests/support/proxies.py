@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -60,15 +61,13 @@ class Proxy:
         log = self._log
         process = self._process = self._run()
 
-        async def takes_connections() -> bool:
+        def takes_connections() -> bool:
             assert process.poll() is None, log.read_text()
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                writer.close()
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
                 return True
             return False
 
-        await eventually(lambda: takes_connections(), f"{self._kind} listens")
+        await eventually(takes_connections, f"{self._kind} listens")
 
     async def stop(self) -> None:
         """Kill it with its children."""

@@ -155,8 +155,8 @@ async def problem_of(target: str, tls: Tls | None = None) -> errors.CannotConnec
     [
         (http, "is an HTTP/1.1 server, not an Askback"),
         (ssh, "is not a gRPC server: it begins with 'SSH-2.0"),
-        (silence, "takes the connection and says nothing"),
-        (hang_up, "takes the connection and says nothing"),
+        (silence, "does not speak plaintext gRPC with us"),
+        (hang_up, "does not speak plaintext gRPC with us"),
     ],
 )
 async def test_a_port_of_something_else(answer: Answer, says: str) -> None:
@@ -198,7 +198,7 @@ async def test_tls_on_one_side_only_and_certificates(tmp_path: Path) -> None:
         for target, tls, says in (
             (f"127.0.0.1:{secure}", None, "speaks TLS: add --ca FILE"),
             (f"127.0.0.1:{mutual}", None, "speaks TLS: add --ca FILE"),
-            (f"127.0.0.1:{plain}", trusting, "does not speak TLS: leave --tls"),
+            (f"127.0.0.1:{plain}", trusting, "does not speak TLS with us: leave --tls"),
             (f"127.0.0.1:{secure}", Tls(other.pem), "certificate signed by an unknown authority"),
             (f"127.0.0.1:{secure}", Tls(), "certificate signed by an unknown authority"),
             (f"127.0.0.1:{secure}", Tls(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"),

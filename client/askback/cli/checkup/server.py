@@ -55,8 +55,8 @@ async def _reached(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float
     try:
         await connect(channel, endpoint, patience=min(PATIENCE, timeout))
     except CannotConnect as problem:
-        message, _, todo = problem.message.partition(": ")
-        return fail("server", message, todo or "start it with `askback serve`, or say --server")
+        message, _, todo = problem.message.rpartition(": ")
+        return fail("server", message, todo)
     return None
 
 
