@@ -238,7 +238,8 @@ def _other(name: str, answer: bytes) -> CannotConnect:
         begin = answer[:16].decode("ascii", "backslashreplace").strip()
         return CannotConnect(f"{name} is not a gRPC server: it begins with {begin!r}", passing=False)
     return CannotConnect(
-        f"{name} takes the connection and does not speak plaintext gRPC with us: it is overloaded, or no Askback",
+        f"{name} takes the connection and does not speak plaintext gRPC with us: it is overloaded, or no "
+        "Askback",
         passing=True,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -335,8 +336,9 @@ if way == "used":
 async def test_processes_that_fork(server: FakeServer, way: str) -> None:
     """It works, or it says in words why not; it never hangs and never aborts."""
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PREFORK, server.target, way, stdout=asyncio.subprocess.PIPE
-    )
+        sys.executable, "-c", PREFORK, server.target, way, stdout=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"},
+    )  # fmt: skip
     async with asyncio.timeout(30):
         output, _ = await program.communicate()
     said = output.decode().splitlines()
