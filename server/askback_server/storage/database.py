@@ -49,22 +49,19 @@ class Database:
             raise StorageUnavailable(f"the database's URL is wrong: {first_line(error)}") from error
         try:
             await database._dialect.open()
-            behind = await database._dialect.run(check_schema)
-            if behind:
-                raise StorageUnavailable(behind)
+            for check in (check_schema, database._dialect.check_history):
+                if refused := await database._dialect.run(check):
+                    raise StorageUnavailable(refused)
             # Here, and not with the first answer: a read-only file or server, and a full disk.
             await database._dialect.run(touch_settings)
             await database._dialect.make_room()
         except BaseException as error:
             await database.close()
-            if isinstance(error, OSError | sa.exc.SQLAlchemyError):
-                raise StorageUnavailable(
-                    f"cannot use the database: {database_problem(url, error)}"
-                ) from error
-            if url.startswith("sqlite") and isinstance(error, StorageUnavailable) and error.__cause__:
-                raise StorageUnavailable(
-                    f"cannot use the database: {database_problem(url, error)}"
-                ) from error
+            if isinstance(error, OSError | sa.exc.SQLAlchemyError) or (
+                url.startswith("sqlite") and isinstance(error, StorageUnavailable) and error.__cause__
+            ):
+                problem = database_problem(url, error)
+                raise StorageUnavailable(f"cannot use the database: {problem}") from error
             raise
         return database
 
