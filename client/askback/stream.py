@@ -12,12 +12,13 @@ from typing import Any
 import grpc
 
 from askback.backoff import Backoff
-from askback.channel import MAX_BATCH_BYTES, MAX_SEND_BYTES, Endpoint
+from askback.channel import Endpoint
 from askback.connection import Connection, Wire
 from askback.contact import connect
 from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, MessageTooLarge, Unavailable
 from askback.forking import check_process
 from askback.outage import Outage
+from askback.oversize import give_back, size_problem
 from askback.retries import Retries
 from askback.status import from_frame, is_fatal, is_transient
 
@@ -26,8 +27,6 @@ _log = logging.getLogger("askback.stream")
 SETTLED = 1.0
 """A stream that lived so many seconds was a good one: the next failure is a first one."""
 MOVE_GRACE = 10.0
-_ROOM = 64
-"""Bytes of a message around its only frame, its ref included."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,11 +76,11 @@ class Session:
         return self._supervisor
 
     async def start(self, timeout: float | None = None, *, patience: float | None = None) -> None:
-        """Open the first stream, trying for `timeout` seconds (None: without limit).
+        """Open the first stream, trying for `timeout` seconds (None: without limit). A server that cannot be
+        connected to has `patience` seconds of them to appear (None: all of them).
 
-        A server that cannot be connected to may take `patience` seconds of them to appear (None: all of
-        them). Raises CannotConnect with the cause, AskbackError if the server refuses for good,
-        Unavailable when the time is over, RuntimeError after a fork and for a second start.
+        Raises CannotConnect with the cause, AskbackError if the server refuses for good, Unavailable when
+        the time is over, RuntimeError after a fork and for a second start.
         """
         check_process()
         if self._supervisor is not None:
@@ -105,8 +104,8 @@ class Session:
         if self.failure is not None or self._closing:
             future.set_exception(self.failure or Unavailable("the session is closed"))
             return future
-        if (size := frame.ByteSize()) > MAX_SEND_BYTES - _ROOM:
-            future.set_exception(MessageTooLarge(_too_large(size)))
+        if problem := size_problem(frame):
+            future.set_exception(problem)
             return future
         ref, self._next_ref = self._next_ref, self._next_ref + 1
         frame.ref = ref
@@ -177,8 +176,10 @@ class Session:
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if isinstance(end, MessageTooLarge) and self._give_back(connection, end):
-                end = Unavailable(end.message)
+            if isinstance(end, MessageTooLarge) and give_back(
+                map(self._pending.get, connection.in_flight), end
+            ):
+                end = None
             pause = self._pause_after(end or Unavailable("the server closed the stream"))
             if pause is None:
                 return
@@ -207,19 +208,6 @@ class Session:
             return None
         self._outage.began(error)
         return pause
-
-    def _give_back(self, connection: Connection, error: MessageTooLarge) -> bool:
-        """Fail what was sent in a message of its own and is too large for something on the way: sent again,
-        it would end every stream. False if there is none."""
-        large = [
-            item
-            for ref in connection.in_flight
-            if (item := self._pending.get(ref)) and item.frame.ByteSize() > MAX_BATCH_BYTES
-        ]
-        for item in large:
-            if not item.future.done():
-                item.future.set_exception(error)
-        return bool(large)
 
     async def _pause(self, seconds: float, leaving: Connection | None) -> bool:
         """Wait; True, at once, if the stream that is to be left has ended before there is a new one."""
@@ -315,12 +303,6 @@ class Session:
             if not item.future.done():
                 item.future.set_exception(error)
                 item.future.exception()  # whoever waits sees it; nobody waiting is no fault
-
-
-def _too_large(size: int) -> str:
-    return (
-        f"the frame has {size} bytes, and a message at most {MAX_SEND_BYTES}; send less, or a reference to it"
-    )
 
 
 async def _settled(future: asyncio.Future[Any]) -> None:
