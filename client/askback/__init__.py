@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from askback.errors import AlreadyExists as AlreadyExists
     from askback.errors import AnswerInvalid as AnswerInvalid
     from askback.errors import AskbackError as AskbackError
+    from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
     from askback.errors import LeaseLost as LeaseLost
+    from askback.errors import MessageTooLarge as MessageTooLarge
     from askback.errors import NonRetryable as NonRetryable
     from askback.errors import NotFound as NotFound
     from askback.errors import PermissionDenied as PermissionDenied
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from askback.errors import SessionNotFound as SessionNotFound
     from askback.errors import Unauthenticated as Unauthenticated
     from askback.errors import Unavailable as Unavailable
+    from askback.errors import Unimplemented as Unimplemented
     from askback.errors import Violation as Violation
     from askback.escalation import After as After
     from askback.escalation import Remind as Remind
@@ -80,10 +83,11 @@ _HOME = {
     "askback.desk": "CaughtUp Closing",
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError DeadlineExceeded FailedPrecondition Internal "
-        "InvalidArgument JobCancelled JobFailed LeaseLost NonRetryable NotFound PermissionDenied "
-        "PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded PromptExpired PromptStale "
-        "ResourceExhausted SessionNotFound Unauthenticated Unavailable Violation"
+        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded FailedPrecondition "
+        "Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge NonRetryable NotFound "
+        "PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded "
+        "PromptExpired PromptStale ResourceExhausted SessionNotFound Unauthenticated Unavailable "
+        "Unimplemented Violation"
     ),
     "askback.escalation": "After Remind",
     "askback.job": "Job",

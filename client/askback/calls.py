@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import grpc
 
-from askback.backoff import Backoff
 from askback.channel import Endpoint
-from askback.errors import AskbackError
+from askback.contact import PATIENCE, connect
+from askback.diagnosis import diagnose
+from askback.errors import AskbackError, CannotConnect, DeadlineExceeded, Unavailable
+from askback.forking import check_process, forget_channel
+from askback.retries import Retries
 from askback.status import from_rpc, is_transient
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
@@ -28,47 +34,66 @@ _NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL",
 
 
 class Calls:
-    """One channel for unary calls and server streams, opened when it is first used."""
+    """One channel for unary calls and server streams, opened when it is first used.
+
+    A channel belongs to an event loop. In another loop there is a new one: after a second `asyncio.run`,
+    and in another thread. Only a fork is refused (see askback.forking).
+    """
 
     def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE) -> None:
         self.endpoint = endpoint
         self.deadline = deadline
-        self._channel: grpc.aio.Channel | None = None
-        self._jobs: JobServiceAsyncStub | None = None
-        self._hitl: HitlServiceAsyncStub | None = None
+        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     @property
     def channel(self) -> grpc.aio.Channel:
         """The channel. Must be asked for in the loop that uses it."""
-        if self._channel is None:
-            self._channel = self.endpoint.open()
-        return self._channel
+        return self._link.channel
 
     @property
     def jobs(self) -> JobServiceAsyncStub:
         """JobService."""
-        if self._jobs is None:
-            self._jobs = JobServiceStub(self.channel)
-        return self._jobs
+        return self._link.jobs
 
     @property
     def hitl(self) -> HitlServiceAsyncStub:
         """HitlService."""
-        if self._hitl is None:
-            self._hitl = HitlServiceStub(self.channel)
-        return self._hitl
+        return self._link.hitl
+
+    @property
+    def _link(self) -> _Link:
+        loop = asyncio.get_running_loop()
+        link = self._links.get(loop)
+        if link is None:
+            for old in [other for other in self._links if other.is_closed()]:
+                forget_channel(self._links.pop(old).channel)
+            link = self._links[loop] = _Link(self.endpoint.open())
+        else:
+            check_process()
+        return link
 
     async def unary(
-        self, method: grpc.aio.UnaryUnaryMultiCallable[Any, R], request: Any, *, idempotent: bool = True
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Any, R],
+        request: Any,
+        *,
+        idempotent: bool = True,
+        patient: bool = False,
     ) -> R:
         """Call and return the response.
 
-        What passes (no server, contention, a full queue) is retried with full jitter until the deadline,
-        if the call is idempotent or the server said that nothing was changed. Raises AskbackError.
+        What passes (no server, the network in between, contention, a full queue) is retried with full
+        jitter until the deadline (`patient`: without a deadline), if the call is idempotent or the server
+        said that nothing was changed. Raises AskbackError; CannotConnect within seconds where there never
+        was a connection.
         """
         loop = asyncio.get_running_loop()
-        end = loop.time() + self.deadline
-        backoff = Backoff()
+        end = math.inf if patient else loop.time() + self.deadline
+        retries = Retries(
+            _name(method),
+            lambda error: not (is_transient(error) and (idempotent or error.reason in _NOTHING_DONE)),
+        )
+        await self.connect(None if patient else min(PATIENCE, self.deadline))
         while True:
             left = end - loop.time()
             try:
@@ -76,16 +101,73 @@ class Calls:
                     request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
                 )
             except grpc.aio.AioRpcError as rpc:
-                error: AskbackError = from_rpc(rpc)
-            if not (is_transient(error) and (idempotent or error.reason in _NOTHING_DONE)):
-                raise error
-            pause = backoff.next(error.retry_after or 0.0)
+                error = from_rpc(rpc)
+            try:
+                pause = retries.pause(error)
+            except AskbackError as final:
+                raise _told(final, retries.method) from None
             if loop.time() + pause >= end:
-                raise error
+                raise await self._given_up(error)
             await asyncio.sleep(pause)
 
+    async def connect(
+        self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
+    ) -> None:
+        """Make the first connection in this loop, if there was none yet; as askback.contact.connect."""
+        link = self._link
+        if not link.connected:
+            await connect(link.channel, self.endpoint, patience, waiting)
+            link.connected = True
+
+    async def _given_up(self, error: AskbackError) -> AskbackError:
+        """What to raise when the time is over."""
+        if error.from_server:
+            return error
+        problem = await diagnose(self.endpoint)
+        if problem is not None:
+            return problem
+        text = f"no answer from {self.endpoint.shown} within {self.deadline:g} s"
+        if isinstance(error, DeadlineExceeded):
+            return DeadlineExceeded(text)
+        return Unavailable(f"{text}; the last error was: {error.message}", metadata=error.metadata)
+
     async def aclose(self) -> None:
-        """Close the channel. Repeatable."""
-        channel, self._channel, self._jobs, self._hitl = self._channel, None, None, None
-        if channel is not None:
-            await channel.close(None)
+        """Close the channel of this loop, and forget those of loops that have ended. Repeatable."""
+        try:
+            check_process()
+        except RuntimeError:  # what the parent has open is not ours to close
+            self._links.clear()
+            return
+        loop = asyncio.get_running_loop()
+        for other, link in list(self._links.items()):
+            if other is loop or other.is_closed():
+                self._links.pop(other, None)
+                forget_channel(link.channel)
+                if other is loop:
+                    await link.channel.close(None)
+
+
+class _Link:
+    """The channel of one event loop, and its stubs."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.jobs: JobServiceAsyncStub = JobServiceStub(channel)
+        self.hitl: HitlServiceAsyncStub = HitlServiceStub(channel)
+        self.connected = False
+        """Whether there ever was a connection."""
+
+
+def _name(method: Any) -> str:
+    """The method's name, as JobService.GetJob, of a stub's callable."""
+    path = getattr(method, "_method", b"")
+    text = path.decode() if isinstance(path, bytes) else str(path)
+    return text.rpartition(".")[2].replace("/", ".") or "the method"
+
+
+def _told(error: AskbackError, method: str) -> AskbackError:
+    """A final error; one of the network on a call that may not be repeated says that it is open."""
+    if error.from_server or type(error) not in (Unavailable, DeadlineExceeded):
+        return error
+    text = f"{error.message}; whether {method} was carried out is not known"
+    return type(error)(text, metadata=error.metadata)

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 
 import grpc
+
+from askback.address import parse_address
+from askback.files import read_file
+from askback.forking import check_process, note_channel
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 MAX_RECEIVE_BYTES = 4 * 1024 * 1024
@@ -70,8 +73,8 @@ class Tls:
     def from_files(cls, ca: File | None = None, cert: File | None = None, key: File | None = None) -> Tls:
         """TLS by PEM files: the roots, and for mTLS the certificate chain and its private key.
 
-        Raises OSError for a file that cannot be read, ValueError for one that is not PEM, and for a
-        certificate without its key or the other way round.
+        Raises OSError for a file that cannot be read (the text names path, owner and mode), ValueError for
+        one that is not PEM, and for a certificate without its key or the other way round.
         """
         if (cert is None) != (key is None):
             raise ValueError("mTLS needs both, cert= and key=")
@@ -81,7 +84,7 @@ class Tls:
 def _pem(path: File | None) -> bytes | None:
     if path is None:
         return None
-    content = Path(path).read_bytes()
+    content = read_file(path)
     if b"-----BEGIN" not in content:
         raise ValueError(f"{os.fspath(path)} is not a PEM file")
     return content
@@ -107,8 +110,9 @@ def _default_tls() -> Tls | None:
 class Endpoint:
     """A server and who speaks to it.
 
-    `token` is a bearer token; without one, `user` and `groups` name the caller to a server that runs
-    with authentication off.
+    `target` is HOST, HOST:PORT or a target of gRPC's (see askback.address); it is kept as gRPC takes it.
+    `token` is a bearer token; without one, `user` and `groups` name the caller to a server that runs with
+    authentication off. Raises ValueError for an address or a token that cannot be one.
     """
 
     target: str = DEFAULT_TARGET
@@ -116,6 +120,19 @@ class Endpoint:
     user: str | None = None
     groups: tuple[str, ...] = ()
     tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        address = parse_address(self.target)
+        object.__setattr__(self, "target", address.target)
+        if address.tls is False and self.tls is not None:
+            raise ValueError("the address says no TLS (http:// or grpc://), the other settings say TLS")
+        if address.tls and self.tls is None:
+            object.__setattr__(self, "tls", Tls())
+        if self.token is not None:
+            token = self.token.strip()  # a file's last line end
+            if not token.isascii() or not token.isprintable():
+                raise ValueError("the token has characters that no token has; look for line ends in it")
+            object.__setattr__(self, "token", token)
 
     @classmethod
     def resolve(
@@ -129,13 +146,16 @@ class Endpoint:
     ) -> Endpoint:
         """What the arguments say, else the environment (see ENVIRONMENT), else this machine.
 
-        `tls` True means the public web's roots, False no TLS. An endpoint is taken as it is. Raises as
-        Tls.from_files.
+        `tls` True means the public web's roots, False no TLS. An endpoint is taken as it is. Raises
+        ValueError, and as Tls.from_files.
         """
         if isinstance(target, Endpoint):
             return target
+        target = target or _environment("SERVER") or DEFAULT_TARGET
+        if tls is False and parse_address(target).tls:
+            raise ValueError("the address says TLS (https:// or grpcs://), and tls=False says none")
         return cls(
-            target or _environment("SERVER") or DEFAULT_TARGET,
+            target,
             token or _environment("TOKEN"),
             user or _environment("USER"),
             tuple((_environment("GROUP") or "").split()) if groups is None else tuple(groups),
@@ -155,13 +175,20 @@ class Endpoint:
 
     def open(self, *, only_healthy: bool = True) -> grpc.aio.Channel:
         """A channel with a TCP connection of its own. Without `only_healthy` it also speaks to a server that
-        says it is not serving, to ask it why."""
+        says it is not serving, to ask it why. Raises RuntimeError in a process that cannot use gRPC because
+        it was forked (see askback.forking)."""
+        check_process()
         options = channel_options()
         if not only_healthy:
             options.append(("grpc.inhibit_health_checking", 1))
         if self.tls is None:
-            return grpc.aio.insecure_channel(self.target, options=options)
+            return note_channel(grpc.aio.insecure_channel(self.target, options=options))
         credentials = grpc.ssl_channel_credentials(
             self.tls.root_certificates, self.tls.private_key, self.tls.certificate_chain
         )
-        return grpc.aio.secure_channel(self.target, credentials, options=options)
+        return note_channel(grpc.aio.secure_channel(self.target, credentials, options=options))
+
+    @property
+    def shown(self) -> str:
+        """The address as people write it."""
+        return self.target.removeprefix("dns:///")

@@ -41,8 +41,13 @@ class Client(JobCalls, PromptCalls):
     `ASKBACK_TOKEN`, `ASKBACK_NAMESPACE`, `ASKBACK_CA` and so on (askback.channel.ENVIRONMENT). `user` and
     `groups` name the caller to a server without authentication; `tls` may be `Tls.from_files(ca, cert,
     key)`, True for the public web's roots, or False. `deadline` bounds a call, retries
-    included, in seconds. Every method raises AskbackError of the class that fits (see askback.errors):
-    Unavailable, Unauthenticated and PermissionDenied anywhere.
+    included, in seconds. The target is HOST, HOST:PORT (50051 by default) or one of gRPC's; ValueError for
+    what cannot be one. Every method raises AskbackError of the class that fits (see askback.errors):
+    Unavailable (CannotConnect within seconds where there never was a connection), Unauthenticated and
+    PermissionDenied anywhere.
+
+    A client may be made at import and used in any number of event loops, one after another or in threads.
+    It may be used after a fork unless it was connected before: then its methods raise RuntimeError.
     """
 
     def __init__(
@@ -100,8 +105,9 @@ class Client(JobCalls, PromptCalls):
         `user` and `groups` say who it is where that differs from the client's own (without
         authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
         audience must name) narrow the view. `credit` is how many prompts may be on their way before the
-        program takes one; 0: the server paces. Entering it waits for the server for `connect_timeout`
-        seconds (None: for ever) and raises what refuses the console for good, or Unavailable. `test` says
+        program takes one; 0: the server paces. Entering it raises CannotConnect at once, or within two
+        seconds, where there is no connection; a server that is slow has `connect_timeout` seconds (None:
+        both wait without limit). It raises what refuses the console for good, or Unavailable. `test` says
         that a test's scripted human sits there: a server that is not in test mode takes nothing from it.
         """
         from askback.console import Console

@@ -247,7 +247,7 @@ class JobCalls:
 
         backoff = Backoff()
         while True:
-            async for message in messages(start):
+            async for message in messages(self._calls, "JobService.WatchJobs", start):
                 backoff.reset()
                 if message.reset:
                     yield JobChange("reset")

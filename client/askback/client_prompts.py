@@ -116,7 +116,7 @@ class PromptCalls:
 
         backoff = Backoff()
         while True:
-            async for message in messages(start):
+            async for message in messages(self._calls, "HitlService.WatchPrompts", start):
                 backoff.reset()
                 for event in message.events:
                     desk.apply(event)

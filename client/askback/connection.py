@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -13,12 +13,15 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from askback.channel import MAX_BATCH_BYTES, Endpoint
 from askback.errors import AskbackError, Unavailable
+from askback.forking import forget_channel
 from askback.status import from_frame, from_rpc
 
 _log = logging.getLogger("askback.stream")
 
 OPEN_TIMEOUT = 20.0
 """How long a server may take from the dial to its welcome, in seconds."""
+SILENCE = 15.0
+"""A stream sends a frame after so many seconds at the latest, in both directions."""
 MISSED = 3
 """After so many missed heartbeats the peer is taken for dead."""
 
@@ -27,6 +30,8 @@ class Wire(Protocol):
     """What differs between the streams: their frames, and who wants to know. `Any` is a frame."""
 
     name: str
+    method: str
+    """As errors call it: `HitlService.Converse`."""
     window: int
     """How many frames may wait for their replies."""
 
@@ -97,9 +102,18 @@ class Connection:
         """When the last message was written, in loop time."""
         self.in_flight: set[int] = set()
 
-    async def open(self) -> None:
-        """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open."""
+    async def open(self, connect: Callable[[grpc.aio.Channel], Awaitable[None]] | None = None) -> None:
+        """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open.
+
+        `connect` is awaited before, for the channel's connection.
+        """
         self._channel = self._endpoint.open()
+        if connect is not None:
+            try:
+                await connect(self._channel)
+            except BaseException:
+                await self.abandon()
+                raise
         self._call = self._wire.dial(self._channel, self._endpoint.metadata())
         self.session = self._wire.session
         self.put(self._wire.hello())
@@ -115,7 +129,7 @@ class Connection:
             )
             if not self._welcome.done():
                 if not self.ended.done():
-                    raise Unavailable(f"no welcome from {self._endpoint.target} in {OPEN_TIMEOUT:g} s")
+                    raise Unavailable(f"no welcome from {self._endpoint.shown} in {OPEN_TIMEOUT:g} s")
                 raise self.ended.result() or Unavailable("the server closed the stream before its welcome")
         except BaseException:
             await self.abandon()
@@ -150,6 +164,7 @@ class Connection:
             self.ended.set_result(None)
         if self._channel is not None:
             channel, self._channel = self._channel, None
+            forget_channel(channel)
             await channel.close(None)
 
     async def _read(self) -> None:
@@ -231,8 +246,9 @@ class Connection:
             return
         if self._pulse is not None and not self._half_close:
             self.put(self._wire.heartbeat(leaving=self.leave.is_set()))
-        # Earlier than the interval: a heartbeat that is late by the way must still be in time.
-        self._pulse = loop.call_later(self._interval * 0.6, self._beat)
+        # Earlier than the interval: a heartbeat that is late by the way must still be in time. And never
+        # so rarely that a proxy takes the stream for idle.
+        self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)
 
     def _give_up(self, error: AskbackError) -> None:
         self._given_up = error

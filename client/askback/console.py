@@ -12,6 +12,7 @@ import grpc
 
 from askback.channel import Endpoint
 from askback.console_prompt import ConsolePrompt
+from askback.contact import PATIENCE
 from askback.desk import Closing, Desk
 from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.stream import Session
@@ -23,6 +24,7 @@ class ConverseWire:
     """The console's side of the Converse stream."""
 
     name = "converse"
+    method = "HitlService.Converse"
     session: object = None
 
     def __init__(self, hello: pb.ConverseHello) -> None:
@@ -144,7 +146,8 @@ class Console:
         self._session = Session(self._wire, endpoint)
 
     async def __aenter__(self) -> Console:
-        await self._session.start(self._connect_timeout)
+        timeout = self._connect_timeout
+        await self._session.start(timeout, patience=None if timeout is None else min(PATIENCE, timeout))
         try:
             self.check_mode()
         except AskbackError:

@@ -14,8 +14,11 @@
     │   └── PromptStale            the prompt changed; `prompt` is what it is now
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted        a limit, or a full queue (`retry_after` says when to retry)
-    ├── Unavailable              no server, or it is shutting down
+    │   └── MessageTooLarge        a message over the size limit; it cannot be sent
+    ├── Unavailable              no server, it is shutting down, or the network in between failed
+    │   ├── CannotConnect          no connection; the message says why and what to do
     │   └── DeadlineExceeded       no reply in time; whether it was done is not known
+    ├── Unimplemented            the server does not know the method
     ├── Internal                 a bug of the service; `metadata["error_id"]` names its log entry
     ├── JobFailed, JobCancelled  raised by `Run.result()`
     └── PromptEnded              raised in a worker: the question got no answer
@@ -50,9 +53,11 @@ class AskbackError(Exception):
     `code` is the canonical gRPC name (`NOT_FOUND`), `reason` the contract's
     (`ERROR_REASON_JOB_NOT_FOUND`; empty if the server gave none), `metadata` the values the message
     speaks of, `violations` the fields at fault, `retry_after` the seconds to wait where a retry makes sense.
+    `from_server` says whether the service itself made it, and not the network in between or this client.
     """
 
     code: str = "UNKNOWN"
+    from_server: bool = False
 
     def __init__(
         self,
@@ -134,16 +139,42 @@ class ResourceExhausted(AskbackError):
     code = "RESOURCE_EXHAUSTED"
 
 
+class MessageTooLarge(ResourceExhausted):
+    """A request or a response is larger than a message may be, here, at the server or in between."""
+
+
 class Unavailable(AskbackError):
-    """The server cannot be reached, or does not take calls now."""
+    """The server cannot be reached, or does not take calls now.
+
+    Also for whatever a proxy or load balancer answered in the server's place; then `metadata["grpc_code"]`
+    has the code that gRPC made of it.
+    """
 
     code = "UNAVAILABLE"
+
+
+class CannotConnect(Unavailable):
+    """There is no connection to the server; the message says why and what to do.
+
+    `passing` says whether waiting may help: nothing listens yet, a name is not known yet. It is false
+    for what needs a change of settings, such as a certificate of an unknown authority.
+    """
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class DeadlineExceeded(Unavailable):
     """No reply in time. Whether the call was carried out is not known."""
 
     code = "DEADLINE_EXCEEDED"
+
+
+class Unimplemented(AskbackError):
+    """The server does not know the method: it is older than this client, or not an Askback."""
+
+    code = "UNIMPLEMENTED"
 
 
 class Internal(AskbackError):

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import sleep
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
 from grpc.aio import EOF  # type: ignore[attr-defined]
 
-from askback.backoff import Backoff
-from askback.status import from_rpc, is_fatal, is_transient
+from askback.calls import Calls
+from askback.errors import AskbackError
+from askback.outage import Outage
+from askback.retries import Retries
+from askback.status import from_rpc, is_fatal
 
-_ODD = 5
-"""So many failures in a row that are neither final nor passing (UNKNOWN, INTERNAL) are enough."""
 
+async def messages(calls: Calls, method: str, start: Callable[[], Any]) -> AsyncIterator[Any]:
+    """The messages of a server stream, opened again with full jitter whenever it breaks, without limit.
 
-async def messages(start: Callable[[], Any]) -> AsyncIterator[Any]:
-    """The messages of a server stream, opened again with full jitter whenever it breaks.
-
-    `start` makes the call from where the reader is. Ends when a stream ends in order. Raises
-    AskbackError when the server refuses for good.
+    `start` makes the call from where the reader is; `method` is what errors call it. Ends when a stream
+    ends in order. Raises AskbackError when the server refuses for good.
     """
-    backoff = Backoff()
+    retries = Retries(method, _is_final)
+    outage = Outage(method, calls.endpoint.shown)
+    # Its first connection is made in words. Later the network may do what it likes.
+    await calls.connect(None, outage.began)
     while True:
         call = start()
         try:
             while (message := await call.read()) is not EOF:
-                backoff.reset()
+                retries.worked()
+                outage.ended()
                 yield message
             return
         except grpc.aio.AioRpcError as rpc:
             error = from_rpc(rpc)
-            if is_fatal(error) or error.reason == "ERROR_REASON_INTERNAL":
-                raise error from None
-            if not is_transient(error) and backoff.failures >= _ODD:
-                raise error from None
+            pause = retries.pause(error)
+            outage.began(error)
         finally:
             call.cancel()
-        await asyncio.sleep(backoff.next(error.retry_after or 0.0))
+        await sleep(pause)
+
+
+def _is_final(error: AskbackError) -> bool:
+    return is_fatal(error) or error.reason == "ERROR_REASON_INTERNAL"

@@ -48,8 +48,12 @@ class Run(Generic[R]):
 
     async def job(self) -> JobInfo:
         """The job as it is now. Raises NotFound."""
+        return await self._job()
+
+    async def _job(self, *, patient: bool = False) -> JobInfo:
         request = pb.GetJobRequest(job_id=self.job_id, consistency=pb.CONSISTENCY_STRONG)
-        return JobInfo((await self._calls.unary(self._calls.jobs.GetJob, request)).job)
+        reply = await self._calls.unary(self._calls.jobs.GetJob, request, patient=patient)
+        return JobInfo(reply.job)
 
     async def cancel(self, reason: str = "") -> JobInfo:
         """Cancel it; on a job that a worker holds this is a wish. Raises FailedPrecondition if it ended."""
@@ -69,7 +73,7 @@ class Run(Generic[R]):
             return self._calls.jobs.WatchJob(request, metadata=self._calls.endpoint.metadata())
 
         while True:
-            async for message in messages(start):
+            async for message in messages(self._calls, "JobService.WatchJob", start):
                 for proto in message.events:
                     if proto.seq <= last:
                         continue
@@ -82,13 +86,15 @@ class Run(Generic[R]):
                         return
             # In order, but without a last event: the job ended at or before `after_seq`, or the
             # server just wanted us to go.
-            job = await self.job()
+            job = await self._job(patient=True)
             if job.state.is_terminal and job.version <= last:
                 return
             await asyncio.sleep(backoff.next())
 
     async def result(self) -> R:
         """Wait for the end and return the result: what the job's function returned.
+
+        Once the job was read, it waits through any number of broken connections and restarts.
 
         For a job without a worker the result is its prompt's resolution (a dict with `state`,
         `decision`, `values`, `comment`, …). Raises JobFailed, JobCancelled, NotFound, and ValueError for
@@ -99,7 +105,7 @@ class Run(Generic[R]):
             try:
                 async for _ in self.watch(after_seq=job.version):
                     pass
-                job = await self.job()
+                job = await self._job(patient=True)
             except NotFound:
                 raise JobCancelled("the job was deleted", job_id=self.job_id) from None
         if job.state is JobState.FAILED:

@@ -12,6 +12,7 @@ from askback.errors import (
     AskbackError,
     InvalidArgument,
     LeaseLost,
+    MessageTooLarge,
     NonRetryable,
     PromptEnded,
     Unavailable,
@@ -24,7 +25,7 @@ from askback.v1 import worker_service_pb2 as pb
 
 _log = logging.getLogger("askback.worker")
 
-_FINAL = (NonRetryable, PromptEnded, InvalidArgument, AlreadyExists)
+_FINAL = (NonRetryable, PromptEnded, InvalidArgument, MessageTooLarge, AlreadyExists)
 """A run with the same input and the same answers would end alike."""
 _MAX_MESSAGE = 10_000
 _MAX_CODE = 128
@@ -85,7 +86,7 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
         await lease.send("complete_job", request)
     except (LeaseLost, Unavailable):
         raise
-    except InvalidArgument as refused:
+    except (InvalidArgument, MessageTooLarge) as refused:
         await _fail(lease, job, NonRetryable(f"the result was refused: {refused}", code="InvalidResult"))
     except AskbackError as refused:
         await _fail(lease, job, ResultRefused(f"the result was refused: {refused}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -26,6 +27,7 @@ _CLASSES: tuple[type[AskbackError], ...] = (
     errors.ResourceExhausted,
     errors.Unavailable,
     errors.DeadlineExceeded,
+    errors.Unimplemented,
     errors.Internal,
 )
 _BY_CODE: dict[str, type[AskbackError]] = {
@@ -40,6 +42,8 @@ _BY_REASON: dict[str, type[AskbackError]] = {
     "ERROR_REASON_PROMPT_CLAIMED": errors.PromptClaimed,
     "ERROR_REASON_ANSWER_INVALID": errors.AnswerInvalid,
 }
+DOMAIN = "askback.dev"
+"""The domain of our ErrorInfo."""
 _CODES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
@@ -53,7 +57,7 @@ def make_error(
     retry_after: float | None = None,
     result: hitl.AnswerResult | None = None,
 ) -> AskbackError:
-    """The error of the most telling class: by reason, else by code, else AskbackError itself."""
+    """The service's error of the most telling class: by reason, else by code, else AskbackError itself."""
     cls = _BY_REASON.get(reason) or _BY_CODE.get(code) or AskbackError
     error = cls(
         message,
@@ -63,15 +67,21 @@ def make_error(
         violations=violations,
         retry_after=retry_after,
     )
+    error.from_server = True
     if isinstance(error, errors.AnswerInvalid | errors.PromptStale | errors.PromptClosed) and result:
         error.prompt = PromptInfo(result.prompt)
     return error
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
-    """The error that a failed call stands for. Details that cannot be read are left out."""
+    """The error that a failed call stands for. Details that cannot be read are left out.
+
+    A status without our ErrorInfo was not made by our server. This decides alone, whatever the code: such
+    an error says nothing about the request (`from_server` is false), and it becomes Unavailable, except
+    for a deadline, a message over the size limit and a method that is not known.
+    """
     code = error.code().name
-    reason, metadata = "", dict[str, str]()
+    ours, reason, metadata = False, "", dict[str, str]()
     violations: list[Violation] = []
     retry_after: float | None = None
     result: hitl.AnswerResult | None = None
@@ -83,7 +93,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             info = error_details_pb2.ErrorInfo()
             detail.Unpack(info)
-            reason, metadata = info.reason, dict(info.metadata)
+            if info.domain == DOMAIN:
+                ours, reason, metadata = True, info.reason, dict(info.metadata)
         elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
             bad = error_details_pb2.BadRequest()
             detail.Unpack(bad)
@@ -95,6 +106,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
         elif detail.Is(hitl.AnswerResult.DESCRIPTOR):
             result = hitl.AnswerResult()
             detail.Unpack(result)
+    if not ours:
+        return _from_network(code, error.details() or "")
     return make_error(
         code,
         reason,
@@ -104,6 +117,30 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
         retry_after=retry_after,
         result=result,
     )
+
+
+# Of grpc's C core, grpc-go and grpc-java; 413 is a proxy's.
+_TOO_LARGE = re.compile(
+    r"message (is )?(larger|bigger) than|message exceeds maximum|header with status: 413", re.IGNORECASE
+)
+_HTTP = re.compile(r"header with status: (\d{3})|HTTP status code[^\d]*(\d{3})", re.IGNORECASE)
+
+
+def _from_network(code: str, details: str) -> AskbackError:
+    """The error of a status that something between this program and the server made."""
+    text = " ".join(details.split())[:300]
+    http = _HTTP.search(text)
+    if _TOO_LARGE.search(text):
+        return errors.MessageTooLarge(
+            f"a message is larger than it may be ({text}); send less, or a reference to it"
+        )
+    if code == "UNIMPLEMENTED" and http is None:
+        return errors.Unimplemented(f"the method is not known there ({text or code})")
+    if code == "DEADLINE_EXCEEDED":
+        return errors.DeadlineExceeded("there was no answer in time")
+    if http is not None:
+        text = f"a proxy or another server answered in its place with HTTP {http[1] or http[2]}"
+    return errors.Unavailable(text or code, metadata={"grpc_code": code})
 
 
 def from_frame(error: stream_pb2.FrameError) -> AskbackError:
@@ -159,16 +196,8 @@ def _violations(found: Iterable[prompt_pb2.FieldViolation]) -> tuple[Violation, 
     return tuple(Violation(v.field, v.description) for v in found)
 
 
-_TRANSIENT = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
-"""CANCELLED: by a server that shuts down; our own cancelling is no status, but asyncio.CancelledError."""
+_TRANSIENT = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 _TRANSIENT_REASONS = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL"})
-
-
-def is_transient(error: AskbackError) -> bool:
-    """Whether the same idempotent request may well succeed a little later."""
-    return error.code in _TRANSIENT or error.reason in _TRANSIENT_REASONS or error.retry_after is not None
-
-
 _FATAL = frozenset(
     {
         "UNAUTHENTICATED",
@@ -183,6 +212,16 @@ _FATAL = frozenset(
 )
 
 
+def is_transient(error: AskbackError) -> bool:
+    """Whether the same idempotent request may well succeed a little later."""
+    if not error.from_server:
+        return not is_fatal(error)
+    return error.code in _TRANSIENT or error.reason in _TRANSIENT_REASONS or error.retry_after is not None
+
+
 def is_fatal(error: AskbackError) -> bool:
     """Whether a stream that ended like this would end alike when it is opened again."""
+    if not error.from_server:
+        misplaced = isinstance(error, errors.CannotConnect) and not error.passing
+        return misplaced or isinstance(error, errors.MessageTooLarge)
     return error.code in _FATAL

@@ -9,10 +9,17 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
+
 from askback.backoff import Backoff
-from askback.channel import MAX_SEND_BYTES, Endpoint
+from askback.channel import Endpoint
 from askback.connection import Connection, Wire
-from askback.errors import AskbackError, Internal, InvalidArgument, LeaseLost, Unavailable
+from askback.contact import connect
+from askback.errors import AskbackError, CannotConnect, Internal, LeaseLost, MessageTooLarge, Unavailable
+from askback.forking import check_process
+from askback.outage import Outage
+from askback.oversize import give_back, size_problem
+from askback.retries import Retries
 from askback.status import from_frame, is_fatal, is_transient
 
 _log = logging.getLogger("askback.stream")
@@ -20,8 +27,6 @@ _log = logging.getLogger("askback.stream")
 SETTLED = 1.0
 """A stream that lived so many seconds was a good one: the next failure is a first one."""
 MOVE_GRACE = 10.0
-_MAX_FRAME = MAX_SEND_BYTES - 1024
-"""Bytes of one frame; a message holds one at least, and the server takes no larger message."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +58,10 @@ class Session:
         self._supervisor: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
+        self._retries = Retries(wire.method, is_fatal, Backoff(cap=backoff_cap))
+        self._outage = Outage(wire.name, endpoint.shown)
+        self._patience: float | None = None
+        self._problem: CannotConnect | None = None
         self._closing = False
         self.failure: AskbackError | None = None
 
@@ -66,11 +75,17 @@ class Session:
         """Ends when the session is over for good (`failure` says why)."""
         return self._supervisor
 
-    async def start(self, timeout: float | None = None) -> None:
-        """Open the first stream, trying for `timeout` seconds (None: for ever).
+    async def start(self, timeout: float | None = None, *, patience: float | None = None) -> None:
+        """Open the first stream, trying for `timeout` seconds (None: without limit). A server that cannot be
+        connected to has `patience` seconds of them to appear (None: all of them).
 
-        Raises AskbackError if the server refuses for good, Unavailable when the time is over.
+        Raises CannotConnect with the cause, AskbackError if the server refuses for good, Unavailable when
+        the time is over, RuntimeError after a fork and for a second start.
         """
+        check_process()
+        if self._supervisor is not None:
+            raise RuntimeError("a console or worker session is started once; make another one")
+        self._patience = patience
         self._started = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._wire.name} session")
         done, _ = await asyncio.wait((self._started, self._supervisor), timeout=timeout,
@@ -79,7 +94,9 @@ class Session:
             raise self.failure
         if not done:
             await self.aclose(goodbye=False)
-            raise Unavailable(f"{self._endpoint.target} cannot be reached")
+            raise self._problem or Unavailable(
+                f"{self._endpoint.shown} did not open a stream within {timeout:g} s"
+            )
 
     def submit(self, frame: Any) -> asyncio.Future[Any]:
         """Send a frame and return the future of its reply, or of the AskbackError that refused it."""
@@ -87,13 +104,11 @@ class Session:
         if self.failure is not None or self._closing:
             future.set_exception(self.failure or Unavailable("the session is closed"))
             return future
+        if problem := size_problem(frame):
+            future.set_exception(problem)
+            return future
         ref, self._next_ref = self._next_ref, self._next_ref + 1
         frame.ref = ref
-        if (size := frame.ByteSize()) > _MAX_FRAME:
-            # Sent, it would end the stream, and every stream after it.
-            text = f"the request has {size} bytes; at most {_MAX_FRAME} fit into one message"
-            future.set_exception(InvalidArgument(text))
-            return future
         self._pending[ref] = _Pending(frame, future, Backoff(cap=self._backoff_cap))
         self._unsent.append(ref)
         future.add_done_callback(lambda _: self._forget(ref))
@@ -133,41 +148,67 @@ class Session:
             self._fail(Internal(f"the client's session broke: {error!r}"))
 
     async def _keep_open(self) -> None:
-        backoff = Backoff(cap=self._backoff_cap)
         leaving: Connection | None = None
         while True:
             connection = Connection(self._wire, self._endpoint, self._replied)
             try:
-                await connection.open()
+                await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
-                again = self._wire.refused(error, connection.session)
-                if is_fatal(error) and not again:
-                    self._fail(error)
+                pause = self._pause_after(error, connection.session)
+                if pause is None:
                     return
-                pause = backoff.next(error.retry_after or 0.0)
-                _log.info("%s: %s; trying again in %.2f s", self._wire.name, error.message, pause)
                 if await self._pause(pause, leaving):
                     leaving = None
                 continue
             opened = asyncio.get_running_loop().time()
+            self._retries.known = True
+            self._outage.ended()
             self._switch(connection)
             if leaving is not None:
                 self._retire(leaving)
                 leaving = None
             await _first(connection.leave.wait(), _settled(connection.ended))
             if asyncio.get_running_loop().time() - opened > SETTLED:
-                backoff.reset()
+                self._retries.worked()
             if not connection.ended.done():
                 leaving = connection
                 continue
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if end is not None and not self._wire.refused(end, connection.session) and is_fatal(end):
-                self._fail(end)
+            if isinstance(end, MessageTooLarge) and give_back(
+                map(self._pending.get, connection.in_flight), end
+            ):
+                end = None
+            closed = end or Unavailable("the server closed the stream")
+            pause = self._pause_after(closed, connection.session)
+            if pause is None:
                 return
-            _log.info("%s: stream lost: %s", self._wire.name, end.message if end else "closed by the server")
-            await asyncio.sleep(backoff.next())
+            await asyncio.sleep(pause)
+
+    async def _connect(self, channel: grpc.aio.Channel) -> None:
+        def waiting(problem: CannotConnect) -> None:
+            self._problem = problem
+            self._outage.began(problem)
+
+        try:
+            await connect(channel, self._endpoint, self._patience, waiting)
+        except CannotConnect as problem:
+            self._fail(problem)
+            raise
+
+    def _pause_after(self, error: AskbackError, session: object) -> float | None:
+        """How long to wait before the next stream; None if there is none, because the error is final."""
+        if self.failure is not None:
+            return None
+        try:
+            again = self._wire.refused(error, session)
+            pause = self._retries.backoff.next() if again else self._retries.pause(error)
+        except AskbackError as final:
+            self._fail(final)
+            return None
+        self._outage.began(error)
+        return pause
 
     async def _pause(self, seconds: float, leaving: Connection | None) -> bool:
         """Wait; True, at once, if the stream that is to be left has ended before there is a new one."""

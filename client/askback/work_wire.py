@@ -12,7 +12,6 @@ import grpc
 from askback.errors import AskbackError, SessionNotFound
 from askback.lease import Lease, Stop
 from askback.prompts import PromptInfo
-from askback.status import is_fatal
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from askback.work_session import WorkSession
@@ -28,6 +27,7 @@ class WorkWire:
     """
 
     name = "work"
+    method = "WorkerService.Work"
 
     def __init__(
         self,
@@ -54,7 +54,6 @@ class WorkWire:
         self._running: dict[str, Lease] = {}
         """The newest lease of each job whose function has not ended, of any session: a job never runs twice
         at once in one worker."""
-        self._told_away = False
 
     def drop(self, lease: Lease) -> None:
         """The function of this lease has ended."""
@@ -104,7 +103,6 @@ class WorkWire:
     def welcomed(self, frame: pb.WorkServerFrame) -> float:
         """Take session, secret and losses; ask again for answers that may have come meanwhile."""
         welcome = frame.welcome
-        self._told_away = False
         self._put = None
         self.window = welcome.max_in_flight or self.window
         interval = welcome.heartbeat_interval.ToTimedelta().total_seconds()
@@ -164,17 +162,11 @@ class WorkWire:
                 _log.debug("a newer server says %s", other)
 
     def refused(self, error: AskbackError, session: object) -> bool:
-        """A session that is gone takes its leases along; the next hello opens a new one.
-
-        Without a server a worker only waits, so it says that aloud: once, until there is one again.
-        """
+        """A session that is gone takes its leases along; the next hello opens a new one."""
         if isinstance(error, SessionNotFound):
             if isinstance(session, WorkSession):
                 self._ended(session)
             return True
-        if not self._told_away and not is_fatal(error):
-            self._told_away = True
-            _log.warning("no connection to the server, trying again until there is one: %s", error.message)
         return False
 
     def lost(self, spoken: float) -> None:

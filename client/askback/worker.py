@@ -128,7 +128,9 @@ class Worker:
     async def start(self, timeout: float | None = None) -> None:
         """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
 
-        Raises ValueError without a registered function, AskbackError if the server refuses for good.
+        Raises ValueError without a registered function, CannotConnect for settings that cannot work (a
+        server that nobody listens for yet is waited for), AskbackError if the server refuses for good,
+        RuntimeError after a fork.
         """
         if not self._handlers:
             raise ValueError("register a function with @worker.job(...) first")
@@ -144,7 +146,7 @@ class Worker:
         )
         self._session = Session(self._wire, self._endpoint)
         try:
-            await self._session.start(timeout)
+            await self._session.start(timeout, patience=timeout)
         except BaseException:
             await self.aclose(drain_timeout=0)
             raise

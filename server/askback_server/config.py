@@ -13,11 +13,12 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from askback.files import unreadable
 from askback_server.config_names import ended_retention, running_limits
+from askback_server.database_urls import driver_url
 from askback_server.domain.limits import Limits
 
 
@@ -80,7 +81,11 @@ class Config:
     """What `askback serve` needs. Times are seconds."""
 
     listen: str = _setting("127.0.0.1:50051", "Where calls are taken.", metavar="HOST:PORT")
-    db: str = _setting("sqlite+aiosqlite:///askback.db", "Database URL.", metavar="URL")
+    db: str = _setting(
+        "sqlite+aiosqlite:///askback.db",
+        "Database URL: sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        metavar="URL",
+    )
     auth: str = _setting(
         "", "File of hashed tokens. Without it only loopback may be listened on.", metavar="FILE"
     )
@@ -139,7 +144,8 @@ class Config:
         return address(self.listen)[0]
 
     def checked(self, places: Mapping[str, str] | None = None) -> Config:
-        """Itself, if the settings make sense together. Raises ConfigError.
+        """The same settings, the database's URL with its driver, if they make sense together. Raises
+        ConfigError.
 
         `places` say, by a setting's name, where its value stands; without one it is called by its flag.
         """
@@ -170,18 +176,22 @@ class Config:
                     raise ConfigError(f"{at(name)}: {error}") from None
         for name in ("auth", "tls_cert", "tls_key", "tls_client_ca"):
             path = getattr(self, name)
-            if path and not Path(path).is_file():
-                raise ConfigError(f"{at(name)}: there is no such file")
+            if path and (problem := unreadable(path)):
+                raise ConfigError(f"{at(name)}: {problem}")
         if bool(self.tls_cert) != bool(self.tls_key):
             alone, other = ("tls_cert", "--tls-key") if self.tls_cert else ("tls_key", "--tls-cert")
             raise ConfigError(f"{at(alone)} needs {other} too: give both, or neither")
         if self.tls_client_ca and not self.tls_cert:
             raise ConfigError(f"{at('tls_client_ca')} needs --tls-cert and --tls-key too")
-        if not self.db.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+        try:
+            db = driver_url(self.db)
+        except ValueError as error:
+            raise ConfigError(f"{at('db')}: {error}") from None
+        if not db.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
             raise ConfigError(
                 f"{at('db')}: use sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME"
             )
-        return self
+        return dataclasses.replace(self, db=db)
 
     @property
     def queue_limits(self) -> Mapping[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from askback.files import file_problem
 from askback_server.config import SETTINGS, Config, ConfigError, Setting, masked
 from askback_server.config_names import joined
 
@@ -97,7 +98,7 @@ def _file(path: str) -> Mapping[str, Any]:
     try:
         written = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"the settings' file {path} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"the settings' file {file_problem(path, error)}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"the settings' file {path} is not TOML: {error}") from None
     for key in written:

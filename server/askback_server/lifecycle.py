@@ -13,6 +13,7 @@ from typing import Any
 from askback_server import descriptors
 from askback_server.bootstrap import build
 from askback_server.config import Config, masked
+from askback_server.listening import cannot_listen, check_listen
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
 from askback_server.sessions.leaving import see_off
@@ -55,7 +56,7 @@ class Service:
     async def start(self) -> None:
         """Migrate if that is wanted, connect, run everything, listen, be ready.
 
-        Raises StorageUnavailable, RuntimeError or OSError (a port is taken), BadTokenFile, BadCertificates.
+        Raises StorageUnavailable, CannotListen, BadTokenFile, BadCertificates.
         """
         config = self.config
         self._claim = serve_alone(config.db, config.name)
@@ -66,6 +67,8 @@ class Service:
             raise
 
     async def _start(self, config: Config) -> None:
+        for flag, listen in self._addresses:
+            check_listen(listen, flag)
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
@@ -79,9 +82,7 @@ class Service:
         try:
             self._replica = replica = await build(config, self._database, self._clock, meter)
             self._server = Server(replica, authenticator)
-            self.port = self._server.listen(config.listen, certificates)
-            if config.health_listen:
-                self.health_port = self._server.listen_health(config.health_listen)
+            self._listen(self._server, certificates)
             if meter is not None:
                 self._expose(meter, replica, self._server, self._database)
             self._run("engine", replica.engine.run())
@@ -100,6 +101,29 @@ class Service:
             await self._end()
             raise
         log.info("askback is ready", extra=self._description(replica))
+
+    @property
+    def _addresses(self) -> list[tuple[str, str]]:
+        """The addresses that are listened on, each with its setting's flag."""
+        config = self.config
+        found = [
+            ("--listen", config.listen),
+            ("--health-listen", config.health_listen),
+            ("--metrics-listen", config.metrics_listen),
+        ]
+        return [(flag, listen) for flag, listen in found if listen]
+
+    def _listen(self, server: Server, certificates: Certificates | None) -> None:
+        """Bind the ports for calls and for health checks. Raises CannotListen."""
+        config = self.config
+        flag, listen = "--listen", config.listen
+        try:
+            self.port = server.listen(listen, certificates)
+            if config.health_listen:
+                flag, listen = "--health-listen", config.health_listen
+                self.health_port = server.listen_health(listen)
+        except RuntimeError as error:
+            raise cannot_listen(listen, flag, error) from None
 
     def _description(self, replica: Replica) -> dict[str, object]:
         """What the log says of a replica that is ready."""

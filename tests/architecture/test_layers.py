@@ -17,6 +17,7 @@ DIALECT = re.compile(r"postgres|sqlite|asyncpg", re.IGNORECASE)
 
 # Outside storage/ a database may be named only where people name one: the URL that they configure.
 NAMES_A_DATABASE = {
+    "server/askback_server/database_urls.py",
     "client/askback/cli/service.py",  # options of `askback serve` and `askback demo`
     "client/askback/demo/__init__.py",  # the demo's own file
     "server/askback_server/config.py",  # the default URL, and which URLs there are

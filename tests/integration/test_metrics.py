@@ -365,6 +365,6 @@ async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite
 
 async def test_a_port_that_is_taken(lite_measured: World, lite_url: str) -> None:
     taken = f"127.0.0.1:{lite_measured.service.metrics_port}"
-    with pytest.raises(OSError, match=f"cannot listen on {taken} for metrics"):
+    with pytest.raises(OSError, match=f"{taken} is in use: choose another with --metrics-listen"):
         async with serving(f"{lite_url}2", metrics_listen=taken):
             pass

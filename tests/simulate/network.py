@@ -233,6 +233,9 @@ class _Channel:
     def stream_stream(self, path: str, *_: Any, **__: Any) -> Callable[..., _Call]:
         return lambda metadata: _Call(Link(self._network, path.rpartition("/")[2], self._user))
 
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return grpc.ChannelConnectivity.READY
+
     async def close(self, grace: float | None = None) -> None:
         pass
 

@@ -39,19 +39,19 @@ class Authority:
         self._certificate = self._signed(self._name, self._key.public_key(), authority=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self) -> Pair:
-        """A certificate for this machine's loopback."""
-        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        return self._pair("server", [loopback, x509.DNSName("localhost")])
+    def server(self, *, name: str = "", expired: bool = False) -> Pair:
+        """A certificate for this machine's loopback, or for another name."""
+        loopback = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        return self._pair("server", [x509.DNSName(name)] if name else loopback, expired=expired)
 
     def client(self, common_name: str, *uris: str) -> Pair:
         """A client's certificate; `uris` are its alternative names."""
         return self._pair(common_name, [x509.UniformResourceIdentifier(uri) for uri in uris])
 
-    def _pair(self, common_name: str, names: list[x509.GeneralName]) -> Pair:
+    def _pair(self, common_name: str, names: list[x509.GeneralName], *, expired: bool = False) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        certificate = self._signed(subject, key.public_key(), names)
+        certificate = self._signed(subject, key.public_key(), names, expired=expired)
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -64,8 +64,9 @@ class Authority:
         names: list[x509.GeneralName] | None = None,
         *,
         authority: bool = False,
+        expired: bool = False,
     ) -> x509.Certificate:
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) - timedelta(days=2 if expired else 0)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)

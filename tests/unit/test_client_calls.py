@@ -182,7 +182,7 @@ async def test_lists_page_as_they_are_taken(server: FakeServer, client: Client) 
 class Watched:
     """WatchJob that breaks off, repeats and stutters."""
 
-    def __init__(self, *plays: list[int | grpc.StatusCode | None]) -> None:
+    def __init__(self, *plays: list[int | str | grpc.StatusCode | None]) -> None:
         self.plays = list(plays)
         self.after: list[int] = []
 
@@ -197,6 +197,8 @@ class Watched:
                     state=state("COMPLETED" if last else "RUNNING"), data_json='{"done":1,"message":"m"}',
                 )  # fmt: skip
                 yield jobs.WatchJobResponse(events=[event])
+            elif isinstance(item, str):
+                await context.abort(*with_reason(grpc.StatusCode.NOT_FOUND, item, context))
             elif item is not None:
                 await context.abort(item, "broken")
 
@@ -215,7 +217,7 @@ async def test_watch_resumes_without_gap_or_repeat(server: FakeServer, client: C
 
 
 async def test_watch_raises_on_a_gap_and_on_an_unknown_job(server: FakeServer, client: Client) -> None:
-    server.streams["WatchJob"] = Watched([1, 3], [grpc.StatusCode.NOT_FOUND])
+    server.streams["WatchJob"] = Watched([1, 3], ["ERROR_REASON_JOB_NOT_FOUND"])
     with pytest.raises(errors.Internal, match="event 3 came after 1"):
         [event async for event in client.run("j1").watch()]
     with pytest.raises(errors.NotFound):

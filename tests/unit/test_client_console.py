@@ -16,6 +16,7 @@ from askback.enums import AnswerStatus
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2, stream_pb2
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
+from tests.support.statuses import with_reason
 
 
 @pytest.fixture
@@ -345,6 +346,7 @@ async def test_a_refused_console_says_so_to_the_program(desk: Desk) -> None:
     console = await desk.open(credit=0)
     waiting = asyncio.ensure_future(anext(console.prompts()))
     await asyncio.sleep(0.05)
-    desk.stream.end(grpc.StatusCode.PERMISSION_DENIED, "not any more")
+    code = grpc.StatusCode.PERMISSION_DENIED
+    desk.stream.end(*with_reason(code, "ERROR_REASON_PERMISSION_DENIED", desk.stream.context))
     with pytest.raises(errors.PermissionDenied):
         await asyncio.wait_for(waiting, 2)

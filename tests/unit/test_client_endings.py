@@ -67,7 +67,7 @@ async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stre
     bench.lease()
     failed = (await bench.ended()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
-    assert "fit into one message" in failed.failure.message
+    assert "a message at most" in failed.failure.message
     assert bench.worker.connected
 
 
@@ -177,6 +177,6 @@ async def test_a_question_that_fits_into_no_message_fails_the_job(bench: Bench) 
     await bench.start(fn)
     bench.lease()
     failed = (await bench.ended()).fail_job
-    assert (failed.failure.code, failed.retryable) == ("InvalidArgument", False)
+    assert (failed.failure.code, failed.retryable) == ("MessageTooLarge", False)
     await asyncio.sleep(0)
     assert bench.worker.connected

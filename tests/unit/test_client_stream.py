@@ -14,6 +14,7 @@ from askback.stream import Session
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import stream_pb2
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome, span
+from tests.support.statuses import with_reason
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ async def test_a_definitive_refusal_stops_the_session(
     starting = asyncio.create_task(session.start(5))
     waiting = asyncio.create_task(asyncio.sleep(0))
     stream = await server.converse()
-    stream.end(code, "no")
+    stream.end(*with_reason(code, "ERROR_REASON_UNSPECIFIED", stream.context))
     with pytest.raises(error):
         await starting
     await waiting
@@ -203,15 +204,16 @@ async def test_a_refusal_later_fails_what_waits(server: FakeServer, session: Ses
     stream = await opened(server, session)
     waiting = session.submit(get("a"))
     await stream.next()
-    stream.end(grpc.StatusCode.UNAUTHENTICATED, "the token expired")
-    with pytest.raises(errors.Unauthenticated, match="the token expired"):
+    code = grpc.StatusCode.UNAUTHENTICATED
+    stream.end(*with_reason(code, "ERROR_REASON_UNAUTHENTICATED", stream.context))
+    with pytest.raises(errors.Unauthenticated, match="said so"):
         await waiting
 
 
 async def test_nobody_there_ends_in_time() -> None:
     session = Session(ConverseWire(pb.ConverseHello()), Endpoint("127.0.0.1:1"))
-    with pytest.raises(errors.Unavailable, match="cannot be reached"):
-        await session.start(0.3)
+    with pytest.raises(errors.CannotConnect, match=r"nothing listens on 127\.0\.0\.1:1"):
+        await session.start(1)
 
 
 async def test_passing_errors_are_tried_again(server: FakeServer, session: Session) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where the server is and who speaks."""
     options = [
-        _option("server", "[default: 127.0.0.1:50051]", metavar="HOST:PORT"),
+        _option(
+            "server", "The port is 50051 if none is given. [default: 127.0.0.1:50051]", metavar="HOST[:PORT]"
+        ),
         _option("token", "Bearer token; better in ASKBACK_TOKEN or a profile."),
         _option("user", "Who you are to a server without authentication."),
         _option("group", "One of your groups, likewise.", name="groups", multiple=True),
@@ -79,31 +80,33 @@ class Connection:
         return cls(**{**profile_settings(given), **given, "flags": flags})
 
     def tls_files(self) -> Tls | bool:
-        """What the SDK takes as `tls`. Raises click.UsageError for a file that cannot be read."""
-        if not (self.tls or self.ca or self.cert):
-            return False
+        """What the SDK takes as `tls`. Raises click.UsageError for a file that cannot be used."""
         if bool(self.cert) != bool(self.key):
             raise click.UsageError("--cert and --key go together")
+        if not (self.tls or self.ca or self.cert):
+            return False
         from askback.channel import Tls
 
         return Tls(_read(self.ca, "--ca"), _read(self.key, "--key"), _read(self.cert, "--cert"))
 
     def endpoint(self) -> Endpoint:
-        """The SDK's endpoint."""
+        """The SDK's endpoint. Raises click.UsageError for an address or a token that cannot be one."""
         from askback.channel import Endpoint
 
-        return Endpoint.resolve(
-            self.server, token=self.token, user=self.user, groups=self.groups, tls=self.tls_files()
-        )
+        # An address may say TLS by its scheme; one that says nothing has none.
+        tls = self.tls_files() or (None if "://" in self.server else False)
+        try:
+            return Endpoint.resolve(
+                self.server, token=self.token, user=self.user, groups=self.groups, tls=tls
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
 
     def client(self) -> Client:
-        """A client of the SDK; enter it with `async with`."""
+        """A client of the SDK; enter it with `async with`. Raises as `endpoint`."""
         from askback.client import Client
 
-        return Client(
-            self.server, token=self.token, user=self.user, groups=self.groups, namespace=self.namespace,
-            tls=self.tls_files(), deadline=self.timeout,
-        )  # fmt: skip
+        return Client(self.endpoint(), namespace=self.namespace, deadline=self.timeout)
 
     def command(self, words: str) -> str:
         """A command line that a person can type, with the options that reach the same server."""
@@ -126,9 +129,11 @@ def typed_flags(ctx: click.Context) -> str:
 
 
 def _read(path: str | None, option: str) -> bytes | None:
+    from askback.files import read_file
+
     if path is None:
         return None
     try:
-        return Path(path).read_bytes()
+        return read_file(path)
     except OSError as error:
-        raise click.UsageError(f"{option} {path}: {error.strerror}") from None
+        raise click.UsageError(f"{option} {error}") from None

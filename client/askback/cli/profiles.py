@@ -61,7 +61,11 @@ def read_profiles(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}, None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        from askback.files import file_problem
+
+        raise click.UsageError(file_problem(path, error)) from None
+    except ValueError as error:
         raise click.UsageError(f"{path}: {error}") from None
     profiles = document.get("profiles", {})
     if not isinstance(profiles, dict) or set(document) - {"profile", "profiles"}:

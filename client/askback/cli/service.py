@@ -83,17 +83,31 @@ def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
     """Ask a server whether it is ready; exit 0 if it is, 1 if not."""
     import grpc
 
+    from askback.address import parse_address
+
     ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
-    if tls or ca or cert or key:
-        opened = grpc.secure_channel(server, grpc.ssl_channel_credentials(ca, key, cert))
+    try:
+        address = parse_address(server)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if tls or address.tls or ca or cert or key:
+        opened = grpc.secure_channel(address.target, grpc.ssl_channel_credentials(ca, key, cert))
     else:
-        opened = grpc.insecure_channel(server)
+        opened = grpc.insecure_channel(address.target)
     with opened as channel:
         check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
         try:
             answer: bytes = check(b"", timeout=timeout)
         except grpc.RpcError as error:
-            raise click.ClickException(f"{server} does not answer: {error.code().name}") from None
+            import asyncio
+
+            from askback.channel import Endpoint, Tls
+            from askback.diagnosis import diagnose
+
+            secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
+            problem = asyncio.run(diagnose(Endpoint(address.target, tls=secure)))
+            why = problem.message if problem else f"{server} does not answer: {error.code().name}"
+            raise click.ClickException(why) from None
     if answer != b"\x08\x01":
         raise click.ClickException(f"{server} is not ready")
     click.echo(f"{server} is ready")

@@ -15,7 +15,7 @@ import click
 from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
-from askback.errors import AskbackError, Unavailable
+from askback.errors import AskbackError, CannotConnect, Unavailable
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -88,11 +88,8 @@ def report(out: Output, error: AskbackError, connection: Connection) -> None:
     """Print an error, with what to do about it."""
     code = exit_of(error)
     message = str(error)
-    if isinstance(error, Unavailable) and not error.reason:
-        message = (
-            f"no answer from {connection.server} within {connection.timeout:g} s: {message}\n"
-            "  (`askback doctor` looks for the cause)"
-        )
+    if isinstance(error, Unavailable) and not error.from_server and not isinstance(error, CannotConnect):
+        message += "\n  (`askback doctor` looks for the cause)"
     elif code is Exit.DENIED and connection.token is None:
         message += "\n  (no token was sent: set ASKBACK_TOKEN, or put one into a profile)"
     if not out.as_json:

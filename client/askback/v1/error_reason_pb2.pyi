@@ -88,6 +88,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the answer is marked `test`, and this server is not in test mode. Nothing
     was changed or stored. Point the test at a test server. Metadata: `answer_id`.
     """
+    ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
+    """UNIMPLEMENTED: this server does not know the method; it is older than the client.
+    Metadata: `method`.
+    """
+    ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
+    """NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of the `google.rpc.ErrorInfo` that every error status carries, with the domain
@@ -160,4 +166,10 @@ ERROR_REASON_NOT_TEST_MODE: ErrorReason.ValueType  # 23
 """FAILED_PRECONDITION: the answer is marked `test`, and this server is not in test mode. Nothing
 was changed or stored. Point the test at a test server. Metadata: `answer_id`.
 """
+ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
+"""UNIMPLEMENTED: this server does not know the method; it is older than the client.
+Metadata: `method`.
+"""
+ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31
+"""NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -261,7 +261,7 @@ class WatchPromptsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptEvent]:
-        """In order."""
+        """In order. Empty while a large view still loads: the stream is alive, and proxies see it."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@
     │   ├── BadPageToken
     │   └── BadHello
     ├── NotFound
-    │   ├── JobNotFound, PromptNotFound, SessionNotFound
+    │   ├── JobNotFound, PromptNotFound, SessionNotFound, ServiceNotFound
     ├── AlreadyExists
     │   └── IdReused             an id or key with other content than before
     ├── FailedPrecondition     the state of things: do not retry as is
@@ -16,8 +16,9 @@
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted
     │   ├── LimitExceeded (TooManyInFlight), QueueFull
-    └── Unavailable
-        ├── Draining, StorageUnavailable
+    ├── Unavailable
+    │   ├── Draining, StorageUnavailable
+    └── UnknownMethod          the caller is newer than this server
 
 Each class has a `reason`, which is the wire's `ERROR_REASON_<reason>`, and carries the values it
 speaks of in `metadata`. The mapping to gRPC codes is in `transport/errors.py`, and only there.
@@ -110,6 +111,15 @@ class SessionNotFound(NotFound):
 
     def __init__(self, session_id: str) -> None:
         super().__init__("the worker session is gone; open a new one", session_id=session_id)
+
+
+class ServiceNotFound(NotFound):
+    """A health check of a service that there is not."""
+
+    reason = "SERVICE_NOT_FOUND"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"there is no service {service!r} here", service=service)
 
 
 class AlreadyExists(AskbackError):
@@ -284,3 +294,12 @@ class OutcomeUnknown(StorageUnavailable):
 
     def __init__(self) -> None:
         super().__init__("the database went away while this was written; send it again with the same ids")
+
+
+class UnknownMethod(AskbackError):
+    """This server does not have the method."""
+
+    reason = "UNKNOWN_METHOD"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"this server does not know the method {method}; update it", method=method)

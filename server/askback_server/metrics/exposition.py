@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client.registry import Collector
 
 from askback_server.config import address
+from askback_server.listening import cannot_listen
 
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0
@@ -36,7 +37,7 @@ class Exposition:
     """Plain HTTP in a thread of its own, from its making until `close`."""
 
     def __init__(self, listen: str, collector: Collector) -> None:
-        """Listen on a `host:port`; port 0 takes a free one. Raises OSError."""
+        """Listen on a `host:port`; port 0 takes a free one. Raises CannotListen."""
         host, port = address(listen)
         self.collector = collector
         registry = CollectorRegistry()
@@ -45,7 +46,7 @@ class Exposition:
         try:
             self._server, self._thread = start_http_server(port, host, registry)
         except OSError as error:
-            raise OSError(f"cannot listen on {listen} for metrics: {error.strerror}") from None
+            raise cannot_listen(listen, "--metrics-listen", error) from None
         self._server.get_request = _pausing(self._server.get_request)  # type: ignore[method-assign]
         self.port: int = self._server.server_port
 

@@ -23,7 +23,7 @@ PAGE = 500
 PAGE_BYTES = 8 * 1024 * 1024
 ENDED = 4_096
 IDLE = 15.0
-"""Seconds after which a watch says where it is, quiet or not."""
+"""Seconds after which a stream that has nothing to tell sends a frame all the same."""
 
 _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED})
 
@@ -31,7 +31,10 @@ _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_
 async def job_events(
     feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch
 ) -> AsyncIterator[list[Event]]:
-    """Batches of a job's events above a seq, in order without a gap; ends after the job's end."""
+    """Batches of a job's events above a seq, in order without a gap; ends after the job's end.
+
+    After IDLE seconds without an event there is an empty batch: proxies cut streams that say nothing.
+    """
     changed = watch.changed
     live: list[Event] = []
 
@@ -59,7 +62,11 @@ async def job_events(
             if job.is_terminal:
                 return
             watch.check()
-            await changed.wait()
+            try:
+                async with asyncio.timeout(IDLE):
+                    await changed.wait()
+            except TimeoutError:
+                yield []
     finally:
         stop()
 

@@ -19,6 +19,7 @@ from askback_server.engine.keeper import Kept, SessionKeeper
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Doubt, SessionStore, WorkerSession
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
+from askback_server.sessions.job_follower import IDLE
 from askback_server.sessions.lease_book import Held
 from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.lost_leases import drop_leases
@@ -53,7 +54,8 @@ class WorkSession(Session):
     ) -> None:
         self._around = around
         self.principal = principal
-        self._core = WorkCore(around.limits, around.keeper.heartbeat_interval)
+        # A long lease needs few heartbeats, but a proxy cuts a stream that is silent for long.
+        self._core = WorkCore(around.limits, min(around.keeper.heartbeat_interval, IDLE))
         super().__init__(self._core.stream, around.clock, handler, shown)
         self._stops: dict[str, Callable[[], None]] = {}
         self._opened = False

@@ -18,6 +18,7 @@ from askback_server.storage.outages import first_line
 from askback_server.storage.presence import Presences
 from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
+from askback_server.storage.sqlite_files import database_problem
 from askback_server.storage.work_queue import Queue
 from askback_server.storage.worker_sessions import Sessions
 
@@ -56,8 +57,11 @@ class Database:
             await database._dialect.make_room()
         except BaseException as error:
             await database.close()
-            if isinstance(error, OSError | sa.exc.SQLAlchemyError):
-                raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+            if isinstance(error, OSError | sa.exc.SQLAlchemyError) or (
+                url.startswith("sqlite") and isinstance(error, StorageUnavailable) and error.__cause__
+            ):
+                problem = database_problem(url, error)
+                raise StorageUnavailable(f"cannot use the database: {problem}") from error
             raise
         return database
 

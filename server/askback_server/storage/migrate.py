@@ -17,10 +17,11 @@ from sqlalchemy.pool import NullPool
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.history import begin_history
 from askback_server.storage.migration_lock import locked_upgrade
-from askback_server.storage.outages import BROKEN, first_line
+from askback_server.storage.outages import BROKEN
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.schema import check_schema, is_newer, scripts
+from askback_server.storage.sqlite_files import database_problem
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> None:
             )
     except BROKEN as error:
         which = f" {parsed.database}" if parsed.get_backend_name() == "sqlite" else ""
-        raise StorageUnavailable(f"cannot migrate{which}: {first_line(error)}") from error
+        raise StorageUnavailable(f"cannot migrate{which}: {database_problem(parsed, error)}") from error
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> None:
@@ -83,7 +84,7 @@ def begin_history_after_restore(url: str) -> None:
         else:
             asyncio.run(_on_postgres(parsed, _begin_history))
     except BROKEN as error:
-        raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+        raise StorageUnavailable(f"cannot use the database: {database_problem(parsed, error)}") from error
 
 
 def _begin_history(connection: sa.Connection) -> None:
@@ -110,7 +111,7 @@ def look(url: str) -> str:
                 engine.dispose()
         return asyncio.run(_on_postgres(parsed, _looked_at))
     except BROKEN as error:
-        raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+        raise StorageUnavailable(f"cannot use the database: {database_problem(parsed, error)}") from error
 
 
 def _looked_at(connection: sa.Connection) -> str:

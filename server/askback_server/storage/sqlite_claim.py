@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from askback.files import why
 from askback_server.domain.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class SQLiteClaim:
         except OSError as error:
             self.release()
             raise StorageUnavailable(
-                f"cannot write {beside}: {error.strerror}; SQLite needs a folder to write to, and room"
+                f"cannot write {beside}: {why(beside, error)}; SQLite needs a folder to write to, and room"
             ) from error
         except BaseException:
             self.release()

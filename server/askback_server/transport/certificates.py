@@ -11,6 +11,8 @@ from typing import Any
 
 import grpc
 
+from askback.files import read_file
+
 CertificateNames = Callable[[], Sequence[str]]
 """The names in the caller's verified certificate; none without one. Asked only when it matters."""
 
@@ -86,8 +88,8 @@ class Certificates:
         for _ in range(_TRIES):
             self._stamp = self._look()
             try:
-                chain, key = self._certificate.read_bytes(), self._key.read_bytes()
-                roots = self._client_ca.read_bytes() if self._client_ca is not None else None
+                chain, key = read_file(self._certificate), read_file(self._key)
+                roots = read_file(self._client_ca) if self._client_ca is not None else None
                 self._check()
             except (OSError, BadCertificates) as error:
                 if self._stamp != self._look():

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any, NoReturn
 
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
@@ -24,6 +25,7 @@ from askback_server.transport.convert_prompts import result_bytes, violation_mes
 from askback_server.transport.convert_values import put_span
 
 DOMAIN = "askback.dev"
+DETAILS = "grpc-status-details-bin"
 
 _CODES: dict[type[AskbackError], StatusCode] = {
     errors.InvalidArgument: StatusCode.INVALID_ARGUMENT,
@@ -35,6 +37,7 @@ _CODES: dict[type[AskbackError], StatusCode] = {
     errors.PermissionDenied: StatusCode.PERMISSION_DENIED,
     errors.ResourceExhausted: StatusCode.RESOURCE_EXHAUSTED,
     errors.Unavailable: StatusCode.UNAVAILABLE,
+    errors.UnknownMethod: StatusCode.UNIMPLEMENTED,
 }
 _MESSAGE_BYTES = 400
 _VALUE_BYTES = 200
@@ -142,6 +145,15 @@ def to_status(error: BaseException) -> status_pb2.Status:
     if isinstance(shown, AnswerRefused):
         _add(status, _fitting(shown.result, _STATUS_BYTES - status.ByteSize()))
     return status
+
+
+async def abort(context: Any, error: BaseException, *metadata: tuple[str, str]) -> NoReturn:
+    """End a call with the status of an error. Every status that the service makes is made here."""
+    shown = known(error)
+    status = to_status(shown)
+    trailers = (*metadata, (DETAILS, status.SerializeToString()))
+    await context.abort(code_of(shown), status.message, trailers)
+    raise AssertionError("abort raises")
 
 
 def to_frame_error(error: BaseException) -> stream_pb2.FrameError:

@@ -22,18 +22,17 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from askback_server.domain.errors import AskbackError, LimitExceeded
+from askback_server.domain.errors import AskbackError, LimitExceeded, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.transport.calls import CURRENT, Call
 from askback_server.transport.certificates import certificate_names
-from askback_server.transport.errors import code_of, known, to_status
+from askback_server.transport.errors import abort, code_of, known
 from askback_server.transport.tokens import Authenticator, Metadata
 
 REQUEST_ID = "askback-request-id"
 """Metadata of a request, and of its answer: the initial of a stream, the trailing of a unary call that
 fails, and of one that does not only if its caller sent an id (metadata costs both sides some 10 µs)."""
 
-_DETAILS = "grpc-status-details-bin"
 _OPEN_TO_ALL = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}\Z")
 
@@ -100,10 +99,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The method's handler, wrapped; None for a method that does not exist."""
+        """The method's handler, wrapped; for a method that does not exist one that says so."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith(_OPEN_TO_ALL):
+        if handler is None:
+            return _unknown(method)
+        if method.startswith(_OPEN_TO_ALL):
             return handler
         # The call is handled in this same task; asking its context again would copy all metadata.
         _METADATA.set(handler_call_details.invocation_metadata)
@@ -181,6 +182,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return f"{self._prefix}-{next(self._numbers):x}"
 
 
+def _unknown(method: str) -> Handler:
+    """Refuses a call of any kind. It is neither kept nor counted: there are endless names."""
+
+    async def refuse(_: Any, context: Context) -> None:
+        await abort(context, UnknownMethod(method))
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 def _sent_id(metadata: Metadata) -> str:
     """The caller's own request id; empty if there is none, or one that makes no sense."""
     for key, value in metadata:
@@ -224,10 +234,7 @@ async def _end(
     ended[method, code.name] += 1
     level = logging.ERROR if code is grpc.StatusCode.INTERNAL else logging.INFO
     _note(level, method, code, started, request_id, call, request, shown.reason)
-    status = to_status(shown)
-    await context.abort(
-        code, status.message, ((REQUEST_ID, request_id), (_DETAILS, status.SerializeToString()))
-    )
+    await abort(context, shown, (REQUEST_ID, request_id))
 
 
 def _leaf(error: BaseException) -> BaseException:

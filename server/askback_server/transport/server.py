@@ -8,12 +8,12 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.sessions.replica import Replica
 from askback_server.transport.certificates import Certificates
+from askback_server.transport.health_checks import HealthChecks
 from askback_server.transport.hitl_servicer import HitlServicer
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.job_servicer import JobServicer
@@ -86,7 +86,7 @@ class Server:
         self._server.add_generic_rpc_handlers(
             [_handlers(service, servicer) for service, servicer in zip(SERVICES, servicers, strict=True)]
         )
-        self.health = HealthServicer()
+        self.health = HealthChecks()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         names = [s.full_name for s in SERVICES]
         reflection.enable_server_reflection(

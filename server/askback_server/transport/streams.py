@@ -138,8 +138,8 @@ async def _serve_prompts(
                 for batch in joined(map(_watched, view.take(TAKE, follower.token))):
                     await context.write(batch)
             if clock() >= due:
-                if view.caught_up:
-                    await context.write(_watched(Bookmark(follower.token)))
+                # While it loads there is no token yet: an empty message, so that no proxy cuts the stream.
+                await context.write(_watched(Bookmark(follower.token)) if view.caught_up else b"")
                 due = clock() + replica.heartbeat
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - clock())):

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from askback.files import read_file
 from askback_server.domain.errors import Unauthenticated
 from askback_server.domain.principals import Principal, Role
 from askback_server.transport.certificates import CertificateNames, no_certificate
@@ -182,8 +183,10 @@ def _bearer(metadata: Metadata) -> str:
 
 def _read(path: Path) -> dict[bytes | str, _Entry]:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(read_file(path).decode())
+    except OSError as error:
+        raise BadTokenFile(f"token file {error}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadTokenFile(f"token file {path}: {error}") from error
     listed = content.get("tokens")
     if set(content) != {"tokens"} or not isinstance(listed, list) or not listed:

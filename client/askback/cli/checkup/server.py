@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from askback.channel import Endpoint
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.reflected import SERVICES, contract_of, our_contract
 from askback.cli.connection import Connection
-from askback.errors import AskbackError, PermissionDenied, Unauthenticated
+from askback.contact import PATIENCE, connect
+from askback.errors import AskbackError, CannotConnect, PermissionDenied, Unauthenticated
 from askback.spans import span_words
 from askback.status import from_rpc
 from askback.text import one_line
@@ -53,25 +53,11 @@ async def look_at_server(connection: Connection) -> AsyncIterator[Finding]:
 async def _reached(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
     """What keeps us from the server; None if nothing does."""
     try:
-        async with asyncio.timeout(timeout):
-            await channel.channel_ready()
-        return None
-    except TimeoutError:
-        pass
-    target = endpoint.target.removeprefix("dns:///")
-    host, _, port = target.rpartition(":")
-    try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        writer.close()
-    except (OSError, ValueError, TimeoutError) as error:
-        why = one_line(error) or "no answer"
-        return fail(
-            "server", f"{target} cannot be reached: {why}", "start it with `askback serve`, or say --server"
-        )
-    what = "TLS" if endpoint.tls else "plaintext gRPC"
-    todo = "look at --ca, or leave --tls away" if endpoint.tls else "it may want --tls, or be something else"
-    return fail("server", f"{target} takes the connection but does not speak {what} with us", todo)
+        await connect(channel, endpoint, patience=min(PATIENCE, timeout))
+    except CannotConnect as problem:
+        message, _, todo = problem.message.rpartition(": ")
+        return fail("server", message, todo)
+    return None
 
 
 async def _health(channel: grpc.aio.Channel, timeout: float) -> Finding:

@@ -1,0 +1,87 @@
+"""Why a file cannot be used, in one line: its path, owner and mode, and who this process is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def file_problem(path: str | os.PathLike[str], error: OSError, *, verb: str = "read") -> str:
+    """`PATH cannot be read: …`: the reason, and for a missing permission whose file it is.
+
+    The file or folder at fault may be one above `path`; then it is named too.
+    """
+    return f"{os.fspath(path)} cannot be {verb}: {why(path, error)}"
+
+
+def file_error(path: str | os.PathLike[str], error: OSError) -> OSError:
+    """An error of the same class whose text is `file_problem`."""
+    told = type(error)(file_problem(path, error))
+    told.errno = error.errno
+    return told
+
+
+def ownership(path: str | os.PathLike[str]) -> str:
+    """`it belongs to ada (uid 1000), mode 0600, and this process runs as bob (uid 1001)`; empty if even
+    that cannot be seen."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    here = os.geteuid() if hasattr(os, "geteuid") else None
+    runs = f", and this process runs as {_user(here)}" if here is not None else ""
+    return f"it belongs to {_user(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):04o}{runs}"
+
+
+def unreadable(path: str | os.PathLike[str]) -> str:
+    """Why a file cannot be read, without its path; empty if it can. It is not opened: a pipe stays whole."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return "there is no such file" if error.errno == errno.ENOENT else why(path, error)
+    if stat.S_ISDIR(mode):
+        return why(path, OSError(errno.EISDIR, ""))
+    return "" if os.access(path, os.R_OK) else why(path, OSError(errno.EACCES, ""))
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file. Raises OSError with the text of `file_problem`."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise file_error(path, error) from None
+
+
+def why(path: str | os.PathLike[str], error: OSError) -> str:
+    """The reason alone, without the path: the system's words, and what they leave out."""
+    found = Path(path).absolute()
+    said = error.strerror or (os.strerror(error.errno) if error.errno else "") or str(error)
+    if error.errno == errno.ENOENT and not found.parent.exists():
+        return f"{said}; there is no folder {found.parent}"
+    if error.errno == errno.ENOTDIR:
+        file = next((p for p in reversed(found.parents) if p.is_file()), None)
+        return f"{said}; {file} is a file" if file else said
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{said}{_denied(found)}"
+    return said
+
+
+def _denied(path: Path) -> str:
+    """The file or folder that a missing permission is about, and whose it is."""
+    for folder in reversed(path.parents):
+        if folder.is_dir() and not os.access(folder, os.X_OK):
+            return f" at the folder {folder}; {ownership(folder)}"
+    if path.exists():
+        return f"; {ownership(path)}"
+    return f" at the folder {path.parent}; {ownership(path.parent)}"
+
+
+def _user(uid: int) -> str:
+    try:
+        import pwd
+
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except (ImportError, KeyError):
+        return f"uid {uid}"

@@ -1,0 +1,44 @@
+"""Which file of a SQLite database cannot be used: SQLite itself names none."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from askback.files import file_problem
+from askback_server.storage.outages import first_line
+
+_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
+
+
+def database_problem(url: str | sa.URL, error: BaseException) -> str:
+    """What is wrong with a database, after an error: for SQLite the file or folder at fault, with its owner
+    and mode, if one can be seen; else the error's own first line."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return _file_at_fault(Path(parsed.database).absolute()) or first_line(error)
+    return first_line(error)
+
+
+def _file_at_fault(database: Path) -> str:
+    folder = database.parent
+    if not folder.exists():
+        return file_problem(database, OSError(errno.ENOENT, ""), verb="opened")
+    if not folder.is_dir():
+        return file_problem(database, OSError(errno.ENOTDIR, ""), verb="opened")
+    if database.is_dir():
+        return file_problem(database, OSError(errno.EISDIR, ""), verb="opened")
+    beside = [
+        database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal", ".lock")
+    ]
+    for path in (folder, *beside):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+            number = errno.EROFS if read_only else errno.EACCES
+            return file_problem(path, OSError(number, ""), verb="written")
+    if not os.access(folder, os.X_OK):
+        return file_problem(database, OSError(errno.EACCES, ""), verb="opened")
+    return ""

@@ -1,0 +1,143 @@
+"""Every status that the service makes carries exactly one ErrorInfo of ours: clients take all others for the
+network's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import message_factory
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import worker_service_pb2 as workers
+from askback_server.sessions import job_follower
+from askback_server.transport.server import SERVICES
+from tests.support.service import EOF, SOON, Refusal, World, refusal_of, serving, until
+
+METHODS = [(service, method) for service in SERVICES for method in service.methods]
+CALLERS = {
+    "nobody": (),
+    "a stranger": (("authorization", "Bearer unknown"),),
+    "not bearer": (("authorization", "Basic YTpi"),),
+    "without a role for it": (("authorization", "Bearer console"),),
+    "admin": (("authorization", "Bearer admin"),),
+}
+
+
+@pytest.fixture
+async def closed(lite_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """A service that wants tokens: `admin` and `console`."""
+    entries = [
+        f'[[tokens]]\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\nsubject = "{name}"\n'
+        f'roles = ["{name}"]\nnamespaces = ["default"]\n'
+        for name in ("admin", "console")
+    ]
+    path = tmp_path / "tokens.toml"
+    path.write_text("\n".join(entries))
+    async with serving(lite_url, auth=str(path)) as world:
+        yield world
+
+
+async def refusal(channel: grpc.aio.Channel, path: str, method: Any, metadata: Any) -> Refusal | None:
+    """How a call with an empty request is refused; None if it is not. Streams end with their requests."""
+    request = message_factory.GetMessageClass(method.input_type)()
+    read = message_factory.GetMessageClass(method.output_type).FromString
+
+    async def requests() -> AsyncIterator[Any]:
+        # The first frame must be a hello.
+        if method.name == "Converse":
+            yield hitl.ConverseRequest(frames=[hitl.ConverseClientFrame(heartbeat={})])
+        elif method.name == "Work":
+            yield workers.WorkRequest(frames=[workers.WorkClientFrame(heartbeat={})])
+
+    write = type(request).SerializeToString
+    if method.client_streaming:
+        call: Any = channel.stream_stream(path, write, read)(requests(), metadata=metadata, timeout=SOON)
+    elif method.server_streaming:
+        call = channel.unary_stream(path, write, read)(request, metadata=metadata, timeout=SOON)
+    else:
+        call = channel.unary_unary(path, write, read)(request, metadata=metadata, timeout=SOON)
+    try:
+        if method.client_streaming or method.server_streaming:
+            await call.read()
+            call.cancel()
+        else:
+            await call
+    except grpc.aio.AioRpcError as error:
+        return refusal_of(error)
+    return None
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_every_method_refuses_with_our_error_info(closed: World, caller: str) -> None:
+    refused = 0
+    for service, method in METHODS:
+        path = f"/{service.full_name}/{method.name}"
+        found = await refusal(closed.channel, path, method, CALLERS[caller])
+        if found is not None:
+            refused += 1
+            assert found.reason, (path, found)
+    assert refused >= len(METHODS) * (1 if caller in ("nobody", "a stranger", "not bearer") else 0.5)
+
+
+async def test_unknown_methods_and_services_too(closed: World) -> None:
+    for path in ("/askback.v1.JobService/Telepathy", "/askback.v1.NoService/GetJob", "/x/y"):
+        for call in (
+            closed.channel.unary_unary(path)(b"", timeout=SOON),
+            closed.channel.stream_unary(path)(iter([b"", b""]), timeout=SOON),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await call
+            found = refusal_of(raised.value)
+            assert (found.code.name, found.reason) == ("UNIMPLEMENTED", "UNKNOWN_METHOD")
+            assert found.metadata == {"method": path}
+    assert not [name for name in closed.service._server.calls._wrapped if "Telepathy" in name]  # type: ignore[union-attr]
+
+
+async def test_a_health_check_of_an_unknown_service(closed: World) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(closed.channel)
+    assert (await stub.Check(health_pb2.HealthCheckRequest(service=SERVICES[0].full_name))).status == 1
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.Check(health_pb2.HealthCheckRequest(service="x"))
+    found = refusal_of(raised.value)
+    assert (found.code.name, found.reason) == ("NOT_FOUND", "SERVICE_NOT_FOUND")
+
+
+async def test_a_drain_says_so(lite_url: str) -> None:
+    """A watch that is dismissed, too: its client goes on elsewhere."""
+    async with serving(lite_url) as world:
+        job = await world.create()
+        watch = world.jobs.WatchJob(jobs.WatchJobRequest(job_id=job.job_id, after_seq=job.version))
+        await until(lambda: world.service.replica.streams)
+        for stream in tuple(world.service.replica.streams):
+            stream.dismiss()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await watch.read()
+        assert refusal_of(raised.value).reason == "DRAINING"
+
+
+async def test_quiet_watches_send_frames(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each after the same time; the ones of WatchJob are empty."""
+    monkeypatch.setattr(job_follower, "IDLE", 0.05)
+    async with serving(lite_url, heartbeat=0.1) as world:
+        job = await world.create()
+        watches = [
+            world.jobs.WatchJob(jobs.WatchJobRequest(job_id=job.job_id, after_seq=job.version)),
+            world.jobs.WatchJobs(jobs.WatchJobsRequest()),
+            world.hitl.WatchPrompts(hitl.WatchPromptsRequest()),
+        ]
+        async with asyncio.timeout(SOON):
+            for watch in watches:
+                for _ in range(5):
+                    assert await watch.read() is not EOF
+        quiet = await watches[0].read()
+        assert not quiet.events
+        for watch in watches:
+            watch.cancel()

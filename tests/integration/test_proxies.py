@@ -1,0 +1,109 @@
+"""The proxies of docs/how-to/proxies.md, run with the page's configurations and shorter times."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askback import Client, JobState, Worker
+from askback.job import Job
+from askback_server.sessions import job_follower, work
+from tests.support.proxies import Proxy
+from tests.support.service import World, serving, until
+
+IDLE = 2.0
+"""The proxies' limit, in seconds; the server speaks ten times as often, for machines that are busy."""
+
+
+@pytest.fixture(params=["nginx", "haproxy", "envoy"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def world(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    for module in (job_follower, work):
+        monkeypatch.setattr(module, "IDLE", IDLE / 10)
+    monkeypatch.setattr("askback.connection.SILENCE", IDLE / 10)
+    async with serving(lite_url, heartbeat=IDLE / 10, lease_ttl=30.0) as world:
+        yield world
+
+
+@pytest.fixture
+async def proxy(world: World, kind: str, tmp_path: Path) -> AsyncIterator[Proxy]:
+    made = Proxy(kind, tmp_path, world.service.port, idle=f"{IDLE:g}s")
+    await made.start()
+    yield made
+    await made.stop()
+
+
+async def follow(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+async def test_quiet_streams_are_not_cut(world: World, proxy: Proxy) -> None:
+    """For twice the proxy's limit nothing is said on any stream, and none ends."""
+    worker = Worker(proxy.target, user="w", worker_id="w")
+
+    @worker.job("t")
+    async def t(job: Job) -> str:
+        return str(await job.ask("Which?", str, key="q"))
+
+    async with Client(proxy.target, user="ana") as client, worker, client.console() as desk:
+        run = await client.start("t")
+        await until(lambda: desk.open_ids)
+        following = [
+            asyncio.create_task(follow(client.watch_all())),
+            asyncio.create_task(follow(client.watch_prompts())),
+        ]
+        waiting = asyncio.create_task(run.result())
+        server = world.service._server
+        assert server is not None
+        await until(lambda: server.calls.streams.total == 5)
+        await asyncio.sleep(2 * IDLE)
+        ended = {name.rpartition("/")[2]: n for (name, _), n in server.calls.ended.items()}
+        assert not {"Converse", "Work", "WatchJob", "WatchJobs", "WatchPrompts"} & ended.keys(), ended
+        [prompt] = [p async for p in client.prompts()]
+        await client.answer(prompt, "RESPOND", values="this one")
+        async with asyncio.timeout(10):
+            assert await waiting == "this one"
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+
+
+async def test_a_proxy_that_is_restarted_costs_nothing(world: World, proxy: Proxy) -> None:
+    """A worker and a waiter go on behind a new proxy, and more than 1 MB goes by one stream."""
+    worker = Worker(proxy.target, user="w", worker_id="w")
+    go_on = asyncio.Event()
+
+    @worker.job("t")
+    async def t(job: Job) -> str:
+        await go_on.wait()
+        return "x" * 200_000
+
+    async with Client(proxy.target, user="ana") as client, worker:
+        runs = [await client.start("t") for _ in range(6)]
+        waiting = asyncio.create_task(runs[0].result())
+        await until(lambda: worker.holding == 6)
+        await proxy.stop()
+        await until(lambda: not worker.connected)
+        await proxy.start()
+        await until(lambda: worker.connected)
+        streams = world.service.replica.streams
+        before = set(streams)
+        go_on.set()
+        async with asyncio.timeout(20):
+            results = [await waiting, *[await run.result() for run in runs[1:]]]
+        assert [len(result) for result in results] == [200_000] * 6
+        assert [(job.state, job.attempt) for job in [await run.job() for run in runs]] == [
+            (JobState.COMPLETED, 1)
+        ] * 6
+        assert any(type(stream).__name__ == "WorkSession" for stream in before & set(streams)), (
+            "1.2 MB went by the stream that there was"
+        )

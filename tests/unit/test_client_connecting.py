@@ -1,0 +1,352 @@
+"""Why there is no connection, in words and within seconds; addresses; loops and forks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from askback import Client, Tls, Worker, errors
+from askback.address import parse_address
+from askback.channel import Endpoint
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jobs
+from tests.support.authority import Authority
+from tests.support.fake_server import FakeServer
+
+WITHIN = 4.0
+"""Seconds, on a busy machine; raw gRPC took 10 to 27."""
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "tls"),
+    [
+        ("host", "host:50051", None),
+        (" host:1 ", "host:1", None),
+        ("localhost:50051", "localhost:50051", None),
+        ("HTTP://host:5/", "host:5", False),
+        ("grpc://host", "host:50051", False),
+        ("https://host", "host:50051", True),
+        ("GRPCS://[::1]", "[::1]:50051", True),
+        ("::1", "[::1]:50051", None),
+        ("[::1]:5", "[::1]:5", None),
+        ("fe80::1%eth0", "[fe80::1%eth0]:50051", None),
+        ("dns:///host", "dns:///host:50051", None),
+        ("DNS:///host:4/", "dns:///host:4", None),
+        ("dns://10.0.0.1/host", "dns://10.0.0.1/host:50051", None),
+        ("UNIX:///run/askback.sock", "unix:///run/askback.sock", None),
+        ("unix:askback.sock", "unix:askback.sock", None),
+        ("ipv4:10.0.0.1:5,10.0.0.2:5", "ipv4:10.0.0.1:5,10.0.0.2:5", None),
+    ],
+)
+def test_an_address_as_people_write_it(text: str, target: str, tls: bool | None) -> None:
+    assert (parse_address(text).target, parse_address(text).tls) == (target, tls)
+    assert Endpoint(text).target == target
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("http://", "is empty"),
+        ("host:", "a number from 1 to 65535"),
+        ("host:0", "a number from 1 to 65535"),
+        ("host:65536", "a number from 1 to 65535"),
+        ("host:grpc", "a number from 1 to 65535"),
+        ("::1:50051", r"write IPv6 as \[::1\]:50051"),
+        ("[::1", "not an IPv6 address"),
+        ("host/v1", "has a path"),
+        ("https://host:1/askback", "has a path"),
+        ("host?x=1", "query"),
+        ("ana:swordfish@host:1", "credentials"),
+        ("https://ana:swordfish@host", "credentials"),
+        ("ftp://host", "ftp://, which is not gRPC"),
+        ("ws://host", "ws://, which is not gRPC"),
+        ("a:1,b:2", "several servers"),
+        ("two words", "no usable host"),
+        (":50051", "no usable host"),
+        ("unix:", "names nothing"),
+    ],
+)
+def test_an_address_that_cannot_be_one(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as refused:
+        parse_address(text)
+    assert "swordfish" not in str(refused.value)
+
+
+def test_a_scheme_and_the_settings_agree() -> None:
+    assert Endpoint.resolve("https://host").tls == Tls()
+    assert Endpoint.resolve("https://host", tls=Tls(b"roots")).tls == Tls(b"roots")
+    assert Endpoint.resolve("http://host").tls is None
+    with pytest.raises(ValueError, match="says TLS"):
+        Endpoint.resolve("https://host", tls=False)
+    with pytest.raises(ValueError, match="says no TLS"):
+        Endpoint.resolve("http://host", tls=True)
+
+
+def test_a_token_with_a_line_end() -> None:
+    assert Endpoint("host", token="secret\n").token == "secret"
+    with pytest.raises(ValueError, match="the token has characters") as refused:
+        Endpoint("host", token="sec\nret")
+    assert "ret" not in str(refused.value).replace("characters that", "")
+
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answering(answer: Answer, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server that is no Askback."""
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=context)
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(100)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await writer.drain()
+
+
+async def ssh(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+    await reader.read()
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(1000):
+        pass
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    pass
+
+
+async def problem_of(target: str, tls: Tls | None = None) -> errors.CannotConnect:
+    """What a client says at its first call, quickly; a console and a worker say the same."""
+    async with asyncio.timeout(WITHIN):
+        async with Client(target, user="ana", tls=tls or False) as client:
+            with pytest.raises(errors.CannotConnect) as refused:
+                await client.get("j")
+    assert "\n" not in str(refused.value)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (http, "is an HTTP/1.1 server, not an Askback"),
+        (ssh, "is not a gRPC server: it begins with 'SSH-2.0"),
+        (silence, "does not speak plaintext gRPC with us"),
+        (hang_up, "does not speak plaintext gRPC with us"),
+    ],
+)
+async def test_a_port_of_something_else(answer: Answer, says: str) -> None:
+    async with answering(answer) as target:
+        problem = await problem_of(target)
+        assert says in str(problem)
+        assert target in str(problem)
+
+
+async def test_nothing_there_and_unknown_names() -> None:
+    with socket.socket() as bound:  # bound, and not listening
+        bound.bind(("127.0.0.1", 0))
+        target = f"127.0.0.1:{bound.getsockname()[1]}"
+        assert str(await problem_of(target)).startswith(f"nothing listens on {target}")
+        async with asyncio.timeout(WITHIN):
+            with pytest.raises(errors.CannotConnect, match="nothing listens"):
+                async with Client(target).console():
+                    pass
+    problem = await problem_of("no-such-host.invalid")
+    assert "the name no-such-host.invalid cannot be resolved" in str(problem)
+    assert problem.passing
+    assert "No such file" in str(await problem_of("unix:/nowhere/askback.sock"))
+
+
+async def test_tls_on_one_side_only_and_certificates(tmp_path: Path) -> None:
+    authority, other = Authority(), Authority("another authority")
+    pair = authority.server()
+    server = grpc.aio.server()
+    secure = server.add_secure_port(
+        "127.0.0.1:0", grpc.ssl_server_credentials([(pair.key, pair.certificate)])
+    )
+    mutual = server.add_secure_port(
+        "127.0.0.1:0", grpc.ssl_server_credentials([(pair.key, pair.certificate)], authority.pem, True)
+    )
+    plain = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    trusting, stranger = Tls(authority.pem), other.client("x")
+    try:
+        for target, tls, says in (
+            (f"127.0.0.1:{secure}", None, "speaks TLS: add --ca FILE"),
+            (f"127.0.0.1:{mutual}", None, "speaks TLS: add --ca FILE"),
+            (f"127.0.0.1:{plain}", trusting, "does not speak TLS with us: leave --tls"),
+            (f"127.0.0.1:{secure}", Tls(other.pem), "certificate signed by an unknown authority"),
+            (f"127.0.0.1:{secure}", Tls(), "certificate signed by an unknown authority"),
+            (f"127.0.0.1:{secure}", Tls(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"),
+             "--ca holds no certificate"),
+            (f"127.0.0.1:{mutual}", trusting, "wants a client certificate: add --cert FILE and --key FILE"),
+            (f"127.0.0.1:{mutual}", Tls(authority.pem, stranger.key, stranger.certificate),
+             "does not accept the client certificate"),
+            (f"127.0.0.1:{mutual}", Tls(authority.pem, pair.key, stranger.certificate),
+             "a certificate and its own key"),
+        ):  # fmt: skip
+            problem = await problem_of(target, tls)
+            assert says in str(problem), (says, str(problem))
+            assert not problem.passing
+        worker = Worker(f"127.0.0.1:{secure}")
+
+        @worker.job("t")
+        async def t(job: Any) -> None: ...
+
+        async with asyncio.timeout(WITHIN):
+            with pytest.raises(errors.CannotConnect, match="speaks TLS"):
+                await worker.run(handle_signals=False)
+    finally:
+        await server.stop(None)
+    async with answering(http, _context(tmp_path, pair)) as target:
+        assert "speaks TLS, but not HTTP/2" in str(await problem_of(target, trusting))
+        assert "speaks TLS: add --ca" in str(await problem_of(target))
+
+
+def _context(folder: Path, pair: Any) -> ssl.SSLContext:
+    pair.put(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    return context
+
+
+async def test_expired_and_of_another_name(tmp_path: Path) -> None:
+    authority = Authority()
+    for pair, says in (
+        (authority.server(expired=True), "the certificate has expired"),
+        (authority.server(name="askback.example"), "the certificate is not for 127.0.0.1"),
+    ):
+        server = grpc.aio.server()
+        port = server.add_secure_port(
+            "127.0.0.1:0", grpc.ssl_server_credentials([(pair.key, pair.certificate)])
+        )
+        await server.start()
+        assert says in str(await problem_of(f"127.0.0.1:{port}", Tls(authority.pem)))
+        await server.stop(None)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async def get(request: Any, context: Any) -> Any:
+        return jobs.GetJobResponse(job=job_pb2.Job(job_id="j"))
+
+    server = FakeServer()
+    server.unary["GetJob"] = get
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_a_client_that_was_connected_waits_for_its_server(server: FakeServer) -> None:
+    """Unlike one that never was: a restart takes longer than two seconds."""
+    async with Client(server.target, deadline=20) as client:
+        await client.get("j")
+        await server.stop()
+        asking = asyncio.create_task(client.get("j"))
+        done, _ = await asyncio.wait((asking,), timeout=2.5)
+        assert not done
+        await server.start(server.port)
+        async with asyncio.timeout(15):
+            assert (await asking).job_id == "j"
+
+
+async def test_one_client_in_several_loops(server: FakeServer) -> None:
+    client = Client(server.target)
+    await client.get("j")
+
+    def twice() -> list[str]:
+        return [asyncio.run(client.get("j")).job_id for _ in range(2)]
+
+    assert await asyncio.to_thread(twice) == ["j", "j"]
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.extend(twice())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert (await client.get("j")).job_id == "j"
+    assert found == ["j"] * 4
+    await client.aclose()
+
+
+PREFORK = """
+import asyncio, os, sys
+from askback import Client
+
+client = Client(sys.argv[1])  # made at import, as by gunicorn --preload and Celery's prefork pool
+way = sys.argv[2]
+
+async def get():
+    async with asyncio.timeout(5):
+        return (await client.get("j")).job_id
+
+async def get_and_close():
+    async with client:
+        return await get()
+
+loop = asyncio.new_event_loop()
+if way in ("used", "used, same loop"):
+    loop.run_until_complete(get())
+elif way == "used and closed":
+    loop.run_until_complete(get_and_close())
+pids = []
+for _ in range(2):
+    pid = os.fork()
+    if pid:
+        pids.append(pid)
+        continue
+    try:
+        found = loop.run_until_complete(get()) if way.endswith("same loop") else asyncio.run(get())
+    except RuntimeError as error:
+        found = f"RuntimeError {error}"
+    sys.stdout.write(found + "\\n")  # at once, for the other child writes to the same pipe
+    sys.stdout.flush()
+    sys.exit(0)  # with all that an interpreter does at its end
+print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids], flush=True)
+if way == "used":
+    print("the parent", loop.run_until_complete(get()), flush=True)
+"""
+
+
+@pytest.mark.parametrize("way", ["made", "used", "used, same loop", "used and closed"])
+async def test_processes_that_fork(server: FakeServer, way: str) -> None:
+    """It works, or it says in words why not; it never hangs and never aborts."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PREFORK, server.target, way, stdout=asyncio.subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"},
+    )  # fmt: skip
+    async with asyncio.timeout(30):
+        output, _ = await program.communicate()
+    said = output.decode().splitlines()
+    assert program.returncode == 0
+    if way in ("made", "used and closed"):
+        assert said == ["j", "j", "[0, 0]"]
+        return
+    assert "[0, 0]" in said
+    for words in ("RuntimeError process", "gRPC does not survive a fork", "worker_process_init"):
+        assert output.decode().count(words) == 2
+    assert ("the parent j" in said) == (way == "used")
