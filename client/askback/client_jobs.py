@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from pydantic_core import to_json
 
 from askback.backoff import Backoff
 from askback.calls import Calls
@@ -19,6 +18,7 @@ from askback.escalation import After
 from askback.following import messages
 from askback.form import form_of
 from askback.jobs import JobChange, JobInfo
+from askback.json_text import dumps
 from askback.prompts import PromptInfo
 from askback.run import Run
 from askback.times import duration, timestamp
@@ -89,7 +89,7 @@ class JobCalls:
             if span is not None and not isinstance(span, datetime):
                 getattr(request, name).CopyFrom(duration(span))
         if input is not None:
-            request.input_json = to_json(input).decode()
+            request.input_json = dumps(input)
         return await self._created(request, returns)
 
     async def ask(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any, Final, TypedDict
 from askback.enums import DecisionKind, FinalAction
 from askback.escalation import After, Remind, address
 from askback.form import Form
+from askback.json_text import dumps
 from askback.prompts import Content, Option
 from askback.times import duration, until
 from askback.v1 import prompt_pb2 as pb
@@ -119,7 +119,7 @@ def prompt_content(
     if remind is not None:
         content.reminders.CopyFrom((remind if isinstance(remind, Remind) else Remind(remind)).to_proto())
     if metadata is not None:
-        content.metadata_json = json.dumps(metadata, ensure_ascii=False)
+        content.metadata_json = dumps(metadata)
     action = FinalAction(on_deadline)
     if deadline is not None:
         content.timeout.CopyFrom(duration(max(until(deadline), timedelta(milliseconds=100))))

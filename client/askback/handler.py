@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from askback import current
 from askback.errors import NonRetryable
+from askback.json_text import dumps, fit
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -112,7 +112,7 @@ class JobHandler(Generic[P, R]):
         if adapter is None:
             return value
         try:
-            return adapter.validate_json(to_json(value))
+            return fit(adapter, value)
         except ValidationError as error:
             raise InvalidInput("; ".join(_faults(name, error))) from None
 
@@ -155,4 +155,4 @@ def result_type(function: Callable[..., Any]) -> Any:
 
 def encoded(value: Any) -> str:
     """JSON text of a result; empty for None. Raises ValueError for what JSON cannot hold."""
-    return "" if value is None else to_json(value).decode()
+    return "" if value is None else dumps(value)

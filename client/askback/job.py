@@ -13,6 +13,7 @@ from askback.content import UNSET, Asked, Contents, Decided, Default, Shown, Uns
 from askback.enums import DecisionKind, PromptState
 from askback.form import form_of
 from askback.handler import result_type
+from askback.json_text import dumps, validate
 from askback.lease import Lease
 from askback.outcome import Decision, Preview, answered, decision_of, declined, preview_of
 from askback.prompts import Content, PromptInfo
@@ -217,11 +218,11 @@ class Job:
             value = fn(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value
-            return to_json(value).decode()
+            return dumps(value)
 
         stored = await self._lease.once(key, compute)
         adapter: TypeAdapter[Any] = TypeAdapter(result_type(fn))
-        return adapter.validate_json(stored)
+        return validate(adapter, stored)
 
     async def understanding(self) -> Understanding:
         """The job's deep-understanding state; change it with `update_understanding`."""

@@ -14,6 +14,7 @@ from askback.enums import JobState
 from askback.errors import Internal, JobCancelled, JobFailed, NotFound
 from askback.following import messages
 from askback.jobs import Event, JobInfo
+from askback.json_text import validate
 from askback.prompts import PromptInfo
 from askback.v1 import job_service_pb2 as pb
 
@@ -110,4 +111,4 @@ class Run(Generic[R]):
         if self._returns is Any:
             return job.result  # type: ignore[no-any-return]
         adapter: TypeAdapter[R] = TypeAdapter(self._returns)
-        return adapter.validate_json(job.proto.result_json or "null")
+        return validate(adapter, job.proto.result_json or "null")

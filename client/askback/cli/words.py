@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from askback.enums import DecisionKind, JobState, PromptState
+from askback.json_text import dumps
 from askback.prompts import AnswerInfo, PromptInfo, Resolution
 from askback.text import clean_json, one_line
 
@@ -74,7 +74,7 @@ def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
 
 def json_words(value: Any) -> str:
     """A JSON value on one line, safe to look at."""
-    return clean_json(json.dumps(value, ensure_ascii=False))
+    return clean_json(dumps(value, spaced=True))
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> list[str]:
