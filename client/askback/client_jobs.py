@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
@@ -16,15 +16,17 @@ from askback.content import Contents, Deadline, Decisions, Default, Reminding, p
 from askback.enums import DecisionKind, FinalAction, JobState
 from askback.escalation import After
 from askback.following import messages
-from askback.form import form_of
+from askback.form import TypeForm, form_of
 from askback.jobs import JobChange, JobInfo
 from askback.json_text import dumps
 from askback.prompts import PromptInfo
 from askback.run import Run
 from askback.times import duration, timestamp
+from askback.unawaited import must_await
 from askback.understanding import Understanding, Understandings
-from askback.v1 import job_pb2
+from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import job_service_pb2 as pb
+from askback.verdict import Verdict
 
 T = TypeVar("T")
 
@@ -43,6 +45,26 @@ class StartOptions(TypedDict, total=False):
     run_timeout: timedelta | float | None
 
 
+class AskOptions(TypedDict, total=False):
+    """What a question without a worker may say besides its title, form and default; see Client.ask."""
+
+    kind: str
+    body: str
+    contents: Contents
+    to: Iterable[str]
+    deadline: Deadline | None
+    on_deadline: FinalAction | str
+    escalate: Iterable[After]
+    remind: Reminding
+    decisions: Decisions
+    priority: int
+    labels: Mapping[str, str] | None
+    metadata: Any
+    job_type: str
+    request_id: str | None
+    retention: timedelta | float | None
+
+
 class JobCalls:
     """JobService, with Python values in and out. Errors that any call may raise: see Client."""
 
@@ -56,6 +78,7 @@ class JobCalls:
     async def start(
         self, job_type: str, input: Any = None, *, returns: type[T], **options: Unpack[StartOptions]
     ) -> Run[T]: ...
+    @must_await("client.start")
     async def start(
         self,
         job_type: str,
@@ -92,6 +115,22 @@ class JobCalls:
             request.input_json = dumps(input)
         return await self._created(request, returns)
 
+    @overload
+    async def ask(
+        self, title: str, *, form: None = ..., default: bool | DecisionKind | None = ...,
+        **options: Unpack[AskOptions],
+    ) -> Run[Verdict[None]]: ...  # fmt: skip
+    @overload
+    async def ask(
+        self, title: str, *, form: type[T], default: T | bool | DecisionKind | None = ...,
+        **options: Unpack[AskOptions],
+    ) -> Run[Verdict[T]]: ...  # fmt: skip
+    @overload
+    async def ask(
+        self, title: str, *, form: Mapping[str, Any] | Sequence[prompt_pb2.Question], default: Any = ...,
+        **options: Unpack[AskOptions],
+    ) -> Run[Verdict[dict[str, Any]]]: ...  # fmt: skip
+    @must_await("client.ask")
     async def ask(
         self,
         title: str,
@@ -113,11 +152,14 @@ class JobCalls:
         job_type: str = "askback.ask",
         request_id: str | None = None,
         retention: timedelta | float | None = None,
-    ) -> Run[Any]:
-        """Ask people without a worker: a job whose result is the prompt's resolution.
+    ) -> Run[Verdict[Any]]:
+        """Ask people without a worker: a job whose result is the Verdict on its question.
 
-        `form` is a type, a JSON Schema or a list of questions. `default` is the decision
-        (or True for ACCEPT, False for REJECT; with a form, the value) taken when the deadline passes.
+            if await (await client.ask("Deploy?")).result(): ...
+
+        `form` is a type (that of the values of the verdict), a JSON Schema or a list of questions.
+        `default` is the decision (or True for ACCEPT, False for REJECT; with a form, the value) taken when
+        the deadline passes.
         `escalate` says who is asked next while nobody answers, `remind` how often consoles ring again.
         Raises as `start`, and ValueError for arguments that contradict each other.
         """
@@ -137,14 +179,18 @@ class JobCalls:
                 decisions=decisions, priority=priority, labels=labels, metadata=metadata,
             )
         )  # fmt: skip
-        return await self._created(request)
+        # The type stays in this process; elsewhere `client.run(job_id)` gives plain values.
+        return await self._created(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)
 
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
     @overload
     def run(self, job_id: str, *, returns: type[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
-        """The handle of a job that exists already; its result comes back as the type `returns`."""
+        """The handle of a job that exists already; its result comes back as the type `returns`.
+
+        Of a job without a worker it is a Verdict, with plain values unless `returns` is `Verdict[TYPE]`.
+        """
         return self._handle(job_id, None, returns)
 
     async def get(self, job_id: str, *, strong: bool = True) -> JobInfo:
@@ -183,6 +229,7 @@ class JobCalls:
         request = pb.CancelJobRequest(job_id=job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
+    @must_await("client.retry")
     async def retry(self, job_id: str, *, request_id: str | None = None) -> Run[Any]:
         """Start a new job like a finished one. Raises NotFound, FailedPrecondition if it has not ended."""
         request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
 
+from google.protobuf.duration_pb2 import Duration
+
 from askback.enums import DecisionKind, FinalAction
 from askback.escalation import After, Remind, address
 from askback.form import Form
@@ -67,13 +69,6 @@ class Asked(Shown, total=False):
     contents: Contents
 
 
-class Decided(Asked, total=False):
-    """What a question for a decision may say besides."""
-
-    form: Any
-    """Values asked for along with the decision: a type, a JSON Schema or a list of questions."""
-
-
 @dataclass(frozen=True, slots=True)
 class Default:
     """The answer that a passed deadline gives."""
@@ -122,7 +117,7 @@ def prompt_content(
         content.metadata_json = dumps(metadata)
     action = FinalAction(on_deadline)
     if deadline is not None:
-        content.timeout.CopyFrom(duration(max(until(deadline), timedelta(milliseconds=100))))
+        content.timeout.CopyFrom(time_left(deadline))
     elif default is not None or action is not FinalAction.EXPIRE:
         raise ValueError("a default or on_deadline= needs deadline=")
     if default is not None:
@@ -132,6 +127,11 @@ def prompt_content(
         content.default_answer.comment = default.comment
     content.final_action = pb.FinalAction.Value(f"FINAL_ACTION_{action}")
     return content
+
+
+def time_left(deadline: Deadline) -> Duration:
+    """How long people have from now on."""
+    return duration(max(until(deadline), timedelta(milliseconds=100)))
 
 
 def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:

@@ -23,7 +23,7 @@
         ├── PromptCancelled        withdrawn or superseded
         └── PromptDeclined         somebody said no, or would not answer
 
-`NonRetryable` stands apart: a worker function raises it to fail its job for good.
+`NonRetryable` stands apart: a worker function raises it to fail its job for good. `InvalidAnswer` is one.
 """
 
 from __future__ import annotations
@@ -255,3 +255,7 @@ class NonRetryable(Exception):
     def __init__(self, message: str = "", *, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class InvalidAnswer(NonRetryable):
+    """A validator of the worker's form refused what people answered, and asking again did not help."""

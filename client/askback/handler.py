@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from askback import current
 from askback.errors import NonRetryable
 from askback.json_text import dumps, fit
+from askback.unawaited import must_await
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -53,6 +54,7 @@ class JobHandler(Generic[P, R]):
         """Run the function."""
         return await self.function(job, *args, **kwargs)
 
+    @must_await("start")
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a job of this type with these arguments as its input, on the client entered around it.
 
@@ -131,6 +133,7 @@ class Starter(Generic[P, R]):
     client: Client | None
     options: StartOptions
 
+    @must_await("start")
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start the job. Raises as Client.start, TypeError for arguments that do not fit."""
         handler = self.handler
