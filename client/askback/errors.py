@@ -241,9 +241,15 @@ class PromptDeclined(PromptEnded):
 
     @property
     def by(self) -> str:
-        """Who decided."""
+        """Who decided; empty for a default."""
         answer = self.prompt.answered
         return answer.by if answer else ""
+
+    @property
+    def by_default(self) -> bool:
+        """Whether nobody answered in time and the default said no."""
+        answer = self.prompt.answered
+        return answer is not None and answer.by_default
 
 
 class NonRetryable(Exception):
