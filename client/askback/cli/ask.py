@@ -193,7 +193,7 @@ def answer_text(prompt: PromptInfo) -> str | None:
         return None
     if answer.values is not None:
         chosen = answer.values.get(VALUE) if list(answer.values) == [VALUE] else None
-        return clean(chosen) if isinstance(chosen, str) else json_words(answer.values)
+        return clean(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
     return clean(answer.comment) if answer.decision is DecisionKind.RESPOND else None
 
 

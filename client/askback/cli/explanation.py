@@ -196,7 +196,7 @@ def _deadline(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
                     comment=content.default_answer.comment,
                 )
             )
-            values = "" if default.values is None else f" {json_words(default.values)}"
+            values = "" if default.values is None else f" {json_words(default.values_json)}"
             what = f"the default answer is taken: {decision_words(default.decision)}{values}"
         case FinalAction.FAIL_JOB:
             what = "the question expires and the job fails"
@@ -230,7 +230,7 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
 def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
     said = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
     if answer.values is not None:
-        said += f" {json_words(answer.values)}"
+        said += f" {json_words(answer.values_json)}"
     if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
         return said
     faults = "; ".join(f"{one_line(v.field)}: {one_line(v.description)}" for v in answer.violations)
