@@ -53,7 +53,7 @@ class Unawaited(Coroutine[Any, Any, T]):
         """Name, frame and state of the coroutine: tasks show them."""
         if name.startswith("cr_") or name in ("__name__", "__qualname__"):
             return getattr(self._coroutine, name)
-        raise AttributeError(f"{self!r} has no attribute {name!r}; is an `await` missing?")
+        raise AttributeError(f"a call that was not awaited has no {name!r}; is an `await` missing?")
 
     def __repr__(self) -> str:
         return f"<coroutine {self._spelling}(...)>"
