@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
@@ -12,11 +12,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from askback.backoff import Backoff
 from askback.calls import Calls
-from askback.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
-from askback.enums import DecisionKind, FinalAction, JobState
-from askback.escalation import After
+from askback.content import Deadline
+from askback.enums import JobState
 from askback.following import messages
-from askback.form import TypeForm, form_of
 from askback.jobs import JobChange, JobInfo
 from askback.json_text import dumps
 from askback.prompts import PromptInfo
@@ -24,9 +22,8 @@ from askback.run import Run
 from askback.times import duration, timestamp
 from askback.unawaited import must_await
 from askback.understanding import Understanding, Understandings
-from askback.v1 import job_pb2, prompt_pb2
+from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
-from askback.verdict import Verdict
 
 T = TypeVar("T")
 
@@ -43,26 +40,6 @@ class StartOptions(TypedDict, total=False):
     delay: Deadline | None
     timeout: timedelta | float | None
     run_timeout: timedelta | float | None
-
-
-class AskOptions(TypedDict, total=False):
-    """What a question without a worker may say besides its title, form and default; see Client.ask."""
-
-    kind: str
-    body: str
-    contents: Contents
-    to: Iterable[str]
-    deadline: Deadline | None
-    on_deadline: FinalAction | str
-    escalate: Iterable[After]
-    remind: Reminding
-    decisions: Decisions
-    priority: int
-    labels: Mapping[str, str] | None
-    metadata: Any
-    job_type: str
-    request_id: str | None
-    retention: timedelta | float | None
 
 
 class JobCalls:
@@ -114,73 +91,6 @@ class JobCalls:
         if input is not None:
             request.input_json = dumps(input)
         return await self._created(request, returns)
-
-    @overload
-    async def ask(
-        self, title: str, *, form: None = ..., default: bool | DecisionKind | None = ...,
-        **options: Unpack[AskOptions],
-    ) -> Run[Verdict[None]]: ...  # fmt: skip
-    @overload
-    async def ask(
-        self, title: str, *, form: type[T], default: T | bool | DecisionKind | None = ...,
-        **options: Unpack[AskOptions],
-    ) -> Run[Verdict[T]]: ...  # fmt: skip
-    @overload
-    async def ask(
-        self, title: str, *, form: Mapping[str, Any] | Sequence[prompt_pb2.Question], default: Any = ...,
-        **options: Unpack[AskOptions],
-    ) -> Run[Verdict[dict[str, Any]]]: ...  # fmt: skip
-    @must_await("client.ask")
-    async def ask(
-        self,
-        title: str,
-        *,
-        kind: str = "confirm",
-        form: Any = None,
-        body: str = "",
-        contents: Contents = (),
-        to: Iterable[str] = (),
-        deadline: Deadline | None = None,
-        default: bool | DecisionKind | Any = None,
-        on_deadline: FinalAction | str = FinalAction.EXPIRE,
-        escalate: Iterable[After] = (),
-        remind: Reminding = None,
-        decisions: Decisions = (),
-        priority: int = 0,
-        labels: Mapping[str, str] | None = None,
-        metadata: Any = None,
-        job_type: str = "askback.ask",
-        request_id: str | None = None,
-        retention: timedelta | float | None = None,
-    ) -> Run[Verdict[Any]]:
-        """Ask people without a worker: a job whose result is the Verdict on its question.
-
-            if await (await client.ask("Deploy?")).result(): ...
-
-        `form` is a type (that of the values of the verdict), a JSON Schema or a list of questions.
-        `default` is the decision (or True for ACCEPT, False for REJECT; with a form, the value) taken when
-        the deadline passes.
-        `escalate` says who is asked next while nobody answers, `remind` how often consoles ring again.
-        Raises as `start`, and ValueError for arguments that contradict each other.
-        """
-        shape = None if form is None else form_of(form, title)
-        declared = None
-        if isinstance(default, bool):
-            declared = Default(DecisionKind.ACCEPT if default else DecisionKind.REJECT)
-        elif isinstance(default, DecisionKind):
-            declared = Default(default)
-        elif default is not None and shape is not None:
-            declared = Default(DecisionKind.RESPOND, shape.dump(default))
-        request = self._create(job_type, request_id, labels, priority, 0, retention, "")
-        request.prompt.CopyFrom(
-            prompt_content(
-                title, kind=kind, body=body, form=shape, contents=contents, to=to, deadline=deadline,
-                default=declared, on_deadline=on_deadline, escalate=escalate, remind=remind,
-                decisions=decisions, priority=priority, labels=labels, metadata=metadata,
-            )
-        )  # fmt: skip
-        # The type stays in this process; elsewhere `client.run(job_id)` gives plain values.
-        return await self._created(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)
 
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
