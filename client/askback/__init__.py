@@ -3,6 +3,7 @@
     Client                start jobs, ask people without a worker, follow, steer, answer
     Run                   one job in the hands of the program that started it
     Worker, Job           run jobs that ask
+    Verdict               what people decided; true only for a yes
     Console               the live desk of a person or of a program that answers as one
     AskbackError          everything that can go wrong (see askback.errors)
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from askback.errors import DeadlineExceeded as DeadlineExceeded
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
+    from askback.errors import InvalidAnswer as InvalidAnswer
     from askback.errors import InvalidArgument as InvalidArgument
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
@@ -62,8 +64,6 @@ if TYPE_CHECKING:
     from askback.jobs import Event as Event
     from askback.jobs import JobChange as JobChange
     from askback.jobs import JobInfo as JobInfo
-    from askback.outcome import Decision as Decision
-    from askback.outcome import Preview as Preview
     from askback.prompts import AnswerInfo as AnswerInfo
     from askback.prompts import AnswerOutcome as AnswerOutcome
     from askback.prompts import Content as Content
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from askback.prompts import Resolution as Resolution
     from askback.run import Run as Run
     from askback.understanding import Understanding as Understanding
+    from askback.verdict import Verdict as Verdict
     from askback.worker import Worker as Worker
 
 _HOME = {
@@ -84,18 +85,18 @@ _HOME = {
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded FailedPrecondition "
-        "Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge NonRetryable NotFound "
-        "PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded "
+        "Internal InvalidAnswer InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge NonRetryable "
+        "NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded "
         "PromptExpired PromptStale ResourceExhausted SessionNotFound Unauthenticated Unavailable "
         "Unimplemented Violation"
     ),
     "askback.escalation": "After Remind",
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
-    "askback.outcome": "Decision Preview",
     "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
     "askback.run": "Run",
     "askback.understanding": "Understanding",
+    "askback.verdict": "Verdict",
     "askback.worker": "Worker",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}

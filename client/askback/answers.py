@@ -6,10 +6,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import to_json
-
 from askback.enums import DecisionKind
 from askback.form import VALUE
+from askback.json_text import dumps
 from askback.prompts import PromptInfo
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
@@ -45,7 +44,7 @@ def _values(prompt: PromptInfo, values: Any) -> str:
     if values is None:
         return ""
     plain = values if isinstance(values, Mapping) else _as_object(prompt, values)
-    return to_json(plain).decode()
+    return dumps(plain)
 
 
 def _as_object(prompt: PromptInfo, value: Any) -> Any:

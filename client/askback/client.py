@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from askback.calls import DEADLINE, Calls
 from askback.channel import Endpoint, Tls, default_namespace
-from askback.client_jobs import JobCalls
+from askback.client_asking import AskCalls
 from askback.client_prompts import PromptCalls
 from askback.current import entered
 from askback.v1 import hitl_service_pb2 as hitl
@@ -28,7 +28,7 @@ class ClientOptions(TypedDict, total=False):
     deadline: float
 
 
-class Client(JobCalls, PromptCalls):
+class Client(AskCalls, PromptCalls):
     """A connection to the service for programs.
 
         async with Client("dns:///askback:50051") as client:

@@ -9,19 +9,18 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from pydantic_core import to_json
 
 from askback.backoff import Backoff
 from askback.calls import Calls
-from askback.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
-from askback.enums import DecisionKind, FinalAction, JobState
-from askback.escalation import After
+from askback.content import Deadline
+from askback.enums import JobState
 from askback.following import messages
-from askback.form import form_of
 from askback.jobs import JobChange, JobInfo
+from askback.json_text import dumps
 from askback.prompts import PromptInfo
 from askback.run import Run
 from askback.times import duration, timestamp
+from askback.unawaited import must_await
 from askback.understanding import Understanding, Understandings
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
@@ -56,6 +55,7 @@ class JobCalls:
     async def start(
         self, job_type: str, input: Any = None, *, returns: type[T], **options: Unpack[StartOptions]
     ) -> Run[T]: ...
+    @must_await("client.start")
     async def start(
         self,
         job_type: str,
@@ -89,62 +89,18 @@ class JobCalls:
             if span is not None and not isinstance(span, datetime):
                 getattr(request, name).CopyFrom(duration(span))
         if input is not None:
-            request.input_json = to_json(input).decode()
+            request.input_json = dumps(input)
         return await self._created(request, returns)
-
-    async def ask(
-        self,
-        title: str,
-        *,
-        kind: str = "confirm",
-        form: Any = None,
-        body: str = "",
-        contents: Contents = (),
-        to: Iterable[str] = (),
-        deadline: Deadline | None = None,
-        default: bool | DecisionKind | Any = None,
-        on_deadline: FinalAction | str = FinalAction.EXPIRE,
-        escalate: Iterable[After] = (),
-        remind: Reminding = None,
-        decisions: Decisions = (),
-        priority: int = 0,
-        labels: Mapping[str, str] | None = None,
-        metadata: Any = None,
-        job_type: str = "askback.ask",
-        request_id: str | None = None,
-        retention: timedelta | float | None = None,
-    ) -> Run[Any]:
-        """Ask people without a worker: a job whose result is the prompt's resolution.
-
-        `form` is a type, a JSON Schema or a list of questions. `default` is the decision
-        (or True for ACCEPT, False for REJECT; with a form, the value) taken when the deadline passes.
-        `escalate` says who is asked next while nobody answers, `remind` how often consoles ring again.
-        Raises as `start`, and ValueError for arguments that contradict each other.
-        """
-        shape = None if form is None else form_of(form, title)
-        declared = None
-        if isinstance(default, bool):
-            declared = Default(DecisionKind.ACCEPT if default else DecisionKind.REJECT)
-        elif isinstance(default, DecisionKind):
-            declared = Default(default)
-        elif default is not None and shape is not None:
-            declared = Default(DecisionKind.RESPOND, shape.dump(default))
-        request = self._create(job_type, request_id, labels, priority, 0, retention, "")
-        request.prompt.CopyFrom(
-            prompt_content(
-                title, kind=kind, body=body, form=shape, contents=contents, to=to, deadline=deadline,
-                default=declared, on_deadline=on_deadline, escalate=escalate, remind=remind,
-                decisions=decisions, priority=priority, labels=labels, metadata=metadata,
-            )
-        )  # fmt: skip
-        return await self._created(request)
 
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
     @overload
     def run(self, job_id: str, *, returns: type[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
-        """The handle of a job that exists already; its result comes back as the type `returns`."""
+        """The handle of a job that exists already; its result comes back as the type `returns`.
+
+        Of a job without a worker it is a Verdict, with plain values unless `returns` is `Verdict[TYPE]`.
+        """
         return self._handle(job_id, None, returns)
 
     async def get(self, job_id: str, *, strong: bool = True) -> JobInfo:
@@ -183,6 +139,7 @@ class JobCalls:
         request = pb.CancelJobRequest(job_id=job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
+    @must_await("client.retry")
     async def retry(self, job_id: str, *, request_id: str | None = None) -> Run[Any]:
         """Start a new job like a finished one. Raises NotFound, FailedPrecondition if it has not ended."""
         request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)

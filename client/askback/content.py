@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict
 
+from google.protobuf.duration_pb2 import Duration
+
 from askback.enums import DecisionKind, FinalAction
 from askback.escalation import After, Remind, address
 from askback.form import Form
+from askback.json_text import dumps
 from askback.prompts import Content, Option
 from askback.times import duration, until
 from askback.v1 import prompt_pb2 as pb
@@ -67,13 +69,6 @@ class Asked(Shown, total=False):
     contents: Contents
 
 
-class Decided(Asked, total=False):
-    """What a question for a decision may say besides."""
-
-    form: Any
-    """Values asked for along with the decision: a type, a JSON Schema or a list of questions."""
-
-
 @dataclass(frozen=True, slots=True)
 class Default:
     """The answer that a passed deadline gives."""
@@ -119,10 +114,10 @@ def prompt_content(
     if remind is not None:
         content.reminders.CopyFrom((remind if isinstance(remind, Remind) else Remind(remind)).to_proto())
     if metadata is not None:
-        content.metadata_json = json.dumps(metadata, ensure_ascii=False)
+        content.metadata_json = dumps(metadata)
     action = FinalAction(on_deadline)
     if deadline is not None:
-        content.timeout.CopyFrom(duration(max(until(deadline), timedelta(milliseconds=100))))
+        content.timeout.CopyFrom(time_left(deadline))
     elif default is not None or action is not FinalAction.EXPIRE:
         raise ValueError("a default or on_deadline= needs deadline=")
     if default is not None:
@@ -132,6 +127,11 @@ def prompt_content(
         content.default_answer.comment = default.comment
     content.final_action = pb.FinalAction.Value(f"FINAL_ACTION_{action}")
     return content
+
+
+def time_left(deadline: Deadline) -> Duration:
+    """How long people have from now on."""
+    return duration(max(until(deadline), timedelta(milliseconds=100)))
 
 
 def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:

@@ -26,7 +26,7 @@
         ├── PromptCancelled        withdrawn or superseded
         └── PromptDeclined         somebody said no, or would not answer
 
-`NonRetryable` stands apart: a worker function raises it to fail its job for good.
+`NonRetryable` stands apart: a worker function raises it to fail its job for good. `InvalidAnswer` is one.
 """
 
 from __future__ import annotations
@@ -272,9 +272,15 @@ class PromptDeclined(PromptEnded):
 
     @property
     def by(self) -> str:
-        """Who decided."""
+        """Who decided; empty for a default."""
         answer = self.prompt.answered
         return answer.by if answer else ""
+
+    @property
+    def by_default(self) -> bool:
+        """Whether nobody answered in time and the default said no."""
+        answer = self.prompt.answered
+        return answer is not None and answer.by_default
 
 
 class NonRetryable(Exception):
@@ -286,3 +292,7 @@ class NonRetryable(Exception):
     def __init__(self, message: str = "", *, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class InvalidAnswer(NonRetryable):
+    """A validator of the worker's form refused what people answered, and asking again did not help."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
-from pydantic_core import to_json
 
+from askback.json_text import dumps, fit, loads, loads_spelled
 from askback.schema import NULLABLE, flattened
 from askback.v1 import prompt_pb2 as pb
 
@@ -77,13 +77,12 @@ class TypeForm:
 
     def parse(self, values_json: str) -> Any:
         """An instance of the type. Raises pydantic.ValidationError, a ValueError."""
-        values = json.loads(values_json or "{}")
+        values = loads_spelled(values_json or "{}")
         if self.wrapped:
-            # As JSON, so that "2026-11-23" is a date and "12.50" a Decimal.
-            return self.adapter.validate_json(json.dumps(values.get(VALUE)))
+            return fit(self.adapter, values.get(VALUE))
         for name in self.nullable:
             values.setdefault(name, None)
-        return self.adapter.validate_json(json.dumps(values))
+        return fit(self.adapter, values)
 
     def dump(self, value: Any) -> str:
         """The JSON object that stands for an instance; what is None is left out."""
@@ -105,11 +104,11 @@ class SchemaForm:
 
     def parse(self, values_json: str) -> Any:
         """The values as a dict."""
-        return json.loads(values_json or "{}")
+        return loads(values_json or "{}")
 
     def dump(self, value: Any) -> str:
         """The dict as JSON text."""
-        return to_json(value).decode()
+        return dumps(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +123,11 @@ class QuestionsForm:
 
     def parse(self, values_json: str) -> Any:
         """The values as a dict."""
-        return json.loads(values_json or "{}")
+        return loads(values_json or "{}")
 
     def dump(self, value: Any) -> str:
         """The dict as JSON text."""
-        return to_json(value).decode()
+        return dumps(value)
 
 
 def form_of(form: Any, title: str) -> Form:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from askback import current
 from askback.errors import NonRetryable
+from askback.json_text import dumps, fit
+from askback.unawaited import must_await
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -53,6 +54,7 @@ class JobHandler(Generic[P, R]):
         """Run the function."""
         return await self.function(job, *args, **kwargs)
 
+    @must_await("start")
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start a job of this type with these arguments as its input, on the client entered around it.
 
@@ -112,7 +114,7 @@ class JobHandler(Generic[P, R]):
         if adapter is None:
             return value
         try:
-            return adapter.validate_json(to_json(value))
+            return fit(adapter, value)
         except ValidationError as error:
             raise InvalidInput("; ".join(_faults(name, error))) from None
 
@@ -131,6 +133,7 @@ class Starter(Generic[P, R]):
     client: Client | None
     options: StartOptions
 
+    @must_await("start")
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start the job. Raises as Client.start, TypeError for arguments that do not fit."""
         handler = self.handler
@@ -155,4 +158,4 @@ def result_type(function: Callable[..., Any]) -> Any:
 
 def encoded(value: Any) -> str:
     """JSON text of a result; empty for None. Raises ValueError for what JSON cannot hold."""
-    return "" if value is None else to_json(value).decode()
+    return "" if value is None else dumps(value)

@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from askback.content import UNSET, Asked, Contents, Decided, Default, Shown, Unset, parts_of, prompt_content
+from askback.asking import Fitting, ask_until_it_fits
+from askback.content import UNSET, Asked, Contents, Default, Shown, Unset, parts_of, prompt_content
 from askback.enums import DecisionKind, PromptState
-from askback.form import form_of
+from askback.form import Form, form_of
 from askback.handler import result_type
+from askback.json_text import dumps, validate
 from askback.lease import Lease
-from askback.outcome import Decision, Preview, answered, decision_of, declined, preview_of
 from askback.prompts import Content, PromptInfo
+from askback.unawaited import must_await
 from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
+from askback.verdict import GIVING_VALUES, Verdict, refusal, require_answer, verdict_of
 
 if TYPE_CHECKING:
     from askback.understanding import Understanding, Understandings
 
 T = TypeVar("T")
-D = TypeVar("D")
 P = ParamSpec("P")
-_VALUES = frozenset({DecisionKind.RESPOND, DecisionKind.ACCEPT, DecisionKind.EDIT})
+Options = dict[str, Any]
+Fields = Mapping[str, Any] | Sequence[prompt_pb2.Question]
+"""A form that is no Python type: a JSON Schema, or the contract's questions. The values are a dict."""
 _RESPONDING = frozenset({"confirm", "preview", "validate", "structure_fix"})
 
 
@@ -100,12 +104,13 @@ class Job:
     async def ask(
         self,
         title: str,
-        form: Mapping[str, Any] | Sequence[prompt_pb2.Question],
+        form: Fields,
         *,
         key: str,
         default: Any = ...,
         **asked: Unpack[Asked],
     ) -> dict[str, Any]: ...
+    @must_await("job.ask")
     async def ask(
         self, title: str, form: Any = str, *, key: str, default: Any = UNSET, **asked: Unpack[Asked]
     ) -> Any:
@@ -115,76 +120,136 @@ class Job:
         answer is a dict then. `to` names `user:NAME` and `group:NAME`. With `deadline`, `default` is
         the answer when nobody gives one (None stays None and is not shown to people).
 
+        An answer that a validator of the type refuses is asked for again, with the reason and the values
+        filled in, under the keys `KEY#2` and `KEY#3`.
+
         Raises PromptExpired when nobody answered in time and there is no default, PromptDeclined when
-        somebody said no, PromptCancelled when the prompt was withdrawn, AlreadyExists when the key had
-        another question before, InvalidArgument with the server's violations, TypeError for a type
-        that has no form, ValueError for arguments that contradict each other.
+        a person said no, PromptCancelled when the prompt was withdrawn, InvalidAnswer (the job fails for
+        good) when a third answer was refused, AlreadyExists when the key had another question before,
+        InvalidArgument with the server's violations, TypeError for a type that has no form, ValueError for
+        arguments that contradict each other.
         """
         shape = form_of(form, title)
-        options: dict[str, Any] = {"kind": "clarify", **asked}
-        supersedes = list(options.pop("supersedes", ()))
         declared = None
         if default is not UNSET and default is not None:
-            decision = DecisionKind.ACCEPT if options["kind"] in _RESPONDING else DecisionKind.RESPOND
+            kind = asked.get("kind", "clarify")
+            decision = DecisionKind.ACCEPT if kind in _RESPONDING else DecisionKind.RESPOND
             declared = Default(decision, shape.dump(default))
-        content = prompt_content(title, form=shape, default=declared, **options)
-        prompt = await self._lease.ask(key, content, supersedes)
-        if prompt.state is PromptState.EXPIRED and default is None:
+        fitting = await self._ask(title, key, shape, declared, {"kind": "clarify", **asked})
+        if fitting.prompt.state is PromptState.EXPIRED and default is None:
             return None
-        answer = answered(prompt).answered
-        assert answer is not None
-        if answer.decision not in _VALUES:
-            raise declined(prompt)
-        return shape.parse(answer.values_json)
+        require_answer(fitting.prompt)
+        answer = fitting.prompt.answered
+        if answer is None or answer.decision not in GIVING_VALUES:
+            raise refusal(fitting.prompt)
+        return fitting.values
 
+    @overload
     async def confirm(
-        self, title: str, *, key: str, default: bool | DecisionKind | None = None, **asked: Unpack[Decided]
-    ) -> Decision:
-        """Ask for a yes. The result is true only if somebody accepted; `comment`, `by` and `at` say more.
+        self, title: str, *, key: str, form: None = ..., default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Asked],
+    ) -> Verdict[None]: ...  # fmt: skip
+    @overload
+    async def confirm(
+        self, title: str, *, key: str, form: type[T], default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Asked],
+    ) -> Verdict[T]: ...  # fmt: skip
+    @overload
+    async def confirm(
+        self, title: str, *, key: str, form: Fields, default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Asked],
+    ) -> Verdict[dict[str, Any]]: ...  # fmt: skip
+    @must_await("job.confirm")
+    async def confirm(
+        self, title: str, *, key: str, form: Any = None, default: bool | DecisionKind | None = None,
+        **asked: Unpack[Asked],
+    ) -> Verdict[Any]:  # fmt: skip
+        """Ask for a yes. The verdict is true only for a yes; `comment`, `by` and `at` say more.
 
-        `default` is the decision when the deadline passes. Arguments and errors are those of `ask`,
-        but a no is a result and no PromptDeclined.
+        `form` asks for values along with it; they are `verdict.values`. `default` is the decision when the
+        deadline passes: `verdict.by_default` says so. Arguments and errors are those of `ask`, but a no is
+        a result and no PromptDeclined.
         """
-        return decision_of(await self._decide("confirm", title, key, default, asked))
+        return await self._decide("confirm", title, key, form, default, {**asked})
 
+    @overload
     async def validate(
-        self, title: str, *, key: str, report: str | Any = "", default: bool | DecisionKind | None = None,
-        **asked: Unpack[Decided],
-    ) -> Decision:  # fmt: skip
+        self, title: str, *, key: str, report: str | Any = ..., form: None = ...,
+        default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
+    ) -> Verdict[None]: ...  # fmt: skip
+    @overload
+    async def validate(
+        self, title: str, *, key: str, report: str | Any = ..., form: type[T],
+        default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
+    ) -> Verdict[T]: ...  # fmt: skip
+    @overload
+    async def validate(
+        self, title: str, *, key: str, report: str | Any = ..., form: Fields,
+        default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
+    ) -> Verdict[dict[str, Any]]: ...  # fmt: skip
+    @must_await("job.validate")
+    async def validate(
+        self, title: str, *, key: str, report: str | Any = "", form: Any = None,
+        default: bool | DecisionKind | None = None, **asked: Unpack[Asked],
+    ) -> Verdict[Any]:  # fmt: skip
         """Have a report approved: Markdown text, or anything that JSON can hold. Otherwise as `confirm`."""
         if report:
             text = report if isinstance(report, str) else to_json(report, indent=2).decode()
             media_type = "text/markdown" if isinstance(report, str) else "application/json"
             part = Content("report", text, "Report", media_type)
             asked["contents"] = [part, *parts_of(asked.get("contents", ()))]
-        return decision_of(await self._decide("validate", title, key, default, asked))
+        return await self._decide("validate", title, key, form, default, {**asked})
 
+    @overload
+    async def preview(
+        self, title: str, *, key: str, contents: Contents, form: None = ...,
+        default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
+    ) -> Verdict[None]: ...  # fmt: skip
+    @overload
+    async def preview(
+        self, title: str, *, key: str, contents: Contents, form: type[T],
+        default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
+    ) -> Verdict[T]: ...  # fmt: skip
+    @overload
+    async def preview(
+        self, title: str, *, key: str, contents: Contents, form: Fields,
+        default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
+    ) -> Verdict[dict[str, Any]]: ...  # fmt: skip
+    @must_await("job.preview")
     async def preview(
         self, title: str, *, key: str, contents: Contents, form: Any = None,
         default: bool | DecisionKind | None = None, **asked: Unpack[Shown],
-    ) -> Preview:  # fmt: skip
+    ) -> Verdict[Any]:  # fmt: skip
         """Show what would happen and have it accepted, edited, revised or rejected.
 
-        `result.text(content_id)` is a content as it was accepted. Otherwise as `confirm`.
+        `verdict.text(content_id)` is a content as it was accepted. Otherwise as `confirm`.
         """
-        options: Decided = {**asked, "contents": contents, "form": form}
-        return preview_of(await self._decide("preview", title, key, default, options))
+        return await self._decide("preview", title, key, form, default, {**asked, "contents": contents})
 
     async def _decide(
-        self, kind: str, title: str, key: str, default: bool | DecisionKind | None, asked: Decided
-    ) -> PromptInfo:
+        self, kind: str, title: str, key: str, form: Any, default: bool | DecisionKind | None, asked: Options
+    ) -> Verdict[Any]:
         declared = None
         if default is not None:
             if isinstance(default, bool):
                 default = DecisionKind.ACCEPT if default else DecisionKind.REJECT
             declared = Default(default)
-        options: dict[str, Any] = {"kind": kind, **asked}
-        form = options.pop("form", None)
-        supersedes = list(options.pop("supersedes", ()))
         shape = None if form is None else form_of(form, title)
-        content = prompt_content(title, form=shape, default=declared, **options)
-        return answered(await self._lease.ask(key, content, supersedes))
+        fitting = await self._ask(title, key, shape, declared, {"kind": kind, **asked})
+        require_answer(fitting.prompt)
+        return verdict_of(fitting.prompt, fitting.values, fitting.edits)
 
+    async def _ask(
+        self, title: str, key: str, form: Form | None, default: Default | None, asked: Options
+    ) -> Fitting:
+        supersedes = list(asked.pop("supersedes", ()))
+        content = prompt_content(title, form=form, default=default, **asked)
+        deadline = asked.get("deadline")
+        return await ask_until_it_fits(
+            self._lease, key, content, form, deadline=deadline, supersedes=supersedes
+        )
+
+    @must_await("job.progress")
     async def progress(
         self, done: int = 0, total: int = 0, message: str = "", *, milestone: bool = False
     ) -> None:
@@ -204,6 +269,7 @@ class Job:
     async def step(self, key: str, fn: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T: ...
     @overload
     async def step(self, key: str, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @must_await("job.step")
     async def step(self, key: str, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call `fn` once in the job's life and return its result, now and in every later run.
 
@@ -217,17 +283,19 @@ class Job:
             value = fn(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value
-            return to_json(value).decode()
+            return dumps(value)
 
         stored = await self._lease.once(key, compute)
         adapter: TypeAdapter[Any] = TypeAdapter(result_type(fn))
-        return adapter.validate_json(stored)
+        return validate(adapter, stored)
 
+    @must_await("job.understanding")
     async def understanding(self) -> Understanding:
         """The job's deep-understanding state; change it with `update_understanding`."""
         self._lease.touch()
         return await self._understandings.get(self.job_id)
 
+    @must_await("job.update_understanding")
     async def update_understanding(self, *, expected_version: int = 0, **fields: Any) -> Understanding:
         """Change fields of the deep-understanding state and return it.
 

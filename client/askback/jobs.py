@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from askback.enums import JobState, named, word
+from askback.json_text import loads
 from askback.times import moment
 from askback.v1 import job_pb2 as pb
 
 
 def parsed(text: str) -> Any:
-    """JSON text as Python values (None for no text). Key order and 64-bit integers are kept."""
-    return json.loads(text) if text else None
+    """JSON text as Python values (None for no text). Key order and every digit are kept; see json_text."""
+    return loads(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,15 @@ class Lease:
             _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
         return PromptInfo(known)
 
+    def closed_content(self, key: str) -> prompt_pb2.PromptContent | None:
+        """What the closed prompt of this key asked; None if it is open or was never asked."""
+        known = self._known.get(key)
+        if known is None or _is_open(known):
+            return None
+        content = prompt_pb2.PromptContent()
+        content.CopyFrom(known.content)
+        return content
+
     async def _answer_to(
         self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]
     ) -> prompt_pb2.Prompt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback.errors import Violation
+from askback.json_text import loads
 from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
 
@@ -107,7 +107,7 @@ class AnswerInfo:
 
 def _values(text: str) -> Any:
     try:
-        return json.loads(text) if text else None
+        return loads(text) if text else None
     except (ValueError, RecursionError):
         return None
 
@@ -193,7 +193,7 @@ class PromptInfo:
         """The JSON Schema that the values must satisfy; None if there is no form."""
         content = self.proto.content
         text = content.schema_json or content.derived_schema_json
-        return json.loads(text) if text else None
+        return loads(text) if text else None
 
     @property
     def decisions(self) -> tuple[Option, ...]:
@@ -226,7 +226,7 @@ class PromptInfo:
     def metadata(self) -> Any:
         """What the asker gave along for programs, parsed; None if nothing."""
         text = self.proto.content.metadata_json
-        return json.loads(text) if text else None
+        return loads(text) if text else None
 
     @property
     def unattended_since(self) -> datetime | None:

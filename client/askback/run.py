@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter
 
@@ -13,9 +13,14 @@ from askback.calls import Calls
 from askback.enums import JobState
 from askback.errors import Internal, JobCancelled, JobFailed, NotFound
 from askback.following import messages
+from askback.form import form_of
 from askback.jobs import Event, JobInfo
+from askback.json_text import validate
 from askback.prompts import PromptInfo
+from askback.unawaited import must_await
+from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as pb
+from askback.verdict import Verdict, values_of, verdict_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -27,11 +32,15 @@ else:
 
     R = TypeVar("R")
 
+ONLY_PROMPT = "prompt"
+"""The key that the server gives the prompt of a job without a worker."""
+
 
 class Run(Generic[R]):
     """A handle on one job. It holds no state of its own: make as many as you like, in any process.
 
-    `returns` is the type that the result comes back as; without it, as plain JSON values.
+    `returns` is the type that the result comes back as; without it, as plain JSON values. A Run is no
+    answer: as a bool it raises TypeError.
     """
 
     def __init__(
@@ -46,6 +55,10 @@ class Run(Generic[R]):
     def __repr__(self) -> str:
         return f"<Run {self.job_id}>"
 
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is a job and not its result: write `await run.result()`")
+
+    @must_await("run.job")
     async def job(self) -> JobInfo:
         """The job as it is now. Raises NotFound."""
         return await self._job()
@@ -55,6 +68,7 @@ class Run(Generic[R]):
         reply = await self._calls.unary(self._calls.jobs.GetJob, request, patient=patient)
         return JobInfo(reply.job)
 
+    @must_await("run.cancel")
     async def cancel(self, reason: str = "") -> JobInfo:
         """Cancel it; on a job that a worker holds this is a wish. Raises FailedPrecondition if it ended."""
         request = pb.CancelJobRequest(job_id=self.job_id, reason=reason)
@@ -91,14 +105,16 @@ class Run(Generic[R]):
                 return
             await asyncio.sleep(backoff.next())
 
+    @must_await("run.result")
     async def result(self) -> R:
         """Wait for the end and return the result: what the job's function returned.
 
         Once the job was read, it waits through any number of broken connections and restarts.
 
-        For a job without a worker the result is its prompt's resolution (a dict with `state`,
-        `decision`, `values`, `comment`, …). Raises JobFailed, JobCancelled, NotFound, and ValueError for
-        a result that does not fit the type that was expected.
+        For a job without a worker the result is the Verdict on its question, in whatever way that ended;
+        with `returns=Verdict[Plan]` its values are a Plan. Raises JobFailed, JobCancelled, NotFound,
+        ValueError for a result that does not fit the type that was expected, and TypeError for a job
+        without a worker from which another type than a Verdict was expected.
         """
         job = await self.job()
         if not job.state.is_terminal:
@@ -111,9 +127,30 @@ class Run(Generic[R]):
         if job.state is JobState.FAILED:
             code, message, details = job.failure or ("", "the job failed", None)
             raise JobFailed(message or code, job_id=self.job_id, failure_code=code, details=details)
+        if job.proto.workerless:
+            return await self._verdict()
         if job.state is JobState.CANCELLED:
             raise JobCancelled("the job was cancelled", job_id=self.job_id)
         if self._returns is Any:
             return job.result  # type: ignore[no-any-return]
         adapter: TypeAdapter[R] = TypeAdapter(self._returns)
-        return adapter.validate_json(job.proto.result_json or "null")
+        return validate(adapter, job.proto.result_json or "null")
+
+    async def _verdict(self) -> R:
+        """The verdict on the only question of a job without a worker."""
+        expected = self._returns
+        if expected is Any or expected is Verdict:
+            form = None
+        elif get_origin(expected) is Verdict:
+            [values_type] = get_args(expected)
+            form = None if values_type in (Any, None, type(None)) else form_of(values_type, "")
+        else:
+            raise TypeError(
+                f"job {self.job_id} has no worker, so its result is a Verdict; expected was {expected!r}"
+            )
+        request = hitl.GetPromptRequest(job_id=self.job_id, key=ONLY_PROMPT)
+        prompt = PromptInfo((await self._calls.unary(self._calls.hitl.GetPrompt, request)).prompt)
+        if prompt.is_open:
+            raise Internal(f"job {self.job_id} has ended, and its question is open")
+        verdict: Any = verdict_of(prompt, values_of(prompt, form))
+        return verdict  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from askback.errors import (
 )
 from askback.handler import JobHandler, encoded
 from askback.job import Job
+from askback.json_text import loads_spelled
 from askback.lease import Lease, Stop
 from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
@@ -39,7 +40,7 @@ async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None
     to tell, or it refuses every end. Cancelling it cancels the function and tells nothing.
     """
     lease.touch()
-    work = asyncio.create_task(_call(job, handler), name=f"askback {handler.job_type} {lease.job_id}")
+    work = asyncio.create_task(_call(lease, job, handler), name=f"askback {handler.job_type} {lease.job_id}")
     lease.work = work
     if lease.stopped is not None:
         work.cancel()
@@ -60,8 +61,9 @@ async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None
         _log.info("job %s: the lease was lost before the end was told", lease.job_id)
 
 
-async def _call(job: Job, handler: JobHandler[Any, Any]) -> Any:
-    return await handler.function(job, **handler.bind(job.input))
+async def _call(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> Any:
+    given = lease.job.proto.input_json
+    return await handler.function(job, **handler.bind(loads_spelled(given) if given else None))
 
 
 async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from pydantic_core import to_json
 
 from askback.calls import Calls
 from askback.jobs import parsed
+from askback.json_text import dumps
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 
@@ -76,7 +76,7 @@ class Understandings:
         paths: list[str] = []
         for name, value in fields.items():
             if name in _JSON:
-                setattr(state, _JSON[name], to_json(value).decode())
+                setattr(state, _JSON[name], dumps(value))
                 paths.append(_JSON[name])
             elif name in _PLAIN:
                 setattr(state, _PLAIN[name], value)

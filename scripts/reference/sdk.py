@@ -15,7 +15,7 @@ GROUPS = {
     "Starting, asking and steering": [
         "Client", "Run", "JobInfo", "Event", "JobChange", "Understanding", "Tls",
     ],
-    "Running jobs": ["Worker", "Job", "Decision", "Preview", "Content", "Option", "NonRetryable"],
+    "Running jobs": ["Worker", "Job", "Verdict", "Content", "Option", "NonRetryable"],
     "Answering": [
         "Console", "ConsolePrompt", "PromptInfo", "PromptPage", "AnswerInfo", "AnswerOutcome", "Resolution",
         "Closing", "CaughtUp",

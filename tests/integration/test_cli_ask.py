@@ -56,13 +56,29 @@ async def test_a_gate(lite: World, shell: Shell, decision: int, code: int, print
 
 
 async def test_nobody_answers(shell: Shell) -> None:
-    """6, or what the declared default is worth; both say that nobody did."""
+    """6, also where the default was no; 0 where it was yes. Every surface says that nobody answered."""
     assert (await shell.run("ask", "Deploy?", "--deadline", "200ms")).code == 6
-    yes = await shell.run("ask", "Deploy?", "--deadline", "200ms", "--default", "yes")
+    yes = await shell.run("ask", "Deploy?", "--deadline", "1s", "--default", "yes")
     assert (yes.code, yes.out) == (0, "yes, by the deadline's default\n")
     no = await shell.run("ask", "Deploy?", "--deadline", "200ms", "--default", "no", "--json")
-    assert no.code == 5
+    assert no.code == 6
     assert no.json["resolution"]["answer"]["source"] == "TIMEOUT_DEFAULT"
+    assert no.json["resolution"]["answer"]["byDefault"] is True
+    job_id, prompt_id = no.json["jobId"], no.json["promptId"]
+    assert (await shell.run("job", "watch", job_id)).code == 6
+    for words in (
+        ("job", "show", job_id),
+        ("job", "watch", job_id),
+        ("explain", job_id),
+        ("inbox", "show", prompt_id),
+        ("inbox", "show", prompt_id, "--answers"),
+        ("inbox", "ls", "--state", "answered"),
+    ):
+        assert re.search(r"by (the deadline's |its deadline's )?default", (await shell.run(*words)).out), (
+            words
+        )
+        found = (await shell.run(*words, "--json")).out
+        assert '"byDefault": ' in found or '"source": "TIMEOUT_DEFAULT"' in found, words
 
 
 async def test_a_choice_is_printed_bare(lite: World, shell: Shell) -> None:
@@ -226,9 +242,9 @@ async def test_whom_to_ask_next_and_how_often_to_ring(lite: World, shell: Shell)
         assert "--escalate" in done.err
     explained = (await shell.ok("explain", asked.job_id)).out
     assert re.search(
-        r"escalation +20\S+ \S+ UTC \(in \S+ min.*\): user ana, group leads is asked too", explained
+        r"escalation +20\S+ \S+ UTC \(in (1 h|\S+ min.*)\): user ana, group leads is asked too", explained
     )
-    assert re.search(r"then +20\S+ \S+ UTC \(in 3 h .*\): group boss is asked too", explained)
+    assert re.search(r"then +20\S+ \S+ UTC \(in (4 h|3 h .*)\): group boss is asked too", explained)
     assert re.search(r"reminders +20.*: consoles ring again; 0 so far", explained)
     found = (await shell.ok("explain", asked.job_id, "--json")).json["prompts"][0]
     assert [s["groups"] for s in found["escalation"]] == [["leads"], ["boss"]]

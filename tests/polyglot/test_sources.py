@@ -50,6 +50,21 @@ def test_the_vectors_are_read_by_typescript(typescript: Example) -> None:
     assert f"# pass {len(VECTORS)}" in out
 
 
+def test_nothing_but_a_yes_is_one_in_go(go: Example) -> None:
+    """The zero value, an unknown decision and an empty line approve nothing."""
+    out = go.run("go", "test", "-count=1", "-v", "./...")
+    for name in (
+        "OnlyAnAnswerThatAcceptsAuthorises", "WhatIsNotThereAuthorisesNothing", "Ending",
+        "OnlyAYesAndValuesAreAnswers",
+    ):  # fmt: skip
+        assert f"--- PASS: Test{name} " in out
+
+
+def test_nothing_but_a_yes_is_one_in_typescript(typescript: Example) -> None:
+    """The zero value, an unknown decision and an empty line approve nothing."""
+    assert "# pass 4" in typescript.run("npm", "run", "test:verdict")
+
+
 def test_lock_files_hold_names_versions_and_hashes() -> None:
     """Where packages come from is each machine's own matter."""
     lock = json.loads((ROOT / EXAMPLES / "typescript" / "package-lock.json").read_text())

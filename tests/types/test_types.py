@@ -89,7 +89,9 @@ SPOILT = [
     ('Ruling, key="model", to=["group:desk"]), Ruling)', 'Ruling, key="model"), Policy)'),
     ("assert_type(await run.result(), float)", "assert_type(await run.result(), int)"),
     ('refund.start(order="A-17", days=41)', 'refund.start(order="A-17", days="41")'),
-    ("assert_type(decision, Decision)", "assert_type(decision, bool)"),
+    ("assert_type(decision, Verdict[None])", "assert_type(decision, bool)"),
+    ("assert_type(told.values, Address)", "assert_type(told.values, Ruling)"),
+    ("assert_type(await plan.result(), Verdict[Ruling])", "assert_type(await plan.result(), Ruling)"),
 ]
 
 

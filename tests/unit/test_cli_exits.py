@@ -61,6 +61,13 @@ def test_the_numbers_of_the_exit_codes() -> None:
         ("COMPLETED", '{"state": "ANSWERED", "decision": "DISMISS"}', True, 5),
         ("COMPLETED", '{"state": "ANSWERED", "decision": "SOMETHING_NEW"}', True, 5),
         ("COMPLETED", '{"state": "EXPIRED"}', True, 6),
+        ("COMPLETED", '{"state": "CANCELLED"}', True, 5),
+        ("COMPLETED", '{"state": "SUPERSEDED", "decision": "ACCEPT"}', True, 5),
+        ("COMPLETED", '{"decision": "ACCEPT"}', True, 5),
+        *(
+            ("COMPLETED", f'{{"state":"ANSWERED","decision":"{d}","source":"TIMEOUT_DEFAULT"}}', True, code)
+            for d, code in [("ACCEPT", 0), ("RESPOND", 0), ("REJECT", 6), ("REVISE", 6), ("DISMISS", 6)]
+        ),
     ],
 )
 def test_what_a_job_is_worth(state: str, result: str, workerless: bool, code: int) -> None:
@@ -70,10 +77,14 @@ def test_what_a_job_is_worth(state: str, result: str, workerless: bool, code: in
     assert job_exit(JobInfo(proto)) == code
 
 
+@pytest.mark.parametrize("by_default", [False, True])
 @pytest.mark.parametrize("decision", prompt_pb2.Decision.keys())
-def test_only_a_yes_or_an_answer_is_zero(decision: str) -> None:
+def test_only_a_yes_or_an_answer_is_zero(decision: str, by_default: bool) -> None:
+    """A default's no is nobody's."""
     answer = prompt_pb2.Answer(decision=prompt_pb2.Decision.Value(decision))
+    if by_default:
+        answer.source = prompt_pb2.ANSWER_SOURCE_TIMEOUT_DEFAULT
     resolution = prompt_pb2.Resolution(state=prompt_pb2.PROMPT_STATE_ANSWERED, answer=answer)
     prompt = prompt_pb2.Prompt(state=prompt_pb2.PROMPT_STATE_ANSWERED, resolution=resolution)
     yes = decision in ("DECISION_ACCEPT", "DECISION_EDIT", "DECISION_RESPOND")
-    assert answer_exit(PromptInfo(prompt)) == (0 if yes else 5)
+    assert answer_exit(PromptInfo(prompt)) == (0 if yes else 6 if by_default else 5)

@@ -58,8 +58,9 @@ async def ask(
       target=$(askback ask "Where to?" --choice staging --choice production)
       askback ask "Refund?" --to group:desk --escalate 1h=group:leads --remind 30m
 
-    0 is a yes or an answer, 5 a no or a withdrawn question, 6 a passed deadline. Ctrl-C leaves the
-    question open and says how to take it up again.
+    0 is a yes or an answer (a default's too), 5 a no or a withdrawn question, 6 a deadline that passed
+    without one, also where the default was no. Ctrl-C leaves the question open and says how to take it up
+    again.
     """
     import asyncio
     import uuid
@@ -192,7 +193,7 @@ def answer_text(prompt: PromptInfo) -> str | None:
         return None
     if answer.values is not None:
         chosen = answer.values.get(VALUE) if list(answer.values) == [VALUE] else None
-        return clean(chosen) if isinstance(chosen, str) else json_words(answer.values)
+        return clean(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
     return clean(answer.comment) if answer.decision is DecisionKind.RESPOND else None
 
 

@@ -19,14 +19,23 @@ def job_exit(job: JobInfo) -> Exit:
         return Exit.NO
     if not job.proto.workerless or not isinstance(job.result, dict):
         return Exit.DONE
-    if job.result.get("state") == PromptState.EXPIRED:
-        return Exit.NOBODY
-    return Exit.DONE if job.result.get("decision") in _YES else Exit.NO
+    result = job.result
+    by_default = result.get("source") == "TIMEOUT_DEFAULT"
+    return _worth(result.get("state"), result.get("decision"), by_default=by_default)
 
 
 def answer_exit(prompt: PromptInfo) -> Exit:
-    """DONE for a yes or an answer, NO for a no, NOBODY if nobody answered in time."""
+    """DONE for a yes or an answer, NO for a no, NOBODY if nobody answered in time.
+
+    A default that says yes is a yes; one that says no is NOBODY, because nobody said it.
+    """
     answer = prompt.answered
-    if answer is not None:
-        return Exit.DONE if answer.decision in _YES else Exit.NO
-    return Exit.NOBODY if prompt.state is PromptState.EXPIRED else Exit.NO
+    if answer is None:
+        return _worth(prompt.state, None, by_default=False)
+    return _worth(prompt.state, answer.decision, by_default=answer.by_default)
+
+
+def _worth(state: str | None, decision: str | None, *, by_default: bool) -> Exit:
+    if state == PromptState.ANSWERED and decision in _YES:
+        return Exit.DONE
+    return Exit.NOBODY if by_default or state == PromptState.EXPIRED else Exit.NO

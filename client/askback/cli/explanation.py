@@ -47,8 +47,23 @@ def explain_job(
         "job": record(job.proto),
         "summary": _summary(job, events, now),
         "prompts": prompts,
+        "byDefault": _by_default(events),
         "commands": [connection.command(f"job {verb} {job.job_id}")] if verb and again else [],
     }
+
+
+def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """The questions that nobody answered in time, so that their defaults were taken, oldest first."""
+    return [
+        {
+            "promptId": event.prompt_id,
+            "time": timestamp(event.at).ToJsonString() if event.at else "",
+            "decision": str(event.data.get("decision", "")),
+            "words": f"{event_words(event)}; nobody answered in time",
+        }
+        for event in events
+        if event.type == "PROMPT_ANSWERED" and event.data.get("source") == "TIMEOUT_DEFAULT"
+    ]
 
 
 def _summary(job: JobInfo, events: Sequence[Event], now: datetime) -> str:
@@ -181,7 +196,7 @@ def _deadline(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
                     comment=content.default_answer.comment,
                 )
             )
-            values = "" if default.values is None else f" {json_words(default.values)}"
+            values = "" if default.values is None else f" {json_words(default.values_json)}"
             what = f"the default answer is taken: {decision_words(default.decision)}{values}"
         case FinalAction.FAIL_JOB:
             what = "the question expires and the job fails"
@@ -215,7 +230,7 @@ def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str
 def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
     said = f"{one_line(answer.by)} answered {decision_words(answer.decision)!r}"
     if answer.values is not None:
-        said += f" {json_words(answer.values)}"
+        said += f" {json_words(answer.values_json)}"
     if status in (AnswerStatus.ACCEPTED, AnswerStatus.RECORDED):
         return said
     faults = "; ".join(f"{one_line(v.field)}: {one_line(v.description)}" for v in answer.violations)
@@ -273,6 +288,11 @@ def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInf
         told += [f"     {step['time'][:19].replace('T', ' ')} {step['words']}" for step in found["history"]]
         told.append("   to answer it")
         told += [f"     {command}" for command in found["commands"]]
+    if explanation["byDefault"]:
+        told += ["", "answered by default"]
+        told += [
+            f"  {step['time'][:19].replace('T', ' ')} {step['words']}" for step in explanation["byDefault"]
+        ]
     if explanation["commands"]:
         retry = job.state.is_terminal
         told += ["", "to do it again" if retry else "to follow it"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -25,12 +24,10 @@ def read_source(source: str, option: str) -> str:
 
 def parse_json(text: str, what: str) -> Any:
     """The value of JSON text, without what Python allows besides. Raises click.UsageError."""
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no JSON")
+    from askback.json_text import loads_spelled
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return loads_spelled(text)
     except ValueError as error:
         raise click.UsageError(f"{what} is not JSON: {error}") from None
 

@@ -95,9 +95,9 @@ class Output:
 
 def as_json(record: Mapping[str, Any]) -> str:
     """The record as one line of JSON that a terminal shows without harm."""
-    import json
+    from askback.json_text import dumps
 
-    return clean_json(json.dumps(record, ensure_ascii=False, separators=(", ", ": ")))
+    return clean_json(dumps(record, spaced=True))
 
 
 def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

@@ -2,16 +2,19 @@
 
 As ProtoJSON (camelCase names, RFC 3339 times, durations as "3.5s", empty fields left out), but for
 what a script would stumble over: enums are without their prefix (`PENDING`), 64-bit integers are
-numbers, and a field of JSON text stands parsed under its name without `Json` (`input`, `values`).
+numbers, and a field of JSON text stands parsed under its name without `Json` (`input`, `values`), its
+numbers with every digit. An answer that the deadline's default gave has `"byDefault": true`.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from askback.json_text import loads_spelled
+from askback.v1 import prompt_pb2
 
 _TIMES = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 
@@ -24,13 +27,15 @@ def record(message: Message) -> dict[str, Any]:
             found[field.camelcase_name] = dict(sorted(value.items()))
         elif field.type == FieldDescriptor.TYPE_STRING and field.name.endswith("_json"):
             try:
-                found[field.camelcase_name.removesuffix("Json")] = json.loads(value)
+                found[field.camelcase_name.removesuffix("Json")] = loads_spelled(value)
             except (ValueError, RecursionError):  # of an answer that was refused for it
                 found[field.camelcase_name] = value
         elif not isinstance(value, Message | str | bytes | int | float):
             found[field.camelcase_name] = [_plain(field, item) for item in value]
         else:
             found[field.camelcase_name] = _plain(field, value)
+    if isinstance(message, prompt_pb2.Answer) and message.source == prompt_pb2.ANSWER_SOURCE_TIMEOUT_DEFAULT:
+        found["byDefault"] = True
     return found
 
 

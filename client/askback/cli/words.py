@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from askback.enums import DecisionKind, JobState, PromptState
+from askback.json_text import dumps, loads_spelled
 from askback.prompts import AnswerInfo, PromptInfo, Resolution
 from askback.text import clean_json, one_line
 
@@ -45,7 +44,7 @@ def answer_words(answer: AnswerInfo) -> str:
     who = "the deadline's default" if answer.by_default else one_line(answer.by) or "somebody"
     line = f"{decision_words(answer.decision)}, by {who}"
     if answer.values is not None:
-        line += f" {json_words(answer.values)}"
+        line += f" {json_words(answer.values_json)}"
     if answer.edits:
         line += f" [{', '.join(one_line(name) for name in answer.edits)} edited]"
     return f"{line}: {one_line(answer.comment)}" if answer.comment else line
@@ -72,9 +71,9 @@ def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
     return ", ".join(named)
 
 
-def json_words(value: Any) -> str:
-    """A JSON value on one line, safe to look at."""
-    return clean_json(json.dumps(value, ensure_ascii=False))
+def json_words(text: str) -> str:
+    """JSON text (null for no text) on one line, safe to look at, its numbers as they were written."""
+    return clean_json(dumps(loads_spelled(text or "null"), spaced=True))
 
 
 def fields(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from askback.json_text import dumps
 from askback.prompts import PromptInfo
 from askback.v1 import prompt_pb2 as pb
 
@@ -44,7 +44,7 @@ class Choice:
         """What people see."""
         if self.title:
             return self.title
-        return self.value if isinstance(self.value, str) else json.dumps(self.value, ensure_ascii=False)
+        return self.value if isinstance(self.value, str) else dumps(self.value, spaced=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
     """One row for COLUMNS; `name` stands for the prompt's id where a shorter one is known."""
     return [
         str(prompt.proto.content.priority),
-        words.left(prompt, at) if prompt.is_open else prompt.state.lower(),
+        words.left(prompt, at) if prompt.is_open else _ended(prompt),
         words.age(prompt, at),
         prompt.kind,
         words.claim(prompt, at) or ("nobody there" if prompt.unattended_since else "-"),
@@ -23,6 +23,11 @@ def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
         name or prompt.prompt_id,
         prompt.title,
     ]
+
+
+def _ended(prompt: PromptInfo) -> str:
+    by_default = prompt.answered is not None and prompt.answered.by_default
+    return "by default" if by_default else prompt.state.lower()
 
 
 def aligned(rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS, width: int = 0) -> list[str]:

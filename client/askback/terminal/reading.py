@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count
+from math import isinf
 from typing import Any
 
+from askback.json_text import dumps, loads_spelled
+from askback.json_text import number as spelled_number
 from askback.terminal.fields import Choice, Field, Kind
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
@@ -42,8 +45,8 @@ def read(field: Field, text: str) -> Any:
         case Kind.NUMBER:
             if not _NUMBER.fullmatch(text):
                 raise ValueError(_should(field, "a number, such as 12.5"))
-            number = int(text) if _INTEGER.fullmatch(text) else float(text)
-            if number in (float("inf"), float("-inf")):
+            number = int(text) if _INTEGER.fullmatch(text) else spelled_number(text)
+            if isinf(float(number)):
                 raise ValueError("is too large")
             return _within(field, number, number)
         case Kind.DATE:
@@ -59,12 +62,8 @@ def read(field: Field, text: str) -> Any:
 
 def read_json(text: str) -> Any:
     """A JSON value. Raises ValueError."""
-
-    def refuse(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
     try:
-        return json.loads(text, parse_constant=refuse)
+        return loads_spelled(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
@@ -79,7 +78,7 @@ def shown(field: Field, value: Any) -> str:
         return _label(field, value)
     if field.kind is Kind.MULTI and isinstance(value, list):
         return ", ".join(_label(field, item) for item in value) or "none"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else dumps(value, spaced=True)
 
 
 def nested(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
@@ -115,7 +114,7 @@ def _label(field: Field, value: Any) -> str:
     for choice in field.choices:
         if _same(choice.value, value):
             return choice.label
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else dumps(value, spaced=True)
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -129,7 +128,7 @@ def _chosen(field: Field, text: str) -> Any:
         if text == mark:
             return choice.value
     for choice in field.choices:
-        if text == (choice.value if isinstance(choice.value, str) else json.dumps(choice.value)):
+        if text == (choice.value if isinstance(choice.value, str) else dumps(choice.value, spaced=True)):
             return choice.value
     named = [choice.value for choice in field.choices if choice.label.casefold() == text.casefold()]
     if len(named) == 1:
@@ -150,7 +149,7 @@ def _several(field: Field, text: str) -> list[Any]:
         for item in items:
             known = any(_same(value, item) for value in offered)
             if not known and not (field.allow_other and isinstance(item, str) and item):
-                raise ValueError(f"{json.dumps(item, ensure_ascii=False)} is not offered")
+                raise ValueError(f"{dumps(item, spaced=True)} is not offered")
     else:
         items = [_chosen(field, part.strip()) for part in text.split(",") if part.strip()]
     if any(_same(one, other) for i, one in enumerate(items) for other in items[:i]):

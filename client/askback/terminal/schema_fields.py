@@ -8,6 +8,7 @@ asked as JSON: that field alone, or the whole form. The server judges in any cas
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from askback.terminal.fields import NOTHING, Bounds, Choice, Entry, Field, Group, Kind
@@ -165,7 +166,7 @@ def _type(part: dict[str, Any]) -> str:
 
 def _spelt(schema: Any) -> str:
     """A schema for people to read, where there is no better way to say what is wanted."""
-    text = json.dumps(schema, ensure_ascii=False, indent=2)
+    text = json.dumps(schema, ensure_ascii=False, indent=2, default=str)
     return "As JSON that satisfies this schema:\n" + (text if len(text) <= 4_000 else text[:4_000] + " …")
 
 
@@ -190,4 +191,4 @@ def _text(part: dict[str, Any], key: str) -> str:
 
 def _number(part: dict[str, Any], key: str) -> Any:
     found = part.get(key)
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+    return found if isinstance(found, int | float | Decimal) and not isinstance(found, bool) else None

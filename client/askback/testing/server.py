@@ -16,6 +16,7 @@ from askback.current import entered
 from askback.errors import AskbackError
 from askback.run import Run
 from askback.testing.human import NAME, Human
+from askback.unawaited import must_await
 from askback.worker import Worker
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class _TestRun(Run[Any]):
         super().__init__(*args, **options)
         self._check = check
 
+    @must_await("run.result")
     async def result(self) -> Any:
         """As Run.result. Raises AssertionError for a prompt that no rule expected."""
         __tracebackhide__ = True

@@ -1,13 +1,14 @@
 """What a job function gets for what it asks."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import assert_type
+from typing import Any, assert_type
 
 from pydantic import BaseModel
 
-from askback import After, Decision, Job, Preview, Remind, Understanding, Worker
+from askback import After, Client, Job, Remind, Run, Understanding, Verdict, Worker
 
 
 class Policy(StrEnum):
@@ -57,12 +58,21 @@ async def everything(job: Job, order: str) -> None:
     assert_type(await job.ask("Again?", key="again", remind=timedelta(minutes=30)), str)
 
     decision = await job.confirm("Pay?", key="pay")
-    assert_type(decision, Decision)
+    assert_type(decision, Verdict[None])
+    assert_type(decision.answered, bool)
+    assert_type(decision.values, None)
     assert_type(decision.comment, str)
     assert_type(decision.by, str)
-    assert_type(await job.validate("Right?", key="report", report={"rows": 3}), Decision)
+    assert_type(await job.validate("Right?", key="report", report={"rows": 3}), Verdict[None])
+    ruled = await job.validate("Right?", key="ruled", report="fine", form=Ruling)
+    assert_type(ruled, Verdict[Ruling])
+    assert_type(ruled.values.amount, float)
+    assert_type((await job.confirm("Pay?", key="policy", form=Policy)).values, Policy)
+    assert_type((await job.confirm("Pay?", key="schema", form={"type": "object"})).values, dict[str, Any])
     preview = await job.preview("So?", key="notes", contents={"notes": "text"})
-    assert_type(preview, Preview)
+    assert_type(preview, Verdict[None])
+    told = await job.preview("So?", key="told", contents={"notes": "text"}, form=Address)
+    assert_type(told.values, Address)
     assert_type(preview.text("notes"), str)
 
     assert_type(await job.step("total", total, [1, 2], extra=3), int)
@@ -70,8 +80,29 @@ async def everything(job: Job, order: str) -> None:
     assert_type(await job.understanding(), Understanding)
     await job.progress(1, 3, "order loaded")
 
+    law, finance = await asyncio.gather(
+        job.confirm("Law?", key="law"), job.confirm("Pay?", key="fin", form=int)
+    )
+    assert_type(law, Verdict[None])
+    assert_type(finance, Verdict[int])
+    assert_type(await asyncio.create_task(job.ask("Which?", Policy, key="task")), Policy)
+    assert_type(await asyncio.wait_for(job.confirm("Now?", key="now"), 3), Verdict[None])
+
     # What is wrong is found before it runs.
     await job.ask("Why?")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await job.ask("Why?", key="k", colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
-    await job.confirm("Pay?", key="k", to=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await job.confirm("Pay?", key="k", to=3)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     await job.step("total", total, ["1"])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+async def without_a_worker(client: Client) -> None:
+    gate = await client.ask("Deploy?", to=["group:release"])
+    assert_type(gate, Run[Verdict[None]])
+    plan = await client.ask("How?", form=Ruling, kind="clarify")
+    assert_type(await plan.result(), Verdict[Ruling])
+    assert_type((await plan.result()).values, Ruling)
+    elsewhere = client.run("id", returns=Verdict[Ruling])
+    assert_type(await elsewhere.result(), Verdict[Ruling])
+    bare: Verdict = await client.run("id", returns=Verdict).result()
+    assert_type(bare.values, Any)
+    await client.ask("Deploy?", colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

@@ -141,6 +141,8 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
         if closing.resolution.answer is not None:
             found["by"] = closing.resolution.answer.by
             found["decision"] = str(closing.resolution.answer.decision)
+            if closing.resolution.answer.by_default:
+                found["byDefault"] = True
     return found
 
 

@@ -116,7 +116,7 @@ def job_lines(job: JobInfo) -> list[str]:
     if job.failure is not None:
         code, message, details = job.failure
         failure = f"{one_line(code)}: {one_line(message)}"
-        failure += "" if details is None else f" {json_words(details)}"
+        failure += "" if details is None else f" {json_words(proto.failure.details_json)}"
     return fields(
         [
             ("job", job.job_id),
@@ -132,8 +132,8 @@ def job_lines(job: JobInfo) -> list[str]:
             ("created", when(job.created_at, now)),
             ("ended", when(job.completed_at, now)),
             ("retried from", one_line(proto.retried_from_job_id)),
-            ("input", json_words(job.input) if proto.input_json else ""),
-            ("result", json_words(job.result) if proto.result_json else ""),
+            ("input", json_words(proto.input_json) if proto.input_json else ""),
+            ("result", json_words(proto.result_json) if proto.result_json else ""),
             ("failure", failure),
         ]
     )

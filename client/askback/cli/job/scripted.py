@@ -6,7 +6,6 @@ leap of the test's clock, and the end is asserted as it was.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pprint import pformat
@@ -15,6 +14,7 @@ from typing import Any
 from askback.cli.job.history import History
 from askback.enums import DecisionKind, JobState
 from askback.errors import FailedPrecondition
+from askback.json_text import dumps
 from askback.prompts import AnswerInfo, PromptInfo
 from askback.testing.human import NAME
 
@@ -34,7 +34,6 @@ def scripted_test(history: History, worker: str) -> str:
     module, _, name = worker.partition(":")
     leaps = list(_leaps(history))
     failed = job.state is JobState.FAILED
-    imports = ["import pytest", "", "from askback import JobFailed"] if failed else []
     fixtures = "human, askback_server, clock" if leaps else "human, askback_server"
     body = [
         *(_rule(prompt) for prompt in history.prompts.values()),
@@ -45,6 +44,9 @@ def scripted_test(history: History, worker: str) -> str:
         *_ending(history),
         _seen(history),
     ]
+    imports = ["import pytest", "", "from askback import JobFailed"] if failed else []
+    if any("Decimal('" in line for line in body):
+        imports = ["from decimal import Decimal", "", *imports]
     title = f"Job {job.job_id} of the type {job.job_type}, with a scripted human."
     return "\n".join(
         [
@@ -129,7 +131,7 @@ def _about_names(history: History) -> list[str]:
     """A word on a result that says who answered: in the test that is somebody else."""
     answers = (prompt.answered for prompt in history.prompts.values())
     people = {answer.by for answer in answers if answer is not None and answer.by}
-    told = json.dumps(history.job.result, ensure_ascii=False)
+    told = dumps(history.job.result, spaced=True)
     if not any(name in told for name in people):
         return []
     return [f"    # The scripted human is called {NAME!r}: put that where the result says who answered."]

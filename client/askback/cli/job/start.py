@@ -94,5 +94,5 @@ async def _result(session: Session, job_id: str) -> int:
     if session.out.as_json:
         session.out.json(record(job.proto))
     else:
-        session.out.line(json_words(job.result))
+        session.out.line(json_words(job.proto.result_json))
     return job_exit(job)

@@ -26,7 +26,8 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
     """Follow a job to its end; the exit code says how it ended.
 
     0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
-    said: 0 yes, 5 no, 6 nobody. Broken connections and restarts of the server are waited out.
+    said: 0 yes, 5 no, 6 nobody in time, also where the default was no. Broken connections and restarts
+    of the server are waited out.
     """
 
     from askback.cli.endings import job_exit

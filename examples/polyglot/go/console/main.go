@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/askback/askback/examples/polyglot/go/askback"
 	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
@@ -58,6 +59,10 @@ func deal(ctx context.Context, console *askback.Console, prompt *pb.Prompt, line
 			return
 		}
 		answer := answerTo(prompt, line)
+		if answer == nil {
+			log.Info("not understood", "line", line)
+			continue
+		}
 		log.Info("answering", "answer_id", answer.AnswerId, "values", answer.ValuesJson)
 		result, err := console.Answer(ctx, answer)
 		if err != nil {
@@ -76,7 +81,8 @@ func deal(ctx context.Context, console *askback.Console, prompt *pb.Prompt, line
 	}
 }
 
-// answerTo makes the answer once. Its id is what makes it safe to send twice.
+// answerTo makes the answer once. Its id is what makes it safe to send twice. It is nil for a line that says neither
+// yes nor no and holds no values: an empty line, say, approves nothing.
 func answerTo(prompt *pb.Prompt, line string) *pb.AnswerPromptRequest {
 	answer := &pb.AnswerPromptRequest{PromptId: prompt.PromptId, AnswerId: rand.Text(), Revision: prompt.Revision}
 	responds := slices.ContainsFunc(prompt.Content.Decisions, func(d *pb.DecisionOption) bool {
@@ -87,6 +93,8 @@ func answerTo(prompt *pb.Prompt, line string) *pb.AnswerPromptRequest {
 		answer.Decision = pb.Decision_DECISION_ACCEPT
 	case line == "no":
 		answer.Decision = pb.Decision_DECISION_REJECT
+	case !strings.HasPrefix(line, "{"), prompt.Content.GetForm() == nil:
+		return nil
 	case responds:
 		answer.Decision, answer.ValuesJson = pb.Decision_DECISION_RESPOND, line
 	default:

@@ -49,9 +49,9 @@ func work(ctx context.Context, worker pb.WorkerServiceClient) error {
 		_, err = worker.ReleaseJob(ctx, &pb.ReleaseJobRequest{JobId: job.JobId, Token: token})
 	case answer.GetDecision() == pb.Decision_DECISION_ACCEPT:
 		_, err = worker.CompleteJob(ctx, &pb.CompleteJobRequest{JobId: job.JobId, Token: token, ResultJson: "true"})
-	default:
+	default: // A no, no answer, or a decision that a newer server made up: nothing but a yes is one.
 		_, err = worker.FailJob(ctx, &pb.FailJobRequest{JobId: job.JobId, Token: token,
-			Failure: &pb.Failure{Code: "REFUSED", Message: answer.GetComment()}})
+			Failure: &pb.Failure{Code: answer.GetDecision().String(), Message: answer.GetComment()}})
 	}
 	return err
 }

@@ -52,17 +52,18 @@ func release(ctx context.Context, job *askback.Job) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := prompt.GetResolution().GetAnswer()
-	if answer.GetDecision() != pb.Decision_DECISION_RESPOND {
-		return map[string]any{"released": false, "why": prompt.State.String()}, nil
+	given, ok := askback.Values(prompt)
+	if !ok {
+		return map[string]any{"released": false, "why": askback.Ending(prompt)}, nil
 	}
 	// What the server has accepted satisfies the form: no need to check it again.
 	var values struct {
 		CanaryPercent int `json:"canary_percent"`
 	}
-	if err := json.Unmarshal([]byte(answer.ValuesJson), &values); err != nil {
+	if err := json.Unmarshal([]byte(given), &values); err != nil {
 		return nil, err
 	}
 	return map[string]any{
-		"released": true, "version": input.Version, "canary_percent": values.CanaryPercent, "by": answer.UserId}, nil
+		"released": true, "version": input.Version, "canary_percent": values.CanaryPercent,
+		"by": prompt.GetResolution().GetAnswer().GetUserId()}, nil
 }

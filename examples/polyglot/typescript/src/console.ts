@@ -1,24 +1,13 @@
 // A console on the bidirectional stream. It shows each open prompt, and takes one line of standard input for an
 // answer: "yes", "no", or the values as a JSON object. A refused answer may be given again. At the end of its input
 // it leaves.
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
 import { Console } from "./askback/console.js";
+import { answerTo } from "./askback/line.js";
 import { log, untilStopped } from "./askback/program.js";
 import { Server } from "./askback/server.js";
 import { FrameRefused } from "./askback/session.js";
-import type { AnswerPromptRequestSchema } from "./gen/askback/v1/hitl_service_pb.js";
-import { AnswerStatus, Decision, type Prompt } from "./gen/askback/v1/prompt_pb.js";
-
-/** Make the answer once. Its id is what makes it safe to send twice. */
-function answerTo(prompt: Prompt, line: string): MessageInitShape<typeof AnswerPromptRequestSchema> {
-  const answer = { promptId: prompt.promptId, answerId: randomUUID(), revision: prompt.revision };
-  if (line === "yes") return { ...answer, decision: Decision.ACCEPT };
-  if (line === "no") return { ...answer, decision: Decision.REJECT };
-  const responds = prompt.content?.decisions.some((option) => option.decision === Decision.RESPOND);
-  return { ...answer, decision: responds ? Decision.RESPOND : Decision.ACCEPT, valuesJson: line };
-}
+import { AnswerStatus, type Prompt } from "./gen/askback/v1/prompt_pb.js";
 
 /** Show a prompt and answer it with the lines that come, until it is closed. */
 async function deal(desk: Console, prompt: Prompt | undefined, lines: AsyncIterator<string>): Promise<void> {
@@ -31,6 +20,10 @@ async function deal(desk: Console, prompt: Prompt | undefined, lines: AsyncItera
       return;
     }
     const answer = answerTo(prompt, line.value);
+    if (!answer) {
+      log("not understood", { line: line.value });
+      continue;
+    }
     log("answering", { answer_id: answer.answerId, values: answer.valuesJson });
     try {
       const result = await desk.answer(answer);

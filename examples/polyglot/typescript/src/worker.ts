@@ -2,8 +2,8 @@
 import type { Job } from "./askback/job.js";
 import { log, untilStopped } from "./askback/program.js";
 import { Server } from "./askback/server.js";
+import { ending, valuesOf } from "./askback/verdict.js";
 import { Worker } from "./askback/worker.js";
-import { Decision, PromptState } from "./gen/askback/v1/prompt_pb.js";
 
 /** One job. It reads from the top like a plain function, and may be run from the top again. */
 async function release(job: Job): Promise<unknown> {
@@ -27,13 +27,13 @@ async function release(job: Job): Promise<unknown> {
       },
     },
   });
-  const answer = prompt.resolution?.answer;
-  if (answer?.decision !== Decision.RESPOND) {
-    return { released: false, why: PromptState[prompt.state] };
+  const values = valuesOf(prompt);
+  if (values === undefined) {
+    return { released: false, why: ending(prompt) };
   }
   // What the server has accepted satisfies the form: no need to check it again.
-  const { canary_percent } = JSON.parse(answer.valuesJson) as { canary_percent: number };
-  return { released: true, version, canary_percent, by: answer.userId };
+  const { canary_percent } = JSON.parse(values) as { canary_percent: number };
+  return { released: true, version, canary_percent, by: prompt.resolution?.answer?.userId };
 }
 
 const worker = new Worker(Server.fromArguments(), `ts-${process.pid}`, 10, { release });

@@ -1,0 +1,133 @@
+"""Ask until the values fit: what the server accepted may still be refused by a validator of the worker.
+
+A JSON Schema cannot say what a pydantic validator knows. So the person is asked again, under the key `KEY#2`
+and then `KEY#3`, with the reason above the question and their values filled in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from askback.content import Deadline, time_left
+from askback.errors import InvalidAnswer
+from askback.form import Form
+from askback.json_text import dumps, loads_spelled
+from askback.lease import Lease
+from askback.prompts import PromptInfo
+from askback.text import one_line
+from askback.v1 import prompt_pb2 as pb
+from askback.verdict import GIVING_VALUES
+
+_log = logging.getLogger("askback.worker")
+
+ROUNDS = 3
+_REASONS = 20
+_REASON_CHARS = 500
+_FILLED_CHARS = 200_000
+"""A form is not filled in beyond this: the server takes 256 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A closed prompt, what its values are for the worker, and the edits of all rounds."""
+
+    prompt: PromptInfo
+    values: Any
+    edits: dict[str, str]
+
+
+async def ask_until_it_fits(
+    lease: Lease,
+    key: str,
+    content: pb.PromptContent,
+    form: Form | None,
+    *,
+    deadline: Deadline | None,
+    supersedes: list[str],
+) -> Fitting:
+    """Ask, and again while the form's validators refuse what a person gave.
+
+    The prompt may have ended in any way; its values are None where none were given. Raises InvalidAnswer
+    when the third answer was refused, at once for a refused default, and for a validator that breaks with
+    anything but a ValueError or AssertionError; and what AskPrompt raises.
+    """
+    asked, name, refused = content, key, ""
+    edits: dict[str, str] = {}
+    for number in range(2, ROUNDS + 2):
+        prompt = await lease.ask(name, asked, supersedes)
+        answer = prompt.answered
+        if answer is None or answer.decision not in GIVING_VALUES:
+            return Fitting(prompt, None, {})
+        edits |= answer.edits
+        try:
+            values = None if form is None else _parse(form, answer.values_json, content.title, key)
+            return Fitting(prompt, values, edits)
+        except ValidationError as error:
+            reasons = list(_reasons(error))
+        refused = "; ".join(reasons)
+        if answer.by_default:
+            raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
+        name, supersedes = f"{key}#{number}", []
+        # Once it is answered, its wording is settled: a validator may word the same reason differently.
+        asked = lease.closed_content(name) or _again(content, reasons, answer.values_json, edits)
+        if isinstance(deadline, datetime):
+            asked.timeout.CopyFrom(time_left(deadline))
+    raise InvalidAnswer(
+        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}"
+    )
+
+
+def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
+    """The values as the form's type. Raises ValidationError for what another answer can mend."""
+    try:
+        return form.parse(values_json)
+    except ValidationError:
+        raise
+    except Exception as error:
+        # The same answer would end every attempt alike.
+        _log.exception("a validator broke on the answer to %r", title)
+        raise InvalidAnswer(
+            f"a validator broke on the answer to {title!r} (key {key!r}): {type(error).__name__}: {error}"
+        ) from error
+
+
+def _reasons(error: ValidationError) -> Iterator[str]:
+    """What is wrong, field by field: `cost: whole euros only`. Without the value and without links."""
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        said = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        place = ".".join(map(str, fault["loc"]))
+        yield one_line(f"{place}: {said}" if place else said, _REASON_CHARS)
+
+
+def _again(
+    content: pb.PromptContent, reasons: list[str], values_json: str, edits: Mapping[str, str]
+) -> pb.PromptContent:
+    """The question with the reasons above it, and filled in with what was answered."""
+    again = pb.PromptContent()
+    again.CopyFrom(content)
+    listed = "\n".join(f"> - {reason}" for reason in reasons[:_REASONS])
+    again.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
+    filled = _filled(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
+    text = dumps(filled)
+    again.schema_json = text if len(text) <= _FILLED_CHARS else content.schema_json
+    for part in again.contents:
+        if part.content_id in edits:
+            part.text = edits[part.content_id]
+    return again
+
+
+def _filled(schema: Any, values: Any) -> Any:
+    """The schema with the values as its defaults, field by field."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not properties or not isinstance(values, dict):
+        return {**schema, "default": values}
+    filled = {
+        name: _filled(part, values[name]) if name in values else part for name, part in properties.items()
+    }
+    return {**schema, "properties": filled}

@@ -1,0 +1,17 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { randomUUID } from "node:crypto";
+import type { AnswerPromptRequestSchema } from "../gen/askback/v1/hitl_service_pb.js";
+import { Decision, type Prompt } from "../gen/askback/v1/prompt_pb.js";
+
+/**
+ * Make the answer once: its id is what makes it safe to send twice. Undefined for a line that says neither yes nor no
+ * and holds no values: an empty line, say, approves nothing.
+ */
+export function answerTo(prompt: Prompt, line: string): MessageInitShape<typeof AnswerPromptRequestSchema> | undefined {
+  const answer = { promptId: prompt.promptId, answerId: randomUUID(), revision: prompt.revision };
+  if (line === "yes") return { ...answer, decision: Decision.ACCEPT };
+  if (line === "no") return { ...answer, decision: Decision.REJECT };
+  if (!line.startsWith("{") || prompt.content?.form.case === undefined) return undefined;
+  const responds = prompt.content.decisions.some((option) => option.decision === Decision.RESPOND);
+  return { ...answer, decision: responds ? Decision.RESPOND : Decision.ACCEPT, valuesJson: line };
+}

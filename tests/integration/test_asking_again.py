@@ -1,0 +1,256 @@
+"""A validator that refuses an accepted answer asks the person again; nothing fails three times alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+import pytest
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+
+from askback import Content, Job, JobFailed, PromptDeclined, PromptExpired, Worker
+from askback.testing import Clock, Human
+
+worker = Worker("dns:///askback.example:50051")
+SCRIPTS: dict[str, Callable[[Job], Awaitable[object]]] = {}
+
+
+@worker.job("again")
+async def again(job: Job, name: str) -> object:
+    return await SCRIPTS[name](job)
+
+
+def scripted(function: Callable[[Job], Awaitable[object]]) -> str:
+    """A job function of one test."""
+    SCRIPTS[function.__name__] = function
+    return function.__name__
+
+
+class Row(BaseModel):
+    price: Decimal = Field(decimal_places=2)
+
+
+class Trip(BaseModel):
+    start: date
+    end: date
+    cost: Decimal = Field(max_digits=5, title="Cost in EUR")
+    rows: list[Row] = []
+    note: str = ""
+
+    @field_validator("cost")
+    @classmethod
+    def _whole(cls, value: Decimal) -> Decimal:
+        if value % 1:
+            raise ValueError("whole euros only")
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Trip:
+        assert self.end >= self.start, "end is before start"
+        return self
+
+
+@dataclass
+class Span:
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError(f"{value} is odd")
+    return value
+
+
+GOOD = {"start": "2026-01-01", "end": "2026-01-02", "cost": 5}
+CASES: dict[str, tuple[Any, Any, Any, str]] = {
+    "field validator": (Trip, {**GOOD, "cost": 1.5}, GOOD, "cost: whole euros only"),
+    "model validator": (Trip, {**GOOD, "end": "2025-01-01"}, GOOD, "end is before start"),
+    "digits": (
+        Trip,
+        {**GOOD, "cost": 1234567},
+        GOOD,
+        "cost: Decimal input should have no more",
+    ),
+    "nested": (Trip, {**GOOD, "rows": [{"price": 0.125}]}, GOOD, "rows.0.price: Decimal input"),
+    "bare decimal": (
+        Annotated[Decimal, Field(decimal_places=2)],
+        1.125,
+        1.25,
+        "2 decimal places",
+    ),
+    "bare validator": (Annotated[int, AfterValidator(_even)], 3, 4, "3 is odd"),
+    "in a list": (list[Annotated[int, AfterValidator(_even)]], [2, 3], [2, 4], "1: 3 is odd"),
+    "dataclass": (Span, {"low": 2, "high": 1}, {"low": 1, "high": 2}, "low is above high"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_the_person_is_asked_again_with_the_reason_and_the_values(human: Human, case: str) -> None:
+    form, bad, good, reason = CASES[case]
+
+    @scripted
+    async def asks(job: Job) -> object:
+        found = await job.ask("When?", form, key="k", body="Think **well**.")
+        return [type(found).__name__, job.attempt]
+
+    human.on(key="k").answers(bad)
+    human.on(key="k#2").answers(good)
+    run = await again.start(name=asks)
+    async with asyncio.timeout(10):
+        _, attempt = await run.result()  # type: ignore[misc]
+    assert attempt == 1
+    assert human.seen == ["k", "k#2"]
+    first, second = human.prompts
+    assert (second.title, second.kind, second.labels) == (first.title, first.kind, first.labels)
+    assert reason in second.body
+    assert second.body.endswith("Think **well**.")
+    assert "https://" not in second.body
+    assert first.schema is not None
+    assert second.schema is not None
+    values = bad if isinstance(bad, dict) else {"value": bad}
+    assert {
+        n: part.get("default") for n, part in second.schema["properties"].items() if n in values
+    } == values
+
+
+async def test_after_the_third_refusal_the_job_fails_once(human: Human) -> None:
+    @scripted
+    async def stubborn(job: Job) -> object:
+        return await job.ask("When?", Trip, key="k")
+
+    human.on("When?").answers({**GOOD, "cost": 1.5})
+    run = await again.start(name=stubborn)
+    with pytest.raises(JobFailed, match=r"3 answers to 'When\?' .*cost: whole euros only") as failed:
+        await run.result()
+    assert failed.value.failure_code == "InvalidAnswer"
+    assert human.seen == ["k", "k#2", "k#3"]
+    assert (await run.job()).attempt == 1
+
+
+async def test_a_preview_keeps_the_edits_of_the_refused_round(human: Human) -> None:
+    @scripted
+    async def shows(job: Job) -> object:
+        contents = [Content("a", "old a", editable=True), Content("b", "old b", editable=True)]
+        found = await job.preview("Send?", key="p", contents=contents, form=Span)
+        return [bool(found), found.values.high, found.text("a"), found.text("b"), found.edits]
+
+    human.on(key="p").edits({"a": "new a"}, values={"low": 2, "high": 1})
+    human.on(key="p#2").approves(values={"low": 1, "high": 2})
+    run = await again.start(name=shows)
+    assert await run.result() == [True, 2, "new a", "old b", {"a": "new a"}]
+    assert human.prompts[1].contents[0].text == "new a"
+
+
+async def test_a_no_to_the_second_question_is_a_no(human: Human) -> None:
+    """Nothing of the refused yes is left."""
+
+    @scripted
+    async def decides(job: Job) -> object:
+        contents = [Content("a", "old a", editable=True)]
+        found = await job.preview("Send?", key="p", contents=contents, form=Span)
+        sure = await job.validate("Right?", key="v", report="fine", form=Span)
+        try:
+            await job.ask("How?", Span, key="k")
+        except PromptDeclined as error:
+            return [bool(found), found.values, found.edits, found.comment, bool(sure), error.comment]
+
+    wrong = {"low": 2, "high": 1}
+    human.on(key="p").edits({"a": "new a"}, values=wrong)
+    human.on(key="p#2").declines("no more")
+    human.on(key="v").approves(values=wrong)
+    human.on(key="v#2").approves(values={"low": 1, "high": 1})
+    human.on(key="k").answers(wrong)
+    human.on(key="k#2").declines("enough")
+    run = await again.start(name=decides)
+    assert await run.result() == [False, None, {}, "no more", True, "enough"]
+
+
+async def test_silence_after_a_refusal_is_what_it_always_is(human: Human, clock: Clock) -> None:
+    @scripted
+    async def waits(job: Job) -> object:
+        try:
+            await job.ask("How?", Span, key="k", deadline=timedelta(hours=1))
+        except PromptExpired as error:
+            return error.prompt.key
+        return None
+
+    human.on(key="k").answers({"low": 2, "high": 1})
+    human.on(key="k#2").never()
+    run = await again.start(name=waits)
+    await clock.advance(hours=1)
+    assert await run.result() == "k#2"
+
+
+async def test_a_default_that_does_not_fit_fails_once_and_asks_nobody(human: Human, clock: Clock) -> None:
+    class Odd(BaseModel):
+        n: Annotated[int, AfterValidator(_even)] = 1
+
+        @model_validator(mode="after")
+        def _nothing_left_out(self) -> Odd:
+            if not self.model_fields_set:
+                raise ValueError("say how many")
+            return self
+
+    @scripted
+    async def silent(job: Job) -> object:
+        return bool(await job.confirm("Pay?", key="k", form=Odd, default=True, deadline=timedelta(hours=1)))
+
+    human.on(key="k").never()
+    run = await again.start(name=silent)
+    await clock.advance(hours=1)
+    with pytest.raises(JobFailed, match=r"the default of 'Pay\?' .*say how many"):
+        await run.result()
+    assert (human.seen, (await run.job()).attempt) == (["k"], 1)
+
+
+async def test_a_validator_that_breaks_fails_the_job_once(human: Human) -> None:
+    def broken(value: int) -> int:
+        return {1: 1}[value]
+
+    @scripted
+    async def breaks(job: Job) -> object:
+        return await job.ask("How many?", Annotated[int, AfterValidator(broken)], key="k")  # type: ignore[arg-type]
+
+    human.on(key="k").answers(2)
+    run = await again.start(name=breaks)
+    with pytest.raises(JobFailed, match=r"a validator broke on the answer to 'How many\?' .*KeyError: 2"):
+        await run.result()
+    assert (human.seen, (await run.job()).attempt) == (["k"], 1)
+
+
+async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
+    human: Human, clock: Clock
+) -> None:
+    runs: list[int] = []
+
+    def picky(value: int) -> int:
+        if value % 2:
+            raise ValueError(f"refused in run {len(runs)}")
+        return value
+
+    @scripted
+    async def later(job: Job) -> object:
+        runs.append(job.attempt)
+        found = await job.ask("How many?", Annotated[int, AfterValidator(picky)], key="k")  # type: ignore[arg-type]
+        if job.attempt == 1:
+            raise ConnectionError("tried again")
+        return found
+
+    human.on(key="k").answers(1)
+    human.on(key="k#2").answers(2)
+    run = await again.start(name=later)
+    async with asyncio.timeout(10):
+        while not (await run.job()).failure:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await clock.advance(seconds=2)
+    assert await run.result() == 2
+    assert (human.seen, runs) == (["k", "k#2"], [1, 2])
