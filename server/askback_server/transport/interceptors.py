@@ -21,12 +21,14 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import Message
 
 from askback_server.domain.errors import AskbackError, LimitExceeded
 from askback_server.domain.limits import Limits
 from askback_server.transport.calls import CURRENT, Call
 from askback_server.transport.certificates import certificate_names
 from askback_server.transport.errors import code_of, known, to_status
+from askback_server.transport.field_limits import FieldLimits
 from askback_server.transport.tokens import Authenticator, Metadata
 
 REQUEST_ID = "askback-request-id"
@@ -87,6 +89,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, authenticator: Authenticator, limits: Limits, *, unary_level: int = logging.DEBUG
     ) -> None:
         self.streams = OpenStreams(limits)
+        self._field_limits = FieldLimits(limits)
         self.ended: Counter[tuple[str, str]] = Counter()
         """Calls that have ended, by method and code."""
         self._authenticator = authenticator
@@ -143,6 +146,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 principal = self._authenticator.authenticate(metadata, partial(certificate_names, context))
                 call = Call(method, request_id, principal)
                 CURRENT.set(call)
+                self._field_limits.check(request)
                 response = await behaviour(request, context)
             except (Exception, asyncio.CancelledError) as error:
                 await _end(error, context, method, started, request_id, call, request, self.ended)
@@ -164,6 +168,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 principal = self._authenticator.authenticate(metadata, partial(certificate_names, context))
                 call = Call(method, request_id, principal)
                 CURRENT.set(call)
+                if isinstance(request, Message):  # a stream's own messages are checked as they are read
+                    self._field_limits.check(request)
                 with self.streams.one(principal.subject, method):
                     await context.send_initial_metadata(((REQUEST_ID, request_id),))
                     response = await _run(behaviour(request, context), context)
