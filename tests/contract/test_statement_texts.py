@@ -44,7 +44,7 @@ async def every_read(database: Database, size: int) -> None:
     """Each statement that takes a list, with lists of this size."""
     ids = [NOBODY.format(n) for n in range(size)]
     names = [f"n{n}" for n in range(size)]
-    labels = {name: "v" for name in names}
+    labels = dict.fromkeys(names, "v")
     jobs = JobFilter(
         namespace="default", states=tuple(JobState) * size, job_types=tuple(names), user_ids=tuple(names),
         labels=labels,
@@ -67,7 +67,7 @@ async def every_read(database: Database, size: int) -> None:
     await database.jobs.load([Wanted(request=("default", n)) for n in names])
     # Of one limit, and of many: those are rounded up to few.
     await database.queue.claimable("default", dict.fromkeys(names, 8))
-    await database.feed.of_jobs({i: 1 for i in ids})
+    await database.feed.of_jobs(dict.fromkeys(ids, 1))
     await database.presence.views(ids)
     await database.sessions.epochs(ids)
     await database.sessions.beat([(i, 1) for i in ids], 10)
