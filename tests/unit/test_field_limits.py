@@ -11,7 +11,7 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.field_limits import FIELD_LIMITS, FieldLimit, limit_value
 from askback_server.domain.json_text import MAX_VIOLATIONS
 from askback_server.domain.limits import Limits
-from askback_server.transport.field_limits import FieldLimits
+from askback_server.transport.field_limits import check_fields, check_frame
 from tests.support.field_paths import TEXTS, FieldPath, entries, field_paths, is_map
 
 LIMITS = Limits()
@@ -25,7 +25,7 @@ def limit_of(path: FieldPath) -> FieldLimit:
 
 def refusal(message: Any, **where: str) -> dict[str, str]:
     with pytest.raises(InvalidField) as caught:
-        FieldLimits(LIMITS).check(message, **where)
+        check_fields(message, LIMITS, **where)
     return {v.field: v.description for v in caught.value.violations}
 
 
@@ -56,10 +56,9 @@ def test_the_table_names_only_what_exists() -> None:
 @pytest.mark.parametrize("path", PATHS, ids=str)
 def test_at_the_limit_passes_and_above_is_refused(path: FieldPath) -> None:
     limit, field = limit_of(path), path.field
-    door = FieldLimits(LIMITS)
     if field.is_repeated:
         most = limit_value(LIMITS, limit.entries)
-        door.check(path.message(entries(field, most)))
+        check_fields(path.message(entries(field, most)), LIMITS)
         found = refusal(path.message(entries(field, most + 1)))
         assert found == {path.at(): f"has {most + 1} entries; at most {most} are allowed ({limit.entries})"}
     for name, make, at in (
@@ -69,7 +68,7 @@ def test_at_the_limit_passes_and_above_is_refused(path: FieldPath) -> None:
     ):  # fmt: skip
         if name:
             most = limit_value(LIMITS, name)
-            door.check(path.message(make("x" * most)))
+            check_fields(path.message(make("x" * most)), LIMITS)
             assert refusal(path.message(make("x" * (most + 1)))) == {
                 at: f"is {most + 1} bytes long; at most {most} are allowed ({name})"
             }
@@ -78,10 +77,9 @@ def test_at_the_limit_passes_and_above_is_refused(path: FieldPath) -> None:
 
 
 def test_frames_are_checked_one_by_one() -> None:
-    door = FieldLimits(LIMITS)
     long = "x" * 10_000
     answer = hitl.ConverseClientFrame(ref=1, answer_prompt=hitl.AnswerPromptRequest(answer_id=long))
-    door.check(hitl.ConverseRequest(frames=[answer]))
+    check_fields(hitl.ConverseRequest(frames=[answer]), LIMITS)
     for frame, at in (
         (answer, "answer_id"),
         (
@@ -92,9 +90,9 @@ def test_frames_are_checked_one_by_one() -> None:
         (workers.WorkClientFrame(hello=workers.WorkHello(job_types=["t"] * 20_000)), "hello.job_types"),
     ):
         with pytest.raises(InvalidField) as caught:
-            door.check_frame(frame)
+            check_frame(frame, LIMITS)
         assert [v.field for v in caught.value.violations] == [at]
-    door.check_frame(hitl.ConverseClientFrame())
+    check_frame(hitl.ConverseClientFrame(), LIMITS)
 
 
 def test_a_refusal_stays_small_however_much_is_wrong() -> None:

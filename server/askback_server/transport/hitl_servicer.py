@@ -11,7 +11,6 @@ from askback_server.transport.calls import current_principal
 from askback_server.transport.convert_prompts import watched_prompts
 from askback_server.transport.convert_replies import response
 from askback_server.transport.errors import taken_answer
-from askback_server.transport.field_limits import FieldLimits
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.streams import serve_converse, serve_prompts
 
@@ -19,9 +18,8 @@ from askback_server.transport.streams import serve_converse, serve_prompts
 class HitlServicer:
     """What people's consoles call."""
 
-    def __init__(self, replica: Replica, field_limits: FieldLimits) -> None:
+    def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._field_limits = field_limits
 
     def _calls(self) -> HitlCalls:
         return HitlCalls(self._replica, current_principal())
@@ -30,7 +28,7 @@ class HitlServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(Role.CONSOLE)
-        await serve_converse(self._replica, principal, self._field_limits, context)
+        await serve_converse(self._replica, principal, context)
 
     async def WatchPrompts(self, request: pb.WatchPromptsRequest, context: Any) -> None:
         """As the contract says."""

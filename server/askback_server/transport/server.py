@@ -14,7 +14,6 @@ from grpc_reflection.v1alpha import reflection
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.sessions.replica import Replica
 from askback_server.transport.certificates import Certificates
-from askback_server.transport.field_limits import FieldLimits
 from askback_server.transport.hitl_servicer import HitlServicer
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.job_servicer import JobServicer
@@ -81,8 +80,7 @@ class Server:
         sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
         self.calls = CallInterceptor(authenticator, replica.limits)
         self._server = grpc.aio.server(interceptors=[self.calls], options=[*OPTIONS, *sizes])
-        limits = FieldLimits(replica.limits)
-        servicers = (JobServicer(replica), WorkerServicer(replica, limits), HitlServicer(replica, limits))
+        servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica))
         self._server.add_generic_rpc_handlers(
             [_handlers(service, servicer) for service, servicer in zip(SERVICES, servicers, strict=True)]
         )

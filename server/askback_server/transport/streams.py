@@ -27,7 +27,7 @@ from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport import frames_work
 from askback_server.transport.errors import known
-from askback_server.transport.field_limits import FieldLimits
+from askback_server.transport.field_limits import check_fields, check_frame
 from askback_server.transport.frames_converse import client_frame, converse_message, event_bytes
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.wire import within
@@ -52,22 +52,13 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(batch)
 
 
-async def serve_converse(
-    replica: Replica, principal: Principal, field_limits: FieldLimits, context: Any
-) -> None:
+async def serve_converse(replica: Replica, principal: Principal, context: Any) -> None:
     """One console's stream, to its end."""
     session = ConverseSession(replica, HitlCalls(replica, principal).perform, known)
-    await _serve(
-        replica,
-        session,
-        field_limits,
-        context,
-        lambda frame: client_frame(frame, principal),
-        converse_message,
-    )
+    await _serve(replica, session, context, lambda frame: client_frame(frame, principal), converse_message)
 
 
-async def serve_work(replica: Replica, principal: Principal, field_limits: FieldLimits, context: Any) -> None:
+async def serve_work(replica: Replica, principal: Principal, context: Any) -> None:
     """One worker's stream, to its end."""
 
     def perform(name: str, request: Any) -> Awaitable[Any]:
@@ -78,7 +69,6 @@ async def serve_work(replica: Replica, principal: Principal, field_limits: Field
     await _serve(
         replica,
         session,
-        field_limits,
         context,
         lambda frame: frames_work.client_frame(frame, principal, replica.limits),
         frames_work.work_message,
@@ -88,17 +78,16 @@ async def serve_work(replica: Replica, principal: Principal, field_limits: Field
 async def _serve(
     replica: Replica,
     session: Session,
-    field_limits: FieldLimits,
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
 ) -> None:
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            field_limits.check(message)
+            check_fields(message, replica.limits)
             for frame in message.frames:
                 try:
-                    field_limits.check_frame(frame)
+                    check_frame(frame, replica.limits)
                     session.receive(convert(frame))
                 except InvalidField as error:
                     if not session.refuse(frame.ref, error):

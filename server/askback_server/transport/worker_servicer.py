@@ -20,7 +20,6 @@ from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_message, prompt_ref
 from askback_server.transport.convert_replies import response
 from askback_server.transport.convert_values import namespace, put_time, wait_seconds
-from askback_server.transport.field_limits import FieldLimits
 from askback_server.transport.streams import serve_work
 from askback_server.transport.worker_calls import WorkerCalls
 
@@ -28,9 +27,8 @@ from askback_server.transport.worker_calls import WorkerCalls
 class WorkerServicer:
     """What workers call."""
 
-    def __init__(self, replica: Replica, field_limits: FieldLimits) -> None:
+    def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._field_limits = field_limits
 
     def _calls(self) -> WorkerCalls:
         return WorkerCalls(self._replica, current_principal())
@@ -39,7 +37,7 @@ class WorkerServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(Role.WORKER)
-        await serve_work(self._replica, principal, self._field_limits, context)
+        await serve_work(self._replica, principal, context)
 
     async def LeaseJobs(self, request: pb.LeaseJobsRequest, _: Any) -> pb.LeaseJobsResponse:
         """As the contract says."""
