@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +17,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.outages import first_line
 from askback_server.storage.schema import check_schema, is_newer, scripts
+
+log = logging.getLogger(__name__)
 
 _LOCK = 0x61736B6D
 """Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
@@ -37,12 +42,31 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> None:
+    with contextlib.suppress(OSError):  # SQLite says it in its own words
+        _keep_private(url.database or "")
     engine = sa.create_engine(url)
     try:
         with engine.connect() as connection:
             _upgrade(connection, revision)
     finally:
         engine.dispose()
+
+
+def _keep_private(path: str) -> None:
+    """Make a new file for its owner alone, and close an existing one to others: it holds every answer.
+
+    SQLite gives the files beside it the same mode. A file of another owner is left as it is.
+    """
+    if not path or path.startswith((":memory:", "file:")):
+        return
+    file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
+    try:
+        mode = os.fstat(file).st_mode
+        if mode & 0o077 and os.fstat(file).st_uid == os.geteuid():
+            os.fchmod(file, mode & 0o700)
+            log.warning("%s could be read by others; it is now for its owner alone", path)
+    finally:
+        os.close(file)
 
 
 async def _run(url: sa.URL, revision: str) -> None:
