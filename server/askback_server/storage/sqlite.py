@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import BadData
 from askback_server.storage import rows
+from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect, identity
 from askback_server.storage.tables import (
@@ -106,16 +106,6 @@ _CHILDREN = {
     "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
 }
 _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
-
-
-def _json(value: Any) -> sa.ColumnElement[Any]:
-    """A value as one parameter: its JSON text."""
-    return sa.literal(json.dumps(value), sa.Text())
-
-
-def _elements(values: Sequence[Any]) -> sa.TableValuedAlias:
-    """A relation of the values."""
-    return sa.func.json_each(_json(list(values))).table_valued("value")
 
 
 def _plain(row: Values) -> Values:
@@ -253,52 +243,27 @@ class SQLite(Dialect):
 
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
         """`IN` of the elements of one JSON array."""
-        return column.in_(sa.select(_elements(values).c.value))
+        return lists.among(column, values)
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
         """The members of one JSON object."""
-        each = sa.func.json_each(_json(dict(marks))).table_valued(
-            sa.column("key", sa.String()), sa.column("value", sa.BigInteger())
-        )
-        return sa.select(each.c.key.label("job_id"), each.c.value.label("after")).subquery("marks")
+        return lists.marks(marks)
 
     def firsts(
         self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
     ) -> sa.FromClause:
         """There is no lateral join: an array of ids for each value, which finds their rows again."""
-        each = _elements(values)
-        found = first(each.c.value).correlate(each).subquery()
-        [key] = [column for column in found.c if column.name == "job_id"]
-        ids = sa.select(sa.func.json_group_array(key)).scalar_subquery()
-        lists = sa.select(ids.label("ids")).select_from(each).subquery()
-        one = sa.func.json_each(lists.c.ids).table_valued("value")
-        columns = [jobs.c[column.name] for column in found.c]
-        return (
-            sa.select(*columns)
-            .select_from(lists.join(one, sa.true()).join(jobs, jobs.c.job_id == one.c.value))
-            .subquery()
-        )
+        return lists.firsts(values, first)
 
     def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
-        """No wanted member is missing. A JSON path could not name a key with quotes or backslashes."""
-        wanted = sa.func.json_each(_json(dict(labels))).table_valued("key", "value")
-        each = sa.func.json_each(column).table_valued("key", "value")
-        here = sa.and_(each.c.key == wanted.c.key, each.c.value == wanted.c.value)
-        there = sa.exists(
-            sa.select(sa.literal(1)).select_from(each).where(here).correlate(wanted, jobs, prompts)
-        )
-        return sa.not_(
-            sa.exists(
-                sa.select(sa.literal(1)).select_from(wanted).where(sa.not_(there)).correlate(jobs, prompts)
-            )
-        )
+        """No wanted member is missing."""
+        return lists.has_labels(column, labels)
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
     ) -> sa.ColumnElement[bool]:
         """A scan of the array."""
-        each = sa.func.json_each(column, f"$.{key}").table_valued("value")
-        return sa.exists(sa.select(sa.literal(1)).select_from(each).where(self.among(each.c.value, values)))
+        return lists.has_any(column, key, values)
 
     async def drop_events(self, before: datetime) -> int:
         """Delete the rows, a thousand at a time, and let others write in between."""
