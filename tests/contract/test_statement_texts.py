@@ -30,7 +30,7 @@ def texts_of(database: Database) -> Iterator[set[str]]:
 
     dialect: Any = database.queue._dialect
     engines = [dialect.reads.sync_engine]
-    engines.append(dialect._beats.sync_engine if dialect.name == "postgresql" else dialect._writer)
+    engines.append(dialect._pools.sessions.sync_engine if dialect.name == "postgresql" else dialect._writer)
     for engine in engines:
         sa.event.listen(engine, "before_cursor_execute", note)
     try:
