@@ -5,7 +5,7 @@ VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
 .PHONY: help venv proto reference lock demo serve test test-install test-container check bench \
-	install-figures model simulate chaos soak clean
+	install-figures model simulate chaos fuzz soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,8 +71,12 @@ bench: $(VENV) ## measure; more arguments in ARGS
 install-figures: $(VENV) ## measure what an install costs and how quick the start is; more arguments in ARGS
 	$(BIN)/python -m tests.install $(ARGS)
 
-chaos: $(VENV) ## ten minutes of faults from a random seed, judged; ARGS="--seed N --minutes M"
+chaos: $(VENV) ## ten minutes of faults from a random seed, judged, and 10,000 forbidden calls; ARGS="--seed N --minutes M"
+	$(BIN)/python -m tests.hostile authorisation
 	$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(VENV) ## minutes of nonsense beside a victim; ARGS="--seed N --minutes M"
+	$(BIN)/python -m tests.hostile fuzz $(ARGS)
 
 HOURS ?= 1
 soak: $(VENV) ## the same for HOURS=n, one seed after another

@@ -85,9 +85,9 @@ _HOME = {
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded FailedPrecondition "
-        "Internal InvalidAnswer InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge NonRetryable "
-        "NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded "
-        "PromptExpired PromptStale ResourceExhausted SessionNotFound Unauthenticated Unavailable "
+        "Internal InvalidAnswer InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
+        "NonRetryable NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
+        "PromptEnded PromptExpired PromptStale ResourceExhausted SessionNotFound Unauthenticated Unavailable "
         "Unimplemented Violation"
     ),
     "askback.escalation": "After Remind",

@@ -18,7 +18,7 @@ FOLDER = ROOT / "docs" / "reference"
 PAGES: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "api.md": ("protos/", contract.lines),
     "cli.md": ("the command line itself", command_line.lines),
-    "limits.md": ("domain/limits.py and domain/input_rules.py", limits.lines),
+    "limits.md": ("domain/limits.py, domain/input_rules.py and domain/field_limits.py", limits.lines),
     "metrics.md": ("the server's catalogue of metrics", measures.lines),
     "python.md": ("the docstrings of client/askback", sdk.lines),
     "settings.md": ("the server's table of settings", settings.lines),

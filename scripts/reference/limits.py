@@ -9,6 +9,7 @@ from typing import Any
 
 import griffe
 
+from askback_server.domain.field_limits import FIELD_LIMITS, limit_value
 from askback_server.domain.input_rules import FormLimits
 from askback_server.domain.limits import Limits
 from scripts.reference.tables import table
@@ -31,6 +32,26 @@ def lines() -> Iterator[str]:
     yield "## Forms and answers"
     yield ""
     yield from _table("askback_server.domain.input_rules", FormLimits())
+    yield "## Fields"
+    yield ""
+    yield (
+        "Every text, list and map of every request, checked before anything else is done with the message. "
+        "The refusal names the field, what was given and the limit. A message's fields have these limits "
+        "wherever it is nested. What a text must look like is said in the [contract](api.md)."
+    )
+    yield ""
+    yield from table(["message", "field", "entries", "bytes of each text", "bytes of each key"], _fields())
+
+
+def _fields() -> Iterator[tuple[str, ...]]:
+    limits = Limits()
+
+    def shown(name: str) -> str:
+        return f"{_shown(name, limit_value(limits, name))} (`{name.removeprefix('forms.')}`)" if name else ""
+
+    for message, fields in FIELD_LIMITS.items():
+        for field, limit in fields.items():
+            yield f"`{message}`", f"`{field}`", shown(limit.entries), shown(limit.text), shown(limit.key)
 
 
 def _table(module: str, values: Any) -> Iterator[str]:

@@ -196,6 +196,8 @@ class Service:
             await asyncio.wait(left, timeout=1)
             left = [task for task in left if not task.done()]
         self._tasks.clear()
+        if self._replica is not None:
+            self._replica.engine.close()
         if self._exposition is not None:
             await self._exposition.close()  # it reads the database
             self._exposition = None

@@ -65,15 +65,15 @@ async def test_the_claim_walks_the_index_of_ready_jobs(migrated_db_url: str) -> 
             ready = [new_job(ready_at=at, job_type="mail", priority=1) for _ in range(200)]
             await database.jobs.write([creation(j) for j in (*ended, *ready)])
         await execute(database, "ANALYZE jobs")
-        statement = database.queue._first("default", [("mail", 5), ("refund", 200), ("none", 1)])
+        statement = database.queue._first("default", ["mail", "refund", "none"], 5)
         sql = statement.compile(dialect=asyncpg_dialect(), compile_kwargs={"literal_binds": True})
         lines = await fetch(database, sa.text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {sql}"))
     finally:
         await database.close()
     plan = "\n".join(line["QUERY PLAN"] for line in lines)
     assert "Seq Scan" not in plan, plan
-    assert plan.count("ix_jobs_ready") == 3, plan
-    assert plan.count("Index Cond: ((namespace = 'default'::text) AND (job_type = ") == 3, plan
+    assert "Index Cond: ((namespace = 'default'::text) AND (job_type = each.value))" in plan, plan
+    assert "loops=3" in plan, plan
     assert "Rows Removed" not in plan, plan
     read = max(int(n) for n in re.findall(r"Index Scan using ix_jobs_ready.*rows=(\d+)", plan))
     assert read <= 6, plan

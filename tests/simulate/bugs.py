@@ -11,7 +11,7 @@ import pytest
 from askback import stream
 from askback.lease import Lease
 from askback_server.domain.aggregate import Change
-from askback_server.engine import engine
+from askback_server.engine import grouping
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.feed.feed import Feed
@@ -189,13 +189,13 @@ def _steps_left_behind(patch: Patch) -> None:
 
 
 def _answer_id_not_looked_up(patch: Patch) -> None:
-    add = engine.add_needs
+    add = grouping.add_needs
 
     def less(wanted: Any, *args: Any) -> None:
         add(wanted, *args)
         wanted.submissions.clear()
 
-    patch.setattr(engine, "add_needs", less)
+    patch.setattr(grouping, "add_needs", less)
 
 
 def _token_not_raised(patch: Patch) -> None:

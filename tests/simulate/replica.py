@@ -39,7 +39,6 @@ class SimulatedReplica:
         """`also`: `work`, if workers will come."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
         parts.feed._everything = Ordered()  # type: ignore[assignment]
-        parts.dispatcher._takers = Ordered()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
             parts.engine.run(), parts.feed.run(), parts.timers.run(), parts.sweep.run(),
         ]  # fmt: skip

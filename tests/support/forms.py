@@ -12,7 +12,7 @@ from askback_server.domain.forms import (
     Questions,
     SchemaForm,
     check_form,
-    validate_values,
+    judge_values,
 )
 from askback_server.domain.json_text import BadFields
 
@@ -39,7 +39,7 @@ def faults(form: Form | None) -> dict[str, str]:
 
 def problems(form: Form | None, values: Any) -> dict[str, str]:
     text = values if isinstance(values, str) else json.dumps(values)
-    return {v.field: v.description for v in validate_values(form, text, max_bytes=LIMITS.max_values_bytes)}
+    return {v.field: v.description for v in judge_values(form, text, max_bytes=LIMITS.max_values_bytes)}
 
 
 def problem(input_: Input, value: Any, required: bool = False) -> str | None:

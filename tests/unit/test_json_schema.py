@@ -2,12 +2,25 @@
 
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from askback_server.domain.forms import SchemaForm, TextInput
-from tests.support.forms import faults, problem, problems, schema
+from askback_server.domain.checks import normalised
+from askback_server.domain.content import DefaultAnswer, FinalAction, PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.forms import (
+    Judgement,
+    SchemaForm,
+    TextInput,
+    Unjudged,
+    judge_values,
+    validate_values,
+)
+from askback_server.domain.limits import Limits
+from tests.support.forms import LIMITS, ask, faults, problem, problems, schema
 
 
 def doubling(length: int) -> SchemaForm:
@@ -16,6 +29,14 @@ def doubling(length: int) -> SchemaForm:
         for i in range(length)
     }
     return schema(**{"$defs": {**defs, f"d{length}": {}}, "$ref": "#/$defs/d0"})
+
+
+def unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
+    """Schemas in one another, each of which looks a second time at what the inner one has left."""
+    inner: dict[str, Any] = {"properties": {"a": {}}}
+    for _ in range(levels):
+        inner = {keyword: inner if keyword == "if" else [inner], closing: False}
+    return schema(properties={"v": inner})
 
 
 @pytest.mark.parametrize(
@@ -54,6 +75,8 @@ def doubling(length: int) -> SchemaForm:
         (schema(**{"$schema": 5}), "unknown $schema"),
         (doubling(12), "3000 parts"),
         (doubling(500), "references"),
+        (unevaluated(7, "if", "unevaluatedProperties"), "3000 parts"),
+        (unevaluated(7, "allOf", "unevaluatedItems"), "3000 parts"),
     ],
 )
 def test_refused_schemas(form: SchemaForm, words: str) -> None:
@@ -165,3 +188,63 @@ def test_listing_the_errors_of_a_large_value_stays_cheap(form: SchemaForm, value
         "values_json": "does not match the form's schema; it is too large to say where"
     }
     assert time.perf_counter() - start < 2
+
+
+LONG = "ab" * 60_000
+
+
+@pytest.mark.parametrize(
+    ("form", "values"),
+    [
+        (
+            schema(properties={"v": {"items": {"anyOf": [{"const": i} for i in range(900)]}}}),
+            {"v": [0] * 9_999},
+        ),
+        (
+            schema(properties={"v": {"items": {"allOf": [{"minimum": -i} for i in range(900)]}}}),
+            {"v": [0] * 9_999},
+        ),
+        (schema(anyOf=[{"required": [f"k{i}"]} for i in range(900)]), {f"p{i}": 0 for i in range(9_999)}),
+        (schema(properties={"v": {"pattern": "[ab]*a[ab]{250}c"}}), {"v": LONG}),
+        (schema(patternProperties={"[ab]*a[ab]{250}c": {}}), {LONG[:999] + str(i): 0 for i in range(90)}),
+        (schema(properties={"v": {"items": {"multipleOf": 0.0001}}}), {"v": [1.5e300] * 9_999}),
+        (
+            schema(properties={"v": {"items": {"maxLength": 1}}}, required=[str(i) for i in range(99)]),
+            {"v": ["xx"] * 99},
+        ),
+        (ask(TextInput(pattern="[ab]*a[ab]{250}c")), {"q0": LONG}),
+    ],
+)
+def test_what_may_take_long_is_not_done_between_two_commands(form: Any, values: dict[str, Any]) -> None:
+    text = json.dumps(values)
+    with pytest.raises(Unjudged) as caught:
+        validate_values(form, text, max_bytes=LIMITS.max_values_bytes)
+    # Judged elsewhere it has its verdict, which counts for this form and these values only.
+    asked = caught.value
+    found = judge_values(asked.form, asked.values_json, max_bytes=asked.max_bytes)
+    judgement = Judgement(form, text, found)
+    assert validate_values(form, text, max_bytes=9**9, judgement=judgement) == found
+    with pytest.raises(Unjudged):
+        validate_values(form, text + " ", max_bytes=9**9, judgement=judgement)
+    other = Judgement(SchemaForm('{"type":"object"}'), text, ())
+    with pytest.raises(Unjudged):
+        validate_values(form, text, max_bytes=9**9, judgement=other)
+
+
+def test_more_work_than_is_ever_tried_is_refused() -> None:
+    form = schema(properties={"v": {"items": {"anyOf": [{"const": i} for i in range(1_400)]}}})
+    found = problems(form, {"v": [0] * 85_000})
+    assert list(found) == ["values_json"]
+    assert "takes too long to check" in found["values_json"]
+
+
+def test_a_default_answer_is_judged_at_once_or_refused() -> None:
+    form = schema(properties={"v": {"items": {"anyOf": [{"const": i} for i in range(900)]}}})
+    default = DefaultAnswer(Decision.RESPOND, json.dumps({"v": [0] * 9_999}))
+    content = PromptContent(
+        "clarify", "Which?", form=form, timeout=timedelta(hours=1), default_answer=default,
+        final_action=FinalAction.DEFAULT,
+    )  # fmt: skip
+    with pytest.raises(InvalidField) as caught:
+        normalised(content, Limits())
+    assert [v.field for v in caught.value.violations] == ["content.default_answer.values_json"]

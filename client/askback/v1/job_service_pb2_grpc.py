@@ -206,7 +206,8 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDeepUnderstanding(self, request, context):
-        """Reads a job's deep-understanding state; an empty one if none was written. Errors: NOT_FOUND
+        """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
+        answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
         (JOB_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

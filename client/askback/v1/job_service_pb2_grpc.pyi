@@ -91,7 +91,8 @@ class JobServiceStub:
     FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
     """
     GetDeepUnderstanding: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetDeepUnderstandingRequest, _job_service_pb2.GetDeepUnderstandingResponse]
-    """Reads a job's deep-understanding state; an empty one if none was written. Errors: NOT_FOUND
+    """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
+    answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
     (JOB_NOT_FOUND).
     """
     UpdateDeepUnderstanding: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateDeepUnderstandingRequest, _job_service_pb2.UpdateDeepUnderstandingResponse]
@@ -163,7 +164,8 @@ class JobServiceAsyncStub(JobServiceStub):
     FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
     """
     GetDeepUnderstanding: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetDeepUnderstandingRequest, _job_service_pb2.GetDeepUnderstandingResponse]  # type: ignore[assignment]
-    """Reads a job's deep-understanding state; an empty one if none was written. Errors: NOT_FOUND
+    """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
+    answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
     (JOB_NOT_FOUND).
     """
     UpdateDeepUnderstanding: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateDeepUnderstandingRequest, _job_service_pb2.UpdateDeepUnderstandingResponse]  # type: ignore[assignment]
@@ -292,7 +294,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.GetDeepUnderstandingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.GetDeepUnderstandingResponse, _abc.Awaitable[_job_service_pb2.GetDeepUnderstandingResponse]]:
-        """Reads a job's deep-understanding state; an empty one if none was written. Errors: NOT_FOUND
+        """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
+        answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
         (JOB_NOT_FOUND).
         """
 

@@ -42,7 +42,8 @@ RULES: dict[type[c.Command], Rule] = {
 
 
 def apply(aggregate: Aggregate, command: c.Command, facts: Facts) -> Decided:
-    """Decide a command. Raises a subclass of AskbackError if it is refused.
+    """Decide a command. Raises a subclass of AskbackError if it is refused, and Unjudged if its values
+    have to be judged first.
 
     A `reply` that is itself an exception is raised to the caller after the change is committed.
     """

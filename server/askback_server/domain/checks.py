@@ -13,7 +13,7 @@ from askback_server.domain.content import Audience, FinalAction, Part, PromptCon
 from askback_server.domain.decisions import Edit, check_options, default_options, labelled
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.forms import check_form
+from askback_server.domain.forms import Unjudged, check_form
 from askback_server.domain.json_text import BadFields, Violation, check_text, is_plain, parse_json
 from askback_server.domain.limits import Limits
 
@@ -233,5 +233,9 @@ def _check_default(check: Checker, content: PromptContent) -> None:
     elif content.timeout is None:
         check.bad("timeout", "is required with final_action DEFAULT")
     elif not check.found:
-        for v in content.judge(default.decision, default.values_json, (), default.comment, check.limits):
+        try:
+            found = content.judge(default.decision, default.values_json, (), default.comment, check.limits)
+        except Unjudged:
+            found = (Violation("values_json", "takes too long to check for a default: send fewer values"),)
+        for v in found:
             check.bad(f"default_answer.{v.field}", v.description)

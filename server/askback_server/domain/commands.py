@@ -13,6 +13,7 @@ from typing import Any
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
+from askback_server.domain.forms import Judgement
 from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import SYSTEM, Principal
 from askback_server.domain.prompts import AnswerSource
@@ -222,6 +223,8 @@ class AnswerPrompt(OnPrompt):
     edits: tuple[Edit, ...] = ()
     comment: str = ""
     source: AnswerSource = AnswerSource.HUMAN
+    judgement: Judgement | None = None
+    """Of its values, where judging them takes too long for a decision."""
 
     @property
     def size(self) -> int:

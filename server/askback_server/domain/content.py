@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
 from askback_server.domain.evolve import made, quick
-from askback_server.domain.forms import Form, Question, Questions
+from askback_server.domain.forms import Form, Judgement, Question, Questions
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 
@@ -136,9 +136,15 @@ class PromptContent:
         return made(PromptContent, fields_of(self) | {"audience": audience, "priority": priority})
 
     def judge(
-        self, decision: Decision, values_json: str, edits: tuple[Edit, ...], comment: str, limits: Limits
+        self,
+        decision: Decision,
+        values_json: str,
+        edits: tuple[Edit, ...],
+        comment: str,
+        limits: Limits,
+        judgement: Judgement | None = None,
     ) -> tuple[Violation, ...]:
-        """What is wrong with an answer's content, field by field; empty if nothing is."""
+        """What is wrong with an answer's content, field by field; empty if nothing is. Raises Unjudged."""
         return validate_answer(
             options=self.decisions,
             form=self.form,
@@ -148,6 +154,7 @@ class PromptContent:
             edits=edits,
             comment=comment,
             limits=limits.forms,
+            judgement=judgement,
         )
 
     @cached_property

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
-from askback_server.domain.forms import Form, FormLimits, validate_values
+from askback_server.domain.forms import Form, FormLimits, Judgement, validate_values
 from askback_server.domain.json_text import BadFields, Violation, capped, check_text, is_plain
 
 
@@ -120,10 +120,12 @@ def validate_answer(
     edits: Sequence[Edit],
     comment: str,
     limits: FormLimits,
+    judgement: Judgement | None = None,
 ) -> tuple[Violation, ...]:
     """What is wrong with an answer to a prompt; empty when it can be accepted.
 
-    `editable` maps the id of each of the prompt's contents to whether it may be edited.
+    `editable` maps the id of each of the prompt's contents to whether it may be edited. Raises Unjudged
+    (see `validate_values`).
     """
     offered = {option.decision: option for option in options}
     option = offered.get(decision)
@@ -134,7 +136,7 @@ def validate_answer(
         *_edit_violations(decision, edits, editable, limits),
     ]
     if decision in CARRIES_VALUES:
-        found += validate_values(form, values_json, max_bytes=limits.max_values_bytes)
+        found += validate_values(form, values_json, max_bytes=limits.max_values_bytes, judgement=judgement)
         if decision is Decision.EDIT and not edits and (form is None or _is_empty(values_json)):
             what = "an edit" if form is None else "an edit or values"
             found.append(Violation("edits", f"must hold {what}: EDIT changes something"))

@@ -14,7 +14,13 @@ from pydantic_core import to_json
 
 from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
 from askback_server.domain.input_rules import FormLimits, text_faults
-from askback_server.domain.json_schema import compiled_schema, schema_violations
+from askback_server.domain.json_schema import (
+    MAX_WORK,
+    QUICK_WORK,
+    compiled_schema,
+    pattern_work,
+    schema_violations,
+)
 from askback_server.domain.json_text import BadFields, Violation, capped, check_text, parse_json, pointer
 from askback_server.domain.question_inputs import (
     BooleanInput,
@@ -32,6 +38,7 @@ __all__ = [
     "FormLimits",
     "Input",
     "IntegerInput",
+    "Judgement",
     "MultiInput",
     "NumberInput",
     "Option",
@@ -40,8 +47,10 @@ __all__ = [
     "SchemaForm",
     "SingleInput",
     "TextInput",
+    "Unjudged",
     "check_form",
     "derive_schema",
+    "judge_values",
     "validate_values",
 ]
 
@@ -105,12 +114,64 @@ def derive_schema(form: Questions) -> str:
     return to_json(schema).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is wrong with these values of this form, found where it could take its time."""
+
+    form: Form
+    values_json: str
+    violations: tuple[Violation, ...]
+
+
+class Unjudged(Exception):
+    """Judging these values may take long: have it done with `judge_values`, elsewhere, and decide again."""
+
+    def __init__(self, form: Form, values_json: str, max_bytes: int) -> None:
+        super().__init__("judging these values may take long")
+        self.form = form
+        self.values_json = values_json
+        self.max_bytes = max_bytes
+
+
 def validate_values(
-    form: Form | None, values_json: str, *, field: str = "values_json", max_bytes: int
+    form: Form | None, values_json: str, *, max_bytes: int, judgement: Judgement | None = None
 ) -> tuple[Violation, ...]:
-    """What is wrong with the values of an answer; empty when they are valid. Empty text counts as {}."""
+    """What is wrong with the values of an answer; empty when they are valid. Empty text counts as {}.
+
+    Takes some milliseconds at most: what may take longer raises Unjudged, unless `judgement` is of this
+    very form and these values.
+    """
+    if judgement is not None and judgement.form == form and judgement.values_json == values_json:
+        return judgement.violations
+    found = _judged(form, values_json, "values_json", max_bytes, quick=True)
+    if found is None:
+        assert form is not None
+        raise Unjudged(form, values_json, max_bytes)
+    return found
+
+
+def judge_values(form: Form | None, values_json: str, *, max_bytes: int) -> tuple[Violation, ...]:
+    """The same, however long it takes."""
+    found = _judged(form, values_json, "values_json", max_bytes, quick=False)
+    assert found is not None
+    return found
+
+
+def _judged(
+    form: Form | None, values_json: str, field: str, max_bytes: int, *, quick: bool
+) -> tuple[Violation, ...] | None:
+    """None if it may take long, and that is not wanted."""
     if form is None and values_json in ("", "{}"):
         return ()
+    if isinstance(form, SchemaForm) and len(values_json) <= max_bytes:
+        try:
+            schema = compiled_schema(form.schema_json)
+        except BadFields as bad:
+            return bad.violations
+        if schema.work(values_json) > MAX_WORK:
+            return (Violation(field, "takes too long to check against the form's schema: send fewer values"),)
+        if quick and not schema.is_quick(values_json):
+            return None
     try:
         values = parse_json(values_json or "{}", field=field, max_bytes=max_bytes)
     except BadFields as bad:
@@ -121,9 +182,22 @@ def validate_values(
         case None:
             return (Violation(field, "must be empty: this prompt has no form"),) if values else ()
         case SchemaForm(schema_json):
-            return capped(schema_violations(schema_json, values, field))
+            found = schema_violations(schema_json, values, field, quick=quick)
+            return None if found is None else capped(found)
         case Questions(questions):
+            if quick and _pattern_work(questions, values) > QUICK_WORK:
+                return None
             return capped(_problems(questions, values, field))
+
+
+def _pattern_work(questions: tuple[Question, ...], values: dict[str, Any]) -> int:
+    """What matching the patterns of text questions may cost; nothing else of a question grows like that."""
+    work = 0
+    for question in questions:
+        if isinstance(question.input, TextInput) and question.input.pattern:
+            value = values.get(question.question_id)
+            work += pattern_work(question.input.pattern, len(value)) if isinstance(value, str) else 0
+    return work
 
 
 def _problems(questions: tuple[Question, ...], values: dict[str, Any], field: str) -> Iterator[Violation]:

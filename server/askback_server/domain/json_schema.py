@@ -5,13 +5,20 @@ regular expression that backtracks (only the linear-time engine is used), and re
 or recurse. The last is measured: each doubling `$ref` doubles the time of every validation, and listing
 the errors of a recursive schema may double it with each level of the value (42 s at a depth of 18).
 
+`unevaluatedProperties` and `unevaluatedItems` look at what is below them a second time, so each level of
+them more than doubles the time of those inside (measured: 66 s at 22 levels): they count three times.
+
 Listing errors is also where a sound schema is expensive: each failed branch of an `anyOf` keeps a copy of
 the value (measured: 99 s for 100 branches over a list of 80,000). So errors are listed only while schema
 times value is small; beyond that the refusal does not say where.
+
+The validator holds the interpreter while it runs. How long that may be is estimated first (`is_quick`), and
+what may be long is not done here but in a process of its own (`engine/judges.py`).
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -31,8 +38,17 @@ DIALECTS = (
 MAX_COST = 3_000
 MAX_PATTERNS = 32
 _MAX_REFERENCE_DEPTH = 200
+MAX_WORK = 200_000_000
+"""The most that is tried at all: parts of a schema times values, some 0.6 seconds."""
+QUICK_WORK = 2_000_000
+"""What is done at once: some milliseconds."""
 # Cost of the schema times weight of the value: at most about a second of listing errors.
 _MAX_LISTING = 100_000
+_QUICK_LISTING = 5_000
+# The same unit (3 ns) for a division of any size, and for a character at a state of a regular expression.
+_DIVISION = 1_000
+_CHARACTER = 5
+_MAX_STATES = 4_000
 # `propertyNames` copies the whole object for each of its keys.
 _PROPERTY_NAMES_COST = 100
 _UNLIMITED = 1 << 30
@@ -41,6 +57,7 @@ _REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _DEFINITIONS = frozenset({"$defs", "definitions"})
 _MAPS = _DEFINITIONS | {"properties", "patternProperties", "dependentSchemas", "dependencies"}
+_UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 _TYPES = {
     "object": "an object",
     "array": "a list",
@@ -69,12 +86,38 @@ def text_pattern(pattern: str) -> jsonschema_rs.Validator | None:
         return None
 
 
+def pattern_work(pattern: str, length: int) -> int:
+    """What looking for a pattern in so many characters may cost: its states, by its counted repeats."""
+    states = len(pattern)
+    for low, high in _REPEATS.findall(pattern):
+        states = min(states * max(1, int((high or low)[:6])), _MAX_STATES)
+    return _CHARACTER * states * length
+
+
+_REPEATS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
     """A validator, and its cost: roughly how many subschemas judging one value may visit."""
 
     validator: jsonschema_rs.Validator
     cost: int
+    divisions: int = 0
+    """How many `multipleOf` it has."""
+    per_character: int = 0
+    """What its regular expressions may cost for each character of a value."""
+
+    def work(self, values_json: str) -> int:
+        """The estimate that `MAX_WORK` bounds, from the text alone: parts times values."""
+        count = values_json.count
+        return self.cost * (1 + count(",") + count(":") + count("[") + count("{"))
+
+    def is_quick(self, values_json: str) -> bool:
+        """Whether judging the values surely takes some milliseconds at most."""
+        work = self.work(values_json)
+        extra = self.divisions * _DIVISION * work // self.cost + self.per_character * len(values_json)
+        return work + extra <= QUICK_WORK
 
 
 @lru_cache(maxsize=128)
@@ -86,7 +129,8 @@ def compiled_schema(schema_json: str) -> CompiledSchema:
     dialect = schema.get("$schema", DIALECTS[0])
     if not isinstance(dialect, str) or dialect.removesuffix("#") not in DIALECTS:
         raise _bad("names an unknown $schema; known are: " + ", ".join(DIALECTS))
-    cost = _Survey(schema).run()
+    survey = _Survey(schema)
+    cost = survey.run()
     try:
         validator = jsonschema_rs.validator_for(
             schema, pattern_options=_REGEX, validate_formats=True, offline=True, mask="the value"
@@ -94,19 +138,27 @@ def compiled_schema(schema_json: str) -> CompiledSchema:
     except jsonschema_rs.ValidationError as error:
         where = pointer(*error.instance_path)
         raise _bad(f"is not a valid JSON Schema{' at ' + where if where else ''}: {error.message}") from None
-    return CompiledSchema(validator, cost)
+    return CompiledSchema(validator, cost, survey.divisions, survey.per_character)
 
 
-def schema_violations(schema_json: str, value: dict[str, Any], field: str) -> tuple[Violation, ...]:
-    """What is wrong with a value; the list is built only when there is something wrong."""
+def schema_violations(
+    schema_json: str, value: dict[str, Any], field: str, *, quick: bool = False
+) -> tuple[Violation, ...] | None:
+    """What is wrong with a value; the list is built only when there is something wrong.
+
+    None if building it may take long and `quick` is set.
+    """
     try:
         schema = compiled_schema(schema_json)
     except BadFields as bad:
         return bad.violations
     if schema.validator.is_valid(value):
         return ()
-    if schema.cost * _weight(value) > _MAX_LISTING:
+    work = schema.cost * _weight(value)
+    if work > _MAX_LISTING:
         return (Violation(field, "does not match the form's schema; it is too large to say where"),)
+    if quick and work > _QUICK_LISTING:
+        return None
     errors = islice(schema.validator.iter_errors(value), MAX_VIOLATIONS)
     return tuple(violation for error in errors for violation in _described(error, field))
 
@@ -139,6 +191,8 @@ class _Survey:
         self._costs: dict[int, int] = {}
         self._open: set[int] = set()
         self._patterns = 0
+        self.divisions = 0
+        self.per_character = 0
 
     def run(self) -> int:
         return self._schema(self._root, 0)
@@ -159,6 +213,8 @@ class _Survey:
             raise _bad("has references that follow each other too deeply")
         self._open.add(id(node))
         cost = 1 + sum(self._keyword(node, key, value, depth) for key, value in node.items())
+        if not _UNEVALUATED.isdisjoint(node):
+            cost *= 3
         self._open.discard(id(node))
         if cost > MAX_COST:
             raise _bad(f"is too large: it has more than {MAX_COST} parts once its references are followed")
@@ -172,17 +228,20 @@ class _Survey:
             raise _bad(f"must not use {key} here; refer to #/$defs/… instead")
         if key in _DATA:
             return _weight(value) // 4
+        if key == "multipleOf":
+            self.divisions += 1
         if key == "pattern":
-            self._count_patterns(1)
+            self._count_patterns([value])
         if key in _MAPS and isinstance(value, dict):
             if key == "patternProperties":
-                self._count_patterns(len(value))
+                self._count_patterns(value)
             cost = sum(self._schema(item, depth + 1) for item in value.values())
             return 0 if key in _DEFINITIONS else cost
         return self._schema(value, depth + 1) + (_PROPERTY_NAMES_COST if key == "propertyNames" else 0)
 
-    def _count_patterns(self, count: int) -> None:
-        self._patterns += count
+    def _count_patterns(self, patterns: Collection[Any]) -> None:
+        self._patterns += len(patterns)
+        self.per_character += sum(pattern_work(p, 1) for p in patterns if isinstance(p, str))
         if self._patterns > MAX_PATTERNS:
             raise _bad(f"has more than {MAX_PATTERNS} regular expressions")
 

@@ -34,7 +34,29 @@ class Limits:
     audience: int = 100
     """Users and groups that one prompt names."""
     parts: int = 20
-    """Contents that one prompt shows."""
+    """Contents that one prompt shows, and edits of one answer."""
+    decisions: int = 16
+    """Decisions that one prompt offers."""
+    url_bytes: int = 2_048
+    """The link of a content."""
+    pattern_bytes: int = 1_024
+    """A text question's regular expression; `max_pattern_chars` of it."""
+    progress_bytes: int = 4_000
+    """A progress message."""
+    filter_values: int = 100
+    """Values in each list of a filter: states, job types, kinds, users, groups."""
+    mask_paths: int = 32
+    """Fields that one update names."""
+    job_types: int = 500
+    """Job types that one worker takes."""
+    held_jobs: int = 10_000
+    """Jobs that a worker's hello names as held."""
+    acknowledged: int = 1_000
+    """Prompts of one AcknowledgePrompts call."""
+    frames_per_message: int = 1_000
+    """Frames of one message of a stream."""
+    token_bytes: int = 8_192
+    """A page token or a resume token."""
     open_prompts_per_job: int = 64
     prompts_per_job: int = 10_000
     """Open and closed."""

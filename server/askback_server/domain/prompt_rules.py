@@ -56,7 +56,7 @@ def _unknown(command: OnPrompt) -> PromptNotFound:
 
 
 def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> Decided:
-    """Judge a submission. The verdict is final and kept under its answer_id."""
+    """Judge a submission. The verdict is final and kept under its answer_id. Raises Unjudged."""
     prompt = _as_person(aggregate, command)
     check = Checker(facts.limits)
     check.key("answer_id", command.answer_id)
@@ -98,7 +98,12 @@ def _judged(change: Change, command: AnswerPrompt, prompt: Prompt, digest: str) 
     if command.revision != prompt.revision:
         return _kept(change, command, prompt, AnswerStatus.STALE, digest)
     wrong = prompt.content.judge(
-        command.decision, command.values_json, command.edits, command.comment, change.facts.limits
+        command.decision,
+        command.values_json,
+        command.edits,
+        command.comment,
+        change.facts.limits,
+        command.judgement,
     )
     if wrong:
         return _kept(change, command, prompt, AnswerStatus.INVALID, digest, wrong)

@@ -2,7 +2,8 @@
 
 A queue is a namespace and a job type. Within one the order is priority, then age; between those that a
 worker takes it is whose turn is longest ago, so that no backlog, and no stream of urgent jobs, starves
-another. Every lease is a command with a guard; what is here only decides which job is tried for whom.
+another. Namespaces are looked at side by side, in turns of a bounded size: what one has delays no other.
+Every lease is a command with a guard; what is here only decides which job is tried for whom.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections import defaultdict, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
-from askback_server.domain.commands import LeaseJob, SessionRef
+from askback_server.domain.commands import LeaseJob
 from askback_server.domain.errors import (
     AskbackError,
     OutcomeUnknown,
@@ -26,10 +28,10 @@ from askback_server.domain.errors import (
     StorageUnavailable,
 )
 from askback_server.domain.jobs import Job
-from askback_server.domain.principals import Principal
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, Queue
 from askback_server.engine.engine import Engine
+from askback_server.engine.takers import Taker, Takers
 from askback_server.engine.wakeups import Wakeups
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
@@ -42,27 +44,12 @@ SCAN = 200
 """Candidates read at once, shared by the job types; each gets one at least."""
 SPREAD = 8
 """The least of further candidates that a replica chooses among after another was quicker."""
+TYPES = 64
+"""Job types of a namespace that one turn looks at."""
+SIDE_BY_SIDE = 4
+"""Namespaces whose queues are read at the same time."""
 REMEMBERED = 10_000
 """Queues whose last turn is remembered."""
-
-
-class Taker(Protocol):
-    """A worker that takes jobs: a stream's session, or a unary call that waits."""
-
-    principal: Principal
-    session: SessionRef
-    worker_id: str
-    namespace: str
-    job_types: frozenset[str]
-
-    def room(self) -> int:
-        """How many more jobs it takes now."""
-
-    def reserve(self, change: int) -> None:
-        """A lease is being tried for it (+1), or is decided (-1)."""
-
-    def leased(self, job: Job) -> None:
-        """The job is its own."""
 
 
 class Dispatcher:
@@ -75,14 +62,19 @@ class Dispatcher:
         self._queue = queue
         self._clock = clock
         self._concurrency = concurrency
-        self._takers: set[Taker] = set()
+        self._takers = Takers()
         self._wake = asyncio.Event()
         self._starts = Wakeups(clock, self._look)
         """Times at which jobs become claimable."""
         self._claiming: dict[str, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._backlog = True
-        """Whether there may be claimable jobs that were not tried: else room alone is no reason to look."""
+        self._backlog: dict[str, None] = {}
+        """Namespaces that may have jobs not tried yet: elsewhere room alone is no reason to look."""
+        self._looking: set[str] = set()
+        """Namespaces whose turn it is now."""
+        self._again: set[str] = set()
+        """Those of them where there was news meanwhile."""
+        self._places = asyncio.Semaphore(SIDE_BY_SIDE)
         self._turns = count(1)
         self._served: dict[Queue, int] = {}
         """When each queue last had a job leased, in turns."""
@@ -94,7 +86,7 @@ class Dispatcher:
     def add(self, taker: Taker) -> None:
         """A taker with room."""
         self._takers.add(taker)
-        self._look()
+        self._look(taker.namespace)
 
     def remove(self, taker: Taker) -> None:
         """A taker that left."""
@@ -103,34 +95,37 @@ class Dispatcher:
     @property
     def has_takers(self) -> bool:
         """Whether any worker is here."""
-        return bool(self._takers)
+        return len(self._takers) > 0
 
     def serves(self, job: Job) -> bool:
         """Whether a worker of the job's type is here."""
-        return any(t.namespace == job.namespace and job.job_type in t.job_types for t in self._takers)
+        return any(job.job_type in taker.job_types for taker in self._takers.of(job.namespace))
 
     def wake(self) -> None:
         """Room appeared."""
         if self._backlog:
             self._wake.set()
 
-    def _look(self) -> None:
-        """Work appeared, or may have."""
-        self._backlog = True
+    def _look(self, *namespaces: str) -> None:
+        """Work appeared, or may have; anywhere, if no namespace is named."""
+        for namespace in namespaces or tuple(self._takers.namespaces):
+            self._backlog[namespace] = None
+            if namespace in self._looking:
+                self._again.add(namespace)
         self._wake.set()
 
     def committed(self, batch: Sequence[Committed]) -> None:
         """Look at once when a commit made a job claimable, now or at a time, or a limited queue has room."""
         for item in batch:
             if self._concurrency is not None and self._concurrency.made_room(item.job):
-                self._look()
+                self._look(item.job.namespace)
             ready = item.job.ready_at
             if ready is None or item.deleted:
                 continue
             if ready > self._clock.now():
                 self._starts.note(ready)
-            elif self._takers:
-                self._look()
+            elif self._takers.of(item.job.namespace):
+                self._look(item.job.namespace)
 
     async def run(self) -> None:
         """Match until cancelled."""
@@ -141,32 +136,45 @@ class Dispatcher:
                     async with asyncio.timeout(POLL):
                         await self._wake.wait()
                 except TimeoutError:
-                    self._backlog = True  # other replicas, and times that have come, say nothing
+                    self._look()  # other replicas, and times that have come, say nothing
                 self._wake.clear()
-                try:
-                    await self._match()
-                except AskbackError as error:
-                    log.warning("looking for runnable jobs: %s", error)
-                    await asyncio.sleep(POLL)
+                self._match()
         finally:
             self._starts.close()
             for task in self._tasks:
                 task.cancel()
 
-    async def _match(self) -> None:
-        by_namespace: dict[str, list[Taker]] = defaultdict(list)
-        for taker in self._takers:
-            if not self.paused and taker.room() > 0:
-                by_namespace[taker.namespace].append(taker)
-        if not by_namespace:
-            return
-        self._backlog = False
-        for namespace, takers in by_namespace.items():
-            await self._match_in(namespace, takers)
+    def _match(self) -> None:
+        """Begin a turn of each namespace that has a backlog, room, and no turn now."""
+        for namespace in [] if self.paused else list(self._backlog):
+            if namespace not in self._takers.namespaces:
+                del self._backlog[namespace]
+            elif namespace not in self._looking and self._takers.with_room(namespace):
+                del self._backlog[namespace]
+                self._looking.add(namespace)
+                self._spawn(self._turn(namespace))
+
+    async def _turn(self, namespace: str) -> None:
+        try:
+            async with self._places:
+                takers = self._takers.with_room(namespace)
+                if takers:
+                    await self._match_in(namespace, takers)
+        except AskbackError as error:
+            log.warning("looking for runnable jobs: %s", error)
+            await asyncio.sleep(POLL)
+            self._again.add(namespace)
+        finally:
+            self._looking.discard(namespace)
+            if namespace in self._again:
+                self._again.discard(namespace)
+                self._look(namespace)
 
     async def _match_in(self, namespace: str, takers: Sequence[Taker]) -> None:
         """Read the first jobs of each queue that these takers take, and share their room out."""
-        types = {t for taker in takers for t in taker.job_types}
+        types, is_last = self._takers.next_types(takers, TYPES)
+        if not is_last:
+            self._again.add(namespace)
         queues = {(namespace, t) for t in types}
         if self._concurrency is not None:
             queues = {queue for queue in queues if self._concurrency.is_open(queue)}
@@ -187,9 +195,9 @@ class Dispatcher:
             lines[namespace, job_type] = line
         # What stays behind is known, though nobody may say so again.
         if self._share_out(takers, lines) and cut:
-            self._wake.set()
+            self._again.add(namespace)
         if cut or any(lines.values()):
-            self._backlog = True
+            self._backlog[namespace] = None
 
     def _step_aside(self, queue: Queue, line: deque[str], share: int) -> None:
         """Begin somewhere else where another replica takes the first jobs too."""
@@ -264,11 +272,12 @@ class Dispatcher:
         finally:
             for job_id, taker in left:
                 self._settle(job_id, taker)
-        self._backlog = True
         if self._concurrency.is_open(queue):
-            self._wake.set()
-        elif (opens := self._concurrency.opens(queue)) is not None:
-            self._clock.call_at(opens, self._look)
+            self._look(queue[0])
+        else:
+            self._backlog[queue[0]] = None
+            if (opens := self._concurrency.opens(queue)) is not None:
+                self._clock.call_at(opens, partial(self._look, queue[0]))
 
     async def _lease(
         self, job_id: str, queue: Queue, taker: Taker, not_after: datetime | None = None
@@ -286,12 +295,12 @@ class Dispatcher:
                 extra={"job_id": job_id, "session_id": taker.session.session_id},
             )  # fmt: skip
             self.remove(taker)
-            self._look()
+            self._look(taker.namespace)
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
             log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._quicker(queue)
-            self._look()
+            self._look(queue[0])
         else:
             taker.leased(job)
         finally:

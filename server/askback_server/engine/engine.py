@@ -14,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -29,20 +31,24 @@ from askback_server.domain.errors import (
     QueueFull,
     SessionMoved,
 )
+from askback_server.domain.forms import Judgement
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
-from askback_server.engine.grouping import Group, Item
+from askback_server.engine.grouping import Group, Item, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
-from askback_server.engine.needs import add_needs, covers
+from askback_server.engine.judges import Judges
+from askback_server.engine.needs import covers
 from askback_server.engine.observer import Observer, Unobserved
 from askback_server.ports.clock import DatabaseClock
-from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome, Wanted
+from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
 
 log = logging.getLogger(__name__)
 
 BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
+YIELD_BYTES = 32 * 1024
+"""After how much of a batch's commands others may run."""
 QUEUE = 8192
 OPEN_TO_ALL = 0.75
 """The share of the queue that any command may fill; the rest is for answers and system work."""
@@ -64,6 +70,7 @@ class Engine:
         batch_commands: int = BATCH_COMMANDS,
         queue: int = QUEUE,
         observer: Observer | None = None,
+        judges: Judges | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -78,6 +85,8 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
+        self._decided = 0
+        self._judges = judges or Judges()
         self.attended: Callable[[Prompt], bool] = somebody_is_there
         """What the rules know of who is there."""
 
@@ -120,8 +129,13 @@ class Engine:
                         log.exception("a batch of %d commands failed", len(items))
                     self._observer.failed(len(items))
                     for item in items:
-                        _fail(item, error)
-            self._idle.set()
+                        item.fail(error)
+            if not self._judges.busy:
+                self._idle.set()
+
+    def close(self) -> None:
+        """End what runs beside the loop."""
+        self._judges.close()
 
     async def drain(self) -> None:
         """Refuse new commands, then wait until all that waits is written and replied to."""
@@ -148,13 +162,14 @@ class Engine:
         return items
 
     async def _process(self, items: Sequence[Item]) -> None:
-        groups = await self._grouped(items)
+        groups = await group_by_job(items, self._locate)
         dead: dict[int, frozenset[c.SessionRef]] = {}
         while groups:
             await self._fill(groups)
             for group in groups:
                 group.dead_sessions = dead.get(id(group), frozenset())
-                group.decide(self._clock.now(), self.limits, self.attended)
+                for item in group.decide(self._clock.now(), self.limits, self.attended):
+                    await self._give_way(item)
             writes = [g for g in groups if g.write is not None]
             if writes:
                 try:
@@ -207,10 +222,32 @@ class Engine:
                 self.hot.put(group.after)
         for item, reply, error in group.replies:
             if error is not None:
-                _fail(item, error)
+                item.fail(error)
             elif not item.reply.done():
                 item.reply.set_result(reply)
         self._queue.extendleft(reversed(group.deferred))
+        for item, namespace, unjudged in group.unjudged:
+            self._judges.start(namespace, unjudged, partial(self._judged, item))
+
+    async def _give_way(self, item: Item) -> None:
+        """Let others run after so many bytes of commands: a batch of large ones must not hold the loop.
+
+        By size, not by the clock: what a seed decides (tests/simulate) must not depend on the machine.
+        """
+        self._decided += item.command.size
+        if self._decided >= YIELD_BYTES:
+            self._decided = 0
+            await asyncio.sleep(0)
+
+    def _judged(self, item: Item, found: Judgement | Exception) -> None:
+        """Decide an answer again, now that its values have been judged."""
+        if isinstance(found, Exception):
+            item.fail(found)
+        else:
+            assert isinstance(item.command, c.AnswerPrompt)
+            item.command = replace(item.command, judgement=found)
+            self._queue.append(item)
+        self._wake.set()
 
     def _anew(self, group: Group) -> Group:
         """The same commands on what the database says: a memory alone refuses nobody."""
@@ -228,9 +265,9 @@ class Engine:
             item.tries += 1
             if why is Lost.MOVED and getattr(item.command, "session", None) == session:
                 # Its worker holds the job still, by another stream, and says it again there.
-                _fail(item, SessionMoved())
+                item.fail(SessionMoved())
             elif item.tries > TRIES:
-                _fail(item, Contention("others changed the job at the same time; send it again"))
+                item.fail(Contention("others changed the job at the same time; send it again"))
             else:
                 items.append(item)
         if not items:
@@ -244,33 +281,11 @@ class Engine:
         """The culprit alone gets the error: halves, down to one."""
         if len(items) == 1:
             log.warning("the database refused the data of %s: %s", type(items[0].command).__name__, error)
-            _fail(items[0], InvalidArgument("the database cannot store this; check texts and numbers"))
+            items[0].fail(InvalidArgument("the database cannot store this; check texts and numbers"))
             return
         middle = len(items) // 2
         await self._process(items[:middle])
         await self._process(items[middle:])
-
-    async def _grouped(self, items: Iterable[Item]) -> list[Group]:
-        groups: dict[Any, Group] = {}
-        for item in items:
-            command = item.command
-            prompt_id = ""
-            if isinstance(command, c.CreateJob):
-                named = (command.namespace or command.principal.namespace(""), command.request_id)
-                key: Any = named if command.request_id else item.command_id
-                wanted = Wanted(request=named if command.request_id else None)
-            elif isinstance(command, c.OnPrompt):
-                job_id, prompt_id = await self._locate(command.ref)
-                key, wanted = job_id or item.command_id, Wanted(job_id=job_id)
-            else:
-                assert isinstance(command, c.OnJob)
-                key, wanted = command.job_id, Wanted(job_id=command.job_id)
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = Group(wanted)
-            add_needs(group.wanted, command, prompt_id)
-            group.items.append(item)
-        return list(groups.values())
 
     async def _locate(self, ref: c.PromptRef) -> tuple[str, str]:
         prompt = self.hot.locate(ref) or await self._store.find_prompt(ref)
@@ -299,11 +314,3 @@ class Engine:
 
 _UNREAD: Any = object()
 """In place of an aggregate: the memory is not to be asked."""
-
-
-def _fail(item: Item, error: BaseException) -> None:
-    if not item.reply.done():
-        # What is none of ours is a bug: the door logs it with an id and answers INTERNAL, so that
-        # nobody sends it again for ever.
-        item.reply.set_exception(error)
-        item.reply.exception()  # a caller that went away leaves its error unseen: no news for the log

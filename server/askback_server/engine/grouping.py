@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Change, Facts, somebody_is_there
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
 from askback_server.domain.errors import AskbackError
+from askback_server.domain.forms import Unjudged
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
+from askback_server.engine.needs import add_needs
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Wanted
 
@@ -30,6 +33,16 @@ class Item:
     command_id: str = field(default_factory=uuid7)
     tries: int = 0
 
+    def fail(self, error: BaseException) -> None:
+        """Its caller gets the error.
+
+        What is none of ours is a bug: the door logs it with an id and answers INTERNAL, so that it is not
+        sent again and again.
+        """
+        if not self.reply.done():
+            self.reply.set_exception(error)
+            self.reply.exception()  # a caller that went away leaves its error unseen: no news for the log
+
 
 @dataclass(slots=True, eq=False)
 class Group:
@@ -41,6 +54,8 @@ class Group:
     fresh: bool = False
     """Read from the database for this batch: what writes nothing may be decided on it."""
     replies: list[tuple[Item, Any, BaseException | None]] = field(default_factory=list)
+    unjudged: list[tuple[Item, str, Unjudged]] = field(default_factory=list)
+    """Items that are decided again when the values of their answers have been judged, and the namespace."""
     deferred: list[Item] = field(default_factory=list)
     """Items whose guard cannot stand beside the others': they come first in the next batch."""
     write: JobWrite | None = None
@@ -54,16 +69,21 @@ class Group:
 
     def decide(
         self, now: datetime, limits: Limits, attended: Callable[[Prompt], bool] = somebody_is_there
-    ) -> None:
-        """Apply the commands in their order; a refused one changes nothing."""
-        self.replies, self.deferred, self.write = [], [], None
+    ) -> Iterator[Item]:
+        """Apply the commands in their order, and name each before; a refused one changes nothing."""
+        self.replies, self.deferred, self.unjudged, self.write = [], [], [], None
         self.after = self.aggregate
         for place, item in enumerate(self.items):
+            yield item
             facts = Facts(now, limits, uuid7, item.command_id, self.dead_sessions, attended)
             try:
                 decided = apply(self.after, item.command, facts)
             except AskbackError as error:
                 self.replies.append((item, None, error))
+                continue
+            except Unjudged as unjudged:
+                job = self.after.job
+                self.unjudged.append((item, job.namespace if job is not None else "", unjudged))
                 continue
             change = decided.change
             if change is not None:
@@ -113,3 +133,29 @@ class Group:
         changed = [prompt for prompt, _ in write.changed_prompts.values()]
         prompts = (*write.new_prompts.values(), *changed)
         return Committed(write.job, prompts, tuple(write.events), write.deleted)
+
+
+async def group_by_job(
+    items: Iterable[Item], locate: Callable[[c.PromptRef], Awaitable[tuple[str, str]]]
+) -> list[Group]:
+    """The commands of a batch by aggregate; `locate` gives a prompt's job and id, empty if there is none."""
+    groups: dict[Any, Group] = {}
+    for item in items:
+        command = item.command
+        prompt_id = ""
+        if isinstance(command, c.CreateJob):
+            named = (command.namespace or command.principal.namespace(""), command.request_id)
+            key: Any = named if command.request_id else item.command_id
+            wanted = Wanted(request=named if command.request_id else None)
+        elif isinstance(command, c.OnPrompt):
+            job_id, prompt_id = await locate(command.ref)
+            key, wanted = job_id or item.command_id, Wanted(job_id=job_id)
+        else:
+            assert isinstance(command, c.OnJob)
+            key, wanted = command.job_id, Wanted(job_id=command.job_id)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = Group(wanted)
+        add_needs(group.wanted, command, prompt_id)
+        group.items.append(item)
+    return list(groups.values())

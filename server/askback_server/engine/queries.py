@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import JobNotFound, PromptNotFound
 from askback_server.domain.jobs import DeepUnderstanding, Job
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import Prompt
+from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore, Wanted
 
 
@@ -43,9 +46,19 @@ class Queries:
         return prompt
 
     async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
-        """A job's deep-understanding state; an empty one if none was written. Raises JobNotFound."""
+        """A job's deep-understanding state; an empty one if none was written. Raises JobNotFound.
+
+        It holds what was asked and answered, so a console reads it only if it may see every prompt of the
+        job; else the job does not exist for it.
+        """
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
-        await self.job(job_id, principal)
+        job = await self.job(job_id, principal)
+        if not principal.has(Role.CLIENT, Role.WORKER):
+            every = PromptFilter(namespace=job.namespace, job_id=job_id, states=tuple(PromptState))
+            asked = await self._store.list_prompts(every, 1, None, 1)
+            seen = await self._store.list_prompts(replace(every, viewer=principal), 1, None, 1)
+            if not asked.total or seen.total < asked.total:
+                raise JobNotFound(job_id)
         return await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
 
 

@@ -1,7 +1,9 @@
 """The one place where the databases differ: two subclasses, chosen by the URL.
 
 A dialect opens the engine for reads, owns the one writer, and says how a few statements are put
-and which errors mean what. Everything else is one set of tables and Core statements.
+and which errors mean what. A list of any length is one parameter: the text of a statement never grows
+with what a caller sends, so it is compiled once and planned once. Everything else is one set of tables
+and Core statements.
 """
 
 from __future__ import annotations
@@ -69,11 +71,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-        """Whether a column has one of the values."""
+        """Whether a column has one of the values; they are one parameter, however many they are."""
 
     @abstractmethod
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
-        """A relation (job_id, after) to join."""
+        """A relation (job_id, after) to join; one or two parameters, however many marks there are."""
+
+    @abstractmethod
+    def firsts(
+        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+    ) -> sa.FromClause:
+        """What `first` selects for each of the values. It takes the value as a column of a relation."""
 
     def wakeups(self) -> Wakeups:
         """How replicas call each other; not at all where there is one."""
@@ -88,8 +96,8 @@ class Dialect(ABC):
         return None
 
     @abstractmethod
-    def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
-        """Whether the JSON object has this text under `key`."""
+    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+        """Whether the JSON object has all of these texts under these keys."""
 
     @abstractmethod
     def has_any(

@@ -68,9 +68,8 @@ class Jobs(Reads):
         first = {w.job.job_id: w.events[0] for w in writes if w.events}
         if not first:
             return set()
-        keys = [(e.job_id, e.seq) for e in first.values()]
-        statement = sa.select(events.c.job_id, events.c.command_id).where(
-            sa.tuple_(events.c.job_id, events.c.seq).in_(keys)
-        )
+        theirs = self._dialect.marks({e.job_id: e.seq for e in first.values()})
+        same = sa.and_(events.c.job_id == theirs.c.job_id, events.c.seq == theirs.c.after)
+        statement = sa.select(events.c.job_id, events.c.command_id).join(theirs, same)
         found = await self._all(statement)
         return {r["job_id"] for r in found if first[r["job_id"]].command_id == r["command_id"]}

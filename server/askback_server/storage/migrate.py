@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,8 @@ from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.schema import check_schema, is_newer, scripts
 from askback_server.storage.sqlite_files import database_problem
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,6 +55,8 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> None:
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> None:
+    with contextlib.suppress(OSError):  # SQLite says it in its own words
+        _keep_private(url.database or "")
     engine = sa.create_engine(url)
     try:
         with engine.connect() as connection:
@@ -57,6 +64,23 @@ def _run_sqlite(url: sa.URL, revision: str) -> None:
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _keep_private(path: str) -> None:
+    """Make a new file for its owner alone, and close an existing one to others: it holds every answer.
+
+    SQLite gives the files beside it the same mode. A file of another owner is left as it is.
+    """
+    if not path or path.startswith((":memory:", "file:")):
+        return
+    file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
+    try:
+        mode = os.fstat(file).st_mode
+        if mode & 0o077 and os.fstat(file).st_uid == os.geteuid():
+            os.fchmod(file, mode & 0o700)
+            log.warning("%s could be read by others; it is now for its owner alone", path)
+    finally:
+        os.close(file)
 
 
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:

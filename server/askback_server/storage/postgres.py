@@ -263,9 +263,19 @@ class Postgres(Dialect):
         async with connected(self.reads) as connection:
             return await connection.run_sync(find_holder)
 
-    def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
-        """`->>`."""
-        return sa.func.jsonb_extract_path_text(column, key, type_=sa.Text()) == value
+    def firsts(
+        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+    ) -> sa.FromClause:
+        """A lateral join with the unnested array."""
+        array = sa.literal(list(values), pg.ARRAY(sa.Text))
+        each = sa.func.unnest(array).table_valued(sa.column("value", sa.Text)).render_derived("each")
+        found = first(each.c.value).correlate(each).lateral("found")
+        return sa.select(found).select_from(each.join(found, sa.true())).subquery()
+
+    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+        """`@>`."""
+        wanted = sa.literal(to_json(dict(labels)).decode(), pg.JSONB())
+        return sa.type_coerce(column, pg.JSONB()).contains(wanted)
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]

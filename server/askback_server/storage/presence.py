@@ -52,7 +52,9 @@ class Presences(Reads):
 
     async def views(self, replica_ids: Sequence[str]) -> Mapping[str, tuple[int, Sequence[str]]]:
         """The rows whole."""
-        found = await self._all(sa.select(presence).where(presence.c.replica_id.in_(replica_ids)))
+        found = await self._all(
+            sa.select(presence).where(self._dialect.among(presence.c.replica_id, replica_ids))
+        )
         return {r["replica_id"]: (r["seq"], json.loads(r["views"])) for r in found}
 
     async def unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:

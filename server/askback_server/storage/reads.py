@@ -58,17 +58,18 @@ class Reads:
         ids = [job.job_id for job in by_id.values()]
         if not ids:
             return [Aggregate() for _ in wanted]
+        among = self._dialect.among
         submissions = await self._submissions_of(wanted)
         prompt_ids = [p for w in wanted for p in w.prompt_ids]
         keys = [k for w in wanted for k in w.keys]
         condition: sa.ColumnElement[bool] = prompts.c.responded_at.is_(None)
         if prompt_ids:
-            condition = sa.or_(condition, prompts.c.interaction_id.in_(prompt_ids))
+            condition = sa.or_(condition, among(prompts.c.interaction_id, prompt_ids))
         if keys:
-            condition = sa.or_(condition, prompts.c.key.in_(keys))
+            condition = sa.or_(condition, among(prompts.c.key, keys))
         if any(w.request for w in wanted):
             condition = sa.or_(condition, prompts.c.round_number == 1)
-        found = await self._all(sa.select(prompts).where(prompts.c.job_id.in_(ids), condition))
+        found = await self._all(sa.select(prompts).where(among(prompts.c.job_id, ids), condition))
         by_job: dict[str, dict[str, Prompt]] = {}
         for row in found:
             prompt = rows.to_prompt(row)
@@ -90,31 +91,37 @@ class Reads:
         requests = [w.request for w in wanted if w.request]
         if not ids and not requests:
             return {}
-        conditions = []
+        among, conditions = self._dialect.among, []
         if ids:
-            conditions.append(jobs.c.job_id.in_(ids))
+            conditions.append(among(jobs.c.job_id, ids))
         if requests:
-            conditions.append(sa.tuple_(jobs.c.namespace, jobs.c.request_id).in_(requests))
+            namespaces, names = sorted({r[0] for r in requests}), [r[1] for r in requests]
+            # More than the pairs: what was not asked for is dropped below.
+            conditions.append(sa.and_(among(jobs.c.namespace, namespaces), among(jobs.c.request_id, names)))
         found: dict[Any, Job] = {}
+        asked = {*ids, *requests}
         for row in await self._all(sa.select(jobs).where(sa.or_(*conditions))):
             job = rows.to_job(row)
-            found[job.job_id] = job
-            found[job.namespace, job.request_id] = job
+            if job.job_id in asked or (job.namespace, job.request_id) in asked:
+                found[job.job_id] = job
+                found[job.namespace, job.request_id] = job
         return found
 
     async def _submissions_of(self, wanted: Sequence[Wanted]) -> dict[tuple[str, str], Submission]:
-        pairs = [pair for w in wanted for pair in w.submissions]
+        pairs = {pair for w in wanted for pair in w.submissions}
         if not pairs:
             return {}
-        condition = sa.tuple_(answers.c.interaction_id, answers.c.answer_id).in_(pairs)
-        found = map(rows.to_submission, await self._all(sa.select(answers).where(condition)))
-        return {(s.prompt_id, s.answer.answer_id): s for s in found}
+        among = self._dialect.among
+        of_prompts = among(answers.c.interaction_id, sorted({p[0] for p in pairs}))
+        statement = sa.select(answers).where(of_prompts, among(answers.c.answer_id, [p[1] for p in pairs]))
+        found = map(rows.to_submission, await self._all(statement))
+        return {key: s for s in found if (key := (s.prompt_id, s.answer.answer_id)) in pairs}
 
     async def _understandings_of(self, found: Iterable[Job]) -> dict[str, DeepUnderstanding]:
         ids = [job.job_id for job in found if job.understanding_version]
         if not ids:
             return {}
-        statement = sa.select(understandings).where(understandings.c.job_id.in_(ids))
+        statement = sa.select(understandings).where(self._dialect.among(understandings.c.job_id, ids))
         return {row["job_id"]: rows.to_understanding(row) for row in await self._all(statement)}
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
@@ -144,14 +151,16 @@ class Reads:
 
     async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
         """A page of jobs, newest first: ids are time-ordered, so the id is the cursor."""
+        among = self._dialect.among
         where = [jobs.c.namespace == filter.namespace]
         if filter.states:
-            where.append(jobs.c.status.in_([s.value for s in filter.states]))
+            where.append(among(jobs.c.status, [s.value for s in filter.states]))
         if filter.job_types:
-            where.append(jobs.c.job_type.in_(filter.job_types))
+            where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
-            where.append(jobs.c.user_id.in_(filter.user_ids))
-        where += [self._dialect.has_label(jobs.c.labels, k, v) for k, v in filter.labels.items()]
+            where.append(among(jobs.c.user_id, filter.user_ids))
+        if filter.labels:
+            where.append(self._dialect.has_labels(jobs.c.labels, filter.labels))
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -190,21 +199,23 @@ class Reads:
         return PromptsPage(tuple(kept), _rank(kept[-1]) if more else None, counted[0]["n"])
 
     def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
+        among = self._dialect.among
         where: list[sa.ColumnElement[bool]] = [prompts.c.namespace == filter.namespace]
         states = [s.value for s in filter.states]
         if states == ["PENDING"]:
             where.append(prompts.c.responded_at.is_(None))
         elif states:
-            where.append(prompts.c.status.in_(states))
+            where.append(among(prompts.c.status, states))
         if filter.unattended:
             where.append(prompts.c.unattended_since.is_not(None))
         if filter.job_id:
             where.append(prompts.c.job_id == filter.job_id)
         if filter.job_types:
-            where.append(prompts.c.job_type.in_(filter.job_types))
+            where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
-            where.append(prompts.c.interaction_type.in_(filter.kinds))
-        where += [self._dialect.has_label(prompts.c.labels, k, v) for k, v in filter.labels.items()]
+            where.append(among(prompts.c.interaction_type, filter.kinds))
+        if filter.labels:
+            where.append(self._dialect.has_labels(prompts.c.labels, filter.labels))
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer

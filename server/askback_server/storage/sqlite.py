@@ -20,6 +20,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import BadData
 from askback_server.storage import rows
+from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect, identity
 from askback_server.storage.tables import (
@@ -241,31 +242,28 @@ class SQLite(Dialect):
         return sa.true()
 
     def among(self, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-        """`IN`."""
-        return column.in_(values)
+        """`IN` of the elements of one JSON array."""
+        return lists.among(column, values)
 
     def marks(self, marks: Mapping[str, int]) -> sa.FromClause:
-        """One row after the other."""
-        pairs = [
-            sa.select(
-                sa.literal(i, sa.String()).label("job_id"), sa.literal(n, sa.BigInteger()).label("after")
-            )
-            for i, n in marks.items()
-        ]
-        return sa.union_all(*pairs).subquery("marks")
+        """The members of one JSON object."""
+        return lists.marks(marks)
 
-    def has_label(self, column: sa.ColumnElement[Any], key: str, value: str) -> sa.ColumnElement[bool]:
-        """A scan of the object: a JSON path cannot name a key with quotes or backslashes."""
-        each = sa.func.json_each(column).table_valued("key", "value")
-        here = sa.and_(each.c.key == key, each.c.value == value)
-        return sa.exists(sa.select(sa.literal(1)).select_from(each).where(here))
+    def firsts(
+        self, values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]
+    ) -> sa.FromClause:
+        """There is no lateral join: an array of ids for each value, which finds their rows again."""
+        return lists.firsts(values, first)
+
+    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+        """No wanted member is missing."""
+        return lists.has_labels(column, labels)
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
     ) -> sa.ColumnElement[bool]:
         """A scan of the array."""
-        each = sa.func.json_each(column, f"$.{key}").table_valued("value")
-        return sa.exists(sa.select(sa.literal(1)).select_from(each).where(each.c.value.in_(list(values))))
+        return lists.has_any(column, key, values)
 
     async def drop_events(self, before: datetime) -> int:
         """Delete the rows, a thousand at a time, and let others write in between."""

@@ -13,7 +13,7 @@ from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
 TYPES = 64
-"""Job types that one statement looks for: SQLite takes 500 parts, and planning has its price."""
+"""Job types that one statement looks for, so that none takes long."""
 
 
 class Queue(Reads):
@@ -27,30 +27,36 @@ class Queue(Reads):
         nobody's backlog is ever read whole.
         """
         found: dict[str, list[str]] = {}
-        wanted = [(job_type, limit) for job_type, limit in sorted(limits.items()) if limit > 0]
-        for at in range(0, len(wanted), TYPES):
-            for row in await self._all(self._first(namespace, wanted[at : at + TYPES])):
-                found.setdefault(row["job_type"], []).append(row["job_id"])
-        return found
+        by_limit: dict[int, list[str]] = {}
+        for job_type, limit in sorted(limits.items()):
+            if limit > 0:
+                # Rounded up to a power of two, so that few statements serve all.
+                by_limit.setdefault(1 << (limit - 1).bit_length(), []).append(job_type)
+        for limit, job_types in by_limit.items():
+            for at in range(0, len(job_types), TYPES):
+                for row in await self._all(self._first(namespace, job_types[at : at + TYPES], limit)):
+                    found.setdefault(row["job_type"], []).append(row["job_id"])
+        return {job_type: ids[: limits[job_type]] for job_type, ids in found.items()}
 
-    def _first(self, namespace: str, wanted: Sequence[tuple[str, int]]) -> Any:
-        """The first jobs of some types, in their order."""
-        walks = []
-        for job_type, limit in wanted:
-            walk = (
-                sa.select(jobs.c.job_id, jobs.c.job_type, jobs.c.priority, jobs.c.ready_at)
+    def _first(self, namespace: str, job_types: Sequence[str], limit: int) -> Any:
+        """The first jobs of each of some types, in their order."""
+        here = jobs.alias("here")
+        now = self._dialect.now()
+
+        def first(job_type: sa.ColumnElement[Any]) -> sa.Select[Any]:
+            return (
+                sa.select(here.c.job_id, here.c.job_type, here.c.priority, here.c.ready_at)
                 .where(
-                    jobs.c.namespace == namespace,
-                    jobs.c.job_type == job_type,
-                    jobs.c.ready_at.is_not(None),
-                    jobs.c.ready_at <= self._dialect.now(),
+                    here.c.namespace == namespace,
+                    here.c.job_type == job_type,
+                    here.c.ready_at.is_not(None),
+                    here.c.ready_at <= now,
                 )
-                .order_by(jobs.c.priority.desc(), jobs.c.ready_at)
+                .order_by(here.c.priority.desc(), here.c.ready_at)
                 .limit(limit)
-                .subquery()
             )
-            walks.append(sa.select(walk))
-        every = sa.union_all(*walks).subquery()
+
+        every = self._dialect.firsts(job_types, first)
         order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
         return sa.select(every.c.job_id, every.c.job_type).order_by(*order)
 

@@ -107,15 +107,15 @@ class Sessions(Reads):
         def work(connection: sa.Connection) -> Any:
             if not self._knows(connection, session_id, secret, subject):
                 return None
-            return connection.execute(self._extension([session_id], ttl)).scalar_one_or_none()
+            return connection.execute(self._extension(session_id, ttl)).scalar_one_or_none()
 
         at: datetime | None = await self._dialect.run(work)
         return at
 
-    def _extension(self, ids: Sequence[str], ttl: float) -> Any:
+    def _extension(self, session_id: str, ttl: float) -> Any:
         return (
             sa.update(sessions)
-            .where(sessions.c.session_id.in_(ids), sessions.c.expires_at > self._dialect.now())
+            .where(sessions.c.session_id == session_id, sessions.c.expires_at > self._dialect.now())
             .values(expires_at=self._dialect.later(ttl))
             .returning(sessions.c.expires_at)
         )
@@ -169,10 +169,13 @@ class Sessions(Reads):
         """Keep those of the (session, epoch) that live, all in one statement."""
         if not held:
             return {}
+        mine = self._dialect.marks(dict(held))
+        same = sa.and_(mine.c.job_id == sessions.c.session_id, mine.c.after == sessions.c.epoch)
         statement = (
             sa.update(sessions)
             .where(
-                sa.tuple_(sessions.c.session_id, sessions.c.epoch).in_(list(held)),
+                self._dialect.among(sessions.c.session_id, [session_id for session_id, _ in held]),
+                sa.exists(sa.select(sa.literal(1)).select_from(mine).where(same).correlate(sessions)),
                 sessions.c.expires_at > self._dialect.now(),
             )
             .values(expires_at=self._dialect.later(ttl))

@@ -23,8 +23,6 @@ from askback_server.transport.convert_jobs import failure, progress
 from askback_server.transport.convert_prompts import prompt_id, prompt_ref
 from askback_server.transport.convert_values import job_id, moment, namespace, raise_faults, span, storable
 
-_MOST_ACKNOWLEDGED = 1_000
-
 # --- JobService ---------------------------------------------------------------------------------
 
 
@@ -180,8 +178,6 @@ def acknowledge_prompts(
     session: SessionRef | None = None,
 ) -> commands.AcknowledgePrompts:
     """The worker has these resolutions."""
-    if len(request.prompt_ids) > _MOST_ACKNOWLEDGED:
-        raise InvalidField.of("prompt_ids", f"has more than {_MOST_ACKNOWLEDGED} ids; send them in parts")
     return commands.AcknowledgePrompts(
         principal=principal,
         job_id=job_id(request.job_id),

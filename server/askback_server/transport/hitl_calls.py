@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from askback.v1 import hitl_service_pb2 as pb
-from askback_server.domain.errors import NotTestMode
+from askback_server.domain.errors import JobNotFound, NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt, Submission
 from askback_server.sessions.replica import Replica
@@ -59,8 +59,14 @@ class HitlCalls:
         replica, limits = self._replica, self._replica.limits
         filter = listed_prompts(request, self._who)
         if filter.job_id and not request.namespace:
-            job = await replica.queries.job(filter.job_id, self._who)
-            filter = replace(filter, namespace=job.namespace)
+            try:
+                home = (await replica.queries.job(filter.job_id, self._who)).namespace
+            except JobNotFound:
+                if filter.viewer is None:
+                    raise
+                # To a console a job without a prompt for it and no job are the same in all that follows.
+                home = ""
+            filter = replace(filter, namespace=home)
         viewer = filter.viewer
         who = (viewer.subject, viewer.groups) if viewer is not None else None
         query = digest_of("prompts", replace(filter, viewer=None), who)

@@ -21,12 +21,14 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import Message
 
 from askback_server.domain.errors import AskbackError, LimitExceeded, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.transport.calls import CURRENT, Call
 from askback_server.transport.certificates import certificate_names
 from askback_server.transport.errors import abort, code_of, known
+from askback_server.transport.field_limits import check_fields
 from askback_server.transport.tokens import Authenticator, Metadata
 
 REQUEST_ID = "askback-request-id"
@@ -86,6 +88,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self, authenticator: Authenticator, limits: Limits, *, unary_level: int = logging.DEBUG
     ) -> None:
         self.streams = OpenStreams(limits)
+        self._limits = limits
         self.ended: Counter[tuple[str, str]] = Counter()
         """Calls that have ended, by method and code."""
         self._authenticator = authenticator
@@ -144,6 +147,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 principal = self._authenticator.authenticate(metadata, partial(certificate_names, context))
                 call = Call(method, request_id, principal)
                 CURRENT.set(call)
+                check_fields(request, self._limits)
                 response = await behaviour(request, context)
             except (Exception, asyncio.CancelledError) as error:
                 await _end(error, context, method, started, request_id, call, request, self.ended)
@@ -165,6 +169,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 principal = self._authenticator.authenticate(metadata, partial(certificate_names, context))
                 call = Call(method, request_id, principal)
                 CURRENT.set(call)
+                if isinstance(request, Message):  # a stream's own messages are checked as they are read
+                    check_fields(request, self._limits)
                 with self.streams.one(principal.subject, method):
                     await context.send_initial_metadata(((REQUEST_ID, request_id),))
                     response = await _run(behaviour(request, context), context)

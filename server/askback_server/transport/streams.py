@@ -27,6 +27,7 @@ from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport import frames_work
 from askback_server.transport.errors import known
+from askback_server.transport.field_limits import check_fields, check_frame
 from askback_server.transport.frames_converse import client_frame, converse_message, event_bytes
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.wire import within
@@ -83,8 +84,10 @@ async def _serve(
 ) -> None:
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            check_fields(message, replica.limits)
             for frame in message.frames:
                 try:
+                    check_frame(frame, replica.limits)
                     session.receive(convert(frame))
                 except InvalidField as error:
                     if not session.refuse(frame.ref, error):

@@ -1,0 +1,151 @@
+"""Judges large answers in a process of its own, one after the other, namespaces in turn.
+
+The JSON Schema validator holds the interpreter while it runs: in a thread it would stop the event loop all
+the same. A judgement has a deadline; what passes it is refused and its process replaced. How much may wait
+is bounded, and so is how much of it may be one namespace's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pickle
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from askback_server.domain.errors import LimitExceeded, QueueFull
+from askback_server.domain.forms import Judgement, Unjudged
+from askback_server.domain.json_text import Violation
+from askback_server.engine import judge_process
+from askback_server.engine.judge_process import LENGTH, packed
+
+log = logging.getLogger(__name__)
+
+DEADLINE = 5.0
+"""Seconds that one judgement may take."""
+START = 60.0
+"""Seconds that the process may take to start."""
+WAITING = 64
+"""Judgements that wait, all namespaces together."""
+WAITING_OF_ONE = 8
+"""Those of one namespace."""
+
+_Waiting = tuple[Unjudged, "asyncio.Future[tuple[Violation, ...]]"]
+
+
+class Judges:
+    """Takes what `validate_values` would not do itself."""
+
+    def __init__(self, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
+        self._lines: dict[str, deque[_Waiting]] = {}
+        """What waits, by namespace; the first is the next one whose turn it is."""
+        self._process: asyncio.subprocess.Process | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything that was started has not been told."""
+        return bool(self._tasks)
+
+    def start(self, namespace: str, asked: Unjudged, tell: Callable[[Judgement | Exception], None]) -> None:
+        """Judge, and tell what came of it."""
+
+        async def work() -> None:
+            try:
+                found = await self.judge(namespace, asked)
+            except Exception as error:
+                outcome: Judgement | Exception = error
+            else:
+                outcome = Judgement(asked.form, asked.values_json, found)
+            self._tasks.discard(task)
+            tell(outcome)
+
+        task = asyncio.create_task(work())
+        self._tasks.add(task)
+
+    async def judge(self, namespace: str, asked: Unjudged) -> tuple[Violation, ...]:
+        """What is wrong with the values. Raises QueueFull, and LimitExceeded at the deadline."""
+        line = self._lines.get(namespace, ())
+        if len(line) >= WAITING_OF_ONE or sum(map(len, self._lines.values())) >= WAITING:
+            raise QueueFull("too many large answers wait to be checked; send it again a little later")
+        reply: asyncio.Future[tuple[Violation, ...]] = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(namespace, deque()).append((asked, reply))
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._judge_all())
+        return await reply
+
+    def close(self) -> None:
+        """End the process; what waits is not judged any more."""
+        for task in (*self._tasks, *([self._work] if self._work is not None else [])):
+            task.cancel()
+        self._kill()
+
+    async def _judge_all(self) -> None:
+        while self._lines:
+            namespace, line = next(iter(self._lines.items()))
+            asked, reply = line.popleft()
+            del self._lines[namespace]
+            if line:
+                self._lines[namespace] = line  # to the end: the others' turn is first
+            if reply.done():
+                continue
+            try:
+                found = await self._judge_one(asked)
+            except Exception as error:
+                reply.set_exception(error)
+                reply.exception()  # a caller that went away leaves its error unseen
+            else:
+                reply.set_result(found)
+
+    async def _judge_one(self, asked: Unjudged) -> tuple[Violation, ...]:
+        question = packed((asked.form, asked.values_json, asked.max_bytes))
+        try:
+            process = await self._running()
+            async with asyncio.timeout(self._deadline):
+                assert process.stdin is not None
+                process.stdin.write(question)
+                await process.stdin.drain()
+                found: tuple[Violation, ...] = await _message(process)
+                return found
+        except TimeoutError:
+            self._kill()
+            log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
+            raise LimitExceeded(
+                "the values take too long to check against the form; send fewer or shorter ones",
+                limit="judging_seconds", value=f"{self._deadline:g}",
+            ) from None  # fmt: skip
+        except (OSError, EOFError, asyncio.IncompleteReadError) as error:
+            self._kill()
+            log.warning("the process that checks large answers ended: %r", error)
+            raise QueueFull("the answer could not be checked now; send it again a little later") from error
+        except asyncio.CancelledError:
+            self._kill()
+            raise
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        """The process, started where there is none."""
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", judge_process.__name__,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            async with asyncio.timeout(START):
+                await _message(self._process)
+        return self._process
+
+    def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+
+async def _message(process: asyncio.subprocess.Process) -> Any:
+    assert process.stdout is not None
+    head = await process.stdout.readexactly(LENGTH.size)
+    return pickle.loads(await process.stdout.readexactly(*LENGTH.unpack(head)))

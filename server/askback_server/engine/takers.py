@@ -1,0 +1,84 @@
+"""The workers that take jobs here, by namespace, and which of their job types are looked at next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from askback_server.domain.commands import SessionRef
+from askback_server.domain.jobs import Job
+from askback_server.domain.principals import Principal
+
+
+class Taker(Protocol):
+    """A worker that takes jobs: a stream's session, or a unary call that waits."""
+
+    principal: Principal
+    session: SessionRef
+    worker_id: str
+    namespace: str
+    job_types: frozenset[str]
+
+    def room(self) -> int:
+        """How many more jobs it takes now."""
+
+    def reserve(self, change: int) -> None:
+        """A lease is being tried for it (+1), or is decided (-1)."""
+
+    def leased(self, job: Job) -> None:
+        """The job is its own."""
+
+
+class Takers:
+    """Iterates in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._by_namespace: dict[str, dict[Taker, None]] = {}
+        self._rounds: dict[str, deque[str]] = {}
+        """What is left of a round over the job types of a namespace that has many."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_namespace.values()))
+
+    @property
+    def namespaces(self) -> Collection[str]:
+        """Those with a taker."""
+        return self._by_namespace.keys()
+
+    def add(self, taker: Taker) -> None:
+        """A worker arrives."""
+        self._by_namespace.setdefault(taker.namespace, {})[taker] = None
+
+    def discard(self, taker: Taker) -> None:
+        """A worker leaves."""
+        home = self._by_namespace.get(taker.namespace, {})
+        home.pop(taker, None)
+        if not home:
+            self._by_namespace.pop(taker.namespace, None)
+            self._rounds.pop(taker.namespace, None)
+
+    def of(self, namespace: str) -> Iterable[Taker]:
+        """The takers of a namespace."""
+        return self._by_namespace.get(namespace, ())
+
+    def with_room(self, namespace: str) -> list[Taker]:
+        """Those that take a job now."""
+        return [taker for taker in self.of(namespace) if taker.room() > 0]
+
+    def next_types(self, takers: Sequence[Taker], most: int) -> tuple[set[str], bool]:
+        """The job types that these takers of one namespace take, and whether they are the last of a round.
+
+        At most so many at once: the next call goes on where this one ended.
+        """
+        namespace = takers[0].namespace
+        left = self._rounds.pop(namespace, None)
+        if left is None:
+            types = {job_type for taker in takers for job_type in taker.job_types}
+            if len(types) <= most:
+                return types, True
+            left = deque(sorted(types))
+        some = {left.popleft() for _ in range(min(most, len(left)))}
+        if left:
+            self._rounds[namespace] = left
+        return some, not left

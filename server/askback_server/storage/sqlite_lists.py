@@ -1,0 +1,68 @@
+"""Lists as one parameter on SQLite: a JSON text, taken apart by `json_each`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.storage.tables import jobs, prompts
+
+
+def _json(value: Any) -> sa.ColumnElement[Any]:
+    """A value as one parameter: its JSON text."""
+    return sa.literal(json.dumps(value), sa.Text())
+
+
+def _elements(values: Sequence[Any]) -> sa.TableValuedAlias:
+    """A relation of the values."""
+    return sa.func.json_each(_json(list(values))).table_valued("value")
+
+
+def among(column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Whether the column has one of the values."""
+    return column.in_(sa.select(_elements(values).c.value))
+
+
+def marks(marks: Mapping[str, int]) -> sa.FromClause:
+    """A relation (job_id, after)."""
+    each = sa.func.json_each(_json(dict(marks))).table_valued(
+        sa.column("key", sa.String()), sa.column("value", sa.BigInteger())
+    )
+    return sa.select(each.c.key.label("job_id"), each.c.value.label("after")).subquery("marks")
+
+
+def firsts(values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Select[Any]]) -> sa.FromClause:
+    """The rows of `jobs` that `first` selects for each of the values."""
+    each = _elements(values)
+    found = first(each.c.value).correlate(each).subquery()
+    [key] = [column for column in found.c if column.name == "job_id"]
+    ids = sa.select(sa.func.json_group_array(key)).scalar_subquery()
+    by_value = sa.select(ids.label("ids")).select_from(each).subquery()
+    one = sa.func.json_each(by_value.c.ids).table_valued("value")
+    columns = [jobs.c[column.name] for column in found.c]
+    return (
+        sa.select(*columns)
+        .select_from(by_value.join(one, sa.true()).join(jobs, jobs.c.job_id == one.c.value))
+        .subquery()
+    )
+
+
+def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+    """No wanted member is missing. A JSON path could not name a key with quotes or backslashes."""
+    one = sa.literal(1)
+    wanted = sa.func.json_each(_json(dict(labels))).table_valued("key", "value")
+    each = sa.func.json_each(column).table_valued("key", "value")
+    same = sa.and_(each.c.key == wanted.c.key, each.c.value == wanted.c.value)
+    found = sa.exists(sa.select(one).select_from(each).where(same).correlate(wanted, jobs, prompts))
+    missing = sa.select(one).select_from(wanted).where(sa.not_(found)).correlate(jobs, prompts)
+    return sa.not_(sa.exists(missing))
+
+
+def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether the array under a key names one of the values."""
+    each = sa.func.json_each(column, f"$.{key}").table_valued("value")
+    named = sa.select(sa.literal(1)).select_from(each).where(among(each.c.value, values))
+    return sa.exists(named)

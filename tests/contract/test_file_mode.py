@@ -1,0 +1,33 @@
+"""The SQLite file holds every question and answer: it is for its owner alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from askback_server.storage.database import Database
+from askback_server.storage.migrate import upgrade
+from tests.support.storage import creation, new_job
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("before", [None, 0o644, 0o666, 0o640])
+async def test_nobody_else_can_read_the_file_and_those_beside_it(before: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "askback.db"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    old = os.umask(0)
+    try:
+        upgrade(f"sqlite+aiosqlite:///{path}")
+        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+        await database.jobs.write([creation(new_job())])
+        files = [p for p in tmp_path.iterdir() if p.name.startswith("askback.db")]
+        assert len(files) > 1, "the write-ahead log is beside it"
+        assert {p.name: mode(p) for p in files} == {p.name: 0o600 for p in files}
+        await database.close()
+    finally:
+        os.umask(old)

@@ -1,0 +1,128 @@
+"""The text of a statement never grows with what a caller sends: a list of any length is one parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.domain.jobs import JobState
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import PromptState
+from askback_server.ports.queries import JobFilter, PromptFilter
+from askback_server.ports.storage import Wanted
+from askback_server.storage.database import Database
+from tests.support.storage import creation, new_job, new_prompt
+
+SIZES = (1, 2, 64, 65, 700)
+NOBODY = "00000000-0000-7000-8000-{:012d}"
+
+
+@contextmanager
+def texts_of(database: Database) -> Iterator[set[str]]:
+    """The texts of all statements that run meanwhile."""
+    found: set[str] = set()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        found.add(statement)
+
+    dialect: Any = database.queue._dialect
+    engines = [dialect.reads.sync_engine]
+    engines.append(dialect._pools.sessions.sync_engine if dialect.name == "postgresql" else dialect._writer)
+    for engine in engines:
+        sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        for engine in engines:
+            sa.event.remove(engine, "before_cursor_execute", note)
+
+
+async def every_read(database: Database, size: int) -> None:
+    """Each statement that takes a list, with lists of this size."""
+    ids = [NOBODY.format(n) for n in range(size)]
+    names = [f"n{n}" for n in range(size)]
+    labels = dict.fromkeys(names, "v")
+    jobs = JobFilter(
+        namespace="default", states=tuple(JobState) * size, job_types=tuple(names), user_ids=tuple(names),
+        labels=labels,
+    )  # fmt: skip
+    await database.jobs.list_jobs(jobs, 10, None, 1000)
+    viewer = Principal("eve", groups=frozenset(names))
+    prompts = PromptFilter(
+        namespace="default", viewer=viewer, job_types=tuple(names), kinds=tuple(names), labels=labels,
+        groups=tuple(names), states=(PromptState.ANSWERED,) * size,
+    )  # fmt: skip
+    await database.jobs.list_prompts(prompts, 10, None, 1000)
+    await database.jobs.get_jobs(ids)
+    await database.jobs.get_prompts(ids)
+    await database.jobs.load(
+        [
+            Wanted(job_id=i, keys={n}, prompt_ids={i}, submissions={(i, n)})
+            for i, n in zip(ids, names, strict=True)
+        ]
+    )
+    await database.jobs.load([Wanted(request=("default", n)) for n in names])
+    # Of one limit, and of many: those are rounded up to few.
+    await database.queue.claimable("default", dict.fromkeys(names, 8))
+    await database.feed.of_jobs(dict.fromkeys(ids, 1))
+    await database.presence.views(ids)
+    await database.sessions.epochs(ids)
+    await database.sessions.beat([(i, 1) for i in ids], 10)
+
+
+async def test_texts_do_not_grow_with_the_input(database: Database) -> None:
+    seen = []
+    for size in SIZES:
+        with texts_of(database) as texts:
+            await every_read(database, size)
+        seen.append(texts)
+    assert len(seen[0]) > 9
+    for size, texts in zip(SIZES, seen, strict=True):
+        assert texts == seen[0], f"{size}: {[t[:300] for t in texts - seen[0]]}"
+
+
+async def test_limits_of_many_sizes_are_few_texts(database: Database) -> None:
+    with texts_of(database) as texts:
+        await database.queue.claimable("default", {f"n{n}": n for n in range(1, 200)})
+    assert len(texts) == 1
+
+
+async def test_label_filters_mean_all_of_them_whatever_the_names(database: Database) -> None:
+    odd = {'a"b': "1", "c\\d": "2", "$.e": "ü", "": "none"} | {f"k{n}": str(n) for n in range(20)}
+    asked = new_job(labels=odd)
+    prompt = new_prompt(asked)
+    await database.jobs.write([creation(asked, prompt), creation(new_job(labels={'a"b': "1"}))])
+
+    async def found(**labels: str) -> int:
+        page = await database.jobs.list_jobs(JobFilter(namespace="default", labels=labels), 10, None, 1000)
+        return len(page.jobs)
+
+    assert await found(**odd) == 1
+    assert await found(**{'a"b': "1"}) == 2
+    assert await found(**{'a"b': "2"}) == 0
+    assert await found(**(odd | {"k3": "4"})) == 0
+    assert await found(**(odd | {"missing": ""})) == 0
+    assert await found() == 2
+
+
+async def test_lists_find_what_each_of_them_names(database: Database) -> None:
+    """A pair is a pair: what only one half of it names is not found."""
+    one, two = new_job(request_id="r1"), new_job(request_id="r2", namespace="other")
+    await database.jobs.write([creation(one, new_prompt(one)), creation(two)])
+    wanted = [
+        Wanted(request=("default", "r2")),
+        Wanted(request=("other", "r2")),
+        Wanted(request=("other", "r1")),
+    ]
+    assert [a.job.job_id if a.job else None for a in await database.jobs.load(wanted)] == [
+        None,
+        two.job_id,
+        None,
+    ]
+    page = await database.jobs.list_jobs(
+        JobFilter(namespace="other", states=(JobState.RUNNING,)), 9, None, 99
+    )
+    assert not page.jobs

@@ -1,0 +1,105 @@
+"""Answers that take long to check are checked beside the service, and never lost or taken unchecked."""
+
+import asyncio
+import json
+from typing import Any
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import prompt_pb2 as prompts
+from askback_server.engine import judges
+from tests.support.service import NOBODY_ID, RESPOND, World, outcome, refused, until
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"v": {"items": {"anyOf": [{"const": n} for n in range(1, 900)] + [{"const": 0}]}}},
+}
+GOOD = '{"v":[' + ",".join(["0"] * 20_000) + "]}"
+BAD = GOOD[:-2] + ',"x"]}'
+
+
+async def asked(world: World, namespace: str = "default") -> Any:
+    content = prompts.PromptContent(kind="clarify", title="Which?", schema_json=json.dumps(SCHEMA))
+    request = jobs.CreateJobRequest(job_type="t", namespace=namespace, prompt=content)
+    return (await world.jobs.CreateJob(request)).prompt
+
+
+def answer(prompt: Any, answer_id: str, values: str) -> hitl.AnswerPromptRequest:
+    return hitl.AnswerPromptRequest(
+        prompt_id=prompt.prompt_id, answer_id=answer_id, revision=1, decision=RESPOND, values_json=values
+    )
+
+
+def engine_judges(world: World) -> judges.Judges:
+    replica = world.service._replica
+    assert replica is not None
+    return replica.engine._judges
+
+
+async def test_others_are_served_while_an_answer_is_checked(lite: World) -> None:
+    prompt = await asked(lite)
+    checking = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "bad", BAD)))
+    for _ in range(3):
+        await lite.jobs.ListJobs(jobs.ListJobsRequest())
+        assert not checking.done(), "the call waited for the check"
+    found = await refused(checking, "INVALID_ARGUMENT", "ANSWER_INVALID")
+    assert list(found.violations) == ["values_json"]
+    good = answer(prompt, "good", GOOD)
+    result = (await lite.hitl.AnswerPrompt(good)).result
+    assert result.status == prompts.ANSWER_STATUS_ACCEPTED
+    stored = await lite.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=prompt.prompt_id))
+    assert stored.prompt.resolution.answer.values_json == GOOD
+    again = (await lite.hitl.AnswerPrompt(good)).result
+    assert (again.status, again.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, True)
+
+
+async def test_the_first_of_two_is_the_answer_though_it_takes_longer_to_check(lite: World) -> None:
+    """Whichever is decided first wins, and the other is told so after its check."""
+    prompt = await asked(lite)
+    large = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "large", GOOD)))
+    small = await lite.hitl.AnswerPrompt(answer(prompt, "small", '{"v":[1]}'))
+    assert small.result.status == prompts.ANSWER_STATUS_ACCEPTED
+    found = await refused(large, "FAILED_PRECONDITION", "PROMPT_CLOSED")
+    assert found.result is not None
+    assert found.result.prompt.resolution.answer.answer_id == "small"
+
+
+async def test_a_check_that_takes_too_long_refuses_and_keeps_nothing(lite: World) -> None:
+    prompt = await asked(lite)
+    judge = engine_judges(lite)
+    judge._deadline = 0.0
+    found = await refused(
+        lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD)), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED"
+    )
+    assert found.metadata["limit"] == "judging_seconds"
+    judge._deadline = judges.DEADLINE
+    # The same answer can be sent again: there is no verdict on it.
+    result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD))).result
+    assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
+
+
+async def test_a_check_whose_process_is_killed_can_be_repeated(lite: World) -> None:
+    prompt = await asked(lite)
+    judge = engine_judges(lite)
+    sent = asyncio.ensure_future(lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD)))
+    await until(lambda: judge._process)
+    assert judge._process is not None
+    judge._process.kill()
+    await refused(sent, "RESOURCE_EXHAUSTED", "QUEUE_FULL")
+    result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", GOOD))).result
+    assert result.status == prompts.ANSWER_STATUS_ACCEPTED
+
+
+async def test_one_namespaces_answers_do_not_keep_anothers_from_being_checked(lite: World) -> None:
+    mine, theirs = await asked(lite), await asked(lite, "other")
+    flood = [
+        asyncio.ensure_future(outcome(lite.hitl.AnswerPrompt(answer(mine, f"a{n}", BAD)))) for n in range(30)
+    ]
+    judge = engine_judges(lite)
+    await until(lambda: len(judge._lines.get("default", ())) == judges.WAITING_OF_ONE)
+    result = (await lite.hitl.AnswerPrompt(answer(theirs, "a", GOOD))).result
+    assert result.status == prompts.ANSWER_STATUS_ACCEPTED
+    assert not all(task.done() for task in flood), "its turn came before those of the flood"
+    for task in flood:
+        task.cancel()
+    await outcome(lite.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=NOBODY_ID)))

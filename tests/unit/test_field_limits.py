@@ -1,0 +1,100 @@
+"""Every text, list and map of every request has a limit, and the door keeps it."""
+
+from typing import Any
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import worker_service_pb2 as workers
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.field_limits import FIELD_LIMITS, FieldLimit, limit_value
+from askback_server.domain.json_text import MAX_VIOLATIONS
+from askback_server.domain.limits import Limits
+from askback_server.transport.field_limits import check_fields, check_frame
+from tests.support.field_paths import TEXTS, FieldPath, entries, field_paths, is_map
+
+LIMITS = Limits()
+# A stream's message only counts its frames; what they hold is tested by the unary twins and the hellos.
+PATHS = [p for p in field_paths() if p.fields[0].name != "frames" or len(p.fields) == 1]
+
+
+def limit_of(path: FieldPath) -> FieldLimit:
+    return FIELD_LIMITS[path.owner][path.field.name]
+
+
+def refusal(message: Any, **where: str) -> dict[str, str]:
+    with pytest.raises(InvalidField) as caught:
+        check_fields(message, LIMITS, **where)
+    return {v.field: v.description for v in caught.value.violations}
+
+
+def test_every_field_of_the_contract_has_a_limit() -> None:
+    missing = []
+    for path in field_paths():
+        limit = FIELD_LIMITS.get(path.owner, {}).get(path.field.name, FieldLimit())
+        texts = is_map(path.field) or path.field.type in TEXTS
+        if path.field.is_repeated and not limit.entries:
+            missing.append(f"{path}: entries")
+        if texts and not limit.text:
+            missing.append(f"{path}: text")
+        if is_map(path.field) and not limit.key:
+            missing.append(f"{path}: key")
+    assert not missing, f"add them to domain/field_limits.py: {missing}"
+
+
+def test_the_table_names_only_what_exists() -> None:
+    contract: dict[str, set[str]] = {}
+    for path in field_paths():
+        contract.setdefault(path.owner, set()).add(path.field.name)
+    assert {message: set(fields) for message, fields in FIELD_LIMITS.items()} == contract
+    for fields in FIELD_LIMITS.values():
+        for limit in fields.values():
+            assert all(limit_value(LIMITS, n) > 0 for n in (limit.entries, limit.text, limit.key) if n)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_at_the_limit_passes_and_above_is_refused(path: FieldPath) -> None:
+    limit, field = limit_of(path), path.field
+    if field.is_repeated:
+        most = limit_value(LIMITS, limit.entries)
+        check_fields(path.message(entries(field, most)), LIMITS)
+        found = refusal(path.message(entries(field, most + 1)))
+        assert found == {path.at(): f"has {most + 1} entries; at most {most} are allowed ({limit.entries})"}
+    for name, make, at in (
+        (limit.text, lambda text: text if not field.is_repeated else entries(field, 1, text),
+         path.at() + (("['k0']" if is_map(field) else "[0]") if field.is_repeated else "")),
+        (limit.key, lambda text: {text: "x"}, f"{path.at()}[{'x' * 40!r}]"),
+    ):  # fmt: skip
+        if name:
+            most = limit_value(LIMITS, name)
+            check_fields(path.message(make("x" * most)), LIMITS)
+            assert refusal(path.message(make("x" * (most + 1)))) == {
+                at: f"is {most + 1} bytes long; at most {most} are allowed ({name})"
+            }
+            # Sizes are bytes: characters of two count twice.
+            assert refusal(path.message(make("ü" * (most // 2 + 1))))
+
+
+def test_frames_are_checked_one_by_one() -> None:
+    long = "x" * 10_000
+    answer = hitl.ConverseClientFrame(ref=1, answer_prompt=hitl.AnswerPromptRequest(answer_id=long))
+    check_fields(hitl.ConverseRequest(frames=[answer]), LIMITS)
+    for frame, at in (
+        (answer, "answer_id"),
+        (
+            hitl.ConverseClientFrame(hello=hitl.ConverseHello(filter={"kinds": [long]})),
+            "hello.filter.kinds[0]",
+        ),
+        (hitl.ConverseClientFrame(heartbeat=hitl.ConverseHeartbeat(resume_token=long)), "resume_token"),
+        (workers.WorkClientFrame(hello=workers.WorkHello(job_types=["t"] * 20_000)), "hello.job_types"),
+    ):
+        with pytest.raises(InvalidField) as caught:
+            check_frame(frame, LIMITS)
+        assert [v.field for v in caught.value.violations] == [at]
+    check_frame(hitl.ConverseClientFrame(), LIMITS)
+
+
+def test_a_refusal_stays_small_however_much_is_wrong() -> None:
+    many = jobs.JobFilter(job_types=["x" * 300] * 100, user_ids=["x" * 300] * 100)
+    assert len(refusal(jobs.ListJobsRequest(filter=many))) == MAX_VIOLATIONS
