@@ -33,8 +33,24 @@ _NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL",
 """Reasons that promise that nothing was changed: even a call that is not idempotent may be repeated."""
 
 
+STREAMS_PER_CONNECTION = 50
+"""Server streams that one connection carries. A server allows at least 64 calls at once on a connection and
+makes the others wait without a word; what is left is for unary calls and the health check."""
+
+
+class _Connection:
+    """A channel with its stubs, and how many server streams are open on it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.channel = endpoint.open()
+        self.jobs: JobServiceAsyncStub = JobServiceStub(self.channel)
+        self.hitl: HitlServiceAsyncStub = HitlServiceStub(self.channel)
+        self.streams = 0
+
+
 class Calls:
-    """One channel for unary calls and server streams, opened when it is first used.
+    """The connections for unary calls and server streams: the first is opened when it is needed, more when
+    the server streams do not fit.
 
     A channel belongs to an event loop. In another loop there is a new one: after a second `asyncio.run`,
     and in another thread. Only a fork is refused (see askback.forking).
@@ -47,18 +63,18 @@ class Calls:
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel. Must be asked for in the loop that uses it."""
-        return self._link.channel
+        """The channel of unary calls. Must be asked for in the loop that uses it."""
+        return self._link.first.channel
 
     @property
     def jobs(self) -> JobServiceAsyncStub:
-        """JobService."""
-        return self._link.jobs
+        """JobService, for unary calls."""
+        return self._link.first.jobs
 
     @property
     def hitl(self) -> HitlServiceAsyncStub:
-        """HitlService."""
-        return self._link.hitl
+        """HitlService, for unary calls."""
+        return self._link.first.hitl
 
     @property
     def _link(self) -> _Link:
@@ -66,11 +82,26 @@ class Calls:
         link = self._links.get(loop)
         if link is None:
             for old in [other for other in self._links if other.is_closed()]:
-                forget_channel(self._links.pop(old).channel)
-            link = self._links[loop] = _Link(self.endpoint.open())
+                self._links.pop(old).forget()
+            link = self._links[loop] = _Link(self.endpoint)
         else:
             check_process()
         return link
+
+    def stream(self, method: Callable[[_Connection], Callable[..., Any]], request: Any) -> Any:
+        """Start a server stream on a connection that has room for it.
+
+        `method` picks the method, for example `lambda on: on.jobs.WatchJob`. Returns the call.
+        """
+        connection = self._link.with_room()
+        connection.streams += 1
+
+        def ended(_: Any) -> None:
+            connection.streams -= 1
+
+        call = method(connection)(request, metadata=self.endpoint.metadata())
+        call.add_done_callback(ended)
+        return call
 
     async def unary(
         self,
@@ -116,7 +147,7 @@ class Calls:
         """Make the first connection in this loop, if there was none yet; as askback.contact.connect."""
         link = self._link
         if not link.connected:
-            await connect(link.channel, self.endpoint, patience, waiting)
+            await connect(link.first.channel, self.endpoint, patience, waiting)
             link.connected = True
 
     async def _given_up(self, error: AskbackError) -> AskbackError:
@@ -132,7 +163,7 @@ class Calls:
         return Unavailable(f"{text}; the last error was: {error.message}", metadata=error.metadata)
 
     async def aclose(self) -> None:
-        """Close the channel of this loop, and forget those of loops that have ended. Repeatable."""
+        """Close the connections of this loop, and forget those of loops that have ended. Repeatable."""
         try:
             check_process()
         except RuntimeError:  # what the parent has open is not ours to close
@@ -142,20 +173,38 @@ class Calls:
         for other, link in list(self._links.items()):
             if other is loop or other.is_closed():
                 self._links.pop(other, None)
-                forget_channel(link.channel)
+                link.forget()
                 if other is loop:
-                    await link.channel.close(None)
+                    await link.close()
 
 
 class _Link:
-    """The channel of one event loop, and its stubs."""
+    """The connections of one event loop."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.channel = channel
-        self.jobs: JobServiceAsyncStub = JobServiceStub(channel)
-        self.hitl: HitlServiceAsyncStub = HitlServiceStub(channel)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.first = _Connection(endpoint)
+        self._all = [self.first]
         self.connected = False
         """Whether there ever was a connection."""
+
+    def with_room(self) -> _Connection:
+        """A connection that can carry one more server stream."""
+        found = next((c for c in self._all if c.streams < STREAMS_PER_CONNECTION), None)
+        if found is None:
+            found = _Connection(self._endpoint)
+            self._all.append(found)
+        return found
+
+    def forget(self) -> None:
+        """Say that the channels are closed: a fork does no harm any more."""
+        for connection in self._all:
+            forget_channel(connection.channel)
+
+    async def close(self) -> None:
+        """Close the channels."""
+        for connection in self._all:
+            await connection.channel.close(None)
 
 
 def _name(method: Any) -> str:

@@ -200,7 +200,7 @@ class JobCalls:
 
         def start() -> Any:
             request = pb.WatchJobsRequest(namespace=self.namespace, filter=filter, resume_token=token)
-            return self._calls.jobs.WatchJobs(request, metadata=self._calls.endpoint.metadata())
+            return self._calls.stream(lambda on: on.jobs.WatchJobs, request)
 
         backoff = Backoff()
         while True:

@@ -112,7 +112,7 @@ class PromptCalls:
         def start() -> Any:
             desk.new_stream()
             request = pb.WatchPromptsRequest(namespace=self.namespace, filter=view, resume_token=desk.token)
-            return self._calls.hitl.WatchPrompts(request, metadata=self._calls.endpoint.metadata())
+            return self._calls.stream(lambda on: on.hitl.WatchPrompts, request)
 
         backoff = Backoff()
         while True:

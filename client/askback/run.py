@@ -84,7 +84,7 @@ class Run(Generic[R]):
 
         def start() -> Any:
             request = pb.WatchJobRequest(job_id=self.job_id, after_seq=last)
-            return self._calls.jobs.WatchJob(request, metadata=self._calls.endpoint.metadata())
+            return self._calls.stream(lambda on: on.jobs.WatchJob, request)
 
         while True:
             async for message in messages(self._calls, "JobService.WatchJob", start):

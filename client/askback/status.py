@@ -220,8 +220,9 @@ def is_transient(error: AskbackError) -> bool:
 
 
 def is_fatal(error: AskbackError) -> bool:
-    """Whether a stream that ended like this would end alike when it is opened again."""
+    """Whether a stream that ended like this would end alike when it is opened again. One that the server ends
+    with a time for the next try would not."""
     if not error.from_server:
         misplaced = isinstance(error, errors.CannotConnect) and not error.passing
         return misplaced or isinstance(error, errors.MessageTooLarge)
-    return error.code in _FATAL
+    return error.code in _FATAL and error.retry_after is None

@@ -120,6 +120,14 @@ class Config:
         "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 12h, 30d.",
         metavar="STATE=TIME,…", by_name=ended_retention,
     )  # fmt: skip
+    streams_per_connection: int = _setting(
+        100, "Calls that one connection may have open at once; others wait, or open another connection.",
+        within=(64, 100_000),
+    )  # fmt: skip
+    stream_age: float = _setting(
+        2700.0, "Seconds after which a stream is asked to move, so that load reaches new replicas; ±20 %.",
+        within=(1, 604_800),
+    )  # fmt: skip
     sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
     drain_wait: float = _setting(
         0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",

@@ -16,6 +16,7 @@ from askback_server.config import Config, masked
 from askback_server.listening import cannot_listen, check_listen
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
+from askback_server.sessions.ageing import Ageing
 from askback_server.sessions.leaving import see_off
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
@@ -81,7 +82,12 @@ class Service:
         self._database = await Database.open(config.db, self._clock)
         try:
             self._replica = replica = await build(config, self._database, self._clock, meter)
-            self._server = Server(replica, authenticator)
+            self._server = Server(
+                replica,
+                authenticator,
+                streams_per_connection=config.streams_per_connection,
+                stream_age=config.stream_age,
+            )
             self._listen(self._server, certificates)
             if meter is not None:
                 self._expose(meter, replica, self._server, self._database)
@@ -94,6 +100,8 @@ class Service:
             self._run("keeper", replica.keeper.run())
             self._run("attendance", replica.attending.run())
             self._run("sweep", replica.sweep.run())
+            ageing = Ageing(replica.streams, config.stream_age, replica.clock.monotonic)
+            self._run("ageing", ageing.run())
             self._run("descriptors", descriptors.watch())
             await self._server.start()
             await self._server.set_ready(True)

@@ -390,3 +390,22 @@ async def test_an_expired_session_s_writes_are_refused_by_the_database(here: Nod
     assert (aggregate.job.state, aggregate.job.session_id) == (JobState.PENDING, None)
     assert (await whole(here.database, job.job_id))[0] == aggregate
     await until(lambda: here.engine.waiting == 0, "nothing waits")
+
+
+async def test_the_queue_is_bounded_in_bytes(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def job(**fields: Any) -> c.CreateJob:
+        return c.CreateJob(principal=CLIENT, namespace="", job_type="refund", **fields)
+
+    monkeypatch.setattr("askback_server.engine.engine.QUEUE_BYTES", 100_000)
+    async with node(migrated_db_url, wrap=Gated) as here:
+        here.store.gate.clear()
+        first = here.engine.submit(job())
+        await here.store.waiting.wait()
+        big = job(input_json=f'"{"x" * 40_000}"')
+        waiting = [here.engine.submit(big), here.engine.submit(big)]
+        with pytest.raises(QueueFull):
+            here.engine.submit(job())
+        here.store.gate.set()
+        await asyncio.gather(first, *waiting)
+        assert here.engine._queued_bytes == 0
+        await here.engine.execute(job())

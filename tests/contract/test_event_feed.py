@@ -14,6 +14,7 @@ from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Changed, Position
+from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.job_follower import JobsFollower
 from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
@@ -180,7 +181,7 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
                 await older.execute("SELECT pg_current_xact_id()")
                 await here.answer(prompt)
                 view = PromptView(prompts)
-                follower = PromptFollower(view, *followed, asyncio.Event())
+                follower = PromptFollower(view, *followed, Admission(8), asyncio.Event())
                 follower.attach()
                 await follower.load(place)
                 told = view.take(10, "")

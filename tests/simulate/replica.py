@@ -9,6 +9,7 @@ from typing import Any
 from askback_server.bootstrap import build
 from askback_server.config import Config
 from askback_server.domain.principals import Principal, Role
+from askback_server.sessions.access import Access
 from askback_server.sessions.replica import Replica
 from askback_server.transport.streams import serve_converse, serve_work
 from tests.simulate.database import SimulatedDatabase
@@ -48,7 +49,7 @@ class SimulatedReplica:
 
     async def serve(self, method: str, user: str, context: Any) -> None:
         serve = serve_converse if method == "Converse" else serve_work
-        await serve(self.parts, PEOPLE[user], context)
+        await serve(self.parts, Access(PEOPLE[user]), context)
 
     def go_away(self) -> None:
         """Ask every stream to move."""

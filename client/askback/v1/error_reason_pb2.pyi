@@ -29,7 +29,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_BAD_PAGE_TOKEN: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: the page token is not one of ours, or belongs to another query."""
     ERROR_REASON_BAD_HELLO: _ErrorReason.ValueType  # 3
-    """INVALID_ARGUMENT: the stream's first frame was not a hello, or a hello came later."""
+    """INVALID_ARGUMENT: the stream's first frame was not a hello, or a hello came later. With a
+    `google.rpc.RetryInfo`: it did not come in time.
+    """
     ERROR_REASON_JOB_NOT_FOUND: _ErrorReason.ValueType  # 4
     """NOT_FOUND: no such job in a namespace you may see. Metadata: `job_id`."""
     ERROR_REASON_PROMPT_NOT_FOUND: _ErrorReason.ValueType  # 5
@@ -79,7 +81,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 19
     """ABORTED: too many others changed the same job at once; retry. Nothing was changed."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 20
-    """UNAVAILABLE: this replica is shutting down; reconnect. Nothing was changed."""
+    """UNAVAILABLE: this replica is shutting down, or the stream is old; reconnect. Nothing was
+    changed.
+    """
     ERROR_REASON_STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 21
     """UNAVAILABLE: the database does not answer; retry with the same ids."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 22
@@ -107,7 +111,9 @@ ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 ERROR_REASON_BAD_PAGE_TOKEN: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: the page token is not one of ours, or belongs to another query."""
 ERROR_REASON_BAD_HELLO: ErrorReason.ValueType  # 3
-"""INVALID_ARGUMENT: the stream's first frame was not a hello, or a hello came later."""
+"""INVALID_ARGUMENT: the stream's first frame was not a hello, or a hello came later. With a
+`google.rpc.RetryInfo`: it did not come in time.
+"""
 ERROR_REASON_JOB_NOT_FOUND: ErrorReason.ValueType  # 4
 """NOT_FOUND: no such job in a namespace you may see. Metadata: `job_id`."""
 ERROR_REASON_PROMPT_NOT_FOUND: ErrorReason.ValueType  # 5
@@ -157,7 +163,9 @@ ERROR_REASON_QUEUE_FULL: ErrorReason.ValueType  # 18
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 19
 """ABORTED: too many others changed the same job at once; retry. Nothing was changed."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 20
-"""UNAVAILABLE: this replica is shutting down; reconnect. Nothing was changed."""
+"""UNAVAILABLE: this replica is shutting down, or the stream is old; reconnect. Nothing was
+changed.
+"""
 ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 21
 """UNAVAILABLE: the database does not answer; retry with the same ids."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22

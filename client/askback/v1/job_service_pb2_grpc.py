@@ -42,6 +42,27 @@ class JobServiceStub(object):
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
     (DRAINING, STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL)
     and ABORTED (CONTENTION). An empty `namespace` means the caller's default namespace.
+
+    What holds for every call of this service and the others:
+
+    - A status without an ErrorInfo of the domain `askback.dev` does not come from this service but
+    from the transport or a proxy. CANCELLED that the caller did not ask for is such a status, and
+    transient: repeat the call with the same ids, and open a stream again from where it was.
+    - RESOURCE_EXHAUSTED with a RetryInfo is transient too: wait that long, then repeat. A replica
+    that serves as many calls as it can refuses a call before it reads its message. It goes on to
+    serve answers, and the calls that keep or end a lease.
+    - One connection carries at most `streams_per_connection` calls at once (100 unless the server is
+    set otherwise, never fewer than 64). The next call waits, without an error, until one of them
+    ends: a client that keeps more streams open needs more connections.
+    - The credentials of a stream, and of LeaseJobs and AwaitPrompt calls that wait, are checked again
+    while it is open. It ends with UNAUTHENTICATED when they are removed or expire, and with
+    PERMISSION_DENIED or NOT_FOUND when what it needs is taken away. A view of prompts shrinks or
+    grows at once when the caller's groups change, by the same events as always.
+    - A stream that is as old as the server's `stream_age` (45 minutes, more or less by a fifth) is
+    asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
+    Both go on from where they were.
+    - A client that does not read is no longer read from. When a message to it has waited for 20
+    seconds its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
     """
 
     def __init__(self, channel):
@@ -124,6 +145,27 @@ class JobServiceServicer(object):
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
     (DRAINING, STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL)
     and ABORTED (CONTENTION). An empty `namespace` means the caller's default namespace.
+
+    What holds for every call of this service and the others:
+
+    - A status without an ErrorInfo of the domain `askback.dev` does not come from this service but
+    from the transport or a proxy. CANCELLED that the caller did not ask for is such a status, and
+    transient: repeat the call with the same ids, and open a stream again from where it was.
+    - RESOURCE_EXHAUSTED with a RetryInfo is transient too: wait that long, then repeat. A replica
+    that serves as many calls as it can refuses a call before it reads its message. It goes on to
+    serve answers, and the calls that keep or end a lease.
+    - One connection carries at most `streams_per_connection` calls at once (100 unless the server is
+    set otherwise, never fewer than 64). The next call waits, without an error, until one of them
+    ends: a client that keeps more streams open needs more connections.
+    - The credentials of a stream, and of LeaseJobs and AwaitPrompt calls that wait, are checked again
+    while it is open. It ends with UNAUTHENTICATED when they are removed or expire, and with
+    PERMISSION_DENIED or NOT_FOUND when what it needs is taken away. A view of prompts shrinks or
+    grows at once when the caller's groups change, by the same events as always.
+    - A stream that is as old as the server's `stream_age` (45 minutes, more or less by a fifth) is
+    asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
+    Both go on from where they were.
+    - A client that does not read is no longer read from. When a message to it has waited for 20
+    seconds its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
     """
 
     def CreateJob(self, request, context):
@@ -306,6 +348,27 @@ class JobService(object):
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED (PERMISSION_DENIED), UNAVAILABLE
     (DRAINING, STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL)
     and ABORTED (CONTENTION). An empty `namespace` means the caller's default namespace.
+
+    What holds for every call of this service and the others:
+
+    - A status without an ErrorInfo of the domain `askback.dev` does not come from this service but
+    from the transport or a proxy. CANCELLED that the caller did not ask for is such a status, and
+    transient: repeat the call with the same ids, and open a stream again from where it was.
+    - RESOURCE_EXHAUSTED with a RetryInfo is transient too: wait that long, then repeat. A replica
+    that serves as many calls as it can refuses a call before it reads its message. It goes on to
+    serve answers, and the calls that keep or end a lease.
+    - One connection carries at most `streams_per_connection` calls at once (100 unless the server is
+    set otherwise, never fewer than 64). The next call waits, without an error, until one of them
+    ends: a client that keeps more streams open needs more connections.
+    - The credentials of a stream, and of LeaseJobs and AwaitPrompt calls that wait, are checked again
+    while it is open. It ends with UNAUTHENTICATED when they are removed or expire, and with
+    PERMISSION_DENIED or NOT_FOUND when what it needs is taken away. A view of prompts shrinks or
+    grows at once when the caller's groups change, by the same events as always.
+    - A stream that is as old as the server's `stream_age` (45 minutes, more or less by a fifth) is
+    asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
+    Both go on from where they were.
+    - A client that does not read is no longer read from. When a message to it has waited for 20
+    seconds its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
     """
 
     @staticmethod

@@ -81,6 +81,15 @@ class BadHello(InvalidArgument):
     reason = "BAD_HELLO"
 
 
+class NoHello(BadHello):
+    """The stream's hello did not come in time. A client on a slow network may try again."""
+
+    retry_after = 1.0
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no hello came within {seconds:g} s; send it as the first frame, at once")
+
+
 class NotFound(AskbackError):
     """It does not exist, or the caller may not see it."""
 
@@ -250,8 +259,10 @@ class LimitExceeded(ResourceExhausted):
 
     reason = "LIMIT_EXCEEDED"
 
-    def __init__(self, message: str, *, limit: str, value: object) -> None:
+    def __init__(self, message: str, *, limit: str, value: object, retry_after: float | None = None) -> None:
         super().__init__(message, limit=limit, value=value)
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class TooManyInFlight(LimitExceeded):
@@ -302,4 +313,5 @@ class UnknownMethod(AskbackError):
     reason = "UNKNOWN_METHOD"
 
     def __init__(self, method: str) -> None:
-        super().__init__(f"this server does not know the method {method}; update it", method=method)
+        named = f"the method {method}" if method else "this method"
+        super().__init__(f"this server does not know {named}; update it", method=method)

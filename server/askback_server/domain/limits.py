@@ -107,9 +107,33 @@ class Limits:
     """Frames of one stream that wait for their replies."""
     credit: int = 10_000
     """Prompts on their way to one console."""
+    hello: timedelta = timedelta(seconds=5)
+    """Until a stream must have said hello; then it ends."""
+    unread: timedelta = timedelta(seconds=20)
+    """How long one message to a client may wait to be read; then its stream ends."""
+    unsent_frames: int = 256
+    """Replies of one stream that are not written yet. Above that nothing more is read from it."""
+    unsent_bytes: int = 1024 * 1024
+    """The same in bytes, replies and the requests that wait for theirs together."""
+    unsent_bytes_in_all: int = 256 * 1024 * 1024
+    """The same of all streams of a replica. Above that the stream with the most ends."""
     streams: int = 20_000
-    """Open streams of one replica."""
+    """Open streams of one replica, LeaseJobs and AwaitPrompt calls that wait included."""
     streams_per_principal: int = 10_000
+    """The same of one principal."""
+    calls: int = 2_000
+    """Unary calls that one replica serves at once. Calls of workers that end or extend a lease, and answers,
+    are not refused by it."""
+    calls_per_principal: int = 1_000
+    """The same of one principal."""
+    health_streams: int = 20_000
+    """Open Watch calls of the health check, which need no token."""
+    health_streams_per_connection: int = 64
+    reflection_streams: int = 256
+    """Open calls of server reflection, which need no token."""
+    reflection_streams_per_connection: int = 16
+    view_loads: int = 8
+    """Views of consoles that one replica reads from the database at once."""
     forms: FormLimits = field(default_factory=FormLimits)
     """Questions, options, values, comments."""
 

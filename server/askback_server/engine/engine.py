@@ -50,6 +50,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
 """After how much of a batch's commands others may run."""
 QUEUE = 8192
+QUEUE_BYTES = 128 * 1024 * 1024
+"""The same in bytes of what the commands carry."""
 OPEN_TO_ALL = 0.75
 """The share of the queue that any command may fill; the rest is for answers and system work."""
 TRIES = 3
@@ -81,6 +83,7 @@ class Engine:
         self._capacity = queue
         self._observer = observer or Unobserved()
         self._queue: deque[Item] = deque()
+        self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,11 +106,12 @@ class Engine:
         """Queue a command. The future has the reply, after the commit."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")
-        room = self._capacity if command.URGENT else int(self._capacity * OPEN_TO_ALL)
-        if len(self._queue) >= room:
+        share = 1.0 if command.URGENT else OPEN_TO_ALL
+        if len(self._queue) >= self._capacity * share or self._queued_bytes >= QUEUE_BYTES * share:
             raise QueueFull("too much waits to be written; send it again a little later")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append(Item(command, reply))
+        self._queued_bytes += command.size
         self._idle.clear()
         self._wake.set()
         return reply
@@ -159,7 +163,12 @@ class Engine:
             item = self._queue.popleft()
             size += item.command.size
             items.append(item)
+        self._queued_bytes -= size
         return items
+
+    def _put_back(self, items: Sequence[Item]) -> None:
+        self._queue.extendleft(reversed(items))
+        self._queued_bytes += sum(item.command.size for item in items)
 
     async def _process(self, items: Sequence[Item]) -> None:
         groups = await group_by_job(items, self._locate)
@@ -225,7 +234,7 @@ class Engine:
                 item.fail(error)
             elif not item.reply.done():
                 item.reply.set_result(reply)
-        self._queue.extendleft(reversed(group.deferred))
+        self._put_back(group.deferred)
         for item, namespace, unjudged in group.unjudged:
             self._judges.start(namespace, unjudged, partial(self._judged, item))
 
@@ -247,6 +256,7 @@ class Engine:
             assert isinstance(item.command, c.AnswerPrompt)
             item.command = replace(item.command, judgement=found)
             self._queue.append(item)
+            self._queued_bytes += item.command.size
         self._wake.set()
 
     def _anew(self, group: Group) -> Group:
@@ -258,7 +268,7 @@ class Engine:
         assert group.write is not None
         self.hot.drop(group.write.job.job_id)
         # Those whose guard could not stand beside the others' have not been tried.
-        self._queue.extendleft(reversed(group.deferred))
+        self._put_back(group.deferred)
         items = []
         session = group.write.guard.session
         for item in group.items[: len(group.items) - len(group.deferred)]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from askback_server.domain.jobs import Job, JobState
@@ -52,6 +52,12 @@ class PromptFilter:
     states: tuple[PromptState, ...] = (PromptState.PENDING,)
     unattended: bool = False
     """Only those that nobody is there for; of lists, not of views."""
+
+    def seen_by(self, principal: Principal) -> PromptFilter:
+        """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace
+        is not the principal's any more."""
+        principal.namespace(self.namespace)
+        return replace(self, viewer=None if self.viewer is None else principal)
 
     def concerns(self, job: Job) -> bool:
         """Whether prompts of a job can be in this view at all; never changes."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from askback_server.domain.principals import Principal, Role
 from askback_server.ports.clock import uuid7
+from askback_server.sessions.access import Access
 from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
@@ -14,10 +16,11 @@ from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surro
 class ConverseSession(Session):
     """One console's stream."""
 
-    def __init__(self, around: Surroundings, handler: Handler, shown: Shown) -> None:
+    def __init__(self, around: Surroundings, access: Access, handler: Handler, shown: Shown) -> None:
         self._around = around
         self._core = ConverseCore(around.limits, around.heartbeat)
-        super().__init__(self._core.stream, around.clock, handler, shown)
+        super().__init__(self._core.stream, around, access, handler, shown)
+        access.follow(self._access_changed, access.principal)
         self._follower: PromptFollower | None = None
         self._left: Callable[[], None] = lambda: None
         self.session_id = uuid7()
@@ -52,17 +55,34 @@ class ConverseSession(Session):
         around, view = self._around, self._core.view
         assert view is not None
         self._follower = PromptFollower(
-            view, around.feed, around.log, around.jobs, around.tokens, self._changed
+            view, around.feed, around.log, around.jobs, around.tokens, around.admission, self._changed
         )
         self._follower.attach()
         self._left = around.attending.enter(view.filter)
         await self._follower.load(hello.resume_token)
 
+    def _access_changed(self, principal: Principal) -> None:
+        """Show what the principal may see now. Raises PermissionDenied if that is nothing."""
+        principal.require(Role.CONSOLE)
+        view = self._core.view
+        if view is None or self._follower is None:
+            return
+        filter = view.filter.seen_by(principal)
+        self._left()
+        self._left = self._around.attending.enter(filter)
+        self._spawn(self._follower.look_through(filter))
+        self._changed.set()
+
     def _take(self) -> list[ServerFrame]:
         if self._core.stream.beat_due(self._around.clock.monotonic()):
             told = self._core.view is not None and self._core.view.caught_up
             self._core.stream.push(Heartbeat(self._token if told else "", self._around.clock.now()))
-        return self._core.take(TAKE, self._token) if self._core.has_news else []
+        if not self._core.has_news:
+            return []
+        frames = self._core.take(TAKE, self._token)
+        if self._follower is not None:
+            self._follower.taken()
+        return frames
 
     @property
     def _token(self) -> str:

@@ -11,10 +11,11 @@ from askback_server.feed.missed import missed
 from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
+from askback_server.sessions.admission import Admission
 from askback_server.sessions.prompt_view import PromptView
 
 PAGE = 500
-PAGE_BYTES = 8 * 1024 * 1024
+PAGE_BYTES = 512 * 1024
 
 
 class PromptFollower:
@@ -27,6 +28,7 @@ class PromptFollower:
         log: FeedStore,
         jobs: JobStore,
         tokens: ResumeTokens,
+        admission: Admission,
         changed: asyncio.Event,
     ) -> None:
         self._view = view
@@ -34,7 +36,13 @@ class PromptFollower:
         self._log = log
         self._jobs = jobs
         self._tokens = tokens
+        self._admission = admission
         self._changed = changed
+        self._taken = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Only one of what loads or looks again does so at a time."""
+        self._looks = 0
+        """Changes of access that have not been looked at whole."""
         self._digest = digest_of_view(view.filter)
         self._made: tuple[Position, str] | None = None
         self._safe = feed.position
@@ -64,6 +72,39 @@ class PromptFollower:
         if self._view.has_news:
             self._changed.set()
 
+    def taken(self) -> None:
+        """Something of the view was told: there may be room for more."""
+        self._taken.set()
+
+    def _has_room(self) -> bool:
+        prompts, size = self._view.waiting
+        return prompts < PAGE and size < PAGE_BYTES // 4
+
+    async def look_through(self, filter: PromptFilter) -> None:
+        """Show what another filter lets through: the console's access has changed."""
+        view = self._view
+        # At once: what is committed meanwhile is judged by it, and no token is given until all is told.
+        view.look_through(filter)
+        self._digest, self._made = digest_of_view(filter), None
+        self._looks += 1
+        async with self._turn:
+            known = view.known
+            if known is None:
+                view.reset("your access has changed")
+            for start in range(0, len(known or ()), PAGE):
+                async with self._admission.view():
+                    for prompt in await self._jobs.get_prompts(known[start : start + PAGE]):  # type: ignore[index]
+                        view.judge(prompt)
+                self._changed.set()
+            await self._snapshot()
+            self._looks -= 1
+            self._loaded()
+        self._changed.set()
+
+    def _loaded(self, open_prompts: int = 0) -> None:
+        if not self._looks:  # else another look follows, and only then is all told
+            self._view.loaded(open_prompts)
+
     def _moved(self, position: Position) -> None:
         # A token must never pass what was not told: it moves only while nothing waits.
         if self._view.is_settled:
@@ -79,18 +120,22 @@ class PromptFollower:
 
     async def load(self, resume_token: str) -> None:
         """Bring the view up to date, from a token if it can be honoured."""
+        async with self._turn:
+            await self._load(resume_token)
+        self._changed.set()
+
+    async def _load(self, resume_token: str) -> None:
         if resume_token:
             self._view.resume()
-            refusal = await self._resume(resume_token)
-            if refusal is None:
-                counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
-                self._view.loaded(counted.total)
-                self._changed.set()
-                return
+            async with self._admission.view():
+                refusal = await self._resume(resume_token)
+                if refusal is None:
+                    counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
+                    self._loaded(counted.total)
+                    return
             self._view.reset(refusal.reason, refusal.history_lost)
         await self._snapshot()
-        self._view.loaded()
-        self._changed.set()
+        self._loaded()
 
     async def _resume(self, resume_token: str) -> Refusal | None:
         position = self._tokens.read(resume_token, self._digest)
@@ -115,9 +160,14 @@ class PromptFollower:
     async def _snapshot(self) -> None:
         after = None
         while True:
-            page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
-            for prompt in page.prompts:
-                self._view.offer(prompt)
+            # Pages come by urgency: the next one can wait until the console has taken most of this one.
+            while not self._has_room():
+                self._taken.clear()
+                await self._taken.wait()
+            async with self._admission.view():
+                page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
+                for prompt in page.prompts:
+                    self._view.offer(prompt)
             self._changed.set()
             after = page.next
             if after is None:

@@ -37,6 +37,8 @@ class PromptView:
         self._gone: OrderedDict[str, PromptEvent] = OrderedDict()
         """To be taken away."""
         self._tombs: OrderedDict[str, int] = OrderedDict()
+        self._hidden: set[str] = set()
+        """Those of the tombs that are open: another filter may let them through."""
         self._resumed = False
         self._known_before = 0
         """Open prompts that a resumed console has and that this view never showed."""
@@ -44,6 +46,11 @@ class PromptView:
         self._loaded = False
         self.caught_up = False
         """Whether all that matched at the start has been told: no position may be named before."""
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Prompts that are to be shown, and roughly their bytes."""
+        return len(self._fresh), sum(p.content.size for p in self._fresh.values())
 
     @property
     def is_settled(self) -> bool:
@@ -82,11 +89,11 @@ class PromptView:
         self._fresh.pop(prompt_id, None)
         if prompt_id not in self._told:
             if prompt_id in self._tombs or not self._may_be_known(prompt):
-                self._bury(prompt_id, version)
+                self._bury(prompt_id, version, is_open=prompt.is_open)
                 return
             self._known_before = max(0, self._known_before - 1)
             self._told[prompt_id] = 0
-        self._bury(prompt_id, version)
+        self._bury(prompt_id, version, is_open=prompt.is_open)
         if prompt.is_open:
             self._gone[prompt_id] = Removed(prompt_id, version)
         elif self._may_know(prompt):
@@ -121,11 +128,38 @@ class PromptView:
         viewer = self.filter.viewer
         return viewer is None or prompt.is_for(viewer)
 
-    def _bury(self, prompt_id: str, version: int) -> None:
+    def _bury(self, prompt_id: str, version: int, *, is_open: bool = False) -> None:
         self._tombs[prompt_id] = version
         self._tombs.move_to_end(prompt_id)
+        (self._hidden.add if is_open else self._hidden.discard)(prompt_id)
         if len(self._tombs) > TOMBSTONES:
-            self._tombs.popitem(last=False)
+            oldest, _ = self._tombs.popitem(last=False)
+            self._hidden.discard(oldest)
+
+    def look_through(self, filter: PromptFilter) -> None:
+        """Show what another filter lets through, from now on. `judge` then each of the `known` prompts as it
+        is now, offer what matches, and call `loaded`."""
+        self.filter = filter
+        self._loaded = self.caught_up = False
+        for prompt_id in self._hidden:
+            self._tombs.pop(prompt_id, None)
+        self._hidden.clear()
+        self._fresh = {i: p for i, p in self._fresh.items() if filter.matches(p)}
+
+    @property
+    def known(self) -> list[str] | None:
+        """The ids of the prompts that the console has; None if it may have more from an earlier stream."""
+        return None if self._resumed else [i for i in self._told if i not in self._gone]
+
+    def judge(self, prompt: Prompt) -> None:
+        """Take a prompt away that the filter hides now. It may come back as it is."""
+        prompt_id = prompt.prompt_id
+        if prompt_id in self._told and prompt_id not in self._gone and not self.filter.matches(prompt):
+            self._fresh.pop(prompt_id, None)
+            self._gone[prompt_id] = Removed(prompt_id, prompt.version)
+            self._told[prompt_id] = 0
+        else:
+            self.offer(prompt)
 
     def resume(self) -> None:
         """The console has what an earlier stream showed it."""

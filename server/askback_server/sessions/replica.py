@@ -19,8 +19,10 @@ from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore
+from askback_server.sessions.admission import Admission
 from askback_server.sessions.leaving import Leaver
 from askback_server.sessions.progress import ProgressWriter
+from askback_server.sessions.unsent import Unsent
 from askback_server.sessions.watch import Watch
 
 
@@ -51,8 +53,14 @@ class Replica:
     max_message_bytes: int
     test_mode: bool = False
     """Whether answers of scripted humans are taken."""
+    unsent: Unsent = field(init=False)
+    admission: Admission = field(init=False)
     streams: set[Leaver] = field(default_factory=set)
     """The open sessions, and calls that watch, for drain."""
+
+    def __post_init__(self) -> None:
+        self.unsent = Unsent(self.limits.unsent_bytes_in_all)
+        self.admission = Admission(self.limits.view_loads)
 
     @contextmanager
     def watching(self) -> Iterator[Watch]:

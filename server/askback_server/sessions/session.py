@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from askback_server.domain.errors import AskbackError, Draining
+from askback_server.domain.errors import AskbackError, Draining, NoHello
 from askback_server.domain.limits import Limits
 from askback_server.engine.attendance import Attending
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import FeedStore, JobStore
+from askback_server.sessions.access import Access
+from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import Call, ClientFrame, ServerFrame
 from askback_server.sessions.stream_core import StreamCore
+from askback_server.sessions.unsent import Unsent
 
 TAKE = 256
 """Frames in one message at the most."""
@@ -43,20 +47,34 @@ class Surroundings(Protocol):
     max_message_bytes: int
     test_mode: bool
     attending: Attending
+    unsent: Unsent
+    admission: Admission
 
 
 class Session(ABC):
     """One stream. The transport calls `receive` for each frame, writes what `next_frames` gives,
     and calls `close` at the end."""
 
-    def __init__(self, stream: StreamCore, clock: Clock, handler: Handler, shown: Shown) -> None:
+    def __init__(
+        self, stream: StreamCore, around: Surroundings, access: Access, handler: Handler, shown: Shown
+    ) -> None:
         self._stream = stream
-        self._clock = clock
+        self._limits = around.limits
+        self._unsent = around.unsent
+        self._admission = around.admission
+        self._clock = around.clock
+        self.access = access
         self._handler = handler
         self._shown = shown
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._reads: deque[tuple[int, str, Awaitable[Any], int, Ended | None]] = deque()
+        """Calls that read, with the size of their requests: they run one after the other."""
+        self._reading = False
+        self._request_bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._failure: BaseException | None = None
         self._ended = False
         self._closed = False
@@ -83,18 +101,78 @@ class Session(ABC):
     def _call(self, ref: int, call: Call, ended: Ended | None = None) -> None:
         """Begin a call; its reply goes into the stream as soon as it is there.
 
-        No task is made for a command: the engine's own future is all that waits.
+        No task is made for a command: the engine's own future is all that waits. What reads has replies of
+        any size, so one runs at a time, and only while there is room for its reply.
         """
+        size = call.request.ByteSize() if hasattr(call.request, "ByteSize") else 0
         try:
-            reply = asyncio.ensure_future(self._handler(call.name, call.request))
+            begun = self._handler(call.name, call.request)
         except Exception as error:
             self._refused(ref, error, ended)
+            return
+        self._request_bytes += size
+        if asyncio.iscoroutine(begun):
+            self._reads.append((ref, call.name, begun, size, ended))
+            if not self._reading:
+                self._reading = True
+                self._spawn(self._read_in_turn())
         else:
+            reply = asyncio.ensure_future(begun)
             self._tasks.add(reply)
-            reply.add_done_callback(partial(self._replied, ref, call.name, ended))
+            reply.add_done_callback(partial(self._replied, ref, call.name, size, ended))
+        self._weigh()
 
-    def _replied(self, ref: int, name: str, ended: Ended | None, reply: asyncio.Future[Any]) -> None:
+    async def _read_in_turn(self) -> None:
+        try:
+            while self._reads:
+                while self._stream.unsent[1] >= self._limits.unsent_bytes:
+                    self._room.clear()
+                    await self._room.wait()
+                await self._admission.reads.acquire()
+                ref, name, begun, size, ended = self._reads.popleft()
+                reply = asyncio.ensure_future(begun)
+                self._tasks.add(reply)
+                try:
+                    await asyncio.wait((reply,))
+                finally:
+                    self._admission.reads.release()
+                    self._replied(ref, name, size, ended, reply) if reply.done() else reply.cancel()
+        finally:
+            self._reading = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for the client, or for its requests, that no more is read from it."""
+        frames, size = self._stream.unsent
+        limits = self._limits
+        return (
+            frames >= limits.unsent_frames
+            or size >= limits.unsent_bytes
+            or self._request_bytes >= limits.unsent_bytes
+        )
+
+    async def has_room(self) -> None:
+        """Wait until more may be read from the client."""
+        while self.is_full and not self._closed:
+            self._room.clear()
+            await self._room.wait()
+
+    def _weigh(self) -> None:
+        """Say how much is kept for this stream, and let go on what waits for room."""
+        if not self._closed:
+            self._unsent.set(self, self._stream.unsent[1] + self._request_bytes, self.drop)
+        self._room.set()
+
+    def drop(self, error: AskbackError) -> None:
+        """End the stream at once, even while a write waits for a client that does not read."""
+        self.fail(error)
+        self.access.end(error)
+
+    def _replied(
+        self, ref: int, name: str, size: int, ended: Ended | None, reply: asyncio.Future[Any]
+    ) -> None:
         self._tasks.discard(reply)
+        self._request_bytes -= size
         if reply.cancelled():
             return
         error = reply.exception()
@@ -104,6 +182,7 @@ class Session(ABC):
         self._stream.replied(ref, name, reply.result())
         if ended is not None:
             ended(None)
+        self._weigh()
         self._changed.set()
 
     def _refused(self, ref: int, error: BaseException, ended: Ended | None) -> None:
@@ -125,7 +204,7 @@ class Session(ABC):
 
     def dismiss(self) -> None:
         """End the stream from here; what is kept for it stays, and its client goes on elsewhere."""
-        self.fail(Draining("this replica is shutting down; go on at another"))
+        self.fail(Draining("the server wants this stream to move; open another one and go on there"))
 
     def refuse(self, ref: int, error: AskbackError) -> bool:
         """A frame was wrong in itself. Returns False if that ends the stream: before the hello."""
@@ -141,6 +220,11 @@ class Session(ABC):
             self._failure = self._failure or error
         self._changed.set()
 
+    def expect_hello(self, seconds: float) -> None:
+        """The time for the hello is over: end the stream if it has not come."""
+        if self._stream.hello is None:
+            self.fail(NoHello(seconds))
+
     def end(self) -> None:
         """No more frames will come."""
         self._ended = True
@@ -153,7 +237,9 @@ class Session(ABC):
         """
         while True:
             self._changed.clear()
+            self._stream.written()
             frames = self._take()
+            self._weigh()
             if frames:
                 return frames
             if self._failure is not None:
@@ -180,3 +266,8 @@ class Session(ABC):
             self._timer.cancel()
         for task in tuple(self._tasks):
             task.cancel()
+        for _, _, begun, _, _ in self._reads:
+            begun.close()  # type: ignore[attr-defined]
+        self._reads.clear()
+        self._unsent.set(self, 0, self.drop)
+        self._room.set()

@@ -10,6 +10,10 @@ from typing import Any
 
 from askback_server.domain.errors import AskbackError, BadHello, TooManyInFlight
 from askback_server.sessions.frames import Call, ClientFrame, GoAway, Goodbye, Refused, Reply, ServerFrame
+from askback_server.sessions.unsent import weight
+
+WRITE_BYTES = 512 * 1024
+"""How much is handed to the transport at once, unless a single frame is larger."""
 
 
 class StreamCore:
@@ -20,7 +24,11 @@ class StreamCore:
         self._max_in_flight = max_in_flight
         self._heartbeat = heartbeat
         self._next_beat: float | None = None
-        self._out: deque[ServerFrame] = deque()
+        self._out: deque[tuple[ServerFrame, int]] = deque()
+        """What is to be written, with its weight."""
+        self._out_bytes = 0
+        self._taken_bytes = self._taken_frames = 0
+        """Of what `drain` gave last: it counts until it is written."""
         self.hello: Any = None
         self.in_flight = 0
         self.said_goodbye = False
@@ -53,7 +61,7 @@ class StreamCore:
         """A call was done."""
         self.in_flight -= 1
         if ref:
-            self._out.append(ServerFrame(ref, Reply(name, response)))
+            self._put(ServerFrame(ref, Reply(name, response)))
 
     def failed(self, ref: int, error: AskbackError) -> None:
         """A call was refused."""
@@ -63,11 +71,16 @@ class StreamCore:
     def refuse(self, ref: int, error: AskbackError) -> None:
         """Say no to a frame; the stream goes on."""
         if ref:
-            self._out.append(ServerFrame(ref, Refused(error)))
+            self._put(ServerFrame(ref, Refused(error)))
 
     def push(self, body: Any, ref: int = 0) -> None:
         """Say something of ours."""
-        self._out.append(ServerFrame(ref, body))
+        self._put(ServerFrame(ref, body))
+
+    def _put(self, frame: ServerFrame) -> None:
+        size = weight(frame.body)
+        self._out_bytes += size
+        self._out.append((frame, size))
 
     def go_away(self, reason: str, after: float) -> None:
         """Ask the client to move; once."""
@@ -97,8 +110,22 @@ class StreamCore:
         return bool(self._out)
 
     def drain(self, limit: int) -> list[ServerFrame]:
-        """The next replies and control frames, in order."""
+        """The next replies and control frames, in order. What was given before has been written."""
+        self.written()
         taken: list[ServerFrame] = []
-        while self._out and len(taken) < limit:
-            taken.append(self._out.popleft())
+        while self._out and len(taken) < limit and self._taken_bytes < WRITE_BYTES:
+            frame, size = self._out.popleft()
+            taken.append(frame)
+            self._out_bytes -= size
+            self._taken_bytes += size
+        self._taken_frames = len(taken)
         return taken
+
+    def written(self) -> None:
+        """What `drain` gave last has been written."""
+        self._taken_bytes = self._taken_frames = 0
+
+    @property
+    def unsent(self) -> tuple[int, int]:
+        """Frames and bytes that are not written yet, apart from a view's."""
+        return len(self._out) + self._taken_frames, self._out_bytes + self._taken_bytes

@@ -28,4 +28,4 @@ class Watch:
     def check(self) -> None:
         """Raise Draining once it is to end."""
         if self._dismissed:
-            raise Draining("this replica is shutting down; go on at another from where you are")
+            raise Draining("the server wants this call to move; open it again from where you are")

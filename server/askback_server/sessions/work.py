@@ -11,13 +11,14 @@ from typing import Any, Protocol
 from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
 from askback_server.domain.jobs import Job, JobState
-from askback_server.domain.principals import Principal
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import Kept, SessionKeeper
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Doubt, SessionStore, WorkerSession
+from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE
 from askback_server.sessions.lease_book import Held
@@ -49,16 +50,16 @@ class WorkSurroundings(Surroundings, Protocol):
 class WorkSession(Session):
     """One worker's stream. It is a Taker for the dispatcher."""
 
-    def __init__(
-        self, around: WorkSurroundings, principal: Principal, handler: Handler, shown: Shown
-    ) -> None:
+    def __init__(self, around: WorkSurroundings, access: Access, handler: Handler, shown: Shown) -> None:
         self._around = around
-        self.principal = principal
         # A long lease needs few heartbeats, but a proxy cuts a stream that is silent for long.
         self._core = WorkCore(around.limits, min(around.keeper.heartbeat_interval, IDLE))
-        super().__init__(self._core.stream, around.clock, handler, shown)
+        super().__init__(self._core.stream, around, access, handler, shown)
+        self.principal = access.principal
+        access.follow(self._access_changed, self.principal)
         self._stops: dict[str, Callable[[], None]] = {}
         self._opened = False
+        self._waits_for_room = False
         self._ready = asyncio.Event()
         self._early: list[tuple[int, Call]] = []
         """Calls that came before the session was open."""
@@ -73,13 +74,29 @@ class WorkSession(Session):
         self.namespace = ""
         self.job_types: frozenset[str] = frozenset()
 
+    def _access_changed(self, principal: Principal) -> None:
+        """Raises PermissionDenied if it may not work here any more."""
+        principal.require(Role.WORKER)
+        if self.namespace:
+            principal.namespace(self.namespace)
+        self.principal = principal
+
     # What the dispatcher asks of a taker.
 
     def room(self) -> int:
-        """How many more jobs it takes now."""
+        """How many more jobs it takes now: none while it is silent, or does not read what it was sent."""
         if not self._opened or self._ended or (self._kept is not None and self._kept.is_silent):
             return 0
+        if self.is_full:
+            self._waits_for_room = True
+            return 0
         return self._core.room()
+
+    def _weigh(self) -> None:
+        super()._weigh()
+        if self._waits_for_room and not self.is_full:
+            self._waits_for_room = False
+            self._around.dispatcher.wake()
 
     def reserve(self, change: int) -> None:
         """A lease is being tried, or is decided."""
@@ -131,7 +148,7 @@ class WorkSession(Session):
         if self._opened:
             self._around.keeper.heard(self.session)
         if isinstance(todo, WorkHello):
-            self._spawn(self._open(frame.ref, todo))
+            self._spawn(self._admit(frame.ref, todo))
         elif isinstance(todo, Call):
             self._perform(frame.ref, todo)
         elif isinstance(todo, Capacity):
@@ -146,6 +163,10 @@ class WorkSession(Session):
     def _drop(self, leases: Sequence[Held]) -> None:
         found = [(held.job.job_id, held.job.token, held.received) for held in leases]
         self._spawn(drop_leases(self._around.engine, self.session, found))
+
+    async def _admit(self, ref: int, hello: WorkHello) -> None:
+        with self._around.admission.worker():
+            await self._open(ref, hello)
 
     async def _open(self, ref: int, hello: WorkHello) -> None:
         around = self._around

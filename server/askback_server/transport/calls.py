@@ -11,9 +11,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from askback_server.domain.principals import Principal
+from askback_server.sessions.access import Access
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One authenticated call."""
 
@@ -21,6 +22,9 @@ class Call:
     """As on the wire: `/askback.v1.JobService/CreateJob`."""
     request_id: str
     principal: Principal
+    """Who called, when it began."""
+    access: Access | None = None
+    """Who calls now, for a call that stays open."""
 
 
 CURRENT: ContextVar[Call] = ContextVar("askback_call")
@@ -28,5 +32,14 @@ CURRENT: ContextVar[Call] = ContextVar("askback_call")
 
 
 def current_principal() -> Principal:
-    """Who the call that is being served is from. Raises LookupError outside of a call."""
-    return CURRENT.get().principal
+    """Who the call that is being served is from, as of now. Raises LookupError outside of a call."""
+    call = CURRENT.get()
+    return call.principal if call.access is None else call.access.principal
+
+
+def current_access() -> Access:
+    """The access of the open call that is being served. Raises LookupError outside of one."""
+    access = CURRENT.get().access
+    if access is None:
+        raise LookupError("this call does not stay open")
+    return access

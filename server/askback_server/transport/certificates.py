@@ -58,6 +58,11 @@ class Certificates:
         self._stamp: _Stamp | None = None
         self._in_force = self._read()
 
+    @property
+    def of_clients(self) -> bool:
+        """Whether every client must show a certificate."""
+        return self._client_ca is not None
+
     def credentials(self) -> grpc.ServerCredentials:
         """What a port is opened with."""
         return grpc.dynamic_ssl_server_credentials(

@@ -7,7 +7,7 @@ from typing import Any
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.sessions.replica import Replica
-from askback_server.transport.calls import current_principal
+from askback_server.transport.calls import current_access, current_principal
 from askback_server.transport.convert_prompts import watched_prompts
 from askback_server.transport.convert_replies import response
 from askback_server.transport.errors import taken_answer
@@ -26,16 +26,15 @@ class HitlServicer:
 
     async def Converse(self, _: Any, context: Any) -> None:
         """As the contract says."""
-        principal = current_principal()
-        principal.require(Role.CONSOLE)
-        await serve_converse(self._replica, principal, context)
+        current_principal().require(Role.CONSOLE)
+        await serve_converse(self._replica, current_access(), context)
 
     async def WatchPrompts(self, request: pb.WatchPromptsRequest, context: Any) -> None:
         """As the contract says."""
         principal = current_principal()
         principal.require(Role.CONSOLE)
         filter = watched_prompts(request.filter, request.namespace, principal)
-        await serve_prompts(self._replica, filter, request.resume_token, context)
+        await serve_prompts(self._replica, current_access(), filter, request.resume_token, context)
 
     async def ListPrompts(self, request: pb.ListPromptsRequest, _: Any) -> pb.ListPromptsResponse:
         """As the contract says."""

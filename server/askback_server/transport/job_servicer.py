@@ -7,15 +7,15 @@ from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
 from askback_server.domain.commands import CreateJob
-from askback_server.domain.errors import IllegalState
+from askback_server.domain.errors import IllegalState, JobNotFound
 from askback_server.domain.json_text import Violation
-from askback_server.domain.principals import Role
+from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import JobCreated
 from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
 from askback_server.sessions.lease_parcel import fitting
 from askback_server.sessions.replica import Replica
 from askback_server.transport import convert_commands as commands
-from askback_server.transport.calls import current_principal
+from askback_server.transport.calls import current_access, current_principal
 from askback_server.transport.convert_jobs import (
     event_message,
     job_message,
@@ -85,6 +85,13 @@ class JobServicer:
         principal.require(*READERS)
         replica = self._replica
         job = await replica.queries.job(job_id(request.job_id), principal, strong=True)
+
+        def access_changed(now: Principal) -> None:
+            now.require(*READERS)
+            if not now.may_use(job.namespace):
+                raise JobNotFound(job.job_id)
+
+        current_access().follow(access_changed, principal)
         with replica.watching() as watch:
             async for events in job_events(replica.feed, replica.jobs, job, request.after_seq, watch):
                 yield pb.WatchJobResponse(events=map(event_message, events))
@@ -95,6 +102,12 @@ class JobServicer:
         principal.require(*READERS)
         replica = self._replica
         filter = watched_jobs(request, principal)
+
+        def access_changed(now: Principal) -> None:
+            now.require(*READERS)
+            now.namespace(filter.namespace)
+
+        current_access().follow(access_changed, principal)
         with replica.watching() as watch:
             follower = JobsFollower(
                 filter,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.sessions.replica import Replica
+from askback_server.transport.acceptor import aio_server
 from askback_server.transport.certificates import Certificates
-from askback_server.transport.health_checks import HealthChecks
+from askback_server.transport.health import Health
 from askback_server.transport.hitl_servicer import HitlServicer
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.job_servicer import JobServicer
@@ -36,6 +39,14 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.server_handshake_timeout_ms", 10_000),
     # A second server on the port must fail, not share it unseen.
     ("grpc.so_reuseport", 0),
+    # Between these two grpc refuses a random share of the calls, so they are one. A token of 6 KiB fits.
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),
+    # Calls that wait to be accepted, of one method: one connection has at most its streams here. Above the
+    # first number grpc cancels some calls by chance, and at the second all; its own numbers are 1,000 and
+    # 3,000, and ten connections reach those.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
 
 
@@ -47,8 +58,8 @@ def _serialise(message: Any) -> bytes:
     return data
 
 
-def _handlers(service: ServiceDescriptor, servicer: Any) -> grpc.GenericRpcHandler[Any, Any]:
-    """The service's methods, as its descriptor says."""
+def _handlers(service: ServiceDescriptor, servicer: Any) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    """The handlers of the service's methods, by name, as its descriptor says."""
     methods = {}
     for method in service.methods:
         parse = message_factory.GetMessageClass(method.input_type).FromString
@@ -60,9 +71,20 @@ def _handlers(service: ServiceDescriptor, servicer: Any) -> grpc.GenericRpcHandl
             (True, True): grpc.stream_stream_rpc_method_handler,
         }[method.client_streaming, method.server_streaming]
         methods[method.name] = make(behaviour, parse, _serialise)
-    return grpc.method_handlers_generic_handler(service.full_name, methods)
+    return methods
 
 
+def _add_health(health: Health, server: Any) -> None:
+    server.add_registered_method_handlers(_HEALTH.full_name, _handlers(_HEALTH, health))
+
+
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
+_REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+HEALTH_MESSAGE = 4 * 1024
+"""Bytes of a message on the port for health checks."""
+CONNECTION_AGE = 0.7
+"""Of the age of streams. grpc spreads it by 10 %: a client that opens its next stream gets a new
+connection."""
 LIVENESS = "liveness"
 """The health checks' name for: this process answers. It says so in a drain too, which is no reason for a
 restart."""
@@ -77,24 +99,38 @@ SERVICES = (
 class Server:
     """The listening side of a replica."""
 
-    def __init__(self, replica: Replica, authenticator: Authenticator) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        authenticator: Authenticator,
+        *,
+        streams_per_connection: int,
+        stream_age: float,
+    ) -> None:
+        """`stream_age` in seconds: connections are asked to close before their streams are."""
         most = replica.max_message_bytes
+        self._options = (
+            *OPTIONS,
+            ("grpc.max_concurrent_streams", streams_per_connection),
+            # Streams that are open stay: the grace of a connection has no end.
+            ("grpc.max_connection_age_ms", int(stream_age * 1000 * CONNECTION_AGE)),
+        )
         sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
         self.calls = CallInterceptor(authenticator, replica.limits)
-        self._server = grpc.aio.server(interceptors=[self.calls], options=[*OPTIONS, *sizes])
+        self._server = aio_server((*self._options, *sizes), (self.calls,))
         servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica))
-        self._server.add_generic_rpc_handlers(
-            [_handlers(service, servicer) for service, servicer in zip(SERVICES, servicers, strict=True)]
-        )
-        self.health = HealthChecks()
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        for service, servicer in zip(SERVICES, servicers, strict=True):
+            self._server.add_registered_method_handlers(service.full_name, _handlers(service, servicer))
+        self.health = Health()
+        _add_health(self.health, self._server)
         names = [s.full_name for s in SERVICES]
-        reflection.enable_server_reflection(
-            [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
-            self._server,
+        shown = [*names, _HEALTH.full_name, reflection.SERVICE_NAME]
+        self._server.add_registered_method_handlers(
+            reflection.SERVICE_NAME, _handlers(_REFLECTION, ReflectionServicer(shown))
         )
         self._names = ["", *names]
-        self._health_server: grpc.aio.Server | None = None
+        self._health_server: Any = None
+        self._watch: asyncio.Task[None] | None = None
         self.ready = False
 
     def listen(self, address: str, certificates: Certificates | None = None) -> int:
@@ -102,20 +138,23 @@ class Server:
 
         Returns the port. Raises RuntimeError.
         """
+        self.calls.certificates = certificates is not None and certificates.of_clients
         if certificates is None:
-            return self._server.add_insecure_port(address)
-        return self._server.add_secure_port(address, certificates.credentials())
+            return int(self._server.add_insecure_port(address))
+        return int(self._server.add_secure_port(address, certificates.credentials()))
 
     def listen_health(self, address: str) -> int:
         """Bind a second `host:port` that has the health checks alone, without TLS and tokens: kubelet has
         neither. Returns the port. Raises RuntimeError."""
-        self._health_server = grpc.aio.server(options=OPTIONS)
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._health_server)
-        return self._health_server.add_insecure_port(address)
+        small = (("grpc.max_receive_message_length", HEALTH_MESSAGE),)
+        self._health_server = aio_server((*self._options, *small), (self.calls,))
+        _add_health(self.health, self._health_server)
+        return int(self._health_server.add_insecure_port(address))
 
     async def start(self) -> None:
         """Accept calls."""
-        await self.health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        self.health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+        self._watch = asyncio.create_task(self.calls.streams.run(), name="askback-open-calls")
         if self._health_server is not None:
             await self._health_server.start()
         await self._server.start()
@@ -125,7 +164,7 @@ class Server:
         self.ready = ready
         status = health_pb2.HealthCheckResponse
         for name in self._names:
-            await self.health.set(name, status.SERVING if ready else status.NOT_SERVING)
+            self.health.set(name, status.SERVING if ready else status.NOT_SERVING)
 
     async def stop(self, grace: float) -> None:
         """Accept no more calls, and wait up to `grace` seconds for those that run."""
@@ -133,5 +172,7 @@ class Server:
 
     async def close(self) -> None:
         """Say nothing about health any more: the very last that a replica does."""
+        if self._watch is not None:
+            self._watch.cancel()
         if self._health_server is not None:
             await self._health_server.stop(0)

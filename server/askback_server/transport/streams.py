@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 import grpc
 
 from askback.v1 import hitl_service_pb2
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.principals import Principal
+from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import PromptFilter
+from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
 from askback_server.sessions.frames import Bookmark, PromptEvent, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
@@ -33,8 +34,11 @@ from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
 
-MESSAGE_BYTES = 1024 * 1024
-"""No message passes this, unless a single frame does: other languages' clients refuse 4 MiB."""
+MESSAGE_BYTES = 256 * 1024
+"""No message passes this, unless a single frame does: a client on a slow line must read one within `unread`,
+and other languages' clients refuse 4 MiB."""
+FAIR = 64
+"""Frames of one message that are taken before others have a turn."""
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
@@ -48,29 +52,39 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
             batch, size = [], 0
         batch.append(message)
         size += len(message)
+        del message
+        if size >= MESSAGE_BYTES:  # the next one is not made before this is written
+            yield b"".join(batch)
+            batch, size = [], 0
     if batch:
         yield b"".join(batch)
 
 
-async def serve_converse(replica: Replica, principal: Principal, context: Any) -> None:
+async def serve_converse(replica: Replica, access: Access, context: Any) -> None:
     """One console's stream, to its end."""
-    session = ConverseSession(replica, HitlCalls(replica, principal).perform, known)
-    await _serve(replica, session, context, lambda frame: client_frame(frame, principal), converse_message)
+
+    def perform(name: str, request: Any) -> Awaitable[Any]:
+        return HitlCalls(replica, access.principal).perform(name, request)
+
+    session = ConverseSession(replica, access, perform, known)
+    await _serve(
+        replica, session, context, lambda frame: client_frame(frame, access.principal), converse_message
+    )
 
 
-async def serve_work(replica: Replica, principal: Principal, context: Any) -> None:
+async def serve_work(replica: Replica, access: Access, context: Any) -> None:
     """One worker's stream, to its end."""
 
     def perform(name: str, request: Any) -> Awaitable[Any]:
         # The session is known by now: calls wait for the welcome.
-        return WorkerCalls(replica, principal, session.session).perform(name, request)
+        return WorkerCalls(replica, access.principal, session.session).perform(name, request)
 
-    session = WorkSession(replica, principal, perform, known)
+    session = WorkSession(replica, access, perform, known)
     await _serve(
         replica,
         session,
         context,
-        lambda frame: frames_work.client_frame(frame, principal, replica.limits),
+        lambda frame: frames_work.client_frame(frame, access.principal, replica.limits),
         frames_work.work_message,
     )
 
@@ -82,12 +96,18 @@ async def _serve(
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
 ) -> None:
+    limits = replica.limits
+
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            check_fields(message, replica.limits)
-            for frame in message.frames:
+            check_fields(message, limits)
+            for number, frame in enumerate(message.frames, 1):
+                if session.is_full:
+                    await session.has_room()
+                elif not number % FAIR:
+                    await asyncio.sleep(0)
                 try:
-                    check_frame(frame, replica.limits)
+                    check_frame(frame, limits)
                     session.receive(convert(frame))
                 except InvalidField as error:
                     if not session.refuse(frame.ref, error):
@@ -97,11 +117,16 @@ async def _serve(
     reader = asyncio.create_task(read())
     reader.add_done_callback(lambda task: session.fail(task.exception()) if not task.cancelled() else None)
     replica.streams.add(session)
+    patience = limits.hello.total_seconds()
+    hurry = asyncio.get_running_loop().call_later(patience, session.expect_hello, patience)
     try:
         while frames := await session.next_frames():
             for batch in joined(map(message, frames)):
                 await context.write(batch)
+                del batch
+            del frames
     finally:
+        hurry.cancel()
         replica.streams.discard(session)
         session.close()
         reader.cancel()
@@ -114,32 +139,53 @@ def _watched(event: PromptEvent) -> bytes:
     return _EVENT(event_bytes(event))
 
 
-async def serve_prompts(replica: Replica, filter: PromptFilter, resume_token: str, context: Any) -> None:
+async def serve_prompts(
+    replica: Replica, access: Access, filter: PromptFilter, resume_token: str, context: Any
+) -> None:
     """WatchPrompts: the same view as Converse, without a way back."""
     with replica.watching() as watch:
-        await _serve_prompts(replica, filter, resume_token, context, watch)
+        await _serve_prompts(replica, access, filter, resume_token, context, watch)
 
 
 async def _serve_prompts(
-    replica: Replica, filter: PromptFilter, resume_token: str, context: Any, watch: Watch
+    replica: Replica, access: Access, filter: PromptFilter, resume_token: str, context: Any, watch: Watch
 ) -> None:
     changed = watch.changed
     view = PromptView(filter)
-    follower = PromptFollower(view, replica.feed, replica.log, replica.jobs, replica.tokens, changed)
+    follower = PromptFollower(
+        view, replica.feed, replica.log, replica.jobs, replica.tokens, replica.admission, changed
+    )
     follower.attach()
     leave = replica.attending.enter(filter)
-    loading = asyncio.create_task(follower.load(resume_token))
-    loading.add_done_callback(lambda _: changed.set())
+    loading: set[asyncio.Task[None]] = set()
+
+    def load(work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        loading.add(task)
+        task.add_done_callback(lambda _: changed.set())
+
+    def access_changed(principal: Principal) -> None:
+        nonlocal leave
+        principal.require(Role.CONSOLE)
+        other = view.filter.seen_by(principal)
+        leave()
+        leave = replica.attending.enter(other)
+        load(follower.look_through(other))
+
+    load(follower.load(resume_token))
+    access.follow(access_changed, filter.viewer or access.principal)
     clock = replica.clock.monotonic
     due = clock() + replica.heartbeat
     try:
         while True:
             changed.clear()
-            if loading.done():
-                loading.result()
+            for task in [t for t in loading if t.done()]:
+                loading.discard(task)
+                task.result()
             while view.has_news:
                 for batch in joined(map(_watched, view.take(TAKE, follower.token))):
                     await context.write(batch)
+                follower.taken()
             if clock() >= due:
                 # While it loads there is no token yet: an empty message, so that no proxy cuts the stream.
                 await context.write(_watched(Bookmark(follower.token)) if view.caught_up else b"")
@@ -150,5 +196,6 @@ async def _serve_prompts(
             watch.check()
     finally:
         leave()
-        loading.cancel()
+        for task in loading:
+            task.cancel()
         follower.detach()

@@ -8,7 +8,7 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -36,6 +36,13 @@ class Authenticator(Protocol):
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The caller. Raises Unauthenticated."""
+
+    def expires(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> datetime | None:
+        """When the credentials of an authenticated caller expire; None if they do not."""
+
+    def generation(self) -> object:
+        """An object that is another one whenever `authenticate` may say something else than before, expiry
+        apart."""
 
 
 class BadTokenFile(ValueError):
@@ -89,34 +96,47 @@ class TokenFile:
 
     @property
     def has_certificates(self) -> bool:
-        """Whether somebody is to be known by a certificate."""
+        """Whether an entry is known by a certificate."""
         return any(isinstance(shown, str) for shown in self._entries)
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The owner of the bearer token, or of the certificate. Raises Unauthenticated."""
+        entry = self._entry(metadata, certificate)
+        if entry.expires is not None and entry.expires <= self._now():
+            what = "token" if isinstance(entry.shown, bytes) else "certificate's entry"
+            raise Unauthenticated(f"the {what} has expired; ask for a new one")
+        return entry.principal
+
+    def expires(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> datetime | None:
+        """When the caller's entry expires. Raises Unauthenticated for an unknown caller."""
+        return self._entry(metadata, certificate).expires
+
+    def generation(self) -> object:
+        """The entries: read again, they are another object."""
         if self._monotonic() - self._checked >= _RECHECK_SECONDS:
             self._refresh()
+        return self._entries
+
+    def _entry(self, metadata: Metadata, certificate: CertificateNames) -> _Entry:
+        self.generation()
         token = _bearer(metadata)
         if not token:
-            return self._certified(certificate())
+            return self._certified(certificate)
         digest = hashlib.sha256(token.encode()).digest()
         # Looked up by its hash: how long that takes says nothing about the tokens there are.
         entry = self._entries.get(digest)
         if entry is None:
             raise Unauthenticated("the token is not known here; check it, or ask for a new one")
-        if entry.expires is not None and entry.expires <= self._now():
-            raise Unauthenticated("the token has expired; ask for a new one")
-        return entry.principal
+        return entry
 
-    def _certified(self, names: Sequence[str]) -> Principal:
-        """Who the first of a certificate's names that is listed stands for."""
+    def _certified(self, certificate: CertificateNames) -> _Entry:
+        """The entry of the first of a certificate's names that is listed."""
+        names = certificate()
         entry = next((self._entries[name] for name in names if name in self._entries), None)
         if entry is None:
             also = f"; no entry has `certificate` = {' or '.join(names)}" if names else ""
             raise Unauthenticated(f"send a token: metadata `authorization: Bearer <token>`{also}")
-        if entry.expires is not None and entry.expires <= self._now():
-            raise Unauthenticated("the certificate's entry has expired; ask for a new one")
-        return entry.principal
+        return entry
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -147,6 +167,14 @@ class NoAuthentication:
 
     def __init__(self, admins: frozenset[str] = frozenset()) -> None:
         self._admins = admins
+
+    def expires(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> datetime | None:
+        """A name does not expire."""
+        return None
+
+    def generation(self) -> object:
+        """Always the same."""
+        return None
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The principal that the caller says it is. Raises Unauthenticated for no usable name."""

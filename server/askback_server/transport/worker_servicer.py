@@ -17,7 +17,7 @@ from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.unary_lease import UnaryTaker
 from askback_server.sessions.unary_leases import UnaryLeases
-from askback_server.transport.calls import current_principal
+from askback_server.transport.calls import current_access, current_principal
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_message, prompt_ref
 from askback_server.transport.convert_replies import response
@@ -38,9 +38,8 @@ class WorkerServicer:
 
     async def Work(self, _: Any, context: Any) -> None:
         """As the contract says."""
-        principal = current_principal()
-        principal.require(Role.WORKER)
-        await serve_work(self._replica, principal, context)
+        current_principal().require(Role.WORKER)
+        await serve_work(self._replica, current_access(), context)
 
     async def LeaseJobs(self, request: pb.LeaseJobsRequest, _: Any) -> pb.LeaseJobsResponse:
         """As the contract says."""
@@ -72,6 +71,12 @@ class WorkerServicer:
             until = await self._extend(leased.session_id, leased.session_secret, principal)
             put_time(leased.expire_time, until)
 
+        def access_changed(now: Principal) -> None:
+            now.require(Role.WORKER)
+            now.namespace(home)
+
+        if wait:  # else it is no call that stays open
+            current_access().follow(access_changed, principal)
         every = replica.keeper.ttl / 3
         jobs = await taker.collect(replica.dispatcher, replica.engine, wait, extend, every)
         try:
@@ -145,7 +150,9 @@ class WorkerServicer:
         ref = prompt_ref(request.prompt_id, request.job_id, request.key)
 
         async def read() -> Prompt:
-            return await replica.queries.prompt(ref, principal)
+            now = current_principal()  # it may have changed while the call waited
+            now.require(Role.WORKER)
+            return await replica.queries.prompt(ref, now)
 
         wait = wait_seconds(request.wait, replica.limits)
         prompt = await resolved_prompt(replica.feed, read, wait)

@@ -1,0 +1,263 @@
+"""Clients that do not read, do not speak, or speak too much: each harms itself only."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import worker_service_pb2 as workers
+from askback_server.config import Config
+from askback_server.domain.limits import Limits
+from tests.support.service import EOF, NOBODY_ID, World, confirm, refusal_of, seconds, serving, until
+
+TIGHT = Limits(hello=timedelta(seconds=0.3), unread=timedelta(seconds=0.5))
+
+
+@pytest.fixture
+def tight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less patience than a real server has."""
+    monkeypatch.setattr(Config, "limits", property(lambda _: TIGHT))
+    monkeypatch.setattr("askback_server.transport.open_calls.LOOK", 0.1)
+
+
+@asynccontextmanager
+async def stranger(world: World) -> AsyncIterator[grpc.aio.Channel]:
+    """A connection of its own, whose window stays small."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
+        yield channel
+
+
+def session_of(world: World) -> Any:
+    [session] = world.service.replica.streams
+    return session
+
+
+async def ended(call: Any) -> Any:
+    """Read to the end; the refusal."""
+    try:
+        async with asyncio.timeout(10):
+            while await call.read() is not EOF:
+                pass
+    except grpc.aio.AioRpcError as error:
+        return refusal_of(error)
+    return None
+
+
+@pytest.mark.usefixtures("tight")
+async def test_a_stream_without_a_hello_ends(lite: World) -> None:
+    for call in (lite.hitl.Converse(), lite.workers.Work()):
+        found = await ended(call)
+        assert (found.code.name, found.reason) == ("INVALID_ARGUMENT", "BAD_HELLO")
+        assert found.retry_delay, "a client that was slow may come again"
+    streams = [lite.hitl.Converse() for _ in range(50)]
+    await until(lambda: len(lite.service.replica.streams) == 50)
+    await until(lambda: not lite.service.replica.streams)
+    del streams
+    # One that says hello stays.
+    console = lite.console()
+    await console.hello()
+    await asyncio.sleep(2 * TIGHT.hello.total_seconds())
+    await console.snapshot()
+    await console.nothing_more()
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize("what", ["refusals", "answers", "pages"])
+async def test_a_console_that_does_not_read_is_paused_then_dropped(lite: World, what: str) -> None:
+    created = await lite.jobs.CreateJob(
+        jobs.CreateJobRequest(job_type="t", prompt=confirm("Go on?", body="b" * 300_000))
+    )
+    prompt_id = created.prompt.prompt_id
+    body: dict[str, Any] = {
+        "refusals": {"answer_prompt": hitl.AnswerPromptRequest(prompt_id="x")},
+        "answers": {"claim_prompt": hitl.ClaimPromptRequest(prompt_id=prompt_id)},
+        "pages": {"get_prompt": hitl.GetPromptRequest(prompt_id=prompt_id)},
+    }[what]
+    limits, sent, replica = TIGHT, 0, lite.service.replica
+    async with stranger(lite) as channel:
+        call = hitl_service_pb2_grpc.HitlServiceStub(channel).Converse(metadata=(("askback-user", "eve"),))
+        hello = hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())
+        await call.write(hitl.ConverseRequest(frames=[hello]))
+        await until(lambda: len(replica.streams) == 1)
+        session, refs, most = session_of(lite), itertools.count(2), [0, 0, 0]
+        writing = True
+
+        async def flood() -> None:
+            nonlocal sent
+            while writing:
+                frames = [hitl.ConverseClientFrame(ref=next(refs), **body) for _ in range(500)]
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await call.write(hitl.ConverseRequest(frames=frames))
+                sent += len(frames)
+
+        flooding = asyncio.create_task(flood())
+        async with asyncio.timeout(10):
+            while replica.streams:
+                frames, size = session._stream.unsent
+                most = [max(most[0], frames), max(most[1], size), max(most[2], replica.unsent.total)]
+                await asyncio.sleep(0.002)
+        writing = False
+        assert most[0] <= limits.unsent_frames + limits.in_flight + 2
+        assert most[1] <= limits.unsent_bytes + limits.page_bytes + limits.in_flight * 310_000
+        if what == "pages":
+            assert most[1] <= limits.unsent_bytes + limits.page_bytes
+        assert replica.unsent.total == 0
+        found = await ended(call)
+        assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
+        await flooding
+    await until(lambda: not lite.service._server.calls.streams.total)  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("tight")
+@pytest.mark.parametrize("watch", ["WatchJob", "WatchJobs", "WatchPrompts"])
+async def test_a_watcher_that_does_not_read_is_dropped(lite: World, watch: str) -> None:
+    for _ in range(6):
+        await lite.jobs.CreateJob(
+            jobs.CreateJobRequest(
+                job_type="t", input_json=f'"{"x" * 200_000}"', prompt=confirm(body="b" * 200_000)
+            )
+        )
+    job = await lite.create(input_json=f'"{"x" * 100_000}"')
+    async with stranger(lite) as channel:
+        metadata = (("askback-user", "eve"),)
+        if watch == "WatchJob":
+            stub = job_service_pb2_grpc.JobServiceStub(channel)
+            call = stub.WatchJob(jobs.WatchJobRequest(job_id=job.job_id), metadata=metadata)
+        elif watch == "WatchJobs":
+            call = job_service_pb2_grpc.JobServiceStub(channel).WatchJobs(
+                jobs.WatchJobsRequest(), metadata=metadata
+            )
+        else:
+            stub = hitl_service_pb2_grpc.HitlServiceStub(channel)
+            call = stub.WatchPrompts(hitl.WatchPromptsRequest(), metadata=metadata)
+        await call.read()
+        if watch == "WatchJob":
+            await _many_events(lite, job.job_id)
+        await until(lambda: not lite.service.replica.streams)
+        found = await ended(call)
+        assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "unread")
+
+
+async def _many_events(world: World, job_id: str) -> None:
+    """Enough progress for more than a window."""
+    lease = (
+        await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["t"], max_jobs=1))
+    ).jobs[0]
+    assert lease.job.job_id == job_id
+    for n in range(300):
+        report = workers.ReportProgressRequest(job_id=job_id, token=lease.token, milestone=True)
+        report.progress.message = f"{n} " + "m" * 900
+        await world.workers.ReportProgress(report)
+
+
+async def test_a_client_that_reads_slowly_loses_nothing(lite: World) -> None:
+    """Paused again and again, never dropped."""
+    created = await lite.jobs.CreateJob(
+        jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 60_000))
+    )
+    get = hitl.GetPromptRequest(prompt_id=created.prompt.prompt_id)
+    async with stranger(lite) as channel:
+        call = hitl_service_pb2_grpc.HitlServiceStub(channel).Converse(metadata=(("askback-user", "eve"),))
+        frames = [hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())]
+        await call.write(hitl.ConverseRequest(frames=frames))
+        replies = set()
+
+        async def ask() -> None:
+            for start in range(2, 162, 40):
+                while len(replies) < start - 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.002)
+                frames = [hitl.ConverseClientFrame(ref=r, get_prompt=get) for r in range(start, start + 40)]
+                await call.write(hitl.ConverseRequest(frames=frames))
+
+        asking = asyncio.create_task(ask())
+        while len(replies) < 160:
+            message = await call.read()
+            replies |= {f.ref for f in message.frames if f.WhichOneof("body") == "get_prompt"}
+            await asyncio.sleep(0.005)
+        await asking
+        call.cancel()
+
+
+async def test_the_stream_with_the_most_unread_pays(lite: World) -> None:
+    """The memory of all streams together is bounded, and a small stream is not the one that is dropped."""
+    unsent, dropped = lite.service.replica.unsent, []
+    small, large = object(), object()
+    unsent._most = 1_000
+    unsent.set(small, 400, lambda e: dropped.append((small, e)))
+    unsent.set(large, 500, lambda e: dropped.append((large, e)))
+    assert not dropped
+    unsent.set(small, 501, lambda e: dropped.append((small, e)))
+    assert [d[0] for d in dropped] == [small]
+    assert unsent.total == 500
+    unsent.set(large, 0, lambda _: None)
+    assert unsent.total == 0
+
+
+async def test_a_message_of_many_frames_is_refused(lite: World) -> None:
+    console = lite.console()
+    await console.hello()
+    await console.send(*(hitl.ConverseClientFrame() for _ in range(Limits().frames_per_message + 1)))
+    found = await console.ended()
+    assert found is not None
+    assert (found.reason, list(found.violations)) == ("INVALID_FIELD", ["frames"])
+
+
+async def test_calls_that_wait_are_streams(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(Limits(), streams_per_principal=3)
+    monkeypatch.setattr(Config, "limits", property(lambda _: few))
+    async with serving(lite_url) as world:
+        job = await world.create()
+        lease = workers.LeaseJobsRequest(worker_id="w", job_types=["other"], wait=seconds(20))
+        waiting = [asyncio.ensure_future(world.workers.LeaseJobs(lease)) for _ in range(2)]
+        created = await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
+        prompt = workers.AwaitPromptRequest(prompt_id=created.prompt.prompt_id, wait=seconds(20))
+        waiting.append(asyncio.ensure_future(world.workers.AwaitPrompt(prompt)))
+        open_calls = world.service._server.calls.streams  # type: ignore[union-attr]
+        await until(lambda: open_calls.total == 3)
+        for call in (
+            world.workers.LeaseJobs(lease),
+            world.workers.AwaitPrompt(prompt),
+            world.jobs.WatchJob(jobs.WatchJobRequest(job_id=job.job_id)).read(),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call
+            assert refusal_of(refused.value).metadata["limit"] == "streams_per_principal"
+        # One that does not wait is none, and other calls are not concerned.
+        await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["other"]))
+        await world.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
+        for task in waiting:
+            task.cancel()
+        await until(lambda: open_calls.total == 0)
+
+
+async def test_overload_is_refused_early_and_answers_are_not(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(Limits(), calls=2)
+    monkeypatch.setattr(Config, "limits", property(lambda _: few))
+    async with serving(lite_url) as world:
+        created = await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
+        calls = world.service._server.calls  # type: ignore[union-attr]
+        calls._served = 2
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await world.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID))
+        found = refusal_of(refused.value)
+        assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "calls")
+        assert found.retry_delay
+        answer = hitl.AnswerPromptRequest(
+            prompt_id=created.prompt.prompt_id, revision=1, answer_id="a", decision=1
+        )
+        await world.hitl.AnswerPrompt(answer)
+        calls._served = 0
+        await world.jobs.GetJob(jobs.GetJobRequest(job_id=created.job.job_id))
