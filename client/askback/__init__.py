@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
     from askback.errors import InvalidArgument as InvalidArgument
+    from askback.errors import InvalidTime as InvalidTime
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
     from askback.errors import LeaseLost as LeaseLost
@@ -81,7 +82,7 @@ _HOME = {
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError DeadlineExceeded FailedPrecondition Internal "
-        "InvalidArgument JobCancelled JobFailed LeaseLost NonRetryable NotFound PermissionDenied "
+        "InvalidArgument InvalidTime JobCancelled JobFailed LeaseLost NonRetryable NotFound PermissionDenied "
         "PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded PromptExpired PromptStale "
         "ResourceExhausted SessionNotFound Unauthenticated Unavailable Violation"
     ),

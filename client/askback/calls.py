@@ -11,6 +11,7 @@ from askback.backoff import Backoff
 from askback.channel import Endpoint
 from askback.errors import AskbackError
 from askback.status import from_rpc, is_transient
+from askback.times import seconds
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 
@@ -32,7 +33,7 @@ class Calls:
 
     def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE) -> None:
         self.endpoint = endpoint
-        self.deadline = deadline
+        self.deadline = seconds(deadline, "deadline")
         self._channel: grpc.aio.Channel | None = None
         self._jobs: JobServiceAsyncStub | None = None
         self._hitl: HitlServiceAsyncStub | None = None

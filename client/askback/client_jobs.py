@@ -76,18 +76,21 @@ class JobCalls:
 
         The result comes back as the type `returns`; without it, as plain JSON values. `request_id` is
         made if not given, so the call may be retried; give your own to make the job once across restarts
-        of your program. The job starts after `delay` (a span, or a point in time), ends after `timeout` at
-        the latest, people and attempts included, and may be run for `run_timeout` by each attempt, people not
-        included: then it fails with DEADLINE_EXCEEDED, or the attempt with RUN_TIMEOUT. Raises
-        InvalidArgument, AlreadyExists for a `request_id` that was used with other
-        content, ResourceExhausted.
+        of your program. The job starts after `delay` (a span, or a datetime with a time zone; one that has
+        passed means at once), ends after `timeout` at the latest, people and attempts included, and may be
+        run for `run_timeout` by each attempt, people not included: then it fails with DEADLINE_EXCEEDED, or
+        the attempt with RUN_TIMEOUT. Raises InvalidArgument, InvalidTime, AlreadyExists for a `request_id`
+        that was used with other content, ResourceExhausted.
         """
         request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
         if isinstance(delay, datetime):
-            request.start_time.CopyFrom(timestamp(delay))
-        for name, span in (("start_delay", delay), ("timeout", timeout), ("run_timeout", run_timeout)):
-            if span is not None and not isinstance(span, datetime):
-                getattr(request, name).CopyFrom(duration(span))
+            request.start_time.CopyFrom(timestamp(delay, "delay"))
+        elif delay is not None:
+            request.start_delay.CopyFrom(duration(delay, "delay"))
+        if timeout is not None:
+            request.timeout.CopyFrom(duration(timeout, "timeout"))
+        if run_timeout is not None:
+            request.run_timeout.CopyFrom(duration(run_timeout, "run_timeout"))
         if input is not None:
             request.input_json = to_json(input).decode()
         return await self._created(request, returns)
@@ -164,7 +167,10 @@ class JobCalls:
         created_before: datetime | None = None,
         page_size: int = 0,
     ) -> AsyncIterator[JobInfo]:
-        """The jobs that match, newest first, page by page as they are taken."""
+        """The jobs that match, newest first, page by page as they are taken.
+
+        `created_after` and `created_before` have a time zone. Raises InvalidTime, InvalidArgument.
+        """
         request = pb.ListJobsRequest(
             namespace=self.namespace,
             filter=_job_filter(states, job_types, user_ids, labels, created_after, created_before),
@@ -217,7 +223,7 @@ class JobCalls:
             job.promoted = promoted
             paths.append("promoted")
         if retention is not None:
-            job.retention.CopyFrom(duration(retention))
+            job.retention.CopyFrom(duration(retention, "retention"))
             paths.append("retention")
         request = pb.UpdateJobRequest(
             job=job, update_mask=FieldMask(paths=paths), expected_version=expected_version
@@ -290,7 +296,7 @@ class JobCalls:
             max_attempts=max_attempts,
         )
         if retention is not None:
-            request.retention.CopyFrom(duration(retention))
+            request.retention.CopyFrom(duration(retention, "retention"))
         return request
 
     async def _created(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
@@ -315,6 +321,6 @@ def _job_filter(
         job_types=job_types,
         user_ids=user_ids,
         labels=dict(labels or {}),
-        created_after=None if created_after is None else timestamp(created_after),
-        created_before=None if created_before is None else timestamp(created_before),
+        created_after=None if created_after is None else timestamp(created_after, "created_after"),
+        created_before=None if created_before is None else timestamp(created_before, "created_before"),
     )

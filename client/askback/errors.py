@@ -255,3 +255,10 @@ class NonRetryable(Exception):
     def __init__(self, message: str = "", *, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class InvalidTime(NonRetryable, ValueError):
+    """A time or a span of time that the SDK refuses: naive, not longer than 0 s, NaN or infinite.
+
+    In a worker function it fails the job for good, as the server's InvalidArgument does.
+    """

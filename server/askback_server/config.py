@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from askback_server.config_names import ended_retention, running_limits
+from askback_server.config_names import SHORT_RETENTION, ended_retention, running_limits
 from askback_server.domain.limits import Limits
 
 
@@ -115,6 +115,9 @@ class Config:
         "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 12h, 30d.",
         metavar="STATE=TIME,…", by_name=ended_retention,
     )  # fmt: skip
+    allow_short_retention: bool = _setting(
+        False, "Take a retention under 1 h: jobs and answers are deleted that soon after their end."
+    )
     sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
     drain_wait: float = _setting(
         0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
@@ -168,6 +171,12 @@ class Config:
                     setting.by_name(getattr(self, name))
                 except ValueError as error:
                     raise ConfigError(f"{at(name)}: {error}") from None
+        for name, kept in ended_retention(self.retention).items():
+            if kept < SHORT_RETENTION and not self.allow_short_retention:
+                raise ConfigError(
+                    f"{at('retention')}: {name} would be kept for {kept.total_seconds():g} s only, jobs and "
+                    "answers; give 1h or more, or --allow-short-retention"
+                )
         for name in ("auth", "tls_cert", "tls_key", "tls_client_ca"):
             path = getattr(self, name)
             if path and not Path(path).is_file():

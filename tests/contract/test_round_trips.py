@@ -230,7 +230,8 @@ async def test_every_field_of_a_prompt(database: Database, content: PromptConten
 def test_the_full_prompt_is_full() -> None:
     prompt = full_prompt(new_job())
     assert differs(replace(prompt, resolution=Resolution(PromptState.EXPIRED, "s", now())))
-    assert differs(replace(prompt.content, blocking=True))
+    # A deadline is a timeout by the time that it is stored.
+    assert differs(replace(prompt.content, blocking=True, deadline=now()))
     assert {type(q.input) for q in every_question().questions} == {
         BooleanInput, SingleInput, MultiInput, TextInput, IntegerInput, NumberInput, DateInput,
     }  # fmt: skip

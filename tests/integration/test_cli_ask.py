@@ -58,7 +58,7 @@ async def test_a_gate(lite: World, shell: Shell, decision: int, code: int, print
 async def test_nobody_answers(shell: Shell) -> None:
     """6, or what the declared default is worth; both say that nobody did."""
     assert (await shell.run("ask", "Deploy?", "--deadline", "200ms")).code == 6
-    yes = await shell.run("ask", "Deploy?", "--deadline", "200ms", "--default", "yes")
+    yes = await shell.run("ask", "Deploy?", "--deadline", "1s", "--default", "yes")
     assert (yes.code, yes.out) == (0, "yes, by the deadline's default\n")
     no = await shell.run("ask", "Deploy?", "--deadline", "200ms", "--default", "no", "--json")
     assert no.code == 5
@@ -199,6 +199,13 @@ async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None
         ["--editable"],
         ["--label", "x"],
         ["--default", "maybe", "--deadline", "1s"],
+        ["--default", "yes", "--deadline", "200ms"],
+        ["--default", "yes", "--deadline", "0s"],
+        ["--default", "yes", "--deadline", "-5s"],
+        ["--default", "no", "--deadline", "30"],
+        ["--escalate", "30=group:leads"],
+        ["--remind", "30"],
+        ["--timeout", "nan"],
     ],
     ids=" ".join,
 )

@@ -59,7 +59,7 @@ def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
     "other",
     [
         {"job_type": "other"}, {"input_json": "2"}, {"priority": 1}, {"labels": {"a": "b"}},
-        {"max_attempts": 5}, {"retention": DAY}, {"retention": timedelta(0)}, {"prompt": question()},
+        {"max_attempts": 5}, {"retention": DAY}, {"retention": HOUR}, {"prompt": question()},
         {"retried_from": "job"},
     ],
 )  # fmt: skip
@@ -163,7 +163,9 @@ def test_retention_counts_from_the_end_and_may_change_after_it() -> None:
     end = world.job.completed_at
     assert end == world.now
     assert world.job.purge_at == end + DAY
-    assert world.tick(HOUR).on_job(c.UpdateJob, values={"retention": timedelta(0)}).purge_at == end
+    assert world.tick(HOUR).on_job(c.UpdateJob, values={"retention": HOUR}).purge_at == end + HOUR
+    with pytest.raises(InvalidField, match="longer than 0 s"):
+        world.on_job(c.UpdateJob, values={"retention": timedelta(0)})
     job = world.on_job(c.UpdateJob, values={"retention": None})
     assert job.purge_at == end + world.limits.retention_default
 

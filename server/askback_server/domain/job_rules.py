@@ -49,7 +49,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     """A new job, or the one that the same request made before."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
-    content = _checked(command, namespace, facts)
+    content = _checked(command, namespace, facts, is_new=aggregate.job is None)
     digest = _request_digest(command, namespace, content)
     if aggregate.job is not None:
         if aggregate.job.request_digest != digest:
@@ -84,11 +84,11 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     change.event(EventType.JOB_CREATED, None, {"job_type": job.job_type, "attempt": 1, "token": 0})
     prompt: Prompt | None = None
     if content is not None:
-        prompt = open_prompt(change, _FIRST_PROMPT, content)
+        prompt = open_prompt(change, _FIRST_PROMPT, content.timed(now))
     return Decided(JobCreated(change.job, prompt), change)
 
 
-def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent | None:
+def _checked(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) -> PromptContent | None:
     limits, now = facts.limits, facts.now
     check = Checker(limits)
     check.name("namespace", namespace)
@@ -98,13 +98,13 @@ def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent 
     check.number("priority", command.priority, -limits.priority, limits.priority)
     check.number("max_attempts", command.max_attempts, 0, limits.max_attempts)
     check.labels("labels", command.labels)
-    check.span("retention", command.retention, timedelta(0), limits.retention_max)
+    check.span("retention", command.retention, limits.retention_max)
     if command.user_id and not command.principal.is_admin:
         check.bad("user_id", "only an admin may name another user; leave it empty")
     check.text("user_id", command.user_id, limits.key_chars)
-    check.span("start_delay", command.start_delay, timedelta(0), limits.deadline_max)
-    check.span("timeout", command.timeout, limits.deadline_min, limits.deadline_max)
-    check.span("run_timeout", command.run_timeout, limits.deadline_min, limits.deadline_max)
+    check.span("start_delay", command.start_delay, limits.deadline_max)
+    check.span("timeout", command.timeout, limits.deadline_max, limits.deadline_min)
+    check.span("run_timeout", command.run_timeout, limits.deadline_max, limits.deadline_min)
     if command.start_at is not None and command.start_at > now + limits.deadline_max:
         check.bad("start_time", f"must be within {limits.deadline_max.days} days from now")
     if command.prompt is not None:
@@ -118,7 +118,8 @@ def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent 
     content = None
     if command.prompt is not None:
         try:
-            content = replace(normalised(command.prompt, limits), blocking=True)
+            asked_at = now if is_new else None
+            content = replace(normalised(command.prompt, limits, asked_at), blocking=True)
         except InvalidField as error:
             fields = ((v, v.field.removeprefix("content.")) for v in error.violations)
             check.found += [replace(v, field=f"prompt.{field}") for v, field in fields]
@@ -153,7 +154,7 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decide
     if "priority" in values:
         check.number("priority", values["priority"], -facts.limits.priority, facts.limits.priority)
     if "retention" in values:
-        check.span("retention", values["retention"], timedelta(0), facts.limits.retention_max)
+        check.span("retention", values["retention"], facts.limits.retention_max)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
     if "retention" in values and job.completed_at is not None:

@@ -166,7 +166,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> De
     """Take an open prompt on, or keep it longer."""
     prompt = _as_person(aggregate, command)
     check = Checker(facts.limits)
-    check.span("duration", command.duration, timedelta(seconds=1), facts.limits.claim_max)
+    check.span("duration", command.duration, facts.limits.claim_max, timedelta(seconds=1))
     check.done()
     claimant = prompt.claimant(facts.now)
     if claimant and claimant != command.principal.subject:

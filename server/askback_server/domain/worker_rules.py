@@ -117,9 +117,9 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
     check = Checker(facts.limits)
     check.key("key", command.key)
     check.done()
-    content = normalised(command.content, facts.limits)
-    take_due(change)
     known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
+    content = normalised(command.content, facts.limits, facts.now if known is None else None)
+    take_due(change)
     if known is not None:
         known = change.prompt(known.prompt_id)
         if known.digest == content.digest:
@@ -130,9 +130,10 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
     if known is not None:
         if not known.is_open:
             raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
+        content = normalised(content, facts.limits, facts.now).timed(facts.now)
         return Decided(PromptAsked(_amend(change, known, content)), change)
     _supersede(change, command)
-    prompt = open_prompt(change, command.key, content)
+    prompt = open_prompt(change, command.key, content.timed(facts.now))
     return Decided(PromptAsked(prompt), change)
 
 
@@ -289,7 +290,7 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
     check.name("failure.code", failure.code or "FAILED")
     check.text("failure.message", failure.message, facts.limits.json_bytes)
     check.json("failure.details_json", failure.details_json)
-    check.span("retry_delay", command.retry_delay, facts.limits.backoff_base * 0, facts.limits.deadline_max)
+    check.span("retry_delay", command.retry_delay, facts.limits.deadline_max)
     check.done()
     failure = replace(failure, code=failure.code or "FAILED")
     job: Job = change.job

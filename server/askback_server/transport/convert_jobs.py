@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.errors import InvalidField
@@ -47,14 +48,13 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
             found.append(Violation(f"filter.states[{index}]", f"{number} is not a state of a job"))
         else:
             states.append(state)
-    after = before = None
-    try:
-        if filter.HasField("created_after"):
-            after = moment(filter.created_after, "filter.created_after")
-        if filter.HasField("created_before"):
-            before = moment(filter.created_before, "filter.created_before")
-    except InvalidField as error:
-        found += error.violations
+    bounds: dict[str, datetime] = {}
+    for name in ("created_after", "created_before"):
+        if filter.HasField(name):
+            try:
+                bounds[name] = moment(getattr(filter, name), f"filter.{name}")
+            except InvalidField as error:
+                found += error.violations
     storable(found, "filter.job_types", filter.job_types)
     storable(found, "filter.user_ids", filter.user_ids)
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
@@ -65,8 +65,8 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
         labels=dict(filter.labels),
-        created_after=after,
-        created_before=before,
+        created_after=bounds.get("created_after"),
+        created_before=bounds.get("created_before"),
     )
 
 

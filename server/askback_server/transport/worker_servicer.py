@@ -52,7 +52,7 @@ class WorkerServicer:
         for job_type in request.job_types:
             check.name("job_types", job_type)
         check.done()
-        wait = wait_seconds(request.wait, limits)
+        wait = wait_seconds(request, limits)
         home = namespace(request.namespace, principal)
         leased = pb.LeaseJobsResponse()
         session = await self._session(request, principal, home, leased)
@@ -122,7 +122,7 @@ class WorkerServicer:
         async def read() -> Prompt:
             return await replica.queries.prompt(ref, principal)
 
-        wait = wait_seconds(request.wait, replica.limits)
+        wait = wait_seconds(request, replica.limits)
         prompt = await resolved_prompt(replica.feed, read, wait)
         return pb.AwaitPromptResponse(prompt=prompt_message(prompt))
 

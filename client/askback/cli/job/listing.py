@@ -30,7 +30,7 @@ STATES = {
 @click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
 @click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label.")
-@click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00, 4h.")
+@click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @client_command
