@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from askback.enums import DecisionKind as DecisionKind
     from askback.enums import FinalAction as FinalAction
     from askback.enums import JobState as JobState
+    from askback.enums import Keep as Keep
     from askback.enums import PromptState as PromptState
     from askback.errors import Aborted as Aborted
     from askback.errors import AlreadyExists as AlreadyExists
@@ -79,7 +80,7 @@ _HOME = {
     "askback.console": "Console",
     "askback.console_prompt": "ConsolePrompt",
     "askback.desk": "CaughtUp Closing",
-    "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
+    "askback.enums": "AnswerStatus DecisionKind FinalAction JobState Keep PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError DeadlineExceeded FailedPrecondition Internal "
         "InvalidArgument InvalidTime JobCancelled JobFailed LeaseLost NonRetryable NotFound PermissionDenied "

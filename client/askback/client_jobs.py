@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from askback.backoff import Backoff
 from askback.calls import Calls
 from askback.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
-from askback.enums import DecisionKind, FinalAction, JobState
+from askback.enums import DecisionKind, FinalAction, JobState, Keep
 from askback.escalation import After
 from askback.following import messages
 from askback.form import form_of
@@ -189,9 +189,20 @@ class JobCalls:
         request = pb.CancelJobRequest(job_id=job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
-    async def retry(self, job_id: str, *, request_id: str | None = None) -> Run[Any]:
-        """Start a new job like a finished one. Raises NotFound, FailedPrecondition if it has not ended."""
+    async def retry(
+        self, job_id: str, *, keep: Keep | str | None = None, request_id: str | None = None
+    ) -> Run[Any]:
+        """Start a new job like a finished one and return its handle.
+
+        `keep` ALL carries over its checkpoints and the answers that people gave by ACCEPT, EDIT or RESPOND:
+        the same question under the same key has them at once. NOTHING asks and does everything again. None:
+        ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one. Raises NotFound, FailedPrecondition if
+        the job has not ended, AlreadyExists for a `request_id` that was used with another job or `keep`,
+        ValueError for another `keep`.
+        """
         request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)
+        if keep is not None:
+            request.keep = pb.RetryKeep.Value(f"RETRY_KEEP_{Keep(keep)}")
         reply = await self._calls.unary(self._calls.jobs.RetryJob, request)
         return self.run(reply.job.job_id)
 

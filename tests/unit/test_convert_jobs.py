@@ -71,6 +71,8 @@ FULL = Job(
     request_id="r-1",
     request_digest="d",
     retried_from="before",
+    root="first",
+    carried_answers=2,
     workerless=True,
     checkpoints=9,
     understanding_version=3,
@@ -112,6 +114,7 @@ def test_a_full_job() -> None:
         purge_time=timestamp(at(8)),
         request_id="r-1",
         retried_from_job_id="before",
+        root_job_id="first",
         workerless=True,
     )
 

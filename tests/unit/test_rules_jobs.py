@@ -23,6 +23,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
+from askback_server.domain.retries import Keep, Retry
 from tests.support.aggregates import ADMIN, HOUR, World, fields_of, question, running, waiting
 
 DAY = timedelta(days=1)
@@ -60,7 +61,7 @@ def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
     [
         {"job_type": "other"}, {"input_json": "2"}, {"priority": 1}, {"labels": {"a": "b"}},
         {"max_attempts": 5}, {"retention": DAY}, {"retention": HOUR}, {"prompt": question()},
-        {"retried_from": "job"},
+        {"retry": Retry("job", Keep.NOTHING)},
     ],
 )  # fmt: skip
 def test_a_request_id_with_other_content_is_refused(other: dict[str, Any]) -> None:

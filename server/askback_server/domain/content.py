@@ -138,6 +138,12 @@ class PromptContent:
         left = {"timeout": self.deadline - now, "deadline": None}
         return made(PromptContent, fields_of(self) | left)
 
+    def untimed(self) -> PromptContent:
+        """The same without what time would do to it: for a prompt that is closed as soon as it is open."""
+        nothing = {"timeout": None, "deadline": None, "escalation": (), "reminders": None}
+        ending = {"final_action": FinalAction.EXPIRE, "default_answer": None}
+        return made(PromptContent, fields_of(self) | nothing | ending)
+
     def turned_to(self, audience: Audience, priority: int) -> PromptContent:
         """The same for other people and with another priority; its digest is the same."""
         if audience == self.audience and priority == self.priority:

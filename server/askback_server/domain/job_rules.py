@@ -38,6 +38,7 @@ from askback_server.domain.life import (
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
+from askback_server.domain.retries import Keep, carried_pages
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.worker_rules import open_prompt
 
@@ -56,7 +57,7 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
             raise IdReused("request_id", command.request_id, job_id=aggregate.job.job_id)
         first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
         return Decided(JobCreated(aggregate.job, first if content else None, replayed=True))
-    now = facts.now
+    now, retry = facts.now, command.retry
     starts = max(now, command.start_at or now + (command.start_delay or timedelta(0)))
     job = Job(
         job_id=facts.new_id(),
@@ -77,11 +78,21 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
         retention=command.retention,
         request_id=command.request_id,
         request_digest=digest,
-        retried_from=command.retried_from,
+        retried_from=retry.job_id if retry else "",
+        root=retry.root_job_id if retry else "",
+        carried_answers=len(retry.answers) if retry else 0,
+        checkpoints=len(retry.checkpoints) if retry else 0,
         workerless=content is not None,
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    change.event(EventType.JOB_CREATED, None, {"job_type": job.job_type, "attempt": 1, "token": 0})
+    made = {"job_type": job.job_type, "attempt": 1, "token": 0}
+    if retry is None:
+        change.event(EventType.JOB_CREATED, None, made)
+    else:
+        change.retry = retry
+        change.event(EventType.JOB_CREATED, None, {**made, "retried_from": retry.job_id, "keep": retry.keep})
+        for page in carried_pages(retry) if retry.keep is Keep.ALL else ():
+            change.event(EventType.JOB_CARRIED_OVER, None, page)
     prompt: Prompt | None = None
     if content is not None:
         prompt = open_prompt(change, _FIRST_PROMPT, content.timed(now))
@@ -130,15 +141,22 @@ def _checked(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
     if not command.request_id:
         return ""
+    if (retry := command.retry) is not None:
+        # Labels and the like of the old job may have changed since the first call with this id.
+        return _digest_of(["retry", namespace, retry.job_id, retry.keep])
     said = [
         namespace, command.job_type, command.user_id, command.input_json, command.priority,
         sorted(command.labels.items()), command.max_attempts,
         None if command.retention is None else command.retention.total_seconds(),
-        content_to_json(content) if content else None, command.retried_from,
+        content_to_json(content) if content else None, "",
     ]  # fmt: skip
     times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
     if any(time is not None for time in times):
         said.append(times)
+    return _digest_of(said)
+
+
+def _digest_of(said: list[Any]) -> str:
     return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
 
 

@@ -46,8 +46,9 @@ from askback_server.domain.life import (
 )
 from askback_server.domain.nudges import first_nudges
 from askback_server.domain.principals import Role
-from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.replies import PromptAsked
+from askback_server.domain.retries import CarriedAnswer
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
 
 
@@ -118,7 +119,9 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
     check.key("key", command.key)
     check.done()
     known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
-    content = normalised(command.content, facts.limits, facts.now if known is None else None)
+    carried = aggregate.carried.get(command.key) if known is None else None
+    is_new = known is None and carried is None
+    content = normalised(command.content, facts.limits, facts.now if is_new else None)
     take_due(change)
     if known is not None:
         known = change.prompt(known.prompt_id)
@@ -132,9 +135,32 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
             raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
         content = normalised(content, facts.limits, facts.now).timed(facts.now)
         return Decided(PromptAsked(_amend(change, known, content)), change)
+    if carried is not None and carried.digest == content.digest:
+        _supersede(change, command)
+        return Decided(PromptAsked(_answered_before(change, content, carried)), change)
+    if carried is not None:
+        content = normalised(content, facts.limits, facts.now)
     _supersede(change, command)
     prompt = open_prompt(change, command.key, content.timed(facts.now))
     return Decided(PromptAsked(prompt), change)
+
+
+def _answered_before(change: Change, content: PromptContent, carried: CarriedAnswer) -> Prompt:
+    """The prompt with the answer that a person gave to the same question in an earlier job of the chain.
+
+    Its times are not judged, and nobody is called: it is closed in the same commit.
+    """
+    prompt = _opened(change, carried.key, content.untimed())
+    answer = replace(carried.answer, revision=prompt.revision)
+    prompt = close_prompt(
+        change, evolve(prompt, submissions=1), PromptTrigger.ANSWER, answer=answer,
+        carried_from=carried.job_id, reason=f"answered in job {carried.job_id}",
+    )  # fmt: skip
+    status = AnswerStatus.ACCEPTED
+    change.submissions.append(
+        Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, prompt.version)
+    )
+    return prompt
 
 
 def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
@@ -175,13 +201,19 @@ def _supersede(change: Change, command: AskPrompt) -> None:
 
 
 def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
-    """The next round. `content` is normalised. Raises LimitExceeded."""
-    job, facts, limits = change.job, change.facts, change.facts.limits
+    """The next round. `content` is normalised and timed. Raises LimitExceeded."""
+    job, limits = change.job, change.facts.limits
     if job.open_prompts >= limits.open_prompts_per_job:
         raise LimitExceeded(
             f"the job has {job.open_prompts} open prompts; wait for answers or cancel some",
             limit="open_prompts_per_job", value=limits.open_prompts_per_job,
         )  # fmt: skip
+    return change.put(note_attendance(change, _opened(change, key, content)))
+
+
+def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
+    """The next round with its event; to be put, or closed, by the caller. Raises LimitExceeded."""
+    job, facts, limits = change.job, change.facts, change.facts.limits
     if job.rounds >= limits.prompts_per_job:
         raise LimitExceeded(
             "the job has asked too often; create another job",
@@ -220,7 +252,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             "blocking": content.blocking, "revision": 1, "digest": prompt.digest,
         },
     )  # fmt: skip
-    return change.put(note_attendance(change, prompt))
+    return prompt
 
 
 def _after_asking(change: Change) -> JobTrigger:

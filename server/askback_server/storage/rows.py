@@ -26,6 +26,7 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, J
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
+from askback_server.domain.retries import CarriedAnswer
 
 Row = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ JOB_CHANGED_COLUMNS = (
 JOB_COLUMNS = (
     *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
     "request_id", "request_digest", "retried_from", "workerless", "timeout_s", "deadline", "run_timeout_s",
+    "root_job_id", "carried_answers",
 )  # fmt: skip
 
 
@@ -65,6 +67,7 @@ def job_whole(job: Job) -> tuple[Any, ...]:
         *job_changed(job), job.namespace, job.job_type, job.user_id, job.input_json or None, job.created_at,
         job.max_attempts, job.request_id or None, job.request_digest, job.retried_from or None,
         job.workerless, _seconds(job.timeout), job.expires_at, _seconds(job.run_timeout),
+        job.root or None, job.carried_answers or None,
     )  # fmt: skip
 
 
@@ -106,6 +109,8 @@ def to_job(row: Row) -> Job:
         request_id=row["request_id"] or "",
         request_digest=row["request_digest"],
         retried_from=row["retried_from"] or "",
+        root=row["root_job_id"] or "",
+        carried_answers=row["carried_answers"] or 0,
         workerless=bool(row["workerless"]),
         checkpoints=row["checkpoints"],
         understanding_version=row["understanding_version"],
@@ -255,6 +260,20 @@ def checkpoint_whole(checkpoint: Checkpoint) -> tuple[Any, ...]:
 def to_checkpoint(row: Row) -> Checkpoint:
     """A checkpoint as it is stored."""
     return Checkpoint(row["job_id"], row["key"], row["value"], row["created_at"])
+
+
+CARRIED_ANSWER_COLUMNS = ("job_id", "source_id", "key", "prompt_id")
+"""Which answer of the source is copied to the new job."""
+
+CARRIED_CHECKPOINT_COLUMNS = ("job_id", "source_id")
+"""From which job all checkpoints are copied to the new one."""
+
+
+def to_carried(row: Row) -> CarriedAnswer:
+    """An answer of an earlier job as it is stored."""
+    answer = resolution_from_json(row["response"]).answer
+    assert answer is not None
+    return CarriedAnswer(row["key"], row["digest"], row["from_job_id"], answer)
 
 
 UNDERSTANDING_COLUMNS = (

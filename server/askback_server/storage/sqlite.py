@@ -57,6 +57,16 @@ class _Statement:
         self.parameters: Callable[[Values], Any] = itemgetter(*order)
 
 
+class _Copy:
+    """A statement that copies from another job, as text, with a row's values by name."""
+
+    __slots__ = ("parameters", "sql")
+
+    def __init__(self, sql: str, part: str) -> None:
+        self.sql = sql
+        self.parameters: Callable[[Values], Any] = lambda row: dict(zip(PARTS[part], row, strict=True))
+
+
 def _bound(columns: Sequence[str]) -> dict[str, Any]:
     # Values come as the driver wants them (see `_plain`): no processing by type.
     return {c: sa.bindparam(c, type_=sa.types.NullType()) for c in columns}
@@ -95,15 +105,29 @@ _DELETE = _Statement(
 _CREATE = _Statement(
     lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
 )
-_CHILDREN = {
+_CHILDREN: dict[str, _Statement | _Copy] = {
     "new_prompts": _insert(prompts, "new_prompts"),
     "changed_prompts": _update(prompts, "changed_prompts", "interaction_id", rows.PROMPT_CHANGED_COLUMNS[2:]),
     "amended_prompts": _update(prompts, "amended_prompts", "interaction_id", PARTS["amended_prompts"][2:]),
     "answers": _insert(answers, "answers"),
     "checkpoints": _upsert(checkpoints, "checkpoints"),
+    "carried_answers": _Copy(
+        "INSERT INTO job_carried_answers (job_id, key, digest, from_job_id, prompt_id, response) "
+        "SELECT :job_id, key, digest, job_id, interaction_id, response_data FROM hitl_interactions "
+        "WHERE interaction_id = :prompt_id AND job_id = :source_id UNION ALL "
+        "SELECT :job_id, key, digest, from_job_id, prompt_id, response FROM job_carried_answers "
+        "WHERE job_id = :source_id AND key = :key AND prompt_id = :prompt_id",
+        "carried_answers",
+    ),
+    "carried_checkpoints": _Copy(
+        "INSERT INTO job_checkpoints (job_id, key, value, created_at) "
+        "SELECT :job_id, key, value, created_at FROM job_checkpoints WHERE job_id = :source_id",
+        "carried_checkpoints",
+    ),
     "understandings": _upsert(understandings, "understandings"),
     "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
 }
+_SOURCE = "SELECT 1 FROM jobs WHERE job_id = ?"
 _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
 
 
@@ -206,7 +230,11 @@ class SQLite(Dialect):
                 guarded = _DELETE if deleted else _GUARDED
                 if cursor.execute(guarded.sql, guarded.parameters(_plain(row))).rowcount == 1:
                     won.add(job_id)
+        sources: dict[str, str] = dict(batch.carried_checkpoints)
         for row in batch.new_jobs:
+            source = sources.get(row[0])
+            if source is not None and cursor.execute(_SOURCE, (source,)).fetchone() is None:
+                continue
             if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
                 won.add(row[0])
         for part, statement in _CHILDREN.items():
