@@ -18,6 +18,7 @@ from askback.enums import DecisionKind, FinalAction, JobState, Keep
 from askback.escalation import After
 from askback.following import messages
 from askback.form import form_of
+from askback.job_filter import job_filter
 from askback.jobs import JobChange, JobInfo
 from askback.prompts import PromptInfo
 from askback.run import Run
@@ -173,7 +174,7 @@ class JobCalls:
         """
         request = pb.ListJobsRequest(
             namespace=self.namespace,
-            filter=_job_filter(states, job_types, user_ids, labels, created_after, created_before),
+            filter=job_filter(states, job_types, user_ids, labels, created_after, created_before),
             page_size=page_size,
         )
         while True:
@@ -256,7 +257,7 @@ class JobCalls:
         snapshot only. Raises InvalidArgument.
         """
         token = ""
-        filter = _job_filter(states, job_types, user_ids, labels, None, None)
+        filter = job_filter(states, job_types, user_ids, labels, None, None)
 
         def start() -> Any:
             request = pb.WatchJobsRequest(namespace=self.namespace, filter=filter, resume_token=token)
@@ -317,21 +318,3 @@ class JobCalls:
 
     def _handle(self, job_id: str, prompt: PromptInfo | None, returns: Any) -> Run[Any]:
         return Run(job_id, self._calls, prompt=prompt, returns=returns)
-
-
-def _job_filter(
-    states: Iterable[JobState | str],
-    job_types: Iterable[str],
-    user_ids: Iterable[str],
-    labels: Mapping[str, str] | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
-) -> pb.JobFilter:
-    return pb.JobFilter(
-        states=[job_pb2.JobState.Value(f"JOB_STATE_{JobState(state)}") for state in states],
-        job_types=job_types,
-        user_ids=user_ids,
-        labels=dict(labels or {}),
-        created_after=None if created_after is None else timestamp(created_after, "created_after"),
-        created_before=None if created_before is None else timestamp(created_before, "created_before"),
-    )

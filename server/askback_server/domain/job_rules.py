@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.asking_rules import open_prompt
 from askback_server.domain.checks import Checker, normalised
 from askback_server.domain.commands import (
     CancelJob,
@@ -40,7 +41,6 @@ from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
 from askback_server.domain.retries import Keep, carried_pages
 from askback_server.domain.transitions import JobTrigger
-from askback_server.domain.worker_rules import open_prompt
 
 _FIRST_PROMPT = "prompt"
 """The key of the prompt that a job without a worker is created with."""

@@ -9,6 +9,8 @@ from typing import Any
 from askback_server.domain.retries import Keep
 from askback_server.ports.storage import JobWrite
 from askback_server.storage import rows
+from askback_server.storage.carried_rows import CARRIED_ANSWER_COLUMNS, CARRIED_CHECKPOINT_COLUMNS
+from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, understanding_whole
 
 Values = tuple[Any, ...]
 
@@ -63,9 +65,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "amended_prompts": (*rows.PROMPT_CHANGED_COLUMNS, *rows.PROMPT_CONTENT_COLUMNS),
     "answers": rows.ANSWER_COLUMNS,
     "checkpoints": rows.CHECKPOINT_COLUMNS,
-    "carried_answers": rows.CARRIED_ANSWER_COLUMNS,
-    "carried_checkpoints": rows.CARRIED_CHECKPOINT_COLUMNS,
-    "understandings": rows.UNDERSTANDING_COLUMNS,
+    "carried_answers": CARRIED_ANSWER_COLUMNS,
+    "carried_checkpoints": CARRIED_CHECKPOINT_COLUMNS,
+    "understandings": UNDERSTANDING_COLUMNS,
     "events": rows.EVENT_COLUMNS,
 }
 
@@ -109,7 +111,7 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
             if retry.keep is Keep.ALL:
                 batch.carried_checkpoints.append((job.job_id, retry.job_id))
         if write.understanding is not None:
-            batch.understandings.append(rows.understanding_whole(write.understanding))
+            batch.understandings.append(understanding_whole(write.understanding))
     return batch
 
 

@@ -11,7 +11,7 @@ from askback_server.domain.documents import resolution_from_json
 from askback_server.domain.jobs import Job
 from askback_server.domain.retries import CarriedAnswer, KeptAnswer, KeptCheckpoint, kept_answer
 from askback_server.ports.storage import Wanted
-from askback_server.storage import rows
+from askback_server.storage.carried_rows import to_carried
 from askback_server.storage.statements import Statements
 from askback_server.storage.tables import carried_answers, checkpoints, prompts
 
@@ -70,5 +70,5 @@ class Carrying(Statements):
         statement = sa.select(carried_answers).where(theirs, self._dialect.among(carried_answers.c.key, keys))
         carried: dict[str, dict[str, CarriedAnswer]] = {}
         for row in await self._all(statement):
-            carried.setdefault(row["job_id"], {})[row["key"]] = rows.to_carried(row)
+            carried.setdefault(row["job_id"], {})[row["key"]] = to_carried(row)
         return carried

@@ -18,6 +18,7 @@ from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.carrying import Carrying
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
+from askback_server.storage.understanding_rows import to_understanding
 
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
@@ -96,7 +97,7 @@ class Reads(Carrying):
         if not ids:
             return {}
         statement = sa.select(understandings).where(understandings.c.job_id.in_(ids))
-        return {row["job_id"]: rows.to_understanding(row) for row in await self._all(statement)}
+        return {row["job_id"]: to_understanding(row) for row in await self._all(statement)}
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Jobs by id, those that exist."""
@@ -223,7 +224,7 @@ class Reads(Carrying):
         """A job's deep-understanding state."""
         statement = sa.select(understandings).where(understandings.c.job_id == job_id)
         found = await self._all(statement)
-        return rows.to_understanding(found[0]) if found else None
+        return to_understanding(found[0]) if found else None
 
     async def list_events(self, job_id: str, after_seq: int, limit: int) -> list[Event]:
         """A job's events above a seq, in order."""

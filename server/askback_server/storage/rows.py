@@ -22,11 +22,10 @@ from askback_server.domain.documents import (
     resolution_to_json,
 )
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
+from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progress
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
-from askback_server.domain.retries import CarriedAnswer
 
 Row = Mapping[str, Any]
 
@@ -260,51 +259,6 @@ def checkpoint_whole(checkpoint: Checkpoint) -> tuple[Any, ...]:
 def to_checkpoint(row: Row) -> Checkpoint:
     """A checkpoint as it is stored."""
     return Checkpoint(row["job_id"], row["key"], row["value"], row["created_at"])
-
-
-CARRIED_ANSWER_COLUMNS = ("job_id", "source_id", "key", "prompt_id")
-"""Which answer of the source is copied to the new job."""
-
-CARRIED_CHECKPOINT_COLUMNS = ("job_id", "source_id")
-"""From which job all checkpoints are copied to the new one."""
-
-
-def to_carried(row: Row) -> CarriedAnswer:
-    """An answer of an earlier job as it is stored."""
-    answer = resolution_from_json(row["response"]).answer
-    assert answer is not None
-    return CarriedAnswer(row["key"], row["digest"], row["from_job_id"], answer)
-
-
-UNDERSTANDING_COLUMNS = (
-    "job_id", "questions_asked", "answers", "research_performed", "understanding_summary", "user_problem",
-    "readiness_score", "complete", "version", "updated_at",
-)  # fmt: skip
-
-
-def understanding_whole(state: DeepUnderstanding) -> tuple[Any, ...]:
-    """The values of UNDERSTANDING_COLUMNS."""
-    return (
-        state.job_id, state.questions_asked_json, state.answers_json, state.research_performed_json,
-        state.understanding_summary, state.user_problem, state.readiness_score, state.complete,
-        state.version, state.updated_at,
-    )  # fmt: skip
-
-
-def to_understanding(row: Row) -> DeepUnderstanding:
-    """A deep-understanding state as it is stored."""
-    return DeepUnderstanding(
-        job_id=row["job_id"],
-        questions_asked_json=row["questions_asked"],
-        answers_json=row["answers"],
-        research_performed_json=row["research_performed"],
-        understanding_summary=row["understanding_summary"],
-        user_problem=row["user_problem"],
-        readiness_score=row["readiness_score"],
-        complete=bool(row["complete"]),
-        version=row["version"],
-        updated_at=row["updated_at"],
-    )
 
 
 EVENT_COLUMNS = (

@@ -22,6 +22,7 @@ from askback_server.ports.storage import BadData
 from askback_server.storage import rows
 from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect, identity
+from askback_server.storage.sqlite_copies import COPIES, Copy
 from askback_server.storage.tables import (
     answers,
     checkpoints,
@@ -55,16 +56,6 @@ class _Statement:
         self.sql = str(compiled)
         order = [columns.index(name) for name in compiled.positiontup or ()]
         self.parameters: Callable[[Values], Any] = itemgetter(*order)
-
-
-class _Copy:
-    """A statement that copies from another job, as text, with a row's values by name."""
-
-    __slots__ = ("parameters", "sql")
-
-    def __init__(self, sql: str, part: str) -> None:
-        self.sql = sql
-        self.parameters: Callable[[Values], Any] = lambda row: dict(zip(PARTS[part], row, strict=True))
 
 
 def _bound(columns: Sequence[str]) -> dict[str, Any]:
@@ -105,25 +96,13 @@ _DELETE = _Statement(
 _CREATE = _Statement(
     lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
 )
-_CHILDREN: dict[str, _Statement | _Copy] = {
+_CHILDREN: dict[str, _Statement | Copy] = {
     "new_prompts": _insert(prompts, "new_prompts"),
     "changed_prompts": _update(prompts, "changed_prompts", "interaction_id", rows.PROMPT_CHANGED_COLUMNS[2:]),
     "amended_prompts": _update(prompts, "amended_prompts", "interaction_id", PARTS["amended_prompts"][2:]),
     "answers": _insert(answers, "answers"),
     "checkpoints": _upsert(checkpoints, "checkpoints"),
-    "carried_answers": _Copy(
-        "INSERT INTO job_carried_answers (job_id, key, digest, from_job_id, prompt_id, response) "
-        "SELECT :job_id, key, digest, job_id, interaction_id, response_data FROM hitl_interactions "
-        "WHERE interaction_id = :prompt_id AND job_id = :source_id UNION ALL "
-        "SELECT :job_id, key, digest, from_job_id, prompt_id, response FROM job_carried_answers "
-        "WHERE job_id = :source_id AND key = :key AND prompt_id = :prompt_id",
-        "carried_answers",
-    ),
-    "carried_checkpoints": _Copy(
-        "INSERT INTO job_checkpoints (job_id, key, value, created_at) "
-        "SELECT :job_id, key, value, created_at FROM job_checkpoints WHERE job_id = :source_id",
-        "carried_checkpoints",
-    ),
+    **COPIES,
     "understandings": _upsert(understandings, "understandings"),
     "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
 }

@@ -81,9 +81,9 @@ async def ls(
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def show(session: Session, job_id: str) -> None:
-    """Show a job, its prompts, and what it has of the job that it repeats.
+    """Show a job and its prompts.
 
-    With --json: {"job": …, "prompts": […], "carriedOver": …}; the last only where something was kept.
+    With --json: {"job": …, "prompts": […]}, and "carriedOver" if it has something of the job that it repeats.
     """
     from askback.cli.job.carried import CarriedOver
     from askback.cli.record import record
