@@ -32,7 +32,13 @@ class Meaning:
 _E = EventType
 
 EVENTS: Mapping[EventType, Meaning] = {
-    _E.JOB_CREATED: Meaning("A client created the job.", ("job_type", "attempt", "token")),
+    _E.JOB_CREATED: Meaning(
+        "A client created the job.", ("job_type", "attempt", "token"), ("retried_from", "keep")
+    ),
+    _E.JOB_CARRIED_OVER: Meaning(
+        "What a retried job has of the one it repeats; follows JOB_CREATED, in pages where there is much.",
+        ("retried_from", "page", "pages", "answers", "checkpoints"),
+    ),
     _E.JOB_LEASED: Meaning("A worker took the job.", ("token", "attempt", "worker_id")),
     _E.JOB_PROGRESSED: Meaning(
         "The holder reported progress.", ("done", "total", "percent", "message", "milestone")
@@ -65,6 +71,7 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.PROMPT_ANSWERED: Meaning(
         "A person, or the default of a passed deadline, answered.",
         ("round", "key", "answer_id", "decision", "source"),
+        ("carried_from", "by"),
     ),
     _E.PROMPT_EXPIRED: Meaning("Nobody answered in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
@@ -92,8 +99,12 @@ EVENTS: Mapping[EventType, Meaning] = {
 
 KEYS: Mapping[str, str] = {
     "answer_id": "the client's name of the answer; `default:` and the prompt's id for a default",
+    "answers": "a list of `key`, `decision`, `by` (its author), `at`, `from` (the job in which it was given)",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
+    "by": "the author of an answer that was carried over",
+    "carried_from": "the earlier job of the chain in which the answer was given",
+    "checkpoints": "a list of `key` and `at`",
     "code": "the failure's code",
     "count": "how many reminders there have been with this one",
     "decision": "what was decided",
@@ -102,16 +113,20 @@ KEYS: Mapping[str, str] = {
     "fields": "names of the fields that were set",
     "groups": "the groups that the step names",
     "job_type": "the job's type",
+    "keep": "ALL or NOTHING: what a retried job has of the one it repeats",
     "key": "the asker's name of the prompt, or the checkpoint's name",
     "kind": "the prompt's kind",
     "message": "for people; a failure's is cut to 500 characters",
     "milestone": "whether the worker wants this report kept as an event of its own",
+    "page": "the number of this event among those that list what was carried over",
+    "pages": "how many such events there are",
     "received": "false: no worker had received the job, so no attempt is counted",
     "parked": "true: the job waits for people without a worker; false: it is PENDING again",
     "percent": "0 to 100",
     "priority": "the prompt's priority after the step",
     "reason": "what the client gave as the reason of the cancel",
     "replace": "true: whom the step names, or everybody if nobody, is asked in place of the others",
+    "retried_from": "the job that this one repeats",
     "revision": "the prompt's revision after the event",
     "round": "the prompt's number in its job",
     "source": "HUMAN or TIMEOUT_DEFAULT",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from askback.enums import DecisionKind as DecisionKind
     from askback.enums import FinalAction as FinalAction
     from askback.enums import JobState as JobState
+    from askback.enums import Keep as Keep
     from askback.enums import PromptState as PromptState
     from askback.errors import Aborted as Aborted
     from askback.errors import AlreadyExists as AlreadyExists
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from askback.errors import Internal as Internal
     from askback.errors import InvalidAnswer as InvalidAnswer
     from askback.errors import InvalidArgument as InvalidArgument
+    from askback.errors import InvalidTime as InvalidTime
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
     from askback.errors import LeaseLost as LeaseLost
@@ -82,10 +84,10 @@ _HOME = {
     "askback.console": "Console",
     "askback.console_prompt": "ConsolePrompt",
     "askback.desk": "CaughtUp Closing",
-    "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
+    "askback.enums": "AnswerStatus DecisionKind FinalAction JobState Keep PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded FailedPrecondition "
-        "Internal InvalidAnswer InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
+        "Internal InvalidAnswer InvalidArgument InvalidTime JobCancelled JobFailed LeaseLost MessageTooLarge "
         "NonRetryable NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
         "PromptEnded PromptExpired PromptStale ResourceExhausted SessionNotFound Unauthenticated Unavailable "
         "Unimplemented Violation"

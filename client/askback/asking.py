@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from askback.content import Deadline, time_left
+from askback.content import Deadline, time_to_correct
 from askback.errors import InvalidAnswer
 from askback.form import Form
 from askback.json_text import dumps, loads_spelled
@@ -77,7 +77,8 @@ async def ask_until_it_fits(
         # Once it is answered, its wording is settled: a validator may word the same reason differently.
         asked = lease.closed_content(name) or _again(content, reasons, answer.values_json, edits)
         if isinstance(deadline, datetime):
-            asked.timeout.CopyFrom(time_left(deadline))
+            asked.ClearField("deadline")
+            asked.timeout.CopyFrom(time_to_correct(deadline))
     raise InvalidAnswer(
         f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}"
     )

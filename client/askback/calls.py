@@ -17,6 +17,7 @@ from askback.errors import AskbackError, CannotConnect, DeadlineExceeded, Unavai
 from askback.forking import check_process, forget_channel
 from askback.retries import Retries
 from askback.status import from_rpc, is_transient
+from askback.times import seconds
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 
@@ -58,7 +59,7 @@ class Calls:
 
     def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE) -> None:
         self.endpoint = endpoint
-        self.deadline = deadline
+        self.deadline = seconds(deadline, "deadline")
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     @property

@@ -13,8 +13,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from askback.backoff import Backoff
 from askback.calls import Calls
 from askback.content import Deadline
-from askback.enums import JobState
+from askback.enums import JobState, Keep
 from askback.following import messages
+from askback.job_filter import job_filter
 from askback.jobs import JobChange, JobInfo
 from askback.json_text import dumps
 from askback.prompts import PromptInfo
@@ -76,18 +77,21 @@ class JobCalls:
 
         The result comes back as the type `returns`; without it, as plain JSON values. `request_id` is
         made if not given, so the call may be retried; give your own to make the job once across restarts
-        of your program. The job starts after `delay` (a span, or a point in time), ends after `timeout` at
-        the latest, people and attempts included, and may be run for `run_timeout` by each attempt, people not
-        included: then it fails with DEADLINE_EXCEEDED, or the attempt with RUN_TIMEOUT. Raises
-        InvalidArgument, AlreadyExists for a `request_id` that was used with other
-        content, ResourceExhausted.
+        of your program. The job starts after `delay` (a span, or a datetime with a time zone; one that has
+        passed means at once), ends after `timeout` at the latest, people and attempts included, and may be
+        run for `run_timeout` by each attempt, people not included: then it fails with DEADLINE_EXCEEDED, or
+        the attempt with RUN_TIMEOUT. Raises InvalidArgument, InvalidTime, AlreadyExists for a `request_id`
+        that was used with other content, ResourceExhausted.
         """
         request = self._create(job_type, request_id, labels, priority, max_attempts, retention, user_id)
         if isinstance(delay, datetime):
-            request.start_time.CopyFrom(timestamp(delay))
-        for name, span in (("start_delay", delay), ("timeout", timeout), ("run_timeout", run_timeout)):
-            if span is not None and not isinstance(span, datetime):
-                getattr(request, name).CopyFrom(duration(span))
+            request.start_time.CopyFrom(timestamp(delay, "delay"))
+        elif delay is not None:
+            request.start_delay.CopyFrom(duration(delay, "delay"))
+        if timeout is not None:
+            request.timeout.CopyFrom(duration(timeout, "timeout"))
+        if run_timeout is not None:
+            request.run_timeout.CopyFrom(duration(run_timeout, "run_timeout"))
         if input is not None:
             request.input_json = dumps(input)
         return await self._created(request, returns)
@@ -120,10 +124,13 @@ class JobCalls:
         created_before: datetime | None = None,
         page_size: int = 0,
     ) -> AsyncIterator[JobInfo]:
-        """The jobs that match, newest first, page by page as they are taken."""
+        """The jobs that match, newest first, page by page as they are taken.
+
+        `created_after` and `created_before` have a time zone. Raises InvalidTime, InvalidArgument.
+        """
         request = pb.ListJobsRequest(
             namespace=self.namespace,
-            filter=_job_filter(states, job_types, user_ids, labels, created_after, created_before),
+            filter=job_filter(states, job_types, user_ids, labels, created_after, created_before),
             page_size=page_size,
         )
         while True:
@@ -140,9 +147,20 @@ class JobCalls:
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
     @must_await("client.retry")
-    async def retry(self, job_id: str, *, request_id: str | None = None) -> Run[Any]:
-        """Start a new job like a finished one. Raises NotFound, FailedPrecondition if it has not ended."""
+    async def retry(
+        self, job_id: str, *, keep: Keep | str | None = None, request_id: str | None = None
+    ) -> Run[Any]:
+        """Start a new job like a finished one and return its handle.
+
+        `keep` ALL carries over its checkpoints and the answers that people gave by ACCEPT, EDIT or RESPOND:
+        the same question under the same key has them at once. NOTHING asks and does everything again. None:
+        ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one. Raises NotFound, FailedPrecondition if
+        the job has not ended, AlreadyExists for a `request_id` that was used with another job or `keep`,
+        ValueError for another `keep`.
+        """
         request = pb.RetryJobRequest(job_id=job_id, request_id=request_id or uuid.uuid4().hex)
+        if keep is not None:
+            request.keep = pb.RetryKeep.Value(f"RETRY_KEEP_{Keep(keep)}")
         reply = await self._calls.unary(self._calls.jobs.RetryJob, request)
         return self.run(reply.job.job_id)
 
@@ -174,7 +192,7 @@ class JobCalls:
             job.promoted = promoted
             paths.append("promoted")
         if retention is not None:
-            job.retention.CopyFrom(duration(retention))
+            job.retention.CopyFrom(duration(retention, "retention"))
             paths.append("retention")
         request = pb.UpdateJobRequest(
             job=job, update_mask=FieldMask(paths=paths), expected_version=expected_version
@@ -196,7 +214,7 @@ class JobCalls:
         snapshot only. Raises InvalidArgument.
         """
         token = ""
-        filter = _job_filter(states, job_types, user_ids, labels, None, None)
+        filter = job_filter(states, job_types, user_ids, labels, None, None)
 
         def start() -> Any:
             request = pb.WatchJobsRequest(namespace=self.namespace, filter=filter, resume_token=token)
@@ -247,7 +265,7 @@ class JobCalls:
             max_attempts=max_attempts,
         )
         if retention is not None:
-            request.retention.CopyFrom(duration(retention))
+            request.retention.CopyFrom(duration(retention, "retention"))
         return request
 
     async def _created(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
@@ -257,21 +275,3 @@ class JobCalls:
 
     def _handle(self, job_id: str, prompt: PromptInfo | None, returns: Any) -> Run[Any]:
         return Run(job_id, self._calls, prompt=prompt, returns=returns)
-
-
-def _job_filter(
-    states: Iterable[JobState | str],
-    job_types: Iterable[str],
-    user_ids: Iterable[str],
-    labels: Mapping[str, str] | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
-) -> pb.JobFilter:
-    return pb.JobFilter(
-        states=[job_pb2.JobState.Value(f"JOB_STATE_{JobState(state)}") for state in states],
-        job_types=job_types,
-        user_ids=user_ids,
-        labels=dict(labels or {}),
-        created_after=None if created_after is None else timestamp(created_after),
-        created_before=None if created_before is None else timestamp(created_before),
-    )

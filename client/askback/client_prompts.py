@@ -155,7 +155,7 @@ class PromptCalls:
         """Take an open prompt on. Raises NotFound, PromptClaimed, PromptClosed."""
         request = pb.ClaimPromptRequest(prompt_id=prompt_id)
         if seconds is not None:
-            request.duration.CopyFrom(duration(seconds))
+            request.duration.CopyFrom(duration(seconds, "seconds"))
         return PromptInfo((await self._calls.unary(self._calls.hitl.ClaimPrompt, request)).prompt)
 
     async def release(self, prompt_id: str) -> PromptInfo:

@@ -16,6 +16,7 @@ from askback.contact import PATIENCE
 from askback.desk import Closing, Desk
 from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.stream import Session
+from askback.times import seconds
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
@@ -140,7 +141,9 @@ class Console:
         )
         self.test = test
         self._endpoint = endpoint
-        self._connect_timeout = connect_timeout
+        self._connect_timeout = (
+            None if connect_timeout is None else seconds(connect_timeout, "connect_timeout")
+        )
         self._wire = ConverseWire(hello)
         self._desk = self._wire.desk
         self._session = Session(self._wire, endpoint)

@@ -99,7 +99,7 @@ class ConsolePrompt(PromptInfo):
         """Take it on, for 10 minutes if not said otherwise. Raises PromptClaimed, PromptClosed, NotFound."""
         request = pb.ClaimPromptRequest(prompt_id=self.prompt_id)
         if seconds is not None:
-            request.duration.CopyFrom(duration(seconds))
+            request.duration.CopyFrom(duration(seconds, "seconds"))
         reply: pb.ClaimPromptResponse = await self._console.request(claim_prompt=request)
         return PromptInfo(reply.prompt)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,7 +14,7 @@ from askback.escalation import After, Remind, address
 from askback.form import Form
 from askback.json_text import dumps
 from askback.prompts import Content, Option
-from askback.times import duration, until
+from askback.times import duration, span, timestamp
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -28,7 +28,7 @@ class _Unset:
 UNSET: Final = _Unset()
 Unset = _Unset
 Deadline = timedelta | float | datetime
-"""How long people have: a span, seconds, or a point in time."""
+"""How long people have: a timedelta, seconds, or a datetime with a time zone."""
 Contents = Iterable[Content] | Mapping[str, str]
 """What there is to look at; a mapping is id to Markdown text."""
 Decisions = Iterable[Option | DecisionKind | str]
@@ -100,7 +100,8 @@ def prompt_content(
     """The content of a prompt.
 
     `to` names `user:NAME` and `group:NAME`; empty: every console of the namespace. Raises ValueError
-    for another form of `to`, for a default without a deadline, and for an unknown decision.
+    for another form of `to`, for a default without a deadline, and for an unknown decision, InvalidTime
+    for a time that is none.
     """
     content = pb.PromptContent(
         kind=kind, title=title, body=body, priority=priority, labels=dict(labels or {}), blocking=blocking
@@ -112,12 +113,16 @@ def prompt_content(
     address(content.audience, [to] if isinstance(to, str) else to)
     content.escalation.extend(step.to_proto() for step in escalate)
     if remind is not None:
-        content.reminders.CopyFrom((remind if isinstance(remind, Remind) else Remind(remind)).to_proto())
+        every = remind if isinstance(remind, Remind) else Remind(span(remind, "remind"))
+        content.reminders.CopyFrom(every.to_proto())
     if metadata is not None:
         content.metadata_json = dumps(metadata)
     action = FinalAction(on_deadline)
-    if deadline is not None:
-        content.timeout.CopyFrom(time_left(deadline))
+    if isinstance(deadline, datetime):
+        # The server judges it: it alone knows whether this question exists already.
+        content.deadline.CopyFrom(timestamp(deadline, "deadline"))
+    elif deadline is not None:
+        content.timeout.CopyFrom(duration(deadline, "deadline"))
     elif default is not None or action is not FinalAction.EXPIRE:
         raise ValueError("a default or on_deadline= needs deadline=")
     if default is not None:
@@ -129,9 +134,13 @@ def prompt_content(
     return content
 
 
-def time_left(deadline: Deadline) -> Duration:
-    """How long people have from now on."""
-    return duration(max(until(deadline), timedelta(milliseconds=100)))
+CORRECTION = timedelta(minutes=1)
+"""How long people have at least to correct an answer, when the deadline is near or over."""
+
+
+def time_to_correct(deadline: datetime) -> Duration:
+    """How long people have to give another answer to a question with this deadline."""
+    return duration(max(deadline - datetime.now(UTC), CORRECTION), "deadline")
 
 
 def same_question(asked: pb.PromptContent, known: pb.PromptContent) -> bool:

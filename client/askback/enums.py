@@ -43,6 +43,13 @@ class JobState(StrEnum):
         return self is JobState.PENDING_HITL
 
 
+class Keep(StrEnum):
+    """What a retried job has of the one it repeats: answers and checkpoints, or neither."""
+
+    ALL = "ALL"
+    NOTHING = "NOTHING"
+
+
 class PromptState(StrEnum):
     """Where a prompt is in its life. All but PENDING are final."""
 

@@ -296,3 +296,10 @@ class NonRetryable(Exception):
 
 class InvalidAnswer(NonRetryable):
     """A validator of the worker's form refused what people answered, and asking again did not help."""
+
+
+class InvalidTime(NonRetryable, ValueError):
+    """A time or a span of time that the SDK refuses: naive, not longer than 0 s, NaN or infinite.
+
+    In a worker function it fails the job for good, as the server's InvalidArgument does.
+    """

@@ -35,9 +35,9 @@ class After:
         return replace(self, priority=priority)
 
     def to_proto(self) -> pb.EscalationStep:
-        """The contract's message. Raises ValueError for another form of a name."""
+        """The contract's message. Raises InvalidTime, and ValueError for another form of a name."""
         step = pb.EscalationStep(
-            after=duration(self.after), replace=self.instead, raise_priority=self.priority
+            after=duration(self.after, "after"), replace=self.instead, raise_priority=self.priority
         )
         address(step.to, self.names)
         return step
@@ -56,10 +56,10 @@ class Remind:
     times: int = 0
 
     def to_proto(self) -> pb.Reminders:
-        """The contract's message."""
-        reminders = pb.Reminders(every=duration(self.every), max_count=self.times)
+        """The contract's message. Raises InvalidTime."""
+        reminders = pb.Reminders(every=duration(self.every, "every"), max_count=self.times)
         if self.after is not None:
-            reminders.after.CopyFrom(duration(self.after))
+            reminders.after.CopyFrom(duration(self.after, "after"))
         return reminders
 
 

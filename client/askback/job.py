@@ -54,6 +54,15 @@ class Job:
         return self._lease.job_id
 
     @property
+    def root_job_id(self) -> str:
+        """The id of the first job of the chain of retries, the job's own if it repeats none.
+
+        It is the same in every attempt and in every retry (but one that repeats a COMPLETED job and keeps
+        nothing): the idempotency key for effects in other systems.
+        """
+        return self._lease.job.root_job_id
+
+    @property
     def job_type(self) -> str:
         """The job's type."""
         return self._lease.job.job_type

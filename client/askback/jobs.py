@@ -86,6 +86,16 @@ class JobInfo:
         return self.proto.attempt
 
     @property
+    def retried_from_job_id(self) -> str:
+        """The job that it repeats; empty if it repeats none."""
+        return self.proto.retried_from_job_id
+
+    @property
+    def root_job_id(self) -> str:
+        """The first job of the chain of retries; its own id if it repeats none."""
+        return self.proto.root_job_id or self.proto.job_id
+
+    @property
     def version(self) -> int:
         """Rises on every change; the `seq` of the newest event."""
         return self.proto.version

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter
@@ -74,7 +74,7 @@ class Run(Generic[R]):
         request = pb.CancelJobRequest(job_id=self.job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
-    async def watch(self, *, after_seq: int = 0) -> AsyncIterator[Event]:
+    async def watch(self, *, after_seq: int = 0) -> AsyncGenerator[Event, None]:
         """Every event above `after_seq`, once and in order, then live ones; ends with the job.
 
         Survives broken connections and restarts. Raises NotFound, Internal if the server leaves a gap.

@@ -21,6 +21,7 @@ from askback.job import Job
 from askback.lease import Lease, Stop
 from askback.runner import run_job
 from askback.stream import Session
+from askback.times import seconds
 from askback.understanding import Understandings
 from askback.v1 import worker_service_pb2 as pb
 from askback.work_wire import WorkWire
@@ -67,8 +68,8 @@ class Worker:
         self.worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
         self.capacity = capacity
         self.namespace = default_namespace(namespace)
-        self.park_after = park_after
-        self.drain_timeout = drain_timeout
+        self.park_after = None if park_after is None else seconds(park_after, "park_after")
+        self.drain_timeout = seconds(drain_timeout, "drain_timeout")
         self._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
         self._runs: dict[Lease, asyncio.Task[None]] = {}
@@ -132,6 +133,7 @@ class Worker:
         server that nobody listens for yet is waited for), AskbackError if the server refuses for good,
         RuntimeError after a fork.
         """
+        limit = None if timeout is None else seconds(timeout, "timeout")
         if not self._handlers:
             raise ValueError("register a function with @worker.job(...) first")
         if self._session is not None:
@@ -146,7 +148,7 @@ class Worker:
         )
         self._session = Session(self._wire, self._endpoint)
         try:
-            await self._session.start(timeout, patience=timeout)
+            await self._session.start(limit, patience=limit)
         except BaseException:
             await self.aclose(drain_timeout=0)
             raise
@@ -191,12 +193,19 @@ class Worker:
     async def aclose(self, *, drain_timeout: float | None = None) -> None:
         """Stop taking jobs, let those that run reach a stopping point, give the others back, and leave.
 
-        A job that only waits for people is given back at once. Repeatable.
+        A job that only waits for people is given back at once. `drain_timeout` is in seconds; 0: all of
+        them at once. Repeatable.
         """
+        timeout = self.drain_timeout
+        if drain_timeout is not None:
+            timeout = (
+                0.0
+                if drain_timeout == 0 and drain_timeout is not False
+                else seconds(drain_timeout, "drain_timeout")
+            )
         session, wire = self._session, self._wire
         if session is None or wire is None:
             return
-        timeout = self.drain_timeout if drain_timeout is None else drain_timeout
         wire.capacity = 0
         session.send(pb.WorkClientFrame(capacity=pb.WorkCapacity(capacity=0)))
         try:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from askback.files import unreadable
-from askback_server.config_names import ended_retention, running_limits
+from askback_server.config_names import SHORT_RETENTION, ended_retention, running_limits
 from askback_server.database_urls import driver_url
 from askback_server.domain.limits import Limits
 
@@ -120,6 +120,9 @@ class Config:
         "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 12h, 30d.",
         metavar="STATE=TIME,…", by_name=ended_retention,
     )  # fmt: skip
+    allow_short_retention: bool = _setting(
+        False, "Take a retention under 1 h: jobs and answers are deleted that soon after their end."
+    )
     streams_per_connection: int = _setting(
         100, "Calls that one connection may have open at once; others wait, or open another connection.",
         within=(64, 100_000),
@@ -182,6 +185,12 @@ class Config:
                     setting.by_name(getattr(self, name))
                 except ValueError as error:
                     raise ConfigError(f"{at(name)}: {error}") from None
+        for name, kept in ended_retention(self.retention).items():
+            if kept < SHORT_RETENTION and not self.allow_short_retention:
+                raise ConfigError(
+                    f"{at('retention')}: {name} would be kept for {kept.total_seconds():g} s only, jobs and "
+                    "answers; give 1h or more, or --allow-short-retention"
+                )
         for name in ("auth", "tls_cert", "tls_key", "tls_client_ca"):
             path = getattr(self, name)
             if path and (problem := unreadable(path)):

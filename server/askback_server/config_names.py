@@ -10,8 +10,10 @@ from askback_server.domain.jobs import TERMINAL
 from askback_server.domain.limits import Limits
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
+_SPAN = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)([smhd]?)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+SHORT_RETENTION = timedelta(hours=1)
+"""A shorter one is most likely a mistake: answers go before their readers have seen them."""
 ENDS = frozenset({"default", *TERMINAL})
 
 
@@ -49,9 +51,23 @@ def running_limits(text: str) -> dict[str, int]:
     return found
 
 
+def retention_words(limits: Limits) -> str:
+    """How long finished jobs are kept, for the log: `default=30d, FAILED=12h`."""
+    kept = {"default": limits.retention_default, **limits.retention}
+    return ", ".join(f"{name}={_span_words(span)}" for name, span in kept.items())
+
+
+def _span_words(span: timedelta) -> str:
+    """The span as `ended_retention` takes it, exactly: `12h`, `1.5s`."""
+    seconds = span.total_seconds()
+    whole = (unit for unit, size in reversed(_UNITS.items()) if seconds % size == 0)
+    unit = next(whole, "s")
+    return f"{seconds / _UNITS[unit]:.15g}{unit}"
+
+
 def ended_retention(text: str) -> dict[str, timedelta]:
     """How long finished jobs are kept, by `STATE` or `NAMESPACE:STATE`, a state being one in which a job
-    ends, or `default`. Times like `90s`, `30m`, `12h`, `7d`. Raises ValueError."""
+    ends, or `default`. Times with a unit: `90s`, `30m`, `12h`, `7d`. Raises ValueError."""
     found = {}
     longest = Limits().retention_max
     for name, value in pairs(text).items():
@@ -59,8 +75,14 @@ def ended_retention(text: str) -> dict[str, timedelta]:
         if state not in ENDS or (colon and not _NAME.fullmatch(namespace)):
             raise ValueError(f"{name} is not STATE or NAMESPACE:STATE; states: {', '.join(sorted(ENDS))}")
         matched = _SPAN.fullmatch(value)
-        seconds = float(matched[1]) * _UNITS[matched[2] or "s"] if matched else -1.0
-        if not 0 <= seconds <= longest.total_seconds():
-            raise ValueError(f"{name} must be a time like 12h or 30d, up to {longest.days}d")
+        if matched and not matched[2]:
+            raise ValueError(
+                f"{name}={value} has no unit: write {name}={value}d for days, or {value}h, {value}s"
+            )
+        seconds = float(matched[1]) * _UNITS[matched[2]] if matched else 0.0
+        if not 0 < seconds <= longest.total_seconds():
+            raise ValueError(
+                f"{name}={value} must be a time like 12h or 30d, more than 0s and up to {longest.days}d"
+            )
         found[name] = timedelta(seconds=seconds)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 from askback_server import descriptors
 from askback_server.bootstrap import build
 from askback_server.config import Config, masked
+from askback_server.config_names import retention_words
 from askback_server.listening import cannot_listen, check_listen
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
@@ -108,6 +109,7 @@ class Service:
         except BaseException:
             await self._end()
             raise
+        log.info("retention of ended jobs and their answers: %s", retention_words(replica.limits))
         log.info("askback is ready", extra=self._description(replica))
 
     @property

@@ -179,7 +179,7 @@ class Relay:
 def _added(kind: str) -> prompt_pb2.PromptContent:
     """What Askback adds to a content (decisions, derived schema), so that the frames are the same."""
     asked = messages.content("form" if kind == "clarify" else "plain")
-    content = normalised(convert_contents.content(asked, "content"), Limits())
+    content = normalised(convert_contents.content(asked, "content"), Limits(), None)
     whole = prompt_pb2.PromptContent.FromString(convert_contents.content_bytes(content))
     return prompt_pb2.PromptContent(
         decisions=whole.decisions, derived_schema_json=whole.derived_schema_json,

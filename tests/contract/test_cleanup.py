@@ -144,7 +144,9 @@ async def test_what_has_not_ended_is_never_cleaned_up(here: Node) -> None:
 
 async def test_a_new_retention_of_an_ended_job_is_its_own(here: Node) -> None:
     job = await here.complete(await here.held())
-    await here.do(c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"retention": timedelta(0)}))
+    await here.do(
+        c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"retention": timedelta(microseconds=1)})
+    )
     await sweep_of(here).sweep()
     assert await here.database.jobs.get_jobs([job.job_id]) == []
 

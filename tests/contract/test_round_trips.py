@@ -74,7 +74,8 @@ def full_job() -> Job:
         cancel_at=at + LONG, cancel_reason="enough", retention=timedelta(seconds=90.25), purge_at=at + LONG,
         timeout=timedelta(seconds=7.5), expires_at=at + LONG, run_timeout=timedelta(seconds=5.25),
         run_until=at + LONG, run_left=timedelta(seconds=1.25),
-        request_id="r/1 ✓", request_digest="d", retried_from=uuid7(), workerless=True, checkpoints=17,
+        request_id="r/1 ✓", request_digest="d", retried_from=uuid7(), root=uuid7(), workerless=True,
+        carried_answers=3, checkpoints=17,
         understanding_version=3,
     )  # fmt: skip
 
@@ -183,8 +184,8 @@ async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: 
         name: getattr(job, name)
         for name in (
             "job_id", "namespace", "job_type", "user_id", "created_at", "input_json", "max_attempts",
-            "request_id", "request_digest", "retried_from", "workerless", "timeout", "expires_at",
-            "run_timeout",
+            "request_id", "request_digest", "retried_from", "root", "carried_answers", "workerless",
+            "timeout", "expires_at", "run_timeout",
         )
     }  # fmt: skip
     target = replace(full_job(), **birth)
@@ -230,7 +231,8 @@ async def test_every_field_of_a_prompt(database: Database, content: PromptConten
 def test_the_full_prompt_is_full() -> None:
     prompt = full_prompt(new_job())
     assert differs(replace(prompt, resolution=Resolution(PromptState.EXPIRED, "s", now())))
-    assert differs(replace(prompt.content, blocking=True))
+    # A deadline is a timeout by the time that it is stored.
+    assert differs(replace(prompt.content, blocking=True, deadline=now()))
     assert {type(q.input) for q in every_question().questions} == {
         BooleanInput, SingleInput, MultiInput, TextInput, IntegerInput, NumberInput, DateInput,
     }  # fmt: skip

@@ -82,7 +82,7 @@ async def test_ttl_expiry(migrated_db_url: str) -> None:
     hands = Hands()
     async with node(migrated_db_url, wrap=Seen, monotonic=hands) as here:
         here.queries._store = here.store
-        job = await here.held(retention=timedelta(0))
+        job = await here.held(retention=timedelta(microseconds=1))
         kept = await here.held()
         hands.seconds = 3599
         here.store.loads = 0
@@ -182,7 +182,7 @@ async def test_cleanup_loop_survives_an_error_and_stops_on_cancel(
     here: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert Config().sweep_interval == 300
-    job = await here.held(retention=timedelta(0))
+    job = await here.held(retention=timedelta(microseconds=1))
     await here.complete(job)
     queue = Failing(here.database.queue)
     with caplog.at_level(logging.WARNING):

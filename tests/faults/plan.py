@@ -45,7 +45,7 @@ def _question(dice: random.Random, key: str, slow: float) -> dict[str, Any]:
         question["to"] = ["user:cleo"]
     when = dice.random()
     if when < 0.03:
-        question |= {"to": [NOBODY], "within": dice.uniform(0.3, 2.0), "default": dice.random() < 0.5}
+        question |= {"to": [NOBODY], "within": dice.uniform(1.0, 2.5), "default": dice.random() < 0.5}
     elif when < 0.05:
         question |= {"within": dice.uniform(0.1, 0.6)}
     elif when < 0.05 + slow:

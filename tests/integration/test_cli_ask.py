@@ -215,6 +215,13 @@ async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None
         ["--editable"],
         ["--label", "x"],
         ["--default", "maybe", "--deadline", "1s"],
+        ["--default", "yes", "--deadline", "200ms"],
+        ["--default", "yes", "--deadline", "0s"],
+        ["--default", "yes", "--deadline", "-5s"],
+        ["--default", "no", "--deadline", "30"],
+        ["--escalate", "30=group:leads"],
+        ["--remind", "30"],
+        ["--timeout", "nan"],
     ],
     ids=" ".join,
 )

@@ -125,7 +125,7 @@ async def test_texts_that_no_database_holds_are_refused_or_find_nothing(world: W
 
 async def test_retention_deletes_what_has_ended_long_ago(lite_url: str) -> None:
     async with serving(lite_url, sweep_interval=0.1) as world:
-        job = await world.create(retention=seconds(0))
+        job = await world.create(retention=seconds(0.001))
         kept = await world.create()
         for job_id in (job.job_id, kept.job_id):
             await world.jobs.CancelJob(pb.CancelJobRequest(job_id=job_id))

@@ -296,7 +296,7 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
                       "FAILED_PRECONDITION", "PROMPT_CLOSED")  # fmt: skip
         assert (await worker.expect("prompt_resolved")).late_answer
         failure = job_pb2.Failure(code="E", message=SECRETS["failure"])
-        again = wpb.FailJobRequest(**of, failure=failure, retryable=True, retry_delay=seconds(0))
+        again = wpb.FailJobRequest(**of, failure=failure, retryable=True, retry_delay=seconds(0.001))
         await worker.ask(fail_job=again)
         leased = await worker.leased()
         of = {"job_id": leased.job.job_id, "token": leased.token}

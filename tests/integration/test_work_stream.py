@@ -243,12 +243,12 @@ async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: World
     job = await world.create(max_attempts=2)
     first = await worker.leased()
     failure = job_pb2.Failure(code="Oops", message="no luck", details_json="[1]")
-    request = pb.FailJobRequest(**of(first, failure=failure, retryable=True, retry_delay=seconds(0)))
+    request = pb.FailJobRequest(**of(first, failure=failure, retryable=True, retry_delay=seconds(0.001)))
     failed = (await worker.ask(fail_job=request)).job
     assert (failed.state, failed.attempt, failed.failure.code) == (PENDING, 2, "Oops")
     second = await worker.leased()
     assert (second.job.job_id, second.token, second.job.attempt) == (job.job_id, 2, 2)
-    request = pb.FailJobRequest(**of(second, failure=failure, retryable=True, retry_delay=seconds(0)))
+    request = pb.FailJobRequest(**of(second, failure=failure, retryable=True, retry_delay=seconds(0.001)))
     failed = (await worker.ask(fail_job=request)).job
     assert (failed.state, failed.attempt) == (FAILED, 2)
     assert failed.failure == failure

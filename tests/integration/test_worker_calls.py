@@ -243,8 +243,8 @@ async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -
     lease = await lite.held()
     prompt = await lite.ask(lease, "k")
     by_key = {"job_id": lease.job.job_id, "key": "k"}
-    for wait in (0, 0.05):
-        request = pb.AwaitPromptRequest(**by_key, wait=seconds(wait))
+    for wait in ({}, {"wait": seconds(0.05)}):
+        request = pb.AwaitPromptRequest(**by_key, **wait)
         assert (await lite.workers.AwaitPrompt(request)).prompt == prompt
     assert not lite.service.replica.feed._by_job
     for where in ({"prompt_id": NOBODY_ID}, {"job_id": NOBODY_ID, "key": "k"}):

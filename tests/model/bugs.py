@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from askback_server.domain import job_rules, prompt_rules, worker_rules
+from askback_server.domain import job_rules, worker_rules
 from askback_server.domain.aggregate import ANY_EPOCH, Change
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.errors import StorageUnavailable
+from askback_server.domain.prompts import Answer
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.storage.job_store import Jobs
@@ -59,7 +60,7 @@ def _older_replaces_newer(patch: Patch) -> None:
 
 
 def _other_content_not_seen(patch: Patch) -> None:
-    patch.setattr(prompt_rules, "_answer_digest", lambda _: "same")
+    patch.setattr(Answer, "digest", property(lambda _: "same"))
 
 
 def _token_not_checked(patch: Patch) -> None:

@@ -463,7 +463,9 @@ class World(Caller):
     async def lease(self, *job_types: str, wait: float = SOON, **fields: Any) -> workers.LeaseJobsResponse:
         """Jobs for a worker without a stream."""
         fields.setdefault("worker_id", "w")
-        request = workers.LeaseJobsRequest(job_types=job_types or ("t",), wait=seconds(wait), **fields)
+        request = workers.LeaseJobsRequest(job_types=job_types or ("t",), **fields)
+        if wait:
+            request.wait.CopyFrom(seconds(wait))
         response: workers.LeaseJobsResponse = await self.workers.LeaseJobs(request)
         return response
 

@@ -1,5 +1,6 @@
 """What is typed and what is read: spans, times, inputs, labels."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import click
 import pytest
 
 from askback.cli.job_input import job_input, labels
-from askback.cli.spans import Moment, Span
+from askback.cli.spans import Moment, Seconds, Span, Step
 from askback.spans import span_words, when
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -16,13 +17,30 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("90s", 90), ("4h", 14_400), ("1d12h", 129_600), ("1 h 30 min", 5400), ("2w", 1_209_600),
-     ("250ms", 0.25), ("45", 45), ("1.5h", 5400), ("15m", 900)],
+     ("250ms", 0.25), ("45s", 45), ("1.5h", 5400), ("15m", 900)],
 )  # fmt: skip
 def test_spans_are_understood(text: str, seconds: float) -> None:
     assert Span().convert(text, None, None) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "h4", "-4h", "4h later", "9" * 400 + "w"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "h4",
+        "-4h",
+        "-5s",
+        "4h later",
+        "9" * 400 + "w",
+        "99999999w",
+        "0s",
+        "0.0000001s",
+        "nan",
+        "inf",
+        "True",
+    ],
+)
 def test_other_spans_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Span().convert(text, None, None)
@@ -33,8 +51,48 @@ def test_times_are_understood() -> None:
     before = datetime.now(UTC)
     then = Moment().convert("4h", None, None)
     assert before <= then + timedelta(hours=4) <= datetime.now(UTC)
+    assert Moment().convert("2026-11-25T08:00Z", None, None) == datetime(2026, 11, 25, 8, tzinfo=UTC)
+    assert Moment().convert("99999w", None, None).year < 1000
     with pytest.raises(click.BadParameter):
         Moment().convert("yesterday", None, None)
+
+
+@pytest.mark.parametrize("text", ["45", "0", "-5", "1.5", "1e3", "30 "])
+def test_a_span_needs_a_unit(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="has no unit; write"):
+        Span().convert(text, None, None)
+    if text != "-5":
+        with pytest.raises(click.BadParameter, match="has no unit"):
+            Step().convert(f"{text}=group:leads", None, None)
+        with pytest.raises(click.BadParameter, match="has no unit"):
+            Moment().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("2026-11-25T08:00", "2026-11-25T08:00Z"),
+        ("2026-11-25 08:00", "2026-11-25 08:00+01:00"),
+        ("2026-11-25", "2026-11-25T00:00Z"),
+        ("20261125", "20261125T00:00Z"),
+    ],
+)
+def test_a_time_needs_a_zone(text: str, fix: str) -> None:
+    with pytest.raises(click.BadParameter, match=f"has no time zone.*{re.escape(fix)}"):
+        Moment().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_a_time_outside_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="outside the years"):
+        Moment().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "-inf", "1e400", "ten"])
+def test_seconds_are_a_number(text: str) -> None:
+    assert Seconds().convert("1.5", None, None) == 1.5
+    with pytest.raises(click.BadParameter):
+        Seconds().convert(text, None, None)
 
 
 @pytest.mark.parametrize(

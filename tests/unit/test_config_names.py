@@ -38,12 +38,12 @@ def test_a_wrong_limit_is_refused(text: str, says: str) -> None:
 
 
 def test_times_by_state_and_namespace() -> None:
-    found = ended_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=0")
+    found = ended_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=1s")
     assert found == {
         "default": timedelta(days=30),
         "FAILED": timedelta(hours=12),
         "team-a:default": timedelta(seconds=90),
-        "team-a:COMPLETED": timedelta(0),
+        "team-a:COMPLETED": timedelta(seconds=1),
     }
 
 
@@ -55,8 +55,13 @@ def test_times_by_state_and_namespace() -> None:
             "RUNNING is not STATE or NAMESPACE:STATE; states: CANCELLED, COMPLETED, FAILED, default",
         ),
         ("a b:FAILED=1d", "is not STATE"),
-        ("FAILED=soon", "FAILED must be a time like 12h or 30d"),
-        ("FAILED=-1", "FAILED must be a time"),
+        ("FAILED=soon", "FAILED=soon must be a time like 12h or 30d"),
+        ("FAILED=-1d", "FAILED=-1d must be a time"),
+        ("FAILED=0d", "FAILED=0d must be a time"),
+        ("FAILED=nan", "must be a time"),
+        ("FAILED=infd", "must be a time"),
+        ("default=30", "default=30 has no unit: write default=30d"),
+        ("default=1e9d", "must be a time"),
         ("FAILED=4000d", "up to 3660d"),
     ],
 )

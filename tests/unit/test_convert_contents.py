@@ -41,7 +41,7 @@ def through_storage(value: PromptContent) -> PromptContent:
 def test_a_full_content_comes_back_as_it_was_sent() -> None:
     sent = full_content()
     value = content(sent, "content")
-    assert normalised(value, Limits()) == value
+    assert normalised(value, Limits(), None) == value
     assert without_output(rendered(through_storage(value))) == sent
 
 
@@ -96,7 +96,7 @@ def test_all_that_cannot_be_held_is_named_at_once() -> None:
         default_answer=pb.DefaultAnswer(),
         final_action=99,
     )
-    sent.timeout.seconds = -1
+    sent.timeout.nanos = 10**9
     sent.escalation.add().after.seconds = -1
     sent.escalation.add()
     sent.reminders.after.seconds = -1
@@ -195,7 +195,7 @@ _questions = st.builds(
     ),
     _inputs,
 )
-_spans = st.timedeltas(timedelta(0), timedelta(days=366)).map(duration)
+_spans = st.timedeltas(timedelta(microseconds=1), timedelta(days=366)).map(duration)
 _names = st.sets(_text, max_size=2).map(sorted)
 _contents = st.builds(
     pb.PromptContent,

@@ -3,6 +3,7 @@
 import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,8 @@ FULL = Job(
     request_id="r-1",
     request_digest="d",
     retried_from="before",
+    root="first",
+    carried_answers=2,
     workerless=True,
     checkpoints=9,
     understanding_version=3,
@@ -111,6 +114,7 @@ def test_a_full_job() -> None:
         purge_time=timestamp(at(8)),
         request_id="r-1",
         retried_from_job_id="before",
+        root_job_id="first",
         workerless=True,
     )
 
@@ -216,18 +220,30 @@ def test_times_are_exact(moment: datetime) -> None:
 def test_spans_are_exact(span: timedelta) -> None:
     message = values.duration(span)
     assert message.ToTimedelta() == span
-    if span < timedelta(0):
-        with pytest.raises(InvalidField, match="negative"):
+    assert values.any_span(message, "d") == span
+    if span <= timedelta(0):
+        with pytest.raises(InvalidField, match="longer than 0 s"):
             values.span(message, "d")
     else:
         assert values.span(message, "d") == span
 
 
-@pytest.mark.parametrize(("seconds", "nanos"), [(2**62, 0), (1, 2**30), (0, -1), (-1, 0)])
-def test_impossible_spans_are_refused(seconds: int, nanos: int) -> None:
+@pytest.mark.parametrize("read", [values.span, values.any_span])
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(2**62, 0), (-(2**62), 0), (1, 2**30), (0, 10**9), (0, -(10**9)), (1, -1), (-1, 1)],
+)
+def test_what_is_no_span_is_refused(read: Any, seconds: int, nanos: int) -> None:
     message = values.Duration(seconds=seconds, nanos=nanos)
-    with pytest.raises(InvalidField):
-        values.span(message, "d")
+    with pytest.raises(InvalidField, match=r"is not a google\.protobuf\.Duration"):
+        read(message, "d")
+
+
+@pytest.mark.parametrize(("seconds", "nanos"), [(0, 0), (0, 999), (0, -1), (-1, 0), (-1, -1)])
+def test_a_span_is_longer_than_nothing(seconds: int, nanos: int) -> None:
+    with pytest.raises(InvalidField) as refused:
+        values.span(values.Duration(seconds=seconds, nanos=nanos), "d")
+    assert [v.field for v in refused.value.violations] == ["d"]
 
 
 def test_pages_and_waits_are_cut_to_their_limits() -> None:
@@ -235,8 +251,15 @@ def test_pages_and_waits_are_cut_to_their_limits() -> None:
     assert [values.page_size(n, limits) for n in (0, 1, 10_000)] == [50, 1, 500]
     with pytest.raises(InvalidField):
         values.page_size(-1, limits)
-    assert values.wait_seconds(values.Duration(seconds=3600), limits) == 60
-    assert values.wait_seconds(values.Duration(nanos=500_000_000), limits) == 0.5
+    request = workers.AwaitPromptRequest()
+    assert values.wait_seconds(request, limits) == 0
+    request.wait.seconds = 3600
+    assert values.wait_seconds(request, limits) == 60
+    request.wait.CopyFrom(values.Duration(nanos=500_000_000))
+    assert values.wait_seconds(request, limits) == 0.5
+    request.wait.CopyFrom(values.Duration())
+    with pytest.raises(InvalidField):
+        values.wait_seconds(request, limits)
 
 
 def test_a_namespace_that_only_a_star_allows_must_still_be_a_name() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -246,5 +246,5 @@ def test_a_default_answer_is_judged_at_once_or_refused() -> None:
         final_action=FinalAction.DEFAULT,
     )  # fmt: skip
     with pytest.raises(InvalidField) as caught:
-        normalised(content, Limits())
+        normalised(content, Limits(), datetime.now(UTC))
     assert [v.field for v in caught.value.violations] == ["content.default_answer.values_json"]

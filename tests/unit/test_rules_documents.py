@@ -125,7 +125,7 @@ def test_every_content_comes_back(content: PromptContent) -> None:
 
 @pytest.mark.parametrize("form", [None, ALL_INPUTS, SchemaForm(SCHEMA)])
 def test_a_checked_content_comes_back(form: Form | None) -> None:
-    content = normalised(PromptContent("preview", "Go on?", form=form), Limits())
+    content = normalised(PromptContent("preview", "Go on?", form=form), Limits(), None)
     assert content_from_json(content_to_json(content)) == content
 
 

@@ -126,9 +126,9 @@ def test_a_failure_that_is_not_retryable_is_the_end() -> None:
 def test_the_worker_may_choose_the_delay() -> None:
     world = running()
     assert world.fail(retry_delay=HOUR).ready_at == world.now + HOUR
-    world = running()
-    assert world.fail(retry_delay=timedelta(0)).ready_at == world.now
-    assert world.lease().job.attempt == 2
+    for wrong in (timedelta(0), -HOUR):
+        with pytest.raises(InvalidField, match="longer than 0 s"):
+            running().fail(retry_delay=wrong)
 
 
 def test_a_lost_lease_counts_as_an_attempt() -> None:

@@ -23,6 +23,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
+from askback_server.domain.retries import Keep, Retry
 from tests.support.aggregates import ADMIN, HOUR, World, fields_of, question, running, waiting
 
 DAY = timedelta(days=1)
@@ -59,8 +60,8 @@ def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
     "other",
     [
         {"job_type": "other"}, {"input_json": "2"}, {"priority": 1}, {"labels": {"a": "b"}},
-        {"max_attempts": 5}, {"retention": DAY}, {"retention": timedelta(0)}, {"prompt": question()},
-        {"retried_from": "job"},
+        {"max_attempts": 5}, {"retention": DAY}, {"retention": HOUR}, {"prompt": question()},
+        {"retry": Retry("job", Keep.NOTHING)},
     ],
 )  # fmt: skip
 def test_a_request_id_with_other_content_is_refused(other: dict[str, Any]) -> None:
@@ -163,7 +164,9 @@ def test_retention_counts_from_the_end_and_may_change_after_it() -> None:
     end = world.job.completed_at
     assert end == world.now
     assert world.job.purge_at == end + DAY
-    assert world.tick(HOUR).on_job(c.UpdateJob, values={"retention": timedelta(0)}).purge_at == end
+    assert world.tick(HOUR).on_job(c.UpdateJob, values={"retention": HOUR}).purge_at == end + HOUR
+    with pytest.raises(InvalidField, match="longer than 0 s"):
+        world.on_job(c.UpdateJob, values={"retention": timedelta(0)})
     job = world.on_job(c.UpdateJob, values={"retention": None})
     assert job.purge_at == end + world.limits.retention_default
 

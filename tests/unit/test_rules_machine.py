@@ -157,7 +157,7 @@ class OneJob(RuleBasedStateMachine):
             who = data.draw(st.sampled_from([CLIENT, WORKER, STRANGER]))
             self.send(c.CancelPrompt(principal=who, ref=self.ref(self.pick(data).key)))
         elif what == "update":
-            keep = data.draw(st.sampled_from([None, timedelta(0), timedelta(days=1)]))
+            keep = data.draw(st.sampled_from([None, timedelta(seconds=1), timedelta(days=1)]))
             values = {"retention": keep, "promoted": True}
             self.send(c.UpdateJob(principal=who, job_id=self.job_id, values=values))
         elif what == "cancel":

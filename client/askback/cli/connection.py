@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
+from askback.cli.spans import Seconds
 
 if TYPE_CHECKING:
     from askback.channel import Endpoint, Tls
@@ -34,7 +35,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _option(
             "timeout",
             "How long one call may take, retries included.",
-            type=click.FloatRange(min=0.1),
+            type=Seconds(),
             default=10.0,
             show_default=True,
             metavar="SECONDS",

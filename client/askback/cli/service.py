@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from askback.cli.spans import Seconds
+
 
 def _server(module: str = "__main__") -> Any:
     """A module of the service, its entrance by default, if it is installed."""
@@ -74,7 +76,7 @@ def hash_token(token: str | None) -> None:
 
 @click.command()
 @click.option("--server", envvar="ASKBACK_SERVER", default="127.0.0.1:50051", show_default=True)
-@click.option("--timeout", default=3.0, show_default=True, help="Seconds.")
+@click.option("--timeout", type=Seconds(), default=3.0, show_default=True, help="Seconds.")
 @click.option("--tls", is_flag=True, help="Speak TLS. The options below imply it.")
 @click.option("--ca", type=click.File("rb"), help="Trust these authorities (PEM).")
 @click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")

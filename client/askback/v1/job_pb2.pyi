@@ -133,6 +133,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """Nobody who may answer the open prompt has a console connected."""
     JOB_EVENT_TYPE_PROMPT_ATTENDED: _JobEventType.ValueType  # 37
     """Somebody is there for the prompt again."""
+    JOB_EVENT_TYPE_JOB_CARRIED_OVER: _JobEventType.ValueType  # 38
+    """What a retried job has of the one it repeats: checkpoints, and answers with their authors and dates.
+    Follows JOB_CREATED; in pages, where there is much.
+    """
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -197,6 +201,10 @@ JOB_EVENT_TYPE_PROMPT_UNATTENDED: JobEventType.ValueType  # 36
 """Nobody who may answer the open prompt has a console connected."""
 JOB_EVENT_TYPE_PROMPT_ATTENDED: JobEventType.ValueType  # 37
 """Somebody is there for the prompt again."""
+JOB_EVENT_TYPE_JOB_CARRIED_OVER: JobEventType.ValueType  # 38
+"""What a retried job has of the one it repeats: checkpoints, and answers with their authors and dates.
+Follows JOB_CREATED; in pages, where there is much.
+"""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final
@@ -259,6 +267,7 @@ class Job(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
     RUN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    ROOT_JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Server-made UUIDv7."""
     namespace: _builtins.str
@@ -300,6 +309,11 @@ class Job(_message.Message):
     workerless: _builtins.bool
     """True when the job was created with its prompt and has no worker: the prompt's resolution is
     its result.
+    """
+    root_job_id: _builtins.str
+    """The first job of the chain of retries that this one belongs to; itself if it repeats none. The same
+    in every retry: an idempotency key for effects outside. A retry of a COMPLETED job that keeps NOTHING
+    starts a chain of its own.
     """
     @_builtins.property
     def failure(self) -> Global___Failure:
@@ -398,10 +412,11 @@ class Job(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         run_timeout: _duration_pb2.Duration | None = ...,
         run_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        root_job_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "progress", b"progress", "purge_time", b"purge_time", "ready_time", b"ready_time", "retention", b"retention", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "timeout", b"timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "root_job_id", b"root_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -44,6 +44,40 @@ CONSISTENCY_STRONG: Consistency.ValueType  # 1
 """Always the database."""
 Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
 
+class _RetryKeep:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RetryKeepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetryKeep.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RETRY_KEEP_UNSPECIFIED: _RetryKeep.ValueType  # 0
+    """ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one: to repeat what was finished, or stopped,
+    is a new decision.
+    """
+    RETRY_KEEP_ALL: _RetryKeep.ValueType  # 1
+    """Checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. The job gets such an answer at
+    once, with its author and date, when it asks the same question under the same key; another question
+    is asked. Never a default's answer, a test's, a refusal or an expiry.
+    """
+    RETRY_KEEP_NOTHING: _RetryKeep.ValueType  # 2
+    """Neither: every question is asked, every step is done."""
+
+class RetryKeep(_RetryKeep, metaclass=_RetryKeepEnumTypeWrapper):
+    """What a retried job has of the one it repeats."""
+
+RETRY_KEEP_UNSPECIFIED: RetryKeep.ValueType  # 0
+"""ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one: to repeat what was finished, or stopped,
+is a new decision.
+"""
+RETRY_KEEP_ALL: RetryKeep.ValueType  # 1
+"""Checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. The job gets such an answer at
+once, with its author and date, when it asks the same question under the same key; another question
+is asked. Never a default's answer, a test's, a refusal or an expiry.
+"""
+RETRY_KEEP_NOTHING: RetryKeep.ValueType  # 2
+"""Neither: every question is asked, every step is done."""
+Global___RetryKeep: _TypeAlias = RetryKeep  # noqa: Y015
+
 @_typing.final
 class CreateJobRequest(_message.Message):
     """Asks for a new job."""
@@ -631,19 +665,23 @@ class RetryJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEEP_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The terminal job to repeat."""
     request_id: _builtins.str
     """Idempotency key of the new job."""
+    keep: Global___RetryKeep.ValueType
+    """What the new job has of the old one."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        keep: Global___RetryKeep.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "keep", b"keep", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -231,9 +231,10 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
-        `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
-        (ILLEGAL_STATE) if the job has not ended or was workerless.
+        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
+        whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
+        (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
+        (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

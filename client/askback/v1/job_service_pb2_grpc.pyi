@@ -103,9 +103,10 @@ class JobServiceStub:
     (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
-    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
-    `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
-    (ILLEGAL_STATE) if the job has not ended or was workerless.
+    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
+    whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
+    (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
+    (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
@@ -197,9 +198,10 @@ class JobServiceAsyncStub(JobServiceStub):
     (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
-    `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
-    (ILLEGAL_STATE) if the job has not ended or was workerless.
+    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
+    whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
+    (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
+    (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
@@ -336,9 +338,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
-        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once. Idempotent by
-        `request_id`. Errors: as CreateJob, and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION
-        (ILLEGAL_STATE) if the job has not ended or was workerless.
+        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
+        whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
+        (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
+        (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
         """
 
     @_abc_1.abstractmethod

@@ -380,6 +380,7 @@ class PromptContent(_message.Message):
     TIMEOUT_FIELD_NUMBER: _builtins.int
     ESCALATION_FIELD_NUMBER: _builtins.int
     REMINDERS_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """`clarify`, `confirm`, `preview`, `validate`, `deep_understanding`, `structure_fix`, or a name
     of your own (a letter, then letters, digits, `_`, `.`, `-`). Decides the default decisions.
@@ -428,7 +429,9 @@ class PromptContent(_message.Message):
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """How long people have, counted from when the server takes the ask. Unset: for ever."""
+        """How long people have, counted from when the server takes the ask; at least 100 ms, and at least 1 s
+        where FINAL_ACTION_DEFAULT gives ACCEPT or EDIT. Unset: for ever, or until `deadline`.
+        """
 
     @_builtins.property
     def escalation(self) -> _containers.RepeatedCompositeFieldContainer[Global___EscalationStep]:
@@ -440,6 +443,13 @@ class PromptContent(_message.Message):
     @_builtins.property
     def reminders(self) -> Global___Reminders:
         """When consoles are to ring again while the prompt is open. Unset: never."""
+
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """Until when people have, in place of `timeout`; input only, the server turns it into a timeout. A time
+        that has passed is refused when it would open a prompt or amend one. Asking again for a prompt that
+        exists returns it, with its answer, whatever the time is.
+        """
 
     def __init__(
         self,
@@ -462,10 +472,11 @@ class PromptContent(_message.Message):
         timeout: _duration_pb2.Duration | None = ...,
         escalation: _abc.Iterable[Global___EscalationStep] | None = ...,
         reminders: Global___Reminders | None = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "deadline", b"deadline", "default_answer", b"default_answer", "form", b"form", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "blocking", b"blocking", "body", b"body", "contents", b"contents", "deadline", b"deadline", "decisions", b"decisions", "default_answer", b"default_answer", "derived_schema_json", b"derived_schema_json", "escalation", b"escalation", "final_action", b"final_action", "form", b"form", "kind", b"kind", "labels", b"labels", "metadata_json", b"metadata_json", "priority", b"priority", "questions", b"questions", "reminders", b"reminders", "schema_json", b"schema_json", "timeout", b"timeout", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_form: _TypeAlias = _typing.Literal["questions", "schema_json"]  # noqa: Y015
     _WhichOneofArgType_form: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015

@@ -16,6 +16,7 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
+from askback_server.domain.retries import CarriedAnswer, Retry
 
 ANY_EPOCH = 0
 """In a SessionRef: whichever stream has the session."""
@@ -60,6 +61,8 @@ class Aggregate:
     prompts: dict[str, Prompt] = field(default_factory=dict)
     submissions: Mapping[tuple[str, str], Submission] = field(default_factory=dict)
     understanding: DeepUnderstanding | None = None
+    carried: Mapping[str, CarriedAnswer] = field(default_factory=dict)
+    """By key: those answers of earlier jobs of the chain that are known."""
 
     def existing(self, job_id: str, principal: Principal) -> Job:
         """The job, if the principal may know of it. Raises JobNotFound."""
@@ -143,7 +146,7 @@ class Change:
 
     __slots__ = (
         "actor", "aggregate", "checkpoints", "deleted", "events", "facts", "guard", "job", "prompts",
-        "submissions", "understanding",
+        "retry", "submissions", "understanding",
     )  # fmt: skip
 
     def __init__(self, aggregate: Aggregate, facts: Facts, actor: str, job: Job | None = None) -> None:
@@ -157,6 +160,7 @@ class Change:
         self.submissions: list[Submission] = []
         self.checkpoints: list[Checkpoint] = []
         self.understanding: DeepUnderstanding | None = None
+        self.retry: Retry | None = None
         self.events: list[Event] = []
         self.guard = NO_GUARD
         self.deleted = False
@@ -228,7 +232,8 @@ class Change:
             made_now = {(s.prompt_id, s.answer.answer_id): s for s in self.submissions}
             submissions = {**submissions, **made_now}
         after = {"job": self.job, "prompts": prompts, "submissions": submissions, "keys": keys}
-        return made(Aggregate, after | {"understanding": self.understanding or base.understanding})
+        after |= {"understanding": self.understanding or base.understanding, "carried": base.carried}
+        return made(Aggregate, after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from askback_server.domain import attendance, job_rules, lost_leases, prompt_rules, worker_rules
+from askback_server.domain import asking_rules, attendance, job_rules, lost_leases, prompt_rules, worker_rules
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Decided, Facts
 
@@ -28,7 +28,7 @@ RULES: dict[type[c.Command], Rule] = {
     c.DropLease: lost_leases.drop_lease,
     c.LeaseJob: worker_rules.lease_job,
     c.ReportProgress: worker_rules.report_progress,
-    c.AskPrompt: worker_rules.ask_prompt,
+    c.AskPrompt: asking_rules.ask_prompt,
     c.AcknowledgePrompts: worker_rules.acknowledge_prompts,
     c.SaveCheckpoint: worker_rules.save_checkpoint,
     c.CompleteJob: worker_rules.complete_job,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
-from askback_server.domain.decisions import Edit, check_options, default_options, labelled
+from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, labelled
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import Unjudged, check_form
@@ -81,10 +81,23 @@ class Checker:
         if not low <= value <= high:
             self.bad(field, f"must be between {low} and {high}")
 
-    def span(self, field: str, value: timedelta | None, low: timedelta, high: timedelta) -> None:
-        """A duration within bounds, if given."""
-        if value is not None and not low <= value <= high:
-            self.bad(field, f"must be between {low.total_seconds():g} s and {high.total_seconds():g} s")
+    def positive(self, field: str, value: timedelta) -> bool:
+        """Whether a duration is longer than nothing. What it may be if not is noted."""
+        if value > timedelta(0):
+            return True
+        self.bad(field, "must be longer than 0 s; leave it unset for none")
+        return False
+
+    def span(
+        self, field: str, value: timedelta | None, high: timedelta, low: timedelta | None = None
+    ) -> None:
+        """A duration longer than 0 s and within bounds, if given."""
+        if value is None or not self.positive(field, value):
+            return
+        if low is not None and value < low:
+            self.bad(field, f"must be at least {low.total_seconds():g} s")
+        elif value > high:
+            self.bad(field, f"must be at most {high.total_seconds():.10g} s ({high.days} days)")
 
     def labels(self, field: str, labels: Mapping[str, str]) -> None:
         """Free marks: few, short, storable."""
@@ -110,10 +123,12 @@ class Checker:
             raise InvalidField(self.found)
 
 
-def normalised(content: PromptContent, limits: Limits) -> PromptContent:
-    """The content as it is stored: checked, with the kind's decisions filled in.
+def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> PromptContent:
+    """The content checked, with the kind's decisions filled in.
 
-    Raises InvalidField with every violation found.
+    `now` is when people would be asked; None leaves the times unchecked: whoever asks again gets the
+    prompt that exists, and its answer, whatever the time is by then. Raises InvalidField with every
+    violation found.
     """
     check = Checker(limits, "content.")
     if len(content.kind) > limits.name_chars or not _KIND.match(content.kind):
@@ -125,13 +140,16 @@ def normalised(content: PromptContent, limits: Limits) -> PromptContent:
     check.number("priority", content.priority, -limits.priority, limits.priority)
     check.labels("labels", content.labels)
     check.json("metadata_json", content.metadata_json)
-    check.span("timeout", content.timeout, limits.deadline_min, limits.deadline_max)
     _check_parts(check, content.parts)
     _check_audience(check, "audience", content.audience)
     if content.escalation:
         _check_escalation(check, content)
     if content.reminders is not None:
-        _check_reminders(check, content)
+        check.number("reminders.max_count", content.reminders.most, 0, limits.reminders)
+    if content.timeout is not None and content.deadline is not None:
+        check.bad("deadline", "must be unset with a timeout: they say the same in two ways")
+    elif now is not None:
+        _check_times(check, content, now)
     form = content.form
     if form is not None:
         check.run(lambda: check_form(form, limits.forms))
@@ -185,44 +203,72 @@ def _check_audience(check: Checker, field: str, audience: Audience) -> None:
 
 
 def _check_escalation(check: Checker, content: PromptContent) -> None:
-    """A step that could not be taken, or would do nothing, is a mistake that nobody sees for hours."""
+    """Refuse a step that would do nothing: it is a mistake that shows only hours later."""
     steps, limits = content.escalation, check.limits
     if len(steps) > limits.escalation_steps:
         check.bad("escalation", f"has {len(steps)} steps; at most {limits.escalation_steps} are allowed")
         return
-    before, asked = timedelta(0), content.audience
+    asked = content.audience
     for i, step in enumerate(steps):
         at = f"escalation[{i}]"
-        check.span(f"{at}.after", step.after, limits.deadline_min, limits.deadline_max)
-        if step.after <= before:
-            check.bad(f"{at}.after", "must be later than the step before; it counts from the asking")
-        if content.timeout is not None and step.after >= content.timeout:
-            check.bad(f"{at}.after", "must be before the timeout: nobody can answer any more then")
         check.number(f"{at}.raise_priority", step.raise_priority, 0, 2 * limits.priority)
         if not (step.replace or step.to.users or step.to.groups or step.raise_priority):
             check.bad(f"{at}.to", "is required, unless the step replaces the audience or raises the priority")
         _check_audience(check, f"{at}.to", step.to)
-        before, asked = step.after, step.to if step.replace else asked.joined(step.to)
+        asked = step.to if step.replace else asked.joined(step.to)
         if len(asked.users) + len(asked.groups) > limits.audience:
             check.bad(
                 f"{at}.to", f"makes the audience more than the {limits.audience} names that are allowed"
             )
 
 
-def _check_reminders(check: Checker, content: PromptContent) -> None:
-    reminders, limits = content.reminders, check.limits
-    assert reminders is not None
-    check.span("reminders.every", reminders.every, limits.reminder_min, limits.deadline_max)
-    check.span("reminders.after", reminders.after, limits.deadline_min, limits.deadline_max)
-    check.number("reminders.max_count", reminders.most, 0, limits.reminders)
-    if content.timeout is not None and reminders.after >= content.timeout:
-        check.bad("reminders.after", "must be before the timeout: nobody can answer any more then")
+def _check_times(check: Checker, content: PromptContent, now: datetime) -> None:
+    """Judge every time of a prompt that would be opened, or amended, `now`."""
+    limits, field = check.limits, "timeout"
+    timeout = content.timeout
+    if content.deadline is not None:
+        field, timeout = "deadline", content.deadline - now
+        if timeout <= timedelta(0):
+            check.bad(field, f"has passed: it is {now:%Y-%m-%dT%H:%M:%SZ} at the server")
+        elif timeout < limits.deadline_min:
+            check.bad(field, f"must be at least {limits.deadline_min.total_seconds():g} s from now")
+        elif timeout > limits.deadline_max:
+            check.bad(field, f"must be within {limits.deadline_max.days} days from now")
+    check.span("timeout", content.timeout, limits.deadline_max, limits.deadline_min)
+    default = content.default_answer
+    if (
+        timeout is not None
+        and content.final_action is FinalAction.DEFAULT
+        and default is not None
+        and default.decision in AUTHORISING
+        and limits.deadline_min <= timeout < limits.authorising_default_min
+    ):
+        least = limits.authorising_default_min.total_seconds()
+        check.bad(field, f"must be at least {least:g} s where the default is {default.decision}")
+    before = timedelta(0)
+    for i, step in enumerate(content.escalation[: limits.escalation_steps]):
+        at = f"escalation[{i}].after"
+        check.span(at, step.after, limits.deadline_max, limits.deadline_min)
+        if step.after <= before:
+            check.bad(at, "must be later than the step before; it counts from the asking")
+        _check_before_end(check, at, step.after, timeout)
+        before = step.after
+    if (reminders := content.reminders) is not None:
+        check.span("reminders.every", reminders.every, limits.deadline_max, limits.reminder_min)
+        check.span("reminders.after", reminders.after, limits.deadline_max, limits.deadline_min)
+        _check_before_end(check, "reminders.after", reminders.after, timeout)
+
+
+def _check_before_end(check: Checker, field: str, after: timedelta, timeout: timedelta | None) -> None:
+    if timeout is not None and after >= timeout:
+        check.bad(field, "must be before the prompt's time is over")
 
 
 def _check_default(check: Checker, content: PromptContent) -> None:
     """A default that could not be given as an answer would be a deadline that cannot fire."""
     default = content.default_answer
-    if content.final_action is FinalAction.FAIL_JOB and content.timeout is None:
+    endless = content.timeout is None and content.deadline is None
+    if content.final_action is FinalAction.FAIL_JOB and endless:
         check.bad("timeout", "is required with final_action FAIL_JOB")
     if content.final_action is not FinalAction.DEFAULT:
         if default is not None:
@@ -230,7 +276,7 @@ def _check_default(check: Checker, content: PromptContent) -> None:
         return
     if default is None:
         check.bad("default_answer", "is required with final_action DEFAULT")
-    elif content.timeout is None:
+    elif endless:
         check.bad("timeout", "is required with final_action DEFAULT")
     elif not check.found:
         try:

@@ -17,6 +17,7 @@ from askback_server.domain.forms import Judgement
 from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import SYSTEM, Principal
 from askback_server.domain.prompts import AnswerSource
+from askback_server.domain.retries import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class CreateJob(Command):
     max_attempts: int = 0
     retention: timedelta | None = None
     prompt: PromptContent | None = None
-    retried_from: str = ""
+    retry: Retry | None = None
     start_delay: timedelta | None = None
     start_at: datetime | None = None
     timeout: timedelta | None = None
@@ -77,7 +78,9 @@ class CreateJob(Command):
     @property
     def size(self) -> int:
         """See Command."""
-        return _ROW + len(self.input_json) + (self.prompt.size if self.prompt is not None else 0)
+        asked = self.prompt.size if self.prompt is not None else 0
+        kept = _ROW * (len(self.retry.answers) + len(self.retry.checkpoints)) if self.retry else 0
+        return _ROW + len(self.input_json) + asked + kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, cached_property
 from operator import attrgetter
@@ -115,6 +115,8 @@ class PromptContent:
     timeout: timedelta | None = None
     escalation: tuple[EscalationStep, ...] = ()
     reminders: Reminders | None = None
+    deadline: datetime | None = None
+    """In place of `timeout`, until `timed`: a stored content never has one."""
 
     @property
     def size(self) -> int:
@@ -128,6 +130,19 @@ class PromptContent:
     def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
         """The same with other decisions, and without what was derived of these."""
         return made(PromptContent, fields_of(self) | {"decisions": decisions})
+
+    def timed(self, now: datetime) -> PromptContent:
+        """The content of a prompt that is asked now: its deadline, if it has one, as a timeout."""
+        if self.deadline is None:
+            return self
+        left = {"timeout": self.deadline - now, "deadline": None}
+        return made(PromptContent, fields_of(self) | left)
+
+    def untimed(self) -> PromptContent:
+        """The same without what time would do to it: for a prompt that is closed as soon as it is open."""
+        nothing = {"timeout": None, "deadline": None, "escalation": (), "reminders": None}
+        ending = {"final_action": FinalAction.EXPIRE, "default_answer": None}
+        return made(PromptContent, fields_of(self) | nothing | ending)
 
     def turned_to(self, audience: Audience, priority: int) -> PromptContent:
         """The same for other people and with another priority; its digest is the same."""
@@ -183,6 +198,8 @@ class PromptContent:
             doc["metadata_json"] = self.metadata_json
         if self.timeout is not None:
             doc["timeout_s"] = self.timeout.total_seconds()
+        if self.deadline is not None:
+            doc["deadline"] = self.deadline
         if self.escalation:
             doc["escalation"] = [_step_document(step) for step in self.escalation]
         if self.reminders is not None:
@@ -201,8 +218,8 @@ class PromptContent:
     def digest(self) -> str:
         """A digest of what people see and may decide (DESIGN 1: `key`).
 
-        Routing and time (audience, priority, labels, timeout, escalation, reminders, metadata) are not
-        in it: they change neither the question nor what a yes would mean.
+        Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata)
+        are not in it: they change neither the question nor what a yes would mean.
         """
         seen = [
             self.kind,

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.asking_rules import open_prompt
 from askback_server.domain.checks import Checker, normalised
 from askback_server.domain.commands import (
     CancelJob,
@@ -34,8 +35,8 @@ from askback_server.domain.life import (
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import JobCreated
+from askback_server.domain.retries import Keep, carried_pages
 from askback_server.domain.transitions import JobTrigger
-from askback_server.domain.worker_rules import open_prompt
 
 _FIRST_PROMPT = "prompt"
 """The key of the prompt that a job without a worker is created with."""
@@ -45,14 +46,14 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
     """A new job, or the one that the same request made before."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
-    content = _checked(command, namespace, facts)
+    content = _checked(command, namespace, facts, is_new=aggregate.job is None)
     digest = _request_digest(command, namespace, content)
     if aggregate.job is not None:
         if aggregate.job.request_digest != digest:
             raise IdReused("request_id", command.request_id, job_id=aggregate.job.job_id)
         first = next((p for p in aggregate.prompts.values() if p.round == 1), None)
         return Decided(JobCreated(aggregate.job, first if content else None, replayed=True))
-    now = facts.now
+    now, retry = facts.now, command.retry
     starts = max(now, command.start_at or now + (command.start_delay or timedelta(0)))
     job = Job(
         job_id=facts.new_id(),
@@ -73,18 +74,28 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decide
         retention=command.retention,
         request_id=command.request_id,
         request_digest=digest,
-        retried_from=command.retried_from,
+        retried_from=retry.job_id if retry else "",
+        root=retry.root_job_id if retry else "",
+        carried_answers=len(retry.answers) if retry else 0,
+        checkpoints=len(retry.checkpoints) if retry else 0,
         workerless=content is not None,
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    change.event(EventType.JOB_CREATED, None, {"job_type": job.job_type, "attempt": 1, "token": 0})
+    made = {"job_type": job.job_type, "attempt": 1, "token": 0}
+    if retry is None:
+        change.event(EventType.JOB_CREATED, None, made)
+    else:
+        change.retry = retry
+        change.event(EventType.JOB_CREATED, None, {**made, "retried_from": retry.job_id, "keep": retry.keep})
+        for page in carried_pages(retry) if retry.keep is Keep.ALL else ():
+            change.event(EventType.JOB_CARRIED_OVER, None, page)
     prompt: Prompt | None = None
     if content is not None:
-        prompt = open_prompt(change, _FIRST_PROMPT, content)
+        prompt = open_prompt(change, _FIRST_PROMPT, content.timed(now))
     return Decided(JobCreated(change.job, prompt), change)
 
 
-def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent | None:
+def _checked(command: CreateJob, namespace: str, facts: Facts, *, is_new: bool) -> PromptContent | None:
     limits, now = facts.limits, facts.now
     check = Checker(limits)
     check.name("namespace", namespace)
@@ -94,13 +105,13 @@ def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent 
     check.number("priority", command.priority, -limits.priority, limits.priority)
     check.number("max_attempts", command.max_attempts, 0, limits.max_attempts)
     check.labels("labels", command.labels)
-    check.span("retention", command.retention, timedelta(0), limits.retention_max)
+    check.span("retention", command.retention, limits.retention_max)
     if command.user_id and not command.principal.is_admin:
         check.bad("user_id", "only an admin may name another user; leave it empty")
     check.text("user_id", command.user_id, limits.key_chars)
-    check.span("start_delay", command.start_delay, timedelta(0), limits.deadline_max)
-    check.span("timeout", command.timeout, limits.deadline_min, limits.deadline_max)
-    check.span("run_timeout", command.run_timeout, limits.deadline_min, limits.deadline_max)
+    check.span("start_delay", command.start_delay, limits.deadline_max)
+    check.span("timeout", command.timeout, limits.deadline_max, limits.deadline_min)
+    check.span("run_timeout", command.run_timeout, limits.deadline_max, limits.deadline_min)
     if command.start_at is not None and command.start_at > now + limits.deadline_max:
         check.bad("start_time", f"must be within {limits.deadline_max.days} days from now")
     if command.prompt is not None:
@@ -114,7 +125,8 @@ def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent 
     content = None
     if command.prompt is not None:
         try:
-            content = replace(normalised(command.prompt, limits), blocking=True)
+            asked_at = now if is_new else None
+            content = replace(normalised(command.prompt, limits, asked_at), blocking=True)
         except InvalidField as error:
             fields = ((v, v.field.removeprefix("content.")) for v in error.violations)
             check.found += [replace(v, field=f"prompt.{field}") for v, field in fields]
@@ -125,15 +137,22 @@ def _checked(command: CreateJob, namespace: str, facts: Facts) -> PromptContent 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
     if not command.request_id:
         return ""
+    if (retry := command.retry) is not None:
+        # Labels and the like of the old job may have changed since the first call with this id.
+        return _digest_of(["retry", namespace, retry.job_id, retry.keep])
     said = [
         namespace, command.job_type, command.user_id, command.input_json, command.priority,
         sorted(command.labels.items()), command.max_attempts,
         None if command.retention is None else command.retention.total_seconds(),
-        content_to_json(content) if content else None, command.retried_from,
+        content_to_json(content) if content else None, "",
     ]  # fmt: skip
     times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
     if any(time is not None for time in times):
         said.append(times)
+    return _digest_of(said)
+
+
+def _digest_of(said: list[Any]) -> str:
     return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
 
 
@@ -149,7 +168,7 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decide
     if "priority" in values:
         check.number("priority", values["priority"], -facts.limits.priority, facts.limits.priority)
     if "retention" in values:
-        check.span("retention", values["retention"], timedelta(0), facts.limits.retention_max)
+        check.span("retention", values["retention"], facts.limits.retention_max)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
     if "retention" in values and job.completed_at is not None:

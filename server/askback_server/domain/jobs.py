@@ -82,6 +82,10 @@ class Job:
     request_id: str = ""
     request_digest: str = ""
     retried_from: str = ""
+    root: str = ""
+    """The first job of the chain of retries; empty: the job itself."""
+    carried_answers: int = 0
+    """How many answers of earlier jobs of its chain it was created with."""
     workerless: bool = False
     checkpoints: int = 0
     """How many checkpoint writes were made; bounds them."""
@@ -104,6 +108,11 @@ class Job:
         if self.expires_at is None or self.run_until is None:
             return self.expires_at or self.run_until
         return min(self.expires_at, self.run_until)
+
+    @property
+    def root_job_id(self) -> str:
+        """The first job of the chain of retries."""
+        return self.root or self.job_id
 
     @property
     def is_terminal(self) -> bool:

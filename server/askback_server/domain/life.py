@@ -76,16 +76,22 @@ def close_prompt(
     *,
     reason: str = "",
     answer: Answer | None = None,
+    carried_from: str = "",
     go_on: bool = True,
 ) -> Prompt:
-    """End an open prompt; with `go_on`, the step that this makes of the job is in the same event."""
+    """End an open prompt; with `go_on`, the step that this makes of the job is in the same event.
+
+    `carried_from` is the job in which the answer was given, if that is another: then its author resolved
+    the prompt, though somebody else's command does.
+    """
     state = next_prompt_state(prompt.prompt_id, prompt.state, trigger)
     job = change.job
     change.set(
         open_prompts=job.open_prompts - 1,
         open_blocking=job.open_blocking - (1 if prompt.content.blocking else 0),
     )
-    resolution = Resolution(state, change.actor, change.facts.now, reason, answer)
+    actor = answer.user_id if carried_from and answer is not None else change.actor
+    resolution = Resolution(state, actor, change.facts.now, reason, answer)
     closed = evolve(
         prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None, unattended_since=None
     )
@@ -96,6 +102,8 @@ def close_prompt(
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
     if answer is not None:
         data |= {"answer_id": answer.answer_id, "decision": answer.decision, "source": answer.source}
+        if carried_from:
+            data |= {"carried_from": carried_from, "by": answer.user_id}
         if prompt.content.kind == UNDERSTANDING:
             _note_answer(change, prompt, answer)
     change.event(_CLOSING[trigger], prompt.prompt_id, data)

@@ -79,6 +79,8 @@ class Limits:
     deadline_min: timedelta = timedelta(milliseconds=100)
     deadline_max: timedelta = timedelta(days=366)
     """A prompt without a deadline waits for ever."""
+    authorising_default_min: timedelta = timedelta(seconds=1)
+    """The least time that people have before a default of ACCEPT or EDIT is taken."""
     escalation_steps: int = 10
     """Of one prompt."""
     reminders: int = 1_000

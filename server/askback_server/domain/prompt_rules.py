@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
 from askback_server.domain.checks import Checker
@@ -15,7 +14,6 @@ from askback_server.domain.commands import (
     OnPrompt,
     ReleasePrompt,
 )
-from askback_server.domain.documents import dump
 from askback_server.domain.due import take_due
 from askback_server.domain.errors import (
     IdReused,
@@ -32,7 +30,6 @@ from askback_server.domain.principals import Role
 from askback_server.domain.prompts import (
     Answer,
     AnswerResult,
-    AnswerSource,
     AnswerStatus,
     Prompt,
     PromptState,
@@ -69,7 +66,7 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
         check.bad("edits", f"must have {facts.limits.content_bytes} characters at most in all")
     check.edits("edits", command.edits)
     check.done()
-    digest = _answer_digest(command)
+    digest = _answer(command, facts.now).digest
     before = aggregate.submissions.get((prompt.prompt_id, command.answer_id))
     if before is not None:
         if before.digest != digest:
@@ -109,7 +106,7 @@ def _judged(change: Change, command: AnswerPrompt, prompt: Prompt, digest: str) 
         return _kept(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
     # The first commit wins: once the deadline has passed by the database's clock, this one lost.
     change.require(not_after=prompt.expires_at)
-    answer = _answer(change, command)
+    answer = _answer(command, change.facts.now)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
     prompt = close_prompt(change, prompt, PromptTrigger.ANSWER, answer=answer)
     status = AnswerStatus.ACCEPTED
@@ -138,12 +135,20 @@ def _kept(
     )
     prompt = change.put(evolve(prompt, submissions=prompt.submissions + 1))
     change.submissions.append(
-        Submission(prompt.prompt_id, prompt.job_id, _answer(change, command), status, digest, seq, violations)
+        Submission(
+            prompt.prompt_id,
+            prompt.job_id,
+            _answer(command, change.facts.now),
+            status,
+            digest,
+            seq,
+            violations,
+        )
     )
     return Decided(AnswerResult(status, command.answer_id, prompt, False, violations), change)
 
 
-def _answer(change: Change, command: AnswerPrompt) -> Answer:
+def _answer(command: AnswerPrompt, now: datetime) -> Answer:
     return Answer(
         answer_id=command.answer_id,
         decision=command.decision,
@@ -153,25 +158,15 @@ def _answer(change: Change, command: AnswerPrompt) -> Answer:
         source=command.source,
         user_id=command.principal.subject,
         revision=command.revision,
-        created_at=change.facts.now,
+        created_at=now,
     )
-
-
-def _answer_digest(command: AnswerPrompt) -> str:
-    said = [
-        command.principal.subject, command.revision, command.decision, command.values_json,
-        [[e.content_id, e.text] for e in command.edits], command.comment,
-    ]  # fmt: skip
-    if command.source is not AnswerSource.HUMAN:
-        said.append(command.source)
-    return hashlib.sha256(dump(said).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Decided:
     """Take an open prompt on, or keep it longer."""
     prompt = _as_person(aggregate, command)
     check = Checker(facts.limits)
-    check.span("duration", command.duration, timedelta(seconds=1), facts.limits.claim_max)
+    check.span("duration", command.duration, facts.limits.claim_max, timedelta(seconds=1))
     check.done()
     claimant = prompt.claimant(facts.now)
     if claimant and claimant != command.principal.subject:

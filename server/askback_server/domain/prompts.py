@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -87,6 +88,17 @@ class Answer:
         except ValueError:
             return to_json({**doc, "values_text": self.values_json}).decode()
         return f"{VALUES}{self.values_json},{to_json(doc).decode()[1:]}"
+
+    @property
+    def digest(self) -> str:
+        """Of what was submitted and by whom, the time apart: equal answers have equal digests."""
+        said = [
+            self.user_id, self.revision, self.decision, self.values_json,
+            [[e.content_id, e.text] for e in self.edits], self.comment,
+        ]  # fmt: skip
+        if self.source is not AnswerSource.HUMAN:
+            said.append(self.source)
+        return hashlib.sha256(to_json(said)).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

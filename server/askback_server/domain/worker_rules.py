@@ -5,26 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
-from askback_server.domain.attendance import note_attendance
-from askback_server.domain.checks import Checker, normalised
+from askback_server.domain.checks import Checker
 from askback_server.domain.commands import (
     AcknowledgePrompts,
-    AskPrompt,
     CompleteJob,
     FailJob,
     HolderCommand,
     LeaseJob,
-    PromptRef,
     ReleaseJob,
     ReportProgress,
     SaveCheckpoint,
 )
-from askback_server.domain.content import PromptContent
-from askback_server.domain.due import take_due
 from askback_server.domain.errors import (
-    IdReused,
     IllegalState,
-    LeaseLost,
     LimitExceeded,
     PromptNotFound,
     SessionNotFound,
@@ -33,22 +26,16 @@ from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Checkpoint, Job, JobState
 from askback_server.domain.life import (
-    UNDERSTANDING,
     cancel_now,
-    close_prompt,
     drop_holder,
     end_job,
     fail_now,
     fence,
     move,
-    note_question,
     try_again,
 )
-from askback_server.domain.nudges import first_nudges
 from askback_server.domain.principals import Role
-from askback_server.domain.prompts import Prompt, PromptState
-from askback_server.domain.replies import PromptAsked
-from askback_server.domain.transitions import JobTrigger, PromptTrigger
+from askback_server.domain.transitions import JobTrigger
 
 
 def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
@@ -111,124 +98,6 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
     return Decided(change.job.version, change)
 
 
-def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided:
-    """A new prompt; or the one of this key, as it is or amended."""
-    change = held(aggregate, command, facts)
-    check = Checker(facts.limits)
-    check.key("key", command.key)
-    check.done()
-    content = normalised(command.content, facts.limits)
-    take_due(change)
-    known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
-    if known is not None:
-        known = change.prompt(known.prompt_id)
-        if known.digest == content.digest:
-            return Decided(PromptAsked(known, replayed=True), change if change.events else None)
-    if change.job.session_id is None:
-        # A deadline that was due has just ended the job, or its attempt.
-        return Decided(LeaseLost(command.job_id, command.token), change)
-    if known is not None:
-        if not known.is_open:
-            raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
-        return Decided(PromptAsked(_amend(change, known, content)), change)
-    _supersede(change, command)
-    prompt = open_prompt(change, command.key, content)
-    return Decided(PromptAsked(prompt), change)
-
-
-def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
-    """Other content under the key of an open prompt: answers to the old revision become STALE."""
-    now = change.facts.now
-    blocked = content.blocking - known.content.blocking
-    change.set(open_blocking=change.job.open_blocking + blocked)
-    if blocked >= 0:
-        move(change, JobTrigger.WAIT if content.blocking else JobTrigger.WRITE)
-    elif not change.job.open_blocking:
-        move(change, JobTrigger.RESUME)
-    revision = known.revision + 1
-    change.event(
-        EventType.PROMPT_AMENDED, known.prompt_id,
-        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
-    )  # fmt: skip
-    amended = evolve(
-        known,
-        content=content,
-        digest=content.digest,
-        revision=revision,
-        expires_at=now + content.timeout if content.timeout else None,
-        nudges=first_nudges(content, now),
-    )
-    return change.put(note_attendance(change, amended))
-
-
-def _supersede(change: Change, command: AskPrompt) -> None:
-    for key in command.supersedes:
-        old = change.aggregate.find(PromptRef(job_id=command.job_id, key=key))
-        if old is None:
-            raise PromptNotFound(job_id=command.job_id, key=key)
-        old = change.prompt(old.prompt_id)
-        if old.is_open:
-            close_prompt(
-                change, old, PromptTrigger.SUPERSEDE, reason=f"superseded by {command.key}", go_on=False
-            )
-
-
-def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
-    """The next round. `content` is normalised. Raises LimitExceeded."""
-    job, facts, limits = change.job, change.facts, change.facts.limits
-    if job.open_prompts >= limits.open_prompts_per_job:
-        raise LimitExceeded(
-            f"the job has {job.open_prompts} open prompts; wait for answers or cancel some",
-            limit="open_prompts_per_job", value=limits.open_prompts_per_job,
-        )  # fmt: skip
-    if job.rounds >= limits.prompts_per_job:
-        raise LimitExceeded(
-            "the job has asked too often; create another job",
-            limit="prompts_per_job", value=limits.prompts_per_job,
-        )  # fmt: skip
-    change.set(
-        rounds=job.rounds + 1,
-        open_prompts=job.open_prompts + 1,
-        open_blocking=job.open_blocking + content.blocking,
-    )
-    if not job.workerless:
-        move(change, _after_asking(change))
-    prompt = Prompt(
-        prompt_id=facts.new_id(),
-        job_id=job.job_id,
-        namespace=job.namespace,
-        job_type=job.job_type,
-        key=key,
-        round=job.rounds + 1,
-        revision=1,
-        version=0,
-        state=PromptState.PENDING,
-        content=content,
-        digest=content.digest,
-        created_at=facts.now,
-        updated_at=facts.now,
-        expires_at=facts.now + content.timeout if content.timeout else None,
-        nudges=first_nudges(content, facts.now),
-    )
-    if content.kind == UNDERSTANDING:
-        note_question(change, prompt)
-    change.event(
-        EventType.PROMPT_ASKED, prompt.prompt_id,
-        {
-            "round": prompt.round, "key": key, "kind": content.kind, "title": content.title,
-            "blocking": content.blocking, "revision": 1, "digest": prompt.digest,
-        },
-    )  # fmt: skip
-    return change.put(note_attendance(change, prompt))
-
-
-def _after_asking(change: Change) -> JobTrigger:
-    if change.job.open_blocking:
-        return JobTrigger.WAIT
-    # The new prompt took the place of the last blocking one and does not block.
-    return JobTrigger.RESUME if change.job.state is JobState.PENDING_HITL else JobTrigger.WRITE
-
-
 def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> Decided:
     """The worker has these resolutions; what it confirmed before stays as it is."""
     change = held(aggregate, command, facts)
@@ -289,7 +158,7 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
     check.name("failure.code", failure.code or "FAILED")
     check.text("failure.message", failure.message, facts.limits.json_bytes)
     check.json("failure.details_json", failure.details_json)
-    check.span("retry_delay", command.retry_delay, facts.limits.backoff_base * 0, facts.limits.deadline_max)
+    check.span("retry_delay", command.retry_delay, facts.limits.deadline_max)
     check.done()
     failure = replace(failure, code=failure.code or "FAILED")
     job: Job = change.job

@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import somebody_is_there
+from askback_server.domain.aggregate import Aggregate, somebody_is_there
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -316,6 +316,8 @@ class Engine:
             else:
                 # A new job: whether its request_id exists is found out by the write itself.
                 group.fresh = not wanted.request
+                if group.aggregate is _UNREAD:
+                    group.aggregate = Aggregate()  # the job that it repeats is gone
         if missing:
             loaded = await self._store.load([g.wanted for g in missing])
             for group, aggregate in zip(missing, loaded, strict=True):

@@ -123,6 +123,7 @@ class Group:
         for checkpoint in change.checkpoints:
             write.checkpoints[checkpoint.key] = checkpoint
         write.understanding = change.understanding or write.understanding
+        write.retry = change.retry or write.retry
         write.events += change.events
         write.deleted = change.deleted
 

@@ -29,6 +29,11 @@ def covers(aggregate: Aggregate, wanted: Wanted) -> bool:
     state = aggregate.understanding
     if job.understanding_version and (state is None or state.version != job.understanding_version):
         return False
+    if job.carried_answers and any(
+        aggregate.find(PromptRef(job_id=job.job_id, key=key)) is None and key not in aggregate.carried
+        for key in wanted.keys
+    ):
+        return False
     if not aggregate.knows_all_prompts:
         if any(prompt_id not in aggregate.prompts for prompt_id in wanted.prompt_ids):
             return False

@@ -13,6 +13,7 @@ from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
+from askback_server.domain.retries import KeptAnswer, KeptCheckpoint, Retry
 from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
 
 
@@ -32,6 +33,8 @@ class JobWrite:
     submissions: list[Submission] = field(default_factory=list)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
     understanding: DeepUnderstanding | None = None
+    retry: Retry | None = None
+    """Of a new job: what is copied from the job that it repeats, which must be there still."""
     events: list[Event] = field(default_factory=list)
     deleted: bool = False
 
@@ -114,6 +117,13 @@ class JobStore(Protocol):
 
     async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
         """Checkpoints with keys above `after`, by key."""
+
+    async def kept_answers(self, job_id: str) -> list[KeptAnswer]:
+        """The answers of an ended job that a retry may carry over, by key: those that people gave in it, and
+        those that it carried itself and never asked for."""
+
+    async def kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
+        """The checkpoints of an ended job without their values, by key."""
 
     async def get_understanding(self, job_id: str) -> DeepUnderstanding | None:
         """A job's deep-understanding state."""

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from askback_server.domain.retries import Keep
 from askback_server.ports.storage import JobWrite
 from askback_server.storage import rows
+from askback_server.storage.carried_rows import CARRIED_ANSWER_COLUMNS, CARRIED_CHECKPOINT_COLUMNS
+from askback_server.storage.understanding_rows import UNDERSTANDING_COLUMNS, understanding_whole
 
 Values = tuple[Any, ...]
 
@@ -35,6 +38,10 @@ class Batch:
     amended_prompts: list[Values] = field(default_factory=list)
     answers: list[Values] = field(default_factory=list)
     checkpoints: list[Values] = field(default_factory=list)
+    carried_answers: list[Values] = field(default_factory=list)
+    """Answers that are copied from the job that a new one repeats."""
+    carried_checkpoints: list[Values] = field(default_factory=list)
+    """The jobs that new ones repeat and copy from: each new job is made only if its source is there still."""
     understandings: list[Values] = field(default_factory=list)
     events: list[Values] = field(default_factory=list)
     settles: bool = False
@@ -58,7 +65,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "amended_prompts": (*rows.PROMPT_CHANGED_COLUMNS, *rows.PROMPT_CONTENT_COLUMNS),
     "answers": rows.ANSWER_COLUMNS,
     "checkpoints": rows.CHECKPOINT_COLUMNS,
-    "understandings": rows.UNDERSTANDING_COLUMNS,
+    "carried_answers": CARRIED_ANSWER_COLUMNS,
+    "carried_checkpoints": CARRIED_CHECKPOINT_COLUMNS,
+    "understandings": UNDERSTANDING_COLUMNS,
     "events": rows.EVENT_COLUMNS,
 }
 
@@ -97,8 +106,12 @@ def lay_out(writes: Sequence[JobWrite]) -> Batch:
                 batch.changed_prompts.append(rows.prompt_changed(prompt))
         batch.answers += map(rows.submission_whole, write.submissions)
         batch.checkpoints += map(rows.checkpoint_whole, write.checkpoints.values())
+        if (retry := write.retry) is not None:
+            batch.carried_answers += [(job.job_id, retry.job_id, a.key, a.prompt_id) for a in retry.answers]
+            if retry.keep is Keep.ALL:
+                batch.carried_checkpoints.append((job.job_id, retry.job_id))
         if write.understanding is not None:
-            batch.understandings.append(rows.understanding_whole(write.understanding))
+            batch.understandings.append(understanding_whole(write.understanding))
     return batch
 
 

@@ -26,6 +26,7 @@ from askback_server.storage import rows
 from askback_server.storage.batch import DELETES, PARTS, SETTLES
 from askback_server.storage.tables import (
     answers,
+    carried_answers,
     checkpoints,
     events,
     jobs,
@@ -43,6 +44,7 @@ _GUARD_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "not_after": pg.TIMESTAMP(timezone=True),
     "deleted": sa.Boolean(),
 }
+_SOURCE_ID = pg.UUID(as_uuid=False)
 _TABLES = {
     "changed_jobs": jobs,
     "new_jobs": jobs,
@@ -51,6 +53,8 @@ _TABLES = {
     "amended_prompts": prompts,
     "answers": answers,
     "checkpoints": checkpoints,
+    "carried_answers": carried_answers,
+    "carried_checkpoints": checkpoints,
     "understandings": understandings,
     "events": events,
 }
@@ -60,6 +64,8 @@ def _types(part: str, column: str) -> tuple[sa.types.TypeEngine[Any], sa.types.T
     """A column's type in the record set, and what it is cast to (documents come as texts)."""
     if column in _GUARD_TYPES and part == "changed_jobs":
         return _GUARD_TYPES[column], None
+    if column == "source_id":
+        return _SOURCE_ID, None
     own = _TABLES[part].c[column].type
     if isinstance(own, Instant):
         return pg.TIMESTAMP(timezone=True), None
@@ -145,7 +151,7 @@ def statement(shape: Sequence[str]) -> sa.Select[Any]:
     if "new_jobs" in shape:
         created = (
             pg.insert(jobs)
-            .from_select(list(rows.JOB_COLUMNS), _new_jobs(SETTLES in shape), include_defaults=False)
+            .from_select(list(rows.JOB_COLUMNS), _new_jobs(shape), include_defaults=False)
             .on_conflict_do_nothing()
             .returning(jobs.c.job_id)
             .cte("created")
@@ -190,10 +196,37 @@ def _locked(incoming: _Incoming) -> CTE:
     )
 
 
-def _new_jobs(settles: bool) -> sa.Select[Any]:
+def _new_jobs(shape: Sequence[str]) -> sa.Select[Any]:
     incoming = _Incoming("new_jobs")
     fresh = sa.select(*incoming.c.values())
-    return fresh.where(~sa.exists().where(events.c.job_id == incoming.c["job_id"])) if settles else fresh
+    if "carried_checkpoints" in shape:
+        # Locked: what is copied from it may not be deleted before this is committed.
+        old = jobs.alias("old")
+        there: sa.Select[Any] = sa.select(sa.literal_column("1")).where(
+            old.c.job_id == incoming.c["retried_from"]
+        )
+        locked = there.with_for_update(key_share=True, read=True)
+        fresh = fresh.where(sa.or_(incoming.c["retried_from"].is_(None), sa.exists(locked)))
+    if SETTLES in shape:
+        fresh = fresh.where(~sa.exists().where(events.c.job_id == incoming.c["job_id"]))
+    return fresh
+
+
+def _copied(part: str, incoming: _Incoming) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """What is copied from the job that a new one repeats: joins by key, each row finds its own."""
+    new, source = incoming.c["job_id"].label("job_id"), incoming.c["source_id"]
+    if part == "carried_checkpoints":
+        rest = checkpoints.c.key, checkpoints.c.value, checkpoints.c.created_at
+        return sa.select(new, *rest).where(checkpoints.c.job_id == source)
+    asked, carried, prompt_id = prompts.c, carried_answers.c, incoming.c["prompt_id"]
+    given = sa.select(
+        new, asked.key, asked.digest, asked.job_id.label("from_job_id"), asked.interaction_id,
+        asked.response_data,
+    ).where(asked.interaction_id == prompt_id, asked.job_id == source)  # fmt: skip
+    before = sa.select(
+        new, carried.key, carried.digest, carried.from_job_id, carried.prompt_id, carried.response
+    ).where(carried.job_id == source, carried.key == incoming.c["key"], carried.prompt_id == prompt_id)
+    return sa.union_all(given, before)
 
 
 def _child(part: str, won: CTE) -> CTE:
@@ -208,6 +241,12 @@ def _child(part: str, won: CTE) -> CTE:
             .values({c: incoming.c[c] for c in PARTS[part][2:]})
             .cte(part)
         )
+    if part in ("carried_answers", "carried_checkpoints"):
+        copied = _copied(part, incoming).subquery()
+        theirs = copied.c.job_id.in_(sa.select(won.c.job_id)).is_(sa.true())
+        names = [c.name for c in table.columns]
+        insert = pg.insert(table).from_select(names, sa.select(copied).where(theirs), include_defaults=False)
+        return insert.cte(f"put_{part}")
     columns = PARTS[part]
     insert = pg.insert(table).from_select(
         list(columns), sa.select(*incoming.c.values()).where(theirs), include_defaults=False

@@ -10,42 +10,22 @@ import sqlalchemy as sa
 
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef
-from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
-from askback_server.storage.dialect import Dialect
-from askback_server.storage.outages import connected
+from askback_server.storage.carrying import Carrying
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
+from askback_server.storage.understanding_rows import to_understanding
 
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
-_WAITED = (TimeoutError, sa.exc.TimeoutError)
-"""Who has waited in vain does not wait again."""
 
 
-class Reads:
+class Reads(Carrying):
     """Set-based reads on the pool."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-
-    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
-        try:
-            return await self._once(statement)
-        except StorageUnavailable as error:
-            if isinstance(error.__cause__, _WAITED):
-                raise
-        # A connection of the pool may have died while nobody used it; reading again harms nobody.
-        return await self._once(statement)
-
-    async def _once(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
-        async with connected(self._dialect.reads) as connection:
-            found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
-            return found
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         """The aggregates, in order.
@@ -75,6 +55,7 @@ class Reads:
             prompt = rows.to_prompt(row)
             by_job.setdefault(prompt.job_id, {})[prompt.prompt_id] = prompt
         understandings = await self._understandings_of(by_id.values())
+        carried = await self._carried_of(by_id.values(), wanted)
         result = []
         for w in wanted:
             job = by_id.get(w.job_id or w.request)
@@ -83,7 +64,8 @@ class Reads:
                 continue
             theirs = by_job.get(job.job_id, {})
             mine = {k: s for k, s in submissions.items() if s.job_id == job.job_id}
-            result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id)))
+            before = carried.get(job.job_id, {})
+            result.append(Aggregate(job, theirs, mine, understandings.get(job.job_id), before))
         return result
 
     async def _jobs_of(self, wanted: Sequence[Wanted]) -> dict[Any, Job]:
@@ -122,7 +104,7 @@ class Reads:
         if not ids:
             return {}
         statement = sa.select(understandings).where(self._dialect.among(understandings.c.job_id, ids))
-        return {row["job_id"]: rows.to_understanding(row) for row in await self._all(statement)}
+        return {row["job_id"]: to_understanding(row) for row in await self._all(statement)}
 
     async def get_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """Jobs by id, those that exist."""
@@ -253,7 +235,7 @@ class Reads:
         """A job's deep-understanding state."""
         statement = sa.select(understandings).where(understandings.c.job_id == job_id)
         found = await self._all(statement)
-        return rows.to_understanding(found[0]) if found else None
+        return to_understanding(found[0]) if found else None
 
     async def list_events(self, job_id: str, after_seq: int, limit: int) -> list[Event]:
         """A job's events above a seq, in order."""

@@ -22,7 +22,7 @@ from askback_server.domain.documents import (
     resolution_to_json,
 )
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
+from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progress
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
@@ -41,6 +41,7 @@ JOB_CHANGED_COLUMNS = (
 JOB_COLUMNS = (
     *JOB_CHANGED_COLUMNS, "namespace", "job_type", "user_id", "input", "created_at", "max_attempts",
     "request_id", "request_digest", "retried_from", "workerless", "timeout_s", "deadline", "run_timeout_s",
+    "root_job_id", "carried_answers",
 )  # fmt: skip
 
 
@@ -65,6 +66,7 @@ def job_whole(job: Job) -> tuple[Any, ...]:
         *job_changed(job), job.namespace, job.job_type, job.user_id, job.input_json or None, job.created_at,
         job.max_attempts, job.request_id or None, job.request_digest, job.retried_from or None,
         job.workerless, _seconds(job.timeout), job.expires_at, _seconds(job.run_timeout),
+        job.root or None, job.carried_answers or None,
     )  # fmt: skip
 
 
@@ -106,6 +108,8 @@ def to_job(row: Row) -> Job:
         request_id=row["request_id"] or "",
         request_digest=row["request_digest"],
         retried_from=row["retried_from"] or "",
+        root=row["root_job_id"] or "",
+        carried_answers=row["carried_answers"] or 0,
         workerless=bool(row["workerless"]),
         checkpoints=row["checkpoints"],
         understanding_version=row["understanding_version"],
@@ -255,37 +259,6 @@ def checkpoint_whole(checkpoint: Checkpoint) -> tuple[Any, ...]:
 def to_checkpoint(row: Row) -> Checkpoint:
     """A checkpoint as it is stored."""
     return Checkpoint(row["job_id"], row["key"], row["value"], row["created_at"])
-
-
-UNDERSTANDING_COLUMNS = (
-    "job_id", "questions_asked", "answers", "research_performed", "understanding_summary", "user_problem",
-    "readiness_score", "complete", "version", "updated_at",
-)  # fmt: skip
-
-
-def understanding_whole(state: DeepUnderstanding) -> tuple[Any, ...]:
-    """The values of UNDERSTANDING_COLUMNS."""
-    return (
-        state.job_id, state.questions_asked_json, state.answers_json, state.research_performed_json,
-        state.understanding_summary, state.user_problem, state.readiness_score, state.complete,
-        state.version, state.updated_at,
-    )  # fmt: skip
-
-
-def to_understanding(row: Row) -> DeepUnderstanding:
-    """A deep-understanding state as it is stored."""
-    return DeepUnderstanding(
-        job_id=row["job_id"],
-        questions_asked_json=row["questions_asked"],
-        answers_json=row["answers"],
-        research_performed_json=row["research_performed"],
-        understanding_summary=row["understanding_summary"],
-        user_problem=row["user_problem"],
-        readiness_score=row["readiness_score"],
-        complete=bool(row["complete"]),
-        version=row["version"],
-        updated_at=row["updated_at"],
-    )
 
 
 EVENT_COLUMNS = (

@@ -23,6 +23,7 @@ from askback_server.storage import rows
 from askback_server.storage import sqlite_lists as lists
 from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect, identity
+from askback_server.storage.sqlite_copies import COPIES, Copy
 from askback_server.storage.tables import (
     answers,
     checkpoints,
@@ -96,15 +97,17 @@ _DELETE = _Statement(
 _CREATE = _Statement(
     lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
 )
-_CHILDREN = {
+_CHILDREN: dict[str, _Statement | Copy] = {
     "new_prompts": _insert(prompts, "new_prompts"),
     "changed_prompts": _update(prompts, "changed_prompts", "interaction_id", rows.PROMPT_CHANGED_COLUMNS[2:]),
     "amended_prompts": _update(prompts, "amended_prompts", "interaction_id", PARTS["amended_prompts"][2:]),
     "answers": _insert(answers, "answers"),
     "checkpoints": _upsert(checkpoints, "checkpoints"),
+    **COPIES,
     "understandings": _upsert(understandings, "understandings"),
     "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
 }
+_SOURCE = "SELECT 1 FROM jobs WHERE job_id = ?"
 _EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
 
 
@@ -207,7 +210,11 @@ class SQLite(Dialect):
                 guarded = _DELETE if deleted else _GUARDED
                 if cursor.execute(guarded.sql, guarded.parameters(_plain(row))).rowcount == 1:
                     won.add(job_id)
+        sources: dict[str, str] = dict(batch.carried_checkpoints)
         for row in batch.new_jobs:
+            source = sources.get(row[0])
+            if source is not None and cursor.execute(_SOURCE, (source,)).fetchone() is None:
+                continue
             if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
                 won.add(row[0])
         for part, statement in _CHILDREN.items():

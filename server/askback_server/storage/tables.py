@@ -61,6 +61,8 @@ jobs = sa.Table(
     sa.Column("run_timeout_s", sa.Double),
     sa.Column("run_until", Instant),
     sa.Column("run_left_s", sa.Double),
+    sa.Column("root_job_id", Id),
+    sa.Column("carried_answers", sa.Integer),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
@@ -171,6 +173,18 @@ checkpoints = sa.Table(
     sa.Column("key", sa.Text(collation="C").with_variant(sa.Text, "sqlite"), primary_key=True),
     sa.Column("value", JsonText, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+)
+
+# Answers that people gave in earlier jobs of a chain of retries, to questions that this job may ask.
+carried_answers = sa.Table(
+    "job_carried_answers",
+    metadata,
+    sa.Column("job_id", Id, sa.ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("from_job_id", Id, nullable=False),
+    sa.Column("prompt_id", Id, nullable=False),
+    sa.Column("response", JsonText, nullable=False),
 )
 
 understandings = sa.Table(

@@ -24,7 +24,7 @@ from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
 from askback_server.transport.convert_forms import form, put_form
-from askback_server.transport.convert_values import put_span, raise_faults, span
+from askback_server.transport.convert_values import any_span, moment, put_span, raise_faults, span
 from askback_server.transport.wire import Kept
 
 DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
@@ -44,10 +44,16 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
     if final is None:
         found.append(Violation(f"{field}.final_action", f"{message.final_action} is not a FinalAction"))
         final = FinalAction.EXPIRE
-    timeout = None
+    timeout = deadline = None
     if message.HasField("timeout"):
         try:
-            timeout = span(message.timeout, f"{field}.timeout")
+            # Who asks again may be late: whether that matters is judged when the prompt is not there yet.
+            timeout = any_span(message.timeout, f"{field}.timeout")
+        except InvalidField as error:
+            found += error.violations
+    if message.HasField("deadline"):
+        try:
+            deadline = moment(message.deadline, f"{field}.deadline")
         except InvalidField as error:
             found += error.violations
     default = None
@@ -79,6 +85,7 @@ def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
         timeout=timeout,
         escalation=steps,
         reminders=reminders,
+        deadline=deadline,
     )
 
 

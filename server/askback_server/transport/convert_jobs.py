@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.errors import InvalidField
@@ -12,9 +13,11 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, J
 from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt
+from askback_server.domain.retries import Keep
 from askback_server.ports.queries import JobFilter
 from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_values import (
+    job_id,
     moment,
     namespace,
     put_span,
@@ -47,14 +50,13 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
             found.append(Violation(f"filter.states[{index}]", f"{number} is not a state of a job"))
         else:
             states.append(state)
-    after = before = None
-    try:
-        if filter.HasField("created_after"):
-            after = moment(filter.created_after, "filter.created_after")
-        if filter.HasField("created_before"):
-            before = moment(filter.created_before, "filter.created_before")
-    except InvalidField as error:
-        found += error.violations
+    bounds: dict[str, datetime] = {}
+    for name in ("created_after", "created_before"):
+        if filter.HasField(name):
+            try:
+                bounds[name] = moment(getattr(filter, name), f"filter.{name}")
+            except InvalidField as error:
+                found += error.violations
     storable(found, "filter.job_types", filter.job_types)
     storable(found, "filter.user_ids", filter.user_ids)
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
@@ -65,9 +67,25 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
         labels=dict(filter.labels),
-        created_after=after,
-        created_before=before,
+        created_after=bounds.get("created_after"),
+        created_before=bounds.get("created_before"),
     )
+
+
+_KEEPS = {
+    job_service_pb2.RETRY_KEEP_UNSPECIFIED: None,
+    **{job_service_pb2.RetryKeep.Value(f"RETRY_KEEP_{keep}"): keep for keep in Keep},
+}
+
+
+def retried_job(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
+    """Which job is repeated, and what the new one keeps if that is said. Raises InvalidField, JobNotFound."""
+    found: list[Violation] = []
+    storable(found, "request_id", (request.request_id,))
+    if request.keep not in _KEEPS:
+        found.append(Violation("keep", f"{request.keep} is not a RetryKeep"))
+    raise_faults(found)
+    return job_id(request.job_id), _KEEPS[request.keep]
 
 
 def progress(message: job_pb2.Progress) -> Progress:
@@ -124,6 +142,7 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
         put_time(target.purge_time, job.purge_at)
     target.request_id = job.request_id
     target.retried_from_job_id = job.retried_from
+    target.root_job_id = job.root_job_id
     target.workerless = job.workerless
     if job.timeout is not None:
         put_span(target.timeout, job.timeout)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -60,13 +61,25 @@ def duration(span: timedelta) -> Duration:
 
 
 def span(message: Duration, field: str) -> timedelta:
-    """A duration that is not negative. Raises InvalidField."""
+    """A duration longer than 0 s. Raises InvalidField."""
+    sent = any_span(message, field)
+    check = Checker(_LIMITS)
+    check.positive(field, sent)
+    check.done()
+    return sent
+
+
+def any_span(message: Duration, field: str) -> timedelta:
+    """A duration as it was sent, cut to microseconds, for a rule that judges its sign later.
+
+    Raises InvalidField for what is no google.protobuf.Duration.
+    """
     seconds, nanos = message.seconds, message.nanos
-    if seconds < 0 or nanos < 0:
-        raise InvalidField.of(field, "must not be negative")
-    if seconds > _LONGEST or nanos >= _BILLION:
+    if abs(seconds) > _LONGEST or abs(nanos) >= _BILLION:
         raise InvalidField.of(field, "is not a google.protobuf.Duration: seconds or nanos are out of range")
-    return timedelta(seconds=seconds, microseconds=nanos // 1000)
+    if (seconds < 0 < nanos) or (nanos < 0 < seconds):
+        raise InvalidField.of(field, "is not a google.protobuf.Duration: seconds and nanos differ in sign")
+    return timedelta(seconds=seconds, microseconds=int(nanos / 1000))
 
 
 def moment(message: Timestamp, field: str) -> datetime:
@@ -113,9 +126,12 @@ def page_size(asked: int, limits: Limits) -> int:
     return min(asked or limits.default_page_size, limits.page_size)
 
 
-def wait_seconds(message: Duration, limits: Limits) -> float:
-    """How long a unary long poll waits; a longer wish is cut to the limit. Raises InvalidField."""
-    return min(span(message, "wait"), limits.wait_max).total_seconds()
+def wait_seconds(request: Any, limits: Limits) -> float:
+    """How long a unary long poll waits, by the request's `wait`; 0 if it is unset, and never more than the
+    limit. Raises InvalidField."""
+    if not request.HasField("wait"):
+        return 0.0
+    return min(span(request.wait, "wait"), limits.wait_max).total_seconds()
 
 
 def raise_faults(found: list[Violation]) -> None:

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
-from askback_server.domain.commands import CreateJob
-from askback_server.domain.errors import IllegalState, JobNotFound
-from askback_server.domain.json_text import Violation
+from askback_server.domain.errors import JobNotFound
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import JobCreated
+from askback_server.engine.retrying import retry_of
 from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
 from askback_server.sessions.lease_parcel import fitting
 from askback_server.sessions.replica import Replica
@@ -20,11 +19,12 @@ from askback_server.transport.convert_jobs import (
     event_message,
     job_message,
     listed_jobs,
+    retried_job,
     understanding_message,
     watched_jobs,
 )
 from askback_server.transport.convert_prompts import prompt_message, prompt_messages
-from askback_server.transport.convert_values import job_id, page_size, raise_faults, storable
+from askback_server.transport.convert_values import job_id, page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 from askback_server.transport.streams import joined
 
@@ -134,33 +134,9 @@ class JobServicer:
 
     async def RetryJob(self, request: pb.RetryJobRequest, _: Any) -> pb.RetryJobResponse:
         """As the contract says."""
-        principal = current_principal()
-        principal.require(Role.CLIENT)
-        found: list[Violation] = []
-        storable(found, "request_id", (request.request_id,))
-        raise_faults(found)
-        old = await self._replica.queries.job(job_id(request.job_id), principal, strong=True)
-        if not old.is_terminal or old.workerless:
-            raise IllegalState(
-                "only an ended job that had a worker can be retried",
-                state=old.state,
-                event="RETRY",
-                job_id=old.job_id,
-            )
-        command = CreateJob(
-            principal=principal,
-            namespace=old.namespace,
-            job_type=old.job_type,
-            request_id=request.request_id,
-            input_json=old.input_json,
-            priority=old.priority,
-            labels=old.labels,
-            max_attempts=old.max_attempts,
-            retention=old.retention,
-            timeout=old.timeout,
-            run_timeout=old.run_timeout,
-            retried_from=old.job_id,
-        )
+        replica, principal = self._replica, current_principal()
+        job_id, keep = retried_job(request)
+        command = await retry_of(replica.queries, replica.jobs, principal, job_id, request.request_id, keep)
         created: JobCreated = await self._execute(command)
         return pb.RetryJobResponse(job=job_message(created.job), replayed=created.replayed)
 

@@ -54,7 +54,7 @@ class WorkerServicer:
         for job_type in request.job_types:
             check.name("job_types", job_type)
         check.done()
-        wait = wait_seconds(request.wait, limits)
+        wait = wait_seconds(request, limits)
         home = namespace(request.namespace, principal)
         leased = pb.LeaseJobsResponse()
         session = await self._session(request, principal, home, leased)
@@ -154,7 +154,7 @@ class WorkerServicer:
             now.require(Role.WORKER)
             return await replica.queries.prompt(ref, now)
 
-        wait = wait_seconds(request.wait, replica.limits)
+        wait = wait_seconds(request, replica.limits)
         prompt = await resolved_prompt(replica.feed, read, wait)
         return pb.AwaitPromptResponse(prompt=prompt_message(prompt))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,7 +30,7 @@ STATES = {
 @click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
 @click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label.")
-@click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00, 4h.")
+@click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @client_command
@@ -81,7 +81,11 @@ async def ls(
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def show(session: Session, job_id: str) -> None:
-    """Show a job and its prompts. With --json: {"job": …, "prompts": […]}."""
+    """Show a job and its prompts.
+
+    With --json: {"job": …, "prompts": […]}, and "carriedOver" if it has something of the job that it repeats.
+    """
+    from askback.cli.job.carried import CarriedOver
     from askback.cli.record import record
     from askback.enums import PromptState
 
@@ -89,10 +93,14 @@ async def show(session: Session, job_id: str) -> None:
     states = [state for state in PromptState if state is not PromptState.UNSPECIFIED]
     prompts = [prompt async for prompt in session.client.prompts(job_id=job_id, states=states)]
     prompts.sort(key=lambda prompt: prompt.proto.round)
+    carried = await CarriedOver.read(session.client, job)
     if session.out.as_json:
-        session.out.json({"job": record(job.proto), "prompts": [record(p.proto) for p in prompts]})
+        found: dict[str, Any] = {"job": record(job.proto), "prompts": [record(p.proto) for p in prompts]}
+        session.out.json(found if carried is None else {**found, "carriedOver": carried.record})
         return
     for line in job_lines(job):
+        session.out.line(line)
+    for line in carried.lines() if carried is not None else ():
         session.out.line(line)
     for prompt in prompts:
         session.out.line()
@@ -132,6 +140,7 @@ def job_lines(job: JobInfo) -> list[str]:
             ("created", when(job.created_at, now)),
             ("ended", when(job.completed_at, now)),
             ("retried from", one_line(proto.retried_from_job_id)),
+            ("first of chain", one_line(job.root_job_id) if job.root_job_id != job.job_id else ""),
             ("input", json_words(proto.input_json) if proto.input_json else ""),
             ("result", json_words(proto.result_json) if proto.result_json else ""),
             ("failure", failure),

@@ -28,13 +28,30 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
 
 @click.command()
 @click.argument("job_id", shell_complete=finished_jobs)
+@click.option(
+    "--keep",
+    type=click.Choice(["all", "nothing"]),
+    help="People's answers and the checkpoints, or neither. [default: all of a failed job, else nothing]",
+)
+@click.option("--fresh", is_flag=True, help="The same as --keep nothing: ask everything again.")
 @click.option("--request-id", help="The same id gives the same new job, however often it is asked for.")
 @client_command
-async def retry(session: Session, job_id: str, request_id: str | None) -> None:
-    """Start a new job like a finished one. Prints its id."""
+async def retry(session: Session, job_id: str, keep: str | None, fresh: bool, request_id: str | None) -> None:
+    """Start a new job like a finished one. Prints its id.
+
+    A question that is asked again in the same words has the answer that a person gave (yes, with edits, or
+    values) at once; a refusal, an expiry and a default's answer are never carried over. `job show` lists
+    what was.
+    """
     from askback.cli.record import record
 
-    run = await session.client.retry(job_id, request_id=request_id)
+    if fresh:
+        if keep == "all":
+            raise click.UsageError("--fresh and --keep all contradict each other")
+        keep = "nothing"
+    run = await session.client.retry(
+        job_id, keep=keep.upper() if keep is not None else None, request_id=request_id
+    )
     if session.out.as_json:
         session.out.json(record((await run.job()).proto))
     else:

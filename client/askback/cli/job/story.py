@@ -94,6 +94,12 @@ def event_words(event: Event) -> str:
             return f"question {data.get('round')} claimed by {one_line(event.actor)}"
         case "PROMPT_RELEASED":
             return f"question {data.get('round')} given back by {one_line(event.actor)}"
+        case "JOB_CARRIED_OVER":
+            return f"carried over from {one_line(data.get('retried_from', ''))}: {_counted(data)}"
+        case "PROMPT_ANSWERED" if data.get("carried_from"):
+            said, by = one_line(data.get("decision", "")), one_line(data.get("by", ""))
+            source = one_line(data["carried_from"])
+            return f"question {data.get('round')} has the answer of {by} in job {source}: {said}"
         case "PROMPT_ANSWERED":
             by = (
                 "the deadline's default" if data.get("source") == "TIMEOUT_DEFAULT" else one_line(event.actor)
@@ -119,6 +125,13 @@ def event_words(event: Event) -> str:
             return f"an answer of {one_line(event.actor)} came too late"
         case other:
             return one_line(other).lower().replace("_", " ")
+
+
+def _counted(data: dict[str, Any]) -> str:
+    """How much an event of what was carried over lists."""
+    answers, checkpoints = len(data.get("answers", ())), len(data.get("checkpoints", ()))
+    words = f"{answers} answer{'s' * (answers != 1)}, {checkpoints} checkpoint{'s' * (checkpoints != 1)}"
+    return words if data.get("pages", 1) == 1 else f"{words} (part {data.get('page')} of {data.get('pages')})"
 
 
 def _turned(data: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015_lease_doubts"
-down_revision = "0013_attendance"
+down_revision = "0014_retries"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,173 @@
+"""Asking people: a new prompt, the one that exists, an amended one, or one that was answered before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.attendance import note_attendance
+from askback_server.domain.checks import Checker, normalised
+from askback_server.domain.commands import AskPrompt, PromptRef
+from askback_server.domain.content import PromptContent
+from askback_server.domain.due import take_due
+from askback_server.domain.errors import IdReused, LeaseLost, LimitExceeded, PromptNotFound
+from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
+from askback_server.domain.jobs import JobState
+from askback_server.domain.life import UNDERSTANDING, close_prompt, move, note_question
+from askback_server.domain.nudges import first_nudges
+from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
+from askback_server.domain.replies import PromptAsked
+from askback_server.domain.retries import CarriedAnswer
+from askback_server.domain.transitions import JobTrigger, PromptTrigger
+from askback_server.domain.worker_rules import held
+
+
+def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided:
+    """A new prompt; or the one of this key, as it is or amended."""
+    change = held(aggregate, command, facts)
+    check = Checker(facts.limits)
+    check.key("key", command.key)
+    check.done()
+    known = aggregate.find(PromptRef(job_id=command.job_id, key=command.key))
+    carried = aggregate.carried.get(command.key) if known is None else None
+    is_new = known is None and carried is None
+    content = normalised(command.content, facts.limits, facts.now if is_new else None)
+    take_due(change)
+    if known is not None:
+        known = change.prompt(known.prompt_id)
+        if known.digest == content.digest:
+            return Decided(PromptAsked(known, replayed=True), change if change.events else None)
+    if change.job.session_id is None:
+        # A deadline that was due has just ended the job, or its attempt.
+        return Decided(LeaseLost(command.job_id, command.token), change)
+    if known is not None:
+        if not known.is_open:
+            raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
+        content = normalised(content, facts.limits, facts.now).timed(facts.now)
+        return Decided(PromptAsked(_amend(change, known, content)), change)
+    if carried is not None and carried.digest == content.digest:
+        _supersede(change, command)
+        return Decided(PromptAsked(_answered_before(change, content, carried)), change)
+    if carried is not None:
+        content = normalised(content, facts.limits, facts.now)
+    _supersede(change, command)
+    prompt = open_prompt(change, command.key, content.timed(facts.now))
+    return Decided(PromptAsked(prompt), change)
+
+
+def _answered_before(change: Change, content: PromptContent, carried: CarriedAnswer) -> Prompt:
+    """The prompt with the answer that a person gave to the same question in an earlier job of the chain.
+
+    Its times are not judged, and nobody is called: it is closed in the same commit.
+    """
+    prompt = _opened(change, carried.key, content.untimed())
+    answer = replace(carried.answer, revision=prompt.revision)
+    prompt = close_prompt(
+        change, evolve(prompt, submissions=1), PromptTrigger.ANSWER, answer=answer,
+        carried_from=carried.job_id, reason=f"answered in job {carried.job_id}",
+    )  # fmt: skip
+    status = AnswerStatus.ACCEPTED
+    change.submissions.append(
+        Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, prompt.version)
+    )
+    return prompt
+
+
+def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
+    """Other content under the key of an open prompt: answers to the old revision become STALE."""
+    now = change.facts.now
+    blocked = content.blocking - known.content.blocking
+    change.set(open_blocking=change.job.open_blocking + blocked)
+    if blocked >= 0:
+        move(change, JobTrigger.WAIT if content.blocking else JobTrigger.WRITE)
+    elif not change.job.open_blocking:
+        move(change, JobTrigger.RESUME)
+    revision = known.revision + 1
+    change.event(
+        EventType.PROMPT_AMENDED, known.prompt_id,
+        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
+    )  # fmt: skip
+    amended = evolve(
+        known,
+        content=content,
+        digest=content.digest,
+        revision=revision,
+        expires_at=now + content.timeout if content.timeout else None,
+        nudges=first_nudges(content, now),
+    )
+    return change.put(note_attendance(change, amended))
+
+
+def _supersede(change: Change, command: AskPrompt) -> None:
+    for key in command.supersedes:
+        old = change.aggregate.find(PromptRef(job_id=command.job_id, key=key))
+        if old is None:
+            raise PromptNotFound(job_id=command.job_id, key=key)
+        old = change.prompt(old.prompt_id)
+        if old.is_open:
+            close_prompt(
+                change, old, PromptTrigger.SUPERSEDE, reason=f"superseded by {command.key}", go_on=False
+            )
+
+
+def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
+    """The next round. `content` is normalised and timed. Raises LimitExceeded."""
+    job, limits = change.job, change.facts.limits
+    if job.open_prompts >= limits.open_prompts_per_job:
+        raise LimitExceeded(
+            f"the job has {job.open_prompts} open prompts; wait for answers or cancel some",
+            limit="open_prompts_per_job", value=limits.open_prompts_per_job,
+        )  # fmt: skip
+    return change.put(note_attendance(change, _opened(change, key, content)))
+
+
+def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
+    """The next round with its event; to be put, or closed, by the caller. Raises LimitExceeded."""
+    job, facts, limits = change.job, change.facts, change.facts.limits
+    if job.rounds >= limits.prompts_per_job:
+        raise LimitExceeded(
+            "the job has asked too often; create another job",
+            limit="prompts_per_job", value=limits.prompts_per_job,
+        )  # fmt: skip
+    change.set(
+        rounds=job.rounds + 1,
+        open_prompts=job.open_prompts + 1,
+        open_blocking=job.open_blocking + content.blocking,
+    )
+    if not job.workerless:
+        move(change, _after_asking(change))
+    prompt = Prompt(
+        prompt_id=facts.new_id(),
+        job_id=job.job_id,
+        namespace=job.namespace,
+        job_type=job.job_type,
+        key=key,
+        round=job.rounds + 1,
+        revision=1,
+        version=0,
+        state=PromptState.PENDING,
+        content=content,
+        digest=content.digest,
+        created_at=facts.now,
+        updated_at=facts.now,
+        expires_at=facts.now + content.timeout if content.timeout else None,
+        nudges=first_nudges(content, facts.now),
+    )
+    if content.kind == UNDERSTANDING:
+        note_question(change, prompt)
+    change.event(
+        EventType.PROMPT_ASKED, prompt.prompt_id,
+        {
+            "round": prompt.round, "key": key, "kind": content.kind, "title": content.title,
+            "blocking": content.blocking, "revision": 1, "digest": prompt.digest,
+        },
+    )  # fmt: skip
+    return prompt
+
+
+def _after_asking(change: Change) -> JobTrigger:
+    if change.job.open_blocking:
+        return JobTrigger.WAIT
+    # The new prompt took the place of the last blocking one and does not block.
+    return JobTrigger.RESUME if change.job.state is JobState.PENDING_HITL else JobTrigger.WRITE

@@ -1,0 +1,216 @@
+"""What a retry carries over, and what becomes of it when the new job asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.content import Audience, DefaultAnswer, EscalationStep, FinalAction, PromptContent
+from askback_server.domain.decisions import Decision
+from askback_server.domain.errors import IdReused, InvalidField
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import JobState
+from askback_server.domain.limits import Limits
+from askback_server.domain.prompts import AnswerSource, PromptState
+from askback_server.domain.retries import (
+    PAGE,
+    CarriedAnswer,
+    Keep,
+    KeptAnswer,
+    KeptCheckpoint,
+    Retry,
+    carried_pages,
+    keep_of,
+    kept_answer,
+    root_of,
+)
+from tests.support.aggregates import ANN, HOUR, START, World, question, running, waiting
+
+FORMER = START - timedelta(days=3)
+
+
+def retried(*answers: CarriedAnswer, **fields: Any) -> World:
+    """A job that WORKER holds, created with these answers of an earlier one."""
+    kept = tuple(
+        KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
+        for a in answers
+    )
+    world = World()
+    world.create(retry=Retry("old", Keep.ALL, "first", kept, (KeptCheckpoint("charge", FORMER),)), **fields)
+    world.aggregate = replace(world.aggregate, carried={a.key: a for a in answers})
+    return world.lease()
+
+
+def given(key: str = "a", content: PromptContent | None = None, **fields: Any) -> CarriedAnswer:
+    """A yes of ANN's, as an earlier job has it."""
+    world = waiting(content)
+    world.answer(**fields)
+    prompt = world.prompt()
+    assert prompt.resolution is not None
+    assert prompt.resolution.answer is not None
+    return CarriedAnswer(key, prompt.digest, "old", replace(prompt.resolution.answer, created_at=FORMER))
+
+
+@pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
+@pytest.mark.parametrize("asked", [None, Keep.ALL, Keep.NOTHING])
+def test_what_is_kept_and_which_chain_it_belongs_to(state: JobState, asked: Keep | None) -> None:
+    job = replace(running().job, state=state, root="first")
+    keep = keep_of(job, asked)
+    assert keep is (asked or (Keep.ALL if state is JobState.FAILED else Keep.NOTHING))
+    own = keep is Keep.NOTHING and state is JobState.COMPLETED
+    assert root_of(job, keep) == ("" if own else "first")
+    assert root_of(replace(job, root=""), keep) == ("" if own else job.job_id)
+
+
+@pytest.mark.parametrize("decision", Decision)
+@pytest.mark.parametrize("source", AnswerSource)
+def test_only_what_a_person_said_and_was_no_refusal_is_kept(decision: Decision, source: AnswerSource) -> None:
+    world = waiting()
+    world.answer()
+    resolution = world.prompt().resolution
+    assert resolution is not None
+    assert resolution.answer is not None
+    changed = replace(resolution, answer=replace(resolution.answer, decision=decision, source=source))
+    kept = kept_answer("a", "p", "old", changed)
+    wanted = source is AnswerSource.HUMAN and decision in (Decision.ACCEPT, Decision.EDIT, Decision.RESPOND)
+    assert (kept is not None) is wanted
+    if kept is not None:
+        assert (kept.user_id, kept.at, kept.decision) == (ANN.subject, START, decision)
+    assert kept_answer("a", "p", "old", replace(resolution, answer=None)) is None
+
+
+def test_the_same_question_has_the_answer_at_once() -> None:
+    carried = given(comment="as agreed", answer_id="x")
+    world = retried(carried)
+    asked = world.ask()
+    prompt = asked.prompt
+    assert (prompt.state, world.state, world.job.open_prompts) == (PromptState.ANSWERED, JobState.RUNNING, 0)
+    assert prompt.resolution is not None
+    assert prompt.resolution.answer == carried.answer
+    assert (prompt.resolution.actor, prompt.resolution.at) == (ANN.subject, world.now)
+    assert prompt.resolution.answer.created_at == FORMER
+    assert world.events() == [EventType.PROMPT_ASKED, EventType.PROMPT_ANSWERED]
+    assert world.log[-1].data == {
+        "round": 1, "key": "a", "answer_id": "x", "decision": "ACCEPT", "source": "HUMAN",
+        "carried_from": "old", "by": "ann",
+    }  # fmt: skip
+    assert world.log[-1].actor == "worker of wanda"
+    again = world.ask()
+    assert (again.replayed, again.prompt) == (True, prompt)
+    world.complete()
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"title": "Go on now?"}, False),
+        ({"body": "More."}, False),
+        ({"kind": "validate"}, False),
+        ({"priority": 7}, True),
+        ({"labels": {"a": "b"}}, True),
+        ({"audience": Audience(users=frozenset({"bob"}))}, True),
+        ({"blocking": False}, True),
+        ({"timeout": HOUR}, True),
+    ],
+)
+def test_another_question_is_asked(change: dict[str, Any], same: bool) -> None:
+    world = retried(given())
+    asked = world.ask(content=question(**change))
+    assert asked.prompt.is_open is not same
+    if not same:
+        world.answer(decision=Decision.REJECT)
+        with pytest.raises(IdReused):
+            world.ask()  # the key belongs to the new question now
+
+
+def test_another_key_is_asked() -> None:
+    assert retried(given()).ask("b").prompt.is_open
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"timeout": -HOUR}, {"timeout": timedelta.max}, {"deadline": START - HOUR},
+        {"reminders": None, "escalation": (EscalationStep(timedelta.max, raise_priority=1),)},
+        {
+            "timeout": timedelta(0), "final_action": FinalAction.DEFAULT,
+            "default_answer": DefaultAnswer(Decision.ACCEPT),
+        },
+    ],
+)  # fmt: skip
+def test_a_carried_answer_comes_whatever_the_time_is(times: dict[str, Any]) -> None:
+    world = retried(given())
+    prompt = world.ask(content=question(**times)).prompt
+    assert (prompt.state, prompt.expires_at, prompt.due_at) == (PromptState.ANSWERED, None, None)
+    with pytest.raises(InvalidField):
+        retried(given()).ask(content=question("Other?", **times))
+
+
+def test_nobody_is_called_for_a_carried_answer() -> None:
+    world = retried(given())
+    world.present = ()
+    world.ask()
+    assert EventType.PROMPT_UNATTENDED not in world.events()
+
+
+def test_a_carried_answer_needs_no_room_among_the_open_prompts() -> None:
+    world = retried(given())
+    world.limits = Limits(open_prompts_per_job=1)
+    world.ask("b")
+    assert world.ask("a").prompt.state is PromptState.ANSWERED
+    assert world.state is JobState.PENDING_HITL, "b is open still"
+
+
+def test_the_log_lists_what_was_carried_over() -> None:
+    world = retried(given("a"), given("b"))
+    created, listed = world.log[:2]
+    assert created.data is not None
+    assert (created.data["retried_from"], created.data["keep"]) == ("old", "ALL")
+    assert listed.type is EventType.JOB_CARRIED_OVER
+    assert listed.data is not None
+    at = FORMER.isoformat().replace("+00:00", "Z")
+    assert listed.data["answers"] == [
+        {"key": key, "decision": "ACCEPT", "by": "ann", "at": at, "from": "old"} for key in "ab"
+    ]
+    assert listed.data["checkpoints"] == [{"key": "charge", "at": at}]
+    assert (world.job.carried_answers, world.job.checkpoints, world.job.root_job_id) == (2, 1, "first")
+
+
+def test_much_is_listed_in_pages() -> None:
+    points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
+    pages = list(carried_pages(Retry("old", Keep.ALL, checkpoints=points)))
+    assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
+        (1, 3, PAGE), (2, 3, PAGE), (3, 3, 1),
+    ]  # fmt: skip
+    assert [c["key"] for p in pages for c in p["checkpoints"]] == [p.key for p in points]
+    [empty] = carried_pages(Retry("old", Keep.ALL))
+    assert (empty["page"], empty["pages"], empty["answers"], empty["checkpoints"]) == (1, 1, [], [])
+
+
+def test_nothing_lists_nothing() -> None:
+    world = World()
+    world.create(retry=Retry("old", Keep.NOTHING))
+    assert world.events() == [EventType.JOB_CREATED]
+    assert world.job.root_job_id == world.job.job_id
+
+
+def test_a_request_is_one_job_and_one_way_to_keep() -> None:
+    world = World()
+    made = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"a": "b"})
+    again = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"changed": "since"})
+    assert (again.replayed, again.job) == (True, made.job)
+    for other in (Retry("old", Keep.NOTHING), Retry("other", Keep.ALL), None):
+        with pytest.raises(IdReused):
+            world.create(request_id="r", retry=other)
+
+
+def test_a_job_that_asks_for_nothing_forgets_nothing() -> None:
+    world = retried(given())
+    world.lose().tick(HOUR).lease()
+    assert world.aggregate.carried
+    assert isinstance(world.aggregate, Aggregate)
+    assert world.ask().prompt.state is PromptState.ANSWERED
