@@ -199,7 +199,7 @@ async def test_a_revision_is_answered_or_nothing(lite: World, shell: Shell, desk
     lease = await lite.held()
     prompt = await lite.ask(lease, "k", confirm("Old wording"))
     await lite.amended(lease, "k", "New wording")
-    for words in (["approve", "--yes"], ["approve"], ["reject"], ["answer", "--decision", "accept"]):
+    for words in (["approve", "--yes"], ["answer", "--decision", "accept"]):
         done = await shell.run("inbox", *words, prompt.prompt_id, "--revision", "1")
         assert done.code == 4
         assert "STALE" in done.out + done.err
@@ -223,7 +223,7 @@ async def test_without_prompt_toolkit_nobody_is_asked(lite: World, desks: Desks,
     """A plain reader could not tell a paste from an answer: the command that installs it is named."""
     (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError('no', name='prompt_toolkit')")
     prompt = await lite.asked(confirm("Deploy?"))
-    for words in (["inbox", "approve", prompt.prompt_id], ["inbox", "next"], ["console"]):
+    for words in (["inbox", "approve", prompt.prompt_id], ["console"]):
         ana = desks.start("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
         await ana.sees("needs prompt_toolkit: pip install 'askback[tui]'")
         assert await ana.ended() == 2
