@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import pty
+import select
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.draft import Draft, Typed
 from askback.terminal.fields import Field, entries
-from askback.terminal.keyboard import burst, pasted
+from askback.terminal.keyboard import _Keys, burst, pasted
 from askback.terminal.paper import PlainPaper, RichPaper
 from askback.terminal.queue import aligned
 from askback.terminal.reading import fits, read
@@ -119,6 +122,19 @@ def test_several_lines_at_once_are_a_paste(data: str) -> None:
 def test_one_line_is_typed(data: str, submits: int) -> None:
     assert sum(key.key in (Keys.ControlM, Keys.ControlJ) for key in keys(data)) == submits
     assert [key.key for key in keys("y\ry\x03")] == [Keys.ControlC]
+
+
+def test_what_was_typed_ahead_is_thrown_away() -> None:
+    """Of a real terminal: what the kernel holds is gone, and what comes after it is there."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, closefd=True) as stdin:
+        typed = _Keys(stdin)
+        os.write(ours, b"y\n")
+        typed.forget()
+        assert not select.select([theirs], [], [], 0)[0]
+        os.write(ours, b"n\n")
+        assert select.select([theirs], [], [], 10)[0]
+    os.close(ours)
 
 
 @pytest.mark.parametrize("typed", ["x", "yy", "yes please", "Y E S", "ｙ", "y\ny", "1", "ja", "-", "ok"])
