@@ -1,28 +1,176 @@
-"""Text that others wrote, made safe for a terminal."""
+"""Text that others wrote, made safe for a terminal: nothing in it acts, hides, or passes for something else.
+
+What cannot be seen is shown as `<U+202E>`, and padding is counted: `<300 spaces>`. So two texts that look
+the same are the same, and no text pushes another off the screen.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
-_HIDDEN = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""What turns the direction of text around, so that a line reads as something else."""
-_UNSEEN = "\u00ad\u200b\u2060-\u2065\u206a-\u206f\ufff9-\ufffb\U000e0000-\U000e007f"
-"""What is not seen at all; joiners (U+200C, U+200D) are kept, as scripts need them."""
-_CONTROLS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_HIDDEN}{_UNSEEN}\ud800-\udfff\ufeff]")
-_NOT_PRINTABLE_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029{_HIDDEN}\ud800-\udfff\ufeff]")
+MOST_SPACES = 16
+"""A longer run of spaces within a line is counted; a tab weighs four."""
+MOST_INDENT = 64
+"""The same for spaces that a line begins with."""
+MOST_MARKS = 4
+"""So many accents may stand on one letter, and so many odd spaces side by side."""
+MOST_EMPTY = 3
+"""So many empty lines in a row are shown as they are."""
+_TAB = 4
+_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff"
+)
+"""What Unicode calls ignorable, and what looks like nothing (braille blank, fillers, object
+marks), and what has no look of its own (private use)."""
+_HIDDEN = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]")
+_SUSPECTS = re.compile(
+    f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_IGNORABLE}]|[^\x00-\u02ff\u3041-\ud7a3]"
+)
+"""Characters that are looked at one by one: most text has none."""
+_BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n \t]")
+_EMPTY = re.compile(rf"(?:^[^\S\n]*\n){{{MOST_EMPTY + 1},}}", re.MULTILINE)
+_JOINERS = "\u200c\u200d"
+_VARIATIONS = "\ufe0e\ufe0f"
+_KEYCAP = "\u20e3"
+_UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
+_EMOJI = ("\U0001f000", "\U0001fbff")
+"""Among these some are newer than this Python's tables."""
+_WORDS = re.compile(r"[^\W\d_]+")
+_MARKS = ("Mn", "Me")
 
 
 def clean(text: object) -> str:
-    """The text without control characters and marks of direction; line breaks and tabs stay."""
-    return _CONTROLS.sub("", str(text).replace("\r\n", "\n"))
+    """The text with everything that is not seen, or that moves other text, written out.
+
+    Line breaks, tabs and honest spaces stay, and so does what scripts and emoji need: one accent on a
+    letter, a joiner between letters of scripts that join, a variation of a symbol.
+    """
+    found = _BLANKS.sub(_counted, visible(text))
+    return _EMPTY.sub(lambda run: f"<{run[0].count(chr(10))} empty lines>\n", found)
+
+
+def visible(text: object) -> str:
+    """The text cleaned, its padding left as it is: for text that was laid out already."""
+    found = str(text).replace("\r\n", "\n")
+    if not _SUSPECTS.search(found):
+        return found
+    return _WORDS.sub(_one_script, "".join(_letters(found)))
 
 
 def one_line(text: object, width: int = 0) -> str:
-    """The text cleaned and on one line; cut to `width` characters if that is not 0."""
-    line = " ".join(clean(text).split())
-    return line if not width or len(line) <= width else line[: width - 1] + "…"
+    """The text cleaned and on one line; cut to `width` columns if that is not 0."""
+    return cut(" ".join(clean(text).split()), width)
 
 
 def clean_json(text: str) -> str:
-    """JSON text with the same characters escaped: safe to look at, and the same value."""
-    return _NOT_PRINTABLE_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """JSON text with what is not seen escaped: safe to look at, and the same value."""
+
+    def escaped(found: re.Match[str]) -> str:
+        units = found[0].encode("utf-16-be", "surrogatepass")
+        return "".join(f"\\u{units[n : n + 2].hex()}" for n in range(0, len(units), 2))
+
+    return _HIDDEN.sub(escaped, text)
+
+
+def stripped(text: object) -> str:
+    """The text without what is not seen: a value for a script that must not act where it is printed."""
+    return _HIDDEN.sub("", str(text).replace("\r\n", "\n"))
+
+
+def columns(text: str) -> int:
+    """How wide a terminal shows one line of clean text."""
+    return sum(_width(letter) for letter in text)
+
+
+def cut(line: str, width: int) -> str:
+    """One line of clean text in at most `width` columns, an ellipsis where it was cut; 0: as it is."""
+    if not width or columns(line) <= width:
+        return line
+    room, kept = width - 1, ""
+    for letter in line:
+        room -= _width(letter)
+        if room < 0:
+            break
+        kept += letter
+    return kept + "…"
+
+
+def _width(letter: str) -> int:
+    if letter < "\u0300":
+        return 1
+    if unicodedata.category(letter) in _MARKS or letter in _JOINERS + _VARIATIONS:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _letters(text: str) -> Iterable[str]:
+    """The text, each character that is not seen written out."""
+    marks = ""
+    for place, letter in enumerate(text):
+        category = unicodedata.category(letter) if letter > "\x7f" else ""
+        if category in _MARKS and not _HIDDEN.match(letter):
+            marks += letter
+            continue
+        yield _accents(marks)
+        marks = ""
+        unknown = category in _UNPRINTABLE and not (category == "Cn" and _EMOJI[0] <= letter <= _EMOJI[1])
+        if letter in "\n\t" or not (unknown or _HIDDEN.match(letter)) or _needed(text, place):
+            yield letter
+        else:
+            yield f"<U+{ord(letter):04X}>"
+    yield _accents(marks)
+
+
+def _accents(marks: str) -> str:
+    if len(marks) <= MOST_MARKS:
+        return marks
+    return f"<{len(marks)} marks, U+{ord(marks[0]):04X} the first>"
+
+
+def _needed(text: str, place: int) -> bool:
+    """Whether an invisible character does what it is for."""
+    letter, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
+    if letter in _VARIATIONS:
+        return bool(before) and (
+            unicodedata.category(before) in ("So", "Sm")
+            or before in "‼⁉〰"
+            or (before in "#*0123456789" and after == _KEYCAP)
+        )
+    if letter in _JOINERS and before and after:
+        return all(_joins(side) for side in (before, after))
+    return False
+
+
+def _joins(letter: str) -> bool:
+    """Whether joiners mean something beside it: emoji, and scripts from Arabic to those of India."""
+    return (
+        letter in _VARIATIONS
+        or unicodedata.category(letter) in ("So", "Sk")
+        or "\u0600" <= letter <= "\u0fff"
+    )
+
+
+def _one_script(word: re.Match[str]) -> str:
+    """A word of Latin letters with Cyrillic ones among them, these written out: they only look alike."""
+    text = word[0]
+    if not any("\u0400" <= letter <= "\u052f" for letter in text):
+        return text
+    if not any(letter.isascii() for letter in text):
+        return text
+    return "".join(f"<U+{ord(c):04X}>" if "\u0400" <= c <= "\u052f" else c for c in text)
+
+
+def _counted(run: re.Match[str]) -> str:
+    blanks = run[0]
+    start = run.start() == 0 or run.string[run.start() - 1] == "\n"
+    most = MOST_INDENT if start else MOST_SPACES
+    honest = all(letter in " \t" for letter in blanks)
+    if honest and len(blanks) + (_TAB - 1) * blanks.count("\t") <= most:
+        return blanks
+    if len(blanks) <= MOST_MARKS:
+        return " " * len(blanks)
+    return f"<{len(blanks)} spaces>"

@@ -132,8 +132,10 @@ async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path
         ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True, EDITOR=str(editor))
         await ana.sees("[preview] Right?")
         await ana.sees("leave it for now")
-        await ana.says("2", "Edit 'Notes'? [Y/n]")
-        await ana.says("", "Comment")
+        await ana.says("2", "Edit 'Notes'? [y/n]")
+        await ana.says("", "! type one of: y, yes, n, no")
+        await ana.sees("Edit 'Notes'? [y/n]")
+        await ana.says("y", "Comment")
         await ana.says("better", "Send it?")
         await ana.says("y", "ACCEPTED: your answer is the one that counts: EDIT")
         assert await ana.ended() == 0
@@ -156,9 +158,9 @@ async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: D
         await ana.says("", "Send it?")
         server.kill()
         await ana.says("y", "your answer is kept")
-        await ana.sees("Try again? [Y/n] ")
+        await ana.sees("Try again? [y/n] ")
         await server.serve()
-        await ana.says("", "ACCEPTED")
+        await ana.says("y", "ACCEPTED")
         assert await ana.ended() == 0
         assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
 
@@ -176,6 +178,7 @@ async def test_next_gives_back_what_it_claimed(server: Server, desks: Desks) -> 
             assert (await client.prompt(prompt.prompt_id)).claimed_by == ""
             assert "Traceback" not in ana.shown
         ana = desks.start("ana", "inbox", "next", terminal=True)
+        await ana.sees("[a]nswer, [s]kip, [q]uit: ")
         await ana.says("a", "leave it for now")
         await ana.says("3", "Comment")
         await ana.says("not now", "Send it?")

@@ -11,7 +11,11 @@ from tests.support.processes import Stage, quiet_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERVICE = {"aiosqlite", "alembic", "asyncpg", "prometheus_client", "sqlalchemy", "uvloop"}
-BRINGS = {"server": SERVICE, "tui": {"rich"}, "testing": {*SERVICE, "pytest", "pytest_asyncio"}}
+BRINGS = {
+    "server": SERVICE,
+    "tui": {"prompt_toolkit", "rich"},
+    "testing": {*SERVICE, "pytest", "pytest_asyncio"},
+}
 """What each extra is there for."""
 PACKAGES = {"server": ("askback_server",), "tui": ("askback",), "testing": ("askback", "askback_server")}
 """Where each extra is used: every module must find there what it imports."""

@@ -11,7 +11,7 @@ from tests.support.processes import Stage
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERVICE_ONLY = {
     "aiosqlite", "alembic", "asyncpg", "grpcio-health-checking", "grpcio-reflection", "jsonschema-rs",
-    "pytest", "rich", "sqlalchemy", "uvloop",
+    "prompt-toolkit", "pytest", "rich", "sqlalchemy", "uvloop",
 }  # fmt: skip
 CALL = """
 import asyncio, json, sys

@@ -26,7 +26,7 @@ async def test_the_queue(lite: World, shell: Shell) -> None:
     listed = await shell.ok("inbox", "ls", "--group", "desk")
     head, *rows = listed.out.splitlines()
     assert head.split() == ["PRI", "LEFT", "AGE", "KIND", "CLAIMED", "ASKED", "BY", "PROMPT", "TITLE"]
-    assert [row.split("  ")[-1] for row in rows] == ["High [2J", "Soon", "Old", "For the desk"]
+    assert [row.split("  ")[-1] for row in rows] == ["High <U+001B>[2J", "Soon", "Old", "For the desk"]
     assert rows[0].startswith("9 ")
     assert rows[1].split()[1] in ("1", "59")  # "1 h" or "59 min"
     assert "  cy  " in rows[2]
@@ -275,6 +275,6 @@ async def test_completion_has_titles(lite: World, shell: Shell) -> None:
     prompt = await lite.asked(confirm("Deploy\x1b[2J 1.4?"))
     line = {"COMP_WORDS": f"askback inbox answer {prompt.prompt_id[:4]}", "COMP_CWORD": "3"}
     found = await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **line)
-    assert found.out == f"plain\n{prompt.prompt_id}\n[confirm] Deploy[2J 1.4?\n"
+    assert found.out == f"plain\n{prompt.prompt_id}\n[confirm] Deploy<U+001B>[2J 1.4?\n"
     other = {**line, "COMP_WORDS": "askback inbox answer zzz"}
     assert (await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **other)).out.strip() == ""

@@ -22,6 +22,9 @@ class Said:
         self._lines = list(lines)
         self._texts = list(texts)
 
+    def start_question(self) -> None:
+        """Nothing is typed ahead here."""
+
     async def ask(self, question: str) -> str:
         """The next line; EOFError when there is none."""
         self.paper.begin(question)
@@ -30,6 +33,10 @@ class Said:
         line = self._lines.pop(0)
         self.paper.line(line)
         return line
+
+    async def choose(self, question: str) -> str:
+        """The same: nothing is pasted."""
+        return await self.ask(question)
 
     async def rewrite(self, text: str, media_type: str) -> str:
         """The next text."""

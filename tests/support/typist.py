@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.shell import ASKBACK, WITHIN
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Typist:
@@ -59,12 +62,17 @@ class Typist:
 
     @property
     def shown(self) -> str:
-        """The same without colours, lines ended alike."""
-        return _COLOURS.sub("", self.raw).replace("\r\n", "\n")
+        """The same without colours and moves of the cursor, lines ended alike."""
+        return _MOVES.sub("", self.raw).replace("\r\r\n", "\n").replace("\r\n", "\n")
 
     def type(self, text: str) -> None:
         """Press keys."""
         os.write(self._keys, text.encode())
+
+    def resize(self, rows: int, columns: int = 120) -> None:
+        """Make the terminal so large."""
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._keys, termios.TIOCSWINSZ, size)
 
     def leave(self) -> None:
         """Close the pipe: nothing more will be typed."""

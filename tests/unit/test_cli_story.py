@@ -95,4 +95,4 @@ def test_the_story_of_what_was_open_before() -> None:
     story.apply(event("ANSWER_REFUSED", "PENDING_HITL", "p"))
     assert story.description == "waiting for a human"
     story.waits_for("p", "Pay\x1b[2J?")
-    assert story.description == "waiting for a human: Pay[2J?"
+    assert story.description == "waiting for a human: Pay<U+001B>[2J?"

@@ -54,7 +54,7 @@ def test_one_line_is_one_line() -> None:
 
 def test_a_table_is_aligned_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
     Output().table(("JOB", "STATE"), [("1", "run\x1b[31m\nning"), ("22", "")])
-    assert capsys.readouterr().out == "JOB  STATE\n1    run[31m ning\n22\n"
+    assert capsys.readouterr().out == "JOB  STATE\n1    run<U+001B>[31m ning\n22\n"
     Output(quiet=True).table(("JOB",), [("1",)])
     assert capsys.readouterr().out == "1\n"
 
@@ -66,7 +66,7 @@ def test_colour_is_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert out.style("a\x1b[2J", fg="red") == "\x1b[31ma[2J\x1b[0m"
+    assert out.style("a\x1b[2J", fg="red") == "\x1b[31ma<U+001B>[2J\x1b[0m"
     assert out.is_rich
     assert not Output(as_json=True).is_rich
     monkeypatch.setenv("NO_COLOR", "1")
@@ -78,7 +78,7 @@ def test_colour_is_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_notes_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     Output().note("x\x1b[2J")
-    assert capsys.readouterr().err == "x[2J\n"
+    assert capsys.readouterr().err == "x<U+001B>[2J\n"
     Output(quiet=True).note("x")
     Output(as_json=True).note("x")
     assert capsys.readouterr().err == ""
@@ -88,5 +88,5 @@ def test_errors_are_objects_with_json(capsys: pytest.CaptureFixture[str]) -> Non
     Output().error("no \x1b[2Jway")
     Output(as_json=True).error("no way", exit=3)
     plain, record = capsys.readouterr().err.splitlines()
-    assert plain == "askback: no [2Jway"
+    assert plain == "askback: no <U+001B>[2Jway"
     assert json.loads(record) == {"error": {"message": "no way", "exit": 3}}

@@ -176,7 +176,7 @@ async def test_notices_stand_above_the_open_question(pipe: tuple[int, int]) -> N
     guard.terminal.notice("* 2 new: \x1b[2Jx")
     os.write(pipe[1], b"list\n")
     await asking
-    assert guard.out.getvalue() == "before\naskback> \n* 2 new: [2Jx\naskback> list\n"
+    assert guard.out.getvalue() == "before\naskback> \n* 2 new: <U+001B>[2Jx\naskback> list\n"
 
 
 async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

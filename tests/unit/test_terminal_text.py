@@ -99,7 +99,7 @@ def test_hostile_text_is_harmless_in_colour(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_title_stays_on_its_line() -> None:
     lines = plain(prompt(title="One\n  deadline  never\x0b\x85\u2028two")).splitlines()
-    assert lines[0] == "[clarify] One   deadline  nevertwo"
+    assert lines[0] == "[clarify] One   deadline  never<U+000B><U+0085><U+2028>two"
     assert sum(line.startswith("  deadline") for line in lines) == 1
 
 

@@ -56,7 +56,7 @@ async def test_a_form_field_by_field() -> None:
         (question(text=pb.TextInput()), ['""', "", "y"], {"q": ""}),
         (question(text=pb.TextInput(multiline=True)), ["a", "", "b", ".", "", "y"], {"q": "a\n\nb\n"}),
         (question(multi=pb.MultiInput(options=[pb.Option(value="a")])), ["1", "", "y"], {"q": ["a"]}),
-        (question(number=pb.NumberInput(default_value=0)), ["", "", ""], {"q": 0.0}),
+        (question(number=pb.NumberInput(default_value=0)), ["", "", "y"], {"q": 0.0}),
         (question(date=pb.DateInput()), ["2024-02-29", "", "y"], {"q": "2024-02-29"}),
     ],
 )  # fmt: skip

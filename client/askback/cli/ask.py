@@ -186,15 +186,15 @@ def answer_text(prompt: PromptInfo) -> str | None:
     from askback.cli.words import json_words
     from askback.enums import DecisionKind
     from askback.form import VALUE
-    from askback.text import clean
+    from askback.text import stripped
 
     answer = prompt.answered
     if answer is None:
         return None
     if answer.values is not None:
         chosen = answer.values.get(VALUE) if list(answer.values) == [VALUE] else None
-        return clean(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
-    return clean(answer.comment) if answer.decision is DecisionKind.RESPOND else None
+        return stripped(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
+    return stripped(answer.comment) if answer.decision is DecisionKind.RESPOND else None
 
 
 async def _interrupted(session: Session, run: Run | None, request_id: str, *, cancel: bool) -> None:

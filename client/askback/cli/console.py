@@ -25,17 +25,15 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     from askback.errors import AskbackError
     from askback.terminal.board import Ended
     from askback.terminal.live import LiveConsole
-    from askback.terminal.paper import paper
-    from askback.terminal.terminal import Terminal
 
     if session.out.as_json:
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
-    terminal = Terminal(paper(plain=plain or not session.out.is_rich))
+    terminal = session.terminal(plain=plain)
     timeout = session.connection.timeout
     async with session.client.console(**view(options), connect_timeout=timeout) as desk:
         live = LiveConsole(desk, terminal, bell=bell)
         await live.run()
-    if terminal.lines.is_terminal or not live.errors:
+    if terminal.is_terminal or not live.errors:
         return None
     first = live.errors[0]
     if isinstance(first, AskbackError):

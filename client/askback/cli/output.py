@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from askback.text import clean, clean_json, one_line
+from askback.text import clean, clean_json, columns, one_line
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,16 +67,17 @@ class Output:
         if not (self.quiet or self.as_json):
             click.echo(clean(text), err=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    def table(self, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows under their columns' names; cells are one line each."""
         cells = [[one_line(cell) for cell in row] for row in rows]
         if self.is_rich:
-            _draw(columns, cells)
+            _draw(names, cells)
             return
-        lines = cells if self.quiet else [list(columns), *cells]
-        widths = [max((len(row[i]) for row in lines), default=0) for i in range(len(columns))]
+        lines = cells if self.quiet else [list(names), *cells]
+        widths = [max((columns(row[i]) for row in lines), default=0) for i in range(len(names))]
         for row in lines:
-            self.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            padded = (cell + " " * (w - columns(cell)) for cell, w in zip(row, widths, strict=True))
+            self.line("  ".join(padded).rstrip())
 
     def error(self, message: str, **record: Any) -> None:
         """What went wrong, on stderr: a line for people, or with --json `{"error": {"message": …}}`."""
@@ -100,13 +101,13 @@ def as_json(record: Mapping[str, Any]) -> str:
     return clean_json(dumps(record, spaced=True))
 
 
-def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+def _draw(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    for column in names:
         table.add_column(column, overflow="fold", no_wrap=column in ("JOB", "PROMPT"))
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))

@@ -123,4 +123,6 @@ def demo(example: str, human: bool | None, db: str | None) -> None:
     """Play an example from question to result, with the server killed in between."""
     from askback.demo import run_demo
 
-    sys.exit(run_demo(example, human=sys.stdin.isatty() if human is None else human, db=db))
+    sys.exit(
+        run_demo(example, human=sys.stdin.isatty() and sys.stdout.isatty() if human is None else human, db=db)
+    )

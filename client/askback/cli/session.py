@@ -19,6 +19,7 @@ from askback.errors import AskbackError, CannotConnect, Unavailable
 
 if TYPE_CHECKING:
     from askback.client import Client
+    from askback.terminal.terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Session:
     client: Client
     out: Output
     connection: Connection
+
+    def terminal(self, *, plain: bool = False) -> Terminal:
+        """What asks the person at the terminal. Raises click.UsageError where nobody can be asked."""
+        from askback.terminal.paper import paper
+        from askback.terminal.terminal import NoKeyboard, Terminal
+
+        try:
+            return Terminal(paper(plain=plain or not self.out.is_rich))
+        except NoKeyboard as error:
+            raise click.UsageError(str(error)) from None
 
 
 def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[..., None]:

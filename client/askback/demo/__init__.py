@@ -24,6 +24,7 @@ from askback.demo.narrator import Narrator
 from askback.demo.people import AtTerminal, Person, Scripted
 from askback.demo.story import Story, load
 from askback.run import Run
+from askback.terminal.terminal import NoKeyboard
 
 PATIENCE = 60.0
 """Seconds that the scripted demo may take for one step."""
@@ -40,7 +41,7 @@ def run_demo(name: str, *, human: bool, db: str | None) -> int:
         with tempfile.TemporaryDirectory(prefix="askback-demo-") as folder:
             url = db or f"sqlite+aiosqlite:///{Path(folder) / 'askback.db'}"
             return asyncio.run(_play(narrator, story, Path(folder), url, human))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NoKeyboard) as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, EOFError):
@@ -67,7 +68,7 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
             if human:
                 narrator.say("person", f"is you: answer as {story.user}; Ctrl-C ends the demo")
             return await _tell(narrator, story, client, desk, server, person, human)
-    except EOFError:
+    except (EOFError, NoKeyboard):
         raise
     except Exception as error:
         print(f"the demo failed: {type(error).__name__}: {error}", file=sys.stderr)

@@ -10,7 +10,8 @@ from askback.console_prompt import ConsolePrompt
 from askback.demo.narrator import Narrator
 from askback.demo.story import Line
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
-from askback.terminal.sheet import write_sheet
+from askback.terminal.board import Row
+from askback.terminal.pages import show_prompt
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import refused, taken
 from askback.terminal.wizard import by_console, settle
@@ -61,8 +62,9 @@ class AtTerminal:
         while True:
             try:
                 with self._narrator.listening():
-                    write_sheet(self._narrator.paper, prompt, now())
-                    outcome = await settle(prompt, self._terminal, by_console(prompt))
+                    row = Row(1, prompt)
+                    await show_prompt(self._terminal, row)
+                    outcome = await settle(prompt, self._terminal, by_console(prompt), unseen=row.unseen)
             except (PromptClosed, PromptStale) as error:
                 self._narrator.say("person", refused(error, now()))
                 return

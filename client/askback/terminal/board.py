@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
 from askback.prompts import PromptInfo
 from askback.terminal.words import leaving
 
+P = TypeVar("P", bound=PromptInfo)
 STONES = 1_000
 """So many prompts that have ended are remembered."""
 
@@ -21,13 +23,15 @@ class Ended(LookupError):
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class Row(Generic[P]):
     """One prompt. `number` is never given to another; `seen` is the revision that the person was shown."""
 
     number: int
-    prompt: ConsolePrompt
+    prompt: P
     closing: Closing | None = None
     seen: int = 0
+    unseen: tuple[str, ...] = ()
+    """What of that revision was not shown: cut, or not paged through."""
     skipped: bool = False
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the prompt ends or its content changes; whoever works on it makes a new one."""
@@ -43,15 +47,15 @@ class Board:
     """All prompts that a console was told about."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, Row] = {}
-        self._numbers: dict[int, Row] = {}
+        self._rows: dict[str, Row[ConsolePrompt]] = {}
+        self._numbers: dict[int, Row[ConsolePrompt]] = {}
         self._last = 0
-        self.current: Row | None = None
+        self.current: Row[ConsolePrompt] | None = None
         """The prompt that the person looks at. Only the person moves it."""
 
-    def put(self, prompt: ConsolePrompt) -> tuple[Row, str]:
-        """Take a prompt's newest state: its row, and `new`, `changed`, `escalated`, `reminded` or `same` (a
-        claim, say)."""
+    def put(self, prompt: ConsolePrompt) -> tuple[Row[ConsolePrompt], str]:
+        """Take a prompt's newest state: its row, and what that is: `new`, `changed`, `escalated`,
+        `reminded`, `claimed` (or given back) or `same`."""
         row = self._rows.get(prompt.prompt_id)
         if row is None:
             self._last += 1
@@ -67,9 +71,11 @@ class Board:
             return row, "new"
         if before.escalation_step < prompt.escalation_step:
             return row, "escalated"
-        return row, "reminded" if before.remind_count < prompt.remind_count else "same"
+        if before.remind_count < prompt.remind_count:
+            return row, "reminded"
+        return row, "claimed" if before.claimed_by != prompt.claimed_by else "same"
 
-    def close(self, closing: Closing) -> Row | None:
+    def close(self, closing: Closing) -> Row[ConsolePrompt] | None:
         """A prompt has left the view: its row, if it had one that was open."""
         row = self._rows.get(closing.prompt_id)
         if row is None or row.closing is not None:
@@ -79,7 +85,7 @@ class Board:
         self._bury()
         return row
 
-    def open_rows(self) -> list[Row]:
+    def open_rows(self) -> list[Row[ConsolePrompt]]:
         """What is open and not skipped, the most urgent first."""
         rows = [row for row in self._rows.values() if row.closing is None and not row.skipped]
         return sorted(rows, key=lambda row: urgency(row.prompt))
@@ -88,7 +94,7 @@ class Board:
         """Whether all these have a row."""
         return all(prompt_id in self._rows for prompt_id in prompt_ids)
 
-    def find(self, word: str) -> Row:
+    def find(self, word: str) -> Row[ConsolePrompt]:
         """By number or prompt id; the current one if the word is empty. Raises LookupError, in words."""
         if not word:
             if self.current is None:

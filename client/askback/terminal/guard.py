@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+from askback.terminal import words
 from askback.terminal.board import Row
-from askback.terminal.terminal import BY_LINES, Terminal, dotted
+from askback.terminal.terminal import BY_LINES, Left, Terminal, dotted
 
 
 class Moved(Exception):
-    """The prompt is not what it was when the dialogue began. What was typed is lost on purpose."""
+    """The prompt is not what it was when the dialogue began: nothing that was typed is sent."""
 
 
 class Guarded:
@@ -18,7 +21,7 @@ class Guarded:
     Only waiting for the person breaks off: an answer on its way is left to the server's verdict.
     """
 
-    def __init__(self, terminal: Terminal, row: Row) -> None:
+    def __init__(self, terminal: Terminal, row: Row[Any]) -> None:
         self._terminal = terminal
         self._row = row
         self._revision = row.prompt.revision
@@ -30,10 +33,21 @@ class Guarded:
         if self._row.closing is not None or self._row.prompt.revision != self._revision:
             raise Moved
 
+    def start_question(self) -> None:
+        """A question begins with what is written next: what was typed before that is no answer to it."""
+        self._terminal.start_question()
+
     async def ask(self, question: str) -> str:
         """Put a question; the line that answers it. Raises EOFError, Moved."""
+        return await self._line(self._terminal.ask, question)
+
+    async def choose(self, question: str) -> str:
+        """The same for a question with few answers: a paste is none of them. Raises EOFError, Moved."""
+        return await self._line(self._terminal.choose, question)
+
+    async def _line(self, put: Callable[[str, Left | None], Awaitable[str]], question: str) -> str:
         self.check()
-        line = asyncio.ensure_future(self._terminal.ask(question))
+        line = asyncio.ensure_future(put(question, self._left if self._row.prompt.expires_at else None))
         moved = asyncio.ensure_future(self._row.moved.wait())
         try:
             await asyncio.wait((line, moved), return_when=asyncio.FIRST_COMPLETED)
@@ -43,6 +57,11 @@ class Guarded:
             line.cancel()
             moved.cancel()
             await asyncio.gather(line, moved, return_exceptions=True)
+
+    def _left(self) -> str:
+        """The time that is left, for the person who types."""
+        time = words.left(self._row.prompt, words.now())
+        return time if time == "over" else f"{time} left"
 
     async def rewrite(self, text: str, media_type: str) -> str:
         """The text as the person wants it. Raises EOFError, OSError, Moved."""

@@ -1,4 +1,4 @@
-"""Lines typed by a person or written by a script, read in the event loop: no thread, nothing lost."""
+"""Lines written by a script, read in the event loop: no thread, nothing lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import sys
 class Lines:
     """The lines of a file descriptor (stdin if not given), each read when it is asked for.
 
-    A wait that is cancelled loses nothing: the line goes to whoever asks next. Nothing is read while
-    nobody asks, so that an editor may have the terminal meanwhile.
+    A wait that is cancelled loses nothing: the next call returns the line. Nothing is read between calls.
     """
 
     def __init__(self, fd: int | None = None) -> None:
@@ -49,11 +48,3 @@ class Lines:
         finally:
             loop.remove_reader(self._fd)
         return os.read(self._fd, 65_536)
-
-    def forget(self) -> None:
-        """Throw away what was read and not asked for, and what a terminal holds of an unfinished line."""
-        self._read.clear()
-        if self.is_terminal:
-            import termios
-
-            termios.tcflush(self._fd, termios.TCIFLUSH)

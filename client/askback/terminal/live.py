@@ -10,19 +10,24 @@ from typing import Any
 
 from askback.answers import giving_values, saying_no
 from askback.console import Console
+from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
 from askback.enums import DecisionKind
 from askback.errors import AskbackError
 from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal import words
+from askback.terminal.asking import NO_UNLESS_YES, pick, unseen_is_meant
 from askback.terminal.board import Board, Ended, Row
+from askback.terminal.draft import Typed
+from askback.terminal.following import tell_moved
 from askback.terminal.guard import Guarded, Moved
+from askback.terminal.pages import show_prompt
 from askback.terminal.queue import COLUMNS, aligned, cells
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
 from askback.terminal.typed import typed_values
 from askback.terminal.verdicts import taken, tell
-from askback.terminal.wizard import by_console, settle
+from askback.terminal.wizard import CARRIES_VALUES, by_console, settle
 from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
@@ -44,8 +49,8 @@ _LOCAL = ("list", "ls", "wait", "help", "?")
 class LiveConsole:
     """One person's console on a terminal, or a script's on a pipe.
 
-    A prompt that ends or changes while it is being answered leaves a stone: what was typed goes nowhere,
-    and lines are thrown away until an empty one says that the person has seen it.
+    When a prompt ends or changes while it is being answered, what was typed goes nowhere, and lines are
+    thrown away until an empty one says that the person has seen it. It is offered again.
     """
 
     def __init__(self, desk: Console, terminal: Terminal, *, bell: bool = False) -> None:
@@ -56,8 +61,9 @@ class LiveConsole:
         self._board = Board()
         self._arrived = asyncio.Event()
         self._listed = False
-        self._working: Row | None = None
+        self._working: Row[ConsolePrompt] | None = None
         self._claimed: set[str] = set()
+        self._typed: dict[tuple[str, str], Typed] = {}
         self.errors: list[AskbackError | LookupError | ValueError] = []
         """What was refused so far: a script's exit code is made of it."""
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
@@ -89,7 +95,10 @@ class LiveConsole:
         async for prompt in self._desk.prompts():
             row, what = self._board.put(prompt)
             self._arrived.set()
-            if what == "same" or row.skipped or not self._listed or row is self._working:
+            if what == "claimed" and row is self._working:
+                who = words.claim(prompt, words.now())
+                self._terminal.notice(f"* {who} has taken {row.number} on" if who else "* it was given back")
+            if what in ("same", "claimed") or row.skipped or not self._listed or row is self._working:
                 continue
             left = words.left(prompt, words.now())
             time = "" if left == "-" else f" ({left} left)"
@@ -123,6 +132,9 @@ class LiveConsole:
                 line = (await self._terminal.ask("askback> ")).strip()
             except EOFError:
                 return
+            if "\n" in line:
+                self._refused(ValueError("one command at a time: nothing of this paste was done"))
+                continue
             verb, _, rest = line.partition(" ")
             if verb in ("quit", "exit", "q"):
                 return
@@ -159,8 +171,7 @@ class LiveConsole:
             columns[columns.index("PROMPT")] = "N"
             width = shutil.get_terminal_size().columns if self._terminal.lines.is_terminal else 0
             table = [cells(row.prompt, at, str(row.number)) for row in rows]
-            for line in aligned(table, columns, width):
-                self._paper.line(line)
+            self._paper.raw("".join(f"{line}\n" for line in aligned(table, columns, width)))
 
     async def _wait(self, rest: str) -> None:
         while not self._board.open_rows():
@@ -172,7 +183,8 @@ class LiveConsole:
         word, _, option = rest.partition(" ")
         row = self._board.find(word)
         if row.closing is None:
-            self._read(row, full=option.strip() == "--full")
+            self._board.current = row
+            await show_prompt(self._terminal, row, full=option.strip() == "--full")
             return
         request = pb.GetPromptRequest(prompt_id=row.prompt.prompt_id)
         reply: pb.GetPromptResponse = await self._desk.request(get_prompt=request)
@@ -188,9 +200,18 @@ class LiveConsole:
             values = typed_values(prompt, shlex.split(given))
             await self._work(row, lambda guarded: self._once(row, guarded, giving_values(prompt), values, ""))
             return
-        if row.seen != prompt.revision:
-            self._read(row)
-        await self._work(row, lambda guarded: settle(prompt, guarded, by_console(prompt)))
+        typed = self._typed_for(row)
+
+        async def fill_in(guarded: Guarded) -> AnswerOutcome | None:
+            if row.seen != prompt.revision:
+                await show_prompt(self._terminal, row, guarded)
+            return await settle(prompt, guarded, by_console(prompt), typed=typed, unseen=row.unseen)
+
+        await self._work(row, fill_in)
+
+    def _typed_for(self, row: Row[ConsolePrompt]) -> Typed:
+        """What was typed for this question, under its key: offered again when it is asked again."""
+        return self._typed.setdefault((row.prompt.job_id, row.prompt.key), Typed())
 
     async def _approve(self, rest: str) -> None:
         word, _, comment = rest.partition(" ")
@@ -201,35 +222,39 @@ class LiveConsole:
         row = self._open(word)
         await self._say(row, saying_no(row.prompt), comment.strip())
 
-    async def _say(self, row: Row, decision: DecisionKind, comment: str) -> None:
+    async def _say(self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str) -> None:
         offered = [option.decision for option in row.prompt.decisions]
         if decision not in offered:
             raise ValueError(f"{row.number} offers {', '.join(offered)}; use `answer {row.number}`")
         await self._work(row, lambda guarded: self._once(row, guarded, decision, None, comment))
 
     async def _once(
-        self, row: Row, guarded: Guarded, decision: DecisionKind, values: Any, comment: str
+        self, row: Row[ConsolePrompt], guarded: Guarded, decision: DecisionKind, values: Any, comment: str
     ) -> AnswerOutcome | None:
         """One decision without a form; a prompt that the person has not read is shown first."""
         prompt = row.prompt
         option = next((o for o in prompt.decisions if o.decision is decision), None)
         if row.seen != prompt.revision:
-            self._read(row)
-            reply = await guarded.ask(f"{option.label if option else decision}? [y/N] ")
-            if reply.strip().lower() not in ("y", "yes"):
+            await show_prompt(self._terminal, row, guarded)
+            question = f"{option.label if option else decision}? [y/N] "
+            if not await pick(guarded, question, NO_UNLESS_YES):
                 return None
+        if decision in CARRIES_VALUES and not await unseen_is_meant(guarded, row.unseen):
+            return None
         while option and option.comment_required and not comment:
             comment = (await guarded.ask("Comment: ")).strip()
         guarded.check()
         return await prompt.decide(decision, values=values, comment=comment)
 
-    async def _work(self, row: Row, work: Callable[[Guarded], Awaitable[AnswerOutcome | None]]) -> None:
+    async def _work(
+        self, row: Row[ConsolePrompt], work: Callable[[Guarded], Awaitable[AnswerOutcome | None]]
+    ) -> None:
         """Let the person work on one prompt, and tell what became of it."""
         self._board.current = self._working = row
         try:
             outcome = await work(Guarded(self._terminal, row))
         except Moved:
-            await self._stone(row)
+            await self._tell_moved(row)
             return
         except EOFError:
             outcome = None
@@ -239,15 +264,16 @@ class LiveConsole:
             self._paper.line(f"{row.number} is left as it is", "quiet")
         else:
             self._claimed.discard(row.prompt.prompt_id)
+            self._typed.pop((row.prompt.job_id, row.prompt.key), None)
             self._paper.line(taken(outcome), "good")
 
-    async def _stone(self, row: Row) -> None:
+    async def _tell_moved(self, row: Row[ConsolePrompt]) -> None:
         """Say what happened under the person's hands, and let nothing that was typed go on from here."""
-        self._paper.line(f"+ {row.number} {row.epitaph(words.now())}: {row.prompt.title}", "warning")
-        self._terminal.forget_typed()
-        self.errors.append(Ended(f"{row.number} {row.epitaph(words.now())}"))
-        while (await self._terminal.ask("  What you typed was not sent. Press Enter to go on: ")).strip():
-            pass
+        how = f"{row.number} {row.epitaph(words.now())}"
+        self.errors.append(Ended(how))
+        await tell_moved(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._typed_for(row))
+        if row.closing is None:
+            self._paper.line(f"  `answer {row.number}` offers it again", "quiet")
 
     async def _claim(self, rest: str) -> None:
         row = self._open(rest)
@@ -275,13 +301,8 @@ class LiveConsole:
             giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
             await asyncio.wait((giving,), timeout=2.0)
 
-    def _open(self, word: str) -> Row:
+    def _open(self, word: str) -> Row[ConsolePrompt]:
         row = self._board.find(word)
         if row.closing is not None:
             raise Ended(f"{row.number} {row.epitaph(words.now())}")
         return row
-
-    def _read(self, row: Row, *, full: bool = False) -> None:
-        write_sheet(self._paper, row.prompt, words.now(), full=full)
-        row.seen = row.prompt.revision
-        self._board.current = row

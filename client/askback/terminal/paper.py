@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from askback.text import clean
+from askback.text import clean, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+_SGR = re.compile(r"\x1b\[[0-9;]*m")
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)[A-Za-z0-9_+-]{0,20}[ ]*$", re.MULTILINE)
+"""A fence with the name of a language, which is drawn as colours."""
 STYLES = {
     "": "",
     "title": "bold",
@@ -40,6 +44,12 @@ class Paper(Protocol):
     def begin(self, text: str) -> None:
         """The beginning of a line that a person goes on with."""
 
+    def raw(self, text: str) -> None:
+        """Text that this paper or its like has written elsewhere, or that was laid out of clean parts."""
+
+    def like(self, stream: TextIO) -> Paper:
+        """A paper that writes the same on another stream."""
+
     def bell(self) -> None:
         """Ring."""
 
@@ -56,7 +66,7 @@ class PlainPaper:
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line."""
-        self._write(_flat(text) + "\n")
+        self._write(flat(text) + "\n")
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
         """Text of several lines."""
@@ -68,7 +78,15 @@ class PlainPaper:
 
     def begin(self, text: str) -> None:
         """The beginning of a line."""
-        self._write(_flat(text))
+        self._write(flat(text))
+
+    def raw(self, text: str) -> None:
+        """Text that was cleaned already."""
+        self._write(text)
+
+    def like(self, stream: TextIO) -> PlainPaper:
+        """The same on another stream."""
+        return PlainPaper(stream)
 
     def bell(self) -> None:
         """Ring."""
@@ -83,14 +101,18 @@ class PlainPaper:
 class RichPaper:
     """Lines with colours by rich."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, model: Console | None = None) -> None:
         from rich.console import Console
 
-        self._console: Console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        drawing: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+        if model is not None:
+            drawing |= {"force_terminal": True, "width": model.width, "no_color": model.no_color}
+            drawing["color_system"] = model.color_system
+        self._console: Console = Console(file=stream, **drawing)
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line."""
-        self._print(_flat(text), style)
+        self._print(flat(text), style)
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
         """Text of several lines."""
@@ -98,21 +120,32 @@ class RichPaper:
             self._print(indent + line, style)
 
     def markdown(self, text: str, indent: str = "") -> None:
-        """Markdown, rendered. Links show their addresses, and what entities stand for is cleaned too."""
-        from markdown_it import MarkdownIt
+        """Markdown, rendered, if that leaves nothing out; else as it was written."""
         from rich.markdown import Markdown
 
         text = clean(text)
-        document = Markdown(text, hyperlinks=False)
-        # HTML is shown as it was written: rich would leave it out, and nobody approves what is not shown.
-        document.parsed = (
-            MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"]).parse(text)
-        )
-        self._console.print(_Cleaned(document, indent))
+        document = Markdown(text, hyperlinks=False)  # links show their addresses
+        document.parsed = _parser().parse(text)
+        with self._console.capture() as capture:
+            self._console.print(_Cleaned(document, indent))
+        drawn = capture.get()
+        if _is_whole(text, _SGR.sub("", drawn)):
+            self.raw(drawn)
+        else:
+            self.block(text, indent=indent)
+
+    def raw(self, text: str) -> None:
+        """Text that was drawn already."""
+        self._console.file.write(text)
+        self._console.file.flush()
+
+    def like(self, stream: TextIO) -> RichPaper:
+        """The same on another stream."""
+        return RichPaper(stream, self._console)
 
     def begin(self, text: str) -> None:
         """The beginning of a line."""
-        self._console.print(_flat(text), style="bold", end="", soft_wrap=True)
+        self._console.print(flat(text), style="bold", end="", soft_wrap=True)
         self._console.file.flush()
 
     def bell(self) -> None:
@@ -121,6 +154,24 @@ class RichPaper:
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(text, style=STYLES[style], soft_wrap=True)
+
+
+def _parser() -> Any:
+    """Of the Markdown that is rendered. HTML is shown as it was written, which rich would leave out."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+
+
+def _is_whole(written: str, drawn: str) -> bool:
+    """Whether every letter and digit of the Markdown is in what was drawn of it, in the same order.
+
+    Rendering drops definitions that are not used, titles of links, what stands after a fence, and what does
+    not fit into a table. Nothing is approved that was not shown.
+    """
+    letters = (letter for letter in drawn if letter.isalnum())
+    source = _FENCE.sub("", written)
+    return all(letter in letters for letter in source if letter.isalnum())
 
 
 class _Cleaned:
@@ -137,13 +188,13 @@ class _Cleaned:
         for line in console.render_lines(self._inner, within, pad=False):
             yield Segment(self._indent)
             for segment in line:
-                yield Segment(clean(segment.text), segment.style)
+                yield Segment(visible(segment.text), segment.style)
             yield Segment.line()
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """The text cleaned and without line ends, its spaces kept."""
-    return clean(text).replace("\n", " ")
+    return clean(text.replace("\r\n", "\n").replace("\n", " "))
 
 
 def paper(*, plain: bool = False, stream: TextIO | None = None) -> Paper:

@@ -7,13 +7,15 @@ from datetime import datetime
 
 from askback.prompts import PromptInfo
 from askback.terminal import words
+from askback.text import columns as terminal_columns
+from askback.text import cut, one_line
 
 COLUMNS = ("PRI", "LEFT", "AGE", "KIND", "CLAIMED", "ASKED BY", "PROMPT", "TITLE")
 
 
 def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
     """One row for COLUMNS; `name` stands for the prompt's id where a shorter one is known."""
-    return [
+    row = [
         str(prompt.proto.content.priority),
         words.left(prompt, at) if prompt.is_open else _ended(prompt),
         words.age(prompt, at),
@@ -23,6 +25,7 @@ def cells(prompt: PromptInfo, at: datetime, name: str = "") -> list[str]:
         name or prompt.prompt_id,
         prompt.title,
     ]
+    return [one_line(cell) for cell in row]
 
 
 def _ended(prompt: PromptInfo) -> str:
@@ -31,9 +34,14 @@ def _ended(prompt: PromptInfo) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS, width: int = 0) -> list[str]:
-    """The rows under their columns' names; each line cut to `width` characters if that is not 0."""
+    """The rows under their columns' names; each line cut to `width` if that is not 0."""
     lines = [list(columns), *map(list, rows)]
-    sizes = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    sizes = [max(terminal_columns(line[i]) for line in lines) for i in range(len(columns))]
     sizes[-1] = 0
-    texts = ["  ".join(cell.ljust(size) for cell, size in zip(line, sizes, strict=True)) for line in lines]
-    return [text if not width or len(text) <= width else text[: width - 1] + "…" for text in texts]
+    texts = (
+        "  ".join(
+            cell + " " * (size - terminal_columns(cell)) for cell, size in zip(line, sizes, strict=True)
+        )
+        for line in lines
+    )
+    return [cut(text, width) for text in texts]

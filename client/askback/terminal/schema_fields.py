@@ -15,6 +15,10 @@ from askback.terminal.fields import NOTHING, Bounds, Choice, Entry, Field, Group
 
 _DEPTH = 20
 """So many references in a row are enough."""
+_WHOLE = ("$ref", "allOf", "anyOf", "oneOf", "if")
+"""What makes a schema too involved to be asked field by field."""
+_WANT_MORE = ("required", "minProperties", "not", "enum", "const")
+"""With these an empty object may not do."""
 _KINDS = {
     "boolean": Kind.BOOLEAN,
     "string": Kind.TEXT,
@@ -26,12 +30,26 @@ _KINDS = {
 def of_schema(schema: Any) -> tuple[Entry, ...]:
     """The entries of a schema of type object; one JSON field for all of it if it is not that simple."""
     properties = _mapping(schema, "properties")
-    if not properties or any(key in schema for key in ("$ref", "allOf", "anyOf", "oneOf", "if")):
-        return (Field(path=(), kind=Kind.JSON, title="The values", help=_spelt(schema), required=True),)
+    whole = any(key in schema for key in _WHOLE) if isinstance(schema, dict) else True
+    if not properties and not whole and _is_empty(schema):
+        return ()
+    if not properties or whole:
+        # Where an empty object may do, Enter gives one; the server judges.
+        may_be_empty = not whole and not any(key in schema for key in _WANT_MORE)
+        help = _spelt(schema)
+        return (Field(path=(), kind=Kind.JSON, title="The values", help=help, required=not may_be_empty),)
     return tuple(
         _entry((name,), part, schema, required=name in _list(schema, "required"))
         for name, part in properties.items()
     )
+
+
+def _is_empty(schema: dict[str, Any]) -> bool:
+    """Whether it is a form without fields: an object that says it has none."""
+    if schema.get("type") != "object" or any(key in schema for key in (*_WANT_MORE, "patternProperties")):
+        return False
+    more = schema.get("additionalProperties")
+    return more is False or (schema.get("properties") == {} and more is None)
 
 
 def _entry(path: tuple[str, ...], part: Any, root: dict[str, Any], *, required: bool) -> Entry:
@@ -165,9 +183,10 @@ def _type(part: dict[str, Any]) -> str:
 
 
 def _spelt(schema: Any) -> str:
-    """A schema for people to read, where there is no better way to say what is wanted."""
-    text = json.dumps(schema, ensure_ascii=False, indent=2, default=str)
-    return "As JSON that satisfies this schema:\n" + (text if len(text) <= 4_000 else text[:4_000] + " …")
+    """A schema for people to read, whole, where there is no better way to say what is wanted."""
+    return "As JSON that satisfies this schema:\n" + json.dumps(
+        schema, ensure_ascii=False, indent=2, default=str
+    )
 
 
 def _title(part: dict[str, Any], path: tuple[str, ...]) -> str:

@@ -21,6 +21,10 @@ MOST_CHOICES = 20
 """So many choices of a field are named in a sheet; whoever fills it in sees them all."""
 GUTTER = "  | "
 """Stands before every line that others wrote, so that no text can pass for a line of ours."""
+_NOT_TEXT = (
+    "image/", "audio/", "video/", "font/", "model/", "application/octet-stream", "application/pdf",
+    "application/zip", "application/gzip",
+)  # fmt: skip
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
 _HINTS = {
     Kind.BOOLEAN: "yes or no",
@@ -28,24 +32,32 @@ _HINTS = {
     Kind.NUMBER: "a number",
     Kind.DATE: "a date, YYYY-MM-DD",
     Kind.JSON: "JSON",
-    Kind.MULTI: "any of these, with commas between",
+    Kind.MULTI: "any of these, with commas between, or a JSON array",
 }
 
 
-def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = False) -> None:
-    """Write the prompt as it is. Long texts are cut unless `full`, and say so."""
+def write_sheet(
+    paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = False, warnings: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Write the prompt as it is, `warnings` among its facts. Long texts are cut unless `full`, and say so.
+
+    Returns what was not shown, in words: the rest of what was cut, and contents that no terminal shows.
+    """
+    unseen: list[str] = []
     paper.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at):
         paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
+    for warning in warnings:
+        paper.line(f"  {'! note':<12}{warning}", "warning")
     if prompt.resolution is not None:
         paper.line(f"  {'ended':<12}{words.ending(prompt.resolution, at)}", "warning")
         if prompt.answered is not None:
             write_answer(paper, prompt.answered)
     if prompt.body:
         paper.line()
-        paper.markdown(_cut(paper, prompt.body, full), GUTTER)
+        paper.markdown(_cut(paper, prompt.body, full, "the body", unseen), GUTTER)
     for content in prompt.contents:
-        _write_content(paper, content, full)
+        _write_content(paper, content, full, unseen)
     if form := entries(prompt):
         paper.line()
         paper.line("  To fill in", "title")
@@ -55,7 +67,9 @@ def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = 
                 need = " *" if item.required else ""
                 paper.line(f"  - {item.name or 'values'}{need}  {where}{item.title}{_hint(item)}")
                 if item.choices:
-                    paper.line(f"      {_offered(item)}", "quiet")
+                    paper.line(f"      {_offered(item, full)}", "quiet")
+                    if not full and len(item.choices) > MOST_CHOICES:
+                        unseen.append(f"the choices of {item.name} from the {MOST_CHOICES + 1}th on")
     if prompt.is_open:
         paper.line()
         offered = (
@@ -63,6 +77,7 @@ def write_sheet(paper: Paper, prompt: PromptInfo, at: datetime, *, full: bool = 
             for option in prompt.decisions
         )
         paper.line(f"  Decisions: {', '.join(offered)}")
+    return tuple(unseen)
 
 
 def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
@@ -85,7 +100,7 @@ def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
     yield "prompt", f"{prompt.prompt_id}, revision {prompt.revision}"
 
 
-def _write_content(paper: Paper, content: Content, full: bool) -> None:
+def _write_content(paper: Paper, content: Content, full: bool, unseen: list[str]) -> None:
     marked = ", may be edited" if content.editable else ""
     name = content.title or content.content_id
     paper.line()
@@ -94,8 +109,11 @@ def _write_content(paper: Paper, content: Content, full: bool) -> None:
     )
     if content.url:
         paper.line(GUTTER + content.url)
+        unseen.append(f"{name}: it is not here but behind its link, {content.url}")
         return
-    text = _cut(paper, content.text, full)
+    if content.media_type.startswith(_NOT_TEXT):
+        unseen.append(f"{name}: it is {content.media_type}, of which a terminal shows only the characters")
+    text = _cut(paper, content.text, full, name, unseen)
     if content.media_type in _DIFFS:
         for line in text.splitlines():
             paper.line(GUTTER + line, _diff_style(line))
@@ -111,12 +129,13 @@ def _diff_style(line: str) -> str:
     return {"+": "added", "-": "removed", "@": "hunk"}.get(line[:1], "")
 
 
-def _cut(paper: Paper, text: str, full: bool) -> str:
+def _cut(paper: Paper, text: str, full: bool, name: str, unseen: list[str]) -> str:
     if full or len(text) <= LONG:
         return text
     head = text[:LONG]
     shown_to = head.rfind("\n") + 1 or LONG
     paper.line(f"  (the first {shown_to} of {len(text)} characters; --full shows all)", "warning")
+    unseen.append(f"{name}: {len(text) - shown_to} of {len(text)} characters (--full shows all)")
     return text[:shown_to]
 
 
@@ -140,7 +159,7 @@ def write_field(paper: Paper, item: Field, place: str = "") -> None:
 def _hint(item: Field) -> str:
     parts = [_HINTS[item.kind]] if item.kind in _HINTS else []
     if item.kind is Kind.MULTI and not item.choices:
-        parts = ["texts, with commas between"]
+        parts = ['texts, with commas between; ["a, b"] is one']
     if bounds := str(item.bounds):
         unit = {Kind.TEXT: " characters", Kind.MULTI: " choices"}.get(item.kind, "")
         parts.append(bounds + unit)
@@ -149,9 +168,9 @@ def _hint(item: Field) -> str:
     return f" [{'; '.join(parts)}]" if parts else ""
 
 
-def _offered(item: Field) -> str:
+def _offered(item: Field, full: bool) -> str:
     """The choices on one line, each as it may be typed."""
-    shown = [choice.label for choice in item.choices[:MOST_CHOICES]]
+    shown = [choice.label for choice in item.choices[: None if full else MOST_CHOICES]]
     if more := len(item.choices) - len(shown):
         shown.append(f"{more} more")
     elif item.allow_other:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from askback.terminal.lines import Lines
-from askback.terminal.paper import Paper, PlainPaper
+from askback.terminal.paper import Paper, PlainPaper, flat
+
+if TYPE_CHECKING:
+    from askback.terminal.keyboard import Keyboard
+
+Left = Callable[[], str]
 
 _SUFFIXES = {
     "text/markdown": ".md",
@@ -29,30 +37,92 @@ class Dialogue(Protocol):
 
     paper: Paper
 
+    def start_question(self) -> None:
+        """A question begins with what is written next: what was typed before that is no answer to it."""
+
     async def ask(self, question: str) -> str:
         """Put a question; the line that answers it. Raises EOFError."""
+
+    async def choose(self, question: str) -> str:
+        """The same for a question with few answers: a paste is none of them. Raises EOFError."""
 
     async def rewrite(self, text: str, media_type: str) -> str:
         """The text as the person wants it. Raises EOFError, or OSError if the editor cannot be run."""
 
 
+class NoKeyboard(Exception):
+    """A person cannot be asked here; the text says what to install."""
+
+
 class Terminal:
-    """Standard input and output."""
+    """Standard input and output: a person at a terminal, or a script's lines on a pipe.
+
+    Raises NoKeyboard for a terminal without prompt_toolkit: a plain line reader cannot tell a paste or
+    typed-ahead keys from an answer.
+    """
 
     def __init__(self, paper: Paper | None = None, lines: Lines | None = None) -> None:
         self.paper: Paper = paper or PlainPaper()
         self.lines = lines or Lines()
+        self._keyboard = _keyboard() if lines is None and self.lines.is_terminal else None
         self._question: str | None = None
+        self._started = False
         self._in_editor = False
         self._held: list[tuple[str, str]] = []
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is asked."""
+        return self.lines.is_terminal
+
+    @property
+    def rows(self) -> int:
+        """How many lines a person sees at once; 0 if that is not known."""
+        return self._size.lines
+
+    @property
+    def columns(self) -> int:
+        """How wide they are; 80 if that is not known."""
+        return self._size.columns or 80
+
+    @property
+    def _size(self) -> os.terminal_size:
+        if self._keyboard is not None:
+            with suppress(OSError):
+                return os.get_terminal_size(sys.stdout.fileno())
+        return os.terminal_size((0, 0))
 
     @property
     def has_editor(self) -> bool:
         """Whether texts are edited in $VISUAL or $EDITOR, and not line by line."""
         return bool(self.lines.is_terminal and _editor())
 
-    async def ask(self, question: str) -> str:
-        """Put a question; the line that answers it. Raises EOFError."""
+    def start_question(self) -> None:
+        """A question begins with what is written next, and goes on to `ask` or `choose`.
+
+        What was typed before is thrown away here, and else when the question itself is put.
+        """
+        if self._keyboard is not None:
+            self._keyboard.forget()
+            self._started = True
+
+    async def ask(self, question: str, left: Left | None = None) -> str:
+        """Put a question; the line that answers it. Raises EOFError.
+
+        `left` gives how much time there is, which a terminal shows while a person types.
+        """
+        return await self._line(question, False, left)
+
+    async def choose(self, question: str, left: Left | None = None) -> str:
+        """The same for a question with few answers: a paste is none of them. Raises EOFError."""
+        return await self._line(question, True, left)
+
+    async def _line(self, question: str, choice: bool, left: Left | None) -> str:
+        if self._keyboard is not None:
+            if not self._started:
+                self._keyboard.forget()
+            self._started = False
+            return await self._keyboard.ask(flat(question), choice=choice, left=left)
         self.paper.begin(question)
         self._question = question
         try:
@@ -62,25 +132,21 @@ class Terminal:
             raise
         finally:
             self._question = None
-        if not self.lines.is_terminal:
-            self.paper.line(line)  # a terminal shows what is typed; a script's transcript shows it too
+        self.paper.line(line)  # a script's transcript shows what it said
         return line
 
     def notice(self, text: str, style: str = "") -> None:
         """A line in between: above the question that is open, or after the editor."""
         if self._in_editor:
             self._held.append((text, style))
-            return
-        if self._question is not None:
-            self.paper.line()
-        self.paper.line(text, style)
-        if self._question is not None:
-            self.paper.begin(self._question)
-
-    def forget_typed(self) -> None:
-        """Throw away a half-typed line. A script's lines stay: where they end is not ours to guess."""
-        if self.lines.is_terminal:
-            self.lines.forget()
+        elif self._keyboard is not None:
+            self._keyboard.above(lambda: self.paper.line(text, style))
+        else:
+            if self._question is not None:
+                self.paper.line()
+            self.paper.line(text, style)
+            if self._question is not None:
+                self.paper.begin(self._question)
 
     async def rewrite(self, text: str, media_type: str) -> str:
         """The text after $VISUAL or $EDITOR; without one, or for a script, new lines up to a single dot."""
@@ -110,6 +176,19 @@ class Terminal:
             if code:
                 raise OSError(f"{editor[0]} ended with {code}; nothing was changed")
             return path.read_bytes().decode("utf-8", "replace")
+
+
+def _keyboard() -> Keyboard:
+    try:
+        from askback.terminal.keyboard import Keyboard
+    except ModuleNotFoundError as error:
+        raise NoKeyboard(
+            f"asking a person at a terminal needs {error.name}: pip install 'askback[tui]' "
+            "(options answer without it; see --help)"
+        ) from None
+    if not sys.stdout.isatty():
+        raise NoKeyboard("a dialogue needs a terminal for its output too, so that you see what you answer")
+    return Keyboard()
 
 
 def _editor() -> str:

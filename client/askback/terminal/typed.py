@@ -1,12 +1,12 @@
-"""Values given as words: `amount=12.5 policy=goodwill address.city=Bonn`."""
+"""Values given as words: `amount=12.5 policy=goodwill address.city=Bonn tags:=["a, b"]`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from askback.prompts import PromptInfo
-from askback.terminal.fields import Field, entries, flat
+from askback.terminal.fields import entries, flat
 from askback.terminal.reading import nested, read, read_json
 
 
@@ -15,8 +15,9 @@ def typed_values(
 ) -> dict[str, Any]:
     """The values that the words and what is `given` make together; words win.
 
-    Each word is read as its field's type: choices by value, number or title. Raises ValueError for a
-    word that is not FIELD=VALUE, a field that the form does not have, and a value that does not fit.
+    Each word is read as its field's type: choices by value, number or title. FIELD:=JSON gives the value
+    itself. Raises ValueError for a word that is neither, a field that the form does not have, and a value
+    that does not fit.
     """
     form = {field.name: field for field in flat(entries(prompt))}
     free = list(form) == [""]
@@ -25,22 +26,24 @@ def typed_values(
         name, sign, text = word.partition("=")
         if not sign or not name:
             raise ValueError(f"{word!r} is not FIELD=VALUE")
+        is_json = name.endswith(":") and name not in form
+        name = name.removesuffix(":") if is_json else name
         if free:
-            values[(name,)] = _guessed(text)
+            values[(name,)] = read_json(text) if is_json else _guessed(text)
             continue
         field = form.get(name)
         if field is None:
             known = ", ".join(form) or "none: only a decision is asked for"
             raise ValueError(f"the form has no field {name!r}; its fields: {known}")
-        values[field.path] = _read(field, text)
+        values[field.path] = _named(name, read_json, text) if is_json else _named(name, read, field, text)
     return _merged(dict(given or {}), nested(values))
 
 
-def _read(field: Field, text: str) -> Any:
+def _named(name: str, reading: Callable[..., Any], *given: Any) -> Any:
     try:
-        return read(field, text)
+        return reading(*given)
     except ValueError as error:
-        raise ValueError(f"{field.name}: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _guessed(text: str) -> Any:

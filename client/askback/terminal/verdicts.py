@@ -40,8 +40,17 @@ def refused(error: AskbackError, at: datetime) -> str:
 def tell(paper: Paper, error: AskbackError, at: datetime) -> None:
     """Print why an answer was not taken, and the fields at fault."""
     paper.line(refused(error, at), "error")
+    if asks := asks_now(error):
+        paper.line(f"  {asks}", "warning")
     for violation in error.violations:
         paper.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
+
+
+def asks_now(error: AskbackError) -> str:
+    """What a question that has changed is now; empty for any other error."""
+    if not isinstance(error, PromptStale) or error.prompt is None:
+        return ""
+    return f"revision {error.prompt.revision} asks: [{error.prompt.kind}] {error.prompt.title}"
 
 
 def field_of(path: str) -> str:

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from askback.console_prompt import ConsolePrompt
 from askback.enums import DecisionKind
-from askback.errors import AnswerInvalid, Violation
-from askback.prompts import AnswerOutcome, Option, PromptInfo
+from askback.errors import AnswerInvalid, PromptClaimed, Violation
+from askback.prompts import AnswerOutcome, Content, Option, PromptInfo
+from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick, unseen_is_meant
+from askback.terminal.draft import Draft, Typed, write_draft, write_value
 from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, entries
-from askback.terminal.reading import nested, read, shown
+from askback.terminal.reading import fits, read, shown
 from askback.terminal.sheet import write_field
 from askback.terminal.terminal import Dialogue, dotted
-from askback.terminal.verdicts import tell
+from askback.terminal.verdicts import refused, tell
 from askback.terminal.words import now
 
 CARRIES_VALUES = frozenset({DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND})
 LEAVE = "leave it for now"
-_YES = ("", "y", "yes")
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An answer before it is sent. `values` are by path; None: no form was asked."""
-
-    decision: DecisionKind
-    values: dict[tuple[str, ...], Any] | None = None
-    edits: dict[str, str] = field(default_factory=dict)
-    comment: str = ""
-
-    @property
-    def object(self) -> dict[str, Any] | None:
-        """The values as they are sent."""
-        return None if self.values is None else nested(self.values)
+_SEND = {"y": "send", "yes": "send", "n": "change", "no": "change", "q": "quit", "quit": "quit"}
+_KEEP = {"y": "keep", "yes": "keep", "e": "edit", "edit": "edit", "n": "drop", "no": "drop"}
 
 
 Send = Callable[[Draft], Awaitable[AnswerOutcome]]
@@ -58,13 +46,16 @@ async def settle(
     *,
     decision: DecisionKind | None = None,
     comment: str | None = None,
+    typed: Typed | None = None,
+    unseen: Sequence[str] = (),
 ) -> AnswerOutcome | None:
     """Ask until an answer is taken; None if the person leaves the prompt alone.
 
-    What is given is not asked for. An answer that the server refuses field by field is mended: only
-    those fields are asked again. Raises EOFError at the end of the input, and what `send` raises.
+    What is given is not asked for. `typed` is offered again and holds what is typed now, `unseen` is what
+    the person was not shown. An answer that the server refuses field by field is mended: only those
+    fields are asked again. Raises EOFError at the end of the input, and what `send` raises.
     """
-    wizard = Wizard(prompt, dialogue)
+    wizard = Wizard(prompt, dialogue, typed, unseen)
     draft = await wizard.draft(decision=decision, comment=comment)
     while draft is not None:
         try:
@@ -72,40 +63,57 @@ async def settle(
         except AnswerInvalid as error:
             tell(dialogue.paper, error, now())
             draft = await wizard.mend(draft, error.violations)
+        except PromptClaimed as error:
+            dialogue.paper.line(f"! {refused(error, now())}. What you typed is kept:", "warning")
+            write_draft(dialogue.paper, prompt, draft)
+            if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
+                raise
     return None
 
 
 class Wizard:
     """Asks for one answer to one prompt as it was shown."""
 
-    def __init__(self, prompt: PromptInfo, dialogue: Dialogue) -> None:
+    def __init__(
+        self,
+        prompt: PromptInfo,
+        dialogue: Dialogue,
+        typed: Typed | None = None,
+        unseen: Sequence[str] = (),
+    ) -> None:
         self._prompt = prompt
         self._dialogue = dialogue
+        self._typed = typed or Typed()
+        self._unseen = unseen
         self._form = entries(prompt)
+        self._kept = self._typed.decision if self._typed.values else None
+        self._refused: dict[tuple[str, ...], Any] = {}
 
     async def draft(
         self, *, decision: DecisionKind | None = None, comment: str | None = None
     ) -> Draft | None:
         """Ask for everything, show it, and ask whether to send it. None: leave the prompt alone."""
-        given: dict[tuple[str, ...], Any] = {}
         while True:
-            chosen = decision or await self._decision()
+            chosen = decision or self._kept or await self._decision()
+            self._kept = None
             if chosen is None:
+                return None
+            self._typed.decision = chosen if chosen is DecisionKind.RESPOND else None
+            if chosen in CARRIES_VALUES and not await unseen_is_meant(self._dialogue, self._unseen):
                 return None
             draft = Draft(chosen)
             if chosen in CARRIES_VALUES and self._form:
-                draft = replace(draft, values=await self._values(given))
-                given = dict(draft.values or {})
+                draft = replace(draft, values=await self._values())
             if chosen is DecisionKind.EDIT:
                 draft = replace(draft, edits=await self._edits())
             said = comment if comment is not None else await self._comment(chosen)
             draft = replace(draft, comment=said)
-            self._review(draft)
-            reply = (await self._dialogue.ask("Send it? [Y]es, [n]o: once more, [q]uit: ")).strip().lower()
-            if reply in _YES:
-                return draft
-            if reply in ("q", "quit"):
-                return None
+            write_draft(self._dialogue.paper, self._prompt, draft)
+            match await pick(self._dialogue, "Send it? [y]es, [n]o: change it, [q]uit: ", _SEND):
+                case "send":
+                    return draft
+                case "quit":
+                    return None
 
     async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | None:
         """Ask again for what was refused; for everything where that cannot be told. None: leave it."""
@@ -114,12 +122,15 @@ class Wizard:
         known = {path for path in paths if self._at(path)}
         fixable = bool(known) or "comment" in wrong or any(path.startswith("edits") for path in wrong)
         if not fixable or known != paths or "values_json" in wrong or "decision" in wrong:
+            self._typed.values.clear()
             return await self.draft()
         if known:
             values = dict(draft.values or {})
             for entry in [entry for path in known for entry in self._at(path)]:
-                values.pop(entry.path, None)
-                await self._field(entry, values, NOTHING)
+                self._typed.values.pop(entry.path, None)
+                if (was := values.pop(entry.path, NOTHING)) is not NOTHING:
+                    self._refused[entry.path] = was
+                await self._field(entry, values)
             draft = replace(draft, values=values)
         if any(path.startswith("edits") for path in wrong):
             draft = replace(draft, edits=await self._edits())
@@ -148,39 +159,56 @@ class Wizard:
             choices=(*choices, Choice(LEAVE)),
         )
         answer: dict[tuple[str, ...], Any] = {}
-        await self._field(menu, answer, NOTHING)
+        await self._ask_field(menu, answer, NOTHING)
         chosen = answer[menu.path]
         return None if chosen == LEAVE else chosen
 
-    async def _values(self, given: dict[tuple[str, ...], Any]) -> dict[tuple[str, ...], Any]:
+    async def _values(self) -> dict[tuple[str, ...], Any]:
         values: dict[tuple[str, ...], Any] = {}
         for number, entry in enumerate(self._form, 1):
             place = f"{number}/{len(self._form)} "
             if isinstance(entry, Field):
-                await self._field(entry, values, given.get(entry.path, NOTHING), place)
+                await self._field(entry, values, place)
                 continue
             self._dialogue.paper.line(f"{place}{entry.title}", "title")
             self._dialogue.paper.block(entry.help, "quiet", "     | ")
-            if not entry.required:
-                reply = (await self._dialogue.ask("     Fill it in? [y/N] ")).strip().lower()
-                if reply not in _YES[1:]:
-                    continue
+            if not entry.required and not await pick(
+                self._dialogue, "     Fill it in? [y/N] ", NO_UNLESS_YES
+            ):
+                continue
             for item in entry.fields:
-                await self._field(item, values, given.get(item.path, NOTHING))
+                await self._field(item, values)
             if entry.required and not entry.fields:
                 values[entry.path] = {}
         return values
 
-    async def _field(
-        self, item: Field, values: dict[tuple[str, ...], Any], given: Any, place: str = ""
+    async def _field(self, item: Field, values: dict[tuple[str, ...], Any], place: str = "") -> None:
+        """Ask for one field of the form, and keep what was typed."""
+        preset = self._typed.values.get(item.path, item.default)
+        if preset is not NOTHING and (
+            not fits(item, preset) or preset == self._refused.get(item.path, NOTHING)
+        ):
+            preset = NOTHING  # offered once more, it would be refused once more
+        await self._ask_field(item, values, preset, place)
+        if item.path in values:
+            self._typed.values[item.path] = values[item.path]
+        else:
+            self._typed.values.pop(item.path, None)
+
+    async def _ask_field(
+        self, item: Field, values: dict[tuple[str, ...], Any], preset: Any, place: str = ""
     ) -> None:
         """Ask for one field until what is typed fits, and put it into the values."""
-        preset = item.default if given is NOTHING else given
-        write_field(self._dialogue.paper, item, place)
+        paper = self._dialogue.paper
+        self._dialogue.start_question()
+        write_field(paper, item, place)
         question = "     > "
         if preset is not NOTHING:
             clear = "" if item.required else ", - for none"
-            question = f"     [Enter: {_brief(shown(item, preset))}{clear}]> "
+            offered = shown(item, preset)
+            if _brief(offered) != offered:
+                write_value(paper, "     Enter takes", offered)
+            question = f"     [Enter: {_brief(offered)}{clear}]> "
         elif not item.required:
             question = "     [Enter: none]> "
         while True:
@@ -194,7 +222,7 @@ class Wizard:
                 if item.nullable:
                     values[item.path] = None
                     return
-                self._dialogue.paper.line("     ! must be given", "warning")
+                paper.line("     ! must be given", "warning")
                 continue
             if text.strip() == "-" and preset is not NOTHING and not item.required:
                 return
@@ -204,49 +232,58 @@ class Wizard:
                 values[item.path] = "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
                 return
             except ValueError as error:
-                self._dialogue.paper.line(f"     ! {error}", "warning")
+                paper.line(f"     ! {error}", "warning")
 
     async def _edits(self) -> dict[str, str]:
         edits: dict[str, str] = {}
         for content in self._prompt.contents:
             if not content.editable:
                 continue
-            name = content.title or content.content_id
-            reply = (await self._dialogue.ask(f"Edit {name!r}? [Y/n] ")).strip().lower()
-            if reply not in _YES:
-                continue
-            try:
-                text = await self._dialogue.rewrite(content.text, content.media_type)
-            except OSError as error:
-                self._dialogue.paper.line(f"! {error}", "warning")
+            text = await self._edited(content)
+            if text is None:
                 continue
             if text == content.text:
                 self._dialogue.paper.line("unchanged", "quiet")
-            else:
-                edits[content.content_id] = text
+                continue
+            edits[content.content_id] = text
+            self._typed.edits[content.content_id] = (content.text, text)
         return edits
+
+    async def _edited(self, content: Content) -> str | None:
+        """The content's new text; None if it stays."""
+        name = content.title or content.content_id
+        before, text = self._typed.edits.pop(content.content_id, (content.text, content.text))
+        if text != content.text:
+            if before != content.text:
+                self._dialogue.paper.line(f"! {name!r} is not the text any more that you edited", "warning")
+            match await pick(self._dialogue, f"Keep your {name!r}? [y]es, [e]dit it, [n]o: ", _KEEP):
+                case "keep":
+                    return text
+                case "drop":
+                    return None
+        elif not await pick(self._dialogue, f"Edit {name!r}? [y/n] ", YES_OR_NO):
+            return None
+        try:
+            return await self._dialogue.rewrite(text, content.media_type)
+        except OSError as error:
+            self._dialogue.paper.line(f"! {error}", "warning")
+            return None
 
     async def _comment(self, decision: DecisionKind, *, required: bool = False) -> str:
         option = next((o for o in self._prompt.decisions if o.decision is decision), Option(decision))
         required = required or option.comment_required
+        kept = self._typed.comment
+        hint = "" if required else " (Enter for none)"
+        if kept:
+            hint = f" [Enter: {_brief(kept)}{'' if required else ', - for none'}]"
         while True:
-            hint = "" if required else " (Enter for none)"
-            if (text := (await self._dialogue.ask(f"Comment{hint}: ")).strip()) or not required:
+            text = (await self._dialogue.ask(f"Comment{hint}: ")).strip() or kept
+            if text == "-" and kept and not required:
+                text = ""
+            if text or not required:
+                self._typed.comment = text
                 return text
             self._dialogue.paper.line("! a comment must be given with this decision", "warning")
-
-    def _review(self, draft: Draft) -> None:
-        paper = self._dialogue.paper
-        label = next((o.label for o in self._prompt.decisions if o.decision is draft.decision), "")
-        paper.line(f"{label or draft.decision} ({draft.decision})", "title")
-        for entry in self._form:
-            for item in entry.fields if isinstance(entry, Group) else (entry,):
-                if draft.values is not None and item.path in draft.values:
-                    paper.line(f"  {item.title}: {_brief(shown(item, draft.values[item.path]))}")
-        for content_id, text in draft.edits.items():
-            paper.line(f"  {content_id}: {len(text.splitlines())} new lines")
-        if draft.comment:
-            paper.line(f"  comment: {draft.comment}")
 
 
 def _tokens(path: str) -> list[str]:

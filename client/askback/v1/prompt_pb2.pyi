@@ -390,7 +390,9 @@ class PromptContent(_message.Message):
     body: _builtins.str
     """Markdown."""
     schema_json: _builtins.str
-    """A JSON Schema (draft 2020-12) of type object, as JSON text, with local references only."""
+    """A JSON Schema (draft 2020-12) of type object, as JSON text, with local references only. The
+    defaults of its fields must fit, and titles of choices must tell them apart.
+    """
     derived_schema_json: _builtins.str
     """The JSON Schema that `values_json` must satisfy. Output only, derived from `questions`."""
     priority: _builtins.int
@@ -723,7 +725,7 @@ class Option(_message.Message):
     value: _builtins.str
     """The value as it goes into `values_json`."""
     title: _builtins.str
-    """What people see; the value if empty."""
+    """What people see; the value if empty. Case ignored, it is no other option's title or value."""
     description: _builtins.str
     """More about it."""
     recommended: _builtins.bool
@@ -1026,7 +1028,9 @@ class DecisionOption(_message.Message):
     decision: Global___Decision.ValueType
     """Which."""
     label: _builtins.str
-    """The button's text; the server fills in a default."""
+    """The button's text; the server fills in a default. Case ignored, it is no other option's label or
+    decision.
+    """
     comment_required: _builtins.bool
     """True: an answer with this decision must carry a comment."""
     def __init__(

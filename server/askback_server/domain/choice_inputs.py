@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from askback_server.domain.form_clarity import confusable
 from askback_server.domain.input_rules import (
     Fault,
     FormLimits,
@@ -114,6 +115,9 @@ def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[
     if len(options) > limits.max_options:
         yield ("options", f"has {len(options)} options; at most {limits.max_options} are allowed")
         return
+    for index, other in confusable([(option.value, option.title) for option in options]):
+        reason = f"is the value or the title of options[{other}] too: people could not tell them apart"
+        yield (f"options[{index}].title", reason)
     seen: set[str] = set()
     for index, option in enumerate(options):
         if not option.value or option.value in seen:

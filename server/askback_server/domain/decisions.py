@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
+from askback_server.domain.form_clarity import confusable
 from askback_server.domain.forms import Form, FormLimits, Judgement, validate_values
 from askback_server.domain.json_text import BadFields, Violation, capped, check_text, is_plain
 
@@ -100,6 +101,10 @@ def check_options(
 def _option_faults(options: Sequence[DecisionOption], limits: FormLimits, field: str) -> Iterator[Violation]:
     if not options:
         yield Violation(field, "must have at least one decision")
+    offered = {option.decision: option.label for option in options}  # a second time is told below
+    for index, other in confusable([*offered.items()]):
+        reason = f"is the decision or the label of {field}[{other}] too: people could not tell them apart"
+        yield Violation(f"{field}[{index}].label", reason)
     seen: set[Decision] = set()
     for index, option in enumerate(options):
         if option.decision in seen:

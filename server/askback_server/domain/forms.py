@@ -13,6 +13,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from askback_server.domain.choice_inputs import MultiInput, Option, SingleInput
+from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.input_rules import FormLimits, text_faults
 from askback_server.domain.json_schema import (
     MAX_WORK,
@@ -98,6 +99,7 @@ def check_form(form: Form | None, limits: FormLimits, *, prefix: str = "") -> No
             try:
                 check_text(schema_json, field="schema_json", max_bytes=limits.max_schema_bytes)
                 compiled_schema(schema_json)
+                check_schema(schema_json)
             except BadFields as bad:
                 raise BadFields(Violation(prefix + v.field, v.description) for v in bad.violations) from None
 

@@ -15,6 +15,8 @@ from askback.cli.session import Session, client_command
 if TYPE_CHECKING:
     from askback.enums import DecisionKind
     from askback.prompts import AnswerOutcome, PromptInfo
+    from askback.terminal.board import Row
+    from askback.terminal.guard import Guarded
 
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
@@ -26,7 +28,9 @@ DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 @click.option("--values", metavar="JSON", help="The form's values as an object: JSON, @FILE, or - for stdin.")
 @click.option("--edit", "edits", multiple=True, metavar="CONTENT=@FILE", help="A content's new text, whole.")
 @click.option("--comment", default="", help="In your words.")
-@click.option("--revision", type=click.IntRange(1), help="The revision that you saw. [default: as it is now]")
+@click.option(
+    "--revision", type=click.IntRange(1), help="Only if it is at this revision. [default: as it is now]"
+)
 @click.option("--answer-id", help="The same id is the same answer, however often it is given.")
 @client_command
 async def answer(
@@ -64,7 +68,7 @@ async def answer(
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
     try:
         if not given and sys.stdin.isatty() and not session.out.as_json and wanted:
-            outcome = await _asked(session, shown, chosen, comment or None)
+            outcome = await _asked(session, shown, chosen, comment or None, revision)
             if outcome is None:
                 session.out.note("left as it is")
                 return None
@@ -138,24 +142,25 @@ def _edit(text: str) -> tuple[str, str]:
 
 
 async def _asked(
-    session: Session, prompt: PromptInfo, decision: DecisionKind | None, comment: str | None
+    session: Session,
+    prompt: PromptInfo,
+    decision: DecisionKind | None,
+    comment: str | None,
+    revision: int | None,
 ) -> AnswerOutcome | None:
     """Show the prompt and ask for the answer; None if it is left alone."""
     from askback.cli.inbox.sending import sending
-    from askback.errors import PromptClosed
-    from askback.terminal.paper import paper
-    from askback.terminal.sheet import write_sheet
-    from askback.terminal.terminal import Terminal
+    from askback.terminal.draft import Typed
+    from askback.terminal.following import work_on
     from askback.terminal.wizard import settle
-    from askback.terminal.words import now
 
-    terminal = Terminal(paper(plain=not session.out.is_rich))
-    write_sheet(terminal.paper, prompt, now())
-    if not prompt.is_open:
-        late = PromptClosed("the prompt has ended", metadata={"state": str(prompt.state)})
-        late.prompt = prompt
-        raise late
-    terminal.paper.line()
+    terminal, typed = session.terminal(), Typed()
 
-    send = sending(session.client, prompt, terminal)
-    return await settle(prompt, terminal, send, decision=decision, comment=comment)
+    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
+        send = sending(session.client, row.prompt, guarded)
+        terminal.paper.line()
+        return await settle(
+            row.prompt, guarded, send, decision=decision, comment=comment, typed=typed, unseen=row.unseen
+        )
+
+    return await work_on(session.client, prompt, terminal, fill_in, typed, revision=revision)

@@ -14,6 +14,8 @@ from askback.cli.session import Session, client_command
 if TYPE_CHECKING:
     from askback.enums import DecisionKind
     from askback.prompts import AnswerOutcome, PromptInfo
+    from askback.terminal.board import Row
+    from askback.terminal.guard import Guarded
     from askback.terminal.terminal import Terminal
 
 
@@ -21,9 +23,9 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...", shell_complete=open_prompts),
         click.option("--comment", default="", help="In your words; the same for each."),
-        click.option("--yes", is_flag=True, help="Do not show and ask: they were read."),
+        click.option("--yes", is_flag=True, help="Do not ask; what is answered is shown on stderr."),
         click.option(
-            "--revision", type=click.IntRange(1), help="The revision that was read; for one prompt."
+            "--revision", type=click.IntRange(1), help="Only if it is at this revision; for one prompt."
         ),
     )
     for option in reversed(options):
@@ -38,8 +40,8 @@ async def approve(session: Session, **arguments: Any) -> int:
     """Say yes to the prompts named.
 
     Each is named by its id or as JOB/KEY. On a terminal each is shown and asked about. Without one,
-    --yes or --revision must say that they were read. Exit code: that of the first one that was not
-    taken, else 0.
+    --yes answers unread, and shows on stderr what; scripts name what was read by --revision. Exit code:
+    that of the first one that was not taken, else 0.
     """
     from askback.enums import DecisionKind
 
@@ -53,8 +55,8 @@ async def reject(session: Session, **arguments: Any) -> int:
     """Say no to the prompts named.
 
     Each is named by its id or as JOB/KEY; where no `no` is offered, it is dismissed. On a terminal each
-    is shown and asked about. Without one, --yes or --revision must say that they were read. Exit code:
-    that of the first one that was not taken, else 0.
+    is shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name
+    what was read by --revision. Exit code: that of the first one that was not taken, else 0.
     """
     from askback.answers import saying_no
 
@@ -81,13 +83,15 @@ async def _decide(
             raise click.UsageError(
                 "without a terminal --yes or --revision N must say that the prompt was read"
             )
-        terminal = _terminal(session)
+        terminal = session.terminal()
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
         try:
             prompt = await named_prompt(session.client, name)
             if revision is not None:
                 prompt.proto.revision = revision
+            if yes and not (session.out.as_json or session.out.quiet):
+                await _show_unasked(session, prompt)
             outcome = await _one(session, prompt, which(prompt), comment, terminal)
         except AskbackError as error:
             first = first or exit_of(error)
@@ -100,33 +104,43 @@ async def _decide(
     return first
 
 
-def _terminal(session: Session) -> Terminal:
-    from askback.terminal.paper import paper
-    from askback.terminal.terminal import Terminal
-
-    return Terminal(paper(plain=not session.out.is_rich))
-
-
 async def _one(
     session: Session, prompt: PromptInfo, decision: DecisionKind, comment: str, terminal: Terminal | None
 ) -> AnswerOutcome | None:
     """One decision; None if the person thinks better of it."""
-    if terminal is not None:
-        from askback.terminal.sheet import write_sheet
-        from askback.terminal.words import now
+    if terminal is None:
+        return await session.client.answer(prompt, decision, comment=comment)
+    from askback.terminal.asking import NO_UNLESS_YES, pick, unseen_is_meant
+    from askback.terminal.following import work_on
+    from askback.terminal.wizard import CARRIES_VALUES
 
-        write_sheet(terminal.paper, prompt, now())
-        option = next((o for o in prompt.decisions if o.decision is decision), None)
-        if prompt.is_open:
-            try:
-                reply = await terminal.ask(f"{option.label if option else decision}? [y/N] ")
-                if reply.strip().lower() not in ("y", "yes"):
-                    return None
-                while option and option.comment_required and not comment.strip():
-                    comment = await terminal.ask("Comment: ")
-            except EOFError:
-                return None
-    return await session.client.answer(prompt, decision, comment=comment)
+    async def ask(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
+        said = comment.strip()
+        option = next((o for o in row.prompt.decisions if o.decision is decision), None)
+        if not await pick(guarded, f"{option.label if option else decision}? [y/N] ", NO_UNLESS_YES):
+            return None
+        if decision in CARRIES_VALUES and not await unseen_is_meant(guarded, row.unseen):
+            return None
+        while option and option.comment_required and not said:
+            said = (await guarded.ask("Comment: ")).strip()
+        return await session.client.answer(row.prompt, decision, comment=said)
+
+    try:
+        return await work_on(session.client, prompt, terminal, ask)
+    except EOFError:
+        return None
+
+
+async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
+    """What --yes answers, on stderr: the log of a script says what was approved."""
+    from askback.terminal.following import job_warnings
+    from askback.terminal.paper import PlainPaper
+    from askback.terminal.sheet import write_sheet
+    from askback.terminal.words import now
+
+    warnings = await job_warnings(session.client, prompt)
+    write_sheet(PlainPaper(sys.stderr), prompt, now(), warnings=warnings)
+    session.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
 
 
 def _report(session: Session, name: str, outcome: AnswerOutcome | None) -> None:
@@ -142,9 +156,11 @@ def _report(session: Session, name: str, outcome: AnswerOutcome | None) -> None:
 
 
 def _tell(session: Session, name: str, error: Any) -> None:
-    from askback.terminal.verdicts import field_of, refused
+    from askback.terminal.verdicts import asks_now, field_of, refused
     from askback.terminal.words import now
 
     session.out.line(f"{session.out.style(name)}  {session.out.style(refused(error, now()), fg='red')}")
     for violation in error.violations:
         session.out.line(session.out.style(f"    {field_of(violation.field)}: {violation.description}"))
+    if asks := asks_now(error):
+        session.out.line(session.out.style(f"    {asks}"))

@@ -72,10 +72,9 @@ def _table(session: Session, prompts: list[PromptInfo]) -> None:
 
     from askback.terminal.queue import aligned, cells
     from askback.terminal.words import now
-    from askback.text import one_line
 
     at = now()
-    rows = [[one_line(cell) for cell in cells(prompt, at)] for prompt in prompts]
+    rows = [cells(prompt, at) for prompt in prompts]
     width = shutil.get_terminal_size().columns if session.out.is_terminal else 0
     if rows:
         lines = aligned(rows, width=width)
@@ -158,6 +157,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     [{"answer": …, "status": …, "violations": …}]}.
     """
     from askback.cli.record import record
+    from askback.terminal.following import job_warnings
     from askback.terminal.paper import paper
     from askback.terminal.sheet import write_sheet, write_submission
     from askback.terminal.words import now
@@ -169,7 +169,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
         session.out.json({"prompt": shown, "answers": [record(r) for r in records]} if answers else shown)
         return
     sheet = paper(plain=not session.out.is_rich)
-    write_sheet(sheet, found, now(), full=full)
+    write_sheet(sheet, found, now(), full=full, warnings=await job_warnings(session.client, found))
     if answers:
         sheet.line()
         sheet.line(f"  Submissions: {len(records)}", "title")

@@ -8,7 +8,7 @@ from askback.cli.exits import Exit, exit_of
 from askback.cli.record import record
 from askback.enums import AnswerStatus
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
-from askback.terminal.verdicts import field_of, refused, taken
+from askback.terminal.verdicts import asks_now, field_of, refused, taken
 from askback.terminal.words import now
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def tell_refusal(out: Output, error: AskbackError) -> Exit:
         out.error(found.pop("message"), **found)
     else:
         fields = "".join(f"\n  {field_of(v.field)}: {v.description}" for v in error.violations)
-        out.error(refused(error, now()) + fields)
+        asks = asks_now(error)
+        out.error(refused(error, now()) + fields + (f"\n  {asks}" if asks else ""))
     return exit_of(error)
 
 

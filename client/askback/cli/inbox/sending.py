@@ -7,8 +7,10 @@ import uuid
 from askback.client import Client
 from askback.errors import Unavailable
 from askback.prompts import AnswerOutcome, PromptInfo
+from askback.terminal.asking import YES_OR_NO, pick
+from askback.terminal.draft import Draft
 from askback.terminal.terminal import Dialogue
-from askback.terminal.wizard import Draft, Send
+from askback.terminal.wizard import Send
 
 
 def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
@@ -24,7 +26,7 @@ def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
                 )  # fmt: skip
             except Unavailable as error:
                 dialogue.paper.line(f"! {error.message}; your answer is kept", "error")
-                if (await dialogue.ask("Try again? [Y/n] ")).strip().lower() not in ("", "y", "yes"):
+                if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                     raise
 
     return send

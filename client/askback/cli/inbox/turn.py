@@ -11,8 +11,12 @@ from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
     from askback.client import Client
-    from askback.prompts import PromptInfo
+    from askback.prompts import AnswerOutcome, PromptInfo
+    from askback.terminal.board import Row
+    from askback.terminal.guard import Guarded
     from askback.terminal.terminal import Terminal
+
+_WORDS = {"a": "answer", "answer": "answer", "s": "skip", "skip": "skip", "q": "quit", "quit": "quit"}
 
 
 @click.command("next")
@@ -24,12 +28,9 @@ async def turn(session: Session, **options: Any) -> None:
     What others have taken on is passed by. It is claimed while you read: nobody else answers it
     meanwhile. Skipped or left, it is given back.
     """
-    from askback.terminal.paper import paper
-    from askback.terminal.terminal import Terminal
-
     if session.out.as_json:
         raise click.UsageError("next is a dialogue; programs use `inbox ls --json` and `inbox answer --json`")
-    terminal = Terminal(paper(plain=not session.out.is_rich))
+    terminal = session.terminal()
     narrowed, seen = view(options), set[str]()
     answered = 0
     while (prompt := await _take(session.client, narrowed, seen)) is not None:
@@ -62,26 +63,32 @@ async def _turn(session: Session, prompt: PromptInfo, terminal: Terminal) -> tup
     from contextlib import suppress
 
     from askback.cli.inbox.sending import sending
-    from askback.errors import AskbackError, PromptClaimed, PromptClosed, PromptStale
-    from askback.terminal.sheet import write_sheet
+    from askback.errors import AskbackError, PromptClaimed, PromptClosed
+    from askback.terminal.asking import pick
+    from askback.terminal.draft import Typed
+    from askback.terminal.following import work_on
     from askback.terminal.verdicts import taken, tell
     from askback.terminal.wizard import settle
     from askback.terminal.words import now
 
+    typed = Typed()
+
+    async def ask(row: Row[PromptInfo], guarded: Guarded) -> tuple[AnswerOutcome | None, bool]:
+        what = await pick(guarded, "[a]nswer, [s]kip, [q]uit: ", _WORDS)
+        if what != "answer":
+            return None, what == "skip"
+        send = sending(session.client, row.prompt, guarded)
+        return await settle(row.prompt, guarded, send, typed=typed, unseen=row.unseen), True
+
     answered = False
     try:
         terminal.paper.line()
-        write_sheet(terminal.paper, prompt, now())
-        reply = (await terminal.ask("[a]nswer, [s]kip, [q]uit: ")).strip().lower()
-        if reply in ("q", "quit"):
-            return False, False
-        if reply not in ("a", "answer", ""):
-            return False, True
-        outcome = await settle(prompt, terminal, sending(session.client, prompt, terminal))
+        outcome, more = await work_on(session.client, prompt, terminal, ask, typed)
         if outcome is not None:
             answered = True
             terminal.paper.line(taken(outcome), "good")
-    except (PromptClaimed, PromptClosed, PromptStale) as error:
+        return answered, more
+    except (PromptClaimed, PromptClosed) as error:
         tell(terminal.paper, error, now())
     except EOFError:
         return False, False
@@ -89,4 +96,4 @@ async def _turn(session: Session, prompt: PromptInfo, terminal: Terminal) -> tup
         if not answered:
             with suppress(AskbackError):
                 await session.client.release(prompt.prompt_id)
-    return answered, True
+    return False, True

@@ -1,0 +1,193 @@
+"""Reads what a person types, with prompt_toolkit: only keys that came after the question was drawn count."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.history import DummyHistory
+from prompt_toolkit.input.typeahead import clear_typeahead
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import Layout
+from prompt_toolkit.output import ColorDepth, Output
+from prompt_toolkit.output.vt100 import Vt100_Output
+
+BURST = 0.01
+"""Keys that come within so many seconds of each other were not pressed by a person one by one."""
+_ENTER = (Keys.ControlM, Keys.ControlJ)
+_MOST_BURSTS = 500
+"""A flood of keys is thrown away in so many pieces at most, before the question is asked all the same."""
+
+
+class Keyboard:
+    """Asks questions on the terminal that is standard input and output.
+
+    What was typed before a question is thrown away by `forget`. A paste stays in the field that it was
+    made into: its line ends submit nothing. Several lines in one burst are a paste, too, where the
+    terminal does not mark pastes. A question with few answers ignores pastes.
+    """
+
+    def __init__(self) -> None:
+        self._keys = _Keys(sys.stdin)
+        self._output = _output()
+        self._app: Application[str] | None = None
+
+    async def ask(self, question: str, *, choice: bool = False, left: Callable[[], str] | None = None) -> str:
+        """Draw a question; the line that answers it. Raises EOFError for Ctrl-D.
+
+        `choice`: the answer is a word or two, so that a paste is none. `left` gives what is shown at the
+        right and renewed every second: how much time there is.
+        """
+        session: PromptSession[str] = PromptSession(
+            input=self._keys,
+            output=self._output,
+            history=DummyHistory(),
+            key_bindings=_bindings(choice),
+            color_depth=_depth(),
+            enable_suspend=True,
+            include_default_pygments_style=False,
+        )
+        self._app = session.app
+        _draw_once(session.app)
+        try:
+            return await session.prompt_async(
+                # A style, however plain, keeps the space at the end: without one it is not written.
+                [("fg:ansidefault bold", question)],
+                rprompt=None if left is None else lambda: [("fg:ansidefault", left()), ("", " ")],
+                refresh_interval=0.0 if left is None else 1.0,
+                handle_sigint=False,
+                set_exception_handler=False,
+            )
+        finally:
+            self._app = None
+
+    def forget(self) -> None:
+        """Throw away all that was typed so far."""
+        self._keys.forget()
+
+    def above(self, write: Callable[[], None]) -> None:
+        """Write lines above the question that is open; what was typed so far stays."""
+        if self._app is None:
+            write()
+            return
+        self._app.renderer.erase()
+        write()
+        self._app.invalidate()
+
+
+class _Keys(Vt100Input):
+    """Keys of a terminal, in bursts: a burst of several lines is a paste."""
+
+    _half_pasted = False
+
+    def forget(self) -> None:
+        """Throw away all that was typed so far, wherever it is held."""
+        for _ in range(_MOST_BURSTS):
+            termios.tcflush(self.fileno(), termios.TCIFLUSH)
+            if not self._more(BURST):
+                break
+        clear_typeahead(self)
+        # The end of a paste whose beginning belonged to another question is still to come.
+        self._half_pasted = bool(getattr(self.vt100_parser, "_in_bracketed_paste", False))
+        self._buffer.clear()
+
+    def read_keys(self) -> list[KeyPress]:
+        """All keys of one burst."""
+        data = self.stdin_reader.read()
+        while len(data) > 1 and self._more(BURST) and not self.closed:
+            data += self.stdin_reader.read()
+        self.vt100_parser.feed(data)
+        keys, self._buffer = self._buffer, []
+        if self._half_pasted and (
+            ends := [n for n, key in enumerate(keys) if key.key == Keys.BracketedPaste]
+        ):
+            self._half_pasted = False
+            keys = keys[ends[0] + 1 :]
+        return burst(keys)
+
+    def _more(self, seconds: float) -> bool:
+        return bool(select.select([self.fileno()], [], [], seconds)[0])
+
+
+def burst(keys: Sequence[KeyPress]) -> list[KeyPress]:
+    """The keys of one burst; as one paste if there is more than one line in it. Ctrl-C is always a key."""
+    kept = list(keys)
+    if (stop := next((key for key in kept if key.key == Keys.ControlC), None)) is not None:
+        return [stop]
+    if [key.key for key in kept[-2:]] == list(_ENTER):
+        kept.pop()  # how some terminals send one Enter
+    if not any(key.key in _ENTER for key in kept[:-1]):
+        return kept
+    text = "".join(key.data for key in kept if not key.data.startswith("\x1b"))
+    return [KeyPress(Keys.BracketedPaste, text)]
+
+
+def pasted(data: str) -> str:
+    """A paste as it goes into a field: line ends alike, none at the end, which came with the selection."""
+    return data.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+
+
+def _bindings(choice: bool) -> KeyBindings:
+    bindings = KeyBindings()
+
+    @bindings.add(Keys.BracketedPaste, eager=True)
+    def paste(event: KeyPressEvent) -> None:
+        if not choice:
+            event.current_buffer.insert_text(pasted(event.data))
+
+    @bindings.add("c-c", eager=True)
+    def interrupt(event: KeyPressEvent) -> None:
+        signal.raise_signal(signal.SIGINT)  # as without a question: the command is cancelled and cleans up
+
+    return bindings
+
+
+def _draw_once(app: Application[Any]) -> None:
+    """Leave a question as it stands when it has been answered.
+
+    prompt_toolkit draws it once more, which screen readers read and logs hold a second time.
+    """
+    renderer = app.renderer
+    draw = renderer.render
+
+    def render(app: Application[Any], layout: Layout, is_done: bool = False) -> None:
+        app.exit_style = ""  # another style would be another drawing
+        draw(app, layout)
+        screen = renderer.last_rendered_screen
+        if is_done and screen is not None:
+            row = screen.get_cursor_position(layout.current_window).y
+            renderer.output.write_raw("\r\n" * max(screen.height - row, 1))
+            renderer.reset()
+            renderer.output.flush()
+
+    renderer.render = render  # type: ignore[method-assign]
+
+
+def _output() -> Output | None:
+    """Where questions are drawn; None leaves it to prompt_toolkit, which knows terminals that cannot move."""
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        return None
+
+    def size() -> Size:
+        try:
+            found = os.get_terminal_size(sys.stdout.fileno())
+        except OSError:
+            found = os.terminal_size((0, 0))
+        return Size(rows=found.lines or 24, columns=found.columns or 80)
+
+    # Never asks the terminal where the cursor is: its answer would come in as keys.
+    return Vt100_Output(sys.stdout, size, term=os.environ["TERM"], enable_cpr=False)
+
+
+def _depth() -> ColorDepth | None:
+    return ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else None

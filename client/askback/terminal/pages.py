@@ -1,0 +1,75 @@
+"""A prompt on the screen, page by page: what a person was shown of it, and what not."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from askback.terminal import words
+from askback.terminal.asking import pick
+from askback.terminal.board import Row
+from askback.terminal.sheet import write_sheet
+from askback.terminal.terminal import Dialogue, Terminal
+from askback.text import columns
+
+_SGR = re.compile(r"\x1b\[[0-9;]*m")
+_MORE = {"": "page", "m": "page", "more": "page", "a": "all", "all": "all", "q": "stop", "quit": "stop"}
+
+
+async def show_prompt(
+    terminal: Terminal,
+    row: Row[Any],
+    dialogue: Dialogue | None = None,
+    *,
+    full: bool = False,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Show a prompt as it is now, and keep in its row what was shown.
+
+    On a terminal it comes by pages, all of it; where pages are not known, long texts are cut unless `full`.
+    `dialogue` asks for the next page, the terminal if not given. Raises EOFError, and what that raises.
+    """
+    revision = row.prompt.revision
+    if not terminal.rows:
+        unseen = write_sheet(terminal.paper, row.prompt, words.now(), full=full, warnings=warnings)
+    else:
+        drawing = io.StringIO()
+        drawn = terminal.paper.like(drawing)
+        unseen = write_sheet(drawn, row.prompt, words.now(), full=True, warnings=warnings)
+        lines = drawing.getvalue().splitlines(keepends=True)
+        left = await _paged(terminal, dialogue or terminal, lines)
+        if left:
+            unseen = (f"the last {left} of {len(lines)} lines", *unseen)
+    row.seen, row.unseen = revision, unseen
+
+
+async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str]) -> int:
+    """Write the lines page by page; how many of them were not shown."""
+    shown = 0
+    while shown < len(lines):
+        end = _page_end(lines, shown, terminal.rows - 1, terminal.columns)
+        terminal.paper.raw("".join(lines[shown:end]))
+        shown = end
+        if shown == len(lines):
+            break
+        question = f"-- {shown} of {len(lines)} lines. Enter: more, a: all, q: stop here -- "
+        what = await pick(dialogue, question, _MORE)
+        if what == "stop":
+            break
+        if what == "all":
+            terminal.paper.raw("".join(lines[shown:]))
+            shown = len(lines)
+    return len(lines) - shown
+
+
+def _page_end(lines: list[str], start: int, rows: int, width: int) -> int:
+    """Where the page ends that begins at `start`: at least one line on."""
+    end, used = start, 0
+    while end < len(lines):
+        used += max(-(-columns(_SGR.sub("", lines[end].rstrip("\n"))) // width), 1)
+        if used > rows and end > start:
+            break
+        end += 1
+    return end

@@ -1,0 +1,232 @@
+"""Keys at a real terminal: what was typed, pasted or held down answers nothing that it was not meant for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import prompt_pb2 as prompts
+from tests.support.service import ACCEPT, World, answer, confirm, form, seconds
+from tests.support.shell import Shell
+from tests.support.typist import Desks, Typist
+
+PASTE, ENDS = "\x1b[200~", "\x1b[201~"
+AGAIN = "Press Enter to go on: "
+
+
+@pytest.fixture
+async def desks(lite: World, tmp_path: Path) -> AsyncIterator[Desks]:
+    """Terminals at `lite`."""
+    desks = Desks(f"127.0.0.1:{lite.service.port}", tmp_path)
+    yield desks
+    desks.end()
+
+
+def terminal(desks: Desks, *words: str, rows: int = 0, **environment: str) -> Typist:
+    """`askback inbox` with these words, at a terminal."""
+    ana = desks.start("ana", "inbox", *words, terminal=True, **environment)
+    if rows:
+        ana.resize(rows)
+    return ana
+
+
+async def _open(lite: World, *asked: prompts.Prompt) -> list[bool]:
+    return [(await lite.prompt(one.prompt_id)).state == prompts.PROMPT_STATE_PENDING for one in asked]
+
+
+async def _shows_a_key(ana: Typist) -> None:
+    """Press a key until it is there: so it was not part of the burst before it."""
+    there = len(ana.shown)
+    while "z" not in ana.shown[there:]:
+        ana.type("z")
+        await asyncio.sleep(0.05)
+
+
+async def test_one_burst_answers_one_question_at_most(lite: World, desks: Desks) -> None:
+    """Typed ahead, pasted with and without marks, or held down; then one key that was meant."""
+    both = await lite.asked(confirm("One?")), await lite.asked(confirm("Two?"))
+    ana = terminal(desks, "approve", *(prompt.prompt_id for prompt in both))
+    ana.type("y\r")  # before anything was drawn
+    await ana.sees("Confirm? [y/N] ")
+    assert "\x1b[?2004h" in ana.raw
+    for keys in ("y\ry\ry\r", f"{PASTE}y\ry\r{ENDS}", f"{PASTE}y{ENDS}", "yes\rplease do\r", "yyyyyy"):
+        ana.type(keys)
+        await _shows_a_key(ana)
+        await ana.says("", "! type one of: ")  # nothing of the burst was an answer
+        await ana.sees("Confirm? [y/N] ")
+    assert await _open(lite, *both) == [True, True]
+    await ana.says("y", "ACCEPTED")
+    await ana.sees("Confirm? [y/N] ")
+    await ana.says(f"{PASTE}y{ENDS}", "left as it is")  # only the Enter counts
+    assert await ana.ended() == 0
+    assert await _open(lite, *both) == [False, True]
+
+
+async def test_a_paste_stays_in_its_field(lite: World, desks: Desks) -> None:
+    prompt = await lite.asked(confirm("Deploy?"))
+    ana = terminal(desks, "answer", prompt.prompt_id)
+    await ana.sees("leave it for now")
+    await ana.says("1", "Comment")
+    ana.type("Only if green.\r\rElse reject.\r")
+    await ana.sees("Else reject.")
+    await ana.says("", "Send it? ")
+    ana.type(f"{PASTE}y\ry\r{ENDS}")
+    await ana.says("", "! type one of: ")
+    await ana.sees("Send it? ")
+    assert await _open(lite, prompt) == [True]
+    await ana.says("y", "ACCEPTED")
+    assert await ana.ended() == 0
+    said = (await lite.prompt(prompt.prompt_id)).resolution.answer
+    assert (said.decision, said.comment) == (ACCEPT, "Only if green.\n\nElse reject.")
+
+
+async def test_next_asks_again_for_an_unknown_key(lite: World, desks: Desks) -> None:
+    prompt = await lite.asked(confirm("Take me?"))
+    ana = terminal(desks, "next")
+    for keys in ("x", "", "skip it", "1"):
+        await ana.sees("[a]nswer, [s]kip, [q]uit: ")
+        await ana.says(keys, "! type one of: a, answer, s, skip, q, quit")
+    await ana.sees("[q]uit: ")
+    assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
+    await ana.says("s", "nothing more waits")
+    assert await ana.ended() == 0
+    assert await _open(lite, prompt) == [True]
+
+
+SCRIPT = "".join(f"echo step {n:04}\n" for n in range(90)) + "rm -rf /important\n"
+
+
+async def test_a_long_text_is_paged(lite: World, desks: Desks) -> None:
+    """Approved after the last page, or after a second yes."""
+    parts = [prompts.PromptPart(content_id=name, text=text) for name, text in (("a", "a"), ("b", SCRIPT))]
+    first, second = [await lite.asked(confirm(f"{n}?", contents=parts)) for n in range(2)]
+    ana = terminal(desks, "approve", first.prompt_id, second.prompt_id, rows=40)
+    await ana.sees("Enter: more, a: all, q: stop here -- ")
+    await ana.says("y", "! type one of: m, more, a, all, q, quit")
+    await ana.sees("stop here -- ")
+    assert "/important" not in ana.shown
+    await ana.says("q", "Confirm? [y/N] ")
+    await ana.says("y", "You have not been shown all of it")
+    await ana.sees("Say yes to what you have not seen? [y/N] ")
+    await ana.says("", "left as it is")
+    await ana.sees("stop here -- ")
+    await ana.says("", "stop here -- ")
+    await ana.says("", "rm -rf /important")
+    await ana.sees("Confirm? [y/N] ")
+    await ana.says("y", "ACCEPTED")
+    assert await ana.ended() == 0
+    assert await _open(lite, first, second) == [True, False]
+
+
+async def test_a_console_tracks_what_was_shown(lite: World, desks: Desks) -> None:
+    """`show` cut the text, so `approve` asks; a link is never shown."""
+    long = await lite.asked(confirm("Long?", body=SCRIPT * 30))
+    link = await lite.asked(
+        confirm("Link?", contents=[prompts.PromptPart(content_id="r", url="https://x/r")])
+    )
+    ana = desks.start("ana", "console", terminal=True)
+    await ana.sees("askback> ")
+    for number in "12":
+        await ana.says(f"show {number}")
+        await ana.says(f"approve {number}", "Say yes to what you have not seen? [y/N] ")
+        await ana.says("", f"{number} is left as it is")
+        await ana.sees("askback> ")
+    await ana.says("show 1 --full")
+    await ana.says("approve 1", "ACCEPTED")
+    await ana.sees("askback> ")
+    ana.type("approve 2\rapprove 2\r")
+    await ana.sees("approve 2\napprove 2")
+    await ana.says("", "one command at a time")
+    assert await _open(lite, long, link) == [False, True]
+
+
+async def test_what_was_typed_is_offered_after_an_amendment(lite: World, desks: Desks) -> None:
+    lease = await lite.held()
+    prompt = await lite.ask(lease, "k", form("How many?"))
+    ana = terminal(desks, "answer", prompt.prompt_id)
+    await ana.sees("leave it for now")
+    await ana.says("1", "1/2 ")
+    await ana.says("7", "2/2 ")
+    amended = form("How many?", body="at most 9")
+    await lite.ask(lease, "k", amended)
+    await ana.sees("+ changed: it is at revision 2 now")
+    await ana.sees(AGAIN)
+    await ana.says("because", AGAIN)
+    await ana.says("", "How many?: 7")
+    await ana.sees("at most 9")
+    await ana.sees("[Enter: 7]> ")
+    await ana.says("", "2/2 ")
+    await ana.says("", "Comment")
+    await ana.says("", "Send it?")
+    await ana.says("y", "ACCEPTED")
+    said = (await lite.prompt(prompt.prompt_id)).resolution.answer
+    assert (said.values_json, said.revision) == ('{"n":7}', 2)
+
+
+async def test_what_happens_meanwhile_is_told_at_once(lite: World, desks: Desks) -> None:
+    """How much time is left, who took it on, and the end; what was typed is written out."""
+    prompt = await lite.asked(form("How many?", timeout=seconds(300)))
+    ana = terminal(desks, "answer", prompt.prompt_id)
+    await ana.sees("leave it for now")
+    await ana.says("1", "1/2 ")
+    await ana.sees(" left")
+    await ana.says("7", "2/2 ")
+    bob = lite.as_user("bob").hitl
+    await bob.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id))
+    await ana.sees("* bob has taken it on")
+    ended = answer(prompt, decision=prompts.DECISION_RESPOND, values_json='{"n": 9}')
+    await bob.AnswerPrompt(ended)
+    await ana.sees("+ answered by bob")
+    await ana.sees(AGAIN)
+    await ana.says("", "How many?: 7")
+    assert await ana.ended() == 4
+
+
+async def test_yes_says_what_it_answers(lite: World, shell: Shell) -> None:
+    """On stderr, so that the log of a script has it; the result stays alone on stdout."""
+    prompt = await lite.asked(confirm("Drop the table?", body="All of it."))
+    done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id)
+    assert done.out == f"{prompt.prompt_id}  ACCEPTED: your answer is the one that counts: ACCEPT\n"
+    assert "[confirm] Drop the table?" in done.err
+    assert "| All of it." in done.err
+    assert "--revision 1" in done.err
+
+
+async def test_a_revision_is_answered_or_nothing(lite: World, shell: Shell, desks: Desks) -> None:
+    lease = await lite.held()
+    prompt = await lite.ask(lease, "k", confirm("Old wording"))
+    await lite.amended(lease, "k", "New wording")
+    for words in (["approve", "--yes"], ["answer", "--decision", "accept"]):
+        done = await shell.run("inbox", *words, prompt.prompt_id, "--revision", "1")
+        assert done.code == 4
+        assert "STALE" in done.out + done.err
+        assert "revision 2 asks: [confirm] New wording" in done.out + done.err
+    ana = terminal(desks, "answer", prompt.prompt_id, "--revision", "1")
+    await ana.sees("STALE")
+    assert await ana.ended() == 4
+    assert await _open(lite, prompt) == [True]
+    await shell.ok("inbox", "approve", prompt.prompt_id, "--revision", "2")
+
+
+async def test_a_job_that_is_being_cancelled_is_marked(lite: World, shell: Shell) -> None:
+    lease = await lite.held()
+    prompt = await lite.ask(lease, "k", confirm("Pay?"))
+    assert "being cancelled" not in (await shell.ok("inbox", "show", prompt.prompt_id)).out
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=prompt.job_id))
+    assert "the job is being cancelled" in (await shell.ok("inbox", "show", prompt.prompt_id)).out
+
+
+async def test_without_prompt_toolkit_nobody_is_asked(lite: World, desks: Desks, tmp_path: Path) -> None:
+    """A plain reader could not tell a paste from an answer: the command that installs it is named."""
+    (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError('no', name='prompt_toolkit')")
+    prompt = await lite.asked(confirm("Deploy?"))
+    for words in (["inbox", "approve", prompt.prompt_id], ["console"]):
+        ana = desks.start("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
+        await ana.sees("needs prompt_toolkit: pip install 'askback[tui]'")
+        assert await ana.ended() == 2
+    yes = desks.start("ana", "inbox", "approve", "--yes", prompt.prompt_id, PYTHONPATH=str(tmp_path))
+    assert await yes.ended() == 0
+    assert await _open(lite, prompt) == [False]
