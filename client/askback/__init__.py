@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from askback.errors import AnswerInvalid as AnswerInvalid
     from askback.errors import AskbackError as AskbackError
     from askback.errors import DeadlineExceeded as DeadlineExceeded
+    from askback.errors import DuplicateKey as DuplicateKey
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
     from askback.errors import InvalidArgument as InvalidArgument
+    from askback.errors import InvalidKey as InvalidKey
+    from askback.errors import InvalidStep as InvalidStep
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
     from askback.errors import LeaseLost as LeaseLost
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from askback.errors import PromptEnded as PromptEnded
     from askback.errors import PromptExpired as PromptExpired
     from askback.errors import PromptStale as PromptStale
+    from askback.errors import QuestionChanged as QuestionChanged
     from askback.errors import ResourceExhausted as ResourceExhausted
     from askback.errors import SessionNotFound as SessionNotFound
     from askback.errors import Unauthenticated as Unauthenticated
@@ -80,10 +84,11 @@ _HOME = {
     "askback.desk": "CaughtUp Closing",
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState PromptState",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError DeadlineExceeded FailedPrecondition Internal "
-        "InvalidArgument JobCancelled JobFailed LeaseLost NonRetryable NotFound PermissionDenied "
-        "PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded PromptExpired PromptStale "
-        "ResourceExhausted SessionNotFound Unauthenticated Unavailable Violation"
+        "Aborted AlreadyExists AnswerInvalid AskbackError DeadlineExceeded DuplicateKey "
+        "FailedPrecondition Internal InvalidArgument InvalidKey InvalidStep JobCancelled JobFailed "
+        "LeaseLost NonRetryable NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed "
+        "PromptDeclined PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted "
+        "SessionNotFound Unauthenticated Unavailable Violation"
     ),
     "askback.escalation": "After Remind",
     "askback.job": "Job",

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections.abc
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from askback import current
 from askback.errors import NonRetryable
+from askback.job_function import check_function
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -22,6 +37,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine, asyncio.Future, asyncio.Task)
 _KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -30,7 +46,10 @@ class InvalidInput(NonRetryable):
 
 
 class JobHandler(Generic[P, R]):
-    """A registered worker function; calling it calls the function."""
+    """A registered worker function; calling it calls the function.
+
+    Raises TypeError for a function that cannot run a job (see askback.job_function).
+    """
 
     def __init__(
         self,
@@ -44,10 +63,7 @@ class JobHandler(Generic[P, R]):
         self.__name__ = getattr(function, "__name__", job_type)
         self.__doc__ = function.__doc__
         self._adapters: dict[str, TypeAdapter[Any]] = {}
-        parameters = list(inspect.signature(function).parameters.values())
-        if not parameters:
-            raise TypeError(f"{self.__name__} must take the job as its first parameter")
-        self._parameters = parameters[1:]
+        self._parameters = list(check_function(function))[1:]
 
     async def __call__(self, job: Job, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function."""
@@ -114,10 +130,10 @@ class JobHandler(Generic[P, R]):
         try:
             return adapter.validate_json(to_json(value))
         except ValidationError as error:
-            raise InvalidInput("; ".join(_faults(name, error))) from None
+            raise InvalidInput("; ".join(faults(name, error))) from None
 
 
-def _faults(name: str, error: ValidationError) -> Iterator[str]:
+def faults(name: str, error: ValidationError) -> Iterator[str]:
     """What is wrong with an argument, place by place: `items.0.price: Input should be a valid number`."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         yield f"{'.'.join(map(str, (name, *fault['loc'])))}: {fault['msg']}"
@@ -141,7 +157,11 @@ class Starter(Generic[P, R]):
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations; none if they name what cannot be found from here."""
+    """The annotations of a function, partial or callable object; none if they name what cannot be found."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function):
+        function = type(function).__call__
     try:
         return get_type_hints(function, include_extras=True)
     except NameError:
@@ -149,8 +169,13 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def result_type(function: Callable[..., Any]) -> Any:
-    """What a step's function says that it returns; Any if it does not."""
-    return _hints(function).get("return", Any) if inspect.isroutine(function) else Any
+    """The annotated result of a function, without the awaitable around it; Any if it has none."""
+    if inspect.isclass(function):
+        return Any
+    found = _hints(function).get("return", Any)
+    if get_origin(found) in _AWAITABLES:
+        found = (get_args(found) or (Any,))[-1]
+    return found
 
 
 def encoded(value: Any) -> str:

@@ -6,16 +6,15 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from askback.content import UNSET, Asked, Contents, Decided, Default, Shown, Unset, parts_of, prompt_content
 from askback.enums import DecisionKind, PromptState
 from askback.form import form_of
-from askback.handler import result_type
 from askback.lease import Lease
 from askback.outcome import Decision, Preview, answered, decision_of, declined, preview_of
 from askback.prompts import Content, PromptInfo
+from askback.step_result import StepResult
 from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 
@@ -209,19 +208,21 @@ class Job:
 
         The result is stored as JSON and comes back as the type that `fn` is annotated with (as plain
         JSON values if it is not), in the first run too. A crash between the call and the commit calls
-        `fn` again. Raises what `fn` raises (nothing is stored then), ValueError for a result that JSON
-        cannot hold.
+        `fn` again. Raises what `fn` raises: nothing is stored then, and the step may be called again under
+        its key. Raises DuplicateKey for a key that this run has used; InvalidStep, before the call, for
+        what is not callable or has an annotation that no JSON value can fit, and after it for a result
+        that JSON cannot hold or that does not fit the annotation.
         """
+        returns = StepResult(key, fn)
 
         async def compute() -> str:
             value = fn(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value
-            return to_json(value).decode()
+            return returns.dump(value)
 
-        stored = await self._lease.once(key, compute)
-        adapter: TypeAdapter[Any] = TypeAdapter(result_type(fn))
-        return adapter.validate_json(stored)
+        # A result that does not fit is stored all the same: what was done is not done again.
+        return returns.parse(await self._lease.once(key, compute))
 
     async def understanding(self) -> Understanding:
         """The job's deep-understanding state; change it with `update_understanding`."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
 from askback.content import same_question
-from askback.errors import AskbackError, LeaseLost
+from askback.errors import AskbackError, InvalidArgument, InvalidStep, LeaseLost, ResourceExhausted
 from askback.jobs import JobInfo
+from askback.keys import Keys
 from askback.prompts import PromptInfo
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
@@ -39,7 +40,6 @@ class _Wait:
     request: pb.AskPromptRequest
     future: asyncio.Future[prompt_pb2.Prompt]
     asked: bool = False
-    waiters: int = 1
 
 
 class Lease:
@@ -63,7 +63,11 @@ class Lease:
         self._checkpoints = {point.key: point.value_json for point in leased.checkpoints}
         self._more = leased.more
         self._waits: dict[str, _Wait] = {}
-        self._steps: dict[str, asyncio.Lock] = {}
+        self._ask_keys = Keys("ask")
+        self._step_keys = Keys("step")
+        self._acknowledged: set[str] = set()
+        self._paging = asyncio.Lock()
+        self._unsaved: dict[str, str] = {}
         self._active = 0
         self._touched = 0.0
         self._progress: asyncio.Future[Any] | None = None
@@ -84,46 +88,49 @@ class Lease:
     async def ask(self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]) -> PromptInfo:
         """The prompt of this key, closed: at once if its answer is known, else when it comes.
 
-        Raises AlreadyExists if the key belongs to a closed prompt with other content, and what
-        AskPrompt raises.
+        Lets other tasks run before it returns or raises, a stored answer included. Raises DuplicateKey
+        for a key that this run has used, AlreadyExists if the key belongs to a closed prompt with other
+        content, and what AskPrompt raises.
         """
-        known = self._known.get(key)
-        if known is None or _is_open(known) or not same_question(content, known.content):
-            known = await self._answer_to(key, content, supersedes)
+        await asyncio.sleep(0)
+        self._ask_keys.use(key)
+        try:
+            known = self._known.get(key)
+            if known is None or _is_open(known) or not same_question(content, known.content):
+                known = await self._answer_to(key, content, supersedes)
+        except BaseException:
+            self._ask_keys.free(key)
+            raise
         self.touch()
-        if not known.HasField("consume_time"):
-            request = pb.AcknowledgePromptsRequest(
-                job_id=self.job_id, token=self.token, prompt_ids=[known.prompt_id]
-            )
-            _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
+        self._acknowledge(known)
         return PromptInfo(known)
+
+    def _acknowledge(self, prompt: prompt_pb2.Prompt) -> None:
+        """Confirm receipt of a resolution, once."""
+        if prompt.HasField("consume_time") or prompt.prompt_id in self._acknowledged:
+            return
+        self._acknowledged.add(prompt.prompt_id)
+        request = pb.AcknowledgePromptsRequest(
+            job_id=self.job_id, token=self.token, prompt_ids=[prompt.prompt_id]
+        )
+        _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
 
     async def _answer_to(
         self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]
     ) -> prompt_pb2.Prompt:
-        wait = self._waits.get(key)
-        if wait is not None and wait.request.content == content:
-            wait.waiters += 1
-        else:
-            request = pb.AskPromptRequest(
-                job_id=self.job_id,
-                token=self.token,
-                key=key,
-                content=content,
-                supersedes_keys=supersedes,
-            )
-            wait = _Wait(request, asyncio.get_running_loop().create_future())
-            self._waits[key] = wait
+        request = pb.AskPromptRequest(
+            job_id=self.job_id, token=self.token, key=key, content=content, supersedes_keys=supersedes
+        )
+        wait = _Wait(request, asyncio.get_running_loop().create_future())
+        self._waits[key] = wait
         try:
-            if not wait.asked:
-                reply: pb.AskPromptResponse = await self.send("ask_prompt", wait.request)
-                wait.asked = True
-                self.learn(reply.prompt)
+            reply: pb.AskPromptResponse = await self.send("ask_prompt", request)
+            wait.asked = True
+            self.learn(reply.prompt)
             self._watch_for_parking()
             return await asyncio.shield(wait.future)
         finally:
-            wait.waiters -= 1
-            if not wait.waiters and self._waits.get(key) is wait:
+            if self._waits.get(key) is wait:
                 del self._waits[key]
 
     def learn(self, prompt: prompt_pb2.Prompt) -> None:
@@ -151,28 +158,47 @@ class Lease:
         elif isinstance(error, LeaseLost):
             self.stop(Stop.LOST)
 
-    async def once(self, key: str, compute: Callable[[], Any]) -> str:
-        """The checkpoint of this key as JSON text; `compute` makes it if there is none."""
-        await self._load_checkpoints()
-        async with self._steps.setdefault(key, asyncio.Lock()):
+    async def once(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
+        """The checkpoint of this key as JSON text; `compute` makes it if there is none.
+
+        Lets other tasks run before it returns or raises. Raises DuplicateKey for a key that this run has
+        used, what `compute` and SaveCheckpoint raise, and InvalidStep if the service keeps no more results.
+        """
+        await asyncio.sleep(0)
+        self._step_keys.use(key)
+        try:
+            await self._load_checkpoints()
             if key not in self._checkpoints:
-                self._active += 1
-                try:
-                    text: str = await compute()
-                    request = pb.SaveCheckpointRequest(
-                        job_id=self.job_id, token=self.token, key=key, value_json=text
-                    )
-                    await self.send("save_checkpoint", request)
-                finally:
-                    self._active -= 1
-                    self.touch()
-                self._checkpoints[key] = text
-            return self._checkpoints[key]
+                await self._compute(key, compute)
+        except BaseException:
+            self._step_keys.free(key)
+            raise
+        return self._checkpoints[key]
+
+    async def _compute(self, key: str, compute: Callable[[], Awaitable[str]]) -> None:
+        self._active += 1
+        try:
+            if key not in self._unsaved:
+                self._unsaved[key] = await compute()
+            # What was computed stays known: a call that is repeated after a cancel only saves it.
+            text = self._unsaved[key]
+            await self.send(
+                "save_checkpoint",
+                pb.SaveCheckpointRequest(job_id=self.job_id, token=self.token, key=key, value_json=text),
+            )
+        except (InvalidArgument, ResourceExhausted) as error:
+            if key not in self._unsaved:
+                raise  # the function's own
+            raise InvalidStep(f"the result of the step {key!r} cannot be kept: {error}") from error
+        finally:
+            self._active -= 1
+            self.touch()
+        self._checkpoints[key] = self._unsaved.pop(key)
 
     async def _load_checkpoints(self) -> None:
         """The checkpoints that did not fit into the lease."""
         page = ""
-        async with self._steps.setdefault("", asyncio.Lock()):
+        async with self._paging:
             while self._more:
                 request = pb.ListCheckpointsRequest(job_id=self.job_id, page_token=page)
                 reply: pb.ListCheckpointsResponse = await self.send("list_checkpoints", request)
