@@ -115,19 +115,20 @@ class Job:
         the answer when nobody gives one (None stays None and is not shown to people).
 
         Raises PromptExpired when nobody answered in time and there is no default, PromptDeclined when
-        somebody said no, PromptCancelled when the prompt was withdrawn, AlreadyExists when the key had
-        another question before, InvalidArgument with the server's violations, TypeError for a type
+        somebody said no, PromptCancelled when the prompt was withdrawn, QuestionChanged when the key has an
+        answer that was given to another wording (`same=True` keeps that answer), DuplicateKey when this run
+        has used the key, InvalidKey, InvalidArgument with the server's violations, TypeError for a type
         that has no form, ValueError for arguments that contradict each other.
         """
         shape = form_of(form, title)
         options: dict[str, Any] = {"kind": "clarify", **asked}
-        supersedes = list(options.pop("supersedes", ()))
+        supersedes, same = list(options.pop("supersedes", ())), bool(options.pop("same", False))
         declared = None
         if default is not UNSET and default is not None:
             decision = DecisionKind.ACCEPT if options["kind"] in _RESPONDING else DecisionKind.RESPOND
             declared = Default(decision, shape.dump(default))
         content = prompt_content(title, form=shape, default=declared, **options)
-        prompt = await self._lease.ask(key, content, supersedes)
+        prompt = await self._lease.ask(key, content, supersedes, same=same)
         if prompt.state is PromptState.EXPIRED and default is None:
             return None
         answer = answered(prompt).answered
@@ -179,10 +180,10 @@ class Job:
             declared = Default(default)
         options: dict[str, Any] = {"kind": kind, **asked}
         form = options.pop("form", None)
-        supersedes = list(options.pop("supersedes", ()))
+        supersedes, same = list(options.pop("supersedes", ())), bool(options.pop("same", False))
         shape = None if form is None else form_of(form, title)
         content = prompt_content(title, form=shape, default=declared, **options)
-        return answered(await self._lease.ask(key, content, supersedes))
+        return answered(await self._lease.ask(key, content, supersedes, same=same))
 
     async def progress(
         self, done: int = 0, total: int = 0, message: str = "", *, milestone: bool = False

@@ -6,7 +6,14 @@ import asyncio
 import logging
 from typing import Any
 
-from askback.errors import AlreadyExists, InvalidArgument, LeaseLost, NonRetryable, PromptEnded
+from askback.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    LeaseLost,
+    NonRetryable,
+    PromptEnded,
+    QuestionChanged,
+)
 from askback.handler import JobHandler, encoded
 from askback.job import Job
 from askback.lease import Lease, Stop
@@ -55,7 +62,7 @@ async def _call(job: Job, handler: JobHandler[Any, Any]) -> Any:
 async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
     if work.cancelled():
         if lease.stopped is not None:
-            await lease.send("release_job", pb.ReleaseJobRequest(job_id=job.job_id, token=job.token))
+            await lease.release()
             return
         await _fail(lease, job, RuntimeError("the function cancelled itself"))
         return
@@ -72,11 +79,14 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
 
 
 def _deciding(error: BaseException) -> BaseException:
-    """Of the errors of a task group the one that says how the job ended: a final one, else the first."""
+    """Of the errors of a task group the one that says how the job ended: one that no retry would mend, else
+    a changed question, else the first."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [_deciding(inner) for inner in error.exceptions]
-    return next((leaf for leaf in leaves if isinstance(leaf, (LeaseLost, *_FINAL))), leaves[0])
+    changed = [leaf for leaf in leaves if isinstance(leaf, QuestionChanged)]
+    final = [leaf for leaf in leaves if isinstance(leaf, (LeaseLost, *_FINAL)) and leaf not in changed]
+    return next(iter((*final, *changed)), leaves[0])
 
 
 async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
@@ -85,13 +95,16 @@ async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
         return
     if lease.stopped is not None and lease.stopped is not Stop.CANCEL:
         # It was stopped and stumbled on its way out: no failure of the job.
-        await lease.send("release_job", pb.ReleaseJobRequest(job_id=job.job_id, token=job.token))
+        await lease.release()
         return
     code = (error.code if isinstance(error, NonRetryable) else "") or type(error).__name__
-    retryable = not isinstance(error, _FINAL)
+    changed = isinstance(error, QuestionChanged)
+    retryable = changed or not isinstance(error, _FINAL)
     # A failure that was meant needs no traceback.
-    trace = error if retryable else None
+    trace = error if retryable and not changed else None
     _log.warning("job %s (%s) failed: %s: %s", job.job_id, job.job_type, code, error, exc_info=trace)
     failure = job_pb2.Failure(code=code, message=str(error)[:_MAX_MESSAGE])
-    request = pb.FailJobRequest(job_id=job.job_id, token=job.token, failure=failure, retryable=retryable)
+    request = pb.FailJobRequest(
+        job_id=job.job_id, token=job.token, failure=failure, retryable=retryable, keep_attempt=changed
+    )
     await lease.send("fail_job", request)

@@ -133,6 +133,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """Nobody who may answer the open prompt has a console connected."""
     JOB_EVENT_TYPE_PROMPT_ATTENDED: _JobEventType.ValueType  # 37
     """Somebody is there for the prompt again."""
+    JOB_EVENT_TYPE_PROMPT_REWORDED: _JobEventType.ValueType  # 41
+    """The job asked a closed prompt's question in other words and kept its resolution."""
+    JOB_EVENT_TYPE_JOB_WAITS: _JobEventType.ValueType  # 42
+    """The job ran on after one of several prompts was resolved, and waits for open ones again."""
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -197,6 +201,10 @@ JOB_EVENT_TYPE_PROMPT_UNATTENDED: JobEventType.ValueType  # 36
 """Nobody who may answer the open prompt has a console connected."""
 JOB_EVENT_TYPE_PROMPT_ATTENDED: JobEventType.ValueType  # 37
 """Somebody is there for the prompt again."""
+JOB_EVENT_TYPE_PROMPT_REWORDED: JobEventType.ValueType  # 41
+"""The job asked a closed prompt's question in other words and kept its resolution."""
+JOB_EVENT_TYPE_JOB_WAITS: JobEventType.ValueType  # 42
+"""The job ran on after one of several prompts was resolved, and waits for open ones again."""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final

@@ -25,13 +25,14 @@ from askback_server.domain.documents import content_to_json, dump
 from askback_server.domain.due import next_due, take_due
 from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
 from askback_server.domain.events import EventType
-from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
+from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState, Wake
 from askback_server.domain.life import (
     cancel_now,
     drop_holder,
     fail_now,
     fence,
     move,
+    run_again,
     try_again,
     write_understanding,
 )
@@ -287,8 +288,11 @@ def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> De
     if job.cancel_requested_at is not None:
         cancel_now(change)
     elif job.state is JobState.PENDING_HITL:
-        move(change, JobTrigger.LOSE)
-        drop_holder(change)
+        if job.wake is Wake.DUE:
+            run_again(change)
+        else:
+            move(change, JobTrigger.LOSE)
+            drop_holder(change)
         change.event(EventType.JOB_LEASE_LOST, None, {"worker_id": job.worker_id})
     else:
         failure = Failure("LEASE_LOST", f"the session of worker {job.worker_id!r} expired")

@@ -22,7 +22,6 @@ from askback_server.domain.commands import (
 from askback_server.domain.content import PromptContent
 from askback_server.domain.due import take_due
 from askback_server.domain.errors import (
-    IdReused,
     IllegalState,
     LeaseLost,
     LimitExceeded,
@@ -31,7 +30,7 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.jobs import Checkpoint, Job, JobState
+from askback_server.domain.jobs import Checkpoint, Job, JobState, Wake
 from askback_server.domain.life import (
     UNDERSTANDING,
     cancel_now,
@@ -42,13 +41,17 @@ from askback_server.domain.life import (
     fence,
     move,
     note_question,
+    run_again,
+    stall,
     try_again,
 )
 from askback_server.domain.nudges import first_nudges
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.domain.replies import PromptAsked
+from askback_server.domain.rewording import amend, reworded
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
+from askback_server.domain.waiting import may_go_on, open_blocking, wait_again
 
 
 def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
@@ -123,42 +126,21 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
     if known is not None:
         known = change.prompt(known.prompt_id)
         if known.digest == content.digest:
+            if known.is_open and content.blocking and change.job.session_id is not None:
+                wait_again(change)
             return Decided(PromptAsked(known, replayed=True), change if change.events else None)
     if change.job.session_id is None:
         # A deadline that was due has just ended the job, or its attempt.
         return Decided(LeaseLost(command.job_id, command.token), change)
     if known is not None:
         if not known.is_open:
-            raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
-        return Decided(PromptAsked(_amend(change, known, content)), change)
+            return Decided(*reworded(change, known, command, content))
+        return Decided(PromptAsked(amend(change, known, content)), change)
     _supersede(change, command)
+    if command.wakes and change.job.wake is Wake.ALL:
+        change.set(wake=Wake.ANY)
     prompt = open_prompt(change, command.key, content)
     return Decided(PromptAsked(prompt), change)
-
-
-def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
-    """Other content under the key of an open prompt: answers to the old revision become STALE."""
-    now = change.facts.now
-    blocked = content.blocking - known.content.blocking
-    change.set(open_blocking=change.job.open_blocking + blocked)
-    if blocked >= 0:
-        move(change, JobTrigger.WAIT if content.blocking else JobTrigger.WRITE)
-    elif not change.job.open_blocking:
-        move(change, JobTrigger.RESUME)
-    revision = known.revision + 1
-    change.event(
-        EventType.PROMPT_AMENDED, known.prompt_id,
-        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
-    )  # fmt: skip
-    amended = evolve(
-        known,
-        content=content,
-        digest=content.digest,
-        revision=revision,
-        expires_at=now + content.timeout if content.timeout else None,
-        nudges=first_nudges(content, now),
-    )
-    return change.put(note_attendance(change, amended))
 
 
 def _supersede(change: Change, command: AskPrompt) -> None:
@@ -189,7 +171,8 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
     change.set(
         rounds=job.rounds + 1,
         open_prompts=job.open_prompts + 1,
-        open_blocking=job.open_blocking + content.blocking,
+        open_blocking=open_blocking(change) + 1 if content.blocking else job.open_blocking,
+        stalled_at=None,
     )
     if not job.workerless:
         move(change, _after_asking(change))
@@ -295,6 +278,8 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
     job: Job = change.job
     if job.cancel_requested_at is not None:
         cancel_now(change)
+    elif command.retryable and command.keep_attempt:
+        stall(change, failure)
     elif command.retryable and job.attempt < job.max_attempts:
         try_again(change, JobTrigger.RETRY, EventType.JOB_RETRIED, failure, command.retry_delay)
     else:
@@ -308,8 +293,13 @@ def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> Deci
     if change.job.cancel_requested_at is not None:
         cancel_now(change)
         return Decided(change.job, change)
-    state = move(change, JobTrigger.RELEASE)
-    drop_holder(change)
-    change.set(ready_at=facts.now if state is JobState.PENDING else None)
-    change.event(EventType.JOB_RELEASED, None, {"parked": state is JobState.PENDING_HITL})
+    if change.job.state is JobState.PENDING_HITL and may_go_on(change, command):
+        run_again(change)
+    else:
+        state = move(change, JobTrigger.RELEASE)
+        drop_holder(change)
+        change.set(ready_at=facts.now if state is JobState.PENDING else None)
+    if command.awaited:
+        change.set(wake=Wake.ANY)
+    change.event(EventType.JOB_RELEASED, None, {"parked": change.job.state is JobState.PENDING_HITL})
     return Decided(change.job, change)

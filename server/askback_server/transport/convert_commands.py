@@ -24,6 +24,7 @@ from askback_server.transport.convert_prompts import prompt_id, prompt_ref
 from askback_server.transport.convert_values import job_id, moment, namespace, raise_faults, span, storable
 
 _MOST_ACKNOWLEDGED = 1_000
+_MOST_AWAITED = 1_000
 
 # --- JobService ---------------------------------------------------------------------------------
 
@@ -171,6 +172,8 @@ def ask_prompt(
         key=request.key,
         content=content(request.content, "content"),
         supersedes=tuple(request.supersedes_keys),
+        same=request.same,
+        wakes=request.wakes,
     )
 
 
@@ -232,6 +235,7 @@ def fail_job(
         failure=failure(request.failure),
         retryable=request.retryable,
         retry_delay=span(request.retry_delay, "retry_delay") if request.HasField("retry_delay") else None,
+        keep_attempt=request.keep_attempt,
     )
 
 
@@ -239,8 +243,18 @@ def release_job(
     request: worker_service_pb2.ReleaseJobRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.ReleaseJob:
     """The holder gives the job up."""
+    if len(request.awaited_keys) > _MOST_AWAITED:
+        raise InvalidField.of("awaited_keys", f"has more than {_MOST_AWAITED} keys; name open prompts only")
+    found: list[Violation] = []
+    storable(found, "awaited_keys", request.awaited_keys)
+    raise_faults(found)
     return commands.ReleaseJob(
-        principal=principal, job_id=job_id(request.job_id), token=request.token, session=session
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        awaited=tuple(request.awaited_keys),
+        at_work=request.at_work,
     )
 
 
