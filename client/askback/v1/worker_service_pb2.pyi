@@ -320,8 +320,8 @@ class AskPromptRequest(_message.Message):
     """The asker's own name of the prompt, at most 200 characters. Required."""
     same: _builtins.bool
     """True: if the prompt of this key is closed and had other content, this is the same question in
-    other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests, once
-    for each new content. Without effect on an open prompt: other content amends it.
+    other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests,
+    unless the last one noted the same. Without effect on an open prompt: other content amends it.
     """
     wakes: _builtins.bool
     """True: the function may go on when this prompt alone is resolved, while others are open. Then a
