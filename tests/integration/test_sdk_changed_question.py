@@ -20,6 +20,7 @@ from askback import (
     Run,
     Worker,
 )
+from askback.cli.job.listing import prompt_lines
 from askback.cli.job.story import event_words
 from askback.testing import Clock, Server
 from tests.support.service import SOON
@@ -135,6 +136,9 @@ async def test_a_wording_that_is_the_same_question_keeps_the_answer(askback_serv
         asked = [event async for event in run.watch() if event.type == "PROMPT_ASKED"]
         assert [event.data["digest"] for event in events] == [asked[0].data["digest"]] * 2
         assert len({event.data["asked_digest"] for event in events}) == 2, "once for each wording"
+        shown = "\n".join(prompt_lines(await client.prompt(job_id=run.job_id, key="a")))
+        assert events[-1].data["digest"] in shown
+        assert events[-1].data["asked_digest"] in shown
         for event in events:
             assert event.data["digest"] in event_words(event)
             assert event.data["asked_digest"] in event_words(event)
