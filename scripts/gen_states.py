@@ -150,9 +150,9 @@ _JOB = """\
 ## Jobs
 
 COMPLETED, FAILED and CANCELLED are final. A job is in PENDING_HITL exactly while a blocking prompt is
-open; it needs no worker then. Where it asked to go on with the first answer (`wakes`), that answer ends the
-wait of a job that nobody holds: it is PENDING, its other prompts stay open, and it waits again when its worker
-asks for them again. A job that is created with its prompt and without a worker starts there.
+open; it needs no worker then. Where it asked to go on with the first answer (`wakes`), that answer ends
+the wait of a job that nobody holds: it is PENDING, its other prompts stay open, and it waits again when its
+worker asks for them again. A job that is created with its prompt and without a worker starts there.
 """
 
 _PROMPT = """\
