@@ -121,6 +121,10 @@ class Desk:
             case "reset_view":
                 _log.info("the view begins anew: %s", event.reset_view.reason)
                 self.token = ""
+                if event.reset_view.history_lost:
+                    # Versions began again, and what was closed may be open: the snapshot is what is true.
+                    self._closed.clear()
+                    self._versions = {p: (0, job_id) for p, (_, job_id) in self._versions.items()}
                 self._expect_snapshot()
             case "bookmark":
                 self.bookmark(event.bookmark.resume_token)

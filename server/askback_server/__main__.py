@@ -12,7 +12,7 @@ from askback_server.config import ConfigError
 from askback_server.config_sources import database_url, effective
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
-from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.migrate import WAIT, begin_history_after_restore, look, upgrade
 from askback_server.structured_logs import configure, log_the_uncaught
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,18 @@ def serve(flags: Mapping[str, Any]) -> int:
 
 
 def migrate(flags: Mapping[str, Any]) -> int:
-    """Bring the database to this version's schema. Returns the exit code."""
+    """Bring the database to this version's schema. Returns the exit code; errors go to stderr.
+
+    `wait`: seconds to wait for locks; `after_restore`: refuse resume tokens from before a restore.
+    """
+    own = {"wait", "after_restore"}
     try:
-        url = database_url(flags)
-        upgrade(url)
+        url = database_url({name: value for name, value in flags.items() if name not in own})
+        wait = flags.get("wait")
+        upgrade(url, wait=WAIT if wait is None else wait)
+        if flags.get("after_restore"):
+            begin_history_after_restore(url)
+            print("consoles will read all open prompts again")
     except (AskbackError, ValueError) as error:
         print(f"askback: {error}", file=sys.stderr)
         return 1

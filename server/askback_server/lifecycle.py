@@ -10,6 +10,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
+from askback_server import descriptors
 from askback_server.bootstrap import build
 from askback_server.config import Config, masked
 from askback_server.metrics.meter import Meter
@@ -92,6 +93,7 @@ class Service:
             self._run("keeper", replica.keeper.run())
             self._run("attendance", replica.attending.run())
             self._run("sweep", replica.sweep.run())
+            self._run("descriptors", descriptors.watch())
             await self._server.start()
             await self._server.set_ready(True)
         except BaseException:
@@ -205,6 +207,7 @@ def _authenticator(config: Config) -> Authenticator:
 
 async def run_until_signal(config: Config) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Returns the exit code."""
+    descriptors.raise_limit()
     service = Service(config)
     await service.start()
     # What lives now lives on: the collector need not look at it again (10,000 streams: 2.6 times).

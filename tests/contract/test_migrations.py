@@ -20,7 +20,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.storage import BadData
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import look, upgrade
 from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
@@ -301,10 +300,11 @@ async def test_days_are_made_ahead(pg_url: str) -> None:
             write = creation(job)
             write.events = [event(job, at=today() + timedelta(days=ahead))]
             assert not (await database.jobs.write([write])).lost
-        # No default partition: what has no day is refused and seen, not hidden.
+        # No default partition: what has no day is refused and seen, not hidden; and it is not the caller's
+        # data that is refused.
         write = creation(late := new_job())
         write.events = [event(late, at=today() + timedelta(days=DAYS_AHEAD + 1))]
-        with pytest.raises(BadData, match="partition"):
+        with pytest.raises(StorageUnavailable, match="partition"):
             await database.jobs.write([write])
     finally:
         await database.close()
@@ -334,6 +334,18 @@ async def test_dropping_takes_whole_days_only(pg_url: str) -> None:
         assert await run(lambda c: drop_days(c, midnight + timedelta(hours=23))) == 0
         assert await run(lambda c: drop_days(c, midnight + timedelta(days=2, hours=1))) == 2
         assert await run(days) == names(2, DAYS_AHEAD)
+    finally:
+        await database.close()
+
+
+async def test_a_missing_day_is_made_when_it_is_needed(pg_url: str) -> None:
+    """As after a week in which no replica swept: the write that finds it missing goes through."""
+    database = await Database.open(pg_url)
+    try:
+        for day in names(-1, DAYS_AHEAD):
+            await execute(database, f"DROP TABLE {day}")
+        assert not (await database.jobs.write([creation(new_job())])).lost
+        assert await database._dialect.run(days) == names(-1, DAYS_AHEAD)
     finally:
         await database.close()
 

@@ -41,6 +41,8 @@ class _Half(asyncio.Protocol):
         self._early: list[bytes] = []
         self._waiting: deque[tuple[float, bytes | None]] = deque()
         """What is delayed, with the times at which it is due, in order."""
+        self._heard_end = False
+        """It sends nothing more."""
         self._ended = False
         """Its end was passed on."""
 
@@ -56,6 +58,8 @@ class _Half(asyncio.Protocol):
             for data in self.peer._early:
                 transport.write(data)
             self.peer._early.clear()
+            if self.peer._heard_end and not self.peer._waiting:
+                self.peer._pass_end(transport)
             if self.link.is_stalled:
                 transport.pause_reading()
 
@@ -95,7 +99,8 @@ class _Half(asyncio.Protocol):
             self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
-        if self.peer is not None and self.peer.transport is not None and self.peer.transport.can_write_eof():
+        self._heard_end = True
+        if self.link.lost != ("client" if self.from_client else "server"):
             self._in_turn(None)
         return True
 
@@ -104,6 +109,15 @@ class _Half(asyncio.Protocol):
         if not transport.is_closing():
             with contextlib.suppress(OSError):
                 transport.write_eof()
+        if self.peer is not None and self.peer._ended:
+            # Both ways have ended. asyncio reads neither socket any more and would keep both for good.
+            self.close()
+            self.peer.close()
+
+    def close(self) -> None:
+        """End it in order."""
+        if self.transport is not None:
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.link.connections.discard(self)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.postgres import PostgresServer
 from tests.support.service import World, serving
 from tests.support.shell import Shell
 
@@ -42,3 +43,25 @@ def shell(lite: World, tmp_path: Path) -> Iterator[Shell]:
     shell = Shell(folder, f"127.0.0.1:{lite.service.port}", ASKBACK_USER="ana")
     yield shell
     shell.end()
+
+
+@pytest.fixture
+def primary(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the test's own, which it may break; skipped where none can be started."""
+    assert postgres
+    server = PostgresServer(fsync=True)
+    if server._dsn:
+        pytest.skip("ASKBACK_TEST_DSN names a server that must not be broken")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """It has all that was confirmed."""
+    other = primary.standby()
+    other.start()
+    primary.require_standby(True)
+    yield other
+    other.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -28,28 +28,6 @@ WITHIN = 60.0
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.05)
     monkeypatch.setattr(wakeups, "PAUSE", 0.05)
-
-
-@pytest.fixture
-def primary(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """A server of the test's own, which it may break; skipped where none can be started."""
-    assert postgres
-    server = PostgresServer(fsync=True)
-    if server._dsn:
-        pytest.skip("ASKBACK_TEST_DSN names a server that must not be broken")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
-    """It has all that was confirmed."""
-    other = primary.standby()
-    other.start()
-    primary.require_standby(True)
-    yield other
-    other.stop()
 
 
 def both(database: str, *servers: PostgresServer) -> str:

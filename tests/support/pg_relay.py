@@ -26,6 +26,10 @@ class PgRelay:
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = 0
 
+    def lead_to(self, url: str) -> None:
+        """Send new connections to the server of another URL; those that are open stay where they are."""
+        self._url = urlsplit(url)
+
     def freeze(self) -> None:
         """From now on nothing passes."""
         self._thaw.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -31,12 +32,25 @@ class _Serve(click.Command):
 def serve(**flags: Any) -> None:
     """Run the service. Every setting is also read from ASKBACK_<NAME> in the environment, and from the
     file that --config names; flags win over the environment, and that over the file."""
+    # Read when grpc is imported. Its own lines fit no log format, and repeat while something is wrong.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(_server().serve(flags))
 
 
 @click.command()
 @click.option("--db", help="Database URL. [default: sqlite+aiosqlite:///askback.db]")
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86_400),
+    metavar="SECONDS",
+    help="How long to wait for another migration, or for a table that is in use. [default: 60]",
+)
+@click.option(
+    "--after-restore",
+    is_flag=True,
+    help="The database was restored to an earlier state: have consoles read all open prompts again.",
+)
 def migrate(**flags: Any) -> None:
     """Bring the database to this version's schema."""
     sys.exit(_server().migrate(flags))

@@ -455,16 +455,22 @@ class PromptsReset(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    HISTORY_LOST_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, for people."""
+    history_lost: _builtins.bool
+    """The database was restored to an earlier state, or failed over to a server that was behind. Forget the
+    versions of prompts and which prompts were closed, too: the snapshot may show them as open again.
+    """
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        history_lost: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history_lost", b"history_lost", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -183,6 +183,7 @@ class Feed:
             try:
                 await self._read_hinted()
                 if not self._hot.live and not await self._log.knows(self.position):
+                    await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
                         "that was behind, or a restore): what it knows may be wrong, and it must start anew"

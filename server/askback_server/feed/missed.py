@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from askback_server.feed.tokens import Refusal
 from askback_server.ports.storage import Changed, FeedStore, Position
 
 PAGE = 2_000
@@ -10,8 +11,8 @@ CATCH_UP = 20_000
 """Events read for a resume; beyond that a snapshot is cheaper."""
 
 
-async def missed(log: FeedStore, position: Position) -> list[Changed] | str:
-    """All that was committed after a position; or, as a text for people, why that cannot be said.
+async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
+    """All that was committed after a position, or why that cannot be said.
 
     Call it once the feed is followed. What is not settled yet is in it too: it may have been delivered
     before the follower came, by this replica's own commit or another's call, and the log, which brings
@@ -19,9 +20,9 @@ async def missed(log: FeedStore, position: Position) -> list[Changed] | str:
     delivered, for the follower is there.
     """
     if position < await log.tail():
-        return "the resume token is older than the log"
+        return Refusal("the resume token is older than the log")
     if not await log.knows(position):
-        return "the resume token names what this database does not have"
+        return Refusal("the resume token names what this database does not have", history_lost=True)
     found: list[Changed] = []
     for _ in range(CATCH_UP // PAGE):
         changed, reached = await log.after(position, PAGE, settled=False)
@@ -29,4 +30,4 @@ async def missed(log: FeedStore, position: Position) -> list[Changed] | str:
             return found
         found += changed
         position = reached
-    return "too much changed since the resume token"
+    return Refusal("too much changed since the resume token")

@@ -5,10 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import dataclass
 
 from askback_server.ports.storage import Position
 
 _MAC = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a resume token cannot be honoured."""
+
+    reason: str
+    """For people."""
+    history_lost: bool = False
+    """The database no longer has what the token's holder has seen: it was restored, or failed over to a
+    server that was behind."""
 
 
 class ResumeTokens:
@@ -26,19 +38,19 @@ class ResumeTokens:
     def _mac(self, body: str, view: str) -> bytes:
         return hmac.new(self._key, f"{view}|{body}".encode(), hashlib.sha256).digest()[:_MAC]
 
-    def read(self, token: str, view: str) -> Position | str:
-        """The position; or, as a text for people, why the token cannot be honoured."""
+    def read(self, token: str, view: str) -> Position | Refusal:
+        """The position, or why the token cannot be honoured."""
         try:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             mac, body = raw[:_MAC], raw[_MAC:].decode()
             epoch, xid, id, *mark = body.split(".")  # tokens of earlier releases have no mark
             position = Position(int(xid), int(id), *mark[:1])
         except ValueError:
-            return "the resume token is not one of ours"
+            return Refusal("the resume token is not one of ours")
         if not hmac.compare_digest(mac, self._mac(body, view)):
-            return "the resume token belongs to another filter or principal"
+            return Refusal("the resume token belongs to another filter or principal")
         if epoch != self._epoch:
-            return "the resume token belongs to another database"
+            return Refusal("the resume token belongs to another history of the database", history_lost=True)
         return position
 
 

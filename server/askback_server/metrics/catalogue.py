@@ -154,7 +154,7 @@ FEED_HELD_BACK = Metric(
 WAKEUPS_HEARD = Metric(
     "askback_wakeups_heard", _GAUGE,
     "1 while this replica hears of others' commits at once, 0 while it finds them by polling alone: with an "
-    "embedded database, behind a pooler in transaction mode, or until a lost connection is back.", _EACH,
+    "embedded database, or until a lost connection is back.", _EACH,
 )  # fmt: skip
 DATABASE_UP = Metric(
     "askback_database_up", _GAUGE, "1 if the database answered when this was read, else 0.", _EACH

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import time
+from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.registry import Collector
 
 from askback_server.config import address
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PAUSE = 1.0
+"""Seconds until a connection is accepted again after descriptors or memory ran out."""
+
+
+def _pausing(accept: Callable[[], Any]) -> Callable[[], Any]:
+    """Accept connections, but not in a busy loop while there is nothing left to accept them with."""
+
+    def get_request() -> Any:
+        try:
+            return accept()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                time.sleep(PAUSE)
+            raise
+
+    return get_request
 
 
 class Exposition:
@@ -24,6 +46,7 @@ class Exposition:
             self._server, self._thread = start_http_server(port, host, registry)
         except OSError as error:
             raise OSError(f"cannot listen on {listen} for metrics: {error.strerror}") from None
+        self._server.get_request = _pausing(self._server.get_request)  # type: ignore[method-assign]
         self.port: int = self._server.server_port
 
     async def close(self) -> None:

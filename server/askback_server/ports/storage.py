@@ -238,6 +238,9 @@ class FeedStore(Protocol):
     async def epoch(self) -> str:
         """Names this database's history: tokens of another are not honoured."""
 
+    async def end_history(self, name: str) -> None:
+        """Give the history a new name, if it is still called `name`: commits were lost."""
+
     async def head(self) -> Position:
         """The newest position that is safe to resume from."""
 

@@ -119,6 +119,8 @@ class Reset:
     """Forget what you have: a snapshot follows."""
 
     reason: str
+    history_lost: bool = False
+    """Forget too what was closed: the database was restored, and may have re-opened it."""
 
 
 @dataclass(frozen=True, slots=True)

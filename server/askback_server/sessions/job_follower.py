@@ -14,7 +14,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import missed
-from askback_server.feed.tokens import ResumeTokens, view_digest
+from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.watch import Watch
@@ -136,10 +136,10 @@ class JobsFollower:
             self._feed.follow(self._committed), self._feed.follow_position(self._moved),
         ]  # fmt: skip
         try:
-            reset = await self._resume(resume_token) if resume_token else "new"
-            if reset:
-                if resume_token:
-                    yield JobsNews(reset=reset)
+            refusal = await self._resume(resume_token) if resume_token else None
+            if refusal is not None or not resume_token:
+                if refusal is not None:
+                    yield JobsNews(reset=refusal.reason)
                 async for page in self._snapshot():
                     yield page
             for news in self._drain():
@@ -195,12 +195,12 @@ class JobsFollower:
             if after is None:
                 return
 
-    async def _resume(self, resume_token: str) -> str:
+    async def _resume(self, resume_token: str) -> Refusal | None:
         position = self._tokens.read(resume_token, self._digest)
-        if isinstance(position, str):
+        if isinstance(position, Refusal):
             return position
         changed = await missed(self._log, position)
-        if isinstance(changed, str):
+        if isinstance(changed, Refusal):
             return changed
         ids = {c.job_id for c in changed if c.namespace == self._filter.namespace}
         found = {job.job_id: job for job in await self._jobs.get_jobs(ids)}
@@ -208,7 +208,7 @@ class JobsFollower:
             self._removed[job_id] = None
         for job in found.values():
             self._offer(job, relabelled=True)
-        return ""
+        return None
 
 
 async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wait: float) -> Prompt:

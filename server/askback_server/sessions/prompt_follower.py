@@ -8,7 +8,7 @@ from collections.abc import Callable
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import missed
-from askback_server.feed.tokens import ResumeTokens, view_digest
+from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.prompt_view import PromptView
@@ -81,34 +81,36 @@ class PromptFollower:
         """Bring the view up to date, from a token if it can be honoured."""
         if resume_token:
             self._view.resume()
-            reason = await self._resume(resume_token)
-            if not reason:
+            refusal = await self._resume(resume_token)
+            if refusal is None:
                 counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
                 self._view.loaded(counted.total)
                 self._changed.set()
                 return
-            self._view.reset(reason)
+            self._view.reset(refusal.reason, refusal.history_lost)
         await self._snapshot()
         self._view.loaded()
         self._changed.set()
 
-    async def _resume(self, resume_token: str) -> str:
+    async def _resume(self, resume_token: str) -> Refusal | None:
         position = self._tokens.read(resume_token, self._digest)
-        if isinstance(position, str):
+        if isinstance(position, Refusal):
             return position
         changed = await missed(self._log, position)
-        if isinstance(changed, str):
+        if isinstance(changed, Refusal):
             return changed
         ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
         for start in range(0, len(ids), PAGE):
             page = ids[start : start + PAGE]
             prompts = await self._jobs.get_prompts(page)
             if len(prompts) < len(page):
-                return "jobs were deleted since the resume token, with prompts that it may have shown"
+                return Refusal(
+                    "jobs were deleted since the resume token, with prompts that it may have shown"
+                )
             for prompt in prompts:
                 self._view.offer(prompt)
             self._changed.set()
-        return ""
+        return None
 
     async def _snapshot(self) -> None:
         after = None

@@ -40,7 +40,7 @@ class PromptView:
         self._resumed = False
         self._known_before = 0
         """Open prompts that a resumed console has and that this view never showed."""
-        self._reset = ""
+        self._reset: Reset | None = None
         self._loaded = False
         self.caught_up = False
         """Whether all that matched at the start has been told: no position may be named before."""
@@ -131,9 +131,9 @@ class PromptView:
         """The console has what an earlier stream showed it."""
         self._resumed = True
 
-    def reset(self, reason: str) -> None:
+    def reset(self, reason: str, history_lost: bool = False) -> None:
         """The console must forget what it has, also what this view showed it."""
-        self._reset = reason
+        self._reset = Reset(reason, history_lost)
         self._resumed = False
         self._told.clear()
         self._gone.clear()
@@ -156,8 +156,8 @@ class PromptView:
         if self._is_undecided:
             return events
         if self._reset:
-            events.append(Reset(self._reset))
-            self._reset = ""
+            events.append(self._reset)
+            self._reset = None
         while self._gone and len(events) < limit:
             prompt_id, event = self._gone.popitem(last=False)
             del self._told[prompt_id]

@@ -48,9 +48,9 @@ class Database:
             raise StorageUnavailable(f"the database's URL is wrong: {first_line(error)}") from error
         try:
             await database._dialect.open()
-            behind = await database._dialect.run(check_schema)
-            if behind:
-                raise StorageUnavailable(behind)
+            for check in (check_schema, database._dialect.check_history):
+                if refused := await database._dialect.run(check):
+                    raise StorageUnavailable(refused)
             # Here, and not with the first answer: a read-only file or server, and a full disk.
             await database._dialect.run(touch_settings)
             await database._dialect.make_room()

@@ -79,6 +79,10 @@ class Dialect(ABC):
         """How replicas call each other; not at all where there is one."""
         return NoWakeups()
 
+    def check_history(self, connection: sa.Connection) -> str:
+        """What keeps the log from being read in order, for people; empty if nothing does."""
+        return ""
+
     async def holder(self) -> Holder | None:
         """Whose transaction holds the feed back; None if that is not known."""
         return None

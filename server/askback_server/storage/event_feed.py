@@ -8,12 +8,14 @@ SQLite: one writer, so ids are in the order of commits, and every xid is 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from askback_server.domain.events import EventType
 from askback_server.ports.storage import Changed, Holder, Position
+from askback_server.storage.history import end_history
 from askback_server.storage.reads import Reads
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import events
@@ -25,6 +27,10 @@ class EventFeed(Reads):
     async def epoch(self) -> str:
         """Names this database's history."""
         return str(await self._dialect.run(lambda c: get_setting(c, "feed_epoch")))
+
+    async def end_history(self, name: str) -> None:
+        """Give the history a new name, if it is still called `name`."""
+        await self._dialect.run(partial(end_history, name=name))
 
     async def head(self) -> Position:
         """The newest position that is safe to resume from."""

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage.outages import first_line
+from askback_server.storage.history import begin_history
+from askback_server.storage.migration_lock import locked_upgrade
+from askback_server.storage.outages import BROKEN, first_line
+from askback_server.storage.pooler import refuse_shared_connections
+from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.schema import check_schema, is_newer, scripts
 
-_LOCK = 0x61736B6D
-"""Advisory lock on PostgreSQL: Alembic has none of its own, and replicas may start together."""
+T = TypeVar("T")
+
+WAIT = 60.0
+"""Seconds that a migration waits for another one, or for a table that is in use."""
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> None:
     """Bring a database to a revision. Blocking; call it from a thread if there is a loop.
 
-    Raises StorageUnavailable with the reason. A migration that fails changes nothing on PostgreSQL.
+    Raises StorageUnavailable with the reason, after `wait` seconds with the session that holds a lock which
+    is needed. A migration that fails changes nothing on PostgreSQL.
     """
     parsed = sa.make_url(url)
     try:
@@ -30,8 +40,10 @@ def upgrade(url: str, revision: str = "head") -> None:
             # aiosqlite's thread outlives a failed connect and writes a traceback of its own.
             _run_sqlite(parsed.set(drivername="sqlite"), revision)
         else:
-            asyncio.run(_run(parsed, revision))
-    except (OSError, sa.exc.SQLAlchemyError) as error:
+            asyncio.run(
+                _on_postgres(parsed, lambda c: locked_upgrade(c, partial(_upgrade, c, revision), wait))
+            )
+    except BROKEN as error:
         which = f" {parsed.database}" if parsed.get_backend_name() == "sqlite" else ""
         raise StorageUnavailable(f"cannot migrate{which}: {first_line(error)}") from error
 
@@ -41,17 +53,42 @@ def _run_sqlite(url: sa.URL, revision: str) -> None:
     try:
         with engine.connect() as connection:
             _upgrade(connection, revision)
+            connection.commit()
     finally:
         engine.dispose()
 
 
-async def _run(url: sa.URL, revision: str) -> None:
-    engine = create_async_engine(url)
+async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:
+    """Run a function on a connection of its own to the primary."""
+    pools = Pools(url)
+    await refuse_shared_connections(pools.own)
+    async with pools.engine("askback migrate", poolclass=NullPool).connect() as connection:
+        return await connection.run_sync(work)
+
+
+def begin_history_after_restore(url: str) -> None:
+    """Refuse every resume token from before, after a restore: consoles then read all open prompts again.
+
+    Blocking. Raises StorageUnavailable.
+    """
+    parsed = sa.make_url(url)
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(lambda c: _upgrade(c, revision))
-    finally:
-        await engine.dispose()
+        if parsed.get_backend_name() == "sqlite":
+            engine = sa.create_engine(parsed.set(drivername="sqlite"))
+            try:
+                with engine.begin() as connection:
+                    begin_history(connection)
+            finally:
+                engine.dispose()
+        else:
+            asyncio.run(_on_postgres(parsed, _begin_history))
+    except BROKEN as error:
+        raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
+
+
+def _begin_history(connection: sa.Connection) -> None:
+    begin_history(connection)
+    connection.commit()
 
 
 def look(url: str) -> str:
@@ -71,18 +108,9 @@ def look(url: str) -> str:
                     return _looked_at(connection)
             finally:
                 engine.dispose()
-        return asyncio.run(_look(parsed))
-    except (OSError, sa.exc.SQLAlchemyError) as error:
+        return asyncio.run(_on_postgres(parsed, _looked_at))
+    except BROKEN as error:
         raise StorageUnavailable(f"cannot use the database: {first_line(error)}") from error
-
-
-async def _look(url: sa.URL) -> str:
-    engine = create_async_engine(url)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_looked_at)
-    finally:
-        await engine.dispose()
 
 
 def _looked_at(connection: sa.Connection) -> str:
@@ -96,21 +124,9 @@ def _looked_at(connection: sa.Connection) -> str:
 def _upgrade(connection: sa.Connection, revision: str) -> None:
     config = scripts()
     config.attributes["connection"] = connection
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_lock(:id)"), {"id": _LOCK})
-        # A pinned writer holds its tables only for milliseconds; never queue all others behind us.
-        connection.execute(sa.text("SET lock_timeout = '5s'"))
-        connection.commit()
-    try:
-        if is_newer(connection):
-            # A newer version has been here, and nobody goes back.
-            if refused := check_schema(connection):
-                raise StorageUnavailable(refused)
-            return
-        command.upgrade(config, revision)
-        connection.commit()
-    finally:
-        if connection.dialect.name == "postgresql":
-            connection.rollback()
-            connection.execute(sa.text("SELECT pg_advisory_unlock(:id)"), {"id": _LOCK})
-            connection.commit()
+    if is_newer(connection):
+        # A newer version has migrated it, and there is no way back.
+        if refused := check_schema(connection):
+            raise StorageUnavailable(refused)
+        return
+    command.upgrade(config, revision)

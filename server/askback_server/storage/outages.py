@@ -38,6 +38,10 @@ _AWAY = (
 """SQLSTATEs, or the beginnings of their classes."""
 
 
+LOCKED = "55P03"
+"""SQLSTATE of a lock that was not granted in time."""
+
+
 def state_of(error: BaseException) -> str:
     """The SQLSTATE of what a server said; empty if it said nothing."""
     return str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
@@ -62,7 +66,10 @@ def is_outage(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     """An error's message without what drivers and SQLAlchemy add below it."""
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, asyncpg.TargetServerAttributeNotMatched):
+        return "none of the hosts in the database URL takes writes: they are away, standbys, or read-only"
+    lines = str(cause).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -22,13 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, Holder, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
-from askback_server.storage import postgres_pools as pools
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect
-from askback_server.storage.outages import BROKEN, connected, first_line, state_of
+from askback_server.storage.history import check_history
+from askback_server.storage.outages import BROKEN, LOCKED, connected, first_line, state_of
+from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
+from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.wakeups import PostgresWakeups
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,9 @@ CALL_TIMEOUT = 30.0
 _REFUSED = ("22", "23")
 """SQLSTATE classes that say that the data was at fault: data exception, integrity violation."""
 
+_CHECK = "23514"
+"""A row that a check refuses, or that belongs to no partition."""
+
 _READ_ONLY = "25006"
 """This server is a standby, or was made one: the next connection may find the primary."""
 
@@ -49,8 +54,8 @@ _ABORTED = ("40", "55", "57014")
 """The statement was rolled back for sure and may be tried again: deadlock, lock timeout, cancel."""
 
 
-_LOCKED = "55P03"
-"""SQLSTATE of a lock that was not had in time."""
+class _NoPartition(StorageUnavailable):
+    """No day of the log takes a row."""
 
 
 @dataclass(slots=True)
@@ -90,24 +95,28 @@ class Postgres(Dialect):
     name = "postgresql"
 
     def __init__(self, url: sa.URL) -> None:
-        self.url = url
-        self.reads = pools.reads(url)
-        self._beats = pools.sessions(url)
-        self._writer_engine = pools.writer(url)
+        self._pools = Pools(url)
+        self.reads = self._pools.reads
         self._pinned: AsyncConnection | None = None
+        self._generation = 0
         self._prepared: dict[tuple[str, ...], _Prepared] = {}
 
     async def open(self) -> None:
         """Connect the writer. Raises StorageUnavailable."""
         try:
+            await refuse_shared_connections(self._pools.own)
             await self._connection()
         except BROKEN as error:
             raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
 
     async def _connection(self) -> asyncpg.Connection[asyncpg.Record]:
+        primary = self._pools.primary
+        if self._pinned is not None and self._generation != primary.generation:
+            await self._disconnect()
         if self._pinned is None:
             # Pinned: the pool would send a reset query at each release (30 % of the round trips).
-            self._pinned = await self._writer_engine.connect()
+            self._pinned = await self._pools.writer.connect()
+            self._generation = primary.generation
             self._prepared.clear()
         raw = await self._pinned.get_raw_connection()
         driver: asyncpg.Connection[asyncpg.Record] = raw.driver_connection  # type: ignore[assignment]
@@ -129,6 +138,15 @@ class Postgres(Dialect):
 
     async def write(self, batch: Batch) -> BatchOutcome:
         """One statement, one round trip. Raises UnknownOutcome, BadData, StorageUnavailable."""
+        try:
+            return await self._write(batch)
+        except _NoPartition as error:
+            # No replica has swept for a week. Nothing was written.
+            log.warning("%s; making those of the days ahead", error)
+            await self.make_room()
+            return await self._write(batch)
+
+    async def _write(self, batch: Batch) -> BatchOutcome:
         try:
             connection = await self._connection()
             prepared = await self._prepare(connection, batch.shape)
@@ -175,6 +193,9 @@ class Postgres(Dialect):
     async def _judge(self, error: asyncpg.PostgresError) -> None:
         """Raise what a server's error means for the batch."""
         state = error.sqlstate or ""
+        if state == _CHECK and not error.constraint_name:
+            # No constraint of ours: the day's partition of the log is missing, which no caller can help.
+            raise _NoPartition("the log has no partition for today") from error
         if state.startswith(_REFUSED):
             raise BadData(_without_content(error)) from error
         if state.startswith(_ABORTED):
@@ -203,12 +224,12 @@ class Postgres(Dialect):
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """A small transaction on the sessions' own connection."""
-        async with connected(self._beats) as connection, connection.begin():
+        async with connected(self._pools.sessions) as connection, connection.begin():
             return await connection.run_sync(work)
 
     def wakeups(self) -> Wakeups:
         """LISTEN and NOTIFY."""
-        return PostgresWakeups(partial(pools.own, self.url))
+        return PostgresWakeups(self._pools.own)
 
     def now(self) -> sa.ColumnElement[datetime]:
         """clock_timestamp(): now() would be the transaction's start."""
@@ -233,6 +254,10 @@ class Postgres(Dialect):
         columns = sa.column("job_id", pg.UUID(as_uuid=False)), sa.column("after", sa.BigInteger())
         return sa.func.unnest(ids, afters).table_valued(*columns, name="marks").render_derived()
 
+    def check_history(self, connection: sa.Connection) -> str:
+        """Transactions of another cluster would be waited for."""
+        return check_history(connection)
+
     async def holder(self) -> Holder | None:
         """The session or prepared transaction with the oldest transaction id, if we may see it."""
         async with connected(self.reads) as connection:
@@ -255,7 +280,7 @@ class Postgres(Dialect):
         try:
             return int(await self.run(lambda connection: drop_days(connection, before)))
         except StorageUnavailable as error:
-            if error.__cause__ is None or state_of(error.__cause__) != _LOCKED:
+            if error.__cause__ is None or state_of(error.__cause__) != LOCKED:
                 raise
             log.info("somebody reads the log for long; its old days are dropped later")
             return 0
@@ -267,7 +292,7 @@ class Postgres(Dialect):
     async def close(self) -> None:
         """Close every connection."""
         await self._disconnect()
-        for engine in (self._writer_engine, self._beats, self.reads):
+        for engine in (self._pools.writer, self._pools.sessions, self.reads):
             try:
                 await asyncio.wait_for(engine.dispose(), 10)
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:

@@ -1,26 +1,31 @@
 """The connections to PostgreSQL, each kind under its own name in pg_stat_activity.
 
-A URL may name several hosts (`?host=a:5432&host=b:5432&target_session_attrs=read-write`): every new
-connection looks for the one that takes writes.
+A URL may name several hosts (`?host=a:5432&host=b:5432`): every new connection looks for the one that
+takes writes, and none is used that leads to another server (see primary.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from askback_server.storage.dialect import identity
+from askback_server.storage.primary import Driver, Primary
 
 CONNECT = 10.0
 """Seconds that a new connection may take, or a call may wait for one of the pool."""
 POOL = 8
 """Connections for reads: 8 to 16 are best on small machines; 64 are slower than 16."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_SET = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS s (name, value)"
+_GENERATION = "askback_generation"
 
 WRITER_SETTINGS = {
     # The batch's size changes with every call: a custom plan would cost 0.9 ms each time.
@@ -38,47 +43,77 @@ WRITER_SETTINGS = {
     "statement_timeout": "20s",
     "idle_in_transaction_session_timeout": "20s",
     "tcp_user_timeout": "20000",
-    "application_name": "askback writer",
 }
 
 
-def _engine(url: sa.URL, settings: dict[str, str], **options: Any) -> AsyncEngine:
-    return create_async_engine(
-        url, json_serializer=identity, json_deserializer=identity, hide_parameters=True,
-        connect_args={"server_settings": settings, "timeout": CONNECT}, **options,
-    )  # fmt: skip
+class Pools:
+    """Engines for one database URL, all of whose connections lead to the same primary."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.primary = Primary()
+        self._url = url
+        self.reads = self.engine(
+            "askback", pool_size=POOL, max_overflow=POOL, pool_timeout=CONNECT, isolation_level="AUTOCOMMIT"
+        )
+        """For statements that change nothing; what broke here is read again (see reads.py)."""
+        self.sessions = self.engine(
+            "askback sessions", pool_size=1, max_overflow=1, pool_timeout=CONNECT, pool_pre_ping=True
+        )
+        """For small transactions. They are not repeated, so the connection is tested before."""
+        self.writer = self.engine("askback writer", WRITER_SETTINGS, pool_size=1, max_overflow=0)
+        """For the one connection that writes batches."""
+
+    def engine(self, name: str, settings: Mapping[str, str] = _NOTHING, **options: Any) -> AsyncEngine:
+        """An engine whose connections have a name in pg_stat_activity and settings of their own."""
+        engine = create_async_engine(
+            self._url, json_serializer=identity, json_deserializer=identity, hide_parameters=True,
+            connect_args=_arguments(self._url, name), **options,
+        )  # fmt: skip
+
+        async def prepare(driver: Driver) -> int:
+            try:
+                generation = await self.primary.admit(driver)
+                # Not at the start of the connection: PgBouncer refuses parameters that it does not know.
+                if settings:
+                    await driver.fetch(_SET, list(settings), list(settings.values()))
+                return generation
+            except BaseException:
+                driver.terminate()  # the pool does not know it yet
+                raise
+
+        @sa.event.listens_for(engine.sync_engine, "connect")
+        def connect(connection: Any, record: Any) -> None:
+            record.info[_GENERATION] = connection.run_async(prepare)
+
+        @sa.event.listens_for(engine.sync_engine, "checkout")
+        def check_out(connection: Any, record: Any, proxy: Any) -> None:
+            if record.info[_GENERATION] != self.primary.generation:
+                raise sa.exc.DisconnectionError("the primary is another server than before")
+
+        return engine
+
+    @asynccontextmanager
+    async def own(self, name: str) -> AsyncIterator[Driver]:
+        """A connection beside the pools, in autocommit, under a name in pg_stat_activity.
+
+        It is closed when the primary becomes another server. Raises what asyncpg raises, and
+        StorageUnavailable if the address leads to a standby.
+        """
+        async with self.engine(name, poolclass=NullPool).connect() as connection:
+            raw = await connection.get_raw_connection()
+            driver: Driver = raw.driver_connection  # type: ignore[assignment]
+            self.primary.watch(driver)
+            try:
+                yield driver
+            finally:
+                # At once: a goodbye on a connection that hangs would hang too.
+                driver.terminate()
+                await connection.invalidate()
 
 
-def reads(url: sa.URL) -> AsyncEngine:
-    """A pool for statements that change nothing; what broke in it is read again (see reads.py)."""
-    return _engine(
-        url, {"application_name": "askback"}, pool_size=POOL, max_overflow=POOL, pool_timeout=CONNECT,
-        isolation_level="AUTOCOMMIT",
-    )  # fmt: skip
-
-
-def sessions(url: sa.URL) -> AsyncEngine:
-    """For small transactions. What is written here is not written again: look before using it."""
-    return _engine(
-        url, {"application_name": "askback sessions"}, pool_size=1, max_overflow=1, pool_timeout=CONNECT,
-        pool_pre_ping=True,
-    )  # fmt: skip
-
-
-def writer(url: sa.URL) -> AsyncEngine:
-    """For the one connection that writes batches."""
-    return _engine(url, WRITER_SETTINGS, pool_size=1, max_overflow=0)
-
-
-@asynccontextmanager
-async def own(url: sa.URL, name: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """A connection beside the pools, in autocommit, under a name."""
-    async with _engine(url, {"application_name": name}, poolclass=NullPool).connect() as connection:
-        raw = await connection.get_raw_connection()
-        driver: asyncpg.Connection[asyncpg.Record] = raw.driver_connection  # type: ignore[assignment]
-        try:
-            yield driver
-        finally:
-            # At once: a goodbye on a connection that hangs would hang too.
-            driver.terminate()
-            await connection.invalidate()
+def _arguments(url: sa.URL, name: str) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"server_settings": {"application_name": name}, "timeout": CONNECT}
+    hosts = url.query.get("host", ())
+    if isinstance(hosts, tuple) and len(hosts) > 1 and "target_session_attrs" not in url.query:
+        arguments["target_session_attrs"] = "read-write"
+    return arguments

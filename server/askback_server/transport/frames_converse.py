@@ -55,8 +55,8 @@ def event_bytes(event: f.PromptEvent) -> bytes:
             message = pb.PromptEvent(removed=pb.PromptRemoved(prompt_id=prompt_id, version=version))
         case f.CaughtUp(token, count):
             message = pb.PromptEvent(caught_up=pb.PromptsCaughtUp(resume_token=token, open_prompts=count))
-        case f.Reset(reason):
-            message = pb.PromptEvent(reset_view=pb.PromptsReset(reason=reason))
+        case f.Reset(reason, history_lost):
+            message = pb.PromptEvent(reset_view=pb.PromptsReset(reason=reason, history_lost=history_lost))
         case f.Bookmark(token):
             message = pb.PromptEvent(bookmark=pb.PromptsBookmark(resume_token=token))
     return message.SerializeToString()

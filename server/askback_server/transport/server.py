@@ -32,6 +32,8 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     # Without it a stream that nobody reads takes 6 MB before the first write blocks; so 90 KB.
     ("grpc.http2.bdp_probe", 0),
+    # Who connects and says nothing is let go: a flood of such connections ends by itself.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     # A second server on the port must fail, not share it unseen.
     ("grpc.so_reuseport", 0),
 )

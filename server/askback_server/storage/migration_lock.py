@@ -1,0 +1,80 @@
+"""The lock that lets one migration run at a time on PostgreSQL, and who holds what one waits for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.outages import LOCKED, state_of
+
+log = logging.getLogger(__name__)
+
+_LOCK = 0x61736B6D
+"""Key of the advisory lock: Alembic has none of its own, and replicas may start together."""
+_TABLE_LOCK = "5s"
+"""A pinned writer holds its tables for milliseconds only; a longer wait would queue all others behind us."""
+_PAUSE = 0.25
+"""Seconds between two attempts."""
+
+_HOLDERS = """
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS "user",
+       coalesce(host(a.client_addr), 'local') AS address, coalesce(a.state, 'unknown') AS state,
+       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change)), 0)::int AS age
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.granted AND l.pid <> pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND CASE WHEN l.locktype = 'advisory' THEN l.classid = 0 AND l.objid = :key AND l.objsubid = 1
+           ELSE l.locktype = 'relation' AND NOT :advisory AND l.relation IN
+                (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace) END
+ORDER BY a.xact_start NULLS LAST LIMIT 1
+"""
+
+
+def locked_upgrade(connection: sa.Connection, work: Callable[[], None], wait: float) -> None:
+    """Run `work` in one transaction, alone among migrations, and commit.
+
+    It is tried again while another migration, or a table that is in use, stands in its way, for `wait`
+    seconds. Raises StorageUnavailable then, with the session that holds the lock.
+    """
+    end = time.monotonic() + wait
+    said = False
+    while True:
+        try:
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_TABLE_LOCK}'"))
+            # Ends with the transaction, whatever happens to the connection.
+            taken = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:id)"), {"id": _LOCK})
+            if taken.scalar_one():
+                work()
+                connection.commit()
+                return
+            what, advisory = "another migration", True
+        except sa.exc.DBAPIError as error:
+            if state_of(error) != LOCKED:
+                raise
+            what, advisory = "a table that is in use", False
+        finally:
+            connection.rollback()
+        holder = _holder(connection, advisory)
+        if time.monotonic() >= end:
+            raise StorageUnavailable(f"waited {wait:g} s for {what}{holder}; end it, or allow more by --wait")
+        if not said:
+            said = True
+            log.warning("waiting for %s%s", what, holder)
+        time.sleep(_PAUSE)
+
+
+def _holder(connection: sa.Connection, advisory: bool) -> str:
+    """The oldest session that holds the migration's lock, or else one of our tables, in words."""
+    values = {"key": _LOCK, "advisory": advisory}
+    found = connection.execute(sa.text(_HOLDERS), values).mappings().one_or_none()
+    connection.rollback()
+    if found is None:
+        return ""
+    return (
+        f", held by process {found['pid']} ({found['application'] or 'unnamed'}, user {found['user']}, from "
+        f"{found['address']}, {found['state']} for {found['age']} s)"
+    )

@@ -1,0 +1,72 @@
+"""A migration waits for its locks with a limit, and says who holds them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage import migration_lock
+from askback_server.storage.migrate import upgrade
+from tests.support.postgres import PostgresServer
+
+LOCK = migration_lock._LOCK
+
+
+@pytest.fixture
+def empty(postgres: PostgresServer) -> str:
+    """A database without tables."""
+    return postgres.create_database()
+
+
+@asynccontextmanager
+async def session(url: str, name: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(
+        url.replace("+asyncpg", ""), server_settings={"application_name": name}
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("kind", ["session", "transaction"])
+async def test_the_holder_of_the_lock_is_named(empty: str, kind: str) -> None:
+    async with session(empty, "another release") as other:
+        await other.execute("BEGIN")
+        taken = "pg_advisory_lock" if kind == "session" else "pg_advisory_xact_lock"
+        await other.execute(f"SELECT {taken}({LOCK})")
+        pid = await other.fetchval("SELECT pg_backend_pid()")
+        said = rf"waited 0 s for another migration, held by process {pid} \(another release, user postgres"
+        with pytest.raises(StorageUnavailable, match=said):
+            await asyncio.to_thread(upgrade, empty, wait=0)
+    await asyncio.to_thread(upgrade, empty, wait=0)
+
+
+async def test_the_user_of_a_table_is_named_and_waited_for(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
+    await asyncio.to_thread(upgrade, empty, "0001")
+    async with session(empty, "a report") as other:
+        await other.execute("BEGIN")
+        await other.execute("SELECT count(*) FROM jobs")
+        with pytest.raises(
+            StorageUnavailable, match=r"for a table that is in use, held by process \d+ \(a rep"
+        ):
+            await asyncio.to_thread(upgrade, empty, wait=0)
+        waiting = asyncio.create_task(asyncio.to_thread(upgrade, empty, wait=60))
+        await other.execute("ROLLBACK")
+        await waiting
+
+
+async def test_a_migration_that_is_killed_leaves_no_lock(empty: str) -> None:
+    async with session(empty, "killed") as other:
+        await other.execute("BEGIN")
+        await other.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+        other.terminate()
+    await asyncio.to_thread(upgrade, empty, wait=30)

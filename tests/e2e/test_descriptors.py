@@ -1,0 +1,64 @@
+"""A server that runs out of file descriptors goes on for those who are connected, and recovers."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import socket
+from pathlib import Path
+
+import grpc
+import pytest
+
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1.job_service_pb2_grpc import JobServiceStub
+from askback_server.metrics import exposition
+from tests.support.processes import Stage, eventually
+
+LIMIT = 128
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(stage: Stage) -> None:
+    server = await stage.server(f"sqlite+aiosqlite:///{stage.folder}/a.db", metrics_listen="127.0.0.1:0")
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(server.target, options=options) as channel:
+        victim = JobServiceStub(channel)
+        request = jobs.CreateJobRequest(job_type="t")
+        await victim.CreateJob(request)
+        flood = [socket.socket() for _ in range(2 * LIMIT)]
+        for one in flood:
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(("127.0.0.1", server.port))
+        await eventually(lambda: len(os.listdir(f"/proc/{server.pid}/fd")) >= LIMIT, "there are none left")
+        for _ in range(20):
+            await victim.CreateJob(request, timeout=10)
+        while "file descriptors run out" not in server.log:
+            await victim.CreateJob(request, timeout=10)
+        # They hold their ends, and are let go all the same: they have never said what they want.
+        async with grpc.aio.insecure_channel(server.target, options=options) as late:
+            await JobServiceStub(late).CreateJob(request, timeout=60, wait_for_ready=True)
+        for one in flood:
+            one.close()
+        while "there are file descriptors again" not in server.log:
+            await victim.CreateJob(request, timeout=10)
+    assert server.log.count("file descriptors run out") == 1
+    # gRPC's own lines are off in a server that was not forked.
+    lines = [line for line in server.log.splitlines() if "posix_engine_listener" not in line]
+    assert len(lines) < 10, server.log
+
+
+def test_the_metrics_port_does_not_spin_without_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(exposition.time, "sleep", paused.append)
+
+    def accept() -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with pytest.raises(OSError, match="too many open files"):
+        exposition._pausing(accept)()
+    assert paused == [exposition.PAUSE]

@@ -1,0 +1,79 @@
+"""PgBouncer in between: it works where each client has a server connection, and is refused where not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from askback_server.__main__ import migrate
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.database import Database
+from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.postgres import Postgres
+from askback_server.storage.postgres_pools import WRITER_SETTINGS
+from tests.support.pgbouncer import PgBouncer
+from tests.support.postgres import PostgresServer
+from tests.support.service import confirm, serving, until
+
+Pooled = Callable[..., str]
+
+
+@pytest.fixture
+def pooled() -> Iterator[Pooled]:
+    """The URL of a database through PgBouncer in a mode."""
+    started: list[PgBouncer] = []
+
+    def start(url: str, pool_mode: str, *more: str) -> str:
+        started.append(PgBouncer(url, pool_mode, *more))
+        return started[-1].url
+
+    yield start
+    for pooler in started:
+        pooler.stop()
+
+
+async def test_in_session_mode_everything_works(postgres: PostgresServer, pooled: Pooled) -> None:
+    empty = postgres.create_database()
+    try:
+        url = pooled(empty, "session")
+        await asyncio.to_thread(upgrade, url)
+        async with serving(url, replica="a") as a, serving(url, replica="b") as b:
+            await until(lambda: a.service.replica.feed.wakeups.live and b.service.replica.feed.wakeups.live)
+            console, worker = b.console(), a.worker()
+            await console.hello()
+            await console.snapshot()
+            await worker.hello("w")
+            prompt = await a.asked(confirm())
+            assert (await console.event("upserted")).prompt.prompt_id == prompt.prompt_id
+            job = await b.create("w")
+            assert (await worker.leased()).job.job_id == job.job_id
+            # What PgBouncer refuses at the start of a connection holds all the same.
+            database = a.service._database
+            assert database is not None
+            assert isinstance(database._dialect, Postgres)
+            writer = await database._dialect._connection()
+            found = {name: await writer.fetchval(f"SHOW {name}") for name in WRITER_SETTINGS}
+            assert found == {**WRITER_SETTINGS, "tcp_user_timeout": found["tcp_user_timeout"]}
+    finally:
+        postgres.drop_database(empty)
+
+
+@pytest.mark.parametrize("round_robin", [0, 1])
+async def test_in_transaction_mode_it_is_refused_with_the_setting_to_change(
+    round_robin: int, pg_url: str, pooled: Pooled, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = pooled(pg_url, "transaction", "min_pool_size = 4", f"server_round_robin = {round_robin}")
+    said = r"pooler in transaction mode.*pool_mode = session.*--db lead to PostgreSQL itself"
+    for _ in range(3):
+        with pytest.raises(StorageUnavailable, match=said):
+            await Database.open(url)
+        with pytest.raises(StorageUnavailable, match=said):
+            await asyncio.to_thread(upgrade, url)
+        with pytest.raises(StorageUnavailable, match=said):
+            await asyncio.to_thread(look, url)
+    assert await asyncio.to_thread(migrate, {"db": url}) == 1
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "pool_mode = session" in printed

@@ -1,0 +1,123 @@
+"""No read is served from a PostgreSQL server that is not the primary, wherever the address leads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import grpc
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_service_pb2 as jobs
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.database import Database
+from askback_server.storage.migrate import upgrade
+from tests.integration.test_database_away import KINDS, kill
+from tests.support.pg_relay import PgRelay
+from tests.support.postgres import PostgresServer
+from tests.support.service import World, confirm, refusal_of, serving, until
+
+
+@asynccontextmanager
+async def behind_an_address(server: PostgresServer) -> AsyncIterator[tuple[World, PgRelay, str]]:
+    """A replica whose database URL is an address that can lead to another server; and the database's name."""
+    name = urlsplit(server.create_database()).path[1:]
+    await asyncio.to_thread(upgrade, server.dsn(name))
+    relay = PgRelay(server.dsn(name))
+    async with relay.serve() as url, serving(url, heartbeat=0.2) as world:
+        yield world, relay, name
+
+
+async def _reads(world: World, job_id: str) -> set[str]:
+    """What each way of reading says: OK, or the reason of its refusal."""
+    strong = jobs.CONSISTENCY_STRONG
+    calls = [
+        world.jobs.GetJob(jobs.GetJobRequest(job_id=job_id, consistency=strong)),
+        world.jobs.ListJobs(jobs.ListJobsRequest()),
+        world.hitl.ListPrompts(hitl.ListPromptsRequest()),
+    ]
+    said = set()
+    for call in calls:
+        try:
+            await call
+            said.add("OK")
+        except grpc.aio.AioRpcError as error:
+            said.add(refusal_of(error).reason)
+    return said
+
+
+async def _kill_all(url: str) -> None:
+    for kind in KINDS:
+        await kill(url, kind)
+
+
+async def _works(world: World) -> str:
+    """A job that is made as soon as writes are taken again."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return (await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="t"))).job.job_id
+            except grpc.aio.AioRpcError as error:
+                if refusal_of(error).reason not in ("STORAGE_UNAVAILABLE", "OUTCOME_UNKNOWN"):
+                    raise
+                await asyncio.sleep(0.05)
+
+
+async def test_an_address_that_leads_to_a_standby_serves_no_reads(
+    primary: PostgresServer, standby: PostgresServer
+) -> None:
+    async with behind_an_address(primary) as (world, relay, name):
+        old = await world.asked(confirm())
+        relay.lead_to(standby.dsn(name))
+        await _kill_all(primary.dsn(name))
+        hot = world.service.replica.engine.hot
+        await until(lambda: not hot.live)
+        assert await _reads(world, old.job_id) == {"STORAGE_UNAVAILABLE"}
+        # It becomes the primary, and everything goes on.
+        await asyncio.to_thread(primary.crash)
+        await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
+        new = await _works(world)
+        await until(lambda: hot.live)
+        assert await _reads(world, new) == {"OK"}
+
+
+async def test_an_old_primary_that_lives_on_serves_no_reads(
+    primary: PostgresServer, standby: PostgresServer
+) -> None:
+    """It is still writable, and connections to it stay open: as soon as one connection leads to the server
+    that took over, none of the others is used again, and none that leads back is admitted."""
+    async with behind_an_address(primary) as (world, relay, name):
+        old = await world.asked(confirm())
+        await asyncio.to_thread(primary.require_standby, False)
+        # Reads have connections of their own, at the old primary.
+        await asyncio.gather(*(_reads(world, old.job_id) for _ in range(4)))
+        await until(lambda: standby.execute("SELECT count(*) FROM pg_stat_wal_receiver") == 1)
+        await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
+        await until(lambda: standby.execute("SELECT pg_is_in_recovery()") is False)
+        relay.lead_to(standby.dsn(name))
+        assert await kill(primary.dsn(name), "askback writer")
+        new = await _works(world)
+        for _ in range(3):
+            assert await _reads(world, new) == {"OK"}  # STRONG, and the old primary does not have it
+        relay.lead_to(primary.dsn(name))
+        await _kill_all(standby.dsn(name))
+        await until(lambda: not world.service.replica.engine.hot.live)
+        assert await _reads(world, new) == {"STORAGE_UNAVAILABLE"}
+        relay.lead_to(standby.dsn(name))
+        await _works(world)
+        assert await _reads(world, new) == {"OK"}
+
+
+async def test_a_replica_does_not_start_on_a_standby(
+    primary: PostgresServer, standby: PostgresServer
+) -> None:
+    name = urlsplit(primary.create_database()).path[1:]
+    await asyncio.to_thread(upgrade, primary.dsn(name))
+    await until(lambda: standby.execute(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == 1)
+    with pytest.raises(StorageUnavailable, match="is a standby; the database URL must lead to the primary"):
+        await Database.open(standby.dsn(name))
+    with pytest.raises(StorageUnavailable, match="is a standby"):
+        await asyncio.to_thread(upgrade, standby.dsn(name))

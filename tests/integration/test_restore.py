@@ -1,0 +1,134 @@
+"""The database is restored to an earlier state: people see again what that has re-opened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from askback import Client, Closing, ConsolePrompt, Run
+from askback_server.config import Config
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.lifecycle import Service
+from askback_server.storage.database import Database
+from askback_server.storage.migrate import begin_history_after_restore, upgrade
+from tests.support.backups import back_up, restore
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.service import until
+
+SPEND_IDS = """
+DO $$ BEGIN
+    CREATE TEMP TABLE spent (n int);
+    FOR n IN 1..20000 LOOP
+        BEGIN INSERT INTO spent VALUES (n); EXCEPTION WHEN division_by_zero THEN NULL; END;
+    END LOOP;
+END $$
+"""
+
+
+@asynccontextmanager
+async def running(url: str, port: int) -> AsyncIterator[Service]:
+    config = Config(listen=f"127.0.0.1:{port}", db=url, heartbeat=0.1, drain_grace=0.3)
+    async with Service(config) as service:
+        service.replica.feed._poll = 0.02
+        yield service
+
+
+async def _shown(prompts: AsyncIterator[ConsolePrompt]) -> str:
+    async with asyncio.timeout(60):
+        return (await anext(prompts)).title
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by the command", "by its token"])
+async def test_a_console_shows_what_a_restore_re_opened(
+    told: bool, migrated_db_url: str, tmp_path: Path
+) -> None:
+    """The console stays, and knows that the prompt was closed. With `migrate --after-restore` its token is
+    refused whatever it names; without, because it names a commit that is gone."""
+    url, port = migrated_db_url, free_port()
+    target = f"127.0.0.1:{port}"
+    async with Client(target, user="ana", deadline=60) as client:
+        async with running(url, port):
+            run = await client.ask("Deploy?")
+            assert run.prompt is not None
+            console = client.console()
+            closings: list[Closing] = []
+            console.on_closed(closings.append)
+            await console.__aenter__()
+            prompts = console.prompts()
+            assert await _shown(prompts) == "Deploy?"
+            await asyncio.to_thread(back_up, url, tmp_path / "backup")
+            before = console._desk.token
+            await client.answer(run.prompt, "ACCEPT")
+            await until(lambda: bool(closings))
+            await until(lambda: console._desk.token != before)
+        await asyncio.to_thread(restore, url, tmp_path / "backup")
+        if told:
+            await asyncio.to_thread(begin_history_after_restore, url)
+        async with running(url, port):
+            assert await _shown(prompts) == "Deploy?"
+            assert [p.prompt_id async for p in client.prompts()] == [run.prompt.prompt_id]
+            await client.answer(run.prompt, "REJECT")
+            await _ended(run)
+            await until(lambda: len(closings) == 2)
+            await console.__aexit__()
+
+
+async def _ended(run: Run) -> None:
+    async with asyncio.timeout(60):
+        await run.result()
+
+
+async def test_a_prompt_that_the_restore_lost_is_taken_away(migrated_db_url: str, tmp_path: Path) -> None:
+    url, port = migrated_db_url, free_port()
+    async with Client(f"127.0.0.1:{port}", user="ana", deadline=60) as client:
+        async with running(url, port):
+            console = client.console()
+            await console.__aenter__()
+            await asyncio.to_thread(back_up, url, tmp_path / "backup")
+            run = await client.ask("Deploy?")
+            assert run.prompt is not None
+            assert await _shown(console.prompts()) == "Deploy?"
+        await asyncio.to_thread(restore, url, tmp_path / "backup")
+        await asyncio.to_thread(begin_history_after_restore, url)
+        async with running(url, port):
+            await until(lambda: not console.is_open(run.prompt.prompt_id))  # type: ignore[union-attr]
+            await console.__aexit__()
+
+
+async def test_a_dump_is_restored_into_another_cluster(
+    postgres: PostgresServer, primary: PostgresServer, tmp_path: Path
+) -> None:
+    """Its transaction ids are far behind those that the log names: the feed would wait for them."""
+    old, new = postgres.create_database(), primary.create_database()
+    await asyncio.to_thread(upgrade, old)
+    await asyncio.to_thread(postgres.execute, SPEND_IDS)
+    try:
+        async with (
+            running(old, free_port()) as service,
+            Client(f"127.0.0.1:{service.port}", user="ana") as client,
+        ):
+            await client.ask("Before?")
+            await asyncio.to_thread(back_up, old, tmp_path / "backup")
+        await asyncio.to_thread(restore, new, tmp_path / "backup")
+        with pytest.raises(StorageUnavailable, match="askback migrate --after-restore"):
+            await Database.open(new)
+        await asyncio.to_thread(begin_history_after_restore, new)
+        async with (
+            running(new, free_port()) as service,
+            Client(f"127.0.0.1:{service.port}", user="ana") as client,
+            client.console() as console,
+        ):
+            prompts = console.prompts()
+            assert await _shown(prompts) == "Before?"
+            await client.ask("After?")
+            assert await _shown(prompts) == "After?"
+            # By the log too, and not only by the shortcut of this replica.
+            token = console._desk.token
+            await until(lambda: console._desk.token != token)
+    finally:
+        postgres.drop_database(old)
