@@ -22,6 +22,7 @@ from typing import (
 )
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 from pydantic_core import to_json
 
 from askback import current
@@ -118,12 +119,24 @@ class JobHandler(Generic[P, R]):
             raise InvalidInput(f"{self.job_type} needs {', '.join(missing)}")
         return {name: self._convert(name, item) for name, item in value.items()}
 
+    def prepare(self) -> None:
+        """Make ready what converts the input. Raises TypeError for an annotation that no JSON value fits."""
+        if self._adapters:
+            return
+        hints = _hints(self.function)
+        for parameter in self._parameters:
+            if parameter.kind in _KEYWORD:
+                annotation = hints.get(parameter.name, Any)
+                try:
+                    self._adapters[parameter.name] = TypeAdapter(annotation)
+                except PydanticUserError as error:
+                    raise TypeError(
+                        f"{self.__name__}: no JSON value fits the parameter {parameter.name!r}, annotated "
+                        f"with {annotation}"
+                    ) from error
+
     def _convert(self, name: str, value: Any) -> Any:
-        if not self._adapters:
-            hints = _hints(self.function)
-            self._adapters = {
-                p.name: TypeAdapter(hints.get(p.name, Any)) for p in self._parameters if p.kind in _KEYWORD
-            }
+        self.prepare()
         adapter = self._adapters.get(name)
         if adapter is None:
             return value

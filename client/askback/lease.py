@@ -72,7 +72,6 @@ class Lease:
         self._steps = Steps(leased, self.send, self.touch)
         self._waits: dict[str, _Wait] = {}
         self._ask_keys = Keys("ask")
-        self._acknowledged: set[str] = set()
         self._asking = 0
         self._answered = 0
         """Of the questions that are asked at once, those that have their answer."""
@@ -136,10 +135,9 @@ class Lease:
             raise
 
     def _acknowledge(self, prompt: prompt_pb2.Prompt) -> None:
-        """Confirm receipt of a resolution, once."""
-        if prompt.HasField("consume_time") or prompt.prompt_id in self._acknowledged:
+        """Confirm receipt of a resolution that no run before has confirmed."""
+        if prompt.HasField("consume_time"):
             return
-        self._acknowledged.add(prompt.prompt_id)
         request = pb.AcknowledgePromptsRequest(
             job_id=self.job_id, token=self.token, prompt_ids=[prompt.prompt_id]
         )

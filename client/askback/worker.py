@@ -141,12 +141,15 @@ class Worker:
     async def start(self, timeout: float | None = None) -> None:
         """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
 
-        Raises ValueError without a registered function, AskbackError if the server refuses for good.
+        Raises ValueError without a registered function, TypeError for one with a parameter that no JSON
+        value fits, AskbackError if the server refuses for good.
         """
         if not self._handlers:
             raise ValueError("register a function with @worker.job(...) first")
         if self._session is not None:
             raise RuntimeError("the worker runs already")
+        for handler in self._handlers.values():
+            handler.prepare()
         self._client = Client(self._endpoint, namespace=self.namespace)
         self._wire = WorkWire(
             worker_id=self.worker_id,

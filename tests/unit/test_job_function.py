@@ -160,3 +160,13 @@ def test_a_function_may_have_several_types() -> None:
     worker = Worker()
     worker.job("a")(worker.job("b")(good))
     assert {handler.job_type: handler.function for handler in worker.jobs} == {"a": good, "b": good}
+
+
+async def opaque(job: Job, desk: Desk) -> None: ...
+
+
+async def test_a_parameter_that_no_input_fits_is_told_at_the_start() -> None:
+    worker = Worker("127.0.0.1:1")
+    worker.job("t")(opaque)
+    with pytest.raises(TypeError, match="opaque: no JSON value fits the parameter 'desk'"):
+        await worker.start(0.1)
