@@ -166,12 +166,12 @@ async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> No
             await result(run)
 
 
-@pytest.mark.parametrize("stop", ["drain", "crash"])
+@pytest.mark.parametrize("stop", ["drain", "at once"])
 @pytest.mark.parametrize("again", [False, True], ids=["first run", "run again"])
 async def test_work_on_the_first_answer_is_not_lost_with_its_worker(
     askback_server: Server, stop: str, again: bool
 ) -> None:
-    """Drained or killed while it works on an answer with another question open: the next worker goes on."""
+    """Drained or stopped at once while it works on an answer with another question open: the next worker goes on."""
     async with Client(askback_server.target, user="ana") as client:
         old = worker_for(askback_server.target, 0.1 if again else None, "old")
         await old.start()

@@ -101,8 +101,9 @@ def test_a_function_that_cannot_run_a_job_is_refused(function: Any, says: str | 
 @pytest.mark.parametrize(
     "function",
     [good, Desk().method, Desk(), functools.partial(three, None), functools.partial(three, None, days=4),
-     functools.partial(Desk().method)],
-    ids=range(6),
+     functools.partial(Desk().method),
+     functools.partial(Desk())],
+    ids=range(7),
 )  # fmt: skip
 async def test_whatever_is_async_and_takes_the_job_runs_it(function: Callable[..., Any]) -> None:
     handler = Worker().job("t")(function)
