@@ -23,6 +23,7 @@ class ConverseWire:
     """The console's side of the Converse stream."""
 
     name = "converse"
+    session: object = None
 
     def __init__(self, hello: pb.ConverseHello) -> None:
         self._hello = hello
@@ -49,7 +50,7 @@ class ConverseWire:
         self._hello.resume_token = self.desk.token
         return pb.ConverseClientFrame(hello=self._hello)
 
-    def heartbeat(self) -> pb.ConverseClientFrame:
+    def heartbeat(self, *, leaving: bool) -> pb.ConverseClientFrame:
         """A sign of life."""
         return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
 
@@ -83,11 +84,11 @@ class ConverseWire:
             case "heartbeat":
                 self.desk.bookmark(frame.heartbeat.resume_token)
 
-    def refused(self, error: AskbackError) -> bool:
+    def refused(self, error: AskbackError, session: object) -> bool:
         """Nothing of a console is lost with its stream."""
         return False
 
-    def lost(self) -> None:
+    def lost(self, spoken: float) -> None:
         """Credit waits for the next stream, which begins with all of it."""
         self._put = None
         self.desk.caught_up.clear()

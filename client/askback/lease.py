@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha256
 from typing import Any, Protocol
 
 from askback.content import changes, same_question
@@ -35,6 +36,15 @@ class Stop(Enum):
     DRAIN = "the worker stops"
 
 
+_ENDS = frozenset({"complete_job", "fail_job", "release_job"})
+"""Requests after whose success the worker holds the job no more."""
+
+
+def lease_mark(job_id: str, token: int) -> int:
+    """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
+    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big")
+
+
 class Sender(Protocol):
     """The worker's session."""
 
@@ -61,6 +71,9 @@ class Lease:
         self.job = JobInfo(leased.job)
         self.job_id = leased.job.job_id
         self.token = leased.token
+        self.mark = lease_mark(self.job_id, self.token)
+        self.ending = False
+        """Whether a request that ends the lease was sent and not refused."""
         self.cancel_reason: str | None = None
         self.late: list[PromptInfo] = []
         self.stopped: Stop | None = None
@@ -84,9 +97,12 @@ class Lease:
         """Send a request of the holder and return its response. Raises AskbackError."""
         self.touch()
         try:
+            self.ending = name in _ENDS
             reply = await self._sender.submit(pb.WorkClientFrame(**{name: request}))
-        except LeaseLost:
-            self.stop(Stop.LOST)
+        except AskbackError as error:
+            self.ending = False
+            if isinstance(error, LeaseLost):
+                self.stop(Stop.LOST)
             raise
         finally:
             self.touch()
@@ -290,6 +306,8 @@ class Lease:
 
     async def release(self) -> None:
         """Give the job up, as `stop` found it. Raises AskbackError."""
+        if self.stopped is None:  # the function has ended, and what it said was refused
+            self._released.at_work = True
         await self.send("release_job", self._released)
 
     def close(self) -> None:

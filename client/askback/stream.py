@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from askback.backoff import Backoff
-from askback.channel import Endpoint
+from askback.channel import MAX_SEND_BYTES, Endpoint
 from askback.connection import Connection, Wire
-from askback.errors import AskbackError, Internal, LeaseLost, Unavailable
+from askback.errors import AskbackError, Internal, InvalidArgument, LeaseLost, Unavailable
 from askback.status import from_frame, is_fatal, is_transient
 
 _log = logging.getLogger("askback.stream")
@@ -20,6 +20,8 @@ _log = logging.getLogger("askback.stream")
 SETTLED = 1.0
 """A stream that lived so many seconds was a good one: the next failure is a first one."""
 MOVE_GRACE = 10.0
+_MAX_FRAME = MAX_SEND_BYTES - 1024
+"""Bytes of one frame; a message holds one at least, and the server takes no larger message."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +89,11 @@ class Session:
             return future
         ref, self._next_ref = self._next_ref, self._next_ref + 1
         frame.ref = ref
+        if (size := frame.ByteSize()) > _MAX_FRAME:
+            # Sent, it would end the stream, and every stream after it.
+            text = f"the request has {size} bytes; at most {_MAX_FRAME} fit into one message"
+            future.set_exception(InvalidArgument(text))
+            return future
         self._pending[ref] = _Pending(frame, future, Backoff(cap=self._backoff_cap))
         self._unsent.append(ref)
         future.add_done_callback(lambda _: self._forget(ref))
@@ -133,7 +140,7 @@ class Session:
             try:
                 await connection.open()
             except AskbackError as error:
-                again = self._wire.refused(error)
+                again = self._wire.refused(error, connection.session)
                 if is_fatal(error) and not again:
                     self._fail(error)
                     return
@@ -156,7 +163,7 @@ class Session:
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if end is not None and not self._wire.refused(end) and is_fatal(end):
+            if end is not None and not self._wire.refused(end, connection.session) and is_fatal(end):
                 self._fail(end)
                 return
             _log.info("%s: stream lost: %s", self._wire.name, end.message if end else "closed by the server")
@@ -186,7 +193,7 @@ class Session:
     def _lose(self, connection: Connection) -> None:
         if self._current is connection:
             self._current = None
-            self._wire.lost()
+            self._wire.lost(connection.spoken)
 
     def _retire(self, connection: Connection) -> None:
         """Let the old stream finish in the background; its late replies still count."""
@@ -248,7 +255,7 @@ class Session:
     def _fail(self, error: AskbackError) -> None:
         self.failure = error
         self._current = None
-        self._wire.lost()
+        self._wire.lost(asyncio.get_running_loop().time())
         self._drop_all(error)
 
     def _drop_all(self, error: AskbackError) -> None:

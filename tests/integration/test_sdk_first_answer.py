@@ -171,7 +171,7 @@ async def test_a_withdrawal_wakes_a_parked_job_too(askback_server: Server) -> No
 async def test_work_on_the_first_answer_is_not_lost_with_its_worker(
     askback_server: Server, stop: str, again: bool
 ) -> None:
-    """Drained or stopped at once while it works on an answer with another question open: the next worker goes on."""
+    """Drained or stopped while it works on an answer and another question is open: the next goes on."""
     async with Client(askback_server.target, user="ana") as client:
         old = worker_for(askback_server.target, 0.1 if again else None, "old")
         await old.start()

@@ -6,7 +6,7 @@ from alembic import op
 from askback_server.storage.types import Instant
 
 revision = "0017_waking"
-down_revision = "0013_attendance"
+down_revision = "0015_lease_doubts"
 branch_labels = None
 depends_on = None
 
