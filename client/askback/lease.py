@@ -9,12 +9,11 @@ from enum import Enum
 from hashlib import sha256
 from typing import Any, Protocol
 
-from askback.content import changes, same_question
+from askback.content import same_question
 from askback.errors import (
     AlreadyExists,
     AskbackError,
     LeaseLost,
-    QuestionChanged,
 )
 from askback.jobs import JobInfo
 from askback.keys import Keys
@@ -22,6 +21,7 @@ from askback.prompts import PromptInfo
 from askback.steps import Steps
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
+from askback.wording import question_changed
 
 MOST_PATIENCE = 64
 """So many times `park_after` a job that waits for several answers is kept at most."""
@@ -145,7 +145,7 @@ class Lease:
             return await self._answer_to(request)
         except AlreadyExists as error:
             self._ask_keys.free(key)
-            raise self._changed(key, content, error) from error
+            raise question_changed(key, content, self._known.get(key), error) from error
         except BaseException:
             self._ask_keys.free(key)
             raise
@@ -172,23 +172,6 @@ class Lease:
         finally:
             if self._waits.get(key) is wait:
                 del self._waits[key]
-
-    def _changed(self, key: str, content: prompt_pb2.PromptContent, error: AlreadyExists) -> QuestionChanged:
-        """What to raise for a key whose closed prompt has other content, both wordings in the message."""
-        known = self._known.get(key)
-        found = changes(content, known.content) if known is not None else []
-        state = error.metadata.get("state", "closed")
-        message = (
-            f"the question {key!r} is {state} already, and was another one: {'; '.join(found)}. Keep the old "
-            "wording, ask under another key, or say `same=True` if the old answer is good for the new wording"
-        )
-        return QuestionChanged(
-            message if found else error.message,  # what did not come with the lease the server names
-            key=key,
-            changes=found,
-            reason=error.reason,
-            metadata=error.metadata,
-        )
 
     def learn(self, prompt: prompt_pb2.Prompt) -> None:
         """Take what the server says of a prompt; a closed one wakes whoever awaits it."""
