@@ -39,9 +39,10 @@ EVENTS: Mapping[EventType, Meaning] = {
     ),
     _E.JOB_RELEASED: Meaning("The holder gave the job up without a failure.", ("parked",)),
     _E.JOB_LEASE_LOST: Meaning(
-        "The holder's session expired. While RUNNING this ends the attempt; while PENDING_HITL it does not.",
+        "The holder's session expired, or its worker does not run the job. While RUNNING this ends the "
+        "attempt, unless `received` is false: no worker ever had it. While PENDING_HITL it does not.",
         (),
-        ("attempt", "code", "message", "worker_id"),
+        ("attempt", "code", "message", "received", "worker_id"),
     ),
     _E.JOB_RETRIED: Meaning("An attempt failed; another follows.", ("attempt", "code", "message")),
     _E.JOB_COMPLETED: Meaning("The job ended with a result."),
@@ -105,6 +106,7 @@ KEYS: Mapping[str, str] = {
     "kind": "the prompt's kind",
     "message": "for people; a failure's is cut to 500 characters",
     "milestone": "whether the worker wants this report kept as an event of its own",
+    "received": "false: no worker had received the job, so no attempt is counted",
     "parked": "true: the job waits for people without a worker; false: it is PENDING again",
     "percent": "0 to 100",
     "priority": "the prompt's priority after the step",

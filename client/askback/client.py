@@ -112,9 +112,10 @@ class Client(JobCalls, PromptCalls):
         authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
         audience must name) narrow the view. `credit` is how many prompts may be on their way before the
         program takes one; 0: the server paces. Entering it raises CannotConnect at once, or when the
-        client's own `connect_timeout` is over, where there is no connection; a server that is slow has `connect_timeout` seconds (None:
-        both wait without limit). It raises what refuses the console for good, or Unavailable. `test` says
-        that a test's scripted human sits there: a server that is not in test mode takes nothing from it.
+        client's own `connect_timeout` is over, where there is no connection. A server that is slow has
+        this `connect_timeout` (None: both wait without limit). It raises what refuses the console for
+        good, or Unavailable. `test` says that a test's scripted human sits there: a server that is not in
+        test mode takes nothing from it.
         """
         from askback.console import Console
 

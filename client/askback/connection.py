@@ -35,6 +35,10 @@ class Wire(Protocol):
     window: int
     """How many frames may wait for their replies."""
 
+    @property
+    def session(self) -> object:
+        """What the frames of a stream belong to; a stream of another session is stale."""
+
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         """Start the call."""
 
@@ -44,8 +48,8 @@ class Wire(Protocol):
     def hello(self) -> Any:
         """The first frame, made anew for each connection."""
 
-    def heartbeat(self) -> Any:
-        """A sign of life."""
+    def heartbeat(self, *, leaving: bool) -> Any:
+        """A sign of life; `leaving`: on a stream that is being left."""
 
     def goodbye(self) -> Any:
         """The orderly end."""
@@ -59,11 +63,11 @@ class Wire(Protocol):
     def pushed(self, frame: Any, *, leaving: bool) -> None:
         """Take a frame that replies to nothing; `leaving`: from a stream that is being left."""
 
-    def refused(self, error: AskbackError) -> bool:
-        """The stream ended like this: whether it makes sense to dial again all the same."""
+    def refused(self, error: AskbackError, session: object) -> bool:
+        """A stream of this session ended like this: whether it makes sense to dial again all the same."""
 
-    def lost(self) -> None:
-        """There is no stream now."""
+    def lost(self, spoken: float) -> None:
+        """There is no stream now; the last frame was sent at the loop time `spoken`."""
 
 
 class Connection:
@@ -92,6 +96,10 @@ class Connection:
         self.ended: asyncio.Future[AskbackError | None] = loop.create_future()
         self.leave = asyncio.Event()
         self.leave_within = 0.0
+        self.session: object = None
+        """The wire's session that this stream serves, or asked for."""
+        self.spoken = loop.time()
+        """When the last message was written, in loop time."""
         self.in_flight: set[int] = set()
 
     async def open(self, connect: Callable[[grpc.aio.Channel], Awaitable[None]] | None = None) -> None:
@@ -107,6 +115,7 @@ class Connection:
                 await self.abandon()
                 raise
         self._call = self._wire.dial(self._channel, self._endpoint.metadata())
+        self.session = self._wire.session
         self.put(self._wire.hello())
         self._tasks = [
             asyncio.create_task(self._write(), name=f"askback {self._wire.name} writer"),
@@ -191,13 +200,14 @@ class Connection:
         elif body == "welcome":
             if not self._welcome.done():
                 self._interval = self._wire.welcomed(frame)
+                self.session = self._wire.session
                 self._welcome.set_result(None)
                 self._beat()
         elif not self._welcome.done() and body == "error":
             self._give_up(from_frame(frame.error))
         elif frame.ref:
             self._replies(self, frame)
-        else:
+        elif self.session is self._wire.session:
             self._wire.pushed(frame, leaving=self.leave.is_set())
 
     async def _write(self) -> None:
@@ -207,6 +217,7 @@ class Connection:
                 self._wake.clear()
                 while self._outbox:
                     await self._call.write(self._wire.pack(self._batch()))
+                    self.spoken = asyncio.get_running_loop().time()
                 if self._half_close:
                     await self._call.done_writing()
                     return
@@ -234,7 +245,7 @@ class Connection:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return
         if self._pulse is not None and not self._half_close:
-            self.put(self._wire.heartbeat())
+            self.put(self._wire.heartbeat(leaving=self.leave.is_set()))
         # Earlier than the interval: a heartbeat that is late by the way must still be in time. And never
         # so rarely that a proxy takes the stream for idle.
         self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)

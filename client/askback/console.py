@@ -25,6 +25,7 @@ class ConverseWire:
 
     name = "converse"
     method = "HitlService.Converse"
+    session: object = None
 
     def __init__(self, hello: pb.ConverseHello) -> None:
         self._hello = hello
@@ -51,7 +52,7 @@ class ConverseWire:
         self._hello.resume_token = self.desk.token
         return pb.ConverseClientFrame(hello=self._hello)
 
-    def heartbeat(self) -> pb.ConverseClientFrame:
+    def heartbeat(self, *, leaving: bool) -> pb.ConverseClientFrame:
         """A sign of life."""
         return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
 
@@ -85,11 +86,11 @@ class ConverseWire:
             case "heartbeat":
                 self.desk.bookmark(frame.heartbeat.resume_token)
 
-    def refused(self, error: AskbackError) -> bool:
+    def refused(self, error: AskbackError, session: object) -> bool:
         """Nothing of a console is lost with its stream."""
         return False
 
-    def lost(self) -> None:
+    def lost(self, spoken: float) -> None:
         """Credit waits for the next stream, which begins with all of it."""
         self._put = None
         self.desk.caught_up.clear()

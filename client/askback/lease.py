@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha256
 from typing import Any, Protocol
 
 from askback.content import same_question
@@ -23,6 +24,15 @@ class Stop(Enum):
     CANCEL = "the job is cancelled"
     PARK = "the job waits for people"
     DRAIN = "the worker stops"
+
+
+_ENDS = frozenset({"complete_job", "fail_job", "release_job"})
+"""Requests after whose success the worker holds the job no more."""
+
+
+def lease_mark(job_id: str, token: int) -> int:
+    """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
+    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big")
 
 
 class Sender(Protocol):
@@ -52,6 +62,9 @@ class Lease:
         self.job = JobInfo(leased.job)
         self.job_id = leased.job.job_id
         self.token = leased.token
+        self.mark = lease_mark(self.job_id, self.token)
+        self.ending = False
+        """Whether a request that ends the lease was sent and not refused."""
         self.cancel_reason: str | None = None
         self.late: list[PromptInfo] = []
         self.stopped: Stop | None = None
@@ -73,9 +86,12 @@ class Lease:
         """Send a request of the holder and return its response. Raises AskbackError."""
         self.touch()
         try:
+            self.ending = name in _ENDS
             reply = await self._sender.submit(pb.WorkClientFrame(**{name: request}))
-        except LeaseLost:
-            self.stop(Stop.LOST)
+        except AskbackError as error:
+            self.ending = False
+            if isinstance(error, LeaseLost):
+                self.stop(Stop.LOST)
             raise
         finally:
             self.touch()

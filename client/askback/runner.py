@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
-from askback.errors import AlreadyExists, InvalidArgument, LeaseLost, NonRetryable, PromptEnded
+from askback.errors import (
+    AlreadyExists,
+    AskbackError,
+    InvalidArgument,
+    LeaseLost,
+    NonRetryable,
+    PromptEnded,
+    Unavailable,
+)
 from askback.handler import JobHandler, encoded
 from askback.job import Job
 from askback.lease import Lease, Stop
@@ -18,13 +27,15 @@ _log = logging.getLogger("askback.worker")
 _FINAL = (NonRetryable, PromptEnded, InvalidArgument, AlreadyExists)
 """A run with the same input and the same answers would end alike."""
 _MAX_MESSAGE = 10_000
+_MAX_CODE = 128
+_NOT_IN_A_CODE = re.compile(r"[^A-Za-z0-9_.\-/]")
 
 
 async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None:
-    """Run the function and tell the server how it ended; a lost lease is told to nobody.
+    """Run the function and tell the server how it ended. Nothing is told of a lost lease.
 
-    Raises AskbackError if the last word cannot be said. Cancelling it cancels the function and says
-    nothing.
+    An end that the server refuses is replaced by one that says why. Raises AskbackError if there is no server
+    to tell, or it refuses every end. Cancelling it cancels the function and tells nothing.
     """
     lease.touch()
     work = asyncio.create_task(_call(job, handler), name=f"askback {handler.job_type} {lease.job_id}")
@@ -55,7 +66,7 @@ async def _call(job: Job, handler: JobHandler[Any, Any]) -> Any:
 async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
     if work.cancelled():
         if lease.stopped is not None:
-            await lease.send("release_job", pb.ReleaseJobRequest(job_id=job.job_id, token=job.token))
+            await _release(lease, job)
             return
         await _fail(lease, job, RuntimeError("the function cancelled itself"))
         return
@@ -65,10 +76,27 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
         return
     try:
         result = encoded(work.result())
-        request = pb.CompleteJobRequest(job_id=job.job_id, token=job.token, result_json=result)
+    except Exception as wrong:  # whatever a value's own code raises while it is written
+        why = f"the result cannot be written as JSON: {text_of(wrong)}"
+        await _fail(lease, job, NonRetryable(why, code="InvalidResult"))
+        return
+    request = pb.CompleteJobRequest(job_id=job.job_id, token=job.token, result_json=result)
+    try:
         await lease.send("complete_job", request)
-    except (ValueError, InvalidArgument) as refused:
+    except (LeaseLost, Unavailable):
+        raise
+    except InvalidArgument as refused:
         await _fail(lease, job, NonRetryable(f"the result was refused: {refused}", code="InvalidResult"))
+    except AskbackError as refused:
+        await _fail(lease, job, ResultRefused(f"the result was refused: {refused}"))
+
+
+class ResultRefused(Exception):
+    """The server did not take a result, and not because of what is in it."""
+
+
+async def _release(lease: Lease, job: Job) -> None:
+    await lease.send("release_job", pb.ReleaseJobRequest(job_id=job.job_id, token=job.token))
 
 
 def _deciding(error: BaseException) -> BaseException:
@@ -79,19 +107,45 @@ def _deciding(error: BaseException) -> BaseException:
     return next((leaf for leaf in leaves if isinstance(leaf, (LeaseLost, *_FINAL))), leaves[0])
 
 
+def text_of(error: BaseException) -> str:
+    """The message of an exception as text that the server can store, cut to its limit."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(the message of this error cannot be shown)"
+    return text[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def code_of(error: BaseException) -> str:
+    """The code that a failure has for an exception: letters, digits and `_.-/`, beginning with one of the
+    first two."""
+    code = (error.code if isinstance(error, NonRetryable) else "") or type(error).__name__
+    return _NOT_IN_A_CODE.sub("_", code).lstrip("_.-/")[:_MAX_CODE] or "Failed"
+
+
 async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
     error = _deciding(error)
     if isinstance(error, LeaseLost):
         return
     if lease.stopped is not None and lease.stopped is not Stop.CANCEL:
         # It was stopped and stumbled on its way out: no failure of the job.
-        await lease.send("release_job", pb.ReleaseJobRequest(job_id=job.job_id, token=job.token))
+        await _release(lease, job)
         return
-    code = (error.code if isinstance(error, NonRetryable) else "") or type(error).__name__
     retryable = not isinstance(error, _FINAL)
+    code, message = code_of(error), text_of(error)
     # A failure that was meant needs no traceback.
     trace = error if retryable else None
-    _log.warning("job %s (%s) failed: %s: %s", job.job_id, job.job_type, code, error, exc_info=trace)
-    failure = job_pb2.Failure(code=code, message=str(error)[:_MAX_MESSAGE])
-    request = pb.FailJobRequest(job_id=job.job_id, token=job.token, failure=failure, retryable=retryable)
-    await lease.send("fail_job", request)
+    _log.warning("job %s (%s) failed: %s: %s", job.job_id, job.job_type, code, message, exc_info=trace)
+    request = pb.FailJobRequest(
+        job_id=job.job_id,
+        token=job.token,
+        failure=job_pb2.Failure(code=code, message=message),
+        retryable=retryable,
+    )
+    try:
+        await lease.send("fail_job", request)
+    except (LeaseLost, Unavailable):
+        raise
+    except AskbackError as refused:
+        _log.error("job %s: its failure was refused, so it is released: %s", job.job_id, refused)
+        await _release(lease, job)

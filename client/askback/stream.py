@@ -154,7 +154,7 @@ class Session:
             try:
                 await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
-                pause = self._pause_after(error)
+                pause = self._pause_after(error, connection)
                 if pause is None:
                     return
                 if await self._pause(pause, leaving):
@@ -176,11 +176,10 @@ class Session:
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if isinstance(end, MessageTooLarge) and give_back(
-                map(self._pending.get, connection.in_flight), end
-            ):
+            sent = map(self._pending.get, connection.in_flight)
+            if isinstance(end, MessageTooLarge) and give_back(sent, end):
                 end = None
-            pause = self._pause_after(end or Unavailable("the server closed the stream"))
+            pause = self._pause_after(end or Unavailable("the server closed the stream"), connection)
             if pause is None:
                 return
             await asyncio.sleep(pause)
@@ -196,12 +195,12 @@ class Session:
             self._fail(problem)
             raise
 
-    def _pause_after(self, error: AskbackError) -> float | None:
+    def _pause_after(self, error: AskbackError, connection: Connection) -> float | None:
         """How long to wait before the next stream; None if there is none, because the error is final."""
         if self.failure is not None:
             return None
         try:
-            again = self._wire.refused(error)
+            again = self._wire.refused(error, connection.session)
             pause = self._retries.backoff.next() if again else self._retries.pause(error)
         except AskbackError as final:
             self._fail(final)
@@ -233,7 +232,7 @@ class Session:
     def _lose(self, connection: Connection) -> None:
         if self._current is connection:
             self._current = None
-            self._wire.lost()
+            self._wire.lost(connection.spoken)
 
     def _retire(self, connection: Connection) -> None:
         """Let the old stream finish in the background; its late replies still count."""
@@ -295,7 +294,7 @@ class Session:
     def _fail(self, error: AskbackError) -> None:
         self.failure = error
         self._current = None
-        self._wire.lost()
+        self._wire.lost(asyncio.get_running_loop().time())
         self._drop_all(error)
 
     def _drop_all(self, error: AskbackError) -> None:

@@ -207,6 +207,7 @@ class Worker:
             await asyncio.gather(*self._runs.values(), return_exceptions=True)
             self._runs.clear()
             await session.aclose()
+            wire.close()
             if self._client is not None:
                 await self._client.aclose()
             self._session = self._wire = self._client = None
@@ -255,7 +256,10 @@ class Worker:
                 entered.set(self._client)
                 await run_job(lease, job, handler)
         except AskbackError as error:
-            _log.info("job %s: its end could not be told: %s", lease.job_id, error)
+            # The heartbeat's digest leaves the job out from now on, and the server takes it back.
+            _log.error("job %s: the server did not take its end: %s", lease.job_id, error)
+        except Exception:
+            _log.exception("job %s: its end could not be told", lease.job_id)
         finally:
             lease.close()
             self._runs.pop(lease, None)

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
+from askback_server.ports.storage import Doubt, Doubts
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.storage import creation, expire_session, fetch, new_job
@@ -131,3 +133,42 @@ async def test_many_replicas_resume_one_session_at_once(database: Database) -> N
     assert sorted(t.epoch for t in taken if t) == list(range(2, 10))
     kept = [t for t in taken if t and await database.sessions.beat([(t.session_id, t.epoch)], TTL)]
     assert [t.epoch for t in kept] == [9]
+
+
+async def test_doubts_are_kept_by_who_has_the_session_and_end_when_it_is_resumed(database: Database) -> None:
+    row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
+    mine, any_epoch = SessionRef(row.session_id, 1), SessionRef(row.session_id, 0)
+    seen: list[Doubts] = []
+
+    def noted(doubts: Doubts) -> Doubts:
+        seen.append(dict(doubts))
+        return {**doubts, f"j{len(seen)}": Doubt(len(seen), 7, 1.5)}
+
+    for session in (mine, any_epoch, SessionRef(row.session_id, 2), SessionRef(uuid7(), 0), mine):
+        await database.sessions.change_doubts(session, noted)
+    assert [*map(len, seen)] == [0, 1, 2]
+    assert seen[-1] == {"j1": Doubt(1, 7, 1.5), "j2": Doubt(2, 7, 1.5)}
+    assert await database.sessions.resume(row.session_id, secret, "wanda", "there", TTL) is not None
+    await database.sessions.change_doubts(mine, noted)
+    assert len(seen) == 3, "an older stream notes nothing"
+    await database.sessions.change_doubts(any_epoch, noted)
+    assert seen[-1] == {}
+    await expire_session(database, row.session_id)
+    await database.sessions.change_doubts(any_epoch, noted)
+    assert len(seen) == 4
+
+
+async def test_an_expired_session_with_doubts_stays_until_they_are_settled(database: Database) -> None:
+    sessions = database.sessions
+    opened = [(await sessions.open("default", "w", "wanda", "here", TTL))[0].session_id for _ in range(3)]
+    doubted, plain, living = opened
+    for session_id in (doubted, living):
+        await sessions.change_doubts(SessionRef(session_id, 0), lambda _: {"j": Doubt(3, 9)})
+    for session_id in (doubted, plain):
+        await expire_session(database, session_id)
+    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.reap() == 1
+    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    await sessions.settle(doubted)
+    assert await sessions.expired_doubts(10) == []
+    assert await sessions.reap() == 1

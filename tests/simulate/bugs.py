@@ -21,7 +21,8 @@ from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.work import WorkSession
-from askback_server.sessions.work_core import PromptResolved, WorkCore
+from askback_server.sessions.work_core import WorkCore
+from askback_server.sessions.work_frames import PromptResolved
 from tests.simulate.database import SimulatedDatabase
 
 Patch = pytest.MonkeyPatch

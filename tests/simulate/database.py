@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from askback_server.domain.aggregate import Aggregate
-from askback_server.domain.commands import PromptRef
+from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
@@ -21,6 +21,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter, PromptsPage
 from askback_server.ports.storage import (
     Changed,
+    Doubts,
     JobWrite,
     Lost,
     Position,
@@ -45,6 +46,7 @@ class Rows:
     checkpoints: dict[tuple[str, str], Checkpoint] = field(default_factory=dict)
     understandings: dict[str, DeepUnderstanding] = field(default_factory=dict)
     sessions: dict[str, tuple[WorkerSession, str]] = field(default_factory=dict)
+    doubts: dict[str, Doubts] = field(default_factory=dict)
     log: list[tuple[Position, Event]] = field(default_factory=list)
     images: dict[tuple[str, int], Prompt] = field(default_factory=dict)
     since: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -359,6 +361,7 @@ class SimulatedDatabase:
             return None
         row = replace(row, replica=replica, epoch=row.epoch + 1, expires_at=self._until(ttl))
         self.rows.sessions[session_id] = (row, secret)
+        self.rows.doubts.pop(session_id, None)
         return row
 
     async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
@@ -375,15 +378,33 @@ class SimulatedDatabase:
                 self.rows.sessions[session_id] = (replace(row, expires_at=kept[session_id]), "secret")
         return kept
 
+    async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
+        await self._pause()
+        row = self._alive(session.session_id)
+        if row is not None and session.epoch in (0, row.epoch):
+            known = self.rows.doubts.get(session.session_id, {})
+            self.rows.doubts[session.session_id] = change(known)
+
+    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+        await self._pause()
+        return [(i, d) for i, d in self.rows.doubts.items() if d and self._alive(i) is None]
+
+    async def settle(self, session_id: str) -> None:
+        await self._pause()
+        self.rows.doubts.pop(session_id, None)
+
     async def reap(self) -> int:
         await self._pause()
-        dead = [i for i in self.rows.sessions if self._alive(i) is None]
+        dead = [i for i in self.rows.sessions if self._alive(i) is None and not self.rows.doubts.get(i)]
         for session_id in dead:
             del self.rows.sessions[session_id]
         return len(dead)
 
     async def held(self, session_id: str) -> list[Job]:
         return await self._look(lambda: [j for j in self.rows.jobs.values() if j.session_id == session_id])
+
+    async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
+        return {job.job_id: (job.token, job.version) for job in await self.held(session_id)}
 
     async def close_session(self, session_id: str, epoch: int) -> bool:
         row = self._alive(session_id)

@@ -279,7 +279,7 @@ async def test_a_frame_that_is_too_large_is_refused_alone(server: FakeServer, cl
     async with client.console() as desk:
         stream = await accepting
         async with asyncio.timeout(5):
-            with pytest.raises(errors.MessageTooLarge, match="at most 4194304"):
+            with pytest.raises(errors.MessageTooLarge, match="at most 4193280"):
                 await desk.request(get_prompt={"prompt_id": "x" * 4_200_000})
         assert desk.connected
         refuse(stream)

@@ -460,7 +460,7 @@ class _Fatal(errors.NonRetryable):
     ("error", "code", "retryable"),
     [
         (ValueError("bad"), "ValueError", True),
-        (_Fatal("never"), "_Fatal", False),
+        (_Fatal("never"), "Fatal", False),
         (errors.NonRetryable("never", code="OWN"), "OWN", False),
     ],
 )
@@ -562,8 +562,8 @@ async def test_of_questions_asked_at_once_a_no_ends_all(bench: Bench) -> None:
     ("inner", "code", "retryable"),
     [
         ([ValueError("bad"), KeyError("x")], "ValueError", True),
-        ([ValueError("bad"), _Fatal("never")], "_Fatal", False),
-        ([ExceptionGroup("in it", [_Fatal("never")])], "_Fatal", False),
+        ([ValueError("bad"), _Fatal("never")], "Fatal", False),
+        ([ExceptionGroup("in it", [_Fatal("never")])], "Fatal", False),
     ],
 )
 async def test_a_task_group_fails_the_attempt_by_the_error_that_decides(

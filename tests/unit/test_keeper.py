@@ -68,3 +68,22 @@ async def test_a_session_that_another_stream_took_over_is_not_lost(epoch: int, t
     await keeper.beat()
     assert heard == [told]
     assert not keeper.present
+
+
+async def test_the_last_sign_of_life_counts_though_the_stream_is_gone() -> None:
+    """A worker reckons from its last frame: the session must not end earlier than that allows."""
+    store = Store()
+    keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
+    for name in ("heard", "silent"):
+        keeper.keep(Kept(SessionRef(name, 1), lambda: None, lambda: None, datetime.now(UTC)))
+    await keeper.beat()
+    keeper.heard(SessionRef("heard", 1))
+    for name in ("heard", "silent"):
+        keeper.forget(SessionRef(name, 1))
+    store.away = True
+    with pytest.raises(StorageUnavailable):
+        await keeper.beat()
+    store.away = False
+    await keeper.beat()
+    await keeper.beat()
+    assert store.beats[1:] == [[("heard", 1)], []]

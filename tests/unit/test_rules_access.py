@@ -54,7 +54,7 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[World, Principal], Any]]
         {Role.CLIENT, Role.WORKER}, lambda w, who: w.on_prompt(c.CancelPrompt, principal=who),
     ),
 }  # fmt: skip
-INTERNAL = {c.ExpirePrompts, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewAttendance}
+INTERNAL = {c.DropLease, c.ExpirePrompts, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewAttendance}
 
 
 def lease_as(world: World, who: Principal) -> Any:

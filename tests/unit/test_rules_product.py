@@ -205,6 +205,14 @@ def understand_as_worker(world: World) -> Any:
     return understand(principal=WORKER, token=token)(world)
 
 
+def drop(received: bool) -> Callable[[World], Any]:
+    def act(world: World) -> Any:
+        token = world.aggregate.job.token if world.aggregate.job else 1
+        return world.on_job(c.DropLease, token=token, session=S1, received=received)
+
+    return act
+
+
 def wrong_token(world: World) -> Any:
     return world.on_job(c.ReleaseJob, token=world.job.token + 1 if world.aggregate.job else 1)
 
@@ -228,6 +236,8 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
     "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
     "lose_other": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S2.session_id)),
+    "drop": (c.DropLease, drop(received=True)),
+    "drop_unreceived": (c.DropLease, drop(received=False)),
     "somebody": (c.ReviewAttendance, lambda w: w.on_job(c.ReviewAttendance)),
     "nobody": (c.ReviewAttendance, nobody_there),
     "lease": (c.LeaseJob, lease),
@@ -285,6 +295,8 @@ grace_early   =    =       =       =     =   =         =    =    =     =        
 grace         =    =       =       =     =   =         X    =    =     X         =      =    X         =     =         =      =         =      =        =
 lose          =    =       =       =     P   P         X    H    H     X         =      H    X         =     =         =      =         =      H        P
 lose_other    =    =       =       =     =   =         =    =    =     =         =      =    =         =     =         =      =         =      =        =
+drop          =    =       =       =     P   P         X    H    H     X         =      =    =         =     =         =      =         =      H        P
+drop_unreceived =    =       =       =     P   P         X    H    H     X         =      =    =         =     =         =      =         =      H        P
 lease         nj   R       il      R     il  il        il   il   il    il        il     il   il        il    il        il     il        il     il       il
 progress      nj   ll      ll      ll    R   R         R    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        R
 ask           nj   ll      ll      ll    H   H         H    H    H     H         ll     ll   ll        ll    ll        ll     ll        ll     H        H

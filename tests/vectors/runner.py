@@ -25,8 +25,10 @@ from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptSt
 from askback_server.engine.committed import Committed
 from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
+from askback_server.sessions.lease_book import Held
 from askback_server.sessions.work import ENDS_LEASE
-from askback_server.sessions.work_core import Held, JobLeased, WorkCore, WorkHello, WorkWelcome
+from askback_server.sessions.work_core import NotRun, WorkCore
+from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
 from askback_server.transport import frames_work
 from askback_server.transport.convert_contents import content
 from askback_server.transport.errors import code_number, code_of
@@ -227,6 +229,7 @@ class WorkRunner(Runner):
         self.core = WorkCore(self.limits, self.heartbeat)
         self._ref = 0
         self._ending: dict[int, Held | None] = {}
+        self._not_run: list[Held] = []
 
     def convert(self, frame: Any) -> Any:
         return frames_work.client_frame(frame, self.viewer, self.limits)
@@ -244,6 +247,8 @@ class WorkRunner(Runner):
             self._ref = ref
         elif isinstance(todo, Call) and todo.name in ENDS_LEASE:
             self._ending[ref] = self.core.ending(todo.request.job_id, todo.request.token)
+        elif isinstance(todo, NotRun):
+            self._not_run += todo.leases
         elif isinstance(todo, Goodbye):
             for held in tuple(self.core.held.values()):
                 self.core.let_go(held)
@@ -275,6 +280,7 @@ class WorkRunner(Runner):
             ),
             self._ref,
         )
+        self.core.serves = True
         for item in held or ():
             job = job_of(item["job"])
             self.core.hold(job, handed_over=False)
@@ -285,7 +291,21 @@ class WorkRunner(Runner):
 
     def _handOver(self, leased: dict[str, Any]) -> None:
         prompts = tuple(prompt_of(p) for p in leased.get("prompts", ()))
-        self.core.hand_over(JobLeased(job_of(leased["job"]), prompts, (), leased.get("more", False)))
+        self.core.hand_over(
+            JobLeased(job_of(leased["job"]), prompts, (), leased.get("more", False)), self.now
+        )
+
+    def _takenBack(self, wanted: list[dict[str, Any]], seconds: float | None = None) -> None:
+        if seconds is not None:
+            self._not_run += self.core.leases.take_back(self.now - seconds)
+        taken = [
+            {"jobId": h.job.job_id, "token": str(h.job.token), "received": h.received} for h in self._not_run
+        ]
+        assert taken == wanted, taken
+        self._not_run = []
+
+    def _sessionMoved(self, _: bool) -> None:
+        self.core.move_on()
 
     def _commit(self, change: dict[str, Any]) -> None:
         job = job_of(change["job"])

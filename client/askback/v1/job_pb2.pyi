@@ -84,7 +84,7 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     JOB_EVENT_TYPE_JOB_RELEASED: _JobEventType.ValueType  # 4
     """The worker gave the job up without a failure (parked it, or went away in order)."""
     JOB_EVENT_TYPE_JOB_LEASE_LOST: _JobEventType.ValueType  # 5
-    """The worker's session expired."""
+    """The worker's session expired, or the worker does not run the job."""
     JOB_EVENT_TYPE_JOB_RETRIED: _JobEventType.ValueType  # 6
     """An attempt failed and another will follow."""
     JOB_EVENT_TYPE_JOB_COMPLETED: _JobEventType.ValueType  # 7
@@ -148,7 +148,7 @@ JOB_EVENT_TYPE_JOB_PROGRESSED: JobEventType.ValueType  # 3
 JOB_EVENT_TYPE_JOB_RELEASED: JobEventType.ValueType  # 4
 """The worker gave the job up without a failure (parked it, or went away in order)."""
 JOB_EVENT_TYPE_JOB_LEASE_LOST: JobEventType.ValueType  # 5
-"""The worker's session expired."""
+"""The worker's session expired, or the worker does not run the job."""
 JOB_EVENT_TYPE_JOB_RETRIED: JobEventType.ValueType  # 6
 """An attempt failed and another will follow."""
 JOB_EVENT_TYPE_JOB_COMPLETED: JobEventType.ValueType  # 7

@@ -197,19 +197,34 @@ class ExtendLeaseRequest(_message.Message):
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     SESSION_SECRET_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session."""
     session_secret: _builtins.str
     """Its secret."""
+    @_builtins.property
+    def held(self) -> Global___WorkHeldLeases:
+        """The leases that the worker holds, those included whose end has no reply yet. Unset: not said. What
+        the session holds and two calls in a row, at least half a heartbeat interval apart, do not name is
+        taken back.
+        """
+
+    @_builtins.property
+    def digest(self) -> Global___WorkLeaseDigest:
+        """In place of `held`, where there are many: their digest."""
+
     def __init__(
         self,
         *,
         session_id: _builtins.str = ...,
         session_secret: _builtins.str = ...,
+        held: Global___WorkHeldLeases | None = ...,
+        digest: Global___WorkLeaseDigest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "held", b"held"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id", "session_secret", b"session_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "held", b"held", "session_id", b"session_id", "session_secret", b"session_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,18 +237,28 @@ class ExtendLeaseResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    LEASES_WANTED_FIELD_NUMBER: _builtins.int
+    leases_wanted: _builtins.bool
+    """True: `digest` does not fit what the session holds; call again with `held`."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it expires unless it is extended again."""
+
+    @_builtins.property
+    def lost(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkHeldJob]:
+        """Leases in `held` that the session does not hold any more: stop working on them."""
 
     def __init__(
         self,
         *,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        lost: _abc.Iterable[Global___WorkHeldJob] | None = ...,
+        leases_wanted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "leases_wanted", b"leases_wanted", "lost", b"lost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -834,6 +859,7 @@ class WorkClientFrame(_message.Message):
     COMPLETE_JOB_FIELD_NUMBER: _builtins.int
     FAIL_JOB_FIELD_NUMBER: _builtins.int
     RELEASE_JOB_FIELD_NUMBER: _builtins.int
+    HELD_LEASES_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """Echoed by the reply; 0: no reply is wanted."""
     @_builtins.property
@@ -884,6 +910,10 @@ class WorkClientFrame(_message.Message):
     def release_job(self) -> Global___ReleaseJobRequest:
         """As the unary call."""
 
+    @_builtins.property
+    def held_leases(self) -> Global___WorkHeldLeases:
+        """Reply to `leases_wanted`; never needs a reply itself."""
+
     def __init__(
         self,
         *,
@@ -900,12 +930,13 @@ class WorkClientFrame(_message.Message):
         complete_job: Global___CompleteJobRequest | None = ...,
         fail_job: Global___FailJobRequest | None = ...,
         release_job: Global___ReleaseJobRequest | None = ...,
+        held_leases: Global___WorkHeldLeases | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "capacity", b"capacity", "complete_job", b"complete_job", "fail_job", b"fail_job", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_checkpoints", b"list_checkpoints", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "capacity", b"capacity", "complete_job", b"complete_job", "fail_job", b"fail_job", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "held_leases", b"held_leases", "hello", b"hello", "list_checkpoints", b"list_checkpoints", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "capacity", b"capacity", "complete_job", b"complete_job", "fail_job", b"fail_job", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "hello", b"hello", "list_checkpoints", b"list_checkpoints", "ref", b"ref", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "capacity", b"capacity", "complete_job", b"complete_job", "fail_job", b"fail_job", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "held_leases", b"held_leases", "hello", b"hello", "list_checkpoints", b"list_checkpoints", "ref", b"ref", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "capacity", "goodbye", "report_progress", "ask_prompt", "acknowledge_prompts", "save_checkpoint", "list_checkpoints", "complete_job", "fail_job", "release_job"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["hello", "heartbeat", "capacity", "goodbye", "report_progress", "ask_prompt", "acknowledge_prompts", "save_checkpoint", "list_checkpoints", "complete_job", "fail_job", "release_job", "held_leases"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -934,6 +965,7 @@ class WorkServerFrame(_message.Message):
     COMPLETE_JOB_FIELD_NUMBER: _builtins.int
     FAIL_JOB_FIELD_NUMBER: _builtins.int
     RELEASE_JOB_FIELD_NUMBER: _builtins.int
+    LEASES_WANTED_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
     """The `ref` of the frame that this replies to; 0: pushed."""
     @_builtins.property
@@ -1000,6 +1032,10 @@ class WorkServerFrame(_message.Message):
     def release_job(self) -> Global___ReleaseJobResponse:
         """Reply."""
 
+    @_builtins.property
+    def leases_wanted(self) -> Global___WorkLeasesWanted:
+        """The digest of a heartbeat does not fit what the session holds: list the leases."""
+
     def __init__(
         self,
         *,
@@ -1020,12 +1056,13 @@ class WorkServerFrame(_message.Message):
         complete_job: Global___CompleteJobResponse | None = ...,
         fail_job: Global___FailJobResponse | None = ...,
         release_job: Global___ReleaseJobResponse | None = ...,
+        leases_wanted: Global___WorkLeasesWanted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "cancel_requested", b"cancel_requested", "complete_job", b"complete_job", "error", b"error", "fail_job", b"fail_job", "go_away", b"go_away", "heartbeat", b"heartbeat", "job_leased", b"job_leased", "lease_lost", b"lease_lost", "list_checkpoints", b"list_checkpoints", "prompt_resolved", b"prompt_resolved", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "cancel_requested", b"cancel_requested", "complete_job", b"complete_job", "error", b"error", "fail_job", b"fail_job", "go_away", b"go_away", "heartbeat", b"heartbeat", "job_leased", b"job_leased", "lease_lost", b"lease_lost", "leases_wanted", b"leases_wanted", "list_checkpoints", b"list_checkpoints", "prompt_resolved", b"prompt_resolved", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "cancel_requested", b"cancel_requested", "complete_job", b"complete_job", "error", b"error", "fail_job", b"fail_job", "go_away", b"go_away", "heartbeat", b"heartbeat", "job_leased", b"job_leased", "lease_lost", b"lease_lost", "list_checkpoints", b"list_checkpoints", "prompt_resolved", b"prompt_resolved", "ref", b"ref", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_prompts", b"acknowledge_prompts", "ask_prompt", b"ask_prompt", "body", b"body", "cancel_requested", b"cancel_requested", "complete_job", b"complete_job", "error", b"error", "fail_job", b"fail_job", "go_away", b"go_away", "heartbeat", b"heartbeat", "job_leased", b"job_leased", "lease_lost", b"lease_lost", "leases_wanted", b"leases_wanted", "list_checkpoints", b"list_checkpoints", "prompt_resolved", b"prompt_resolved", "ref", b"ref", "release_job", b"release_job", "report_progress", b"report_progress", "save_checkpoint", b"save_checkpoint", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "job_leased", "prompt_resolved", "cancel_requested", "lease_lost", "report_progress", "ask_prompt", "acknowledge_prompts", "save_checkpoint", "list_checkpoints", "complete_job", "fail_job", "release_job"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["welcome", "heartbeat", "go_away", "error", "job_leased", "prompt_resolved", "cancel_requested", "lease_lost", "report_progress", "ask_prompt", "acknowledge_prompts", "save_checkpoint", "list_checkpoints", "complete_job", "fail_job", "release_job", "leases_wanted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1170,22 +1207,119 @@ class WorkHeartbeat(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    received: _builtins.int
+    """By the worker: how many `job_leased` frames of this stream it has received. Unset: not said. A worker
+    that says it sends a heartbeat as soon as it has received jobs, before it runs them. The server takes
+    back a job whose receipt is not said within one heartbeat interval, without counting an attempt, and
+    pushes no more jobs until it is.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """By the server: when the session expires unless another heartbeat comes."""
+
+    @_builtins.property
+    def leases(self) -> Global___WorkLeaseDigest:
+        """By the worker: the leases that it holds. Unset: not said, and then nothing is compared."""
 
     def __init__(
         self,
         *,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        received: _builtins.int | None = ...,
+        leases: Global___WorkLeaseDigest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_received", b"_received", "expire_time", b"expire_time", "leases", b"leases", "received", b"received"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_received", b"_received", "expire_time", b"expire_time", "leases", b"leases", "received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__received: _TypeAlias = _typing.Literal["received"]  # noqa: Y015
+    _WhichOneofArgType__received: _TypeAlias = _typing.Literal["_received", b"_received"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__received) -> _WhichOneofReturnType__received | None: ...
+
+Global___WorkHeartbeat: _TypeAlias = WorkHeartbeat  # noqa: Y015
+
+@_typing.final
+class WorkLeaseDigest(_message.Message):
+    """A set of leases in a few bytes, so that a heartbeat stays small however many jobs a worker holds. It leaves
+    out the leases whose CompleteJob, FailJob or ReleaseJob was sent and not refused.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many leases."""
+    digest: _builtins.int
+    """The XOR, over these leases, of the first eight bytes (big-endian) of the SHA-256 of the text
+    `JOB_ID:TOKEN`, the token in decimal.
+    """
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        digest: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "digest", b"digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___WorkHeartbeat: _TypeAlias = WorkHeartbeat  # noqa: Y015
+Global___WorkLeaseDigest: _TypeAlias = WorkLeaseDigest  # noqa: Y015
+
+@_typing.final
+class WorkLeasesWanted(_message.Message):
+    """The server counts other leases than the digest says. Reply with `held_leases`; wait for no more before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkLeasesWanted: _TypeAlias = WorkLeasesWanted  # noqa: Y015
+
+@_typing.final
+class WorkHeldLeases(_message.Message):
+    """All leases that the worker holds, those included whose end has no reply yet.
+
+    What the session holds beyond these, nobody runs: the server takes it back, and another lease follows. That
+    counts as an attempt if the worker had received the job. What the worker names and the session does not hold
+    is replied to by `lease_lost`. Leases on their way are left alone: jobs pushed after `received`, and
+    jobs whose end is being written.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
+    received: _builtins.int
+    """On the stream: how many of its `job_leased` frames the worker has received. In ExtendLease: unset."""
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkHeldJob]:
+        """The leases."""
+
+    def __init__(
+        self,
+        *,
+        received: _builtins.int = ...,
+        leases: _abc.Iterable[Global___WorkHeldJob] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leases", b"leases", "received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkHeldLeases: _TypeAlias = WorkHeldLeases  # noqa: Y015
 
 @_typing.final
 class WorkCapacity(_message.Message):

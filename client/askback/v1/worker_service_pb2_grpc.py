@@ -132,6 +132,10 @@ class WorkerServiceServicer(object):
         secret to go on, and send again what has no reply yet. That is safe: equal frames have equal
         results, except that a FailJob or ReleaseJob that was done already is refused (LEASE_LOST).
         What this stream pushed and the worker may have missed is pushed again on the next one.
+        Heartbeats may name what the worker has received and holds (WorkHeartbeat). Then a job that the
+        session holds and nobody runs, or the other way round, is found and resolved within two heartbeats.
+        A worker that does not say it is believed to run all that the session holds.
+
         Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND): open a new session.
         After any other end but UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
         """
@@ -142,6 +146,8 @@ class WorkerServiceServicer(object):
     def LeaseJobs(self, request, context):
         """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named, and
         keeps it alive while it waits. A session that holds no job may just be left to expire.
+        A reply that never arrived costs no attempt: the session expires unless its secret is used again,
+        and its jobs are then runnable as if nobody had taken them.
         Errors: NOT_FOUND (SESSION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

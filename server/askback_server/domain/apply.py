@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from askback_server.domain import attendance, job_rules, prompt_rules, worker_rules
+from askback_server.domain import attendance, job_rules, lost_leases, prompt_rules, worker_rules
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Decided, Facts
 
@@ -24,7 +24,8 @@ RULES: dict[type[c.Command], Rule] = {
     c.ExpirePrompts: job_rules.expire_prompts,
     c.EndGrace: job_rules.end_grace,
     c.ReviewAttendance: attendance.review_attendance,
-    c.LoseSession: job_rules.lose_session,
+    c.LoseSession: lost_leases.lose_session,
+    c.DropLease: lost_leases.drop_lease,
     c.LeaseJob: worker_rules.lease_job,
     c.ReportProgress: worker_rules.report_progress,
     c.AskPrompt: worker_rules.ask_prompt,

@@ -259,9 +259,23 @@ class ExpirePrompts(OnJob):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseSession(OnJob):
-    """The reaper found that the job's session is gone."""
+    """The reaper found that the job's session is gone. `unreceived` is the job's version if its worker never
+    received the lease and nothing was written since; 0 if it did, or never says."""
 
     session_id: str
+    unreceived: int = 0
+    principal: Principal = SYSTEM
+    URGENT = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropLease(OnJob):
+    """The session lives and holds the job, but its worker says that it does not run it. `received`: whether
+    it ever did."""
+
+    token: int
+    session: SessionRef
+    received: bool
     principal: Principal = SYSTEM
     URGENT = True
 

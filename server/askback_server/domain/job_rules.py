@@ -15,7 +15,6 @@ from askback_server.domain.commands import (
     DeleteJob,
     EndGrace,
     ExpirePrompts,
-    LoseSession,
     PurgeJob,
     UpdateJob,
     UpdateUnderstanding,
@@ -25,14 +24,11 @@ from askback_server.domain.documents import content_to_json, dump
 from askback_server.domain.due import next_due, take_due
 from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
 from askback_server.domain.events import EventType
-from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
+from askback_server.domain.jobs import DeepUnderstanding, Job, JobState
 from askback_server.domain.life import (
     cancel_now,
-    drop_holder,
-    fail_now,
     fence,
     move,
-    try_again,
     write_understanding,
 )
 from askback_server.domain.principals import Role
@@ -275,25 +271,4 @@ def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided:
     change = Change(aggregate, facts, command.principal.subject)
     change.require(not_before=job.cancel_at)
     cancel_now(change)
-    return Decided(None, change)
-
-
-def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Decided:
-    """The holder's session is gone: another worker may take the job, or the attempts are used up."""
-    job = aggregate.job
-    if job is None or job.session_id != command.session_id:
-        return Decided(None)
-    change = Change(aggregate, facts, command.principal.subject)
-    if job.cancel_requested_at is not None:
-        cancel_now(change)
-    elif job.state is JobState.PENDING_HITL:
-        move(change, JobTrigger.LOSE)
-        drop_holder(change)
-        change.event(EventType.JOB_LEASE_LOST, None, {"worker_id": job.worker_id})
-    else:
-        failure = Failure("LEASE_LOST", f"the session of worker {job.worker_id!r} expired")
-        if job.attempt >= job.max_attempts:
-            fail_now(change, JobTrigger.EXHAUST, failure)
-        else:
-            try_again(change, JobTrigger.LOSE, EventType.JOB_LEASE_LOST, failure, None)
     return Decided(None, change)

@@ -78,9 +78,13 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
     ),
     (_R, _T.WRITE): Step(_R, (By.WORKER,), "progress, checkpoint, non-blocking prompt, receipt"),
     (_R, _T.WAIT): Step(_H, (By.WORKER,), "a blocking prompt was asked"),
-    (_R, _T.RELEASE): Step(_P, (By.WORKER,), "given up without a failure"),
-    (_R, _T.LOSE): Step(_P, (By.SYSTEM,), "the session expired; attempts are left"),
-    (_R, _T.EXHAUST): Step(JobState.FAILED, (By.SYSTEM,), "the session expired in the last attempt"),
+    (_R, _T.RELEASE): Step(
+        _P, (By.WORKER, By.SYSTEM), "given up without a failure, or never received by the worker"
+    ),
+    (_R, _T.LOSE): Step(
+        _P, (By.SYSTEM,), "the session expired, or its worker does not run the job; attempts are left"
+    ),
+    (_R, _T.EXHAUST): Step(JobState.FAILED, (By.SYSTEM,), "the same in the last attempt"),
     (_R, _T.RETRY): Step(_P, (By.WORKER,), "a retryable failure; attempts are left"),
     (_R, _T.OVERRUN): Step(_P, (By.SYSTEM,), "the attempt's run time is over; attempts are left"),
     (_R, _T.COMPLETE): Step(JobState.COMPLETED, (By.WORKER,), "a result"),

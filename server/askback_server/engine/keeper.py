@@ -15,10 +15,12 @@ from askback_server.domain.commands import LoseSession, SessionRef
 from askback_server.domain.errors import AskbackError, StorageUnavailable
 from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
-from askback_server.ports.storage import SessionStore, WorkQueue
+from askback_server.ports.storage import Doubts, SessionStore, WorkQueue
 
 log = logging.getLogger(__name__)
 
+SILENT = 3
+"""Turns without a sign of life after which a worker has missed its heartbeat: it gets no more jobs."""
 TURNS = 6
 """Turns of the keeper in a session's time to live."""
 ORPHANS = 500
@@ -39,6 +41,11 @@ class Kept:
     silent: int = 0
     """Turns of the keeper without a sign of life."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the worker has missed a heartbeat, and may not receive what is pushed to it."""
+        return self.silent >= SILENT
+
 
 class SessionKeeper:
     """Heartbeats in, one extension out, every third of the time to live."""
@@ -49,6 +56,9 @@ class SessionKeeper:
         self._engine = engine
         self.ttl = ttl
         self._kept: dict[str, Kept] = {}
+        self._left: list[tuple[str, int]] = []
+        """(session, epoch) of streams that ended after their last extension, and were heard in between."""
+        self._writing: set[asyncio.Task[None]] = set()
 
     @property
     def heartbeat_interval(self) -> float:
@@ -66,7 +76,7 @@ class SessionKeeper:
         """A sign of life."""
         kept = self._kept.get(session.session_id)
         if kept is not None and kept.session.epoch == session.epoch:
-            kept.heard = True
+            kept.heard, kept.silent = True, 0
 
     @property
     def present(self) -> list[tuple[str, int]]:
@@ -74,10 +84,26 @@ class SessionKeeper:
         return [(k.session.session_id, k.session.epoch) for k in self._kept.values()]
 
     def forget(self, session: SessionRef) -> None:
-        """The worker's stream is gone: from now on the session lives on borrowed time."""
+        """The worker's stream is gone. The session lives for as long as the last sign of life gives it."""
         kept = self._kept.get(session.session_id)
         if kept is not None and kept.session.epoch == session.epoch:
             del self._kept[session.session_id]
+            if kept.heard:
+                self._left.append((session.session_id, session.epoch))
+
+    def doubt(self, session: SessionRef, leases: Doubts) -> None:
+        """The stream of a session ended, and its worker has not received these leases. If it does not come
+        back before the session expires, they are no attempts."""
+        if leases:
+            task = asyncio.create_task(self._doubt(session, leases))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    async def _doubt(self, session: SessionRef, leases: Doubts) -> None:
+        try:
+            await self._store.change_doubts(session, lambda known: {**known, **leases})
+        except Exception as error:  # of a storage that is away, or closed by now
+            log.info("not noted that a worker did not receive its jobs: %s", error)
 
     async def run(self) -> None:
         """Extend and reap until cancelled."""
@@ -91,11 +117,14 @@ class SessionKeeper:
         for kept in self._kept.values():
             kept.silent = 0 if kept.heard else kept.silent + 1
             kept.heard = False
+        left, self._left = self._left, []
+        extended = [(k.session.session_id, k.session.epoch) for k in heard]
         try:
-            alive = await self._store.beat([(k.session.session_id, k.session.epoch) for k in heard], self.ttl)
+            alive = await self._store.beat(extended + left, self.ttl)
         except StorageUnavailable:
             for kept in heard:
                 kept.heard = True  # it was, and the next turn says so
+            self._left += left
             raise
         missing = []
         for kept in heard:
@@ -127,8 +156,13 @@ class SessionKeeper:
     async def reap(self) -> None:
         """Delete expired sessions, then give their jobs back by guarded commands.
 
-        The jobs are found by the missing row, so a crash between the two steps loses none.
+        The jobs are found by the missing row, so a crash between the two steps loses none. Those that their
+        worker never received come first, while the row says so: they are no attempts.
         """
+        for session_id, doubts in await self._store.expired_doubts(ORPHANS):
+            unreceived = [(job_id, d.version) for job_id, d in doubts.items() if d.version]
+            if all(await asyncio.gather(*(self._give_back(j, session_id, v) for j, v in unreceived))):
+                await self._store.settle(session_id)
         await self._store.reap()
         while True:
             orphans = await self._queue.orphans(ORPHANS)
@@ -136,9 +170,10 @@ class SessionKeeper:
             if len(orphans) < ORPHANS or not any(results):
                 return
 
-    async def _give_back(self, job_id: str, session_id: str) -> bool:
+    async def _give_back(self, job_id: str, session_id: str, unreceived: int = 0) -> bool:
+        command = LoseSession(job_id=job_id, session_id=session_id, unreceived=unreceived)
         try:
-            await self._engine.execute(LoseSession(job_id=job_id, session_id=session_id))
+            await self._engine.execute(command)
         except AskbackError as error:
             log.warning("job %s was not given back: %s", job_id, error, extra={"job_id": job_id})
             return False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from askback_server.domain.aggregate import NO_GUARD, Aggregate, Guard
-from askback_server.domain.commands import PromptRef
+from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
@@ -162,6 +162,21 @@ class WorkerSession:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A lease that its worker may not have: it has not confirmed the receipt, or does not name the lease."""
+
+    token: int
+    version: int = 0
+    """The job's version when it was sent, if the worker never confirmed that it received it; else 0."""
+    since: float | None = None
+    """The Unix time at which the worker listed its leases for the first time without this one."""
+
+
+Doubts = dict[str, Doubt]
+"""By job id."""
+
+
 class SessionStore(Protocol):
     """Worker sessions: one heartbeat row each, which keeps all the jobs of its worker.
 
@@ -181,6 +196,15 @@ class SessionStore(Protocol):
     async def extend(self, session_id: str, secret: str, subject: str, ttl: float) -> datetime | None:
         """Keep a live session without taking it over. Returns the new expiry; None if it is gone."""
 
+    async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
+        """Replace the doubts of a session that lives in this epoch (0: any), in one transaction."""
+
+    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+        """Expired sessions that have doubts; `reap` leaves them until `settle` was called."""
+
+    async def settle(self, session_id: str) -> None:
+        """The doubts of a session are dealt with."""
+
     async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
         """The epochs of those of the sessions that live."""
 
@@ -191,10 +215,13 @@ class SessionStore(Protocol):
         """Delete a session in an orderly end."""
 
     async def reap(self) -> int:
-        """Delete expired sessions. Returns how many."""
+        """Delete expired sessions without doubts. Returns how many."""
 
     async def held(self, session_id: str) -> list[Job]:
         """The jobs that a session holds."""
+
+    async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
+        """The same in short: token and version by job id."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

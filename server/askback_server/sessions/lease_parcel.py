@@ -9,7 +9,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
-from askback_server.sessions.work_core import JobLeased
+from askback_server.sessions.work_frames import JobLeased
 
 COUNT = 200
 """Prompts, and checkpoints, at the most; the rest is paged."""

@@ -70,14 +70,6 @@ class UnaryTaker:
         If the caller goes away, what was leased for it is released: nobody would run it.
         """
 
-        def give_back(job: Job) -> None:
-            with contextlib.suppress(AskbackError):  # then its session expires
-                engine.submit(
-                    ReleaseJob(
-                        principal=self.principal, job_id=job.job_id, token=job.token, session=self.session
-                    )
-                )
-
         dispatcher.add(self)
         try:
             try:
@@ -94,11 +86,24 @@ class UnaryTaker:
                 await self._changed.wait()
         except (asyncio.CancelledError, AskbackError):
             dispatcher.remove(self)
-            self._give_back = give_back
-            for job in self.jobs:
-                give_back(job)
+            self.give_back(engine)
             raise
         return self.jobs
+
+    def give_back(self, engine: Engine) -> None:
+        """Release what was leased, and what still will be: it does not reach the worker."""
+
+        def release(job: Job) -> None:
+            with contextlib.suppress(AskbackError):  # then its session expires
+                engine.submit(
+                    ReleaseJob(
+                        principal=self.principal, job_id=job.job_id, token=job.token, session=self.session
+                    )
+                )
+
+        self._give_back = release
+        for job in self.jobs:
+            release(job)
 
     async def _changes(self, within: float) -> bool:
         with contextlib.suppress(TimeoutError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,12 +17,16 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import Kept, SessionKeeper
 from askback_server.ports.queries import PromptFilter
-from askback_server.ports.storage import SessionStore, WorkerSession
+from askback_server.ports.storage import Doubt, SessionStore, WorkerSession
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE
+from askback_server.sessions.lease_book import Held
 from askback_server.sessions.lease_parcel import lease_parcel
+from askback_server.sessions.lost_leases import drop_leases
+from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
-from askback_server.sessions.work_core import Capacity, Held, WorkCore, WorkHello, WorkWelcome
+from askback_server.sessions.work_core import NotRun, WorkCore
+from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,9 @@ class WorkSession(Session):
         self._decided = asyncio.Event()
         self._decided.set()
         self._kept: Kept | None = None
+        self._receipts = ReceiptWatch(
+            self._core.leases, around.clock, around.keeper.heartbeat_interval, self._drop
+        )
         self.session = SessionRef("", 0)
         self.worker_id = ""
         self.namespace = ""
@@ -70,7 +77,9 @@ class WorkSession(Session):
 
     def room(self) -> int:
         """How many more jobs it takes now."""
-        return self._core.room() if self._opened and not self._ended else 0
+        if not self._opened or self._ended or (self._kept is not None and self._kept.is_silent):
+            return 0
+        return self._core.room()
 
     def reserve(self, change: int) -> None:
         """A lease is being tried, or is decided."""
@@ -83,14 +92,17 @@ class WorkSession(Session):
     def leased(self, job: Job) -> None:
         """The job is its own: follow it, then hand it over with what belongs to it."""
         if self._closed:
-            return  # the session holds it; the worker gets it when it comes back
+            # The session holds it; the worker gets it if it comes back.
+            self._around.keeper.doubt(self.session, {job.job_id: Doubt(job.token, job.version)})
+            return
         self._core.hold(job, handed_over=False)
         self._follow(job.job_id)
         self._spawn(self._hand_over(job))
 
     async def _hand_over(self, job: Job) -> None:
         parcel = await lease_parcel(self._around.jobs, job, self._around.limits)
-        self._core.hand_over(parcel)
+        self._core.hand_over(parcel, self._around.clock.monotonic())
+        self._receipts.arm()
         self._changed.set()
 
     def _follow(self, job_id: str) -> None:
@@ -124,9 +136,16 @@ class WorkSession(Session):
             self._perform(frame.ref, todo)
         elif isinstance(todo, Capacity):
             self._around.dispatcher.wake()
+        elif isinstance(todo, NotRun):
+            self._drop(todo.leases)
         elif isinstance(todo, Goodbye):
             self._spawn(self._leave())
+        self._receipts.arm()
         self._changed.set()
+
+    def _drop(self, leases: Sequence[Held]) -> None:
+        found = [(held.job.job_id, held.job.token, held.received) for held in leases]
+        self._spawn(drop_leases(self._around.engine, self.session, found))
 
     async def _open(self, ref: int, hello: WorkHello) -> None:
         around = self._around
@@ -154,7 +173,7 @@ class WorkSession(Session):
             self._core.stream.push(frame.body, frame.ref)
         self._kept = Kept(self.session, self._lose, self._move_on, row.expires_at)
         around.keeper.keep(self._kept)
-        self._opened = True
+        self._opened = self._core.serves = True
         self._ready.set()
         for early, call in self._early:
             self._perform(early, call)
@@ -189,7 +208,8 @@ class WorkSession(Session):
         for job in still.values():
             if running.get(job.job_id) != job.token:
                 # Leased, but the worker never heard of it: hand it over (again).
-                self._core.hand_over(await lease_parcel(around.jobs, job, around.limits))
+                parcel = await lease_parcel(around.jobs, job, around.limits)
+                self._core.hand_over(parcel, around.clock.monotonic())
                 continue
             self._core.resume(job, await self._unconfirmed(job))
         return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
@@ -232,7 +252,7 @@ class WorkSession(Session):
     def _move_on(self) -> None:
         """Another stream of this worker, here or elsewhere, has resumed the session: nothing is lost, and
         this one ends when what it has begun is replied to."""
-        self._core.held.clear()
+        self._core.move_on()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
         self._around.dispatcher.remove(self)
@@ -283,6 +303,11 @@ class WorkSession(Session):
     def close(self) -> None:
         """The stream is gone. The session stays until it expires, for the worker may come back."""
         super().close()
+        self._receipts.close()
+        unreceived = [held.job for held in self._core.leases.unreceived]
+        self._around.keeper.doubt(
+            self.session, {job.job_id: Doubt(job.token, job.version) for job in unreceived}
+        )
         self._around.dispatcher.remove(self)
         self._around.keeper.forget(self.session)
         for job_id in tuple(self._stops):

@@ -3,99 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.jobs import Checkpoint, Job, JobState
+from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, ServerFrame
+from askback_server.sessions.lease_book import Held, LeaseBook
 from askback_server.sessions.stream_core import StreamCore
+from askback_server.sessions.work_frames import (
+    CancelRequested,
+    Capacity,
+    HeldLeases,
+    JobLeased,
+    LeaseLost,
+    LeasesWanted,
+    PromptResolved,
+    WorkHeartbeat,
+    WorkHello,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkHello:
-    """What a worker says first."""
+class NotRun:
+    """Leases that the session holds and its worker does not run."""
 
-    namespace: str
-    worker_id: str
-    job_types: frozenset[str]
-    capacity: int = 1
-    session_id: str = ""
-    session_secret: str = ""
-    held: tuple[tuple[str, int], ...] = ()
-    """(job id, token) of the jobs that it still runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkWelcome:
-    """The reply to the hello; the interval in seconds."""
-
-    session_id: str
-    session_secret: str
-    heartbeat_interval: float
-    lost_job_ids: tuple[str, ...]
-    resumed: bool
-    replica: str
-    max_in_flight: int
-    max_message_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How many jobs the worker takes from now on."""
-
-    capacity: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobLeased:
-    """A job under a lease, with what earlier attempts left, as far as it fits."""
-
-    job: Job
-    prompts: tuple[Prompt, ...] = ()
-    checkpoints: tuple[Checkpoint, ...] = ()
-    more: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PromptResolved:
-    """A prompt of a held job was resolved, or had a late answer."""
-
-    prompt: Prompt
-    late_answer: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CancelRequested:
-    """Somebody wants a held job to stop."""
-
-    job_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseLost:
-    """A job is not held any more."""
-
-    job_id: str
-    token: int
-
-
-@dataclass(slots=True)
-class Held:
-    """A job as its worker knows it."""
-
-    job: Job
-    told: dict[str, int] = field(default_factory=dict)
-    """Resolutions told, by prompt, with the versions they had."""
-    cancel_told: bool = False
-    ending: bool = False
-    """The worker's own call that ends the lease is on its way."""
-    handed_over: bool = True
-    """False while what the worker needs is read; what is committed meanwhile waits in `meanwhile`."""
-    meanwhile: list[Committed] = field(default_factory=list)
+    leases: tuple[Held, ...]
 
 
 class WorkCore:
@@ -106,9 +41,18 @@ class WorkCore:
         self.stream = StreamCore(WorkHello, limits.in_flight, heartbeat)
         self.capacity = 0
         self.reserved = 0
-        self.held: dict[str, Held] = {}
+        self.leases = LeaseBook()
+        self.serves = False
+        """Whether the session is open and belongs to this stream: only then are leases compared."""
+        self._asks = False
+        """Whether a question for the list waits to be sent: one is enough for a worker that does not read."""
 
-    def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | None:
+    @property
+    def held(self) -> dict[str, Held]:
+        """What the session holds, by job id."""
+        return self.leases.held
+
+    def receive(self, frame: ClientFrame) -> Call | WorkHello | Capacity | Goodbye | NotRun | None:
         """Take a frame. Returns what the driver must do. Raises BadHello, InvalidField."""
         if isinstance(frame.body, WorkHello):
             # Judged before it counts as said: a wrong hello ends the stream.
@@ -125,9 +69,34 @@ class WorkCore:
                 return None
             self.capacity = body.capacity
             return body
+        if isinstance(body, WorkHeartbeat):
+            self._heard(body)
+            return None
+        if isinstance(body, HeldLeases):
+            return self._compare(body)
         if isinstance(body, Call | Goodbye):
             return body
         return None
+
+    def _heard(self, beat: WorkHeartbeat) -> None:
+        if not self.serves:
+            return
+        if beat.received is not None:
+            self.leases.note_received(beat.received)
+        if beat.leases is not None and not self._asks and beat.leases != self.leases.digest():
+            self._asks = True
+            self.stream.push(LeasesWanted())
+
+    def _compare(self, said: HeldLeases) -> NotRun | None:
+        """Tell the worker what it has lost. Returns what it does not run."""
+        if not self.serves:
+            return None
+        self.leases.note_received(said.received)
+        for job_id, token in sorted(said.leases):
+            if not self.leases.holds(job_id, token):
+                self.stream.push(LeaseLost(job_id, token))
+        missing = self.leases.missing(said.leases)
+        return NotRun(tuple(missing)) if missing else None
 
     def _check_capacity(self, capacity: int, name: str) -> None:
         if not 0 <= capacity <= self._limits.capacity:
@@ -135,22 +104,24 @@ class WorkCore:
 
     def room(self) -> int:
         """How many more jobs may be pushed: those that wait for people do not count."""
-        if self.stream.said_goodbye or self.stream.going_away:
+        if self.stream.said_goodbye or self.stream.going_away or self.leases.is_deaf:
             return 0
         running = sum(1 for h in self.held.values() if h.job.state is JobState.RUNNING)
         return self.capacity - running - self.reserved
 
     def hold(self, job: Job, *, handed_over: bool = True) -> Held:
         """The worker holds the job from now on."""
-        held = self.held[job.job_id] = Held(job, handed_over=handed_over)
+        held = Held(job, handed_over=handed_over)
+        self.leases.add(held)
         return held
 
-    def hand_over(self, leased: JobLeased) -> None:
-        """Push a lease, and what happened while it was put together."""
+    def hand_over(self, leased: JobLeased, now: float = 0.0) -> None:
+        """Push a lease, and what happened while it was put together; `now` in monotonic seconds."""
         held = self.held.get(leased.job.job_id)
         if held is None or held.job.token != leased.job.token:
             return
         held.told = {p.prompt_id: p.version for p in leased.prompts}
+        self.leases.pushed(held, now)
         self.stream.push(leased)
         self._catch_up(held)
 
@@ -159,6 +130,7 @@ class WorkCore:
         held = self.held.get(job.job_id)
         if held is None or held.job.token != job.token:
             return
+        self.leases.known(held)
         for prompt in prompts:
             if prompt.resolution is not None and prompt.consumed_at is None:
                 self._tell_resolution(held, prompt)
@@ -180,7 +152,7 @@ class WorkCore:
             return held is not None
         before, held.job = held.job, item.job
         if item.deleted or item.job.session_id is None or item.job.token != before.token:
-            del self.held[item.job.job_id]
+            self.leases.remove(held)
             if not held.ending:
                 self.stream.push(LeaseLost(item.job.job_id, before.token))
             return False
@@ -215,14 +187,18 @@ class WorkCore:
 
     def let_go(self, held: Held) -> None:
         """The worker itself ended or released the job: nothing needs to be told."""
-        if self.held.get(held.job.job_id) is held:
-            del self.held[held.job.job_id]
+        self.leases.remove(held)
 
     def lose_all(self) -> None:
         """The session is gone, and all its leases with it."""
         for held in self.held.values():
             self.stream.push(LeaseLost(held.job.job_id, held.job.token))
-        self.held.clear()
+        self.move_on()
+
+    def move_on(self) -> None:
+        """Another stream has the session now: nothing is lost, and nothing is compared here any more."""
+        self.serves = False
+        self.leases.clear()
 
     def _tell_resolution(self, held: Held, prompt: Prompt) -> None:
         if held.told.get(prompt.prompt_id, 0) < prompt.version:
@@ -241,4 +217,6 @@ class WorkCore:
 
     def take(self, limit: int) -> list[ServerFrame]:
         """The next frames."""
-        return self.stream.drain(limit)
+        frames = self.stream.drain(limit)
+        self._asks = self._asks and self.stream.has_frames
+        return frames

@@ -222,6 +222,8 @@ sessions = sa.Table(
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
+    # Leases that the worker may not have, as JSON; null: none. See Doubt in ports/storage.py.
+    sa.Column("doubts", sa.Text),
 )
 
 settings = sa.Table(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from askback_server.domain.aggregate import ANY_EPOCH
+from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import WorkerSession
+from askback_server.ports.storage import Doubt, Doubts, WorkerSession
 from askback_server.storage import rows
 from askback_server.storage.reads import Reads
 from askback_server.storage.tables import jobs, sessions
@@ -28,6 +31,15 @@ def _to_session(row: Any) -> WorkerSession:
         row["session_id"], row["namespace"], row["worker_id"], row["subject"], row["replica"],
         row["epoch"], row["expires_at"],
     )  # fmt: skip
+
+
+def _to_doubts(text: str | None) -> Doubts:
+    return {job_id: Doubt(*fields) for job_id, fields in json.loads(text or "{}").items()}
+
+
+def _from_doubts(doubts: Doubts) -> str | None:
+    fields = {job_id: [d.token, d.version, d.since] for job_id, d in doubts.items()}
+    return json.dumps(fields) if fields else None
 
 
 class Sessions(Reads):
@@ -69,7 +81,12 @@ class Sessions(Reads):
                     sessions.c.session_id == mine.with_for_update().scalar_subquery(),
                     sessions.c.expires_at > self._dialect.now(),
                 )
-                .values(replica=replica, epoch=sessions.c.epoch + 1, expires_at=self._dialect.later(ttl))
+                .values(
+                    replica=replica,
+                    epoch=sessions.c.epoch + 1,
+                    expires_at=self._dialect.later(ttl),
+                    doubts=None,  # the hello says what the worker has
+                )
                 .returning(sessions)
             )
             return connection.execute(statement).mappings().one_or_none()
@@ -103,6 +120,43 @@ class Sessions(Reads):
             .returning(sessions.c.expires_at)
         )
 
+    async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
+        """Replace the doubts of a session that lives in this epoch (0: any), in one transaction."""
+        lives = [
+            sessions.c.session_id == session.session_id,
+            sessions.c.expires_at > self._dialect.now(),
+        ]
+        if session.epoch != ANY_EPOCH:
+            lives.append(sessions.c.epoch == session.epoch)
+
+        def work(connection: sa.Connection) -> None:
+            row = connection.execute(
+                sa.select(sessions.c.doubts).where(*lives).with_for_update()
+            ).one_or_none()
+            if row is None:
+                return
+            before = _to_doubts(row[0])
+            after = change(before)
+            if after != before:
+                mine = sessions.c.session_id == session.session_id
+                connection.execute(sa.update(sessions).where(mine).values(doubts=_from_doubts(after)))
+
+        await self._dialect.run(work)
+
+    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+        """Expired sessions that have doubts."""
+        statement = (
+            sa.select(sessions.c.session_id, sessions.c.doubts)
+            .where(sessions.c.expires_at <= self._dialect.now(), sessions.c.doubts.is_not(None))
+            .limit(limit)
+        )
+        return [(r["session_id"], _to_doubts(r["doubts"])) for r in await self._all(statement)]
+
+    async def settle(self, session_id: str) -> None:
+        """The doubts of a session are dealt with."""
+        statement = sa.update(sessions).where(sessions.c.session_id == session_id).values(doubts=None)
+        await self._dialect.run(lambda c: c.execute(statement).rowcount)
+
     async def epochs(self, session_ids: Sequence[str]) -> dict[str, int]:
         """The epochs of those of the sessions that live."""
         statement = sa.select(sessions.c.session_id, sessions.c.epoch).where(
@@ -134,8 +188,10 @@ class Sessions(Reads):
         return count == 1
 
     async def reap(self) -> int:
-        """Delete expired sessions; their jobs are then found as orphans, also after a crash."""
-        over = sa.select(sessions.c.session_id).where(sessions.c.expires_at <= self._dialect.now())
+        """Delete expired sessions without doubts. Their jobs are found as orphans, also after a crash."""
+        over = sa.select(sessions.c.session_id).where(
+            sessions.c.expires_at <= self._dialect.now(), sessions.c.doubts.is_(None)
+        )
         # Those whose jobs are being written in time are left for the next turn.
         over = over.with_for_update(skip_locked=True)
         statement = sa.delete(sessions).where(sessions.c.session_id.in_(over))
@@ -146,3 +202,9 @@ class Sessions(Reads):
         """The jobs that a session holds."""
         statement = sa.select(jobs).where(jobs.c.session_id == session_id)
         return [rows.to_job(r) for r in await self._all(statement)]
+
+    async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
+        """The same in short: token and version by job id."""
+        columns = (jobs.c.job_id, jobs.c.token, jobs.c.version)
+        statement = sa.select(*columns).where(jobs.c.session_id == session_id)
+        return {r["job_id"]: (r["token"], r["version"]) for r in await self._all(statement)}

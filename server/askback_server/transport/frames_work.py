@@ -11,7 +11,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.ports.clock import is_id
 from askback_server.sessions import frames as f
-from askback_server.sessions import work_core as w
+from askback_server.sessions import work_frames as w
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_replies import replies_within
@@ -19,7 +19,7 @@ from askback_server.transport.convert_values import namespace, put_time
 from askback_server.transport.errors import to_frame_error
 from askback_server.transport.wire import within
 
-_CONTROL = frozenset({"hello", "heartbeat", "capacity", "goodbye"})
+_CONTROL = frozenset({"hello", "heartbeat", "capacity", "goodbye", "held_leases"})
 
 
 def client_frame(frame: pb.WorkClientFrame, principal: Principal, limits: Limits) -> f.ClientFrame:
@@ -37,9 +37,22 @@ def client_frame(frame: pb.WorkClientFrame, principal: Principal, limits: Limits
         body = w.Capacity(message.capacity)
     elif name == "goodbye":
         body = f.Goodbye()
+    elif name == "held_leases":
+        body = w.HeldLeases(message.received, held_leases(message))
     else:
-        body = f.Heartbeat()
+        received = message.received if message.HasField("received") else None
+        body = w.WorkHeartbeat(received, lease_digest(message.leases) if message.HasField("leases") else None)
     return f.ClientFrame(frame.ref, body)
+
+
+def lease_digest(message: pb.WorkLeaseDigest) -> w.LeaseDigest:
+    """What a worker says of its leases, in short."""
+    return w.LeaseDigest(message.count, message.digest)
+
+
+def held_leases(message: pb.WorkHeldLeases) -> frozenset[tuple[str, int]]:
+    """The leases that a worker lists, each a job id and a token."""
+    return frozenset((lease.job_id, lease.token) for lease in message.leases)
 
 
 def _hello(message: pb.WorkHello, principal: Principal, limits: Limits) -> w.WorkHello:
@@ -76,6 +89,8 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
         case w.LeaseLost(job_id, token):
             message.lease_lost.job_id = job_id
             message.lease_lost.token = token
+        case w.LeasesWanted():
+            message.leases_wanted.SetInParent()
         case w.WorkWelcome():
             message.welcome.session_id = body.session_id
             message.welcome.session_secret = body.session_secret

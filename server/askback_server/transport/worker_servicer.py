@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from askback.v1 import worker_service_pb2 as pb
@@ -15,11 +16,13 @@ from askback_server.sessions.job_follower import resolved_prompt
 from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.unary_lease import UnaryTaker
+from askback_server.sessions.unary_leases import UnaryLeases
 from askback_server.transport.calls import current_principal
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_message, prompt_ref
 from askback_server.transport.convert_replies import response
 from askback_server.transport.convert_values import namespace, put_time, wait_seconds
+from askback_server.transport.frames_work import held_leases, lease_digest
 from askback_server.transport.streams import serve_work
 from askback_server.transport.worker_calls import WorkerCalls
 
@@ -70,12 +73,25 @@ class WorkerServicer:
             put_time(leased.expire_time, until)
 
         every = replica.keeper.ttl / 3
-        for job in await taker.collect(replica.dispatcher, replica.engine, wait, extend, every):
-            parcel = await lease_parcel(replica.jobs, job, limits)
-            leased.jobs.append(
-                leased_job_message(parcel.job, parcel.prompts, parcel.checkpoints, parcel.more)
-            )
+        jobs = await taker.collect(replica.dispatcher, replica.engine, wait, extend, every)
+        try:
+            for job in jobs:
+                parcel = await lease_parcel(replica.jobs, job, limits)
+                leased.jobs.append(
+                    leased_job_message(parcel.job, parcel.prompts, parcel.checkpoints, parcel.more)
+                )
+            if jobs:
+                await self._leases(leased.session_id).sent(jobs)
+        except BaseException:
+            # The caller went away, or the database: the jobs will not reach a worker.
+            taker.give_back(replica.engine)
+            raise
         return leased
+
+    def _leases(self, session_id: str) -> UnaryLeases:
+        replica = self._replica
+        apart = replica.keeper.heartbeat_interval / 2
+        return UnaryLeases(replica.sessions, replica.engine, session_id, apart)
 
     async def _session(
         self, request: pb.LeaseJobsRequest, principal: Principal, home: str, leased: pb.LeaseJobsResponse
@@ -110,6 +126,15 @@ class WorkerServicer:
         extended = pb.ExtendLeaseResponse()
         until = await self._extend(request.session_id, request.session_secret, principal)
         put_time(extended.expire_time, until)
+        leases = self._leases(request.session_id)
+        if request.HasField("held"):
+            now = until - timedelta(seconds=self._replica.keeper.ttl)  # by the database's clock
+            for job_id, token in await leases.compare(held_leases(request.held), now):
+                extended.lost.add(job_id=job_id, token=token)
+        elif request.HasField("digest"):
+            extended.leases_wanted = await leases.differ(lease_digest(request.digest))
+        else:
+            await leases.confirmed()
         return extended
 
     async def AwaitPrompt(self, request: pb.AwaitPromptRequest, _: Any) -> pb.AwaitPromptResponse:

@@ -73,7 +73,7 @@ def event_words(event: Event) -> str:
         case "JOB_RELEASED":
             return "parked: it waits without a worker" if data.get("parked") else "given back by its worker"
         case "JOB_LEASE_LOST":
-            return "its worker was lost"
+            return "its worker was lost" if data.get("received", True) else "no worker received it"
         case "JOB_RETRIED":
             return f"attempt failed ({one_line(data.get('code', ''))}: {message}); it will be tried again"
         case "JOB_COMPLETED":

@@ -1,0 +1,241 @@
+"""The worker's session: what is late for one session cannot touch the next, and what heartbeats say."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from askback.errors import SessionNotFound, Unavailable
+from askback.job import Job
+from askback.lease import Lease, Stop, lease_mark
+from askback.v1 import job_pb2
+from askback.v1 import worker_service_pb2 as pb
+from askback.work_session import WorkSession
+from askback.work_wire import WorkWire
+from askback_server.sessions import lease_book
+from tests.support.fake_server import span, work_welcome
+from tests.support.service import until
+from tests.support.statuses import with_reason
+from tests.unit.test_client_worker import Bench, bench, server  # noqa: F401
+
+
+class Nobody:
+    """In place of the worker's stream."""
+
+    def submit(self, frame: Any) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_future()
+
+
+class Rig:
+    """A wire without a network."""
+
+    def __init__(self) -> None:
+        self.said: list[pb.WorkClientFrame] = []
+        self.taken: list[Lease] = []
+        self.wire = WorkWire(worker_id="w", namespace="default", job_types=["t"], capacity=2, take=self._take)
+
+    def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
+        if leased.job.job_type != "t":
+            return None
+        lease = Lease(leased, Nobody(), None)
+        self.taken.append(lease)
+        return lease
+
+    def welcome(self, session: str, *, resumed: bool = False, lost: tuple[str, ...] = ()) -> WorkSession:
+        self.wire.hello()
+        body = work_welcome(session, resumed=resumed, lost_job_ids=lost, heartbeat_interval=span(2))
+        self.wire.welcomed(pb.WorkServerFrame(**body))
+        self.wire.opened(self.said.append)
+        assert self.wire.session is not None
+        return self.wire.session
+
+    def push(self, job_id: str, token: int = 1, job_type: str = "t", *, leaving: bool = False) -> None:
+        leased = pb.LeasedJob(job=job_pb2.Job(job_id=job_id, job_type=job_type), token=token)
+        frame = pb.WorkServerFrame(job_leased=pb.WorkJobLeased(leased_job=leased))
+        self.wire.pushed(frame, leaving=leaving)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every callback that a session arms a timer with, whatever becomes of the timer."""
+    armed: list[Any] = []
+    real = WorkSession.arm
+
+    def arm(self: WorkSession, spoken: float) -> None:
+        real(self, spoken)
+        armed.append(self.end)
+
+    monkeypatch.setattr(WorkSession, "arm", arm)
+    return armed
+
+
+@pytest.mark.parametrize("order", ["lost, refused", "refused, lost", "lost, lost, refused"])
+async def test_a_timer_of_one_session_never_acts_on_the_next(rig: Rig, timers: list[Any], order: str) -> None:
+    first = rig.welcome("s1")
+    rig.push("old")
+    for what in order.split(", "):
+        if what == "lost":
+            rig.wire.lost(0.0)
+        else:
+            assert rig.wire.refused(SessionNotFound("gone"), first)
+    assert rig.taken[0].stopped is Stop.LOST
+    second = rig.welcome("s2")
+    rig.push("new")
+    # Even if every timer of the first session fired now.
+    for fire in timers:
+        fire()
+    assert rig.wire.session is second
+    assert not second.ended
+    assert rig.taken[1].stopped is None
+    assert first._expiry is None
+
+
+async def test_a_late_refusal_of_an_old_session_does_not_touch_the_new_one(rig: Rig) -> None:
+    first = rig.welcome("s1")
+    second = rig.welcome("s2")
+    rig.push("j")
+    assert rig.wire.refused(SessionNotFound("gone"), first)
+    assert rig.wire.session is second
+    assert rig.taken[0].stopped is None
+
+
+async def test_a_session_that_ended_while_its_hello_was_on_the_way_goes_on_without_its_leases(
+    rig: Rig,
+) -> None:
+    """The server resumes it; the digest says that the worker runs nothing of it."""
+    first = rig.welcome("s1")
+    rig.push("j")
+    rig.wire.hello()
+    first.end()
+    body = work_welcome("s1", resumed=True)
+    rig.wire.welcomed(pb.WorkServerFrame(**body))
+    beat = rig.wire.heartbeat(leaving=False).heartbeat
+    assert (beat.received, beat.leases.count) == (0, 0)
+    assert rig.wire.session is not first
+    assert rig.taken[0].stopped is Stop.LOST
+
+
+async def test_a_loss_told_by_a_welcome_is_of_the_lease_that_the_hello_named(rig: Rig) -> None:
+    rig.welcome("s1")
+    rig.push("j", 1)
+    rig.wire.hello()
+    rig.push("j", 2, leaving=True)  # on the stream that is being left, after the hello
+    body = work_welcome("s1", resumed=True, lost_job_ids=["j"])
+    rig.wire.welcomed(pb.WorkServerFrame(**body))
+    assert [lease.stopped for lease in rig.taken] == [Stop.LOST, None]
+
+
+async def test_a_lost_lease_with_another_token_is_not_meant(rig: Rig) -> None:
+    rig.welcome("s1")
+    rig.push("j", 2)
+    for token in (0, 1, 3):
+        lost = pb.WorkLeaseLost(job_id="j", token=token)
+        rig.wire.pushed(pb.WorkServerFrame(lease_lost=lost), leaving=False)
+    assert rig.taken[0].stopped is None
+
+
+async def test_leases_last_as_long_as_the_servers_clock_can_allow(rig: Rig) -> None:
+    """The server extends a session up to half an interval after the last frame that it read."""
+    session = rig.welcome("s1")  # heartbeats every 2 s
+    spoken = asyncio.get_running_loop().time()
+    rig.wire.lost(spoken)
+    assert session._expiry is not None
+    assert session._expiry.when() == pytest.approx(spoken + 7.0)
+    assert rig.welcome("s1", resumed=True) is session
+    assert session._expiry is None
+
+
+async def test_the_digest_is_that_of_the_server(rig: Rig) -> None:
+    assert lease_mark("job", 7) == lease_book.lease_mark("job", 7)
+    rig.welcome("s1")
+    for number in range(3):
+        rig.push(f"j{number}", number + 1)
+    rig.taken[0].ending = True
+    rig.taken[1].stop(Stop.LOST)
+    beat = rig.wire.heartbeat(leaving=False).heartbeat
+    wanted = lease_book.digest_of([("j2", 3)])
+    assert (beat.received, beat.leases.count, beat.leases.digest) == (3, wanted.count, wanted.digest)
+    # A lease whose end has no reply is listed, for the server may not have it yet.
+    rig.wire.pushed(pb.WorkServerFrame(leases_wanted=pb.WorkLeasesWanted()), leaving=False)
+    listed = rig.said[-1].held_leases
+    assert [(job.job_id, job.token) for job in listed.leases] == [("j0", 1), ("j2", 3)]
+    assert listed.received == 3
+
+
+async def test_a_heartbeat_stays_small_with_ten_thousand_jobs(rig: Rig) -> None:
+    rig.welcome("s1")
+    for number in range(10_000):
+        rig.push(f"00000000-0000-7000-8000-{number:012d}")
+    assert rig.wire.heartbeat(leaving=False).ByteSize() < 40
+
+
+async def test_a_stream_that_is_left_says_nothing_of_leases(rig: Rig) -> None:
+    rig.welcome("s1")
+    rig.push("j")
+    beat = rig.wire.heartbeat(leaving=True).heartbeat
+    assert not beat.HasField("leases")
+    assert not beat.HasField("received")
+
+
+async def test_received_jobs_are_confirmed_once_per_message(rig: Rig) -> None:
+    rig.welcome("s1")
+    await asyncio.sleep(0)
+    rig.said.clear()
+    for number in range(5):
+        rig.push(f"j{number}")
+    await asyncio.sleep(0)
+    [frame] = rig.said
+    assert (frame.heartbeat.received, frame.heartbeat.HasField("leases")) == (5, False)
+
+
+async def test_a_job_without_a_function_is_released(rig: Rig) -> None:
+    rig.welcome("s1")
+    rig.push("j", 4, "other")
+    assert (rig.said[-1].release_job.job_id, rig.said[-1].release_job.token) == ("j", 4)
+
+
+async def test_an_outage_ends_nothing_but_the_stream(rig: Rig) -> None:
+    session = rig.welcome("s1")
+    rig.push("j")
+    assert not rig.wire.refused(Unavailable("away"), session)
+    assert rig.taken[0].stopped is None
+
+
+async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -> None:  # noqa: F811
+    """Asked to move, refused with the old session, welcomed with a new one: the old stream is still open."""
+    started: list[tuple[str, int]] = []
+
+    async def fn(job: Job) -> Any:
+        started.append((job.job_id, job.token))
+        await asyncio.sleep(60)
+
+    await bench.start(fn)
+    bench.lease(1, "old")
+    await bench.holds(1)
+    old = bench.stream
+    old.send(go_away=pb.WorkGoAway(reason="drain", after=span(5)))
+    refused = await bench.server.work()
+    await refused.next("hello")
+    refused.end(*with_reason(grpc.StatusCode.NOT_FOUND, "ERROR_REASON_SESSION_NOT_FOUND", refused.context))
+    hello = await bench.reconnected(session="s2")
+    assert hello.session_id == ""
+    bench.lease(1, "new")
+    await bench.stream.next("heartbeat")
+    job = job_pb2.Job(job_id="stale", job_type="t")
+    old.send(job_leased=pb.WorkJobLeased(leased_job=pb.LeasedJob(job=job, token=1)))
+    old.send(cancel_requested=pb.WorkCancelRequested(job_id="new"))
+    old.end()
+    await asyncio.wait_for(old.closed.wait(), 5)
+    bench.lease(1, "last")
+    await bench.holds(2)
+    await until(lambda: ("last", 1) in started)
+    assert started == [("old", 1), ("new", 1), ("last", 1)]
+    assert bench.worker.holding == 2
