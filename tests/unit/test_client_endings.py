@@ -177,6 +177,6 @@ async def test_a_question_that_fits_into_no_message_fails_the_job(bench: Bench) 
     await bench.start(fn)
     bench.lease()
     failed = (await bench.ended()).fail_job
-    assert (failed.failure.code, failed.retryable) == ("InvalidArgument", False)
+    assert (failed.failure.code, failed.retryable) == ("MessageTooLarge", False)
     await asyncio.sleep(0)
     assert bench.worker.connected
