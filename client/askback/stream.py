@@ -177,9 +177,10 @@ class Session:
             end = connection.ended.result()
             self._lose(connection)
             sent = map(self._pending.get, connection.in_flight)
-            if isinstance(end, MessageTooLarge) and give_back(sent, end):
-                end = None
-            pause = self._pause_after(end or Unavailable("the server closed the stream"), connection)
+            end = None if isinstance(end, MessageTooLarge) and give_back(sent, end) else end
+            end = end or Unavailable("the server closed the stream")
+            end.retry_after = None  # of the replica that is left: the next one may take us at once
+            pause = self._pause_after(end, connection)
             if pause is None:
                 return
             await asyncio.sleep(pause)
