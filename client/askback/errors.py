@@ -2,7 +2,8 @@
 
     AskbackError
     ├── InvalidArgument          the request itself; `violations` says which field and why
-    │   └── AnswerInvalid          the answer's content was refused; the prompt stays open
+    │   ├── AnswerInvalid          the answer's content was refused; the prompt stays open
+    │   └── MessageTooLarge        a message over the size limit; it cannot be sent
     ├── NotFound
     │   └── SessionNotFound        the worker's session is gone
     ├── AlreadyExists            an id or key was used before with other content
@@ -15,7 +16,6 @@
     │   └── PromptStale            the prompt changed; `prompt` is what it is now
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted        a limit, or a full queue (`retry_after` says when to retry)
-    │   └── MessageTooLarge        a message over the size limit; it cannot be sent
     ├── Unavailable              no server, it is shutting down, or the network in between failed
     │   ├── CannotConnect          no connection; the message says why and what to do
     │   └── DeadlineExceeded       no reply in time; whether it was done is not known
@@ -165,7 +165,7 @@ class ResourceExhausted(AskbackError):
     code = "RESOURCE_EXHAUSTED"
 
 
-class MessageTooLarge(ResourceExhausted):
+class MessageTooLarge(InvalidArgument):
     """A request or a response is larger than a message may be, here, at the server or in between."""
 
 
