@@ -20,7 +20,6 @@ from askback_server.ports.storage import Position
 from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.work import WorkSession
 from askback_server.sessions.work_core import WorkCore
 from askback_server.sessions.work_frames import PromptResolved
 from tests.simulate.database import SimulatedDatabase
@@ -164,7 +163,7 @@ def _resolution_not_told_again(patch: Patch) -> None:
         return []
 
     # Either side would make up for the other.
-    patch.setattr(WorkSession, "_unconfirmed", none)
+    patch.setattr(work, "unconfirmed_prompts", none)
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from askback.errors import NonRetryable
 from askback.job import Job
+from askback.nonretryable import NonRetryable
 from askback.runner import code_of, text_of
 from askback.v1 import stream_pb2
 from askback_server.domain.checks import Checker
