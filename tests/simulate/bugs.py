@@ -10,6 +10,8 @@ import pytest
 
 from askback import stream
 from askback.lease import Lease
+from askback.v1 import worker_service_pb2 as pb
+from askback.work_wire import WorkWire
 from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
 from askback_server.engine.engine import Engine
@@ -169,6 +171,12 @@ def _resolution_not_told_again(patch: Patch) -> None:
 
 def _old_stream_believed(patch: Patch) -> None:
     patch.setattr(stream.Session, "_is_of_the_past", lambda *_: False)
+    # The digest would find the leases that are given up too early, and have them run again.
+    patch.setattr(WorkWire, "heartbeat", _says_nothing_of_leases)
+
+
+def _says_nothing_of_leases(_: WorkWire, *, leaving: bool) -> pb.WorkClientFrame:
+    return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat())
 
 
 def _dead_worker_keeps_its_jobs(patch: Patch) -> None:

@@ -67,7 +67,7 @@ async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stre
     bench.lease()
     failed = (await bench.ended()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
-    assert "a message at most" in failed.failure.message
+    assert "fit into one message" in failed.failure.message
     assert bench.worker.connected
 
 
