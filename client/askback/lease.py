@@ -43,7 +43,7 @@ _ENDS = frozenset({"complete_job", "fail_job", "release_job"})
 
 def lease_mark(job_id: str, token: int) -> int:
     """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
-    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big")
+    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
 @dataclass(slots=True, eq=False)
