@@ -101,7 +101,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler = await continuation(handler_call_details)
         method, metadata = handler_call_details.method, handler_call_details.invocation_metadata
         if handler is None:
-            return _unknown(method)
+            return _UNKNOWN
         wrapped = self._wrapped.get(method)
         if wrapped is None or wrapped[0] is not handler:
             wrapped = self._wrapped[method] = (handler, self._wrap(method, handler))
@@ -257,13 +257,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return f"{self._prefix}-{next(self._numbers):x}"
 
 
-def _unknown(method: str) -> Handler:
-    """Refuses a call of any kind. It is neither kept nor counted: there are endless names."""
+async def _refuse_unknown(_: Any, context: Context) -> None:
+    """Handles a call of a method that does not exist. Such calls are not counted: there are endless names."""
+    await abort(context, UnknownMethod())
 
-    async def refuse(_: Any, context: Context) -> None:
-        await abort(context, UnknownMethod(method))
 
-    return grpc.stream_stream_rpc_method_handler(refuse)
+_UNKNOWN: Handler = grpc.stream_stream_rpc_method_handler(_refuse_unknown)
 
 
 async def _run(started: Any, context: Context) -> Any:
