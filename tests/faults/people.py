@@ -31,7 +31,8 @@ class Entrances:
     def __init__(self, targets: list[str], user: str, groups: tuple[str, ...], dice: random.Random) -> None:
         self._ways = [Endpoint(target, user=user, groups=groups) for target in targets]
         self._dice = dice
-        self.target = targets[0]
+        self.target = self.shown = targets[0]
+        self.tls = None
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Who calls."""

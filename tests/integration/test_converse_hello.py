@@ -201,11 +201,11 @@ async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
     await console.hello()
     await console.snapshot()
     engine = lite.service.replica.engine
-    engine._capacity = 0
+    engine._queue._capacity = 0
     found = await console.ask_refused("RESOURCE_EXHAUSTED", "QUEUE_FULL", answer_prompt=answer(prompt))
     assert found.retry_delay is not None
     assert found.retry_delay > 0
-    engine._capacity = 100
+    engine._queue._capacity = 100
     result = (await console.ask(answer_prompt=answer(prompt))).result
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 

@@ -48,12 +48,14 @@ async def main() -> None:
         reply = await worker.LeaseJobs(request, metadata=METADATA)
         (leased,) = reply.jobs
         job_id, token = leased.job.job_id, leased.token
+        extend = pb.ExtendLeaseRequest(session_id=reply.session_id, session_secret=reply.session_secret)
+        # A lease whose reply may have been lost is no attempt: this call shows that it was not.
+        await worker.ExtendLease(extend, metadata=METADATA)
         say("leased", job_id=job_id, token=token)
         understanding = job_service_pb2.UpdateDeepUnderstandingRequest(
             deep_understanding=job_pb2.DeepUnderstanding(job_id=job_id, user_problem="late"), token=token
         )
         understanding.update_mask.paths.append("user_problem")
-        extend = pb.ExtendLeaseRequest(session_id=reply.session_id, session_secret=reply.session_secret)
         for turn, gate in enumerate(GATES):
             await passes(gate)
             for name, write in writes(job_id, token).items():
