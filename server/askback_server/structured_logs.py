@@ -9,6 +9,8 @@ import threading
 from datetime import UTC, datetime
 from types import TracebackType
 
+import grpc
+
 from askback_server.transport.calls import CURRENT
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,15 @@ def name_the_call(record: logging.LogRecord) -> bool:
     return True
 
 
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a record of grpc's says more than that the peer was gone when a call's status was sent.
+
+    grpc logs that with a traceback, and any caller, one without a token too, can have as many as it likes.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, grpc.aio.BaseError) or isinstance(error, grpc.aio.UsageError)
+
+
 def configure(format: str, level: str) -> None:
     """Log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
@@ -70,6 +81,7 @@ def configure(format: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("alembic").setLevel("WARNING")
+    logging.getLogger("grpc._cython.cygrpc").addFilter(is_worth_a_line)
 
 
 def log_the_uncaught() -> None:
