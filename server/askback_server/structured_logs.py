@@ -9,8 +9,7 @@ import threading
 from datetime import UTC, datetime
 from types import TracebackType
 
-import grpc
-
+from askback_server.transport.call_ends import is_worth_a_line
 from askback_server.transport.calls import CURRENT
 
 log = logging.getLogger(__name__)
@@ -61,15 +60,6 @@ def name_the_call(record: logging.LogRecord) -> bool:
     if call is not None and not hasattr(record, "request_id"):
         record.request_id = call.request_id
     return True
-
-
-def is_worth_a_line(record: logging.LogRecord) -> bool:
-    """Whether a record of grpc's says more than that the peer was gone when a call's status was sent.
-
-    grpc logs that with a traceback, and any caller, one without a token too, can have as many as it likes.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, grpc.aio.BaseError) or isinstance(error, grpc.aio.UsageError)
 
 
 def configure(format: str, level: str) -> None:

@@ -11,7 +11,8 @@ import grpc
 import pytest
 
 from askback_server.domain.principals import Principal
-from askback_server.structured_logs import JsonLines, TextLines, is_worth_a_line, name_the_call
+from askback_server.structured_logs import JsonLines, TextLines, name_the_call
+from askback_server.transport.call_ends import is_worth_a_line
 from askback_server.transport.calls import CURRENT, Call
 
 
