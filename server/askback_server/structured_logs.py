@@ -9,6 +9,7 @@ import threading
 from datetime import UTC, datetime
 from types import TracebackType
 
+from askback_server.transport.call_ends import is_worth_a_line
 from askback_server.transport.calls import CURRENT
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def configure(format: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("alembic").setLevel("WARNING")
+    logging.getLogger("grpc._cython.cygrpc").addFilter(is_worth_a_line)
 
 
 def log_the_uncaught() -> None:

@@ -20,6 +20,10 @@ async def test_nobody_else_can_read_the_file_and_those_beside_it(before: int | N
     if before is not None:
         path.touch()
         path.chmod(before)
+        for suffix in ("-wal", "-shm", ".lock"):  # of a process that was killed
+            beside = tmp_path / f"askback.db{suffix}"
+            beside.touch()
+            beside.chmod(before)
     old = os.umask(0)
     try:
         upgrade(f"sqlite+aiosqlite:///{path}")

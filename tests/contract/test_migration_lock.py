@@ -64,6 +64,23 @@ async def test_the_user_of_a_table_is_named_and_waited_for(
         await waiting
 
 
+async def test_a_prepared_transaction_is_named(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds its locks without a session, over a restart of the server too."""
+    monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
+    await asyncio.to_thread(upgrade, empty, "0001")
+    async with session(empty, "two phases") as other:
+        await other.execute("BEGIN")
+        await other.execute("LOCK TABLE jobs")
+        await other.execute("PREPARE TRANSACTION 'left over'")
+        try:
+            said = "a table that is in use, held by the prepared transaction 'left over' .user postgres"
+            with pytest.raises(StorageUnavailable, match=said):
+                await asyncio.to_thread(upgrade, empty, wait=0)
+        finally:
+            await other.execute("ROLLBACK PREPARED 'left over'")
+    await asyncio.to_thread(upgrade, empty, wait=0)
+
+
 async def test_a_migration_that_is_killed_leaves_no_lock(empty: str) -> None:
     async with session(empty, "killed") as other:
         await other.execute("BEGIN")

@@ -60,13 +60,24 @@ async def test_in_session_mode_everything_works(postgres: PostgresServer, pooled
         postgres.drop_database(empty)
 
 
-@pytest.mark.parametrize("round_robin", [0, 1])
-async def test_in_transaction_mode_it_is_refused_with_the_setting_to_change(
-    round_robin: int, pg_url: str, pooled: Pooled, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("mode", "round_robin", "processes"),
+    [("transaction", 0, 1), ("transaction", 1, 1), ("transaction", 0, 3), ("statement", 0, 1)],
+)
+async def test_where_connections_are_shared_it_is_refused_with_the_setting_to_change(
+    mode: str,
+    round_robin: int,
+    processes: int,
+    pg_url: str,
+    pooled: Pooled,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = pooled(pg_url, "transaction", "min_pool_size = 4", f"server_round_robin = {round_robin}")
+    url = pooled(pg_url, mode, "min_pool_size = 4", f"server_round_robin = {round_robin}")
     said = r"pooler in transaction mode.*pool_mode = session.*--db lead to PostgreSQL itself"
     for _ in range(3):
+        if processes > 1:  # the statements of a process that ended are still there, by the same names
+            monkeypatch.setattr("asyncpg.connection._uid", 0)
         with pytest.raises(StorageUnavailable, match=said):
             await Database.open(url)
         with pytest.raises(StorageUnavailable, match=said):

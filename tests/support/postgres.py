@@ -196,6 +196,7 @@ class PostgresServer:
             "port": port,
             "unix_socket_directories": root,
             "max_connections": 200,
+            "max_prepared_transactions": 4,
             "shared_buffers": "128MB",
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",

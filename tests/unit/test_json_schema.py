@@ -213,6 +213,32 @@ LONG = "ab" * 60_000
             {"v": ["xx"] * 99},
         ),
         (ask(TextInput(pattern="[ab]*a[ab]{250}c")), {"q0": LONG}),
+        # What reads a text as a whole: its length counts, not how many values there are.
+        (schema(properties={"v": {"allOf": [{"format": "json-pointer"}] * 900}}), {"v": "/a" * 99_999}),
+        (schema(properties={"v": {"allOf": [{"format": "uri-reference"}] * 900}}), {"v": LONG}),
+        (schema(properties={"v": {"allOf": [{"uniqueItems": True}] * 900}}), {"v": [LONG, LONG]}),
+        (
+            schema(properties={"v": {"allOf": [{"contentMediaType": "application/json"}] * 99}}),
+            {"v": "[" + "1," * 9_999 + "1]"},
+        ),
+        # A fraction as a bound, and a number of many digits.
+        (schema(properties={"v": {"items": {"allOf": [{"minimum": 1.5}] * 99}}}), {"v": [2.5] * 999}),
+        (schema(properties={"v": {"items": {"multipleOf": 0.1}}}), {"v": [0.1, *[int("7" * 300)] * 30]}),
+        # What is referred to counts as often as it is referred to.
+        (
+            schema(
+                properties={"v": {"allOf": [{"$ref": "#/$defs/p"}] * 900}},
+                **{"$defs": {"p": {"pattern": "[ab]*c"}}},
+            ),
+            {"v": LONG},
+        ),
+        (
+            schema(
+                properties={"v": {"items": {"allOf": [{"$ref": "#/$defs/p"}] * 900}}},
+                **{"$defs": {"p": {"multipleOf": 0.01}}},
+            ),
+            {"v": [0.01] * 9},
+        ),
     ],
 )
 def test_what_may_take_long_is_not_done_between_two_commands(form: Any, values: dict[str, Any]) -> None:

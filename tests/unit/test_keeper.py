@@ -87,3 +87,19 @@ async def test_the_last_sign_of_life_counts_though_the_stream_is_gone() -> None:
     await keeper.beat()
     await keeper.beat()
     assert store.beats[1:] == [[("heard", 1)], []]
+
+
+async def test_a_worker_that_comes_back_between_two_beats_keeps_its_session() -> None:
+    """The stream that it left was heard too, at the older epoch; a session is extended once."""
+    store = Store()
+    keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
+    for epoch in (1, 2, 3):
+        keeper.keep(Kept(SessionRef("s", epoch), lambda: None, lambda: None, datetime.now(UTC)))
+        if epoch < 3:
+            keeper.forget(SessionRef("s", epoch))
+    store.away = True
+    with pytest.raises(StorageUnavailable):
+        await keeper.beat()
+    store.away = False
+    await keeper.beat()
+    assert store.beats == [[("s", 3)]]

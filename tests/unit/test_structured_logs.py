@@ -7,10 +7,12 @@ import sys
 import textwrap
 from typing import Any
 
+import grpc
 import pytest
 
 from askback_server.domain.principals import Principal
 from askback_server.structured_logs import JsonLines, TextLines, name_the_call
+from askback_server.transport.call_ends import is_worth_a_line
 from askback_server.transport.calls import CURRENT, Call
 
 
@@ -81,3 +83,19 @@ def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -
     found = json.loads(lines[0])
     assert says in found.get("exception", "") + found["message"]
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (grpc.aio.BaseError("the peer is gone"), False),
+        (grpc.aio.InternalError("the peer is gone"), False),
+        (grpc.aio.UsageError("ours"), True),
+        (ValueError("ours"), True),
+        (None, True),
+    ],
+)
+def test_a_peer_that_is_gone_writes_no_traceback(error: BaseException | None, kept: bool) -> None:
+    made = record("ExecuteBatchError raised in core by servicer method [/x]")
+    made.exc_info = (type(error), error, None) if error is not None else None
+    assert is_worth_a_line(made) is kept

@@ -19,7 +19,6 @@ from askback_server.domain.json_schema import (
     MAX_WORK,
     QUICK_WORK,
     compiled_schema,
-    pattern_work,
     schema_violations,
 )
 from askback_server.domain.json_text import BadFields, Violation, capped, check_text, parse_json, pointer
@@ -31,6 +30,7 @@ from askback_server.domain.question_inputs import (
     NumberInput,
     TextInput,
 )
+from askback_server.domain.schema_cost import pattern_work
 
 __all__ = [
     "BooleanInput",

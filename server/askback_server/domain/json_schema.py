@@ -16,9 +16,11 @@ The validator holds the interpreter while it runs. How long that may be is estim
 what may be long is not done here but in a process of its own (`engine/judges.py`).
 """
 
+from __future__ import annotations
+
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -27,7 +29,8 @@ from typing import Any
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
-from askback_server.domain.json_text import MAX_VIOLATIONS, BadFields, Violation, parse_json, pointer, shown
+from askback_server.domain.json_text import MAX_VIOLATIONS, BadFields, Violation, parse_json, pointer
+from askback_server.domain.schema_cost import DIVISION, Survey, bad_schema, weight
 
 DIALECTS = (
     "https://json-schema.org/draft/2020-12/schema",
@@ -35,9 +38,6 @@ DIALECTS = (
     "http://json-schema.org/draft-07/schema",
     "http://json-schema.org/draft-06/schema",
 )
-MAX_COST = 3_000
-MAX_PATTERNS = 32
-_MAX_REFERENCE_DEPTH = 200
 MAX_WORK = 200_000_000
 """The most that is tried at all: parts of a schema times values, some 0.6 seconds."""
 QUICK_WORK = 2_000_000
@@ -45,19 +45,11 @@ QUICK_WORK = 2_000_000
 # Cost of the schema times weight of the value: at most about a second of listing errors.
 _MAX_LISTING = 100_000
 _QUICK_LISTING = 5_000
-# The same unit (3 ns) for a division of any size, and for a character at a state of a regular expression.
-_DIVISION = 1_000
-_CHARACTER = 5
-_MAX_STATES = 4_000
-# `propertyNames` copies the whole object for each of its keys.
-_PROPERTY_NAMES_COST = 100
 _UNLIMITED = 1 << 30
+_LONG_NUMBER = re.compile(r"\d{30}|\d[eE][+-]?\d{2}")
+"""A number whose division takes longer the more digits it has."""
 _REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
 
-_DATA = frozenset({"const", "enum", "default", "examples"})
-_DEFINITIONS = frozenset({"$defs", "definitions"})
-_MAPS = _DEFINITIONS | {"properties", "patternProperties", "dependentSchemas", "dependencies"}
-_UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 _TYPES = {
     "object": "an object",
     "array": "a list",
@@ -86,17 +78,6 @@ def text_pattern(pattern: str) -> jsonschema_rs.Validator | None:
         return None
 
 
-def pattern_work(pattern: str, length: int) -> int:
-    """What looking for a pattern in so many characters may cost: its states, by its counted repeats."""
-    states = len(pattern)
-    for low, high in _REPEATS.findall(pattern):
-        states = min(states * max(1, int((high or low)[:6])), _MAX_STATES)
-    return _CHARACTER * states * length
-
-
-_REPEATS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
-
-
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
     """A validator, and its cost: roughly how many subschemas judging one value may visit."""
@@ -104,9 +85,9 @@ class CompiledSchema:
     validator: jsonschema_rs.Validator
     cost: int
     divisions: int = 0
-    """How many `multipleOf` it has."""
+    """How many `multipleOf` and bounds that are fractions one value may meet."""
     per_character: int = 0
-    """What its regular expressions may cost for each character of a value."""
+    """What its regular expressions, formats and the like may cost for each character of a value."""
 
     def work(self, values_json: str) -> int:
         """The estimate that `MAX_WORK` bounds, from the text alone: parts times values."""
@@ -116,7 +97,10 @@ class CompiledSchema:
     def is_quick(self, values_json: str) -> bool:
         """Whether judging the values surely takes some milliseconds at most."""
         work = self.work(values_json)
-        extra = self.divisions * _DIVISION * work // self.cost + self.per_character * len(values_json)
+        divided = work // self.cost
+        if self.divisions and _LONG_NUMBER.search(values_json):
+            divided += len(values_json)
+        extra = self.divisions * DIVISION * divided + self.per_character * len(values_json)
         return work + extra <= QUICK_WORK
 
 
@@ -125,11 +109,11 @@ def compiled_schema(schema_json: str) -> CompiledSchema:
     """The schema of a form, ready to judge values, or BadFields on `schema_json` with the reason."""
     schema = parse_json(schema_json, field="schema_json", max_bytes=_UNLIMITED)
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        raise _bad('must be a JSON Schema whose "type" is "object"')
+        raise bad_schema('must be a JSON Schema whose "type" is "object"')
     dialect = schema.get("$schema", DIALECTS[0])
     if not isinstance(dialect, str) or dialect.removesuffix("#") not in DIALECTS:
-        raise _bad("names an unknown $schema; known are: " + ", ".join(DIALECTS))
-    survey = _Survey(schema)
+        raise bad_schema("names an unknown $schema; known are: " + ", ".join(DIALECTS))
+    survey = Survey(schema)
     cost = survey.run()
     try:
         validator = jsonschema_rs.validator_for(
@@ -137,8 +121,10 @@ def compiled_schema(schema_json: str) -> CompiledSchema:
         )
     except jsonschema_rs.ValidationError as error:
         where = pointer(*error.instance_path)
-        raise _bad(f"is not a valid JSON Schema{' at ' + where if where else ''}: {error.message}") from None
-    return CompiledSchema(validator, cost, survey.divisions, survey.per_character)
+        raise bad_schema(
+            f"is not a valid JSON Schema{' at ' + where if where else ''}: {error.message}"
+        ) from None
+    return CompiledSchema(validator, cost.parts, cost.divisions, cost.per_character)
 
 
 def schema_violations(
@@ -154,114 +140,13 @@ def schema_violations(
         return bad.violations
     if schema.validator.is_valid(value):
         return ()
-    work = schema.cost * _weight(value)
+    work = schema.cost * weight(value)
     if work > _MAX_LISTING:
         return (Violation(field, "does not match the form's schema; it is too large to say where"),)
     if quick and work > _QUICK_LISTING:
         return None
     errors = islice(schema.validator.iter_errors(value), MAX_VIOLATIONS)
     return tuple(violation for error in errors for violation in _described(error, field))
-
-
-def _weight(value: Any) -> int:
-    """What copying every value inside this one costs: deep ones are copied with each that holds them."""
-    weight = 0
-    pending = [(value, 1)]
-    while pending:
-        item, depth = pending.pop()
-        weight += depth
-        if isinstance(item, str):
-            weight += depth * (len(item) // 256)
-        elif isinstance(item, list):
-            pending.extend((inner, depth + 1) for inner in item)
-        elif isinstance(item, dict):
-            pending.extend((inner, depth + 1) for inner in item.values())
-    return weight
-
-
-def _bad(reason: str) -> BadFields:
-    return BadFields.one("schema_json", reason)
-
-
-class _Survey:
-    """One walk over a schema: every reference is local, acyclic and affordable."""
-
-    def __init__(self, root: dict[str, Any]) -> None:
-        self._root = root
-        self._costs: dict[int, int] = {}
-        self._open: set[int] = set()
-        self._patterns = 0
-        self.divisions = 0
-        self.per_character = 0
-
-    def run(self) -> int:
-        return self._schema(self._root, 0)
-
-    def _schema(self, node: Any, depth: int) -> int:
-        """What judging one value may cost, references followed."""
-        if isinstance(node, str):
-            return len(node) // 64
-        if isinstance(node, list):
-            return len(node) + sum(self._schema(item, depth + 1) for item in node)
-        if not isinstance(node, dict):
-            return 0
-        if (known := self._costs.get(id(node))) is not None:
-            return known
-        if id(node) in self._open:
-            raise _bad("refers to itself; recursive schemas are not allowed")
-        if depth > _MAX_REFERENCE_DEPTH:
-            raise _bad("has references that follow each other too deeply")
-        self._open.add(id(node))
-        cost = 1 + sum(self._keyword(node, key, value, depth) for key, value in node.items())
-        if not _UNEVALUATED.isdisjoint(node):
-            cost *= 3
-        self._open.discard(id(node))
-        if cost > MAX_COST:
-            raise _bad(f"is too large: it has more than {MAX_COST} parts once its references are followed")
-        self._costs[id(node)] = cost
-        return cost
-
-    def _keyword(self, node: dict[str, Any], key: str, value: Any, depth: int) -> int:
-        if key == "$ref" and isinstance(value, str):
-            return self._schema(self._target(value), depth + 1)
-        if key in ("$dynamicRef", "$recursiveRef") or (key == "$id" and node is not self._root):
-            raise _bad(f"must not use {key} here; refer to #/$defs/… instead")
-        if key in _DATA:
-            return _weight(value) // 4
-        if key == "multipleOf":
-            self.divisions += 1
-        if key == "pattern":
-            self._count_patterns([value])
-        if key in _MAPS and isinstance(value, dict):
-            if key == "patternProperties":
-                self._count_patterns(value)
-            cost = sum(self._schema(item, depth + 1) for item in value.values())
-            return 0 if key in _DEFINITIONS else cost
-        return self._schema(value, depth + 1) + (_PROPERTY_NAMES_COST if key == "propertyNames" else 0)
-
-    def _count_patterns(self, patterns: Collection[Any]) -> None:
-        self._patterns += len(patterns)
-        self.per_character += sum(pattern_work(p, 1) for p in patterns if isinstance(p, str))
-        if self._patterns > MAX_PATTERNS:
-            raise _bad(f"has more than {MAX_PATTERNS} regular expressions")
-
-    def _target(self, reference: str) -> Any:
-        if reference == "#":
-            return self._root
-        if not reference.startswith("#/") or "%" in reference:
-            raise _bad(
-                f"has the $ref {shown(reference)}; only plain pointers into the document (#/…) are allowed"
-            )
-        node: Any = self._root
-        for part in reference[2:].split("/"):
-            step = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, dict) and step in node:
-                node = node[step]
-            elif isinstance(node, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(node):
-                node = node[int(step[:9])]
-            else:
-                raise _bad(f"has the $ref {shown(reference)}, which points nowhere")
-        return node
 
 
 def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Violation]:

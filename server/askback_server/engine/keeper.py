@@ -118,13 +118,14 @@ class SessionKeeper:
             kept.silent = 0 if kept.heard else kept.silent + 1
             kept.heard = False
         left, self._left = self._left, []
-        extended = [(k.session.session_id, k.session.epoch) for k in heard]
+        # By session: a worker that came back since then is at a newer epoch than the stream that it left.
+        extended = dict(left) | {k.session.session_id: k.session.epoch for k in heard}
         try:
-            alive = await self._store.beat(extended + left, self.ttl)
+            alive = await self._store.beat(list(extended.items()), self.ttl)
         except StorageUnavailable:
             for kept in heard:
                 kept.heard = True  # it was, and the next turn says so
-            self._left += left
+            self._left = left + self._left
             raise
         missing = []
         for kept in heard:

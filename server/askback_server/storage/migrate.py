@@ -24,7 +24,7 @@ from askback_server.storage.outages import BROKEN
 from askback_server.storage.pooler import refuse_shared_connections
 from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.schema import check_schema, is_newer, scripts
-from askback_server.storage.sqlite_files import database_problem
+from askback_server.storage.sqlite_files import SUFFIXES, database_problem
 
 log = logging.getLogger(__name__)
 
@@ -69,18 +69,18 @@ def _run_sqlite(url: sa.URL, revision: str) -> None:
 def _keep_private(path: str) -> None:
     """Make a new file for its owner alone, and close an existing one to others: it holds every answer.
 
-    SQLite gives the files beside it the same mode. A file of another owner is left as it is.
+    SQLite gives new files beside it the same mode, and uses old ones, of a process that was killed, as they
+    are. A file of another owner is left as it is.
     """
     if not path or path.startswith((":memory:", "file:")):
         return
-    file = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
-    try:
-        mode = os.fstat(file).st_mode
-        if mode & 0o077 and os.fstat(file).st_uid == os.geteuid():
-            os.fchmod(file, mode & 0o700)
-            log.warning("%s could be read by others; it is now for its owner alone", path)
-    finally:
-        os.close(file)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    for each in (path + suffix for suffix in SUFFIXES):
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(each)
+            if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+                os.chmod(each, found.st_mode & 0o700)
+                log.warning("%s could be read by others; it is now for its owner alone", each)
 
 
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:

@@ -21,17 +21,23 @@ _PAUSE = 0.25
 """Seconds between two attempts."""
 
 _HOLDERS = """
-SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS "user",
-       coalesce(host(a.client_addr), 'local') AS address, coalesce(a.state, 'unknown') AS state,
-       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change)), 0)::int AS age
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.granted AND l.pid <> pg_backend_pid()
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, p.owner, '') AS "user",
+       coalesce(host(a.client_addr), 'local') AS address, coalesce(a.state, 'unknown') AS state, p.gid,
+       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.state_change, p.prepared)),
+                0)::int AS age
+FROM pg_locks l
+LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+LEFT JOIN pg_locks own ON l.pid IS NULL AND own.pid IS NULL AND own.locktype = 'transactionid'
+     AND own.virtualtransaction = l.virtualtransaction
+LEFT JOIN pg_prepared_xacts p ON p.transaction = own.transactionid
+WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND (a.pid IS NOT NULL OR p.gid IS NOT NULL)
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND CASE WHEN l.locktype = 'advisory' THEN l.classid = 0 AND l.objid = :key AND l.objsubid = 1
            ELSE l.locktype = 'relation' AND NOT :advisory AND l.relation IN
                 (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace) END
-ORDER BY a.xact_start NULLS LAST LIMIT 1
+ORDER BY coalesce(a.xact_start, p.prepared) NULLS LAST LIMIT 1
 """
+"""A prepared transaction keeps its locks without a session."""
 
 
 def locked_upgrade(connection: sa.Connection, work: Callable[[], None], wait: float) -> None:
@@ -68,12 +74,18 @@ def locked_upgrade(connection: sa.Connection, work: Callable[[], None], wait: fl
 
 
 def _holder(connection: sa.Connection, advisory: bool) -> str:
-    """The oldest session that holds the migration's lock, or else one of our tables, in words."""
+    """The oldest session or prepared transaction that holds the migration's lock, or else one of our tables,
+    in words."""
     values = {"key": _LOCK, "advisory": advisory}
     found = connection.execute(sa.text(_HOLDERS), values).mappings().one_or_none()
     connection.rollback()
     if found is None:
         return ""
+    if found["gid"] is not None:
+        return (
+            f", held by the prepared transaction {found['gid']!r} (user {found['user']}, for {found['age']} s"
+            "; COMMIT PREPARED or ROLLBACK PREPARED ends it)"
+        )
     return (
         f", held by process {found['pid']} ({found['application'] or 'unnamed'}, user {found['user']}, from "
         f"{found['address']}, {found['state']} for {found['age']} s)"

@@ -70,6 +70,8 @@ def first_line(error: BaseException) -> str:
     if isinstance(cause, asyncpg.TargetServerAttributeNotMatched):
         return "none of the hosts in the database URL takes writes: they are away, standbys, or read-only"
     lines = str(cause).strip().splitlines()
+    if not lines and isinstance(cause, TimeoutError):
+        return "there was no answer in time"
     return lines[0] if lines else type(error).__name__
 
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from askback.files import file_problem
 from askback_server.storage.outages import first_line
 
-_SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
+SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
+"""Of the database file, and of those beside it."""
 
 
 def database_problem(url: str | sa.URL, error: BaseException) -> str:
@@ -31,9 +32,7 @@ def _file_at_fault(database: Path) -> str:
         return file_problem(database, OSError(errno.ENOTDIR, ""), verb="opened")
     if database.is_dir():
         return file_problem(database, OSError(errno.EISDIR, ""), verb="opened")
-    beside = [
-        database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal", ".lock")
-    ]
+    beside = [database.with_name(database.name + suffix) for suffix in SUFFIXES]
     for path in (folder, *beside):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK):
             read_only = os.statvfs(path).f_flag & os.ST_RDONLY

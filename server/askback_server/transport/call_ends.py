@@ -157,3 +157,12 @@ def note_call(
     if prompt := getattr(request, "prompt_id", ""):
         fields["prompt_id"] = prompt[:64]
     calls_log.log(level, "%s %s", arrival.method, code.name, extra=fields)
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a record of grpc's says more than that the peer was gone when a call's status was sent.
+
+    grpc logs that with a traceback, and any caller, one without a token too, can have as many as it likes.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, grpc.aio.BaseError) or isinstance(error, grpc.aio.UsageError)
