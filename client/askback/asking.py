@@ -18,6 +18,7 @@ from askback.content import Deadline, time_to_correct
 from askback.errors import InvalidAnswer
 from askback.form import Form
 from askback.json_text import dumps, loads_spelled
+from askback.keys import MAX_BYTES
 from askback.lease import Lease
 from askback.prompts import PromptInfo
 from askback.text import one_line
@@ -75,6 +76,11 @@ async def ask_until_it_fits(
         if answer.by_default:
             raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
         name, supersedes = f"{key}#{number}", []
+        if number <= ROUNDS and len(name.encode()) > MAX_BYTES:
+            raise InvalidAnswer(
+                f"the answer to {content.title!r} (key {key!r}) was refused: {refused}. To be asked again a "
+                f"question needs a key of at most {MAX_BYTES - 2} bytes"
+            )
         # Once it is answered, its wording is settled: a validator may word the same reason differently.
         asked = lease.closed_content(name) or _again(content, reasons, answer.values_json, edits)
         if isinstance(deadline, datetime):

@@ -254,3 +254,18 @@ async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
     await clock.advance(seconds=2)
     assert await run.result() == 2
     assert (human.seen, runs) == (["k", "k#2"], [1, 2])
+
+
+async def test_a_key_that_leaves_no_room_for_a_second_question_names_what_was_refused(human: Human) -> None:
+    key = "k" * 199
+
+    @scripted
+    async def long_key(job: Job) -> object:
+        return await job.ask("When?", Trip, key=key)
+
+    human.on(key=key).answers({**GOOD, "cost": 1.5})
+    run = await again.start(name=long_key)
+    with pytest.raises(JobFailed, match=r"cost: whole euros only.*at most 198 bytes") as failed:
+        await run.result()
+    assert failed.value.failure_code == "InvalidAnswer"
+    assert human.seen == [key]
