@@ -140,6 +140,10 @@ def _from_network(code: str, details: str) -> AskbackError:
         return errors.DeadlineExceeded("there was no answer in time")
     if http is not None:
         text = f"a proxy or another server answered in its place with HTTP {http[1] or http[2]}"
+    elif "ailed to connect" in text or "onnection" in text:
+        # gRPC's own text lists every address and system call.
+        metadata = {"grpc_code": code, "grpc_text": text}
+        return errors.Unavailable("the connection failed or was lost", metadata=metadata)
     return errors.Unavailable(text or code, metadata={"grpc_code": code})
 
 
