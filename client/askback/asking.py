@@ -63,6 +63,8 @@ async def ask_until_it_fits(
     edits: dict[str, str] = {}
     for number in range(2, ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
+        # Then the next round may be carried over too, and only the reason be worded differently.
+        same = same or _is_carried(prompt)
         answer = prompt.answered
         if answer is None or answer.decision not in GIVING_VALUES:
             return Fitting(prompt, None, {})
@@ -87,8 +89,15 @@ async def ask_until_it_fits(
             asked.ClearField("deadline")
             asked.timeout.CopyFrom(time_to_correct(deadline))
     raise InvalidAnswer(
-        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}"
+        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}. "
+        "To have it asked again, retry the job without its answers (`askback job retry --fresh`)"
     )
+
+
+def _is_carried(prompt: PromptInfo) -> bool:
+    """Whether the answer was given in an earlier job of the chain: it is older than the prompt."""
+    at = prompt.answered.at if prompt.answered else None
+    return at is not None and prompt.created_at is not None and at < prompt.created_at
 
 
 def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
