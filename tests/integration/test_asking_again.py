@@ -291,7 +291,7 @@ async def test_a_retry_carries_the_answers_of_every_round(askback_server: Server
         return found
 
     async def answer(client: Client, job_id: str, key: str, value: int) -> None:
-        while not (found := [p async for p in client.prompts(job_id=job_id) if p.key == key]):
+        while not (found := [p async for p in client.prompts(job_id=job_id) if p.key == key]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await client.answer(found[0], "RESPOND", values=value)
 
