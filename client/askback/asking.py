@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from askback.content import Deadline, time_to_correct
 from askback.form import Form
 from askback.json_text import dumps, loads_spelled
+from askback.keys import MAX_BYTES
 from askback.lease import Lease
 from askback.nonretryable import InvalidAnswer
 from askback.prompts import PromptInfo
@@ -62,6 +63,8 @@ async def ask_until_it_fits(
     edits: dict[str, str] = {}
     for number in range(2, ROUNDS + 2):
         prompt = await lease.ask(name, asked, supersedes, same=same)
+        # Then the next round may be carried over too, and only the reason be worded differently.
+        same = same or _is_carried(prompt)
         answer = prompt.answered
         if answer is None or answer.decision not in GIVING_VALUES:
             return Fitting(prompt, None, {})
@@ -75,14 +78,26 @@ async def ask_until_it_fits(
         if answer.by_default:
             raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
         name, supersedes = f"{key}#{number}", []
+        if number <= ROUNDS and len(name.encode()) > MAX_BYTES:
+            raise InvalidAnswer(
+                f"the answer to {content.title!r} (key {key!r}) was refused: {refused}. To be asked again a "
+                f"question needs a key of at most {MAX_BYTES - 2} bytes"
+            )
         # Once it is answered, its wording is settled: a validator may word the same reason differently.
         asked = lease.closed_content(name) or _again(content, reasons, answer.values_json, edits)
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
             asked.timeout.CopyFrom(time_to_correct(deadline))
     raise InvalidAnswer(
-        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}"
+        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}. "
+        "To have it asked again, retry the job without its answers (`askback job retry --fresh`)"
     )
+
+
+def _is_carried(prompt: PromptInfo) -> bool:
+    """Whether the answer was given in an earlier job of the chain: it is older than the prompt."""
+    at = prompt.answered.at if prompt.answered else None
+    return at is not None and prompt.created_at is not None and at < prompt.created_at
 
 
 def _parse(form: Form, values_json: str, title: str, key: str) -> Any:

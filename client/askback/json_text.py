@@ -8,6 +8,7 @@ here instead.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
-_MAX_INTEGER = 2**64 - 1
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
+"""The integers that the server takes. A longer one is sent as a number with a fraction, `….0`."""
+_LONG_RUN = re.compile(r"\d{19}")
+_TEXT_OR_NUMBER = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?\d[\d.eE+-]*+')
 
 
 class _Spelled(float):
@@ -44,7 +48,8 @@ class _Spelled(float):
 def loads(text: str) -> Any:
     """The value of JSON text. Raises ValueError (for NaN and Infinity too), RecursionError.
 
-    An integer is an int. Any other number is a float where a float has all its digits, else a Decimal.
+    An integer is an int, one of more than 64 bits also as `dumps` writes it. Any other number is a float
+    where a float has all its digits, else a Decimal.
     """
     return json.loads(text, parse_float=_exact, parse_constant=_refuse)
 
@@ -54,10 +59,11 @@ def loads_spelled(text: str) -> Any:
     return json.loads(text, parse_float=number, parse_constant=_refuse)
 
 
-def number(text: str) -> float | Decimal:
-    """The number that a decimal text stands for: a float (which may know its spelling), or a Decimal."""
+def number(text: str) -> float | Decimal | int:
+    """The number that a decimal text stands for: a float (which may know its spelling), a Decimal, or an int
+    of more than 64 bits."""
     found = _exact(text)
-    if isinstance(found, Decimal):
+    if not isinstance(found, float):
         return found
     try:
         written = Decimal(text)
@@ -68,7 +74,9 @@ def number(text: str) -> float | Decimal:
     return found if same else _Spelled(found, str(written))
 
 
-def _exact(text: str) -> float | Decimal:
+def _exact(text: str) -> float | Decimal | int:
+    if text.endswith(".0") and _is_long(text[:-2]):
+        return int(text[:-2])
     value = float(text)
     if len(text) <= 16 and "e" not in text and "E" not in text:
         return value  # at most 15 digits, which a float always has
@@ -112,11 +120,26 @@ def dumps(value: Any, *, spaced: bool = False) -> str:
 
 
 def _compact(value: Any) -> str:
-    return to_json(value).decode()
+    text = to_json(value).decode()
+    return _TEXT_OR_NUMBER.sub(_widened, text) if _LONG_RUN.search(text) else text
+
+
+def _widened(found: re.Match[str]) -> str:
+    return f"{found[0]}.0" if _is_long(found[0]) else found[0]
+
+
+def _is_long(digits: str) -> bool:
+    """Whether the text is an integer that the server does not take."""
+    return (
+        len(digits) >= 19
+        and digits.removeprefix("-").isdecimal()
+        and not _MIN_INTEGER <= int(digits) <= _MAX_INTEGER
+    )
 
 
 def _for_people(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return f"{text}.0" if _is_long(text) else text
 
 
 def _spelled(value: Any, leaf: Callable[[Any], str], comma: str, colon: str) -> str:
@@ -143,8 +166,7 @@ def _digits(value: Decimal) -> str:
     if not value.is_finite():
         raise ValueError(f"{value} is not a JSON number")
     text = str(value)
-    # The server takes integers of 64 bits; a longer one is sent as a number with a fraction.
-    return f"{text}.0" if text.lstrip("-").isdigit() and abs(value) > _MAX_INTEGER else text
+    return f"{text}.0" if _is_long(text) else text
 
 
 def _is_special(value: Any) -> bool:
@@ -153,4 +175,6 @@ def _is_special(value: Any) -> bool:
         return any(map(_is_special, value.values()))
     if isinstance(value, list | tuple):
         return any(map(_is_special, value))
+    if isinstance(value, int):
+        return not _MIN_INTEGER <= value <= _MAX_INTEGER
     return isinstance(value, Decimal | _Spelled)

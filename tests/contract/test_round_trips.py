@@ -74,7 +74,7 @@ def full_job() -> Job:
         cancel_at=at + LONG, cancel_reason="enough", retention=timedelta(seconds=90.25), purge_at=at + LONG,
         timeout=timedelta(seconds=7.5), expires_at=at + LONG, run_timeout=timedelta(seconds=5.25),
         run_until=at + LONG, run_left=timedelta(seconds=1.25),
-        wake=Wake.DUE, stalled_at=at - LONG,
+        wake=Wake.DUE, stalled_at=at - LONG, unreceived=2,
         request_id="r/1 ✓", request_digest="d", retried_from=uuid7(), root=uuid7(), workerless=True,
         carried_answers=3, checkpoints=17,
         understanding_version=3,

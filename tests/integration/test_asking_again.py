@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
-from askback import Content, Job, JobFailed, PromptDeclined, PromptExpired, Worker
-from askback.testing import Clock, Human
+from askback import Client, Content, Job, JobFailed, NonRetryable, PromptDeclined, PromptExpired, Worker
+from askback.testing import Clock, Human, Server
 
 worker = Worker("dns:///askback.example:50051")
 SCRIPTS: dict[str, Callable[[Job], Awaitable[object]]] = {}
@@ -254,3 +254,55 @@ async def test_a_later_run_gets_both_answers_though_the_reason_is_worded_anew(
     await clock.advance(seconds=2)
     assert await run.result() == 2
     assert (human.seen, runs) == (["k", "k#2"], [1, 2])
+
+
+async def test_a_key_that_leaves_no_room_for_a_second_question_names_what_was_refused(human: Human) -> None:
+    key = "k" * 199
+
+    @scripted
+    async def long_key(job: Job) -> object:
+        return await job.ask("When?", Trip, key=key)
+
+    human.on(key=key).answers({**GOOD, "cost": 1.5})
+    run = await again.start(name=long_key)
+    with pytest.raises(JobFailed, match=r"cost: whole euros only.*at most 198 bytes") as failed:
+        await run.result()
+    assert failed.value.failure_code == "InvalidAnswer"
+    assert human.seen == [key]
+
+
+@pytest.mark.parametrize("reworded", [False, True])
+async def test_a_retry_carries_the_answers_of_every_round(askback_server: Server, reworded: bool) -> None:
+    """The reason may be worded otherwise in the new job; another question asks people, in every round."""
+    runs: list[str] = []
+
+    def picky(value: int) -> int:
+        if value % 2:
+            raise ValueError(f"refused in run {len(runs)}")
+        return value
+
+    @scripted
+    async def carried(job: Job) -> object:
+        runs.append(job.job_id)
+        title = "How many now?" if reworded and len(runs) > 1 else "How many?"
+        found = await job.ask(title, Annotated[int, AfterValidator(picky)], key="k")  # type: ignore[arg-type]
+        if len(runs) == 1:
+            raise NonRetryable("the mail server is away")
+        return found
+
+    async def answer(client: Client, job_id: str, key: str, value: int) -> None:
+        while not (found := [p async for p in client.prompts(job_id=job_id) if p.key == key]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await client.answer(found[0], "RESPOND", values=value)
+
+    target = askback_server.target
+    async with worker.at(target), Client(target, user="ana") as client, asyncio.timeout(20):
+        run = await client.start("again", {"name": carried})
+        for key, value in (("k", 1), ("k#2", 3), ("k#3", 4)):
+            await answer(client, run.job_id, key, value)
+        with pytest.raises(JobFailed, match="mail server"):
+            await run.result()
+        retried = await client.retry(run.job_id)
+        for key, value in (("k", 1), ("k#2", 6)) if reworded else ():
+            await answer(client, retried.job_id, key, value)
+        assert await retried.result() == (6 if reworded else 4)

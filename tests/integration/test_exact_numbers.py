@@ -13,14 +13,15 @@ from askback import Client, Job, Worker
 from tests.support.service import SOON, World
 from tests.support.shell import Shell
 
-LONG, PRICE, BIG = "0.12345678901234567890123", "12.50", 9007199254740993
-PLAIN = {"long": Decimal(LONG), "price": Decimal(PRICE), "big": BIG}
+LONG, PRICE, BIG, HUGE = "0.12345678901234567890123", "12.50", 9007199254740993, -(10**30) - 7
+PLAIN = {"long": Decimal(LONG), "price": Decimal(PRICE), "big": BIG, "huge": HUGE}
 
 
 class Bill(BaseModel):
     long: Decimal
     price: Decimal
     big: int
+    huge: int
 
 
 def a_worker(target: str) -> Worker:
@@ -30,14 +31,16 @@ def a_worker(target: str) -> Worker:
         return given
 
     @worker.job("bill")
-    async def bill(job: Job, long: Decimal, price: Decimal, big: int, plain: Any) -> dict[str, Any]:
-        assert (str(long), str(price), big, plain) == (LONG, PRICE, BIG, PLAIN)
+    async def bill(
+        job: Job, long: Decimal, price: Decimal, big: int, huge: int, plain: Any
+    ) -> dict[str, Any]:
+        assert (str(long), str(price), big, huge, plain) == (LONG, PRICE, BIG, HUGE, PLAIN)
         assert job.input["plain"] == PLAIN
         stepped = await job.step("compute", compute, plain)
         told = await job.ask("What does it cost?", Bill, key="cost")
         state = await job.update_understanding(research_performed=[plain])
         assert state.research_performed == [PLAIN]
-        return {"stepped": stepped, "told": [told.long, told.price, told.big]}
+        return {"stepped": stepped, "told": [told.long, told.price, told.big, told.huge]}
 
     return worker
 
@@ -52,14 +55,16 @@ async def test_every_digit_on_the_whole_way(world: World) -> None:
         prompt = await client.prompt(job_id=run.job_id, key="cost")
         await client.answer(prompt, "RESPOND", values=PLAIN)
         result = await run.result()
-        assert result == {"stepped": PLAIN, "told": [Decimal(LONG), Decimal(PRICE), BIG]}
+        assert result == {"stepped": PLAIN, "told": [Decimal(LONG), Decimal(PRICE), BIG, HUGE]}
         job = await run.job()
         # The server has the very text, the zero of 12.50 included.
         assert LONG in job.proto.result_json
         assert job.proto.input_json.count("12.50") == 2
         answered = await client.prompt(prompt.prompt_id)
         assert answered.answered is not None
-        assert answered.answered.values_json == f'{{"long":{LONG},"price":{PRICE},"big":{BIG}}}'
+        given = f'{{"long":{LONG},"price":{PRICE},"big":{BIG},"huge":{HUGE}.0}}'
+        assert answered.answered.values_json == given
+        assert answered.answered.values == PLAIN
 
 
 async def test_the_command_line_prints_every_digit(lite: World, shell: Shell) -> None:

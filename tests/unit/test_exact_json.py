@@ -104,6 +104,34 @@ def test_decimals_are_written_as_numbers_and_what_is_no_number_is_refused() -> N
             loads(wrong)
 
 
+class Counted(BaseModel):
+    n: int
+    text: str = ""
+    rest: Any = None
+
+
+@pytest.mark.parametrize("big", [2**64, -(2**63) - 1, 2**70, 10**30, -(10**300) - 7])
+def test_an_integer_of_more_than_64_bits_goes_as_a_number_with_a_fraction_and_comes_back(big: int) -> None:
+    text = f'"{big}", \\\\"[{big},'  # digits in a text stay what they are, whatever stands around them
+    for value in (big, [big], {"a": {"b": [1, big]}, text: text}, Counted(n=big, text=text, rest=[big])):
+        sent = dumps(value)
+        assert f"{big}.0" in sent
+        assert (
+            loads(sent)
+            == loads_spelled(sent)
+            == (value.model_dump() if isinstance(value, Counted) else value)
+        )
+    assert dumps({"a": [Decimal("1.50"), big]}) == f'{{"a":[1.50,{big}.0]}}'
+    assert dumps([2**64 - 1, -(2**63), 0.5]) == "[18446744073709551615,-9223372036854775808,0.5]"
+    assert (type(loads(dumps(big))), loads(f"[{big}]")) == (int, [big])
+    model = Counted(n=big, text=text, rest=[big])
+    assert validate(TypeAdapter(Counted), dumps(model)) == model
+    assert fit(TypeAdapter(Counted), loads_spelled(dumps(model))) == model
+    assert form_of(Counted, "?").parse(dumps(model)) == model
+    assert validate(TypeAdapter(int), dumps(big)) == validate(TypeAdapter(int), str(big)) == big
+    assert json.loads(dumps([big], spaced=True)) == [float(big)]
+
+
 def test_every_place_where_the_sdk_reads_json() -> None:
     values = f'{{"n":{LONG},"i":9007199254740993}}'
     exact = {"n": Decimal(LONG), "i": 9007199254740993}

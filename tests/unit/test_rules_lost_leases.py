@@ -90,3 +90,15 @@ def test_a_job_that_ends_every_worker_before_it_can_confirm_comes_to_an_end() ->
         drop(world.lease(), received=False)
         leases += 1
     assert leases == 3 + 2
+
+
+def test_leases_that_were_given_back_are_none_that_were_lost() -> None:
+    """A job that people were asked about often, or whose question had changed for hours, had many leases."""
+    world = World()
+    world.limits = replace(Limits(), uncounted_leases=3)
+    world.create(max_attempts=1)
+    for _ in range(5):
+        token = world.lease().job.token
+        world.on_job(c.ReleaseJob, token=token, session=S1)
+    drop(world.lease(), received=False)
+    assert (world.state, world.job.attempt) == (JobState.PENDING, 1)

@@ -112,6 +112,8 @@ class Job:
     """The end of the attempt's time while it is RUNNING."""
     stalled_at: datetime | None = None
     """When the first of the failures happened that were not counted; None after a new question."""
+    unreceived: int = 0
+    """How many of its leases no worker received; they are no attempts."""
     run_left: timedelta | None = None
     """What is left of the attempt's time while its clock stands still; None: all of it."""
 

@@ -68,8 +68,7 @@ class Limits:
     max_attempts: int = 100
     default_attempts: int = 3
     uncounted_leases: int = 100
-    """How many more leases than attempts a job may have had while a lease that no worker received does not
-    count as an attempt."""
+    """How many leases of a job that no worker received are no attempts; every further one is."""
     page_size: int = 500
     """Items of one page of a list."""
     default_page_size: int = 50

@@ -51,10 +51,10 @@ def _lose(change: Change, *, received: bool, why: str) -> None:
             move(change, JobTrigger.LOSE)
             drop_holder(change)
         change.event(EventType.JOB_LEASE_LOST, None, {"worker_id": job.worker_id})
-    elif not received and job.token - job.attempt < change.facts.limits.uncounted_leases:
+    elif not received and job.unreceived < change.facts.limits.uncounted_leases:
         move(change, JobTrigger.LOSE)
         drop_holder(change)
-        change.set(ready_at=change.facts.now)
+        change.set(ready_at=change.facts.now, unreceived=job.unreceived + 1)
         change.event(EventType.JOB_LEASE_LOST, None, {"worker_id": job.worker_id, "received": False})
     else:
         failure = Failure("LEASE_LOST", why)

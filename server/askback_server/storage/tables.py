@@ -65,6 +65,7 @@ jobs = sa.Table(
     sa.Column("carried_answers", sa.Integer),
     sa.Column("wake", sa.Text),
     sa.Column("stalled_at", Instant),
+    sa.Column("unreceived", sa.Integer),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
