@@ -35,19 +35,13 @@ if TYPE_CHECKING:
     from askback.errors import AskbackError as AskbackError
     from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
-    from askback.errors import DuplicateKey as DuplicateKey
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
-    from askback.errors import InvalidAnswer as InvalidAnswer
     from askback.errors import InvalidArgument as InvalidArgument
-    from askback.errors import InvalidKey as InvalidKey
-    from askback.errors import InvalidStep as InvalidStep
-    from askback.errors import InvalidTime as InvalidTime
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
     from askback.errors import LeaseLost as LeaseLost
     from askback.errors import MessageTooLarge as MessageTooLarge
-    from askback.errors import NonRetryable as NonRetryable
     from askback.errors import NotFound as NotFound
     from askback.errors import PermissionDenied as PermissionDenied
     from askback.errors import PromptCancelled as PromptCancelled
@@ -70,6 +64,12 @@ if TYPE_CHECKING:
     from askback.jobs import Event as Event
     from askback.jobs import JobChange as JobChange
     from askback.jobs import JobInfo as JobInfo
+    from askback.nonretryable import DuplicateKey as DuplicateKey
+    from askback.nonretryable import InvalidAnswer as InvalidAnswer
+    from askback.nonretryable import InvalidKey as InvalidKey
+    from askback.nonretryable import InvalidStep as InvalidStep
+    from askback.nonretryable import InvalidTime as InvalidTime
+    from askback.nonretryable import NonRetryable as NonRetryable
     from askback.prompts import AnswerInfo as AnswerInfo
     from askback.prompts import AnswerOutcome as AnswerOutcome
     from askback.prompts import Content as Content
@@ -90,16 +90,16 @@ _HOME = {
     "askback.desk": "CaughtUp Closing",
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState Keep PromptState",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded DuplicateKey "
-        "FailedPrecondition Internal InvalidAnswer InvalidArgument InvalidKey InvalidStep InvalidTime "
-        "JobCancelled JobFailed LeaseLost MessageTooLarge NonRetryable NotFound PermissionDenied "
-        "PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded PromptExpired PromptStale "
-        "QuestionChanged ResourceExhausted SessionNotFound Unauthenticated Unavailable Unimplemented "
-        "Violation"
+        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
+        "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
+        "NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
+        "PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted SessionNotFound "
+        "Unauthenticated Unavailable Unimplemented Violation"
     ),
     "askback.escalation": "After Remind",
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
+    "askback.nonretryable": "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime NonRetryable",
     "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
     "askback.run": "Run",
     "askback.understanding": "Understanding",

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from askback.content import Deadline, time_to_correct
-from askback.errors import InvalidAnswer
 from askback.form import Form
 from askback.json_text import dumps, loads_spelled
 from askback.lease import Lease
+from askback.nonretryable import InvalidAnswer
 from askback.prompts import PromptInfo
 from askback.text import one_line
 from askback.v1 import prompt_pb2 as pb

@@ -25,9 +25,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from askback import current
-from askback.errors import NonRetryable
 from askback.job_function import check_function
 from askback.json_text import dumps, fit
+from askback.nonretryable import NonRetryable
 from askback.unawaited import must_await
 
 if TYPE_CHECKING:

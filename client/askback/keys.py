@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from askback.errors import DuplicateKey, InvalidKey
+from askback.nonretryable import DuplicateKey, InvalidKey
 
 MAX_BYTES = 200
 """The server's limit of a key, in bytes of UTF-8."""

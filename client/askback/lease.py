@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 from askback.content import same_question
 from askback.errors import (
@@ -17,6 +17,7 @@ from askback.errors import (
 )
 from askback.jobs import JobInfo
 from askback.keys import Keys
+from askback.progress_reports import ProgressReports, Sender
 from askback.prompts import PromptInfo
 from askback.steps import Steps
 from askback.v1 import prompt_pb2
@@ -42,14 +43,7 @@ _ENDS = frozenset({"complete_job", "fail_job", "release_job"})
 
 def lease_mark(job_id: str, token: int) -> int:
     """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
-    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big")
-
-
-class Sender(Protocol):
-    """The worker's session."""
-
-    def submit(self, frame: Any) -> asyncio.Future[Any]:
-        """Send a frame; the future of its reply."""
+    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,8 +84,7 @@ class Lease:
         """Of the questions that are asked at once, those that have their answer."""
         self._released = pb.ReleaseJobRequest(job_id=self.job_id, token=self.token)
         self._touched = 0.0
-        self._progress: asyncio.Future[Any] | None = None
-        self._next_progress: pb.ReportProgressRequest | None = None
+        self.reports = ProgressReports(sender, lambda: self.stop(Stop.LOST))
 
     async def send(self, name: str, request: Any) -> Any:
         """Send a request of the holder and return its response. Raises AskbackError."""
@@ -214,24 +207,7 @@ class Lease:
     def progress(self, request: pb.ReportProgressRequest) -> None:
         """Report without waiting; while one report is on its way only the newest is kept."""
         self.touch()
-        if self._progress is not None and not self._progress.done():
-            self._next_progress = request
-            return
-        self._progress = self._sender.submit(pb.WorkClientFrame(report_progress=request))
-        self._progress.add_done_callback(self._progressed)
-
-    def _progressed(self, future: asyncio.Future[Any]) -> None:
-        if not future.cancelled() and isinstance(future.exception(), LeaseLost):
-            self.stop(Stop.LOST)
-        request, self._next_progress = self._next_progress, None
-        if request is not None and self.stopped is None:
-            self.progress(request)
-
-    def flush_progress(self) -> None:
-        """Send the newest report, if one is held back: before the job's last word."""
-        request, self._next_progress = self._next_progress, None
-        if request is not None:
-            _ignored(self._sender.submit(pb.WorkClientFrame(report_progress=request)))
+        self.reports.send(request)
 
     @property
     def waits(self) -> bool:

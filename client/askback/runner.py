@@ -13,7 +13,6 @@ from askback.errors import (
     InvalidArgument,
     LeaseLost,
     MessageTooLarge,
-    NonRetryable,
     PromptEnded,
     QuestionChanged,
     Unavailable,
@@ -22,6 +21,7 @@ from askback.handler import JobHandler, encoded
 from askback.job import Job
 from askback.json_text import loads_spelled
 from askback.lease import Lease, Stop
+from askback.nonretryable import NonRetryable
 from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
 
@@ -55,7 +55,7 @@ async def run_job(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> None
         if not work.cancelled() and (error := work.exception()) is not None:
             _log.debug("job %s: after its lease was lost: %r", lease.job_id, error)
         return
-    lease.flush_progress()
+    lease.reports.flush()
     try:
         await _say(lease, job, work)
     except LeaseLost:

@@ -140,6 +140,7 @@ _BROKEN = tuple(
             r"socket closed|connection (reset|aborted)|broken pipe|goaway|stream removed|transport closed",
             "the connection was cut",
         ),
+        (r"failed to connect|connection", "the connection failed or was lost"),
     )
 )
 _HTTP = re.compile(r"header with status: (\d{3})|HTTP status code[^\d]*(\d{3})", re.IGNORECASE)
@@ -159,8 +160,9 @@ def _from_network(code: str, details: str) -> AskbackError:
         return errors.DeadlineExceeded("there was no answer in time")
     if http is not None:
         text = f"a proxy or another server answered in its place with HTTP {http[1] or http[2]}"
-    elif known := next((words for found, words in _BROKEN if found.search(text)), ""):
-        text = known
+    elif words := next((words for found, words in _BROKEN if found.search(text)), ""):
+        # gRPC's own text lists every address and system call.
+        return errors.Unavailable(words, metadata={"grpc_code": code, "grpc_text": text})
     return errors.Unavailable(text or code, metadata={"grpc_code": code})
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from askback.errors import InvalidStep
 from askback.handler import faults, result_type
 from askback.job_function import name_of
 from askback.json_text import dumps, validate
+from askback.nonretryable import InvalidStep
 
 
 class StepResult:

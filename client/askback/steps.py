@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from askback.errors import InvalidArgument, InvalidStep, ResourceExhausted
+from askback.errors import InvalidArgument, ResourceExhausted
 from askback.keys import Keys
+from askback.nonretryable import InvalidStep
 from askback.v1 import worker_service_pb2 as pb
 
 

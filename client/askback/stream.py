@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from askback.outage import Outage
 from askback.oversize import give_back, size_problem
 from askback.retries import Retries
 from askback.status import from_frame, is_fatal, is_transient
+from askback.waiting import end_of, first_of
 
 _log = logging.getLogger("askback.stream")
 
@@ -167,7 +167,7 @@ class Session:
             if leaving is not None:
                 self._retire(leaving)
                 leaving = None
-            await _first(connection.leave.wait(), _settled(connection.ended))
+            await first_of(connection.leave.wait(), end_of(connection.ended))
             if asyncio.get_running_loop().time() - opened > SETTLED:
                 self._retries.worked()
             if not connection.ended.done():
@@ -305,18 +305,3 @@ class Session:
             if not item.future.done():
                 item.future.set_exception(error)
                 item.future.exception()  # whoever waits sees it; nobody waiting is no fault
-
-
-async def _settled(future: asyncio.Future[Any]) -> None:
-    await asyncio.wait((future,))
-
-
-async def _first(*waits: Awaitable[Any]) -> None:
-    """Wait until one of them is over, and end the others."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

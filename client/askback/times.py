@@ -8,7 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.errors import InvalidTime
+from askback.nonretryable import InvalidTime
 
 LONGEST = timedelta(seconds=315_576_000_000)
 """The longest google.protobuf.Duration: 10,000 years."""

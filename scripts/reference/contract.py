@@ -26,7 +26,7 @@ _MESSAGE, _ENUM, _SERVICE, _SYNTAX = 4, 5, 6, 12
 _F = FieldDescriptorProto
 _SCALARS = {
     _F.TYPE_DOUBLE: "double",
-    _F.TYPE_FIXED64: "fixed64",
+    _F.TYPE_SFIXED64: "sfixed64",
     _F.TYPE_INT64: "int64",
     _F.TYPE_INT32: "int32",
     _F.TYPE_BOOL: "bool",

@@ -364,7 +364,7 @@ async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db
             answered = here.engine.submit(here.answer_command(prompt))
             if not stale_first:
                 # The same three, the other way round.
-                here.engine._queue.reverse()
+                here.engine._queue._items.reverse()
             here.store.gate.set()
             with pytest.raises(SessionMoved):
                 await stale
@@ -396,7 +396,7 @@ async def test_the_queue_is_bounded_in_bytes(migrated_db_url: str, monkeypatch: 
     def job(**fields: Any) -> c.CreateJob:
         return c.CreateJob(principal=CLIENT, namespace="", job_type="refund", **fields)
 
-    monkeypatch.setattr("askback_server.engine.engine.QUEUE_BYTES", 100_000)
+    monkeypatch.setattr("askback_server.engine.command_queue.QUEUE_BYTES", 100_000)
     async with node(migrated_db_url, wrap=Gated) as here:
         here.store.gate.clear()
         first = here.engine.submit(job())
@@ -407,5 +407,5 @@ async def test_the_queue_is_bounded_in_bytes(migrated_db_url: str, monkeypatch: 
             here.engine.submit(job())
         here.store.gate.set()
         await asyncio.gather(first, *waiting)
-        assert here.engine._queued_bytes == 0
+        assert here.engine._queue.bytes == 0
         await here.engine.execute(job())

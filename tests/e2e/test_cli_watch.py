@@ -31,7 +31,9 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
         events = [event async for event in run.watch()]
         assert [(e["seq"], e["type"]) for e in told] == [(e.seq, e.type) for e in events]
         assert [line.split()[1] for line in as_text.out.splitlines()] == [f"#{e.seq}" for e in events]
-        assert (as_json.log, as_text.log) == ("", "")
+        # On a busy machine the server is away for long enough to be told about.
+        told = f"{as_json.log}{as_text.log}".splitlines()
+        assert not [line for line in told if not line.startswith("JobService.WatchJob: ")], told
 
 
 async def test_ask_waits_out_a_server_restart(stage: Stage, migrated_db_url: str) -> None:

@@ -28,6 +28,8 @@ class View:
     """The console's side of Converse: what it was told, written down as it came."""
 
     name = "converse"
+    method = "HitlService.Converse"
+    session: object = None
     window = 64
 
     def __init__(self, program: Program, shown: Callable[[prompt_pb2.Prompt], None], credit: int) -> None:
@@ -57,7 +59,7 @@ class View:
         hello = pb.ConverseHello(console_id="chaos", credit=self._credit, resume_token=self.token)
         return pb.ConverseClientFrame(hello=hello)
 
-    def heartbeat(self) -> pb.ConverseClientFrame:
+    def heartbeat(self, *, leaving: bool) -> pb.ConverseClientFrame:
         return pb.ConverseClientFrame(heartbeat=pb.ConverseHeartbeat())
 
     def goodbye(self) -> pb.ConverseClientFrame:
@@ -116,10 +118,10 @@ class View:
             case "bookmark":
                 self.token = event.bookmark.resume_token
 
-    def refused(self, error: AskbackError) -> bool:
+    def refused(self, error: AskbackError, session: object) -> bool:
         return False
 
-    def lost(self) -> None:
+    def lost(self, spoken: float) -> None:
         self._record.say("lost", s=self._stream)
         self._put, self._stream = None, 0  # nobody is leaving it
 

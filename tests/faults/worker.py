@@ -31,6 +31,8 @@ class Hand:
     """The worker's side of Work."""
 
     name = "work"
+    method = "WorkerService.Work"
+    session: object = None
     window = 64
 
     def __init__(self, program: Program) -> None:
@@ -62,7 +64,7 @@ class Hand:
         self.record.say("hello", session=self._session_id)
         return pb.WorkClientFrame(hello=hello)
 
-    def heartbeat(self) -> pb.WorkClientFrame:
+    def heartbeat(self, *, leaving: bool) -> pb.WorkClientFrame:
         return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat())
 
     def goodbye(self) -> pb.WorkClientFrame:
@@ -102,7 +104,7 @@ class Hand:
                 if run is not None:
                     self._stop(run)
 
-    def refused(self, error: AskbackError) -> bool:
+    def refused(self, error: AskbackError, session: object) -> bool:
         if error.reason == "ERROR_REASON_SESSION_NOT_FOUND":
             self.record.say("session_lost", session=self._session_id)
             self._session_id = self._secret = ""
@@ -111,7 +113,7 @@ class Hand:
             return True
         return False
 
-    def lost(self) -> None:
+    def lost(self, spoken: float) -> None:
         self.record.say("lost")
 
     # What a job's run asks.

@@ -11,7 +11,7 @@ import pytest
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.limits import Limits
-from askback_server.transport.interceptors import REQUEST_ID
+from askback_server.transport.call_ends import REQUEST_ID
 from tests.support.intercepted import ADA, drained, frame, reason_of, serving, until
 
 

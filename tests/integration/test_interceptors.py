@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2
 
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.domain.principals import Role
-from askback_server.transport.interceptors import REQUEST_ID
+from askback_server.transport.call_ends import REQUEST_ID
 from askback_server.transport.tokens import NoAuthentication
 from tests.support.intercepted import ADA, reason_of, serving
 

@@ -249,7 +249,7 @@ async def test_overload_is_refused_early_and_answers_are_not(
     async with serving(lite_url) as world:
         created = await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
         calls = world.service._server.calls  # type: ignore[union-attr]
-        calls._served = 2
+        calls._served._all = 2
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await world.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID))
         found = refusal_of(refused.value)
@@ -259,5 +259,5 @@ async def test_overload_is_refused_early_and_answers_are_not(
             prompt_id=created.prompt.prompt_id, revision=1, answer_id="a", decision=1
         )
         await world.hitl.AnswerPrompt(answer)
-        calls._served = 0
+        calls._served._all = 0
         await world.jobs.GetJob(jobs.GetJobRequest(job_id=created.job.job_id))

@@ -10,6 +10,8 @@ import pytest
 
 from askback import stream
 from askback.lease import Lease
+from askback.v1 import worker_service_pb2 as pb
+from askback.work_wire import WorkWire
 from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
 from askback_server.engine.engine import Engine
@@ -20,7 +22,6 @@ from askback_server.ports.storage import Position
 from askback_server.sessions import work
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.work import WorkSession
 from askback_server.sessions.work_core import WorkCore
 from askback_server.sessions.work_frames import PromptResolved
 from tests.simulate.database import SimulatedDatabase
@@ -164,12 +165,18 @@ def _resolution_not_told_again(patch: Patch) -> None:
         return []
 
     # Either side would make up for the other.
-    patch.setattr(WorkSession, "_unconfirmed", none)
+    patch.setattr(work, "unconfirmed_prompts", none)
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 
 def _old_stream_believed(patch: Patch) -> None:
     patch.setattr(stream.Session, "_is_of_the_past", lambda *_: False)
+    # The digest would find the leases that are given up too early, and have them run again.
+    patch.setattr(WorkWire, "heartbeat", _says_nothing_of_leases)
+
+
+def _says_nothing_of_leases(_: WorkWire, *, leaving: bool) -> pb.WorkClientFrame:
+    return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat())
 
 
 def _dead_worker_keeps_its_jobs(patch: Patch) -> None:

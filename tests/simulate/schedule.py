@@ -13,7 +13,7 @@ from typing import Any
 from askback import connection
 from askback_server.domain.commands import Command
 from askback_server.domain.errors import AskbackError
-from askback_server.sessions import prompt_follower, work
+from askback_server.sessions import prompt_follower, unconfirmed
 from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge, Network
@@ -145,9 +145,9 @@ class Schedule(ABC):
         """Play it to its end."""
         loop = VirtualLoop()
         heard = _Heard(self.verdicts.wrong)
-        own = (connection.OPEN_TIMEOUT, prompt_follower.PAGE, work.PAGE)
+        own = (connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE)
         # Small pages, so that there is more than one.
-        connection.OPEN_TIMEOUT, prompt_follower.PAGE, work.PAGE = 5.0, 3, 3
+        connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = 5.0, 3, 3
         asyncio.set_event_loop(loop)
         try:
             with heard, seeded(self.seed, loop):
@@ -155,7 +155,7 @@ class Schedule(ABC):
         except (Stuck, TimeoutError) as error:
             self.verdicts.wrong(repr(error))
         finally:
-            connection.OPEN_TIMEOUT, prompt_follower.PAGE, work.PAGE = own
+            connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = own
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.close()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from askback.errors import NonRetryable
 from askback.job import Job
+from askback.nonretryable import NonRetryable
 from askback.runner import code_of, text_of
 from askback.v1 import stream_pb2
 from askback_server.domain.checks import Checker
@@ -67,7 +67,7 @@ async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stre
     bench.lease()
     failed = (await bench.ended()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
-    assert "a message at most" in failed.failure.message
+    assert "fit into one message" in failed.failure.message
     assert bench.worker.connected
 
 

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from pydantic import BaseModel, Field
 
-from askback import errors
+from askback import errors, nonretryable
 from askback.job import Job
 from askback.v1 import job_pb2, prompt_pb2, stream_pb2
 from askback.v1 import worker_service_pb2 as pb
@@ -453,7 +453,7 @@ async def test_a_cancel_wish_is_confirmed_by_a_release(bench: Bench) -> None:
     assert (await bench.ended()).WhichOneof("body") == "release_job"
 
 
-class _Fatal(errors.NonRetryable):
+class _Fatal(nonretryable.NonRetryable):
     pass
 
 
@@ -462,7 +462,7 @@ class _Fatal(errors.NonRetryable):
     [
         (ValueError("bad"), "ValueError", True),
         (_Fatal("never"), "Fatal", False),
-        (errors.NonRetryable("never", code="OWN"), "OWN", False),
+        (nonretryable.NonRetryable("never", code="OWN"), "OWN", False),
     ],
 )
 async def test_an_exception_fails_the_attempt(

@@ -59,7 +59,9 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
         narrator.say("server", f"starts on 127.0.0.1:{port}, pid {pid}, {url.partition(':')[0]}")
         narrator.say("worker", f"is {story.worker.parent.name}/{story.worker.name}")
         async with (
-            Client(f"127.0.0.1:{port}", user=story.user, groups=story.groups) as client,
+            Client(
+                f"127.0.0.1:{port}", user=story.user, groups=story.groups, connect_timeout=PATIENCE
+            ) as client,
             client.console() as desk,
             asyncio.timeout(None if human else 4 * PATIENCE),
         ):

@@ -93,9 +93,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     was changed or stored. Point the test at a test server. Metadata: `answer_id`.
     """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 30
-    """UNIMPLEMENTED: this server does not know the method; it is older than the client.
-    Metadata: `method`.
-    """
+    """UNIMPLEMENTED: this server does not know the method; it is older than the client."""
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 31
     """NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`."""
 
@@ -175,9 +173,7 @@ ERROR_REASON_NOT_TEST_MODE: ErrorReason.ValueType  # 23
 was changed or stored. Point the test at a test server. Metadata: `answer_id`.
 """
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 30
-"""UNIMPLEMENTED: this server does not know the method; it is older than the client.
-Metadata: `method`.
-"""
+"""UNIMPLEMENTED: this server does not know the method; it is older than the client."""
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 31
 """NOT_FOUND: the health check names a service that this server does not have. Metadata: `service`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1292,7 +1292,7 @@ class WorkLeaseDigest(_message.Message):
     count: _builtins.int
     """How many leases."""
     digest: _builtins.int
-    """The XOR, over these leases, of the first eight bytes (big-endian) of the SHA-256 of the text
+    """The XOR, over these leases, of the first eight bytes (big-endian, signed) of the SHA-256 of the text
     `JOB_ID:TOKEN`, the token in decimal.
     """
     def __init__(

@@ -312,6 +312,5 @@ class UnknownMethod(AskbackError):
 
     reason = "UNKNOWN_METHOD"
 
-    def __init__(self, method: str) -> None:
-        named = f"the method {method}" if method else "this method"
-        super().__init__(f"this server does not know {named}; update it", method=method)
+    def __init__(self) -> None:
+        super().__init__("this server does not know this method; update the server")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,6 +33,7 @@ from askback_server.domain.errors import (
 from askback_server.domain.forms import Judgement
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.command_queue import QUEUE, CommandQueue
 from askback_server.engine.committed import Committed
 from askback_server.engine.grouping import Group, Item, group_by_job
 from askback_server.engine.hot_jobs import HotJobs
@@ -49,11 +49,6 @@ BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
 """After how much of a batch's commands others may run."""
-QUEUE = 8192
-QUEUE_BYTES = 128 * 1024 * 1024
-"""The same in bytes of what the commands carry."""
-OPEN_TO_ALL = 0.75
-"""The share of the queue that any command may fill; the rest is for answers and system work."""
 TRIES = 3
 """How often a lost guard is decided again."""
 
@@ -80,10 +75,8 @@ class Engine:
         self.hot = hot
         self._publish = publish
         self._batch_commands = batch_commands
-        self._capacity = queue
         self._observer = observer or Unobserved()
-        self._queue: deque[Item] = deque()
-        self._queued_bytes = 0
+        self._queue = CommandQueue(queue)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,12 +99,10 @@ class Engine:
         """Queue a command. The future has the reply, after the commit."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")
-        share = 1.0 if command.URGENT else OPEN_TO_ALL
-        if len(self._queue) >= self._capacity * share or self._queued_bytes >= QUEUE_BYTES * share:
+        if not self._queue.has_room(command):
             raise QueueFull("too much waits to be written; send it again a little later")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append(Item(command, reply))
-        self._queued_bytes += command.size
         self._idle.clear()
         self._wake.set()
         return reply
@@ -122,7 +113,7 @@ class Engine:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                items = self._take()
+                items = self._queue.take(self._batch_commands, BATCH_BYTES)
                 self._observer.batch(len(items))
                 try:
                     await self._process(items)
@@ -155,20 +146,6 @@ class Engine:
     def waiting(self) -> int:
         """How many commands wait."""
         return len(self._queue)
-
-    def _take(self) -> list[Item]:
-        items: list[Item] = []
-        size = 0
-        while self._queue and len(items) < self._batch_commands and size < BATCH_BYTES:
-            item = self._queue.popleft()
-            size += item.command.size
-            items.append(item)
-        self._queued_bytes -= size
-        return items
-
-    def _put_back(self, items: Sequence[Item]) -> None:
-        self._queue.extendleft(reversed(items))
-        self._queued_bytes += sum(item.command.size for item in items)
 
     async def _process(self, items: Sequence[Item]) -> None:
         groups = await group_by_job(items, self._locate)
@@ -234,7 +211,7 @@ class Engine:
                 item.fail(error)
             elif not item.reply.done():
                 item.reply.set_result(reply)
-        self._put_back(group.deferred)
+        self._queue.put_back(group.deferred)
         for item, namespace, unjudged in group.unjudged:
             self._judges.start(namespace, unjudged, partial(self._judged, item))
 
@@ -256,7 +233,6 @@ class Engine:
             assert isinstance(item.command, c.AnswerPrompt)
             item.command = replace(item.command, judgement=found)
             self._queue.append(item)
-            self._queued_bytes += item.command.size
         self._wake.set()
 
     def _anew(self, group: Group) -> Group:
@@ -268,7 +244,7 @@ class Engine:
         assert group.write is not None
         self.hot.drop(group.write.job.job_id)
         # Those whose guard could not stand beside the others' have not been tried.
-        self._put_back(group.deferred)
+        self._queue.put_back(group.deferred)
         items = []
         session = group.write.guard.session
         for item in group.items[: len(group.items) - len(group.deferred)]:

@@ -17,7 +17,7 @@ from askback_server.sessions.work_frames import LeaseDigest
 
 def lease_mark(job_id: str, token: int) -> int:
     """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
-    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big")
+    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
 def digest_of(leases: Collection[tuple[str, int]]) -> LeaseDigest:

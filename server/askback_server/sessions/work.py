@@ -12,11 +12,9 @@ from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import Kept, SessionKeeper
-from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Doubt, SessionStore, WorkerSession
 from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
@@ -26,13 +24,11 @@ from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
+from askback_server.sessions.unconfirmed import unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
 log = logging.getLogger(__name__)
-
-PAGE = 500
-PAGE_BYTES = 8 * 1024 * 1024
 
 ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
 """Calls after whose success the worker holds the job no more."""
@@ -232,21 +228,8 @@ class WorkSession(Session):
                 parcel = await lease_parcel(around.jobs, job, around.limits)
                 self._core.hand_over(parcel, around.clock.monotonic())
                 continue
-            self._core.resume(job, await self._unconfirmed(job))
+            self._core.resume(job, await unconfirmed_prompts(around.jobs, job))
         return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
-
-    async def _unconfirmed(self, job: Job) -> list[Prompt]:
-        """The job's resolved prompts that its worker has not confirmed."""
-        closed = tuple(s for s in PromptState if s is not PromptState.PENDING)
-        view = PromptFilter(job.namespace, job_id=job.job_id, states=closed)
-        found: list[Prompt] = []
-        after = None
-        while True:
-            page = await self._around.jobs.list_prompts(view, PAGE, after, PAGE_BYTES)
-            found += (p for p in page.prompts if p.consumed_at is None)
-            after = page.next
-            if after is None:
-                return found
 
     def _holds(self, job_id: str, token: int) -> bool:
         held = self._core.held.get(job_id)

@@ -40,8 +40,8 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
         return self.loop.create_task(self._accept(method))
 
     async def _accept(self, method: bytes | None) -> None:
-        resolver = cygrpc._MethodResolver([], self.handlers)
         name = method.decode() if method is not None else ""
+        resolver = cygrpc._MethodResolver([], self.handlers)
         while True:
             try:
                 # A call without a registered method gets UNIMPLEMENTED, under whatever name.

@@ -1,0 +1,25 @@
+"""What a worker that comes back may not have heard."""
+
+from __future__ import annotations
+
+from askback_server.domain.jobs import Job
+from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.ports.queries import PromptFilter
+from askback_server.ports.storage import JobStore
+
+PAGE = 500
+PAGE_BYTES = 8 * 1024 * 1024
+_CLOSED = tuple(state for state in PromptState if state is not PromptState.PENDING)
+
+
+async def unconfirmed_prompts(jobs: JobStore, job: Job) -> list[Prompt]:
+    """The job's resolved prompts whose receipt its worker has not confirmed. Raises StorageUnavailable."""
+    view = PromptFilter(job.namespace, job_id=job.job_id, states=_CLOSED)
+    found: list[Prompt] = []
+    after = None
+    while True:
+        page = await jobs.list_prompts(view, PAGE, after, PAGE_BYTES)
+        found += (p for p in page.prompts if p.consumed_at is None)
+        after = page.next
+        if after is None:
+            return found

@@ -1,0 +1,61 @@
+"""Unary calls that are served at once: bounded over all callers, and for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from askback_server.domain.errors import LimitExceeded
+from askback_server.domain.limits import Limits
+
+_RESERVED = frozenset(
+    {
+        "/askback.v1.HitlService/AnswerPrompt",
+        "/askback.v1.WorkerService/AcknowledgePrompts",
+        "/askback.v1.WorkerService/CompleteJob",
+        "/askback.v1.WorkerService/ExtendLease",
+        "/askback.v1.WorkerService/FailJob",
+        "/askback.v1.WorkerService/ReleaseJob",
+        "/askback.v1.WorkerService/SaveCheckpoint",
+    }
+)
+"""Unary calls that are served however many others there are: a person's answer, and what keeps or ends a
+lease."""
+
+
+class ServedCalls:
+    """Counts the unary calls that are being served."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._all = 0
+        self._of: Counter[str] = Counter()
+        """By subject."""
+
+    def check(self, method: str, subject: str) -> None:
+        """Raise LimitExceeded for a call that is one too many. Calls that are reserved for never are."""
+        if method in _RESERVED:
+            return
+        limits = self._limits
+        if self._all >= limits.calls:
+            text, name = "this replica serves as many calls as it can", "calls"
+        elif self._of[subject] >= limits.calls_per_principal:
+            text, name = "you have as many calls at once as one principal may", "calls_per_principal"
+        else:
+            return
+        value = getattr(limits, name)
+        raise LimitExceeded(f"{text}; send it again a little later", limit=name, value=value, retry_after=0.5)
+
+    @contextmanager
+    def serving(self, subject: str) -> Iterator[None]:
+        """Count one call of this subject."""
+        self._all += 1
+        self._of[subject] += 1
+        try:
+            yield
+        finally:
+            self._all -= 1
+            self._of[subject] -= 1
+            if not self._of[subject]:
+                del self._of[subject]
