@@ -231,7 +231,7 @@ def _is_http2(answer: bytes | None) -> bool:
 
 
 def _other(name: str, answer: bytes) -> CannotConnect:
-    if answer.startswith(b"HTTP/1"):
+    if answer.startswith((b"HTTP/1", b"<")):  # without a status line: HTTP/0.9, and a page at once
         text = f"{name} is an HTTP/1.1 server, not an Askback: check the port, or the proxy's HTTP/2 setting"
         return CannotConnect(text, passing=False)
     if answer:

@@ -123,6 +123,26 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
 _TOO_LARGE = re.compile(
     r"message (is )?(larger|bigger) than|message exceeds maximum|header with status: 413", re.IGNORECASE
 )
+# What the C core says of connections, and what that means. The first that is found counts.
+_BROKEN = tuple(
+    (re.compile(found, re.IGNORECASE), words)
+    for found, words in (
+        (r"connection refused", "nothing listens there (connection refused)"),
+        (
+            r"health check",
+            "it takes connections and is not ready: it is starting or draining, or a proxy without a server",
+        ),
+        (r"dns (resolution|query)|name resolution|domain name not found", "its name cannot be resolved"),
+        (r"no route to host|network is unreachable|host is down", "there is no way to it in the network"),
+        (r"handshake|certificate|\bssl\b|\btls\b|\btsi\b", "the TLS handshake failed"),
+        (r"timed? ?out|timeout", "it does not answer"),
+        (
+            r"socket closed|connection (reset|aborted)|broken pipe|goaway|stream removed|transport closed",
+            "the connection was cut",
+        ),
+        (r"failed to connect|connection", "the connection failed or was lost"),
+    )
+)
 _HTTP = re.compile(r"header with status: (\d{3})|HTTP status code[^\d]*(\d{3})", re.IGNORECASE)
 
 
@@ -140,10 +160,9 @@ def _from_network(code: str, details: str) -> AskbackError:
         return errors.DeadlineExceeded("there was no answer in time")
     if http is not None:
         text = f"a proxy or another server answered in its place with HTTP {http[1] or http[2]}"
-    elif "ailed to connect" in text or "onnection" in text:
+    elif words := next((words for found, words in _BROKEN if found.search(text)), ""):
         # gRPC's own text lists every address and system call.
-        metadata = {"grpc_code": code, "grpc_text": text}
-        return errors.Unavailable("the connection failed or was lost", metadata=metadata)
+        return errors.Unavailable(words, metadata={"grpc_code": code, "grpc_text": text})
     return errors.Unavailable(text or code, metadata={"grpc_code": code})
 
 

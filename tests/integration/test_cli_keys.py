@@ -185,6 +185,15 @@ async def test_what_happens_meanwhile_is_told_at_once(lite: World, desks: Desks)
     assert await ana.ended() == 4
 
 
+async def test_yes_shows_what_it_answers_whatever_the_options(lite: World, shell: Shell) -> None:
+    """For programs as JSON, on stderr, where a script's log has it; stdout keeps the result alone."""
+    for option in ("--json", "--quiet"):
+        prompt = await lite.asked(confirm("Delete it all?"))
+        done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id, option)
+        assert "Delete it all?" in done.err
+        assert len(done.out.splitlines()) == 1
+
+
 async def test_yes_says_what_it_answers(lite: World, shell: Shell) -> None:
     """On stderr, so that the log of a script has it; the result stays alone on stdout."""
     prompt = await lite.asked(confirm("Drop the table?", body="All of it."))

@@ -94,6 +94,29 @@ def test_a_message_over_the_limit_is_final(code: str, details: str) -> None:
     assert not is_transient(error)
 
 
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        ("connections to all backends failing; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to "
+         "remote host: Connection refused", "nothing listens there"),
+        ("failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:1: recvmsg:Connection "
+         "reset by peer (104)", "was cut"),
+        ("Stream removed (Socket closed)", "was cut"),
+        ("connections to all backends failing; last error: ipv4:127.0.0.1:1: health check call failed; will "
+         "retry after backoff", "is not ready"),
+        ("DNS resolution failed for db.invalid: UNAVAILABLE: Domain name not found", "cannot be resolved"),
+        ("Ssl handshake failed: SSL_ERROR_SSL: SSL routines::CERTIFICATE_VERIFY_FAILED", "TLS"),
+        ("Failed to connect to remote host: No route to host", "no way to it"),
+        ("FD Shutdown: connection attempt timed out before receiving SETTINGS frame", "does not answer"),
+    ],
+)  # fmt: skip
+def test_a_broken_connection_is_told_in_our_words(details: str, words: str) -> None:
+    """An outage is logged with this text, long after the first connection was looked at."""
+    message = from_rpc(rpc_error(grpc.StatusCode.UNAVAILABLE, details)).message
+    assert words in message
+    assert not any(raw in message for raw in ("UNKNOWN", "ipv4", "backends", "recvmsg", "SSL_ERROR", "FD"))
+
+
 @pytest.mark.parametrize("code", PASSING, ids=lambda code: code.name)
 async def test_a_call_is_repeated_within_its_deadline(
     server: FakeServer, client: Client, code: grpc.StatusCode

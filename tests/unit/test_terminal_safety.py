@@ -1,5 +1,6 @@
 """What a terminal may show and take: nothing hidden, nothing unseen approved, no key that was not meant."""
 
+import asyncio
 import io
 import json
 import os
@@ -18,7 +19,7 @@ from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.draft import Draft, Typed
 from askback.terminal.fields import Field, entries
-from askback.terminal.keyboard import _Keys, burst, pasted
+from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
 from askback.terminal.paper import PlainPaper, RichPaper
 from askback.terminal.queue import aligned
 from askback.terminal.reading import fits, read
@@ -134,6 +135,34 @@ def test_what_was_typed_ahead_is_thrown_away() -> None:
         assert not select.select([theirs], [], [], 0)[0]
         os.write(ours, b"n\n")
         assert select.select([theirs], [], [], 10)[0]
+    os.close(ours)
+
+
+async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than a key: what comes before the question is on the screen is no answer to it."""
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(theirs, closefd=True) as terminal, monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", terminal)
+        patch.setattr("sys.stdout", io.TextIOWrapper(os.fdopen(os.dup(theirs), "wb"), write_through=True))
+        drawn = 0
+
+        def left() -> str:
+            nonlocal drawn
+            drawn += 1
+            if drawn == 1:
+                os.write(ours, b"y\r")
+                assert select.select([theirs], [], [], 10)[0]
+            return ""
+
+        asking = asyncio.create_task(Keyboard().ask("Approve? ", choice=True, left=left))
+        shown = b""
+        while b"Approve? " not in shown:
+            await asyncio.sleep(0.01)
+            if select.select([ours], [], [], 0)[0]:
+                shown += os.read(ours, 4096)
+        os.write(ours, b"n\r")
+        assert await asyncio.wait_for(asking, 10) == "n"
     os.close(ours)
 
 

@@ -32,7 +32,7 @@ _MOST_BURSTS = 500
 class Keyboard:
     """Asks questions on the terminal that is standard input and output.
 
-    What was typed before a question is thrown away by `forget`. A paste stays in the field that it was
+    What was typed before a question is thrown away. A paste stays in the field that it was
     made into: its line ends submit nothing. Several lines in one burst are a paste, too, where the
     terminal does not mark pastes. A question with few answers ignores pastes.
     """
@@ -42,11 +42,19 @@ class Keyboard:
         self._output = _output()
         self._app: Application[str] | None = None
 
-    async def ask(self, question: str, *, choice: bool = False, left: Callable[[], str] | None = None) -> str:
+    async def ask(
+        self,
+        question: str,
+        *,
+        choice: bool = False,
+        started: bool = False,
+        left: Callable[[], str] | None = None,
+    ) -> str:
         """Draw a question; the line that answers it. Raises EOFError for Ctrl-D.
 
-        `choice`: the answer is a word or two, so that a paste is none. `left` gives what is shown at the
-        right and renewed every second: how much time there is.
+        What was typed before it is on the screen is thrown away, unless it was `started`: its beginning is
+        on the screen already. `choice`: the answer is a word or two, so that a paste is none. `left` gives
+        what is shown at the right and renewed every second: how much time there is.
         """
         session: PromptSession[str] = PromptSession(
             input=self._keys,
@@ -59,6 +67,8 @@ class Keyboard:
         )
         self._app = session.app
         _draw_once(session.app)
+        if not started:
+            _show_when(session.app, self._keys.forget)
         try:
             return await session.prompt_async(
                 # A style, however plain, keeps the space at the end: without one it is not written.
@@ -169,6 +179,27 @@ def _draw_once(app: Application[Any]) -> None:
             renderer.output.write_raw("\r\n" * max(screen.height - row, 1))
             renderer.reset()
             renderer.output.flush()
+
+    renderer.render = render  # type: ignore[method-assign]
+
+
+def _show_when(app: Application[Any], ready: Callable[[], None]) -> None:
+    """Call `ready` when the question is drawn, just before the terminal gets it.
+
+    Drawing takes many milliseconds: keys that come meanwhile cannot be an answer to what is not there yet.
+    """
+    renderer, output = app.renderer, app.renderer.output
+    draw, show = renderer.render, output.flush
+
+    def render(app: Application[Any], layout: Layout, is_done: bool = False) -> None:
+        renderer.render = draw  # type: ignore[method-assign]
+        output.flush = lambda: None  # type: ignore[method-assign]
+        try:
+            draw(app, layout, is_done)
+        finally:
+            output.flush = show  # type: ignore[method-assign]
+        ready()
+        output.flush()
 
     renderer.render = render  # type: ignore[method-assign]
 

@@ -119,10 +119,8 @@ class Terminal:
 
     async def _line(self, question: str, choice: bool, left: Left | None) -> str:
         if self._keyboard is not None:
-            if not self._started:
-                self._keyboard.forget()
-            self._started = False
-            return await self._keyboard.ask(flat(question), choice=choice, left=left)
+            started, self._started = self._started, False
+            return await self._keyboard.ask(flat(question), choice=choice, started=started, left=left)
         self.paper.begin(question)
         self._question = question
         try:

@@ -58,10 +58,17 @@ def _serialise(message: Any) -> bytes:
     return data
 
 
-def _handlers(service: ServiceDescriptor, servicer: Any) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    """The handlers of the service's methods, by name, as its descriptor says."""
+def _handlers(
+    service: ServiceDescriptor, servicer: Any, *, some: bool = False
+) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+    """The handlers of the service's methods, by name, as its descriptor says.
+
+    `some`: the servicer need not have them all, as the descriptor comes with a library that may be newer.
+    """
     methods = {}
     for method in service.methods:
+        if some and not hasattr(servicer, method.name):
+            continue
         parse = message_factory.GetMessageClass(method.input_type).FromString
         behaviour = getattr(servicer, method.name)
         make = {
@@ -75,7 +82,7 @@ def _handlers(service: ServiceDescriptor, servicer: Any) -> dict[str, grpc.RpcMe
 
 
 def _add_health(health: Health, server: Any) -> None:
-    server.add_registered_method_handlers(_HEALTH.full_name, _handlers(_HEALTH, health))
+    server.add_registered_method_handlers(_HEALTH.full_name, _handlers(_HEALTH, health, some=True))
 
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]

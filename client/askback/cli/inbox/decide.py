@@ -90,7 +90,7 @@ async def _decide(
             prompt = await named_prompt(session.client, name)
             if revision is not None:
                 prompt.proto.revision = revision
-            if yes and not (session.out.as_json or session.out.quiet):
+            if yes:
                 await _show_unasked(session, prompt)
             outcome = await _one(session, prompt, which(prompt), comment, terminal)
         except AskbackError as error:
@@ -132,12 +132,17 @@ async def _one(
 
 
 async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
-    """What --yes answers, on stderr: the log of a script says what was approved."""
+    """What --yes answers, on stderr whatever the options: the log of a script says what was approved."""
+    from askback.cli.output import as_json
+    from askback.cli.record import record
     from askback.terminal.following import job_warnings
     from askback.terminal.paper import PlainPaper
     from askback.terminal.sheet import write_sheet
     from askback.terminal.words import now
 
+    if session.out.as_json:
+        click.echo(as_json({"unread": record(prompt.proto)}), err=True)
+        return
     warnings = await job_warnings(session.client, prompt)
     write_sheet(PlainPaper(sys.stderr), prompt, now(), warnings=warnings)
     session.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
