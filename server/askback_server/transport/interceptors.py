@@ -31,6 +31,7 @@ from google.protobuf.message import DecodeError
 from askback_server.domain.errors import AskbackError, InvalidField, LimitExceeded, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
+from askback_server.transport.acceptor import RESET
 from askback_server.transport.calls import CURRENT, Call
 from askback_server.transport.certificates import certificate_names, no_certificate
 from askback_server.transport.errors import abort, code_of, known
@@ -58,6 +59,8 @@ _RESERVED = frozenset(
 )
 """Unary calls that are served however many others there are: a person's answer, and what keeps or ends a
 lease."""
+FAREWELL = 5.0
+"""Seconds that a client has for reading why its call has ended, before the call is reset."""
 REFUSED_LINES = 20
 """Log lines a second for calls that are refused before a message of theirs is received. All are counted."""
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}\Z")
@@ -294,7 +297,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     if opened is not None and isinstance(raised, asyncio.CancelledError) and opened.was_ended:
                         error = opened.error or raised
                     # Within the stack: a stream counts until its client has heard why it ended.
-                    await _end(error, context, arrival, request_id, call, request, self.ended)
+                    urgent = opened is not None and opened.is_urgent
+                    await _end(error, context, arrival, request_id, call, request, self.ended, urgent=urgent)
                     raise
             code = _code(context)
             self.ended[method, code.name] += 1
@@ -344,6 +348,7 @@ async def _end(
     ended: Counter[tuple[str, str]],
     *,
     quiet: bool = False,
+    urgent: bool = False,
 ) -> None:
     """Count a call that failed, write its line, and send its status. Returns, for the error to be raised on,
     only where grpc itself handles it."""
@@ -365,11 +370,20 @@ async def _end(
     if not quiet:
         _note(level, arrival, code, request_id, call, request, shown.reason)
     try:
-        await abort(context, shown, (REQUEST_ID, request_id))
+        # A client that does not read does not read its status, and what it was sent stays in memory.
+        async with asyncio.timeout(0.0 if urgent else FAREWELL):
+            await abort(context, shown, (REQUEST_ID, request_id))
+    except TimeoutError:
+        RESET.get(_cannot_reset)()
+        raise asyncio.CancelledError from None
     except grpc.aio.AbortError:
         raise
     except grpc.aio.BaseError:
         raise asyncio.CancelledError from None  # the peer is gone
+
+
+def _cannot_reset() -> None:
+    """With an accept loop of grpcio's own."""
 
 
 def _open_service(method: str) -> str:
