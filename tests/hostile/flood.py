@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,8 @@ KINDS = ("silent", "consoles", "pages", "refusals", "answers", "prompts", "jobs"
 
 
 async def attack(target: str, kind: str, streams: int) -> None:
-    """Open so many streams of a kind, each again when it has ended, until killed."""
+    """Open so many streams of a kind, or of kinds joined by +, each again when it has ended, until killed."""
+    kinds = kind.split("+")
     async with _channel(target) as first:
         stub = hitl_service_pb2_grpc.HitlServiceStub(first)
         found = await stub.ListPrompts(hitl.ListPromptsRequest(page_size=1), metadata=EVE)
@@ -133,17 +135,24 @@ async def attack(target: str, kind: str, streams: int) -> None:
         job_ids = [p.job_id for p in found.prompts]
     async with contextlib.AsyncExitStack() as stack:
         open_ones: list[asyncio.Task[None]] = []
+        said: list[Awaitable[Any]] = []
         for start in range(0, streams, PER_CONNECTION):
             channel = await stack.enter_async_context(_channel(target))
             hostile = Hostile(channel, ids, job_ids)
             for number in range(start, min(streams, start + PER_CONNECTION)):
-                open_ones.append(asyncio.create_task(_again(getattr(hostile, kind), number)))
+                begin = getattr(hostile, kinds[number % len(kinds)])
+                begun = asyncio.Event()
+                said.append(begun.wait())
+                open_ones.append(asyncio.create_task(_again(begin, number, begun)))
+        await asyncio.gather(*said)
+        print(json.dumps({"event": "flooded"}), flush=True)
         await asyncio.gather(*open_ones)
 
 
-async def _again(begin: Any, number: int) -> None:
+async def _again(begin: Any, number: int, begun: asyncio.Event) -> None:
     while True:
         call = await begin(number)
+        begun.set()
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
             await call.wait_for_connection()
         with contextlib.suppress(grpc.aio.AioRpcError):
@@ -196,13 +205,19 @@ async def measure(stage: Stage, kind: str, streams: int, seconds: float) -> Figu
     figures = Figures()
     async with _channel(server.target) as channel:
         victim = Victim(channel, figures)
-        await victim.prepare(100 if kind == "workers" else 1)
+        await victim.prepare(100 if "workers" in kind else 10)
         await victim.work(0.5)
         figures.calls.clear()
         figures.slowest = 0.0
         figures.idle = figures.peak = memory(server.pid)
         hostile = stage.run(f"hostile-{kind}", "-m", "tests.hostile.flood", server.target, kind, str(streams))
         async with _watched(server, figures):
+            working = asyncio.create_task(victim.work(600.0))
+            try:
+                await hostile.says("flooded")
+            finally:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
             await victim.work(seconds)
             assert hostile.running, hostile.log
             hostile.kill()

@@ -120,7 +120,7 @@ class Limits:
     unsent_bytes_in_all: int = 128 * 1024 * 1024
     """The same of all streams of a replica; and once more what the transport is writing. Above that the
     principal with the most loses its stream with the most."""
-    unsent_bytes_per_principal: int = 32 * 1024 * 1024
+    unsent_bytes_per_principal: int = 16 * 1024 * 1024
     """The same of one principal, whose streams wait for room above that."""
     streams: int = 20_000
     """Open streams of one replica, LeaseJobs and AwaitPrompt calls that wait included."""

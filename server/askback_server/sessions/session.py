@@ -152,6 +152,7 @@ class Session(ABC):
             frames >= limits.unsent_frames
             or size >= limits.unsent_bytes
             or self._request_bytes >= limits.unsent_bytes
+            or self._account.is_over
         )
 
     async def has_room(self) -> None:

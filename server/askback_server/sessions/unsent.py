@@ -145,6 +145,11 @@ class Account:
             self.held += change
             self._of.change(self, change)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the principal has more than its share, and this stream has a part in it."""
+        return self.held > SMALL and not self._of.fits(self.subject, 0)
+
     async def reserve(self, size: int) -> Callable[[], None]:
         """Wait until so many bytes more may be kept. Returns what gives them back; call it once or more."""
         await self._of.wait(self, size)
