@@ -37,7 +37,6 @@ LARGE = 400_000
 """Bytes of a body, and of a job's input less a half."""
 PROMPTS = 5
 EVE = (("askback-user", "eve"), ("askback-groups", "crowd"))
-MIB = 1024 * 1024
 
 
 async def _say(call: Any, *messages: Any) -> None:
