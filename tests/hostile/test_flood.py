@@ -1,4 +1,4 @@
-"""Streams that never read cost the server little, and other tenants nothing. The short form of `make flood`."""
+"""Streams that never read cost the server little, and other tenants nothing: `make flood` in short."""
 
 from pathlib import Path
 

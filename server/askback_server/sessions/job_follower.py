@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
 from askback_server.domain.events import Event, EventType
@@ -186,21 +186,24 @@ class JobsFollower:
             for stop in stops:
                 stop()
 
-    def _drain(self) -> list[JobsNews]:
-        news = []
+    def _drain(self) -> Iterator[JobsNews]:
+        """What is to be told. Until it is their turn jobs stay where newer versions replace them: a watcher that
+        reads slowly must not keep old ones."""
         while self._fresh or self._removed:
-            ids = list(self._fresh)[:PAGE]
-            jobs = tuple(self._fresh.pop(i) for i in ids)
+            jobs: list[Job] = []
+            size = 0
+            while self._fresh and len(jobs) < PAGE and size < PAGE_BYTES:
+                job = self._fresh.pop(next(iter(self._fresh)))
+                size += len(job.input_json) + len(job.result_json)
+                jobs.append(job)
+                if job.is_terminal:
+                    self._versions.pop(job.job_id, None)
+                    self._ended[job.job_id] = job.version
+                    if len(self._ended) > ENDED:
+                        self._ended.popitem(last=False)
             removed = tuple(self._removed)
             self._removed.clear()
-            news.append(JobsNews(jobs, removed))
-        for job in (job for item in news for job in item.jobs):
-            if job.is_terminal:
-                self._versions.pop(job.job_id, None)
-                self._ended[job.job_id] = job.version
-                if len(self._ended) > ENDED:
-                    self._ended.popitem(last=False)
-        return news
+            yield JobsNews(tuple(jobs), removed)
 
     async def _snapshot(self) -> AsyncIterator[JobsNews]:
         states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)

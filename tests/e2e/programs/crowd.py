@@ -1,8 +1,8 @@
 """Consoles, or workers that hold a job, that reconnect at once: `TARGET consoles COUNT`,
 `TARGET workers COUNT FILE`.
 
-Consoles are raw streams that try again without a pause, as an impatient client does. Workers are the SDK's; each
-holds one job until the file is there.
+Consoles are raw streams that try again without a pause, as an impatient client does. Workers are the SDK's;
+each holds one job until the file is there.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def workers(target: str, count: int, enough: Path) -> None:
             @worker.job("long")
             async def long(job: Job) -> str:
                 _say("begun", job=job.job_id)
-                while not enough.exists():  # noqa: ASYNC240
+                while not enough.exists():  # noqa: ASYNC110
                     await asyncio.sleep(0.2)
                 return "done"
 
