@@ -50,7 +50,13 @@ EVENTS: Mapping[EventType, Meaning] = {
         (),
         ("attempt", "code", "message", "received", "worker_id"),
     ),
-    _E.JOB_RETRIED: Meaning("An attempt failed; another follows.", ("attempt", "code", "message")),
+    _E.JOB_RETRIED: Meaning(
+        "An attempt failed; another follows. `counted` is false where the worker's version was at fault, and "
+        "the same attempt is made again.",
+        ("attempt", "code", "message"),
+        ("counted",),
+    ),
+    _E.JOB_WAITS: Meaning("The job ran on after one of several answers, and waits for open prompts again."),
     _E.JOB_COMPLETED: Meaning("The job ended with a result."),
     _E.JOB_FAILED: Meaning("The job ended with a failure.", ("code", "message")),
     _E.JOB_CANCEL_REQUESTED: Meaning("A client asked the holder to stop.", ("reason",)),
@@ -80,6 +86,10 @@ EVENTS: Mapping[EventType, Meaning] = {
         "Nobody who may answer the open prompt has a console connected.", ("round", "key")
     ),
     _E.PROMPT_ATTENDED: Meaning("Somebody is there for the prompt again.", ("round", "key")),
+    _E.PROMPT_REWORDED: Meaning(
+        "The job asked a closed prompt's question in other words and kept its resolution.",
+        ("round", "key", "digest", "asked_digest"),
+    ),
     _E.PROMPT_CONSUMED: Meaning("The holder confirmed that it has the resolution.", ("round",)),
     _E.PROMPT_ESCALATED: Meaning(
         "Nobody had answered for as long as a step of the escalation says: `users` and `groups` are asked "
@@ -100,6 +110,7 @@ EVENTS: Mapping[EventType, Meaning] = {
 KEYS: Mapping[str, str] = {
     "answer_id": "the client's name of the answer; `default:` and the prompt's id for a default",
     "answers": "a list of `key`, `decision`, `by` (its author), `at`, `from` (the job in which it was given)",
+    "asked_digest": "of what was asked now, in place of what people saw",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
     "by": "the author of an answer that was carried over",
@@ -107,6 +118,7 @@ KEYS: Mapping[str, str] = {
     "checkpoints": "a list of `key` and `at`",
     "code": "the failure's code",
     "count": "how many reminders there have been with this one",
+    "counted": "false: the attempt was not counted",
     "decision": "what was decided",
     "digest": "of what people see; equal digests are the same question",
     "done": "steps done",
@@ -155,7 +167,9 @@ _JOB = """\
 ## Jobs
 
 COMPLETED, FAILED and CANCELLED are final. A job is in PENDING_HITL exactly while a blocking prompt is
-open; it needs no worker then. A job that is created with its prompt and without a worker starts there.
+open; it needs no worker then. Where it asked to go on with the first answer (`wakes`), that answer ends
+the wait of a job that nobody holds: it is PENDING, its other prompts stay open, and it waits again when its
+worker asks for them again. A job that is created with its prompt and without a worker starts there.
 """
 
 _PROMPT = """\

@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from askback.errors import AskbackError as AskbackError
     from askback.errors import CannotConnect as CannotConnect
     from askback.errors import DeadlineExceeded as DeadlineExceeded
+    from askback.errors import DuplicateKey as DuplicateKey
     from askback.errors import FailedPrecondition as FailedPrecondition
     from askback.errors import Internal as Internal
     from askback.errors import InvalidAnswer as InvalidAnswer
     from askback.errors import InvalidArgument as InvalidArgument
+    from askback.errors import InvalidKey as InvalidKey
+    from askback.errors import InvalidStep as InvalidStep
     from askback.errors import InvalidTime as InvalidTime
     from askback.errors import JobCancelled as JobCancelled
     from askback.errors import JobFailed as JobFailed
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from askback.errors import PromptEnded as PromptEnded
     from askback.errors import PromptExpired as PromptExpired
     from askback.errors import PromptStale as PromptStale
+    from askback.errors import QuestionChanged as QuestionChanged
     from askback.errors import ResourceExhausted as ResourceExhausted
     from askback.errors import SessionNotFound as SessionNotFound
     from askback.errors import Unauthenticated as Unauthenticated
@@ -86,11 +90,12 @@ _HOME = {
     "askback.desk": "CaughtUp Closing",
     "askback.enums": "AnswerStatus DecisionKind FinalAction JobState Keep PromptState",
     "askback.errors": (
-        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded FailedPrecondition "
-        "Internal InvalidAnswer InvalidArgument InvalidTime JobCancelled JobFailed LeaseLost MessageTooLarge "
-        "NonRetryable NotFound PermissionDenied PromptCancelled PromptClaimed PromptClosed PromptDeclined "
-        "PromptEnded PromptExpired PromptStale ResourceExhausted SessionNotFound Unauthenticated Unavailable "
-        "Unimplemented Violation"
+        "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded DuplicateKey "
+        "FailedPrecondition Internal InvalidAnswer InvalidArgument InvalidKey InvalidStep InvalidTime "
+        "JobCancelled JobFailed LeaseLost MessageTooLarge NonRetryable NotFound PermissionDenied "
+        "PromptCancelled PromptClaimed PromptClosed PromptDeclined PromptEnded PromptExpired PromptStale "
+        "QuestionChanged ResourceExhausted SessionNotFound Unauthenticated Unavailable Unimplemented "
+        "Violation"
     ),
     "askback.escalation": "After Remind",
     "askback.job": "Job",

@@ -50,6 +50,7 @@ async def ask_until_it_fits(
     *,
     deadline: Deadline | None,
     supersedes: list[str],
+    same: bool = False,
 ) -> Fitting:
     """Ask, and again while the form's validators refuse what a person gave.
 
@@ -60,7 +61,7 @@ async def ask_until_it_fits(
     asked, name, refused = content, key, ""
     edits: dict[str, str] = {}
     for number in range(2, ROUNDS + 2):
-        prompt = await lease.ask(name, asked, supersedes)
+        prompt = await lease.ask(name, asked, supersedes, same=same)
         answer = prompt.answered
         if answer is None or answer.decision not in GIVING_VALUES:
             return Fitting(prompt, None, {})

@@ -57,9 +57,10 @@ class Calls:
     and in another thread. Only a fork is refused (see askback.forking).
     """
 
-    def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE) -> None:
+    def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE, patience: float = PATIENCE) -> None:
         self.endpoint = endpoint
         self.deadline = seconds(deadline, "deadline")
+        self.patience = patience
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     @property
@@ -125,7 +126,7 @@ class Calls:
             _name(method),
             lambda error: not (is_transient(error) and (idempotent or error.reason in _NOTHING_DONE)),
         )
-        await self.connect(None if patient else min(PATIENCE, self.deadline))
+        await self.connect(None if patient else min(self.patience, self.deadline))
         while True:
             left = end - loop.time()
             try:

@@ -10,6 +10,7 @@ from askback.calls import DEADLINE, Calls
 from askback.channel import Endpoint, Tls, default_namespace
 from askback.client_asking import AskCalls
 from askback.client_prompts import PromptCalls
+from askback.contact import PATIENCE
 from askback.current import entered
 from askback.v1 import hitl_service_pb2 as hitl
 
@@ -26,6 +27,7 @@ class ClientOptions(TypedDict, total=False):
     namespace: str | None
     tls: Tls | bool | None
     deadline: float
+    connect_timeout: float
 
 
 class Client(AskCalls, PromptCalls):
@@ -42,8 +44,10 @@ class Client(AskCalls, PromptCalls):
     `groups` name the caller to a server without authentication; `tls` may be `Tls.from_files(ca, cert,
     key)`, True for the public web's roots, or False. `deadline` bounds a call, retries
     included, in seconds. The target is HOST, HOST:PORT (50051 by default) or one of gRPC's; ValueError for
-    what cannot be one. Every method raises AskbackError of the class that fits (see askback.errors):
-    Unavailable (CannotConnect within seconds where there never was a connection), Unauthenticated and
+    what cannot be one. A server that was never reached and where nothing listens yet has
+    `connect_timeout` seconds to appear; settings that cannot work are refused at once.
+    Every method raises AskbackError of the class that fits (see askback.errors): Unavailable
+    (CannotConnect, with what to do, where there never was a connection), Unauthenticated and
     PermissionDenied anywhere.
 
     A client may be made at import and used in any number of event loops, one after another or in threads.
@@ -60,9 +64,11 @@ class Client(AskCalls, PromptCalls):
         namespace: str | None = None,
         tls: Tls | bool | None = None,
         deadline: float = DEADLINE,
+        connect_timeout: float = PATIENCE,
     ) -> None:
         endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
-        super().__init__(Calls(endpoint, deadline=deadline), default_namespace(namespace))
+        calls = Calls(endpoint, deadline=deadline, patience=connect_timeout)
+        super().__init__(calls, default_namespace(namespace))
         self._around: Client | None = None
 
     @classmethod
@@ -105,10 +111,11 @@ class Client(AskCalls, PromptCalls):
         `user` and `groups` say who it is where that differs from the client's own (without
         authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
         audience must name) narrow the view. `credit` is how many prompts may be on their way before the
-        program takes one; 0: the server paces. Entering it raises CannotConnect at once, or within two
-        seconds, where there is no connection; a server that is slow has `connect_timeout` seconds (None:
-        both wait without limit). It raises what refuses the console for good, or Unavailable. `test` says
-        that a test's scripted human sits there: a server that is not in test mode takes nothing from it.
+        program takes one; 0: the server paces. Entering it raises CannotConnect at once, or when the
+        client's own `connect_timeout` is over, where there is no connection. A server that is slow has
+        this `connect_timeout` (None: both wait without limit). It raises what refuses the console for
+        good, or Unavailable. `test` says that a test's scripted human sits there: a server that is not in
+        test mode takes nothing from it.
         """
         from askback.console import Console
 
@@ -129,5 +136,6 @@ class Client(AskCalls, PromptCalls):
             credit=credit,
             console_id=console_id,
             connect_timeout=connect_timeout,
+            patience=self._calls.patience,
             test=test,
         )

@@ -130,6 +130,7 @@ class Console:
         credit: int,
         console_id: str,
         connect_timeout: float | None,
+        patience: float = PATIENCE,
         test: bool = False,
     ) -> None:
         hello = pb.ConverseHello(
@@ -144,13 +145,14 @@ class Console:
         self._connect_timeout = (
             None if connect_timeout is None else seconds(connect_timeout, "connect_timeout")
         )
+        self._patience = patience
         self._wire = ConverseWire(hello)
         self._desk = self._wire.desk
         self._session = Session(self._wire, endpoint)
 
     async def __aenter__(self) -> Console:
         timeout = self._connect_timeout
-        await self._session.start(timeout, patience=None if timeout is None else min(PATIENCE, timeout))
+        await self._session.start(timeout, patience=None if timeout is None else min(self._patience, timeout))
         try:
             self.check_mode()
         except AskbackError:

@@ -11,8 +11,10 @@ from askback.channel import Endpoint
 from askback.diagnosis import diagnose
 from askback.errors import CannotConnect
 
-PATIENCE = 1.5
-"""How long a server that nobody has reached yet may be away, in seconds."""
+PATIENCE = 5.0
+"""How long a program waits for a server that it never reached, in seconds: both may be starting."""
+HASTE = 1.5
+"""How long a command of a person does."""
 _LOOK = 1.0
 """After so many seconds without a connection we look for the cause."""
 _PAUSE = 0.2

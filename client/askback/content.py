@@ -61,6 +61,8 @@ class Shown(TypedDict, total=False):
     """For programs; anything that JSON can hold."""
     supersedes: Iterable[str]
     """Keys of open questions whose place this one takes."""
+    same: bool
+    """True: an answer to this key stands though the wording has changed (else QuestionChanged)."""
 
 
 class Asked(Shown, total=False):

@@ -2,10 +2,12 @@
 
     AskbackError
     ├── InvalidArgument          the request itself; `violations` says which field and why
-    │   └── AnswerInvalid          the answer's content was refused; the prompt stays open
+    │   ├── AnswerInvalid          the answer's content was refused; the prompt stays open
+    │   └── MessageTooLarge        a message over the size limit; it cannot be sent
     ├── NotFound
     │   └── SessionNotFound        the worker's session is gone
     ├── AlreadyExists            an id or key was used before with other content
+    │   └── QuestionChanged        raised in a worker: an answered key has another question now
     ├── FailedPrecondition       the state of things; do not retry as is
     │   ├── LeaseLost              stop working on the job
     │   ├── PromptClosed           somebody was faster; `resolution` is what won
@@ -14,7 +16,6 @@
     │   └── PromptStale            the prompt changed; `prompt` is what it is now
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted        a limit, or a full queue (`retry_after` says when to retry)
-    │   └── MessageTooLarge        a message over the size limit; it cannot be sent
     ├── Unavailable              no server, it is shutting down, or the network in between failed
     │   ├── CannotConnect          no connection; the message says why and what to do
     │   └── DeadlineExceeded       no reply in time; whether it was done is not known
@@ -26,7 +27,9 @@
         ├── PromptCancelled        withdrawn or superseded
         └── PromptDeclined         somebody said no, or would not answer
 
-`NonRetryable` stands apart: a worker function raises it to fail its job for good. `InvalidAnswer` is one.
+`NonRetryable` stands apart: a worker function raises it to fail its job for good. `DuplicateKey`,
+`InvalidKey`, `InvalidStep` and `InvalidTime` are its subclasses: mistakes in the worker's code, which every
+attempt would repeat. So is `InvalidAnswer`.
 """
 
 from __future__ import annotations
@@ -105,6 +108,29 @@ class AlreadyExists(AskbackError):
     code = "ALREADY_EXISTS"
 
 
+class QuestionChanged(AlreadyExists):
+    """The key has an answer, or another end, that was given to another question.
+
+    `key` names it; `changes` says in words what changed, the old wording first. The run ends and is
+    repeated without counting the attempt, so that the right version of the worker can take the job over;
+    after 24 hours the job fails. `same=True` on the call keeps the answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: str = "",
+        changes: Iterable[str] = (),
+        code: str | None = None,
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, reason=reason, metadata=metadata)
+        self.key = key
+        self.changes = tuple(changes)
+
+
 class FailedPrecondition(AskbackError):
     """The state of things does not allow it."""
 
@@ -139,7 +165,7 @@ class ResourceExhausted(AskbackError):
     code = "RESOURCE_EXHAUSTED"
 
 
-class MessageTooLarge(ResourceExhausted):
+class MessageTooLarge(InvalidArgument):
     """A request or a response is larger than a message may be, here, at the server or in between."""
 
 
@@ -302,4 +328,28 @@ class InvalidTime(NonRetryable, ValueError):
     """A time or a span of time that the SDK refuses: naive, not longer than 0 s, NaN or infinite.
 
     In a worker function it fails the job for good, as the server's InvalidArgument does.
+    """
+
+
+class DuplicateKey(NonRetryable):
+    """The function used one key for two questions, or for two steps, in one run. Nothing was sent.
+
+    A key is free again if its question or step raised without a result: a step whose function raised, a
+    question that was cancelled, or refused by the server. One that expired, was declined or was withdrawn
+    has its result, and needs another key to be asked again.
+    """
+
+    def __init__(self, message: str = "", *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class InvalidKey(NonRetryable):
+    """The key of a question or step is not text, is empty, or is too long. Nothing was done."""
+
+
+class InvalidStep(NonRetryable):
+    """A step cannot be made, or its result cannot be kept or does not fit the function's annotation.
+
+    What the function did is not repeated.
     """

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections.abc
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from askback import current
 from askback.errors import NonRetryable
+from askback.job_function import check_function
 from askback.json_text import dumps, fit
 from askback.unawaited import must_await
 
@@ -23,6 +39,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine, asyncio.Future, asyncio.Task)
 _KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -31,7 +48,10 @@ class InvalidInput(NonRetryable):
 
 
 class JobHandler(Generic[P, R]):
-    """A registered worker function; calling it calls the function."""
+    """A registered worker function; calling it calls the function.
+
+    Raises TypeError for a function that cannot run a job (see askback.job_function).
+    """
 
     def __init__(
         self,
@@ -45,10 +65,7 @@ class JobHandler(Generic[P, R]):
         self.__name__ = getattr(function, "__name__", job_type)
         self.__doc__ = function.__doc__
         self._adapters: dict[str, TypeAdapter[Any]] = {}
-        parameters = list(inspect.signature(function).parameters.values())
-        if not parameters:
-            raise TypeError(f"{self.__name__} must take the job as its first parameter")
-        self._parameters = parameters[1:]
+        self._parameters = list(check_function(function))[1:]
 
     async def __call__(self, job: Job, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function."""
@@ -104,22 +121,34 @@ class JobHandler(Generic[P, R]):
             raise InvalidInput(f"{self.job_type} needs {', '.join(missing)}")
         return {name: self._convert(name, item) for name, item in value.items()}
 
+    def prepare(self) -> None:
+        """Make ready what converts the input. Raises TypeError for an annotation that no JSON value fits."""
+        if self._adapters:
+            return
+        hints = _hints(self.function)
+        for parameter in self._parameters:
+            if parameter.kind in _KEYWORD:
+                annotation = hints.get(parameter.name, Any)
+                try:
+                    self._adapters[parameter.name] = TypeAdapter(annotation)
+                except PydanticUserError as error:
+                    raise TypeError(
+                        f"{self.__name__}: no JSON value fits the parameter {parameter.name!r}, annotated "
+                        f"with {annotation}"
+                    ) from error
+
     def _convert(self, name: str, value: Any) -> Any:
-        if not self._adapters:
-            hints = _hints(self.function)
-            self._adapters = {
-                p.name: TypeAdapter(hints.get(p.name, Any)) for p in self._parameters if p.kind in _KEYWORD
-            }
+        self.prepare()
         adapter = self._adapters.get(name)
         if adapter is None:
             return value
         try:
             return fit(adapter, value)
         except ValidationError as error:
-            raise InvalidInput("; ".join(_faults(name, error))) from None
+            raise InvalidInput("; ".join(faults(name, error))) from None
 
 
-def _faults(name: str, error: ValidationError) -> Iterator[str]:
+def faults(name: str, error: ValidationError) -> Iterator[str]:
     """What is wrong with an argument, place by place: `items.0.price: Input should be a valid number`."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         yield f"{'.'.join(map(str, (name, *fault['loc'])))}: {fault['msg']}"
@@ -144,7 +173,11 @@ class Starter(Generic[P, R]):
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations; none if they name what cannot be found from here."""
+    """The annotations of a function, partial or callable object; none if they name what cannot be found."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function):
+        function = type(function).__call__
     try:
         return get_type_hints(function, include_extras=True)
     except NameError:
@@ -152,8 +185,13 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def result_type(function: Callable[..., Any]) -> Any:
-    """What a step's function says that it returns; Any if it does not."""
-    return _hints(function).get("return", Any) if inspect.isroutine(function) else Any
+    """The annotated result of a function, without the awaitable around it; Any if it has none."""
+    if inspect.isclass(function):
+        return Any
+    found = _hints(function).get("return", Any)
+    if get_origin(found) in _AWAITABLES:
+        found = (get_args(found) or (Any,))[-1]
+    return found
 
 
 def encoded(value: Any) -> str:

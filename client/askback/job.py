@@ -6,17 +6,15 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from askback.asking import Fitting, ask_until_it_fits
 from askback.content import UNSET, Asked, Contents, Default, Shown, Unset, parts_of, prompt_content
 from askback.enums import DecisionKind, PromptState
 from askback.form import Form, form_of
-from askback.handler import result_type
-from askback.json_text import dumps, validate
 from askback.lease import Lease
 from askback.prompts import Content, PromptInfo
+from askback.step_result import StepResult
 from askback.unawaited import must_await
 from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
@@ -134,9 +132,10 @@ class Job:
 
         Raises PromptExpired when nobody answered in time and there is no default, PromptDeclined when
         a person said no, PromptCancelled when the prompt was withdrawn, InvalidAnswer (the job fails for
-        good) when a third answer was refused, AlreadyExists when the key had another question before,
-        InvalidArgument with the server's violations, TypeError for a type that has no form, ValueError for
-        arguments that contradict each other.
+        good) when a third answer was refused, QuestionChanged when the key has an answer that was given to
+        another wording (`same=True` keeps that answer), DuplicateKey when this run has used the key,
+        InvalidKey, InvalidArgument with the server's violations, TypeError for a type that has no form,
+        ValueError for arguments that contradict each other.
         """
         shape = form_of(form, title)
         declared = None
@@ -251,11 +250,11 @@ class Job:
     async def _ask(
         self, title: str, key: str, form: Form | None, default: Default | None, asked: Options
     ) -> Fitting:
-        supersedes = list(asked.pop("supersedes", ()))
+        supersedes, same = list(asked.pop("supersedes", ())), bool(asked.pop("same", False))
         content = prompt_content(title, form=form, default=default, **asked)
         deadline = asked.get("deadline")
         return await ask_until_it_fits(
-            self._lease, key, content, form, deadline=deadline, supersedes=supersedes
+            self._lease, key, content, form, deadline=deadline, supersedes=supersedes, same=same
         )
 
     @must_await("job.progress")
@@ -284,19 +283,21 @@ class Job:
 
         The result is stored as JSON and comes back as the type that `fn` is annotated with (as plain
         JSON values if it is not), in the first run too. A crash between the call and the commit calls
-        `fn` again. Raises what `fn` raises (nothing is stored then), ValueError for a result that JSON
-        cannot hold.
+        `fn` again. Raises what `fn` raises: nothing is stored then, and the step may be called again under
+        its key. Raises DuplicateKey for a key that this run has used; InvalidStep, before the call, for
+        what is not callable or has an annotation that no JSON value can fit, and after it for a result
+        that JSON cannot hold or that does not fit the annotation.
         """
+        returns = StepResult(key, fn)
 
         async def compute() -> str:
             value = fn(*args, **kwargs)
             if inspect.isawaitable(value):
                 value = await value
-            return dumps(value)
+            return returns.dump(value)
 
-        stored = await self._lease.once(key, compute)
-        adapter: TypeAdapter[Any] = TypeAdapter(result_type(fn))
-        return validate(adapter, stored)
+        # A result that does not fit is stored all the same: what was done is not done again.
+        return returns.parse(await self._lease.once(key, compute))
 
     @must_await("job.understanding")
     async def understanding(self) -> Understanding:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from typing import Any, Protocol
 
 from askback.content import same_question
-from askback.errors import AskbackError, LeaseLost
+from askback.errors import (
+    AlreadyExists,
+    AskbackError,
+    LeaseLost,
+)
 from askback.jobs import JobInfo
+from askback.keys import Keys
 from askback.prompts import PromptInfo
+from askback.steps import Steps
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
+from askback.wording import question_changed
+
+MOST_PATIENCE = 64
+"""So many times `park_after` a job that waits for several answers is kept at most."""
 
 
 class Stop(Enum):
@@ -49,7 +59,6 @@ class _Wait:
     request: pb.AskPromptRequest
     future: asyncio.Future[prompt_pb2.Prompt]
     asked: bool = False
-    waiters: int = 1
 
 
 class Lease:
@@ -73,11 +82,13 @@ class Lease:
         self._park_after = park_after
         self._park: asyncio.TimerHandle | None = None
         self._known = {prompt.key: prompt for prompt in leased.prompts}
-        self._checkpoints = {point.key: point.value_json for point in leased.checkpoints}
-        self._more = leased.more
+        self._steps = Steps(leased, self.send, self.touch)
         self._waits: dict[str, _Wait] = {}
-        self._steps: dict[str, asyncio.Lock] = {}
-        self._active = 0
+        self._ask_keys = Keys("ask")
+        self._asking = 0
+        self._answered = 0
+        """Of the questions that are asked at once, those that have their answer."""
+        self._released = pb.ReleaseJobRequest(job_id=self.job_id, token=self.token)
         self._touched = 0.0
         self._progress: asyncio.Future[Any] | None = None
         self._next_progress: pb.ReportProgressRequest | None = None
@@ -97,21 +108,27 @@ class Lease:
             self.touch()
         return getattr(reply, name)
 
-    async def ask(self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]) -> PromptInfo:
+    async def ask(
+        self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str], *, same: bool = False
+    ) -> PromptInfo:
         """The prompt of this key, closed: at once if its answer is known, else when it comes.
 
-        Raises AlreadyExists if the key belongs to a closed prompt with other content, and what
-        AskPrompt raises.
+        Lets other tasks run before it returns or raises, a stored answer included. Raises DuplicateKey
+        for a key that this run has used, QuestionChanged if the key belongs to a closed prompt with other
+        content and that is not the `same` question, and what AskPrompt raises.
         """
-        known = self._known.get(key)
-        if known is None or _is_open(known) or not same_question(content, known.content):
-            known = await self._answer_to(key, content, supersedes)
+        self._asking += 1
+        try:
+            await asyncio.sleep(0)
+            self._ask_keys.use(key)
+            known = await self._resolved(key, content, supersedes, same)
+            self._answered += 1
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._answered = 0
         self.touch()
-        if not known.HasField("consume_time"):
-            request = pb.AcknowledgePromptsRequest(
-                job_id=self.job_id, token=self.token, prompt_ids=[known.prompt_id]
-            )
-            _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
+        self._acknowledge(known)
         return PromptInfo(known)
 
     def closed_content(self, key: str) -> prompt_pb2.PromptContent | None:
@@ -123,32 +140,46 @@ class Lease:
         content.CopyFrom(known.content)
         return content
 
-    async def _answer_to(
-        self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str]
+    async def _resolved(
+        self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str], same: bool
     ) -> prompt_pb2.Prompt:
-        wait = self._waits.get(key)
-        if wait is not None and wait.request.content == content:
-            wait.waiters += 1
-        else:
-            request = pb.AskPromptRequest(
-                job_id=self.job_id,
-                token=self.token,
-                key=key,
-                content=content,
-                supersedes_keys=supersedes,
-            )
-            wait = _Wait(request, asyncio.get_running_loop().create_future())
-            self._waits[key] = wait
         try:
-            if not wait.asked:
-                reply: pb.AskPromptResponse = await self.send("ask_prompt", wait.request)
-                wait.asked = True
-                self.learn(reply.prompt)
+            known = self._known.get(key)
+            if known is not None and not _is_open(known) and same_question(content, known.content):
+                return known
+            request = pb.AskPromptRequest(
+                job_id=self.job_id, token=self.token, key=key, content=content, supersedes_keys=supersedes,
+                same=same, wakes=True,
+            )  # fmt: skip
+            return await self._answer_to(request)
+        except AlreadyExists as error:
+            self._ask_keys.free(key)
+            raise question_changed(key, content, self._known.get(key), error) from error
+        except BaseException:
+            self._ask_keys.free(key)
+            raise
+
+    def _acknowledge(self, prompt: prompt_pb2.Prompt) -> None:
+        """Confirm receipt of a resolution that no run before has confirmed."""
+        if prompt.HasField("consume_time"):
+            return
+        request = pb.AcknowledgePromptsRequest(
+            job_id=self.job_id, token=self.token, prompt_ids=[prompt.prompt_id]
+        )
+        _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
+
+    async def _answer_to(self, request: pb.AskPromptRequest) -> prompt_pb2.Prompt:
+        key = request.key
+        wait = _Wait(request, asyncio.get_running_loop().create_future())
+        self._waits[key] = wait
+        try:
+            reply: pb.AskPromptResponse = await self.send("ask_prompt", request)
+            wait.asked = True
+            self.learn(reply.prompt)
             self._watch_for_parking()
             return await asyncio.shield(wait.future)
         finally:
-            wait.waiters -= 1
-            if not wait.waiters and self._waits.get(key) is wait:
+            if self._waits.get(key) is wait:
                 del self._waits[key]
 
     def learn(self, prompt: prompt_pb2.Prompt) -> None:
@@ -176,35 +207,9 @@ class Lease:
         elif isinstance(error, LeaseLost):
             self.stop(Stop.LOST)
 
-    async def once(self, key: str, compute: Callable[[], Any]) -> str:
-        """The checkpoint of this key as JSON text; `compute` makes it if there is none."""
-        await self._load_checkpoints()
-        async with self._steps.setdefault(key, asyncio.Lock()):
-            if key not in self._checkpoints:
-                self._active += 1
-                try:
-                    text: str = await compute()
-                    request = pb.SaveCheckpointRequest(
-                        job_id=self.job_id, token=self.token, key=key, value_json=text
-                    )
-                    await self.send("save_checkpoint", request)
-                finally:
-                    self._active -= 1
-                    self.touch()
-                self._checkpoints[key] = text
-            return self._checkpoints[key]
-
-    async def _load_checkpoints(self) -> None:
-        """The checkpoints that did not fit into the lease."""
-        page = ""
-        async with self._steps.setdefault("", asyncio.Lock()):
-            while self._more:
-                request = pb.ListCheckpointsRequest(job_id=self.job_id, page_token=page)
-                reply: pb.ListCheckpointsResponse = await self.send("list_checkpoints", request)
-                for point in reply.checkpoints:
-                    self._checkpoints.setdefault(point.key, point.value_json)
-                page = reply.next_page_token
-                self._more = bool(page)
+    async def once(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
+        """The checkpoint of this key as JSON text; `compute` makes it if there is none (see Steps.once)."""
+        return await self._steps.once(key, compute)
 
     def progress(self, request: pb.ReportProgressRequest) -> None:
         """Report without waiting; while one report is on its way only the newest is kept."""
@@ -231,28 +236,46 @@ class Lease:
     @property
     def waits(self) -> bool:
         """Whether the function, as far as one can see, only waits for people."""
-        open_blocking = any(
-            wait.asked and wait.request.content.blocking and not wait.future.done()
-            for wait in self._waits.values()
-        )
-        return open_blocking and not self._active
+        return bool(self._awaited()) and not self._steps.running
+
+    def _awaited(self) -> list[str]:
+        """The keys of the open questions that the function waits for, and that hold the job."""
+        return [
+            key
+            for key, wait in self._waits.items()
+            if wait.asked and wait.request.content.blocking and not wait.future.done()
+        ]
 
     def touch(self) -> None:
         """The function did something."""
         self._touched = asyncio.get_running_loop().time()
 
+    @property
+    def _patience(self) -> float | None:
+        """Seconds of only waiting until the job is parked; None: never.
+
+        A parked job that waits for several answers is run again by each of them, from the top. So the
+        time doubles with every answer of the batch: a batch of n questions costs few runs more than
+        one, and not n, and the coroutine is dropped all the same when people take long.
+        """
+        if self._park_after is None or len(self._awaited()) < 2:
+            return self._park_after
+        return float(self._park_after * min(2**self._answered, MOST_PATIENCE))
+
     def _watch_for_parking(self) -> None:
-        if self._park_after is not None and self._park is None and self.stopped is None:
+        patience = self._patience
+        if patience is not None and self._park is None and self.stopped is None:
             loop = asyncio.get_running_loop()
-            left = max(0.0, self._touched + self._park_after - loop.time())
+            left = max(0.0, self._touched + patience - loop.time())
             self._park = loop.call_later(left + 0.001, self._park_if_waiting)
 
     def _park_if_waiting(self) -> None:
         self._park = None
-        if self._park_after is None or not self._waits:
+        patience = self._patience
+        if patience is None or not self._waits:
             return
         quiet = asyncio.get_running_loop().time() - self._touched
-        if self.waits and quiet >= self._park_after:
+        if self.waits and quiet >= patience:
             self.stop(Stop.PARK)
         else:
             self._watch_for_parking()
@@ -262,8 +285,22 @@ class Lease:
         first = self.stopped is None
         if first or why is Stop.LOST:
             self.stopped = why
+        if first:
+            self._note_release(why)
         if first and self.work is not None:
             self.work.cancel(why.value)
+
+    def _note_release(self, why: Stop) -> None:
+        """Note what the function does now, for the release: it waits for nothing once it is cancelled."""
+        self._released.awaited_keys.extend(self._awaited())
+        # Several questions, and one has its answer: it may be at work on that. Drained, it is run once more.
+        self._released.at_work = not self.waits or (why is Stop.DRAIN and self._answered > 0)
+
+    async def release(self) -> None:
+        """Give the job up, as `stop` found it. Raises AskbackError."""
+        if self.stopped is None:  # the function has ended, and what it said was refused
+            self._released.at_work = True
+        await self.send("release_job", self._released)
 
     def close(self) -> None:
         """The function has ended: nothing may fire any more, and nobody waits for an answer."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from askback.channel import MAX_BATCH_BYTES, MAX_SEND_BYTES
 from askback.errors import MessageTooLarge
 
-_ROOM = 64
+_ROOM = 1024
 """Bytes of a message around its only frame, its ref included."""
 
 
@@ -26,7 +26,8 @@ def size_problem(frame: Any) -> MessageTooLarge | None:
     if size <= MAX_SEND_BYTES - _ROOM:
         return None
     return MessageTooLarge(
-        f"the frame has {size} bytes, a message at most {MAX_SEND_BYTES}; send less, or a reference to it"
+        f"the request has {size} bytes; at most {MAX_SEND_BYTES - _ROOM} fit into one message; send less, "
+        "or a reference to it"
     )
 
 

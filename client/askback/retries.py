@@ -28,9 +28,12 @@ class Retries:
     """Whether the server has answered this method before."""
     _unknown: int = 0
 
-    def pause(self, error: AskbackError) -> float:
-        """Seconds to wait before the next try, with full jitter. Raises the error if it is final."""
-        at_least = error.retry_after or 0.0
+    def pause(self, error: AskbackError, *, elsewhere: bool = False) -> float:
+        """Seconds to wait before the next try, with full jitter. Raises the error if it is final.
+
+        `elsewhere`: the next try may meet another replica, and need not wait for what this one asks for.
+        """
+        at_least = 0.0 if elsewhere else error.retry_after or 0.0
         if isinstance(error, Unimplemented):
             self._unknown += 1
             if self._unknown >= UNKNOWN_TRIES:

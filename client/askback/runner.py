@@ -15,6 +15,7 @@ from askback.errors import (
     MessageTooLarge,
     NonRetryable,
     PromptEnded,
+    QuestionChanged,
     Unavailable,
 )
 from askback.handler import JobHandler, encoded
@@ -69,7 +70,7 @@ async def _call(lease: Lease, job: Job, handler: JobHandler[Any, Any]) -> Any:
 async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
     if work.cancelled():
         if lease.stopped is not None:
-            await _release(lease, job)
+            await lease.release()
             return
         await _fail(lease, job, RuntimeError("the function cancelled itself"))
         return
@@ -98,16 +99,15 @@ class ResultRefused(Exception):
     """The server did not take a result, and not because of what is in it."""
 
 
-async def _release(lease: Lease, job: Job) -> None:
-    await lease.send("release_job", pb.ReleaseJobRequest(job_id=job.job_id, token=job.token))
-
-
 def _deciding(error: BaseException) -> BaseException:
-    """Of the errors of a task group the one that says how the job ended: a final one, else the first."""
+    """Of the errors of a task group the one that says how the job ended: one that no retry would mend, else
+    a changed question, else the first."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [_deciding(inner) for inner in error.exceptions]
-    return next((leaf for leaf in leaves if isinstance(leaf, (LeaseLost, *_FINAL))), leaves[0])
+    changed = [leaf for leaf in leaves if isinstance(leaf, QuestionChanged)]
+    final = [leaf for leaf in leaves if isinstance(leaf, (LeaseLost, *_FINAL)) and leaf not in changed]
+    return next(iter((*final, *changed)), leaves[0])
 
 
 def text_of(error: BaseException) -> str:
@@ -132,18 +132,20 @@ async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
         return
     if lease.stopped is not None and lease.stopped is not Stop.CANCEL:
         # It was stopped and stumbled on its way out: no failure of the job.
-        await _release(lease, job)
+        await lease.release()
         return
-    retryable = not isinstance(error, _FINAL)
+    changed = isinstance(error, QuestionChanged)
+    retryable = changed or not isinstance(error, _FINAL)
     code, message = code_of(error), text_of(error)
     # A failure that was meant needs no traceback.
-    trace = error if retryable else None
+    trace = error if retryable and not changed else None
     _log.warning("job %s (%s) failed: %s: %s", job.job_id, job.job_type, code, message, exc_info=trace)
     request = pb.FailJobRequest(
         job_id=job.job_id,
         token=job.token,
         failure=job_pb2.Failure(code=code, message=message),
         retryable=retryable,
+        keep_attempt=changed,
     )
     try:
         await lease.send("fail_job", request)
@@ -151,4 +153,4 @@ async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
         raise
     except AskbackError as refused:
         _log.error("job %s: its failure was refused, so it is released: %s", job.job_id, refused)
-        await _release(lease, job)
+        await lease.release()

@@ -154,7 +154,7 @@ class Session:
             try:
                 await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
-                pause = self._pause_after(error, connection.session)
+                pause = self._pause_after(error, connection)
                 if pause is None:
                     return
                 if await self._pause(pause, leaving):
@@ -176,12 +176,11 @@ class Session:
             await connection.abandon()
             end = connection.ended.result()
             self._lose(connection)
-            if isinstance(end, MessageTooLarge) and give_back(
-                map(self._pending.get, connection.in_flight), end
-            ):
-                end = None
-            closed = end or Unavailable("the server closed the stream")
-            pause = self._pause_after(closed, connection.session)
+            sent = map(self._pending.get, connection.in_flight)
+            end = None if isinstance(end, MessageTooLarge) and give_back(sent, end) else end
+            end = end or Unavailable("the server closed the stream")
+            # What the replica that is left asks for does not bind the next one, which may take us at once.
+            pause = self._pause_after(end, connection, elsewhere=True)
             if pause is None:
                 return
             await asyncio.sleep(pause)
@@ -197,13 +196,15 @@ class Session:
             self._fail(problem)
             raise
 
-    def _pause_after(self, error: AskbackError, session: object) -> float | None:
+    def _pause_after(
+        self, error: AskbackError, connection: Connection, *, elsewhere: bool = False
+    ) -> float | None:
         """How long to wait before the next stream; None if there is none, because the error is final."""
         if self.failure is not None:
             return None
         try:
-            again = self._wire.refused(error, session)
-            pause = self._retries.backoff.next() if again else self._retries.pause(error)
+            again = self._wire.refused(error, connection.session)
+            pause = self._retries.backoff.next() if again else self._retries.pause(error, elsewhere=elsewhere)
         except AskbackError as final:
             self._fail(final)
             return None

@@ -18,6 +18,7 @@ from askback.current import entered
 from askback.errors import AskbackError
 from askback.handler import JobHandler
 from askback.job import Job
+from askback.job_function import check_job_type
 from askback.lease import Lease, Stop
 from askback.runner import run_job
 from askback.stream import Session
@@ -82,12 +83,24 @@ class Worker:
 
         The input's fields become its arguments, converted to their annotations; its return value
         becomes the job's result. An exception fails the attempt; NonRetryable, InvalidArgument and an
-        unanswered question fail the job for good. Raises ValueError for a type registered twice.
+        unanswered question fail the job for good.
+
+        Raises TypeError, with what to write instead, for a function that is not async or does not take the
+        job, and without a job type; ValueError for a job type that the server would refuse or that has a
+        function already; RuntimeError while the worker runs: the server has been told its types.
         """
+        check_job_type(job_type)
 
         def register(function: Callable[Concatenate[Job, P], Awaitable[R]]) -> JobHandler[P, R]:
+            if isinstance(function, JobHandler):  # one function for several types: decorators in a row
+                function = function.function
+            if self._session is not None:
+                raise RuntimeError(f"the worker runs already: register {job_type!r} before it starts")
             if job_type in self._handlers:
-                raise ValueError(f"{job_type!r} has a function already")
+                raise ValueError(
+                    f"{job_type!r} has a function already, {self._handlers[job_type].__name__}: give this "
+                    "one another job type, or remove one of the two"
+                )
             handler = JobHandler(job_type, function, self)
             self._handlers[job_type] = handler
             return handler
@@ -129,15 +142,17 @@ class Worker:
     async def start(self, timeout: float | None = None) -> None:
         """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
 
-        Raises ValueError without a registered function, CannotConnect for settings that cannot work (a
-        server that nobody listens for yet is waited for), AskbackError if the server refuses for good,
-        RuntimeError after a fork.
+        Raises ValueError without a registered function, TypeError for one with a parameter that no JSON
+        value fits, CannotConnect for settings that cannot work (a server that nobody listens for yet is
+        waited for), AskbackError if the server refuses for good, RuntimeError after a fork.
         """
         limit = None if timeout is None else seconds(timeout, "timeout")
         if not self._handlers:
             raise ValueError("register a function with @worker.job(...) first")
         if self._session is not None:
             raise RuntimeError("the worker runs already")
+        for handler in self._handlers.values():
+            handler.prepare()
         self._client = Client(self._endpoint, namespace=self.namespace)
         self._wire = WorkWire(
             worker_id=self.worker_id,

@@ -155,8 +155,9 @@ class Stage:
             await replica.sessions.beat(replica.keeper.present, alive)
             await self._rest(left, patience)
             clock.leap(step)
-            # What rings now is called by the loop before this goes on.
-            await asyncio.sleep(0)
+            # The loop calls what rings now at the end of its turn: this goes on in the turn after the next.
+            for _ in range(2):
+                await asyncio.sleep(0)
             await self._rest(left, patience)
         await replica.keeper.reap()
         await replica.sweep.sweep()

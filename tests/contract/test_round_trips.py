@@ -33,7 +33,7 @@ from askback_server.domain.forms import (
     SingleInput,
     TextInput,
 )
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress, Wake
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, PromptState, Resolution
@@ -74,6 +74,7 @@ def full_job() -> Job:
         cancel_at=at + LONG, cancel_reason="enough", retention=timedelta(seconds=90.25), purge_at=at + LONG,
         timeout=timedelta(seconds=7.5), expires_at=at + LONG, run_timeout=timedelta(seconds=5.25),
         run_until=at + LONG, run_left=timedelta(seconds=1.25),
+        wake=Wake.DUE, stalled_at=at - LONG,
         request_id="r/1 ✓", request_digest="d", retried_from=uuid7(), root=uuid7(), workerless=True,
         carried_answers=3, checkpoints=17,
         understanding_version=3,
@@ -131,7 +132,7 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
     return new_prompt(
         job, full_content(), key="k ✓", round=2, revision=3, version=2**40, claimed_by="ann",
         claimed_until=at + LONG, consumed_at=at, submissions=4,
-        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG), unattended_since=at, **changed,
+        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG), unattended_since=at, same_digest="d2", **changed,
     )  # fmt: skip
 
 

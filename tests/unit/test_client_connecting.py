@@ -144,7 +144,7 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 async def problem_of(target: str, tls: Tls | None = None) -> errors.CannotConnect:
     """What a client says at its first call, quickly; a console and a worker say the same."""
     async with asyncio.timeout(WITHIN):
-        async with Client(target, user="ana", tls=tls or False) as client:
+        async with Client(target, user="ana", tls=tls or False, connect_timeout=0.5) as client:
             with pytest.raises(errors.CannotConnect) as refused:
                 await client.get("j")
     assert "\n" not in str(refused.value)
@@ -174,7 +174,7 @@ async def test_nothing_there_and_unknown_names() -> None:
         assert str(await problem_of(target)).startswith(f"nothing listens on {target}")
         async with asyncio.timeout(WITHIN):
             with pytest.raises(errors.CannotConnect, match="nothing listens"):
-                async with Client(target).console():
+                async with Client(target, connect_timeout=0.5).console():
                     pass
     problem = await problem_of("no-such-host.invalid")
     assert "the name no-such-host.invalid cannot be resolved" in str(problem)

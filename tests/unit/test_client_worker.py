@@ -286,8 +286,9 @@ async def test_another_question_under_the_key_is_judged_by_the_server(bench: Ben
     error = stream_pb2.FrameError(code=6, reason="ERROR_REASON_ID_REUSED", message="another question")
     bench.stream.send(frame.ref, error=error)
     failed = (await bench.ended()).fail_job
-    assert failed.failure.code == "AlreadyExists"
-    assert not failed.retryable
+    assert failed.failure.code == "QuestionChanged"
+    assert "the title was 'Delete staging?', is 'Delete production?'" in failed.failure.message
+    assert (failed.retryable, failed.keep_attempt) == (True, True)
 
 
 async def test_checkpoints_beyond_the_lease_are_paged(bench: Bench) -> None:

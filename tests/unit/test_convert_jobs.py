@@ -123,7 +123,7 @@ def test_no_field_of_the_message_is_forgotten() -> None:
     assert {f.name for f, _ in convert.job_message(FULL).ListFields()} == {
         f.name for f in pb.Job.DESCRIPTOR.fields
     }
-    message = prompt_message(replace(CLOSED, claimed_by="x", claimed_until=AT))
+    message = prompt_message(replace(CLOSED, claimed_by="x", claimed_until=AT, same_digest="d2"))
     assert {f.name for f, _ in message.ListFields()} == {f.name for f in message.DESCRIPTOR.fields}
 
 

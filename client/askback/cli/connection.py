@@ -106,8 +106,9 @@ class Connection:
     def client(self) -> Client:
         """A client of the SDK; enter it with `async with`. Raises as `endpoint`."""
         from askback.client import Client
+        from askback.contact import HASTE
 
-        return Client(self.endpoint(), namespace=self.namespace, deadline=self.timeout)
+        return Client(self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE)
 
     def command(self, words: str) -> str:
         """A command line that a person can type, with the options that reach the same server."""

@@ -137,6 +137,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """What a retried job has of the one it repeats: checkpoints, and answers with their authors and dates.
     Follows JOB_CREATED; in pages, where there is much.
     """
+    JOB_EVENT_TYPE_PROMPT_REWORDED: _JobEventType.ValueType  # 41
+    """The job asked a closed prompt's question in other words and kept its resolution."""
+    JOB_EVENT_TYPE_JOB_WAITS: _JobEventType.ValueType  # 42
+    """The job ran on after one of several prompts was resolved, and waits for open ones again."""
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -205,6 +209,10 @@ JOB_EVENT_TYPE_JOB_CARRIED_OVER: JobEventType.ValueType  # 38
 """What a retried job has of the one it repeats: checkpoints, and answers with their authors and dates.
 Follows JOB_CREATED; in pages, where there is much.
 """
+JOB_EVENT_TYPE_PROMPT_REWORDED: JobEventType.ValueType  # 41
+"""The job asked a closed prompt's question in other words and kept its resolution."""
+JOB_EVENT_TYPE_JOB_WAITS: JobEventType.ValueType  # 42
+"""The job ran on after one of several prompts was resolved, and waits for open ones again."""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final

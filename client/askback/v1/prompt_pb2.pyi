@@ -221,6 +221,7 @@ class Prompt(_message.Message):
     LAST_REMIND_TIME_FIELD_NUMBER: _builtins.int
     NEXT_REMIND_TIME_FIELD_NUMBER: _builtins.int
     UNATTENDED_TIME_FIELD_NUMBER: _builtins.int
+    REWORDING_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """Server-made UUIDv7."""
     job_id: _builtins.str
@@ -298,6 +299,12 @@ class Prompt(_message.Message):
         Some seconds late, in either direction: a hint to escalate, not a promise.
         """
 
+    @_builtins.property
+    def rewording(self) -> Global___PromptRewording:
+        """Set if the job asked the closed prompt's question again in other words, as the same question:
+        the newest of these (see PROMPT_REWORDED).
+        """
+
     def __init__(
         self,
         *,
@@ -325,14 +332,41 @@ class Prompt(_message.Message):
         last_remind_time: _timestamp_pb2.Timestamp | None = ...,
         next_remind_time: _timestamp_pb2.Timestamp | None = ...,
         unattended_time: _timestamp_pb2.Timestamp | None = ...,
+        rewording: Global___PromptRewording | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "rewording", b"rewording", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "resolution", b"resolution", "revision", b"revision", "round", b"round", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
+class PromptRewording(_message.Message):
+    """A closed prompt's question in other words, for which its resolution was kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ASKED_DIGEST_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """Of what people saw."""
+    asked_digest: _builtins.str
+    """Of what the job asks now."""
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        asked_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_digest", b"asked_digest", "digest", b"digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptRewording: _TypeAlias = PromptRewording  # noqa: Y015
 
 @_typing.final
 class PromptContent(_message.Message):

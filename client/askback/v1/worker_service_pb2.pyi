@@ -335,12 +335,25 @@ class AskPromptRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     SUPERSEDES_KEYS_FIELD_NUMBER: _builtins.int
+    SAME_FIELD_NUMBER: _builtins.int
+    WAKES_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     token: _builtins.int
     """The lease's token."""
     key: _builtins.str
     """The asker's own name of the prompt, at most 200 characters. Required."""
+    same: _builtins.bool
+    """True: if the prompt of this key is closed and had other content, this is the same question in
+    other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests,
+    unless the last one noted the same. Without effect on an open prompt: other content amends it.
+    """
+    wakes: _builtins.bool
+    """True: the function may go on when this prompt alone is resolved, while others are open. Then a
+    job that no worker holds is PENDING again as soon as one of its blocking prompts is resolved,
+    and so is one whose worker was lost after that; its other prompts stay open. Without it a job
+    waits until all of its blocking prompts are resolved. Holds for the job from then on.
+    """
     @_builtins.property
     def content(self) -> _prompt_pb2.PromptContent:
         """What is asked."""
@@ -357,10 +370,12 @@ class AskPromptRequest(_message.Message):
         key: _builtins.str = ...,
         content: _prompt_pb2.PromptContent | None = ...,
         supersedes_keys: _abc.Iterable[_builtins.str] | None = ...,
+        same: _builtins.bool = ...,
+        wakes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "job_id", b"job_id", "key", b"key", "supersedes_keys", b"supersedes_keys", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "job_id", b"job_id", "key", b"key", "same", b"same", "supersedes_keys", b"supersedes_keys", "token", b"token", "wakes", b"wakes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -687,12 +702,19 @@ class FailJobRequest(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
     RETRY_DELAY_FIELD_NUMBER: _builtins.int
+    KEEP_ATTEMPT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     token: _builtins.int
     """The lease's token."""
     retryable: _builtins.bool
     """True: try again if attempts are left."""
+    keep_attempt: _builtins.bool
+    """True, with `retryable`: not the attempt is at fault but the worker's version, so do not count it. The
+    job is tried again after 1 s, then after as long as it has been failing so, at most 5 minutes, and
+    `retry_delay` is ignored. 24 hours after the first of these failures it is FAILED. The 24 hours
+    begin again when the job asks a new question.
+    """
     @_builtins.property
     def failure(self) -> _job_pb2.Failure:
         """What went wrong."""
@@ -709,10 +731,11 @@ class FailJobRequest(_message.Message):
         failure: _job_pb2.Failure | None = ...,
         retryable: _builtins.bool = ...,
         retry_delay: _duration_pb2.Duration | None = ...,
+        keep_attempt: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "retry_delay", b"retry_delay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "job_id", b"job_id", "retry_delay", b"retry_delay", "retryable", b"retryable", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "job_id", b"job_id", "keep_attempt", b"keep_attempt", "retry_delay", b"retry_delay", "retryable", b"retryable", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -750,19 +773,35 @@ class ReleaseJobRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    AWAITED_KEYS_FIELD_NUMBER: _builtins.int
+    AT_WORK_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     token: _builtins.int
     """The lease's token."""
+    at_work: _builtins.bool
+    """True: the function was at work, and did not only wait. The job is PENDING at once, though prompts
+    are open.
+    """
+    @_builtins.property
+    def awaited_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of the prompts that the function waits for. The job is parked while all of them are open,
+        and PENDING again when the first of its blocking prompts is resolved; if one of these is closed
+        already, its resolution has crossed this request, and the job is PENDING at once. Empty: parked
+        until all blocking prompts are resolved, unless it asked with `wakes`.
+        """
+
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         token: _builtins.int = ...,
+        awaited_keys: _abc.Iterable[_builtins.str] | None = ...,
+        at_work: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_work", b"at_work", "awaited_keys", b"awaited_keys", "job_id", b"job_id", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -173,7 +173,8 @@ class WorkerServiceServicer(object):
         """Asks people, idempotently by `key`: the same key and content gives the same prompt, with its
         resolution if it has one; other content amends an open prompt (its revision rises). A blocking
         prompt puts the job in PENDING_HITL. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS
-        (ID_REUSED) for other content under the key of a closed prompt, FAILED_PRECONDITION
+        (ID_REUSED, with `prompt_id` and `state`) for other content under the key of a closed prompt unless
+        it is the `same` question, FAILED_PRECONDITION
         (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -223,7 +224,8 @@ class WorkerServiceServicer(object):
 
     def FailJob(self, request, context):
         """Reports a failure: the job is retried with backoff if `retryable` and attempts are left, and
-        fails otherwise. On a job with a cancel wish it confirms the cancel.
+        fails otherwise. With `keep_attempt` the attempt is not counted. On a job with a cancel wish it
+        confirms the cancel.
         Errors: FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -79,7 +79,8 @@ class WorkerServiceStub:
     """Asks people, idempotently by `key`: the same key and content gives the same prompt, with its
     resolution if it has one; other content amends an open prompt (its revision rises). A blocking
     prompt puts the job in PENDING_HITL. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS
-    (ID_REUSED) for other content under the key of a closed prompt, FAILED_PRECONDITION
+    (ID_REUSED, with `prompt_id` and `state`) for other content under the key of a closed prompt unless
+    it is the `same` question, FAILED_PRECONDITION
     (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     AwaitPrompt: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.AwaitPromptRequest, _worker_service_pb2.AwaitPromptResponse]
@@ -104,7 +105,8 @@ class WorkerServiceStub:
     """
     FailJob: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.FailJobRequest, _worker_service_pb2.FailJobResponse]
     """Reports a failure: the job is retried with backoff if `retryable` and attempts are left, and
-    fails otherwise. On a job with a cancel wish it confirms the cancel.
+    fails otherwise. With `keep_attempt` the attempt is not counted. On a job with a cancel wish it
+    confirms the cancel.
     Errors: FAILED_PRECONDITION (LEASE_LOST).
     """
     ReleaseJob: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.ReleaseJobRequest, _worker_service_pb2.ReleaseJobResponse]
@@ -164,7 +166,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """Asks people, idempotently by `key`: the same key and content gives the same prompt, with its
     resolution if it has one; other content amends an open prompt (its revision rises). A blocking
     prompt puts the job in PENDING_HITL. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS
-    (ID_REUSED) for other content under the key of a closed prompt, FAILED_PRECONDITION
+    (ID_REUSED, with `prompt_id` and `state`) for other content under the key of a closed prompt unless
+    it is the `same` question, FAILED_PRECONDITION
     (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     AwaitPrompt: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.AwaitPromptRequest, _worker_service_pb2.AwaitPromptResponse]  # type: ignore[assignment]
@@ -189,7 +192,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """
     FailJob: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.FailJobRequest, _worker_service_pb2.FailJobResponse]  # type: ignore[assignment]
     """Reports a failure: the job is retried with backoff if `retryable` and attempts are left, and
-    fails otherwise. On a job with a cancel wish it confirms the cancel.
+    fails otherwise. With `keep_attempt` the attempt is not counted. On a job with a cancel wish it
+    confirms the cancel.
     Errors: FAILED_PRECONDITION (LEASE_LOST).
     """
     ReleaseJob: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.ReleaseJobRequest, _worker_service_pb2.ReleaseJobResponse]  # type: ignore[assignment]
@@ -276,7 +280,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks people, idempotently by `key`: the same key and content gives the same prompt, with its
         resolution if it has one; other content amends an open prompt (its revision rises). A blocking
         prompt puts the job in PENDING_HITL. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS
-        (ID_REUSED) for other content under the key of a closed prompt, FAILED_PRECONDITION
+        (ID_REUSED, with `prompt_id` and `state`) for other content under the key of a closed prompt unless
+        it is the `same` question, FAILED_PRECONDITION
         (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
         """
 
@@ -337,7 +342,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.FailJobResponse, _abc.Awaitable[_worker_service_pb2.FailJobResponse]]:
         """Reports a failure: the job is retried with backoff if `retryable` and attempts are left, and
-        fails otherwise. On a job with a cancel wish it confirms the cancel.
+        fails otherwise. With `keep_attempt` the attempt is not counted. On a job with a cancel wish it
+        confirms the cancel.
         Errors: FAILED_PRECONDITION (LEASE_LOST).
         """
 

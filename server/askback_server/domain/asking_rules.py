@@ -10,16 +10,18 @@ from askback_server.domain.checks import Checker, normalised
 from askback_server.domain.commands import AskPrompt, PromptRef
 from askback_server.domain.content import PromptContent
 from askback_server.domain.due import take_due
-from askback_server.domain.errors import IdReused, LeaseLost, LimitExceeded, PromptNotFound
+from askback_server.domain.errors import LeaseLost, LimitExceeded, PromptNotFound
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.jobs import JobState
+from askback_server.domain.jobs import JobState, Wake
 from askback_server.domain.life import UNDERSTANDING, close_prompt, move, note_question
 from askback_server.domain.nudges import first_nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
+from askback_server.domain.rewording import amend, note_rewording, reworded
 from askback_server.domain.transitions import JobTrigger, PromptTrigger
+from askback_server.domain.waiting import open_blocking, wait_again
 from askback_server.domain.worker_rules import held
 
 
@@ -37,21 +39,25 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decide
     if known is not None:
         known = change.prompt(known.prompt_id)
         if known.digest == content.digest:
+            if known.is_open and content.blocking and change.job.session_id is not None:
+                wait_again(change)
             return Decided(PromptAsked(known, replayed=True), change if change.events else None)
     if change.job.session_id is None:
         # A deadline that was due has just ended the job, or its attempt.
         return Decided(LeaseLost(command.job_id, command.token), change)
     if known is not None:
         if not known.is_open:
-            raise IdReused("key", command.key, prompt_id=known.prompt_id, state=known.state)
+            return Decided(*reworded(change, known, command, content))
         content = normalised(content, facts.limits, facts.now).timed(facts.now)
-        return Decided(PromptAsked(_amend(change, known, content)), change)
-    if carried is not None and carried.digest == content.digest:
+        return Decided(PromptAsked(amend(change, known, content)), change)
+    if carried is not None and (command.same or carried.digest == content.digest):
         _supersede(change, command)
         return Decided(PromptAsked(_answered_before(change, content, carried)), change)
     if carried is not None:
         content = normalised(content, facts.limits, facts.now)
     _supersede(change, command)
+    if command.wakes and change.job.wake is Wake.ALL:
+        change.set(wake=Wake.ANY)
     prompt = open_prompt(change, command.key, content.timed(facts.now))
     return Decided(PromptAsked(prompt), change)
 
@@ -68,35 +74,12 @@ def _answered_before(change: Change, content: PromptContent, carried: CarriedAns
         carried_from=carried.job_id, reason=f"answered in job {carried.job_id}",
     )  # fmt: skip
     status = AnswerStatus.ACCEPTED
+    if carried.digest != content.digest:
+        note_rewording(change, prompt, carried.digest, content.digest)
     change.submissions.append(
         Submission(prompt.prompt_id, prompt.job_id, answer, status, answer.digest, prompt.version)
     )
     return prompt
-
-
-def _amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
-    """Other content under the key of an open prompt: answers to the old revision become STALE."""
-    now = change.facts.now
-    blocked = content.blocking - known.content.blocking
-    change.set(open_blocking=change.job.open_blocking + blocked)
-    if blocked >= 0:
-        move(change, JobTrigger.WAIT if content.blocking else JobTrigger.WRITE)
-    elif not change.job.open_blocking:
-        move(change, JobTrigger.RESUME)
-    revision = known.revision + 1
-    change.event(
-        EventType.PROMPT_AMENDED, known.prompt_id,
-        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
-    )  # fmt: skip
-    amended = evolve(
-        known,
-        content=content,
-        digest=content.digest,
-        revision=revision,
-        expires_at=now + content.timeout if content.timeout else None,
-        nudges=first_nudges(content, now),
-    )
-    return change.put(note_attendance(change, amended))
 
 
 def _supersede(change: Change, command: AskPrompt) -> None:
@@ -133,7 +116,8 @@ def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
     change.set(
         rounds=job.rounds + 1,
         open_prompts=job.open_prompts + 1,
-        open_blocking=job.open_blocking + content.blocking,
+        open_blocking=open_blocking(change) + 1 if content.blocking else job.open_blocking,
+        stalled_at=None,
     )
     if not job.workerless:
         move(change, _after_asking(change))

@@ -153,6 +153,10 @@ class AskPrompt(HolderCommand):
     key: str
     content: PromptContent
     supersedes: tuple[str, ...] = ()
+    same: bool = False
+    """Other content under a closed prompt's key is the same question: its resolution stands."""
+    wakes: bool = False
+    """The function may go on when this prompt alone is resolved."""
 
     @property
     def size(self) -> int:
@@ -199,11 +203,18 @@ class FailJob(HolderCommand):
     failure: Failure
     retryable: bool = False
     retry_delay: timedelta | None = None
+    keep_attempt: bool = False
+    """Not the attempt is at fault but the worker's version: it is not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseJob(HolderCommand):
     """The holder gives the job up without a failure."""
+
+    awaited: tuple[str, ...] = ()
+    """Keys of the prompts that its function waits for."""
+    at_work: bool = False
+    """Its function did not only wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

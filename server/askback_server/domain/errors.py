@@ -140,9 +140,9 @@ class IdReused(AlreadyExists):
 
     reason = "ID_REUSED"
 
-    def __init__(self, field: str, value: str, **existing: object) -> None:
+    def __init__(self, field: str, value: str, message: str = "", **existing: object) -> None:
         super().__init__(
-            f"{field} {value!r} was used before with other content; use a new one",
+            message or f"{field} {value!r} was used before with other content; use a new one",
             field=field,
             value=value,
             **existing,

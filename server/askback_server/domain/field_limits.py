@@ -126,7 +126,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ListCheckpointsRequest": {"job_id": _ID, "page_token": _TOKEN},
     "CompleteJobRequest": {"job_id": _ID, "result_json": _JSON},
     "FailJobRequest": {"job_id": _ID},
-    "ReleaseJobRequest": {"job_id": _ID},
+    "ReleaseJobRequest": {"job_id": _ID, "awaited_keys": _list("open_prompts_per_job", "key_chars")},
     "LeaseJobsRequest": {
         "namespace": _NAME, "worker_id": _NAME, "job_types": _list("job_types", "name_chars"),
         "session_id": _ID, "session_secret": _ID,

@@ -22,6 +22,17 @@ class JobState(StrEnum):
 TERMINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 
+class Wake(StrEnum):
+    """Which resolution makes a waiting job run that nobody holds."""
+
+    ALL = ""
+    """The last one: when no blocking prompt is open."""
+    ANY = "ANY"
+    """The first one."""
+    DUE = "DUE"
+    """As ANY, and its holder may be at work on an answer while other prompts are open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt failed; `details_json` is JSON text or empty."""
@@ -64,6 +75,8 @@ class Job:
     rounds: int = 0
     open_prompts: int = 0
     open_blocking: int = 0
+    """The open prompts that it waits for: all that block, or none where it runs after the first answer."""
+    wake: Wake = Wake.ALL
     version: int = 0
     token: int = 0
     ready_at: datetime | None = None
@@ -97,6 +110,8 @@ class Job:
     """How long one attempt may be RUNNING. Waiting for people does not count."""
     run_until: datetime | None = None
     """The end of the attempt's time while it is RUNNING."""
+    stalled_at: datetime | None = None
+    """When the first of the failures happened that were not counted; None after a new question."""
     run_left: timedelta | None = None
     """What is left of the attempt's time while its clock stands still; None: all of it."""
 

@@ -12,7 +12,7 @@ from askback_server.domain.documents import appended, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState
+from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, JobState, Wake
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Answer, Prompt, PromptState, Resolution
 from askback_server.domain.transitions import (
@@ -88,7 +88,8 @@ def close_prompt(
     job = change.job
     change.set(
         open_prompts=job.open_prompts - 1,
-        open_blocking=job.open_blocking - (1 if prompt.content.blocking else 0),
+        # 0 stays 0: the job runs on after another answer, and waits for none of them.
+        open_blocking=max(0, job.open_blocking - (1 if prompt.content.blocking else 0)),
     )
     actor = answer.user_id if carried_from and answer is not None else change.actor
     resolution = Resolution(state, actor, change.facts.now, reason, answer)
@@ -124,17 +125,42 @@ def _go_on(change: Change, closed: Prompt) -> None:
     session, and a guard that fails decides again with the session among the dead.
     """
     job = change.job
-    if job.state is not JobState.PENDING_HITL or job.open_blocking:
+    if job.state is not JobState.PENDING_HITL:
         return
-    if job.workerless:
+    if job.open_blocking:
+        _go_on_with_one(change, closed)
+    elif job.workerless:
         _settle(change, closed)
     elif job.session_id is not None and not change.facts.is_dead(SessionRef(job.session_id, ANY_EPOCH)):
         move(change, JobTrigger.RESUME)
         change.require(session=SessionRef(job.session_id, ANY_EPOCH))
+        if job.wake is Wake.DUE:
+            change.set(wake=Wake.ANY)
     elif job.cancel_requested_at is None:
-        move(change, JobTrigger.REQUEUE)
-        drop_holder(change)
-        change.set(ready_at=max(change.facts.now, job.ready_at or change.facts.now))
+        run_again(change)
+
+
+def _go_on_with_one(change: Change, closed: Prompt) -> None:
+    """One of several prompts was resolved, and the function may go on with it."""
+    job = change.job
+    if job.wake is Wake.ALL or not closed.content.blocking:
+        return
+    if job.session_id is not None:
+        change.set(wake=Wake.DUE)
+    elif job.cancel_requested_at is None:
+        run_again(change)
+
+
+def run_again(change: Change) -> None:
+    """PENDING, from PENDING_HITL. Prompts that are open stay so, and hold the job again when it asks for them
+    again."""
+    move(change, JobTrigger.REQUEUE)
+    drop_holder(change)
+    if change.job.open_blocking:
+        change.set(open_blocking=0)
+    if change.job.wake is Wake.DUE:
+        change.set(wake=Wake.ANY)
+    change.set(ready_at=max(change.facts.now, change.job.ready_at or change.facts.now))
 
 
 def _settle(change: Change, closed: Prompt) -> None:
@@ -196,14 +222,41 @@ def try_again(
     Open prompts stay open: people may be typing, and the next attempt asks by the same keys.
     """
     limits, failed = change.facts.limits, change.job.attempt
-    move(change, trigger)
-    drop_holder(change)
     if delay is None:
         delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
-    pending = change.job.state is JobState.PENDING
-    ready_at = change.facts.now + delay if pending else None
-    change.set(attempt=failed + 1, failure=failure, ready_at=ready_at, run_left=None)
+    _run_later(change, trigger, failure, delay)
+    change.set(attempt=failed + 1, run_left=None)
     change.event(event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]})
+
+
+def stall(change: Change, failure: Failure) -> None:
+    """The same attempt again, or FAILED when that has gone on for too long.
+
+    The delay is the time since the first such failure, so it doubles. That time is kept with the job:
+    no restart, of a worker or of ours, begins it again.
+    """
+    limits, now = change.facts.limits, change.facts.now
+    since = change.job.stalled_at or now
+    if now - since >= limits.stall_max:
+        tried = f"{limits.stall_max.total_seconds() / 3600:g} hours"
+        message = f"{failure.message} (tried again for {tried} without success)"
+        fail_now(change, JobTrigger.FAIL, replace(failure, message=message))
+        return
+    delay = min(max(now - since, limits.backoff_base), limits.backoff_max)
+    _run_later(change, JobTrigger.RETRY, failure, delay)
+    change.set(stalled_at=since)
+    data = {"attempt": change.job.attempt, "code": failure.code, "message": failure.message[:500]}
+    change.event(EventType.JOB_RETRIED, None, {**data, "counted": False})
+
+
+def _run_later(change: Change, trigger: JobTrigger, failure: Failure, delay: timedelta) -> None:
+    if change.job.state is JobState.PENDING_HITL and change.job.wake is Wake.DUE:
+        run_again(change)  # it did not only wait
+    else:
+        move(change, trigger)
+        drop_holder(change)
+    pending = change.job.state is JobState.PENDING
+    change.set(failure=failure, ready_at=change.facts.now + delay if pending else None)
 
 
 def note_question(change: Change, prompt: Prompt) -> None:

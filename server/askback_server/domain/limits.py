@@ -99,6 +99,8 @@ class Limits:
     backoff_base: timedelta = timedelta(seconds=1)
     backoff_max: timedelta = timedelta(minutes=5)
     """Between two attempts of a job; it doubles from the base."""
+    stall_max: timedelta = timedelta(hours=24)
+    """How long a job is tried again without counting its attempts."""
     wait_max: timedelta = timedelta(seconds=60)
     """The longest unary long poll."""
     capacity: int = 1_000

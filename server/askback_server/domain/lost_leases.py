@@ -5,8 +5,8 @@ from __future__ import annotations
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
 from askback_server.domain.commands import DropLease, LoseSession
 from askback_server.domain.events import EventType
-from askback_server.domain.jobs import Failure, JobState
-from askback_server.domain.life import cancel_now, drop_holder, fail_now, move, try_again
+from askback_server.domain.jobs import Failure, JobState, Wake
+from askback_server.domain.life import cancel_now, drop_holder, fail_now, move, run_again, try_again
 from askback_server.domain.transitions import JobTrigger
 
 
@@ -45,8 +45,11 @@ def _lose(change: Change, *, received: bool, why: str) -> None:
     if job.cancel_requested_at is not None:
         cancel_now(change)
     elif job.state is JobState.PENDING_HITL:
-        move(change, JobTrigger.LOSE)
-        drop_holder(change)
+        if job.wake is Wake.DUE:
+            run_again(change)
+        else:
+            move(change, JobTrigger.LOSE)
+            drop_holder(change)
         change.event(EventType.JOB_LEASE_LOST, None, {"worker_id": job.worker_id})
     elif not received and job.token - job.attempt < change.facts.limits.uncounted_leases:
         move(change, JobTrigger.LOSE)

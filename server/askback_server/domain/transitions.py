@@ -98,7 +98,9 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_H, _T.WRITE): Step(_H, (By.WORKER,), "the holder goes on writing, asking included"),
     (_H, _T.WAIT): Step(_H, (By.WORKER,), "another blocking prompt was asked"),
     (_H, _T.RESUME): Step(_R, tuple(By), "no blocking prompt is open; its holder lives"),
-    (_H, _T.REQUEUE): Step(_P, tuple(By), "no blocking prompt is open; nobody holds it"),
+    (_H, _T.REQUEUE): Step(
+        _P, tuple(By), "nobody holds it, and no blocking prompt is open or it goes on with the first answer"
+    ),
     (_H, _T.SETTLE): Step(
         JobState.COMPLETED, (By.PERSON, By.SYSTEM), "a job without a worker: the resolution is the result"
     ),

@@ -24,7 +24,7 @@ from askback_server.domain.errors import (
 )
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
-from askback_server.domain.jobs import Checkpoint, Job, JobState
+from askback_server.domain.jobs import Checkpoint, Job, JobState, Wake
 from askback_server.domain.life import (
     cancel_now,
     drop_holder,
@@ -32,10 +32,13 @@ from askback_server.domain.life import (
     fail_now,
     fence,
     move,
+    run_again,
+    stall,
     try_again,
 )
 from askback_server.domain.principals import Role
 from askback_server.domain.transitions import JobTrigger
+from askback_server.domain.waiting import may_go_on
 
 
 def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
@@ -164,6 +167,8 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
     job: Job = change.job
     if job.cancel_requested_at is not None:
         cancel_now(change)
+    elif command.retryable and command.keep_attempt:
+        stall(change, failure)
     elif command.retryable and job.attempt < job.max_attempts:
         try_again(change, JobTrigger.RETRY, EventType.JOB_RETRIED, failure, command.retry_delay)
     else:
@@ -177,8 +182,13 @@ def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> Deci
     if change.job.cancel_requested_at is not None:
         cancel_now(change)
         return Decided(change.job, change)
-    state = move(change, JobTrigger.RELEASE)
-    drop_holder(change)
-    change.set(ready_at=facts.now if state is JobState.PENDING else None)
-    change.event(EventType.JOB_RELEASED, None, {"parked": state is JobState.PENDING_HITL})
+    if change.job.state is JobState.PENDING_HITL and may_go_on(change, command):
+        run_again(change)
+    else:
+        state = move(change, JobTrigger.RELEASE)
+        drop_holder(change)
+        change.set(ready_at=facts.now if state is JobState.PENDING else None)
+    if command.awaited:
+        change.set(wake=Wake.ANY)
+    change.event(EventType.JOB_RELEASED, None, {"parked": change.job.state is JobState.PENDING_HITL})
     return Decided(change.job, change)

@@ -22,7 +22,7 @@ from askback_server.domain.documents import (
     resolution_to_json,
 )
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progress
+from askback_server.domain.jobs import Checkpoint, Failure, Job, JobState, Progress, Wake
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
@@ -34,7 +34,7 @@ JOB_CHANGED_COLUMNS = (
     "promoted", "priority", "labels", "attempt", "rounds", "open_prompts", "open_blocking", "version",
     "token", "ready_at", "session_id", "worker_id", "holder", "cancel_requested_at", "cancel_at",
     "cancel_reason", "retention_s", "purge_at", "checkpoints", "understanding_version",
-    "run_until", "run_left_s",
+    "run_until", "run_left_s", "wake", "stalled_at",
 )  # fmt: skip
 """What may change; the first is the key."""
 
@@ -56,7 +56,7 @@ def job_changed(job: Job) -> tuple[Any, ...]:
         job.open_blocking, job.version, job.token, job.ready_at, job.session_id, job.worker_id, job.holder,
         job.cancel_requested_at, job.cancel_at, job.cancel_reason,
         _seconds(job.retention), job.purge_at, job.checkpoints, job.understanding_version, job.run_until,
-        _seconds(job.run_left),
+        _seconds(job.run_left), job.wake or None, job.stalled_at,
     )  # fmt: skip
 
 
@@ -118,6 +118,8 @@ def to_job(row: Row) -> Job:
         run_timeout=_span(row["run_timeout_s"]),
         run_until=row["run_until"],
         run_left=_span(row["run_left_s"]),
+        wake=Wake(row["wake"] or ""),
+        stalled_at=row["stalled_at"],
     )
 
 
@@ -132,7 +134,7 @@ def _span(seconds: float | None) -> timedelta | None:
 PROMPT_CHANGED_COLUMNS = (
     "interaction_id", "job_id", "revision", "version", "status", "response_data", "claimed_by",
     "claimed_until", "updated_at", "responded_at", "consumed_at", "submissions", "nudges", "nudge_at",
-    "unattended_since",
+    "unattended_since", "same_digest",
 )  # fmt: skip
 """What may change without the content being amended; the first two are the keys."""
 
@@ -156,7 +158,7 @@ def prompt_changed(prompt: Prompt) -> tuple[Any, ...]:
         resolution_to_json(resolution) if resolution else None, prompt.claimed_by, prompt.claimed_until,
         prompt.updated_at, resolution.at if resolution else None, prompt.consumed_at, prompt.submissions,
         None if nudges is None else _nudges_to_json(nudges), None if nudges is None else nudges.next_at,
-        prompt.unattended_since,
+        prompt.unattended_since, prompt.same_digest or None,
     )  # fmt: skip
 
 
@@ -215,6 +217,7 @@ def to_prompt(row: Row) -> Prompt:
         submissions=row["submissions"],
         nudges=_nudges_from_json(row["nudges"]) if row["nudges"] else None,
         unattended_since=row["unattended_since"],
+        same_digest=row["same_digest"] or "",
     )
 
 

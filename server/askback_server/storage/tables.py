@@ -63,6 +63,8 @@ jobs = sa.Table(
     sa.Column("run_left_s", sa.Double),
     sa.Column("root_job_id", Id),
     sa.Column("carried_answers", sa.Integer),
+    sa.Column("wake", sa.Text),
+    sa.Column("stalled_at", Instant),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
@@ -128,6 +130,7 @@ prompts = sa.Table(
     sa.Column("nudges", JsonText),
     sa.Column("nudge_at", Instant),
     sa.Column("unattended_since", Instant),
+    sa.Column("same_digest", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(

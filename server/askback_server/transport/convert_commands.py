@@ -169,6 +169,8 @@ def ask_prompt(
         key=request.key,
         content=content(request.content, "content"),
         supersedes=tuple(request.supersedes_keys),
+        same=request.same,
+        wakes=request.wakes,
     )
 
 
@@ -228,6 +230,7 @@ def fail_job(
         failure=failure(request.failure),
         retryable=request.retryable,
         retry_delay=span(request.retry_delay, "retry_delay") if request.HasField("retry_delay") else None,
+        keep_attempt=request.keep_attempt,
     )
 
 
@@ -235,8 +238,16 @@ def release_job(
     request: worker_service_pb2.ReleaseJobRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.ReleaseJob:
     """The holder gives the job up."""
+    found: list[Violation] = []
+    storable(found, "awaited_keys", request.awaited_keys)
+    raise_faults(found)
     return commands.ReleaseJob(
-        principal=principal, job_id=job_id(request.job_id), token=request.token, session=session
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        awaited=tuple(request.awaited_keys),
+        at_work=request.at_work,
     )
 
 

@@ -144,6 +144,9 @@ def _serialised(prompt: Prompt) -> bytes:
         put_time(target.consume_time, prompt.consumed_at)
     if prompt.unattended_since is not None:
         put_time(target.unattended_time, prompt.unattended_since)
+    if prompt.same_digest:
+        target.rewording.digest = prompt.digest
+        target.rewording.asked_digest = prompt.same_digest
     target.submissions = prompt.submissions
     if prompt.nudges is not None:
         _put_nudges(target, prompt.nudges)

@@ -13,7 +13,7 @@ from askback.channel import Endpoint
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.reflected import SERVICES, contract_of, our_contract
 from askback.cli.connection import Connection
-from askback.contact import PATIENCE, connect
+from askback.contact import HASTE, connect
 from askback.errors import AskbackError, CannotConnect, PermissionDenied, Unauthenticated
 from askback.spans import span_words
 from askback.status import from_rpc
@@ -53,7 +53,7 @@ async def look_at_server(connection: Connection) -> AsyncIterator[Finding]:
 async def _reached(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
     """What keeps us from the server; None if nothing does."""
     try:
-        await connect(channel, endpoint, patience=min(PATIENCE, timeout))
+        await connect(channel, endpoint, patience=min(HASTE, timeout))
     except CannotConnect as problem:
         message, _, todo = problem.message.rpartition(": ")
         return fail("server", message, todo)

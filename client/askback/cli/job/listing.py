@@ -166,12 +166,21 @@ def prompt_lines(prompt: PromptInfo) -> list[str]:
             ("state", PROMPT_STATES.get(prompt.state, str(prompt.state))),
             ("answer", resolution_words(resolution) if resolution else ""),
             ("ended", when(resolution.at, now) if resolution else ""),
+            ("reworded", _rewording(prompt)),
             ("for", audience_words(prompt) if prompt.is_open else ""),
             ("claimed by", one_line(prompt.claimed_by)),
             ("deadline", when(prompt.expires_at, now) if prompt.is_open else ""),
         ]
     )
     return lines + [f"   {line}" for line in more]
+
+
+def _rewording(prompt: PromptInfo) -> str:
+    """Which other wording the answer was kept for."""
+    if not prompt.proto.HasField("rewording"):
+        return ""
+    rewording = prompt.proto.rewording
+    return f"answer kept for other words: digest {rewording.digest}, now {rewording.asked_digest}"
 
 
 def _doing(job: JobInfo) -> str:

@@ -75,7 +75,10 @@ def event_words(event: Event) -> str:
         case "JOB_LEASE_LOST":
             return "its worker was lost" if data.get("received", True) else "no worker received it"
         case "JOB_RETRIED":
-            return f"attempt failed ({one_line(data.get('code', ''))}: {message}); it will be tried again"
+            again = "it will be tried again" if data.get("counted", True) else "tried again, not counted"
+            return f"attempt failed ({one_line(data.get('code', ''))}: {message}); {again}"
+        case "JOB_WAITS":
+            return "waits for people again"
         case "JOB_COMPLETED":
             return "completed"
         case "JOB_FAILED":
@@ -90,6 +93,12 @@ def event_words(event: Event) -> str:
             return f"asks: {message}"
         case "PROMPT_AMENDED":
             return f"changed its question {one_line(data.get('key', ''))}"
+        case "PROMPT_REWORDED":
+            return (
+                f"question {data.get('round')} asked in other words, its answer kept: "
+                f"{one_line(data.get('key', ''))}, digest {one_line(data.get('digest', ''))} now "
+                f"{one_line(data.get('asked_digest', ''))}"
+            )
         case "PROMPT_CLAIMED":
             return f"question {data.get('round')} claimed by {one_line(event.actor)}"
         case "PROMPT_RELEASED":

@@ -1,0 +1,70 @@
+"""Other content under the key of a prompt that exists: it amends an open one."""
+
+from __future__ import annotations
+
+from askback_server.domain.aggregate import Change
+from askback_server.domain.attendance import note_attendance
+from askback_server.domain.commands import AskPrompt
+from askback_server.domain.content import PromptContent
+from askback_server.domain.errors import IdReused
+from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
+from askback_server.domain.jobs import JobState
+from askback_server.domain.life import move
+from askback_server.domain.nudges import first_nudges
+from askback_server.domain.prompts import Prompt
+from askback_server.domain.replies import PromptAsked
+from askback_server.domain.transitions import JobTrigger
+from askback_server.domain.waiting import open_blocking
+
+
+def reworded(
+    change: Change, known: Prompt, command: AskPrompt, content: PromptContent
+) -> tuple[PromptAsked, Change | None]:
+    """Other content under the key of a closed prompt. Raises IdReused unless it is the same question."""
+    if not command.same:
+        message = (
+            f"the key {command.key!r} belongs to a prompt that is {known.state} and was another question, "
+            f"{known.content.title!r} (digest {known.digest}); now it is {content.title!r} (digest "
+            f"{content.digest}). Use another key, or set `same` if it is the same question in other words"
+        )
+        raise IdReused("key", command.key, message, prompt_id=known.prompt_id, state=known.state)
+    if known.same_digest == content.digest:
+        return PromptAsked(known, replayed=True), change if change.events else None
+    move(change, JobTrigger.WRITE)
+    note_rewording(change, known, known.digest, content.digest)
+    return PromptAsked(change.put(evolve(known, same_digest=content.digest)), replayed=True), change
+
+
+def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) -> None:
+    """Write the event that a resolution stands for other words; both are digests."""
+    change.event(
+        EventType.PROMPT_REWORDED, prompt.prompt_id,
+        {"round": prompt.round, "key": prompt.key, "digest": answered, "asked_digest": asked},
+    )  # fmt: skip
+
+
+def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
+    """Other content under the key of an open prompt: answers to the old revision become STALE."""
+    now = change.facts.now
+    if content.blocking:
+        change.set(open_blocking=open_blocking(change) + (not known.content.blocking))
+        move(change, JobTrigger.WAIT)
+    else:
+        change.set(open_blocking=max(0, change.job.open_blocking - known.content.blocking))
+        waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
+        move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
+    revision = known.revision + 1
+    change.event(
+        EventType.PROMPT_AMENDED, known.prompt_id,
+        {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
+    )  # fmt: skip
+    amended = evolve(
+        known,
+        content=content,
+        digest=content.digest,
+        revision=revision,
+        expires_at=now + content.timeout if content.timeout else None,
+        nudges=first_nudges(content, now),
+    )
+    return change.put(note_attendance(change, amended))
