@@ -187,7 +187,7 @@ class JobsFollower:
                 stop()
 
     def _drain(self) -> Iterator[JobsNews]:
-        """What is to be told. Until it is their turn jobs stay where newer versions replace them: a watcher that
+        """What is to be told. Until their turn jobs stay where newer versions replace them: a watcher that
         reads slowly must not keep old ones."""
         while self._fresh or self._removed:
             jobs: list[Job] = []
