@@ -5,7 +5,7 @@ VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
 .PHONY: help venv proto reference lock demo serve test test-install test-container check bench \
-	install-figures model simulate chaos fuzz soak clean
+	install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ chaos: $(VENV) ## ten minutes of faults from a random seed, judged, and 10,000 f
 
 fuzz: $(VENV) ## minutes of nonsense beside a victim; ARGS="--seed N --minutes M"
 	$(BIN)/python -m tests.hostile fuzz $(ARGS)
+
+flood: $(VENV) ## a thousand streams that never read, of each kind: the memory they take; ARGS="--streams N --kinds pages"
+	$(BIN)/python -m tests.hostile flood $(ARGS)
 
 HOURS ?= 1
 soak: $(VENV) ## the same for HOURS=n, one seed after another

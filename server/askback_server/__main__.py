@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from askback_server.allocator import give_memory_back
 from askback_server.config import ConfigError
 from askback_server.config_sources import database_url, effective
 from askback_server.domain.errors import AskbackError
@@ -34,6 +35,7 @@ def serve(flags: Mapping[str, Any]) -> int:
     config = settings.config
     configure(config.log_format, config.log_level)
     log_the_uncaught()
+    give_memory_back()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(run_until_signal(config))

@@ -19,6 +19,7 @@ from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.job_follower import JobsFollower
 from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.unsent import Unsent
 from askback_server.sessions.watch import Watch
 from askback_server.storage import tables
 from askback_server.storage.database import Database
@@ -172,7 +173,8 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
         prompts, jobs = PromptFilter("default", viewer=ANN), JobFilter("default")
         tokens = ResumeTokens(b"key", here.feed.epoch)
         followed = (here.feed, here.database.feed, here.database.jobs, tokens)
-        watched = JobsFollower(jobs, "carl", *followed, Watch())
+        account, admission = Unsent(10**9, 10**9).account("ann", print), Admission(8)
+        watched = JobsFollower(jobs, "carl", *followed, Watch(), admission, account)
         place = tokens.make(here.feed.position, digest_of_view(prompts))
         jobs_place = tokens.make(here.feed.position, watched._digest)
         older = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
@@ -181,7 +183,7 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
                 await older.execute("SELECT pg_current_xact_id()")
                 await here.answer(prompt)
                 view = PromptView(prompts)
-                follower = PromptFollower(view, *followed, Admission(8), asyncio.Event())
+                follower = PromptFollower(view, *followed, admission, account, asyncio.Event())
                 follower.attach()
                 await follower.load(place)
                 told = view.take(10, "")

@@ -1,4 +1,5 @@
-"""The long forms: `python -m tests.hostile authorisation --attempts N`, `... fuzz --minutes M`.
+"""The long forms: `python -m tests.hostile authorisation --attempts N`, `... fuzz --minutes M`,
+`... flood --streams N`.
 
 Each prints its seed, which with the same options plays the same attempts. Exit status 1 with what went wrong.
 """
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 
 from askback_server.storage.migrate import upgrade
-from tests.hostile import fuzz
+from tests.hostile import flood, fuzz
 from tests.hostile.authorisation import search, token_file
 from tests.support.service import serving
 
@@ -39,12 +40,18 @@ async def _play(options: argparse.Namespace, seed: int, url: str, auth: str) -> 
 def main() -> None:
     """Play, and say what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description="Hostile callers.")
-    parser.add_argument("what", choices=["authorisation", "fuzz"])
+    parser.add_argument("what", choices=["authorisation", "fuzz", "flood"])
     parser.add_argument("--attempts", type=int, default=10_000, help="of the authorisation matrix")
     parser.add_argument("--minutes", type=float, default=3.0, help="of the fuzz")
     parser.add_argument("--patience", type=float, default=3.0, help="seconds that the victim may wait")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--streams", type=int, default=1_000, help="of the flood")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each kind of flood")
+    parser.add_argument("--kinds", nargs="+", choices=flood.KINDS, default=flood.KINDS, help="of the flood")
     options = parser.parse_args()
+    if options.what == "flood":
+        wrong = asyncio.run(flood.report(options.kinds, options.streams, options.seconds))
+        sys.exit("\n".join(wrong) or None)
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{folder}/askback.db"

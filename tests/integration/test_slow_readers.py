@@ -18,6 +18,17 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config import Config
 from askback_server.domain.limits import Limits
+from tests.support.http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    RST_STREAM,
+    Connection,
+    frame,
+    headers,
+    message,
+)
 from tests.support.service import EOF, NOBODY_ID, World, confirm, refusal_of, seconds, serving, until
 
 TIGHT = Limits(hello=timedelta(seconds=0.3), unread=timedelta(seconds=0.5))
@@ -161,6 +172,25 @@ async def _many_events(world: World, job_id: str) -> None:
         await world.workers.ReportProgress(report)
 
 
+@pytest.mark.usefixtures("tight")
+async def test_a_dropped_stream_is_reset_when_its_client_does_not_even_read_why(
+    lite: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what the transport was given for it would stay until the connection ends."""
+    monkeypatch.setattr("askback_server.transport.call_ends.FAREWELL", 0.2)
+    open_calls = lite.service._server.calls.streams  # type: ignore[union-attr]
+    for _ in range(3):
+        await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm(body="b" * 200_000)))
+    with Connection(lite.service.port) as eve:
+        block = headers(b"/askback.v1.HitlService/WatchPrompts", (b"askback-user", b"eve"))
+        eve.send(frame(HEADERS, END_HEADERS, 1, block), frame(DATA, END_STREAM, 1, message(b"")))
+        await until(lambda: open_calls.total == 1)
+        await until(lambda: open_calls.total == 0)
+        reset = frame(RST_STREAM, 0, 1, b"0000")[:-4]
+        await until(lambda: b"grpc-status\x011" in eve.received and reset in eve.received)
+    assert lite.service.replica.writing.total == lite.service.replica.unsent.total == 0
+
+
 async def test_a_client_that_reads_slowly_loses_nothing(lite: World) -> None:
     """Paused again and again, never dropped."""
     created = await lite.jobs.CreateJob(
@@ -187,21 +217,6 @@ async def test_a_client_that_reads_slowly_loses_nothing(lite: World) -> None:
             await asyncio.sleep(0.005)
         await asking
         call.cancel()
-
-
-async def test_the_stream_with_the_most_unread_pays(lite: World) -> None:
-    """The memory of all streams together is bounded, and a small stream is not the one that is dropped."""
-    unsent, dropped = lite.service.replica.unsent, []
-    small, large = object(), object()
-    unsent._most = 1_000
-    unsent.set(small, 400, lambda e: dropped.append((small, e)))
-    unsent.set(large, 500, lambda e: dropped.append((large, e)))
-    assert not dropped
-    unsent.set(small, 501, lambda e: dropped.append((small, e)))
-    assert [d[0] for d in dropped] == [small]
-    assert unsent.total == 500
-    unsent.set(large, 0, lambda _: None)
-    assert unsent.total == 0
 
 
 async def test_a_message_of_many_frames_is_refused(lite: World) -> None:

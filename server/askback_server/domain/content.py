@@ -121,7 +121,8 @@ class PromptContent:
     @property
     def size(self) -> int:
         """Roughly how many bytes it is."""
-        return len(self.body) + (sum(len(p.text) for p in self.parts) if self.parts else 0)
+        parts = sum(len(p.text) for p in self.parts) if self.parts else 0
+        return len(self.body) + len(self.metadata_json) + parts
 
     def option(self, decision: Decision) -> DecisionOption | None:
         """The offered option of a decision, or None."""

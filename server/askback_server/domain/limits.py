@@ -118,8 +118,11 @@ class Limits:
     """Replies of one stream that are not written yet. Above that nothing more is read from it."""
     unsent_bytes: int = 1024 * 1024
     """The same in bytes, replies and the requests that wait for theirs together."""
-    unsent_bytes_in_all: int = 256 * 1024 * 1024
-    """The same of all streams of a replica. Above that the stream with the most ends."""
+    unsent_bytes_in_all: int = 128 * 1024 * 1024
+    """The same of all streams of a replica; and once more what the transport is writing. Above that the
+    principal with the most loses its stream with the most."""
+    unsent_bytes_per_principal: int = 16 * 1024 * 1024
+    """The same of one principal, whose streams wait for room above that."""
     streams: int = 20_000
     """Open streams of one replica, LeaseJobs and AwaitPrompt calls that wait included."""
     streams_per_principal: int = 10_000

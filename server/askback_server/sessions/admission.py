@@ -1,48 +1,57 @@
 """Who is let in first when many come at once: workers, whose leases run out; consoles only see less for a
-while."""
+while. And principals in turn, so that a crowd of one delays itself only."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from askback_server.sessions.turns import Turns
 
 PATIENCE = 2.0
 """Seconds that the reading of a view waits for workers at most."""
-
-READS = 16
-"""Reads of streams that run at once."""
+READS = 4
+"""Reads of streams that run at once: all run on one core, and unary calls come between them."""
+OPENINGS = 8
+"""Workers' sessions that are opened at once: each is a write, and other writes come between them."""
+MESSAGES = 8
+"""Messages of consoles' streams, and as many of workers', that are begun in one turn of the event loop."""
 
 
 class Admission:
-    """Bounds how many views are read from the database at once, and lets workers pass them."""
+    """Bounds how much of what streams ask for is done at once, and lets workers pass views."""
 
     def __init__(self, views: int) -> None:
-        self._views = asyncio.Semaphore(views)
+        self._views = Turns(views)
+        self._openings = Turns(OPENINGS)
         self._workers = 0
         self._no_worker = asyncio.Event()
         self._no_worker.set()
-        self.reads = asyncio.Semaphore(READS)
-        """Reads that streams ask for: a thousand streams that do must not hold up calls of others."""
+        self.reads = Turns(READS)
+        """Reads that streams ask for."""
+        self.console_messages = Turns(MESSAGES)
+        self.worker_messages = Turns(MESSAGES)
         self.reading = 0
         """Views that are read now."""
 
-    @contextmanager
-    def worker(self) -> Iterator[None]:
-        """A worker's session is being opened or resumed."""
+    @asynccontextmanager
+    async def worker(self, subject: str) -> AsyncIterator[None]:
+        """A worker's session is being opened or resumed, when it is its principal's turn."""
         self._workers += 1
         self._no_worker.clear()
         try:
-            yield
+            async with self._openings.of(subject):
+                yield
         finally:
             self._workers -= 1
             if not self._workers:
                 self._no_worker.set()
 
     @asynccontextmanager
-    async def view(self) -> AsyncIterator[None]:
-        """One page of a view is being read, when it is its turn."""
-        async with self._views:
+    async def view(self, subject: str) -> AsyncIterator[None]:
+        """One page of a principal's view is being read, when it is its turn."""
+        async with self._views.of(subject):
             if self._workers:
                 try:
                     async with asyncio.timeout(PATIENCE):

@@ -55,7 +55,14 @@ class ConverseSession(Session):
         around, view = self._around, self._core.view
         assert view is not None
         self._follower = PromptFollower(
-            view, around.feed, around.log, around.jobs, around.tokens, around.admission, self._changed
+            view,
+            around.feed,
+            around.log,
+            around.jobs,
+            around.tokens,
+            around.admission,
+            self._account,
+            self._changed,
         )
         self._follower.attach()
         self._left = around.attending.enter(view.filter)
@@ -74,15 +81,14 @@ class ConverseSession(Session):
         self._changed.set()
 
     def _take(self) -> list[ServerFrame]:
+        if self._follower is not None:
+            self._follower.written()
         if self._core.stream.beat_due(self._around.clock.monotonic()):
             told = self._core.view is not None and self._core.view.caught_up
             self._core.stream.push(Heartbeat(self._token if told else "", self._around.clock.now()))
         if not self._core.has_news:
             return []
-        frames = self._core.take(TAKE, self._token)
-        if self._follower is not None:
-            self._follower.taken()
-        return frames
+        return self._core.take(TAKE, self._token)
 
     @property
     def _token(self) -> str:

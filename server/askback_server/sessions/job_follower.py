@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
 from askback_server.domain.events import Event, EventType
@@ -17,10 +17,15 @@ from askback_server.feed.missed import missed
 from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
+from askback_server.sessions.admission import Admission
+from askback_server.sessions.unsent import Account
 from askback_server.sessions.watch import Watch
 
 PAGE = 500
-PAGE_BYTES = 8 * 1024 * 1024
+PAGE_BYTES = 512 * 1024
+EVENTS = 100
+EVENTS_BYTES = 256 * 1024
+"""Events of one page, and about what they may take."""
 ENDED = 4_096
 IDLE = 15.0
 """Seconds after which a stream that has nothing to tell sends a frame all the same."""
@@ -29,7 +34,7 @@ _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_
 
 
 async def job_events(
-    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch
+    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch, account: Account
 ) -> AsyncIterator[list[Event]]:
     """Batches of a job's events above a seq, in order without a gap; ends after the job's end.
 
@@ -52,12 +57,19 @@ async def job_events(
             batch = [e for e in live if e.seq > last]
             live.clear()
             if not batch or batch[0].seq != last + 1 or batch[-1].seq != last + len(batch):
-                batch = await jobs.list_events(job.job_id, last, PAGE)
-            if batch:
-                last = batch[-1].seq
+                page = await account.reserve(EVENTS_BYTES)
+                batch = await jobs.list_events(job.job_id, last, EVENTS)
+            else:
+                page = None
+            told = bool(batch)
+            if told:
+                last, ended = batch[-1].seq, any(e.type in _ENDS for e in batch)
                 yield batch
-                if any(e.type in _ENDS for e in batch):
+                if ended:
                     return
+            if page is not None:
+                page()
+            if told:
                 continue
             if job.is_terminal:
                 return
@@ -87,7 +99,7 @@ class JobsFollower:
 
     def __init__(
         self, filter: JobFilter, subject: str, feed: Feed, log: FeedStore, jobs: JobStore,
-        tokens: ResumeTokens, watch: Watch,
+        tokens: ResumeTokens, watch: Watch, admission: Admission, account: Account,
     ) -> None:  # fmt: skip
         self._filter = filter
         self._but_labels = replace(filter, labels={})
@@ -97,6 +109,8 @@ class JobsFollower:
         self._tokens = tokens
         self._digest = view_digest("jobs", subject, self._but_labels, sorted(filter.labels.items()))
         self._watch = watch
+        self._admission = admission
+        self._account = account
         self._changed = watch.changed
         self._fresh: dict[str, Job] = {}
         self._removed: dict[str, None] = {}
@@ -172,32 +186,37 @@ class JobsFollower:
             for stop in stops:
                 stop()
 
-    def _drain(self) -> list[JobsNews]:
-        news = []
+    def _drain(self) -> Iterator[JobsNews]:
+        """What is to be told. Until their turn jobs stay where newer versions replace them: a watcher that
+        reads slowly must not keep old ones."""
         while self._fresh or self._removed:
-            ids = list(self._fresh)[:PAGE]
-            jobs = tuple(self._fresh.pop(i) for i in ids)
+            jobs: list[Job] = []
+            size = 0
+            while self._fresh and len(jobs) < PAGE and size < PAGE_BYTES:
+                job = self._fresh.pop(next(iter(self._fresh)))
+                size += len(job.input_json) + len(job.result_json)
+                jobs.append(job)
+                if job.is_terminal:
+                    self._versions.pop(job.job_id, None)
+                    self._ended[job.job_id] = job.version
+                    if len(self._ended) > ENDED:
+                        self._ended.popitem(last=False)
             removed = tuple(self._removed)
             self._removed.clear()
-            news.append(JobsNews(jobs, removed))
-        for job in (job for item in news for job in item.jobs):
-            if job.is_terminal:
-                self._versions.pop(job.job_id, None)
-                self._ended[job.job_id] = job.version
-                if len(self._ended) > ENDED:
-                    self._ended.popitem(last=False)
-        return news
+            yield JobsNews(tuple(jobs), removed)
 
     async def _snapshot(self) -> AsyncIterator[JobsNews]:
         states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)
         view = replace(self._filter, states=states)
         after: str | None = None
         while True:
-            page = await self._jobs.list_jobs(view, PAGE, after, PAGE_BYTES)
-            for job in page.jobs:
-                self._offer(job)
-            for news in self._drain():
-                yield news
+            async with self._account.room(PAGE_BYTES):
+                async with self._admission.view(self._account.subject):
+                    page = await self._jobs.list_jobs(view, PAGE, after, PAGE_BYTES)
+                for job in page.jobs:
+                    self._offer(job)
+                for news in self._drain():
+                    yield news
             after = page.next
             if after is None:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
@@ -13,6 +14,7 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.unsent import Account
 
 PAGE = 500
 PAGE_BYTES = 512 * 1024
@@ -29,6 +31,7 @@ class PromptFollower:
         jobs: JobStore,
         tokens: ResumeTokens,
         admission: Admission,
+        account: Account,
         changed: asyncio.Event,
     ) -> None:
         self._view = view
@@ -36,7 +39,10 @@ class PromptFollower:
         self._log = log
         self._jobs = jobs
         self._tokens = tokens
-        self._admission = admission
+        self._reading = partial(admission.view, account.subject)
+        self._account = account
+        self._pages: list[Callable[[], None]] = []
+        """What gives the room back that was reserved for pages that are not written yet."""
         self._changed = changed
         self._taken = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -61,6 +67,7 @@ class PromptFollower:
         """Follow no more."""
         for stop in self._stops:
             stop()
+        self._give_back()
 
     def _committed(self, item: Committed) -> None:
         for prompt_id in item.lost:
@@ -72,9 +79,15 @@ class PromptFollower:
         if self._view.has_news:
             self._changed.set()
 
-    def taken(self) -> None:
-        """Something of the view was told: there may be room for more."""
-        self._taken.set()
+    def written(self) -> None:
+        """All that was taken of the view has been written: there may be room for more."""
+        if self._has_room():
+            self._give_back()
+            self._taken.set()
+
+    def _give_back(self) -> None:
+        while self._pages:
+            self._pages.pop()()
 
     def _has_room(self) -> bool:
         prompts, size = self._view.waiting
@@ -92,7 +105,7 @@ class PromptFollower:
             if known is None:
                 view.reset("your access has changed")
             for start in range(0, len(known or ()), PAGE):
-                async with self._admission.view():
+                async with self._reading():
                     for prompt in await self._jobs.get_prompts(known[start : start + PAGE]):  # type: ignore[index]
                         view.judge(prompt)
                 self._changed.set()
@@ -127,7 +140,7 @@ class PromptFollower:
     async def _load(self, resume_token: str) -> None:
         if resume_token:
             self._view.resume()
-            async with self._admission.view():
+            async with self._reading():
                 refusal = await self._resume(resume_token)
                 if refusal is None:
                     counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
@@ -164,7 +177,8 @@ class PromptFollower:
             while not self._has_room():
                 self._taken.clear()
                 await self._taken.wait()
-            async with self._admission.view():
+            self._pages.append(await self._account.reserve(PAGE_BYTES))
+            async with self._reading():
                 page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
                 for prompt in page.prompts:
                     self._view.offer(prompt)

@@ -54,12 +54,17 @@ class Replica:
     test_mode: bool = False
     """Whether answers of scripted humans are taken."""
     unsent: Unsent = field(init=False)
+    """What streams keep until they can write it."""
+    writing: Unsent = field(init=False)
+    """What the transport has been given and has not written. Apart, for what is kept waits for it."""
     admission: Admission = field(init=False)
     streams: set[Leaver] = field(default_factory=set)
     """The open sessions, and calls that watch, for drain."""
 
     def __post_init__(self) -> None:
-        self.unsent = Unsent(self.limits.unsent_bytes_in_all)
+        most, share = self.limits.unsent_bytes_in_all, self.limits.unsent_bytes_per_principal
+        self.unsent = Unsent(most, share)
+        self.writing = Unsent(most, share)
         self.admission = Admission(self.limits.view_loads)
 
     @contextmanager

@@ -48,6 +48,7 @@ class Surroundings(Protocol):
     test_mode: bool
     attending: Attending
     unsent: Unsent
+    writing: Unsent
     admission: Admission
 
 
@@ -60,8 +61,11 @@ class Session(ABC):
     ) -> None:
         self._stream = stream
         self._limits = around.limits
-        self._unsent = around.unsent
-        self._admission = around.admission
+        subject = access.principal.subject
+        self._account = around.unsent.account(subject, self.drop)
+        self.writing = around.writing.account(subject, self.drop)
+        """What the transport has and has not written."""
+        self._turn = partial(around.admission.reads.of, subject)
         self._clock = around.clock
         self.access = access
         self._handler = handler
@@ -128,15 +132,14 @@ class Session(ABC):
                 while self._stream.unsent[1] >= self._limits.unsent_bytes:
                     self._room.clear()
                     await self._room.wait()
-                await self._admission.reads.acquire()
-                ref, name, begun, size, ended = self._reads.popleft()
-                reply = asyncio.ensure_future(begun)
-                self._tasks.add(reply)
-                try:
-                    await asyncio.wait((reply,))
-                finally:
-                    self._admission.reads.release()
-                    self._replied(ref, name, size, ended, reply) if reply.done() else reply.cancel()
+                async with self._account.room(self._limits.page_bytes), self._turn():
+                    ref, name, begun, size, ended = self._reads.popleft()
+                    reply = asyncio.ensure_future(begun)
+                    self._tasks.add(reply)
+                    try:
+                        await asyncio.wait((reply,))
+                    finally:
+                        self._replied(ref, name, size, ended, reply) if reply.done() else reply.cancel()
         finally:
             self._reading = False
 
@@ -149,6 +152,7 @@ class Session(ABC):
             frames >= limits.unsent_frames
             or size >= limits.unsent_bytes
             or self._request_bytes >= limits.unsent_bytes
+            or self._account.is_over
         )
 
     async def has_room(self) -> None:
@@ -160,7 +164,7 @@ class Session(ABC):
     def _weigh(self) -> None:
         """Say how much is kept for this stream, and let go on what waits for room."""
         if not self._closed:
-            self._unsent.set(self, self._stream.unsent[1] + self._request_bytes, self.drop)
+            self._account.set(self._stream.unsent[1] + self._request_bytes)
         self._room.set()
 
     def drop(self, error: AskbackError) -> None:
@@ -269,5 +273,6 @@ class Session(ABC):
         for _, _, begun, _, _ in self._reads:
             begun.close()  # type: ignore[attr-defined]
         self._reads.clear()
-        self._unsent.set(self, 0, self.drop)
+        self._account.close()
+        self.writing.close()
         self._room.set()

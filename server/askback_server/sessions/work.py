@@ -161,7 +161,7 @@ class WorkSession(Session):
         self._spawn(drop_leases(self._around.engine, self.session, found))
 
     async def _admit(self, ref: int, hello: WorkHello) -> None:
-        with self._around.admission.worker():
+        async with self._around.admission.worker(self.principal.subject):
             await self._open(ref, hello)
 
     async def _open(self, ref: int, hello: WorkHello) -> None:

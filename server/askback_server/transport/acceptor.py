@@ -9,15 +9,29 @@ flood of one does not delay another, and the path of an unknown method is never 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
 from grpc._cython import cygrpc
 from grpc.aio._server import Server
 
+RESET: ContextVar[Callable[[], None]] = ContextVar("askback_reset")
+"""In the task of a call: resets the call, as soon as its handler has ended too."""
+
 HAS_OWN_LOOPS = hasattr(cygrpc.AioServer, "_make_request_call_future")
 """Whether the installed grpcio asks for the calls of each method separately; 1.85 does."""
+
+
+class _Reset:
+    """Lets go of a call: the task that waits for its end holds it, besides its handler."""
+
+    __slots__ = ("task",)
+    task: asyncio.Task[None]
+
+    def __call__(self) -> None:
+        self.task.cancel()
 
 
 class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
@@ -54,9 +68,14 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
                 continue
             handling = cygrpc._handle_rpc(name, resolver, self.interceptors, call, self.loop, False)
             # The task listens for a cancel by the client first, then runs the handler.
+            reset = _Reset()
+            RESET.set(reset)
             task = self.loop.create_task(cygrpc._schedule_rpc_coro(handling, call, self.loop, name))
+            reset.task = task
             self.calls.add(task)
             task.add_done_callback(self.calls.discard)
+            # The core resets a call that has no references and no status yet.
+            del handling, call, reset, task
 
 
 def aio_server(options: Sequence[tuple[str, int]], interceptors: Sequence[Any] = ()) -> Any:

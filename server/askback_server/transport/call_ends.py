@@ -14,6 +14,7 @@ import grpc
 
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.principals import Principal
+from askback_server.transport.acceptor import RESET
 from askback_server.transport.calls import Call
 from askback_server.transport.errors import abort, code_of, known
 from askback_server.transport.tokens import Metadata
@@ -23,6 +24,9 @@ REQUEST_ID = "askback-request-id"
 fails, and of one that does not only if its caller sent an id (metadata costs both sides some 10 µs)."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}\Z")
+
+FAREWELL = 5.0
+"""Seconds that a client has for reading why its call has ended, before the call is reset."""
 
 calls_log = logging.getLogger("askback.calls")
 
@@ -59,6 +63,7 @@ async def end_call(
     ended: Counter[tuple[str, str]],
     *,
     quiet: bool = False,
+    urgent: bool = False,
 ) -> None:
     """Count a call that failed, write its line, and send its status. Returns, for the error to be raised on,
     only where grpc itself handles it."""
@@ -80,11 +85,20 @@ async def end_call(
     if not quiet:
         note_call(level, arrival, code, request_id, call, request, shown.reason)
     try:
-        await abort(context, shown, (REQUEST_ID, request_id))
+        # A client that does not read does not read its status, and what it was sent stays in memory.
+        async with asyncio.timeout(0.0 if urgent else FAREWELL):
+            await abort(context, shown, (REQUEST_ID, request_id))
+    except TimeoutError:
+        RESET.get(_cannot_reset)()
+        raise asyncio.CancelledError from None
     except grpc.aio.AbortError:
         raise
     except grpc.aio.BaseError:
         raise asyncio.CancelledError from None  # the peer is gone
+
+
+def _cannot_reset() -> None:
+    """With an accept loop of grpcio's own."""
 
 
 class LogQuota:

@@ -244,7 +244,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     if opened is not None and isinstance(raised, asyncio.CancelledError) and opened.was_ended:
                         error = opened.error or raised
                     # Within the stack: a stream counts until its client has heard why it ended.
-                    await end_call(error, context, arrival, request_id, call, request, self.ended)
+                    urgent = opened is not None and opened.is_urgent
+                    await end_call(
+                        error, context, arrival, request_id, call, request, self.ended, urgent=urgent
+                    )
                     raise
             code = status_of(context)
             self.ended[method, code.name] += 1

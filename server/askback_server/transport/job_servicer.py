@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
-from askback_server.domain.errors import JobNotFound
-from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import JobCreated
 from askback_server.engine.retrying import retry_of
-from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
 from askback_server.sessions.lease_parcel import fitting
 from askback_server.sessions.replica import Replica
 from askback_server.transport import convert_commands as commands
 from askback_server.transport.calls import current_access, current_principal
 from askback_server.transport.convert_jobs import (
-    event_message,
     job_message,
     listed_jobs,
     retried_job,
@@ -25,21 +20,8 @@ from askback_server.transport.convert_jobs import (
 )
 from askback_server.transport.convert_prompts import prompt_message, prompt_messages
 from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.job_streams import READERS, serve_job, serve_jobs
 from askback_server.transport.page_tokens import digest_of, seal, unseal
-from askback_server.transport.streams import joined
-
-READERS = (Role.CLIENT, Role.WORKER)
-
-
-def _news_messages(news: JobsNews) -> Iterator[bytes]:
-    """A message for each job, then one for the rest: joined, they are one with all of it."""
-    for job in news.jobs:
-        yield pb.WatchJobsResponse(jobs=[job_message(job)]).SerializeToString()
-    rest = pb.WatchJobsResponse(
-        removed_job_ids=news.removed, caught_up=news.caught_up, reset=news.reset, resume_token=news.token
-    )
-    if rest.ByteSize():
-        yield rest.SerializeToString()
 
 
 class JobServicer:
@@ -79,48 +61,19 @@ class JobServicer:
         token = seal(secret, query, [page.next]) if page.next else ""
         return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token)
 
-    async def WatchJob(self, request: pb.WatchJobRequest, _: Any) -> AsyncIterator[pb.WatchJobResponse]:
+    async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> None:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS)
-        replica = self._replica
-        job = await replica.queries.job(job_id(request.job_id), principal, strong=True)
+        job = await self._replica.queries.job(job_id(request.job_id), principal, strong=True)
+        await serve_job(self._replica, current_access(), principal, job, request.after_seq, context)
 
-        def access_changed(now: Principal) -> None:
-            now.require(*READERS)
-            if not now.may_use(job.namespace):
-                raise JobNotFound(job.job_id)
-
-        current_access().follow(access_changed, principal)
-        with replica.watching() as watch:
-            async for events in job_events(replica.feed, replica.jobs, job, request.after_seq, watch):
-                yield pb.WatchJobResponse(events=map(event_message, events))
-
-    async def WatchJobs(self, request: pb.WatchJobsRequest, _: Any) -> AsyncIterator[bytes]:
+    async def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> None:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS)
-        replica = self._replica
         filter = watched_jobs(request, principal)
-
-        def access_changed(now: Principal) -> None:
-            now.require(*READERS)
-            now.namespace(filter.namespace)
-
-        current_access().follow(access_changed, principal)
-        with replica.watching() as watch:
-            follower = JobsFollower(
-                filter,
-                principal.subject,
-                replica.feed,
-                replica.log,
-                replica.jobs,
-                replica.tokens,
-                watch,
-            )
-            async for news in follower.news(request.resume_token):
-                for batch in joined(_news_messages(news)):
-                    yield batch
+        await serve_jobs(self._replica, current_access(), principal, filter, request.resume_token, context)
 
     async def UpdateJob(self, request: pb.UpdateJobRequest, _: Any) -> pb.UpdateJobResponse:
         """As the contract says."""

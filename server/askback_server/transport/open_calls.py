@@ -68,6 +68,12 @@ class OpenCall:
             self.end(error)
 
     @property
+    def is_urgent(self) -> bool:
+        """Whether the memory that the call takes is wanted at once."""
+        error = self.error
+        return isinstance(error, LimitExceeded) and error.metadata.get("limit") == "unsent_bytes_in_all"
+
+    @property
     def was_ended(self) -> bool:
         """Whether the cancel that arrived is the one of `end`, and no other came."""
         return self.error is not None and self._task.uncancel() == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -24,6 +24,8 @@ from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.session import TAKE, Session
+from askback_server.sessions.turns import Turns
+from askback_server.sessions.unsent import Account, weight
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport import frames_work
@@ -34,11 +36,39 @@ from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
 
+T = TypeVar("T")
 MESSAGE_BYTES = 256 * 1024
 """No message passes this, unless a single frame does: a client on a slow line must read one within `unread`,
 and other languages' clients refuse 4 MiB."""
 FAIR = 64
 """Frames of one message that are taken before others have a turn."""
+
+
+async def write_all(
+    context: Any, writing: Account, items: list[T], message: Callable[[T], bytes], weigh: Callable[[T], int]
+) -> None:
+    """Write items as few messages, each made only when there is room for it; the list is empty then.
+
+    A message is there twice while it is written: here, and as the transport's copy.
+    """
+    items.reverse()
+    while items:
+        several: list[T] = []
+        size = 0
+        while items and (not several or size < MESSAGE_BYTES):
+            several.append(items.pop())
+            size += weigh(several[-1])
+        async with writing.room(2 * size):
+            for batch in joined(map(message, _popped(several))):
+                await context.write(batch)
+                del batch
+
+
+def _popped(items: list[T]) -> Iterator[T]:
+    """The items in order; none is kept after it was given."""
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
@@ -68,7 +98,12 @@ async def serve_converse(replica: Replica, access: Access, context: Any) -> None
 
     session = ConverseSession(replica, access, perform, known)
     await _serve(
-        replica, session, context, lambda frame: client_frame(frame, access.principal), converse_message
+        replica,
+        session,
+        context,
+        lambda frame: client_frame(frame, access.principal),
+        converse_message,
+        replica.admission.console_messages,
     )
 
 
@@ -86,6 +121,7 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
         context,
         lambda frame: frames_work.client_frame(frame, access.principal, replica.limits),
         frames_work.work_message,
+        replica.admission.worker_messages,
     )
 
 
@@ -95,24 +131,31 @@ async def _serve(
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
+    turns: Turns,
 ) -> None:
-    limits = replica.limits
+    limits, subject = replica.limits, session.access.principal.subject
 
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             check_fields(message, limits)
-            for number, frame in enumerate(message.frames, 1):
-                if session.is_full:
-                    await session.has_room()
-                elif not number % FAIR:
-                    await asyncio.sleep(0)
-                try:
-                    check_frame(frame, limits)
-                    session.receive(convert(frame))
-                except InvalidField as error:
-                    if not session.refuse(frame.ref, error):
-                        raise
+            frames, at = message.frames, 0
+            while at < len(frames):
+                await session.has_room()
+                await turns.next(subject)
+                end = min(at + FAIR, len(frames))
+                while at < end and not session.is_full:
+                    begin(frames[at])
+                    at += 1
+            del message, frames
         session.end()
+
+    def begin(frame: Any) -> None:
+        try:
+            check_frame(frame, limits)
+            session.receive(convert(frame))
+        except InvalidField as error:
+            if not session.refuse(frame.ref, error):
+                raise
 
     reader = asyncio.create_task(read())
     reader.add_done_callback(lambda task: session.fail(task.exception()) if not task.cancelled() else None)
@@ -121,10 +164,7 @@ async def _serve(
     hurry = asyncio.get_running_loop().call_later(patience, session.expect_hello, patience)
     try:
         while frames := await session.next_frames():
-            for batch in joined(map(message, frames)):
-                await context.write(batch)
-                del batch
-            del frames
+            await write_all(context, session.writing, frames, message, lambda frame: weight(frame.body))
     finally:
         hurry.cancel()
         replica.streams.discard(session)
@@ -152,8 +192,11 @@ async def _serve_prompts(
 ) -> None:
     changed = watch.changed
     view = PromptView(filter)
+    subject = access.principal.subject
+    account = replica.unsent.account(subject, access.end)
+    writing = replica.writing.account(subject, access.end)
     follower = PromptFollower(
-        view, replica.feed, replica.log, replica.jobs, replica.tokens, replica.admission, changed
+        view, replica.feed, replica.log, replica.jobs, replica.tokens, replica.admission, account, changed
     )
     follower.attach()
     leave = replica.attending.enter(filter)
@@ -183,9 +226,8 @@ async def _serve_prompts(
                 loading.discard(task)
                 task.result()
             while view.has_news:
-                for batch in joined(map(_watched, view.take(TAKE, follower.token))):
-                    await context.write(batch)
-                follower.taken()
+                await write_all(context, writing, view.take(TAKE, follower.token), _watched, weight)
+                follower.written()
             if clock() >= due:
                 # While it loads there is no token yet: an empty message, so that no proxy cuts the stream.
                 await context.write(_watched(Bookmark(follower.token)) if view.caught_up else b"")
@@ -199,3 +241,5 @@ async def _serve_prompts(
         for task in loading:
             task.cancel()
         follower.detach()
+        account.close()
+        writing.close()

@@ -1,0 +1,96 @@
+"""WatchJob and WatchJobs over grpc.aio: what a follower tells, written as there is room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from askback.v1 import job_service_pb2 as pb
+from askback_server.domain.errors import JobNotFound
+from askback_server.domain.events import Event
+from askback_server.domain.jobs import Job
+from askback_server.domain.principals import Principal, Role
+from askback_server.ports.queries import JobFilter
+from askback_server.sessions.access import Access
+from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
+from askback_server.sessions.replica import Replica
+from askback_server.sessions.unsent import Account, weight
+from askback_server.transport.convert_jobs import event_message, job_message
+from askback_server.transport.streams import write_all
+
+READERS = (Role.CLIENT, Role.WORKER)
+EVENT = 200
+"""Bytes that an event is counted with, besides its data."""
+
+
+@contextmanager
+def _accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, Account]]:
+    """What is kept for the stream, and what is being written to it."""
+    subject = access.principal.subject
+    with (
+        closing(replica.unsent.account(subject, access.end)) as kept,
+        closing(replica.writing.account(subject, access.end)) as writing,
+    ):
+        yield kept, writing
+
+
+def _event(event: Event) -> bytes:
+    return pb.WatchJobResponse(events=[event_message(event)]).SerializeToString()
+
+
+def _event_size(event: Event) -> int:
+    data = event.data or {}
+    return EVENT + sum(len(value) for value in data.values() if isinstance(value, str))
+
+
+async def serve_job(
+    replica: Replica, access: Access, known: Principal, job: Job, after_seq: int, context: Any
+) -> None:
+    """WatchJob, to its end. `known` is the principal that was let in."""
+
+    def access_changed(now: Principal) -> None:
+        now.require(*READERS)
+        if not now.may_use(job.namespace):
+            raise JobNotFound(job.job_id)
+
+    access.follow(access_changed, known)
+    with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
+        async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, kept):
+            if events:
+                await write_all(context, writing, events, _event, _event_size)
+            else:
+                await context.write(b"")
+
+
+def _news(news: JobsNews | Job) -> bytes:
+    if isinstance(news, Job):
+        return pb.WatchJobsResponse(jobs=[job_message(news)]).SerializeToString()
+    rest = pb.WatchJobsResponse(
+        removed_job_ids=news.removed, caught_up=news.caught_up, reset=news.reset, resume_token=news.token
+    )
+    return rest.SerializeToString()
+
+
+async def serve_jobs(
+    replica: Replica, access: Access, known: Principal, filter: JobFilter, resume_token: str, context: Any
+) -> None:
+    """WatchJobs, to its end."""
+
+    def access_changed(now: Principal) -> None:
+        now.require(*READERS)
+        now.namespace(filter.namespace)
+
+    access.follow(access_changed, known)
+    with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
+        follower = JobsFollower(
+            filter, known.subject, replica.feed, replica.log, replica.jobs, replica.tokens, watch,
+            replica.admission, kept,
+        )  # fmt: skip
+        async for news in follower.news(resume_token):
+            # Joined, the messages of the jobs and of the rest are one with all of it.
+            items: list[JobsNews | Job] = [*news.jobs]
+            if news.removed or news.caught_up or news.reset or news.token:
+                items.append(news)
+            del news
+            await write_all(context, writing, items, _news, weight)

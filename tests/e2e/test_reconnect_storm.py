@@ -1,0 +1,44 @@
+"""A server restarts, and fifteen consoles for each worker come back at once: no lease is lost."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+from askback import Client, Run
+from askback_server.storage.migrate import upgrade
+from tests.support.processes import Stage
+
+WORKERS, CONSOLES = 20, 300
+CROWD = ("-m", "tests.e2e.programs.crowd")
+
+
+async def test_a_reconnect_storm_costs_no_lease(stage: Stage, tmp_path: Path) -> None:
+    """The proportions of 200 workers and 3,000 consoles. A lease lasts for 3 s."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/storm.db"
+    upgrade(url)
+    server = await stage.server(url, lease_ttl=3, heartbeat=1)
+    enough = tmp_path / "enough"
+    async with Client(server.target, user="boss") as boss:
+        runs = [await boss.start("long", {}) for _ in range(WORKERS)]
+        for n in range(60):
+            await boss.ask(f"Question {n}?", body="b" * 4_000)
+        workers = stage.run("workers", *CROWD, server.target, "workers", str(WORKERS), str(enough))
+        consoles = stage.run("consoles", *CROWD, server.target, "consoles", str(CONSOLES))
+        await workers.says("begun", count=WORKERS)
+        await consoles.says("views")
+        await server.crash_and_serve()
+        await consoles.says("views", count=2)
+        await asyncio.to_thread(enough.touch)
+        assert [await run.result() for run in runs] == ["done"] * WORKERS
+        events = await asyncio.gather(*(types_of(run) for run in runs))
+        attempts = {(await boss.get(run.job_id)).attempt for run in runs}
+    assert attempts == {1}
+    for found in events:
+        assert found["JOB_LEASED"] == 1
+        assert not found["JOB_LEASE_LOST"]
+        assert not found["JOB_RELEASED"]
+
+
+async def types_of(run: Run) -> Counter[str]:
+    """How many events of each type the job has had."""
+    return Counter([event.type async for event in run.watch()])

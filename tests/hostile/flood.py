@@ -1,0 +1,314 @@
+"""A thousand streams that never read, beside a victim: how much memory the server takes, and what the victim
+notices.
+
+`python -m tests.hostile.flood TARGET KIND STREAMS` is the hostile program. `measure` starts a server and the
+program, each a process of its own, and returns the figures; `make flood` prints them for every kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc, worker_service_pb2_grpc
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import worker_service_pb2 as workers
+from askback_server.storage.migrate import upgrade
+from tests.support.processes import Server, Stage
+
+PER_CONNECTION = 90
+"""Streams of one connection: below the server's limit, so that none waits for another."""
+LARGE = 400_000
+"""Bytes of a body, and of a job's input less a half."""
+PROMPTS = 5
+EVE = (("askback-user", "eve"), ("askback-groups", "crowd"))
+
+
+async def _say(call: Any, *messages: Any) -> None:
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError):
+        for message in messages:
+            await call.write(message)
+
+
+def _hello() -> hitl.ConverseRequest:
+    return hitl.ConverseRequest(frames=[hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())])
+
+
+class Hostile:
+    """The streams of one connection. Each opens a stream, says what it has to say, and reads nothing."""
+
+    def __init__(self, channel: grpc.aio.Channel, prompt_ids: list[str], job_ids: list[str]) -> None:
+        self._hitl = hitl_service_pb2_grpc.HitlServiceStub(channel)
+        self._jobs = job_service_pb2_grpc.JobServiceStub(channel)
+        self._workers = worker_service_pb2_grpc.WorkerServiceStub(channel)
+        self._prompts = itertools.cycle(prompt_ids)
+        self._job_ids = itertools.cycle(job_ids)
+
+    async def silent(self, number: int) -> Any:
+        """No hello."""
+        return (self._workers.Work if number % 2 else self._hitl.Converse)(metadata=EVE)
+
+    async def consoles(self, _: int) -> Any:
+        """A hello, and a view of large prompts."""
+        call = self._hitl.Converse(metadata=EVE)
+        await _say(call, _hello())
+        return call
+
+    async def pages(self, _: int) -> Any:
+        """Calls for large prompts, all at once."""
+        call = self._hitl.Converse(metadata=EVE)
+        frames = [
+            hitl.ConverseClientFrame(ref=n, get_prompt=hitl.GetPromptRequest(prompt_id=next(self._prompts)))
+            for n in range(2, 62)
+        ]
+        await _say(call, _hello(), hitl.ConverseRequest(frames=frames))
+        return call
+
+    async def refusals(self, _: int) -> Any:
+        """Frames that are refused, as many as fit into a message, again and again."""
+        call = self._hitl.Converse(metadata=EVE)
+        answer = hitl.AnswerPromptRequest(prompt_id="x")
+        frames = [hitl.ConverseClientFrame(ref=n, answer_prompt=answer) for n in range(2, 1_000)]
+        await _say(call, _hello(), *[hitl.ConverseRequest(frames=frames)] * 3)
+        return call
+
+    async def answers(self, _: int) -> Any:
+        """Large requests that wait for their replies."""
+        call = self._hitl.Converse(metadata=EVE)
+        answer = hitl.AnswerPromptRequest(prompt_id=next(self._prompts), answer_id="a", decision=1)
+        answer.comment = "c" * 3_900
+        frames = [hitl.ConverseClientFrame(ref=n, answer_prompt=answer) for n in range(2, 500)]
+        await _say(call, _hello(), *[hitl.ConverseRequest(frames=frames)] * 2)
+        return call
+
+    async def prompts(self, _: int) -> Any:
+        """WatchPrompts."""
+        return self._hitl.WatchPrompts(hitl.WatchPromptsRequest(), metadata=EVE)
+
+    async def jobs(self, _: int) -> Any:
+        """WatchJobs."""
+        return self._jobs.WatchJobs(jobs.WatchJobsRequest(), metadata=EVE)
+
+    async def job(self, _: int) -> Any:
+        """WatchJob."""
+        return self._jobs.WatchJob(jobs.WatchJobRequest(job_id=next(self._job_ids)), metadata=EVE)
+
+    async def workers(self, number: int) -> Any:
+        """Workers that take jobs with large inputs."""
+        call = self._workers.Work(metadata=EVE)
+        hello = workers.WorkHello(worker_id=f"w{number}", job_types=["large"], capacity=20)
+        await _say(call, workers.WorkRequest(frames=[workers.WorkClientFrame(ref=1, hello=hello)]))
+        return call
+
+
+KINDS = ("silent", "consoles", "pages", "refusals", "answers", "prompts", "jobs", "job", "workers")
+
+
+async def attack(target: str, kind: str, streams: int) -> None:
+    """Open so many streams of a kind, or of kinds joined by +, each again when it has ended, until killed."""
+    kinds = kind.split("+")
+    async with _channel(target) as first:
+        stub = hitl_service_pb2_grpc.HitlServiceStub(first)
+        found = await stub.ListPrompts(hitl.ListPromptsRequest(page_size=1), metadata=EVE)
+        ids, page = [found.prompts[0].prompt_id], found
+        while page.next_page_token:
+            page = await stub.ListPrompts(
+                hitl.ListPromptsRequest(page_size=1, page_token=page.next_page_token), metadata=EVE
+            )
+            ids += [p.prompt_id for p in page.prompts]
+        job_ids = [p.job_id for p in found.prompts]
+    async with contextlib.AsyncExitStack() as stack:
+        open_ones: list[asyncio.Task[None]] = []
+        said: list[Awaitable[Any]] = []
+        for start in range(0, streams, PER_CONNECTION):
+            channel = await stack.enter_async_context(_channel(target))
+            hostile = Hostile(channel, ids, job_ids)
+            for number in range(start, min(streams, start + PER_CONNECTION)):
+                begin = getattr(hostile, kinds[number % len(kinds)])
+                begun = asyncio.Event()
+                said.append(begun.wait())
+                open_ones.append(asyncio.create_task(_again(begin, number, begun)))
+        await asyncio.gather(*said)
+        print(json.dumps({"event": "flooded"}), flush=True)
+        await asyncio.gather(*open_ones)
+
+
+async def _again(begin: Any, number: int, begun: asyncio.Event) -> None:
+    while True:
+        call = await begin(number)
+        begun.set()
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
+            await call.wait_for_connection()
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await call.code()
+        await asyncio.sleep(0.5)
+
+
+def _channel(target: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
+
+
+@dataclass
+class Figures:
+    """What a flood did. Memory in MiB, times in seconds."""
+
+    idle: float = 0.0
+    peak: float = 0.0
+    after: float = 0.0
+    """When the hostile streams were gone."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """The victim's, by code."""
+    slowest: float = 0.0
+
+    @property
+    def growth(self) -> float:
+        """By how much the server grew."""
+        return self.peak - self.idle
+
+    def __str__(self) -> str:
+        calls = ", ".join(f"{count} {code}" for code, count in self.calls.items())
+        return (
+            f"{self.growth:6.0f} MiB above {self.idle:.0f} of an idle server, {self.after:.0f} afterwards; "
+            f"calls of another: {calls}; the slowest {self.slowest:.2f} s"
+        )
+
+
+def memory(pid: int) -> float:
+    """The resident memory of a process in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError(f"process {pid} has no memory")
+
+
+async def measure(stage: Stage, kind: str, streams: int, seconds: float) -> Figures:
+    """Run a flood of a kind for so long beside a victim."""
+    url = f"sqlite+aiosqlite:///{stage.folder}/{kind}.db"
+    upgrade(url)
+    server = await stage.server(url, name=f"server-{kind}", log_level="WARNING")
+    figures = Figures()
+    async with _channel(server.target) as channel:
+        victim = Victim(channel, figures)
+        await victim.prepare(100 if "workers" in kind else 10)
+        await victim.work(0.5)
+        figures.calls.clear()
+        figures.slowest = 0.0
+        figures.idle = figures.peak = memory(server.pid)
+        hostile = stage.run(f"hostile-{kind}", "-m", "tests.hostile.flood", server.target, kind, str(streams))
+        async with _watched(server, figures):
+            working = asyncio.create_task(victim.work(600.0))
+            try:
+                await hostile.says("flooded")
+            finally:
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
+            await victim.work(seconds)
+            assert hostile.running, hostile.log
+            hostile.kill()
+            await victim.work(3.0)
+        figures.after = memory(server.pid)
+    server.kill()
+    return figures
+
+
+@asynccontextmanager
+async def _watched(server: Server, figures: Figures) -> AsyncIterator[None]:
+    async def watch() -> None:
+        while True:
+            figures.peak = max(figures.peak, memory(server.pid))
+            await asyncio.sleep(0.05)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+class Victim:
+    """A tenant that works while others flood the server."""
+
+    def __init__(self, channel: grpc.aio.Channel, figures: Figures) -> None:
+        self._hitl = hitl_service_pb2_grpc.HitlServiceStub(channel)
+        self._jobs = job_service_pb2_grpc.JobServiceStub(channel)
+        self._figures = figures
+        self._metadata = (("askback-user", "ada"),)
+
+    async def prepare(self, large_jobs: int) -> None:
+        """Large prompts for the crowd to see, and large jobs for it to take."""
+        for _ in range(PROMPTS):
+            content = prompts.PromptContent(
+                kind="confirm", title="?", body="b" * LARGE, audience=prompts.Audience(groups=["crowd"])
+            )
+            await self._jobs.CreateJob(
+                jobs.CreateJobRequest(job_type="asked", prompt=content), metadata=self._metadata
+            )
+        large = f'"{"x" * (LARGE // 2)}"'
+        for _ in range(large_jobs):
+            await self._jobs.CreateJob(
+                jobs.CreateJobRequest(job_type="large", input_json=large), metadata=self._metadata
+            )
+
+    async def work(self, seconds: float) -> None:
+        """Create, answer and read for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            started = time.perf_counter()
+            content = prompts.PromptContent(kind="confirm", title="Go?")
+            create = jobs.CreateJobRequest(job_type="victim", prompt=content)
+            made = await self._count(self._jobs.CreateJob(create, metadata=self._metadata))
+            if made is not None:
+                answer = hitl.AnswerPromptRequest(
+                    prompt_id=made.prompt.prompt_id, answer_id="a", revision=1, decision=1
+                )
+                await self._count(self._hitl.AnswerPrompt(answer, metadata=self._metadata))
+                get = jobs.GetJobRequest(job_id=made.job.job_id)
+                await self._count(self._jobs.GetJob(get, metadata=self._metadata))
+            self._figures.slowest = max(self._figures.slowest, (time.perf_counter() - started) / 3)
+            await asyncio.sleep(0.01)
+
+    async def _count(self, call: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            answer = await call
+        except grpc.aio.AioRpcError as error:
+            self._figures.calls[error.code().name] += 1
+            return None
+        self._figures.calls["OK"] += 1
+        self._figures.slowest = max(self._figures.slowest, time.perf_counter() - started)
+        return answer
+
+
+async def report(kinds: list[str], streams: int, seconds: float) -> list[str]:
+    """Measure and print each kind. Returns what went wrong."""
+    wrong: list[str] = []
+    for kind in kinds:
+        with tempfile.TemporaryDirectory() as folder:
+            stage = Stage(Path(folder))
+            try:
+                figures = await measure(stage, kind, streams, seconds)
+            finally:
+                stage.end()
+        print(f"{kind:9s} {figures}", flush=True)
+        if set(figures.calls) != {"OK"}:
+            wrong.append(f"{kind}: the victim's calls: {dict(figures.calls)}")
+    return wrong
+
+
+if __name__ == "__main__":
+    asyncio.run(attack(sys.argv[1], sys.argv[2], int(sys.argv[3])))
