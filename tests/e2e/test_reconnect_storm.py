@@ -13,10 +13,10 @@ CROWD = ("-m", "tests.e2e.programs.crowd")
 
 
 async def test_a_reconnect_storm_costs_no_lease(stage: Stage, tmp_path: Path) -> None:
-    """The proportions of 200 workers and 3,000 consoles. A lease lasts for 3 s."""
+    """The proportions of 200 workers and 3,000 consoles. A lease lasts for 12 s."""
     url = f"sqlite+aiosqlite:///{tmp_path}/storm.db"
     upgrade(url)
-    server = await stage.server(url, lease_ttl=3, heartbeat=1)
+    server = await stage.server(url, lease_ttl=12, heartbeat=1)
     enough = tmp_path / "enough"
     async with Client(server.target, user="boss") as boss:
         runs = [await boss.start("long", {}) for _ in range(WORKERS)]

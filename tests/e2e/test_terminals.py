@@ -72,6 +72,7 @@ async def test_the_server_is_killed_under_a_console(server: Server, desks: Desks
         assert [(answer.comment, answer.by) for answer, _ in answers] == [("offline", "ana")]
         assert (await client.prompt(second.prompt_id)).is_open
         assert (await client.prompt(third.prompt_id)).is_open
+        await ana.sees("askback> ")  # what is typed before it is thrown away
         ana.type("quit\n")
         assert await ana.ended() == 0
 

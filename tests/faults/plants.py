@@ -222,8 +222,8 @@ def foreign_audience_told() -> None:
 def resume_token_skips() -> None:
     """Who resumes is told that nothing was missed."""
 
-    async def nothing(this: Any, resume_token: str) -> str:
-        return ""
+    async def nothing(this: Any, resume_token: str) -> None:
+        return None
 
     prompt_follower.PromptFollower._resume = nothing  # type: ignore[method-assign]
 

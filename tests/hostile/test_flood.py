@@ -8,7 +8,7 @@ from tests.hostile.flood import measure
 from tests.support.processes import Stage
 
 STREAMS = 150
-BASE, PER_STREAM = 64, 1.5
+BASE, PER_STREAM = 64, 3
 """MiB that the documentation (docs/security.md) tells operators to plan with."""
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from askback import stream
 from askback.lease import Lease
-from askback.v1 import worker_service_pb2 as pb
-from askback.work_wire import WorkWire
 from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
 from askback_server.engine.engine import Engine
@@ -169,16 +167,6 @@ def _resolution_not_told_again(patch: Patch) -> None:
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 
-def _old_stream_believed(patch: Patch) -> None:
-    patch.setattr(stream.Session, "_is_of_the_past", lambda *_: False)
-    # The digest would find the leases that are given up too early, and have them run again.
-    patch.setattr(WorkWire, "heartbeat", _says_nothing_of_leases)
-
-
-def _says_nothing_of_leases(_: WorkWire, *, leaving: bool) -> pb.WorkClientFrame:
-    return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat())
-
-
 def _dead_worker_keeps_its_jobs(patch: Patch) -> None:
     async def nothing(*_: Any) -> bool:
         return False
@@ -225,7 +213,6 @@ def _resolution_told_twice(patch: Patch) -> None:
 
 WORK: dict[str, Bug] = {
     "resolution not told again": Bug(_resolution_not_told_again, "not well"),
-    "old stream believed": Bug(_old_stream_believed, "not well", seed=1_500),
     "dead worker keeps its jobs": Bug(_dead_worker_keeps_its_jobs, "not well"),
     "steps left behind": Bug(_steps_left_behind, "a step is done again"),
     "answer_id not looked up": Bug(_answer_id_not_looked_up, "one answer_id, two results"),

@@ -7,6 +7,7 @@ server is killed with SIGKILL and started again; nobody loses anything.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ def run_demo(name: str, *, human: bool, db: str | None) -> int:
 
     With a script, its result must be what the answers imply. 130 if the person ended it.
     """
+    # The demo kills its server and says so itself.
+    logging.getLogger("askback.stream").setLevel(logging.ERROR)
     narrator = Narrator()
     try:
         story = load(name, at_terminal=human)
