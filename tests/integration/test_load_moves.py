@@ -10,7 +10,6 @@ from askback.v1 import job_pb2
 from tests.support.balancer import balanced
 from tests.support.service import World, serving, until
 
-
 METHODS = [
     f"/askback.v1.{name}" for name in ("WorkerService/Work", "HitlService/Converse", "JobService/WatchJob")
 ]

@@ -22,9 +22,7 @@ async def test_a_client_has_more_streams_than_a_connection_carries(lite_url: str
             async for event in run.watch():
                 events.append(event)
 
-        watching = [
-            asyncio.create_task(follow(run, events)) for run, events in zip(runs, seen, strict=True)
-        ]
+        watching = [asyncio.create_task(follow(run, events)) for run, events in zip(runs, seen, strict=True)]
         try:
             await until(lambda: all(seen))
             open_calls = world.service._server.calls.streams  # type: ignore[union-attr]
