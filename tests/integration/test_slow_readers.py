@@ -228,8 +228,11 @@ async def test_a_message_of_many_frames_is_refused(lite: World) -> None:
     assert (found.reason, list(found.violations)) == ("INVALID_FIELD", ["frames"])
 
 
-async def test_calls_that_wait_are_streams(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = replace(Limits(), streams_per_principal=3)
+@pytest.mark.parametrize("limit", ["streams", "streams_per_principal"])
+async def test_calls_that_wait_are_streams(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    few = replace(Limits(), **{limit: 3})
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:
         job = await world.create()
@@ -247,7 +250,7 @@ async def test_calls_that_wait_are_streams(lite_url: str, monkeypatch: pytest.Mo
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call
-            assert refusal_of(refused.value).metadata["limit"] == "streams_per_principal"
+            assert refusal_of(refused.value).metadata["limit"] == limit
         # One that does not wait is none, and other calls are not concerned.
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["other"]))
         await world.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
