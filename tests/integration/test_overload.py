@@ -1,7 +1,6 @@
 """More unary calls than a replica serves at once: refused early, but for those that nothing replaces."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ async def test_calls_above_the_limit_are_refused_while_the_others_are_slow(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str, above_it: str
 ) -> None:
     """Calls of ada's fill the replica, or her share; what is above is refused before they have ended."""
-    few = replace(Limits(), **{limit: 3})
+    few = {"calls": Limits(calls=3), "calls_per_principal": Limits(calls_per_principal=3)}[limit]
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:
         prompt = await world.asked()
@@ -33,7 +32,7 @@ async def test_calls_above_the_limit_are_refused_while_the_others_are_slow(
             await go_on.wait()
             return await list_jobs(*args)
 
-        replica.jobs.list_jobs = slow  # type: ignore[method-assign]
+        monkeypatch.setattr(replica.jobs, "list_jobs", slow)
         served = [
             asyncio.ensure_future(_wait_for(world.jobs.ListJobs(jobs.ListJobsRequest()))) for _ in "123"
         ]

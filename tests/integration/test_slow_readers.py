@@ -5,7 +5,6 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -232,7 +231,7 @@ async def test_a_message_of_many_frames_is_refused(lite: World) -> None:
 async def test_calls_that_wait_are_streams(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    few = replace(Limits(), **{limit: 3})
+    few = Limits(streams=3) if limit == "streams" else Limits(streams_per_principal=3)
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:
         job = await world.create()

@@ -12,7 +12,7 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import hitl_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.domain.limits import Limits
-from tests.support.service import NOBODY_ID, World, confirm, until
+from tests.support.service import ACCEPT, NOBODY_ID, World, confirm, until
 
 LARGE = 200_000
 
@@ -22,7 +22,8 @@ async def console(world: World) -> AsyncIterator[tuple[Any, Any]]:
     """A console on a connection of its own whose window stays small, and its session at the server."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
-        call = hitl_service_pb2_grpc.HitlServiceStub(channel).Converse(metadata=(("askback-user", "eve"),))
+        stub: Any = hitl_service_pb2_grpc.HitlServiceStub(channel)
+        call = stub.Converse(metadata=(("askback-user", "eve"),))
         hello = hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello())
         await call.write(hitl.ConverseRequest(frames=[hello]))
         await until(lambda: world.service.replica.streams)
@@ -59,7 +60,7 @@ async def test_large_replies_stop_the_reader(lite: World) -> None:
 async def test_large_requests_stop_the_reader(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits to be written is kept as well: the engine is slow here."""
     engine = lite.service.replica.engine
-    submit, held = engine.submit, []
+    submit, held = engine.submit, list[tuple[Any, asyncio.Future[Any]]]()
 
     def slow(command: Any) -> asyncio.Future[Any]:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -69,7 +70,7 @@ async def test_large_requests_stop_the_reader(lite: World, monkeypatch: pytest.M
     monkeypatch.setattr(engine, "submit", slow)
     count, most = 20, Limits().unsent_bytes // LARGE + 1
     answer = hitl.AnswerPromptRequest(
-        prompt_id=NOBODY_ID, revision=1, answer_id="a", decision=1, values_json=f'"{"v" * LARGE}"'
+        prompt_id=NOBODY_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
     )
     async with console(lite) as (call, session):
 
@@ -85,7 +86,7 @@ async def test_large_requests_stop_the_reader(lite: World, monkeypatch: pytest.M
 
         async def serve() -> None:
             for n in range(count):
-                await until(lambda at=n: len(held) > at)
+                await until(lambda at=n: len(held) > at)  # type: ignore[misc]
                 assert len(held) - n <= most
                 command, reply = held[n]
                 try:
