@@ -5,7 +5,6 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +28,7 @@ from tests.support.http2 import (
     headers,
     message,
 )
-from tests.support.service import EOF, NOBODY_ID, World, confirm, refusal_of, seconds, serving, until
+from tests.support.service import EOF, World, confirm, refusal_of, seconds, serving, until
 
 TIGHT = Limits(hello=timedelta(seconds=0.3), unread=timedelta(seconds=0.5))
 
@@ -228,8 +227,11 @@ async def test_a_message_of_many_frames_is_refused(lite: World) -> None:
     assert (found.reason, list(found.violations)) == ("INVALID_FIELD", ["frames"])
 
 
-async def test_calls_that_wait_are_streams(lite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = replace(Limits(), streams_per_principal=3)
+@pytest.mark.parametrize("limit", ["streams", "streams_per_principal"])
+async def test_calls_that_wait_are_streams(
+    lite_url: str, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    few = Limits(streams=3) if limit == "streams" else Limits(streams_per_principal=3)
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:
         job = await world.create()
@@ -247,32 +249,10 @@ async def test_calls_that_wait_are_streams(lite_url: str, monkeypatch: pytest.Mo
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call
-            assert refusal_of(refused.value).metadata["limit"] == "streams_per_principal"
+            assert refusal_of(refused.value).metadata["limit"] == limit
         # One that does not wait is none, and other calls are not concerned.
         await world.workers.LeaseJobs(workers.LeaseJobsRequest(worker_id="w", job_types=["other"]))
         await world.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
         for task in waiting:
             task.cancel()
         await until(lambda: open_calls.total == 0)
-
-
-async def test_overload_is_refused_early_and_answers_are_not(
-    lite_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = replace(Limits(), calls=2)
-    monkeypatch.setattr(Config, "limits", property(lambda _: few))
-    async with serving(lite_url) as world:
-        created = await world.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
-        calls = world.service._server.calls  # type: ignore[union-attr]
-        calls._served._all = 2
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await world.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID))
-        found = refusal_of(refused.value)
-        assert (found.code.name, found.metadata["limit"]) == ("RESOURCE_EXHAUSTED", "calls")
-        assert found.retry_delay
-        answer = hitl.AnswerPromptRequest(
-            prompt_id=created.prompt.prompt_id, revision=1, answer_id="a", decision=1
-        )
-        await world.hitl.AnswerPrompt(answer)
-        calls._served._all = 0
-        await world.jobs.GetJob(jobs.GetJobRequest(job_id=created.job.job_id))
