@@ -101,8 +101,10 @@ class _Keys(Vt100Input):
     _half_pasted = False
 
     def forget(self) -> None:
-        """Throw away all that was typed so far, wherever it is held."""
+        """Throw away all that was typed so far, wherever it is held. Ctrl-C among it counts all the same."""
+        cancelled = False
         for _ in range(_MOST_BURSTS):
+            cancelled = self._has_ctrl_c() or cancelled
             termios.tcflush(self.fileno(), termios.TCIFLUSH)
             if not self._more(BURST):
                 break
@@ -110,6 +112,13 @@ class _Keys(Vt100Input):
         # The end of a paste whose beginning belonged to another question is still to come.
         self._half_pasted = bool(getattr(self.vt100_parser, "_in_bracketed_paste", False))
         self._buffer.clear()
+        if cancelled:
+            signal.raise_signal(signal.SIGINT)
+
+    def _has_ctrl_c(self) -> bool:
+        """Whether Ctrl-C waits to be read. With line input the terminal makes a signal of it by itself."""
+        with_lines = termios.tcgetattr(self.fileno())[3] & termios.ICANON
+        return not with_lines and self._more(0) and b"\x03" in os.read(self.fileno(), 65_536)
 
     def read_keys(self) -> list[KeyPress]:
         """All keys of one burst."""
