@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import select
+import signal
+import tty
 from typing import Any
 
 import pytest
@@ -123,6 +125,22 @@ def test_several_lines_at_once_are_a_paste(data: str) -> None:
 def test_one_line_is_typed(data: str, submits: int) -> None:
     assert sum(key.key in (Keys.ControlM, Keys.ControlJ) for key in keys(data)) == submits
     assert [key.key for key in keys("y\ry\x03")] == [Keys.ControlC]
+
+
+def test_ctrl_c_counts_where_other_keys_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr("signal.raise_signal", raised.append)
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    with os.fdopen(theirs, closefd=True) as stdin:
+        typed = _Keys(stdin)
+        os.write(ours, b"yes")
+        typed.forget()
+        assert raised == []
+        os.write(ours, b"y\x03")
+        typed.forget()
+        assert raised == [signal.SIGINT]
+    os.close(ours)
 
 
 def test_what_was_typed_ahead_is_thrown_away() -> None:
