@@ -8,6 +8,7 @@ from typing import Any
 
 
 async def end_of(future: asyncio.Future[Any]) -> None:
+    """Wait until a future is done, and raise none of its errors."""
     await asyncio.wait((future,))
 
 

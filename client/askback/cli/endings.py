@@ -25,9 +25,10 @@ def job_exit(job: JobInfo) -> Exit:
 
 
 def answer_exit(prompt: PromptInfo) -> Exit:
-    """DONE for a yes or an answer, NO for a no, NOBODY if nobody answered in time.
+    """The exit code of an answered or expired prompt: DONE for a yes or a value, NO for a person's no.
 
-    A default that says yes is a yes; one that says no is NOBODY, because nobody said it.
+    NOBODY for a prompt that expired and for a default that said no, so that scripts can tell silence from
+    a refusal. A default that said yes is DONE.
     """
     answer = prompt.answered
     if answer is None:

@@ -53,7 +53,7 @@ def explain_job(
 
 
 def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The questions that nobody answered in time, so that their defaults were taken, oldest first."""
+    """The questions whose default was taken at their deadline, oldest first, as records for `--json`."""
     return [
         {
             "promptId": event.prompt_id,

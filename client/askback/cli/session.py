@@ -31,7 +31,7 @@ class Session:
     connection: Connection
 
     def terminal(self, *, plain: bool = False) -> Terminal:
-        """What asks the person at the terminal. Raises click.UsageError where nobody can be asked."""
+        """What asks the person at the terminal. Raises click.UsageError without a terminal."""
         from askback.terminal.paper import paper
         from askback.terminal.terminal import NoKeyboard, Terminal
 
