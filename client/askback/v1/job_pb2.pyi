@@ -141,6 +141,10 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """The job asked a closed prompt's question in other words and kept its resolution."""
     JOB_EVENT_TYPE_JOB_WAITS: _JobEventType.ValueType  # 42
     """The job ran on after one of several prompts was resolved, and waits for open ones again."""
+    JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
+    """Something that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
+    console that watches a job of which it sees the head (`Job.head_only`).
+    """
 
 class JobEventType(_JobEventType, metaclass=_JobEventTypeEnumTypeWrapper):
     """What happened to a job. The names say who moved it."""
@@ -213,6 +217,10 @@ JOB_EVENT_TYPE_PROMPT_REWORDED: JobEventType.ValueType  # 41
 """The job asked a closed prompt's question in other words and kept its resolution."""
 JOB_EVENT_TYPE_JOB_WAITS: JobEventType.ValueType  # 42
 """The job ran on after one of several prompts was resolved, and waits for open ones again."""
+JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
+"""Something that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
+console that watches a job of which it sees the head (`Job.head_only`).
+"""
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
 
 @_typing.final
@@ -276,6 +284,7 @@ class Job(_message.Message):
     RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
     RUN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ROOT_JOB_ID_FIELD_NUMBER: _builtins.int
+    HEAD_ONLY_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Server-made UUIDv7."""
     namespace: _builtins.str
@@ -322,6 +331,12 @@ class Job(_message.Message):
     """The first job of the chain of retries that this one belongs to; itself if it repeats none. The same
     in every retry: an idempotency key for effects outside. A retry of a COMPLETED job that keeps NOTHING
     starts a chain of its own.
+    """
+    head_only: _builtins.bool
+    """True: the caller is a console that sees this job because it may see one of its prompts. Then only these
+    fields are set: `job_id`, `namespace`, `job_type`, `user_id`, `state`, `progress`, `labels`, `workerless`,
+    `version`, the times, and `rounds`, `open_prompts` and `open_blocking_prompts`, which count the prompts that
+    the caller may see. The other fields are empty, whatever the job has.
     """
     @_builtins.property
     def failure(self) -> Global___Failure:
@@ -421,10 +436,11 @@ class Job(_message.Message):
         run_timeout: _duration_pb2.Duration | None = ...,
         run_expire_time: _timestamp_pb2.Timestamp | None = ...,
         root_job_id: _builtins.str = ...,
+        head_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "progress", b"progress", "purge_time", b"purge_time", "ready_time", b"ready_time", "retention", b"retention", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "timeout", b"timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "root_job_id", b"root_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "head_only", b"head_only", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "root_job_id", b"root_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

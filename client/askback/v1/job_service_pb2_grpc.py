@@ -35,7 +35,8 @@ class JobServiceStub(object):
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-    GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+    GetJob, WatchJob                                        client or worker; console for the head of a job
+    ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
     UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -138,7 +139,8 @@ class JobServiceServicer(object):
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-    GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+    GetJob, WatchJob                                        client or worker; console for the head of a job
+    ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
     UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -179,7 +181,9 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND).
+        """Reads a job, in any state. A console that may see one of its prompts, open or closed, gets the job's
+        head only (`Job.head_only`); for other consoles the job does not exist. Errors: NOT_FOUND
+        (JOB_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +199,10 @@ class JobServiceServicer(object):
     def WatchJob(self, request, context):
         """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
         with OK after the event that ends the job. To resume, call again with the last seq received.
+        A console that may see one of the job's prompts is told of the job's head and of the prompts that it
+        may see: states, progress and times, without texts of failures and names of workers. What it may not
+        see comes as WITHHELD, so that `seq` has no gap. Who may see a prompt is asked when the event is sent.
+        The stream ends with NOT_FOUND when the caller may see none of the job's prompts any more.
         Errors: NOT_FOUND (JOB_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -342,7 +350,8 @@ class JobService(object):
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-    GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+    GetJob, WatchJob                                        client or worker; console for the head of a job
+    ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
     UpdateDeepUnderstanding                                 client; or worker with its token
 

@@ -36,7 +36,8 @@ class JobServiceStub:
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-      GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+      GetJob, WatchJob                                        client or worker; console for the head of a job
+      ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
       UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -77,12 +78,19 @@ class JobServiceStub:
     an equal `request_id` with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
-    """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND)."""
+    """Reads a job, in any state. A console that may see one of its prompts, open or closed, gets the job's
+    head only (`Job.head_only`); for other consoles the job does not exist. Errors: NOT_FOUND
+    (JOB_NOT_FOUND).
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
     """Lists jobs, newest first. Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN)."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]
     """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
     with OK after the event that ends the job. To resume, call again with the last seq received.
+    A console that may see one of the job's prompts is told of the job's head and of the prompts that it
+    may see: states, progress and times, without texts of failures and names of workers. What it may not
+    see comes as WITHHELD, so that `seq` has no gap. Who may see a prompt is asked when the event is sent.
+    The stream ends with NOT_FOUND when the caller may see none of the job's prompts any more.
     Errors: NOT_FOUND (JOB_NOT_FOUND).
     """
     WatchJobs: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobsRequest, _job_service_pb2.WatchJobsResponse]
@@ -134,7 +142,8 @@ class JobServiceAsyncStub(JobServiceStub):
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-      GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+      GetJob, WatchJob                                        client or worker; console for the head of a job
+      ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
       UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -172,12 +181,19 @@ class JobServiceAsyncStub(JobServiceStub):
     an equal `request_id` with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
-    """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND)."""
+    """Reads a job, in any state. A console that may see one of its prompts, open or closed, gets the job's
+    head only (`Job.head_only`); for other consoles the job does not exist. Errors: NOT_FOUND
+    (JOB_NOT_FOUND).
+    """
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists jobs, newest first. Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN)."""
     WatchJob: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
     with OK after the event that ends the job. To resume, call again with the last seq received.
+    A console that may see one of the job's prompts is told of the job's head and of the prompts that it
+    may see: states, progress and times, without texts of failures and names of workers. What it may not
+    see comes as WITHHELD, so that `seq` has no gap. Who may see a prompt is asked when the event is sent.
+    The stream ends with NOT_FOUND when the caller may see none of the job's prompts any more.
     Errors: NOT_FOUND (JOB_NOT_FOUND).
     """
     WatchJobs: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobsRequest, _job_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
@@ -228,7 +244,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-      GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+      GetJob, WatchJob                                        client or worker; console for the head of a job
+      ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
       UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -276,7 +293,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.GetJobResponse, _abc.Awaitable[_job_service_pb2.GetJobResponse]]:
-        """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND)."""
+        """Reads a job, in any state. A console that may see one of its prompts, open or closed, gets the job's
+        head only (`Job.head_only`); for other consoles the job does not exist. Errors: NOT_FOUND
+        (JOB_NOT_FOUND).
+        """
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -294,6 +314,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobResponse]]:
         """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
         with OK after the event that ends the job. To resume, call again with the last seq received.
+        A console that may see one of the job's prompts is told of the job's head and of the prompts that it
+        may see: states, progress and times, without texts of failures and names of workers. What it may not
+        see comes as WITHHELD, so that `seq` has no gap. Who may see a prompt is asked when the event is sent.
+        The stream ends with NOT_FOUND when the caller may see none of the job's prompts any more.
         Errors: NOT_FOUND (JOB_NOT_FOUND).
         """
 

@@ -46,7 +46,7 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
             story.apply(event)
             if out.as_json:
                 out.json(event_record(event))
-            else:
+            elif event.type != "WITHHELD":  # what we may not see is only a change of the state
                 show(event)
     try:
         return job_exit(await session.client.get(job_id))
