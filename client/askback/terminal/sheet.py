@@ -82,6 +82,8 @@ def write_sheet(
 
 def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
     yield "asked by", f"{prompt.job_type or 'a program'}, {words.age(prompt, at)} ago"
+    if prompt.requested_by:
+        yield "requester", prompt.requested_by
     yield "deadline", words.deadline(prompt, at)
     if coming := words.escalation(prompt, at):
         yield "escalation", coming

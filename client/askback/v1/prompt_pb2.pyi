@@ -222,6 +222,7 @@ class Prompt(_message.Message):
     NEXT_REMIND_TIME_FIELD_NUMBER: _builtins.int
     UNATTENDED_TIME_FIELD_NUMBER: _builtins.int
     REWORDING_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """Server-made UUIDv7."""
     job_id: _builtins.str
@@ -252,6 +253,10 @@ class Prompt(_message.Message):
     """
     remind_count: _builtins.int
     """How many reminders there have been: when it rises, ring again."""
+    requested_by: _builtins.str
+    """The creator of the job that asks (`Job.user_id`): on whose behalf people are asked. Empty only for a
+    prompt that a server older than this field asked.
+    """
     @_builtins.property
     def content(self) -> Global___PromptContent:
         """What is asked."""
@@ -333,10 +338,11 @@ class Prompt(_message.Message):
         next_remind_time: _timestamp_pb2.Timestamp | None = ...,
         unattended_time: _timestamp_pb2.Timestamp | None = ...,
         rewording: Global___PromptRewording | None = ...,
+        requested_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "expire_time", b"expire_time", "last_remind_time", b"last_remind_time", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "resolution", b"resolution", "rewording", b"rewording", "unattended_time", b"unattended_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_expire_time", b"claim_expire_time", "claimed_by", b"claimed_by", "consume_time", b"consume_time", "content", b"content", "create_time", b"create_time", "escalation_step", b"escalation_step", "expire_time", b"expire_time", "job_id", b"job_id", "job_type", b"job_type", "key", b"key", "last_remind_time", b"last_remind_time", "namespace", b"namespace", "next_escalation_time", b"next_escalation_time", "next_remind_time", b"next_remind_time", "prompt_id", b"prompt_id", "remind_count", b"remind_count", "requested_by", b"requested_by", "resolution", b"resolution", "revision", b"revision", "rewording", b"rewording", "round", b"round", "state", b"state", "submissions", b"submissions", "unattended_time", b"unattended_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
