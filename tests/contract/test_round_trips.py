@@ -71,7 +71,7 @@ def full_job() -> Job:
         priority=-7, labels={"b": "1", 'a"\\': "zwei", "ü": ""}, promoted=True, attempt=4, max_attempts=9,
         rounds=2, open_prompts=1, open_blocking=1, version=2**40, token=2**41, ready_at=at + LONG,
         session_id=uuid7(), worker_id="w-1", holder="wanda", completed_at=at, cancel_requested_at=at - LONG,
-        cancel_at=at + LONG, cancel_reason="enough", retention=timedelta(seconds=90.25), purge_at=at + LONG,
+        cancel_at=at + LONG, cancel_reason="enough", cancelled_by="Zoë", retention=timedelta(seconds=90.25), purge_at=at + LONG,
         timeout=timedelta(seconds=7.5), expires_at=at + LONG, run_timeout=timedelta(seconds=5.25),
         run_until=at + LONG, run_left=timedelta(seconds=1.25),
         wake=Wake.DUE, stalled_at=at - LONG, unreceived=2,
