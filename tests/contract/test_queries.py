@@ -10,6 +10,7 @@ from typing import Any
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.jobs import Failure, Job, JobState
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.clock import uuid7
@@ -133,6 +134,29 @@ async def test_the_end_of_an_id_finds_only_what_the_viewer_may_see(database: Dat
     assert await prompt_pages(database, replace(by_job, viewer=BOB), 10) == [[closed_one.prompt_id]]
     other = replace(every, viewer=ANN, job_id_suffix=elsewhere.job_id[-6:])
     assert await prompt_pages(database, other, 10) == [[]]
+
+
+async def test_what_is_mine_and_what_is_overdue(database: Database) -> None:
+    job, at = new_job(), now()
+    later = at + timedelta(hours=1)
+    named = new_prompt(job, PromptContent("confirm", "?", audience=Audience(frozenset({"ann", "x"}))))
+    held = replace(new_prompt(job, PromptContent("confirm", "?")), claimed_by="ann", claimed_until=later)
+    lapsed = replace(held, prompt_id=uuid7(), key="lapsed", claimed_until=at - timedelta(hours=1))
+    others = replace(held, prompt_id=uuid7(), key="others", claimed_by="bob")
+    stepped = replace(new_prompt(job, PromptContent("confirm", "?")), nudges=Nudges(steps=1, step_at=later))
+    unstepped = replace(new_prompt(job, PromptContent("confirm", "?")), nudges=Nudges(step_at=later))
+    over = replace(new_prompt(job, PromptContent("confirm", "?")), expires_at=at - timedelta(minutes=1))
+    every = [named, held, lapsed, others, stepped, unstepped, over]
+    await database.jobs.write([creation(job, *every)])
+
+    async def found(**given: Any) -> set[str]:
+        [ids] = await prompt_pages(database, PromptFilter("default", viewer=ADMIN, **given), 20)
+        return set(ids)
+
+    assert await found(person="ann") == {named.prompt_id, held.prompt_id}
+    assert await found(person="x") == {named.prompt_id}
+    assert await found(overdue=True) == {stepped.prompt_id, over.prompt_id}
+    assert await found(person="bob", overdue=True) == set()
 
 
 async def test_labels_of_any_spelling_are_found(database: Database) -> None:

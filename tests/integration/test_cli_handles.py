@@ -158,9 +158,10 @@ async def test_only_the_end_of_an_id_is_taken(lite: World, suffix: str) -> None:
         await refused(call, "INVALID_ARGUMENT", "INVALID_FIELD")
 
 
-async def test_a_view_takes_no_suffix(lite: World) -> None:
-    for field in ("id_suffix", "job_id_suffix"):
-        watch = hpb.WatchPromptsRequest(filter=hpb.PromptFilter(**{field: "abcdef"}))
+async def test_a_view_takes_no_filter_of_lists(lite: World) -> None:
+    given: dict[str, Any] = {"id_suffix": "abcdef", "job_id_suffix": "abcdef", "mine": True, "overdue": True}
+    for field, value in given.items():
+        watch = hpb.WatchPromptsRequest(filter=hpb.PromptFilter(**{field: value}))
         with pytest.raises(Exception, match="narrows lists only"):
             async for _ in lite.hitl.WatchPrompts(watch):
                 pass

@@ -59,6 +59,10 @@ class PromptFilter:
     """The prompt's id ends with this; of lists, not of views."""
     job_id_suffix: str = ""
     """The same of its job's id."""
+    person: str = ""
+    """Only those that this subject has claimed, or that name it in their audience; of lists, not of views."""
+    overdue: bool = False
+    """Only those that have escalated, or whose deadline has passed; of lists, not of views."""
 
     def seen_by(self, principal: Principal) -> PromptFilter:
         """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace

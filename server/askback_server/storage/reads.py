@@ -210,6 +210,17 @@ class Reads(Carrying):
             where.append(among(prompts.c.status, states))
         if filter.unattended:
             where.append(prompts.c.unattended_since.is_not(None))
+        if filter.person:
+            holds = sa.and_(
+                prompts.c.claimed_by == filter.person, prompts.c.claimed_until > self._dialect.now()
+            )
+            named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
+            where.append(sa.or_(holds, named))
+        if filter.overdue:
+            # The document names a step only when one was taken.
+            escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
+            late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
+            where.append(sa.and_(prompts.c.responded_at.is_(None), late))
         if filter.id_suffix:
             where.extend(_ends(prompts.c.interaction_id, filter.id_suffix))
         if filter.job_id:

@@ -73,7 +73,7 @@ def watched_prompts(
     """A console's live view. Raises InvalidField, JobNotFound, PermissionDenied."""
     if filter.states:
         raise InvalidField.of("filter.states", "must be empty: only open prompts are watched")
-    for name in ("unattended", "id_suffix", "job_id_suffix"):
+    for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue"):
         if getattr(filter, name):
             raise InvalidField.of(f"filter.{name}", "must be empty: it narrows lists only")
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
@@ -126,6 +126,8 @@ def _filter(
         job_id=job_id(filter.job_id, "filter.job_id") if filter.job_id else "",
         states=states,
         unattended=filter.unattended,
+        person=principal.subject if filter.mine else "",
+        overdue=filter.overdue,
         id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
         job_id_suffix=id_suffix(filter.job_id_suffix, "filter.job_id_suffix"),
     )
