@@ -10,6 +10,10 @@ from askback.jobs import Event
 from askback.text import one_line
 from askback.times import timestamp
 
+_BOOKKEEPING = (
+    "JOB_LEASED", "CHECKPOINT_SAVED", "PROMPT_CONSUMED", "PROMPT_UNATTENDED", "PROMPT_ATTENDED",
+    "UNDERSTANDING_UPDATED", "WITHHELD",
+)  # fmt: skip
 _OPENS = ("PROMPT_ASKED", "PROMPT_AMENDED")
 _CLOSES = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
@@ -55,6 +59,12 @@ class Story:
         if self.state is JobState.RUNNING and self.message:
             return one_line(self.message, 60)
         return JOB_STATES.get(self.state, str(self.state))
+
+
+def is_bookkeeping(event: Event) -> bool:
+    """Whether an event tells how the service works, and not what becomes of the job."""
+    parked = event.type == "JOB_RELEASED" and bool(event.data.get("parked"))
+    return parked or event.type in _BOOKKEEPING
 
 
 def event_words(event: Event) -> str:

@@ -41,7 +41,17 @@ type PromptFilter struct {
 	// Only prompts whose audience names one of these groups.
 	Groups []string `protobuf:"bytes,6,rep,name=groups,proto3" json:"groups,omitempty"`
 	// Only open prompts that nobody is there for (`Prompt.unattended_time` is set); ListPrompts only.
-	Unattended    bool `protobuf:"varint,12,opt,name=unattended,proto3" json:"unattended,omitempty"`
+	Unattended bool `protobuf:"varint,12,opt,name=unattended,proto3" json:"unattended,omitempty"`
+	// Only prompts whose id ends with this: the last 6 to 36 characters, in lower case; ListPrompts only.
+	// People type the end of an id, because ids that were made at about the same time begin alike. Empty: any.
+	IdSuffix string `protobuf:"bytes,13,opt,name=id_suffix,json=idSuffix,proto3" json:"id_suffix,omitempty"`
+	// Only prompts of jobs whose id ends with this, likewise; ListPrompts only. Empty: any.
+	JobIdSuffix string `protobuf:"bytes,14,opt,name=job_id_suffix,json=jobIdSuffix,proto3" json:"job_id_suffix,omitempty"`
+	// Only prompts that the caller has claimed, or whose audience names the caller as a user; ListPrompts only.
+	Mine bool `protobuf:"varint,15,opt,name=mine,proto3" json:"mine,omitempty"`
+	// Only open prompts that have waited too long: a step of their escalation was taken, or their deadline has
+	// passed and its effect is about to come; ListPrompts only.
+	Overdue       bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -121,6 +131,34 @@ func (x *PromptFilter) GetGroups() []string {
 func (x *PromptFilter) GetUnattended() bool {
 	if x != nil {
 		return x.Unattended
+	}
+	return false
+}
+
+func (x *PromptFilter) GetIdSuffix() string {
+	if x != nil {
+		return x.IdSuffix
+	}
+	return ""
+}
+
+func (x *PromptFilter) GetJobIdSuffix() string {
+	if x != nil {
+		return x.JobIdSuffix
+	}
+	return ""
+}
+
+func (x *PromptFilter) GetMine() bool {
+	if x != nil {
+		return x.Mine
+	}
+	return false
+}
+
+func (x *PromptFilter) GetOverdue() bool {
+	if x != nil {
+		return x.Overdue
 	}
 	return false
 }
@@ -377,7 +415,7 @@ type WatchPromptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The tenant; empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Which prompts; `states` and `unattended` must be empty.
+	// Which prompts; the fields that are for ListPrompts only must be empty.
 	Filter *PromptFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Where to go on. Empty: a snapshot first.
 	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
@@ -2282,7 +2320,7 @@ type ConverseHello struct {
 	ConsoleId string `protobuf:"bytes,2,opt,name=console_id,json=consoleId,proto3" json:"console_id,omitempty"`
 	// A name for this run of it.
 	InstanceId string `protobuf:"bytes,3,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	// Which prompts; `states` must be empty.
+	// Which prompts; the fields that are for ListPrompts only must be empty.
 	Filter *PromptFilter `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	// How many prompts may be pushed on this stream before more credit is given; each `upserted`
 	// uses one, a changed prompt too. 0: the server paces the stream and no credit is needed.
@@ -2657,7 +2695,7 @@ var File_askback_v1_hitl_service_proto protoreflect.FileDescriptor
 const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/hitl_service.proto\x12\n" +
-	"askback.v1\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x02\n" +
+	"askback.v1\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x03\n" +
 	"\fPromptFilter\x12\x1b\n" +
 	"\tjob_types\x18\x01 \x03(\tR\bjobTypes\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12<\n" +
@@ -2667,7 +2705,11 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\x06groups\x18\x06 \x03(\tR\x06groups\x12\x1e\n" +
 	"\n" +
 	"unattended\x18\f \x01(\bR\n" +
-	"unattended\x1a9\n" +
+	"unattended\x12\x1b\n" +
+	"\tid_suffix\x18\r \x01(\tR\bidSuffix\x12\"\n" +
+	"\rjob_id_suffix\x18\x0e \x01(\tR\vjobIdSuffix\x12\x12\n" +
+	"\x04mine\x18\x0f \x01(\bR\x04mine\x12\x18\n" +
+	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x01\n" +

@@ -42,7 +42,8 @@ const (
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
 //	Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-//	ListPrompts                          console; client or worker with `job_id` in the filter
+//	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+//	                                     `job_id_suffix` in the filter
 //	GetPrompt, ListAnswers               console, client or worker
 //	CancelPrompt                         client or worker (the asker's side)
 //
@@ -212,7 +213,8 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
 //	Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-//	ListPrompts                          console; client or worker with `job_id` in the filter
+//	ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+//	                                     `job_id_suffix` in the filter
 //	GetPrompt, ListAnswers               console, client or worker
 //	CancelPrompt                         client or worker (the asker's side)
 //

@@ -353,6 +353,11 @@ type Job struct {
 	// in every retry: an idempotency key for effects outside. A retry of a COMPLETED job that keeps NOTHING
 	// starts a chain of its own.
 	RootJobId string `protobuf:"bytes,35,opt,name=root_job_id,json=rootJobId,proto3" json:"root_job_id,omitempty"`
+	// Why the job was cancelled, or is to be, in the words of CancelJob. Empty if no reason was given.
+	CancelReason string `protobuf:"bytes,36,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
+	// The subject that called CancelJob. Empty for a job that was not cancelled, and for one that was cancelled
+	// by a server older than this field.
+	CancelledBy string `protobuf:"bytes,37,opt,name=cancelled_by,json=cancelledBy,proto3" json:"cancelled_by,omitempty"`
 	// True: the caller is a console that sees this job because it may see one of its prompts. Then only these
 	// fields are set: `job_id`, `namespace`, `job_type`, `user_id`, `state`, `progress`, `labels`, `workerless`,
 	// `version`, the times, and `rounds`, `open_prompts` and `open_blocking_prompts`, which count the prompts that
@@ -633,6 +638,20 @@ func (x *Job) GetRunExpireTime() *timestamppb.Timestamp {
 func (x *Job) GetRootJobId() string {
 	if x != nil {
 		return x.RootJobId
+	}
+	return ""
+}
+
+func (x *Job) GetCancelReason() string {
+	if x != nil {
+		return x.CancelReason
+	}
+	return ""
+}
+
+func (x *Job) GetCancelledBy() string {
+	if x != nil {
+		return x.CancelledBy
 	}
 	return ""
 }
@@ -1026,7 +1045,7 @@ var File_askback_v1_job_proto protoreflect.FileDescriptor
 const file_askback_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"\x14askback/v1/job.proto\x12\n" +
-	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\f\n" +
+	"askback.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\f\n" +
 	"\x03Job\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x19\n" +
@@ -1074,7 +1093,9 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\vrun_timeout\x18! \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"runTimeout\x12B\n" +
 	"\x0frun_expire_time\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\rrunExpireTime\x12\x1e\n" +
-	"\vroot_job_id\x18# \x01(\tR\trootJobId\x12\x1b\n" +
+	"\vroot_job_id\x18# \x01(\tR\trootJobId\x12#\n" +
+	"\rcancel_reason\x18$ \x01(\tR\fcancelReason\x12!\n" +
+	"\fcancelled_by\x18% \x01(\tR\vcancelledBy\x12\x1b\n" +
 	"\thead_only\x18& \x01(\bR\bheadOnly\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020_requested_by"
-down_revision = "0018_unreceived"
+down_revision = "0019_handles"
 branch_labels = None
 depends_on = None
 
