@@ -28,7 +28,7 @@ const (
 type Authentication int32
 
 const (
-	// Never sent by the server.
+	// The zero value. Never sent by the server.
 	Authentication_AUTHENTICATION_UNSPECIFIED Authentication = 0
 	// By the bearer token of the call's metadata, which the token file lists.
 	Authentication_AUTHENTICATION_TOKEN Authentication = 1

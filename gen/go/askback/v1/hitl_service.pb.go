@@ -25,32 +25,36 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Which prompts. Conditions of different fields must all hold; values of one field are alternatives.
+// Which prompts. Conditions of different fields must all hold; the values of one list are
+// alternatives. An empty filter matches every prompt that the caller may see.
 type PromptFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Job types. Empty: any.
+	// The types of their jobs. Empty: any.
 	JobTypes []string `protobuf:"bytes,1,rep,name=job_types,json=jobTypes,proto3" json:"job_types,omitempty"`
-	// Kinds. Empty: any.
+	// Their kinds. Empty: any.
 	Kinds []string `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"`
-	// Labels that must be there with these values.
+	// Labels that a prompt must have, each with exactly this value. Empty: any.
 	Labels map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Only prompts of this job.
+	// Only prompts of this job. Empty: any.
 	JobId string `protobuf:"bytes,4,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// States; ListPrompts only. Empty: PENDING.
+	// Their states; ListPrompts only. Empty: PENDING.
 	States []PromptState `protobuf:"varint,5,rep,packed,name=states,proto3,enum=askback.v1.PromptState" json:"states,omitempty"`
-	// Only prompts whose audience names one of these groups.
+	// Only prompts whose audience names one of these groups. Empty: any.
 	Groups []string `protobuf:"bytes,6,rep,name=groups,proto3" json:"groups,omitempty"`
-	// Only open prompts that nobody is there for (`Prompt.unattended_time` is set); ListPrompts only.
+	// True: only open prompts of which no person who may answer has a console connected
+	// (`Prompt.unattended_time` is set); ListPrompts only. Default: false.
 	Unattended bool `protobuf:"varint,12,opt,name=unattended,proto3" json:"unattended,omitempty"`
-	// Only prompts whose id ends with this: the last 6 to 36 characters, in lower case; ListPrompts only.
-	// People type the end of an id, because ids that were made at about the same time begin alike. Empty: any.
+	// Only prompts whose id ends with this: its last 6 to 36 characters, in lower case; ListPrompts
+	// only. People type the end of an id, because ids that were made at about the same time begin
+	// alike. Empty: any.
 	IdSuffix string `protobuf:"bytes,13,opt,name=id_suffix,json=idSuffix,proto3" json:"id_suffix,omitempty"`
 	// Only prompts of jobs whose id ends with this, likewise; ListPrompts only. Empty: any.
 	JobIdSuffix string `protobuf:"bytes,14,opt,name=job_id_suffix,json=jobIdSuffix,proto3" json:"job_id_suffix,omitempty"`
-	// Only prompts that the caller has claimed, or whose audience names the caller as a user; ListPrompts only.
+	// True: only prompts that the caller has claimed, or whose audience names the caller as a user;
+	// ListPrompts only. Default: false.
 	Mine bool `protobuf:"varint,15,opt,name=mine,proto3" json:"mine,omitempty"`
-	// Only open prompts that have waited too long: a step of their escalation was taken, or their deadline has
-	// passed and its effect is about to come; ListPrompts only.
+	// True: only open prompts that have waited too long: a step of their escalation was taken, or
+	// their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
 	Overdue       bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -166,13 +170,13 @@ func (x *PromptFilter) GetOverdue() bool {
 // Asks for a page of prompts.
 type ListPromptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default. Not needed with `filter.job_id`.
+	// The tenant. Empty: that of the job in `filter.job_id`, else the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Which prompts.
+	// Which prompts. Unset: all open ones.
 	Filter *PromptFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// At most so many, 0: 50; never more than 500, and never more than 1 MiB in all.
+	// The most prompts on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty: the first page.
+	// `next_page_token` of the page before, with an otherwise equal request. Empty: the first page.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -241,9 +245,9 @@ type ListPromptsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By priority, deadline and age.
 	Prompts []*Prompt `protobuf:"bytes,1,rep,name=prompts,proto3" json:"prompts,omitempty"`
-	// Empty: this was the last page.
+	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// How many match in all.
+	// How many prompts match in all, of those that the caller may see.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -300,14 +304,14 @@ func (x *ListPromptsResponse) GetTotalSize() int32 {
 	return 0
 }
 
-// Asks for one prompt.
+// Names one prompt: by `prompt_id`, or by `job_id` and `key`. Exactly one of the two ways.
 type GetPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, or `job_id` and `key`.
+	// The prompt's id. Empty: `job_id` and `key` name it.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// With `key` in place of `prompt_id`.
+	// The job that asked; together with `key`.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// With `job_id` in place of `prompt_id`.
+	// The asker's name of the prompt; together with `job_id`.
 	Key           string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -364,10 +368,10 @@ func (x *GetPromptRequest) GetKey() string {
 	return ""
 }
 
-// The prompt.
+// The prompt as it is now.
 type GetPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As it is.
+	// The prompt, in any state.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -410,14 +414,16 @@ func (x *GetPromptResponse) GetPrompt() *Prompt {
 	return nil
 }
 
-// Asks to follow prompts.
+// Asks to follow the open prompts that match.
 type WatchPromptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Which prompts; the fields that are for ListPrompts only must be empty.
+	// Which prompts. Unset: all that the caller may see. The fields that are for ListPrompts only
+	// must be empty.
 	Filter *PromptFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Where to go on. Empty: a snapshot first.
+	// The newest token of an earlier stream with the same filter: only what changed since is sent.
+	// Empty: a snapshot first.
 	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -474,10 +480,10 @@ func (x *WatchPromptsRequest) GetResumeToken() string {
 	return ""
 }
 
-// What changed.
+// Events of the view, as many as wait. They carry state, as in Converse.
 type WatchPromptsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In order. Empty while a large view still loads: the stream is alive, and proxies see it.
+	// The events in order. Empty: nothing happened; sent so that proxies keep the stream open.
 	Events        []*PromptEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -523,7 +529,7 @@ func (x *WatchPromptsResponse) GetEvents() []*PromptEvent {
 // One change of the view that a console has.
 type PromptEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What.
+	// What changed. Skip an event of a kind that you do not know.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -634,32 +640,34 @@ type isPromptEvent_Event interface {
 }
 
 type PromptEvent_Upserted struct {
-	// The prompt is open and looks like this now.
+	// The prompt is open and looks like this now; it is new to the view, or it has changed.
 	Upserted *PromptUpserted `protobuf:"bytes,1,opt,name=upserted,proto3,oneof"`
 }
 
 type PromptEvent_Closed struct {
-	// The prompt is closed.
+	// The prompt is closed, and out of the view.
 	Closed *PromptClosed `protobuf:"bytes,2,opt,name=closed,proto3,oneof"`
 }
 
 type PromptEvent_Removed struct {
-	// The prompt left this view: it is still open and for others now, or it went with its job.
+	// The prompt is out of the view for another reason: its audience does not include you any more,
+	// it no longer matches the filter, or it was deleted with its job.
 	Removed *PromptRemoved `protobuf:"bytes,3,opt,name=removed,proto3,oneof"`
 }
 
 type PromptEvent_CaughtUp struct {
-	// All that matched has been sent.
+	// The snapshot is complete: you have every open prompt that matches.
 	CaughtUp *PromptsCaughtUp `protobuf:"bytes,4,opt,name=caught_up,json=caughtUp,proto3,oneof"`
 }
 
 type PromptEvent_ResetView struct {
-	// The resume token was not honoured: forget what you have, a snapshot follows.
+	// The resume token could not be honoured: forget all prompts; a snapshot and `caught_up`
+	// follow.
 	ResetView *PromptsReset `protobuf:"bytes,5,opt,name=reset_view,json=resetView,proto3,oneof"`
 }
 
 type PromptEvent_Bookmark struct {
-	// Nothing changed; a newer token.
+	// Nothing changed in the view; a newer resume token.
 	Bookmark *PromptsBookmark `protobuf:"bytes,6,opt,name=bookmark,proto3,oneof"`
 }
 
@@ -678,7 +686,7 @@ func (*PromptEvent_Bookmark) isPromptEvent_Event() {}
 // An open prompt.
 type PromptUpserted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As it is now.
+	// The prompt as it is now.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -721,18 +729,18 @@ func (x *PromptUpserted) GetPrompt() *Prompt {
 	return nil
 }
 
-// A closed prompt.
+// The end of a prompt.
 type PromptClosed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt that was closed.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// Its job.
+	// The job that asked it.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Its version.
+	// The prompt's version after its end.
 	Version int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// How it ended.
 	Resolution *Resolution `protobuf:"bytes,4,opt,name=resolution,proto3" json:"resolution,omitempty"`
-	// The answer that won. Empty if none did.
+	// The id of the answer that counts: compare it with yours. Empty: it ended without an answer.
 	AnswerId      string `protobuf:"bytes,5,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -803,12 +811,12 @@ func (x *PromptClosed) GetAnswerId() string {
 	return ""
 }
 
-// A prompt that this view does not show any more.
+// A prompt that left the view without being closed.
 type PromptRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt that left the view.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// Its version.
+	// The prompt's version at that time. An `upserted` with a higher one brings it back.
 	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -861,7 +869,7 @@ func (x *PromptRemoved) GetVersion() int64 {
 // The end of a snapshot.
 type PromptsCaughtUp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Resume here.
+	// Resume from here.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	// How many open prompts the view holds.
 	OpenPrompts   int32 `protobuf:"varint,2,opt,name=open_prompts,json=openPrompts,proto3" json:"open_prompts,omitempty"`
@@ -913,13 +921,14 @@ func (x *PromptsCaughtUp) GetOpenPrompts() int32 {
 	return 0
 }
 
-// A fresh start.
+// The view starts again.
 type PromptsReset struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for people.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The database was restored to an earlier state, or failed over to a server that was behind. Forget the
-	// versions of prompts and which prompts were closed, too: the snapshot may show them as open again.
+	// True: the database was restored to an earlier state, or failed over to a server that was
+	// behind. Then forget the versions of prompts too, and which prompts were closed: the snapshot
+	// may show them as open again.
 	HistoryLost   bool `protobuf:"varint,2,opt,name=history_lost,json=historyLost,proto3" json:"history_lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -969,10 +978,10 @@ func (x *PromptsReset) GetHistoryLost() bool {
 	return false
 }
 
-// A position.
+// A newer position in the stream of changes.
 type PromptsBookmark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Resume here.
+	// Resume from here.
 	ResumeToken   string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1015,31 +1024,35 @@ func (x *PromptsBookmark) GetResumeToken() string {
 	return ""
 }
 
-// Answers a prompt.
+// Answers a prompt. Names it by `prompt_id`, or by `job_id` and `key`.
 type AnswerPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, or `job_id` and `key`.
+	// The prompt's id. Empty: `job_id` and `key` name it.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// With `key` in place of `prompt_id`.
+	// The job that asked; together with `key`.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// With `job_id` in place of `prompt_id`.
+	// The asker's name of the prompt; together with `job_id`.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// Client-made idempotency key, at most 200 characters. Required.
+	// An idempotency key that you make once for each decision of a person, at most 200 bytes; unique
+	// in the prompt. Required. The same id with the same content gets the same verdict, however often
+	// it is sent; with other content, or from another caller, it is refused (ID_REUSED).
 	AnswerId string `protobuf:"bytes,4,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
-	// The revision that was shown. Required.
+	// `Prompt.revision` of what was on the screen. Required.
 	Revision int32 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
-	// One of the prompt's decisions. Required.
+	// One of `PromptContent.decisions`. Required.
 	Decision Decision `protobuf:"varint,6,opt,name=decision,proto3,enum=askback.v1.Decision" json:"decision,omitempty"`
-	// Values by question id, a JSON object as text. With ACCEPT, EDIT and RESPOND only.
+	// The values of the form by question id, a JSON object as text, at most 256 KiB. Only with
+	// ACCEPT, EDIT and RESPOND. Empty: none.
 	ValuesJson string `protobuf:"bytes,7,opt,name=values_json,json=valuesJson,proto3" json:"values_json,omitempty"`
-	// Full replacements of editable contents. With EDIT only.
+	// Replacements of editable contents. Only with EDIT.
 	Edits []*Edit `protobuf:"bytes,8,rep,name=edits,proto3" json:"edits,omitempty"`
-	// In the person's words.
+	// What the person adds, at most 16 KiB. Empty: nothing; refused where
+	// `DecisionOption.comment_required` is true.
 	Comment string `protobuf:"bytes,9,opt,name=comment,proto3" json:"comment,omitempty"`
-	// True: not a person but a test's scripted human. Only a server in test mode takes it, and
-	// records it with ANSWER_SOURCE_TEST; any other refuses it with ERROR_REASON_NOT_TEST_MODE. A
-	// program that sends this must also see `ConverseWelcome.test_mode` first, because a server
-	// older than this field would not notice it.
+	// True: not a person but a test's scripted human answers. Only a server in test mode takes it,
+	// and records it with ANSWER_SOURCE_TEST; every other server refuses it with NOT_TEST_MODE. A
+	// program that sends this must also see `ConverseWelcome.test_mode` first, because a server older
+	// than this field would ignore it. Default: false.
 	Test          bool `protobuf:"varint,10,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1145,10 +1158,10 @@ func (x *AnswerPromptRequest) GetTest() bool {
 	return false
 }
 
-// What became of the answer.
+// The reply to an answer.
 type AnswerPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The result.
+	// The verdict. From the unary call it is ACCEPTED or RECORDED; on the stream it may be any.
 	Result        *AnswerResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1191,18 +1204,18 @@ func (x *AnswerPromptResponse) GetResult() *AnswerResult {
 	return nil
 }
 
-// What became of an answer; final, and the same however often it is asked for.
+// The verdict on an answer. It is final.
 type AnswerResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The verdict.
+	// What became of the answer.
 	Status AnswerStatus `protobuf:"varint,1,opt,name=status,proto3,enum=askback.v1.AnswerStatus" json:"status,omitempty"`
-	// True: this answer_id was judged before, and this is what was found then.
+	// True: this `answer_id` was judged before, and this is the verdict of then.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// The answer.
+	// The id of the answer.
 	AnswerId string `protobuf:"bytes,3,opt,name=answer_id,json=answerId,proto3" json:"answer_id,omitempty"`
 	// The prompt as it is now.
 	Prompt *Prompt `protobuf:"bytes,4,opt,name=prompt,proto3" json:"prompt,omitempty"`
-	// INVALID: what is wrong, field by field.
+	// With INVALID: what is wrong, field by field. Empty otherwise.
 	Violations    []*FieldViolation `protobuf:"bytes,5,rep,name=violations,proto3" json:"violations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1273,12 +1286,12 @@ func (x *AnswerResult) GetViolations() []*FieldViolation {
 	return nil
 }
 
-// Takes a prompt on.
+// Claims a prompt.
 type ClaimPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt. Required.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// For how long; unset: 10 minutes, at most a day.
+	// How long the claim holds, at most a day. Unset: 10 minutes.
 	Duration      *durationpb.Duration `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1331,7 +1344,7 @@ func (x *ClaimPromptRequest) GetDuration() *durationpb.Duration {
 // The claim is yours.
 type ClaimPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt with the claim.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1377,7 +1390,7 @@ func (x *ClaimPromptResponse) GetPrompt() *Prompt {
 // Gives a claim back.
 type ReleasePromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt. Required.
 	PromptId      string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1420,10 +1433,10 @@ func (x *ReleasePromptRequest) GetPromptId() string {
 	return ""
 }
 
-// The prompt is unclaimed.
+// The claim is gone.
 type ReleasePromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt without a claim.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1466,16 +1479,16 @@ func (x *ReleasePromptResponse) GetPrompt() *Prompt {
 	return nil
 }
 
-// Withdraws a prompt.
+// Withdraws a prompt. Names it by `prompt_id`, or by `job_id` and `key`.
 type CancelPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, or `job_id` and `key`.
+	// The prompt's id. Empty: `job_id` and `key` name it.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// With `key` in place of `prompt_id`.
+	// The job that asked; together with `key`.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// With `job_id` in place of `prompt_id`.
+	// The asker's name of the prompt; together with `job_id`.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// Why, for people.
+	// Why, for people, at most 1,000 bytes. Empty: not said.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1539,10 +1552,10 @@ func (x *CancelPromptRequest) GetReason() string {
 	return ""
 }
 
-// The prompt is CANCELLED.
+// The prompt is withdrawn.
 type CancelPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt, CANCELLED.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1585,14 +1598,15 @@ func (x *CancelPromptResponse) GetPrompt() *Prompt {
 	return nil
 }
 
-// Asks for the audit of one prompt.
+// Asks for a page of the submissions to one prompt.
 type ListAnswersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt.
+	// The prompt. Required.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// At most so many, 0: 50; never more than 500, and never more than 1 MiB in all.
+	// The most submissions on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1
+	// MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty: the first page.
+	// `next_page_token` of the page before. Empty: the first page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1649,12 +1663,12 @@ func (x *ListAnswersRequest) GetPageToken() string {
 	return ""
 }
 
-// A page of the audit.
+// A page of submissions.
 type ListAnswersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Oldest first.
+	// The submissions, oldest first.
 	Answers []*AnswerRecord `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
-	// Empty: this was the last page.
+	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1704,10 +1718,10 @@ func (x *ListAnswersResponse) GetNextPageToken() string {
 	return ""
 }
 
-// What a console sends: all frames that wait, in order.
+// What a console sends: all frames that wait, in order, as one message.
 type ConverseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
+	// At least one, at most 1,000.
 	Frames        []*ConverseClientFrame `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1750,7 +1764,7 @@ func (x *ConverseRequest) GetFrames() []*ConverseClientFrame {
 	return nil
 }
 
-// What the server sends: all frames that wait, in order.
+// What the server sends: all frames that wait, in order, as one message.
 type ConverseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At least one.
@@ -1796,12 +1810,13 @@ func (x *ConverseResponse) GetFrames() []*ConverseServerFrame {
 	return nil
 }
 
-// One thing a console says.
+// One frame from a console.
 type ConverseClientFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Echoed by the reply; 0: no reply is wanted.
+	// A number of your choice, which the reply has too. 0: send no reply, not even an error.
+	// Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What.
+	// What the frame says. Required.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -1969,57 +1984,59 @@ type isConverseClientFrame_Body interface {
 }
 
 type ConverseClientFrame_Hello struct {
-	// First, and only first.
+	// Opens the conversation. The first frame, and only the first.
 	Hello *ConverseHello `protobuf:"bytes,2,opt,name=hello,proto3,oneof"`
 }
 
 type ConverseClientFrame_Heartbeat struct {
-	// A sign of life; silence costs presence, never the stream.
+	// Says that the console is there. Without heartbeats the stream stays open, but its person
+	// counts as absent (`Prompt.unattended_time`).
 	Heartbeat *ConverseHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
 type ConverseClientFrame_Credit struct {
-	// More prompts may be pushed.
+	// Allows the server to send more prompts.
 	Credit *ConverseCredit `protobuf:"bytes,4,opt,name=credit,proto3,oneof"`
 }
 
 type ConverseClientFrame_Goodbye struct {
-	// The console leaves in order.
+	// The console leaves; half-close after it.
 	Goodbye *ConverseGoodbye `protobuf:"bytes,5,opt,name=goodbye,proto3,oneof"`
 }
 
 type ConverseClientFrame_AnswerPrompt struct {
-	// As the unary call.
+	// As the unary call AnswerPrompt. Every verdict is a reply `answer_prompt`; only what is no
+	// verdict is an `error`.
 	AnswerPrompt *AnswerPromptRequest `protobuf:"bytes,6,opt,name=answer_prompt,json=answerPrompt,proto3,oneof"`
 }
 
 type ConverseClientFrame_ClaimPrompt struct {
-	// As the unary call.
+	// As the unary call ClaimPrompt.
 	ClaimPrompt *ClaimPromptRequest `protobuf:"bytes,7,opt,name=claim_prompt,json=claimPrompt,proto3,oneof"`
 }
 
 type ConverseClientFrame_ReleasePrompt struct {
-	// As the unary call.
+	// As the unary call ReleasePrompt.
 	ReleasePrompt *ReleasePromptRequest `protobuf:"bytes,8,opt,name=release_prompt,json=releasePrompt,proto3,oneof"`
 }
 
 type ConverseClientFrame_CancelPrompt struct {
-	// As the unary call.
+	// As the unary call CancelPrompt.
 	CancelPrompt *CancelPromptRequest `protobuf:"bytes,9,opt,name=cancel_prompt,json=cancelPrompt,proto3,oneof"`
 }
 
 type ConverseClientFrame_ListPrompts struct {
-	// As the unary call.
+	// As the unary call ListPrompts.
 	ListPrompts *ListPromptsRequest `protobuf:"bytes,10,opt,name=list_prompts,json=listPrompts,proto3,oneof"`
 }
 
 type ConverseClientFrame_GetPrompt struct {
-	// As the unary call.
+	// As the unary call GetPrompt.
 	GetPrompt *GetPromptRequest `protobuf:"bytes,11,opt,name=get_prompt,json=getPrompt,proto3,oneof"`
 }
 
 type ConverseClientFrame_ListAnswers struct {
-	// As the unary call.
+	// As the unary call ListAnswers.
 	ListAnswers *ListAnswersRequest `protobuf:"bytes,12,opt,name=list_answers,json=listAnswers,proto3,oneof"`
 }
 
@@ -2045,12 +2062,13 @@ func (*ConverseClientFrame_GetPrompt) isConverseClientFrame_Body() {}
 
 func (*ConverseClientFrame_ListAnswers) isConverseClientFrame_Body() {}
 
-// One thing the server says.
+// One frame from the server.
 type ConverseServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The `ref` of the frame that this replies to; 0: pushed.
+	// The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
+	// by itself.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What.
+	// What the frame says. Skip a frame with a body that you do not know.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -2228,12 +2246,12 @@ type isConverseServerFrame_Body interface {
 }
 
 type ConverseServerFrame_Welcome struct {
-	// Reply to the hello, whatever its `ref`.
+	// Reply to the hello, first of all frames.
 	Welcome *ConverseWelcome `protobuf:"bytes,2,opt,name=welcome,proto3,oneof"`
 }
 
 type ConverseServerFrame_Heartbeat struct {
-	// The stream lives.
+	// Says that the server is there. After three missed ones reconnect.
 	Heartbeat *ConverseHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -2243,7 +2261,7 @@ type ConverseServerFrame_GoAway struct {
 }
 
 type ConverseServerFrame_Error struct {
-	// The frame was refused; the stream goes on.
+	// The frame with this `ref` was refused. The stream goes on.
 	Error *FrameError `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
 }
 
@@ -2253,37 +2271,37 @@ type ConverseServerFrame_PromptEvent struct {
 }
 
 type ConverseServerFrame_AnswerPrompt struct {
-	// Reply, for every verdict.
+	// Reply to `answer_prompt`, with any verdict.
 	AnswerPrompt *AnswerPromptResponse `protobuf:"bytes,7,opt,name=answer_prompt,json=answerPrompt,proto3,oneof"`
 }
 
 type ConverseServerFrame_ClaimPrompt struct {
-	// Reply.
+	// Reply to `claim_prompt`.
 	ClaimPrompt *ClaimPromptResponse `protobuf:"bytes,8,opt,name=claim_prompt,json=claimPrompt,proto3,oneof"`
 }
 
 type ConverseServerFrame_ReleasePrompt struct {
-	// Reply.
+	// Reply to `release_prompt`.
 	ReleasePrompt *ReleasePromptResponse `protobuf:"bytes,9,opt,name=release_prompt,json=releasePrompt,proto3,oneof"`
 }
 
 type ConverseServerFrame_CancelPrompt struct {
-	// Reply.
+	// Reply to `cancel_prompt`.
 	CancelPrompt *CancelPromptResponse `protobuf:"bytes,10,opt,name=cancel_prompt,json=cancelPrompt,proto3,oneof"`
 }
 
 type ConverseServerFrame_ListPrompts struct {
-	// Reply.
+	// Reply to `list_prompts`.
 	ListPrompts *ListPromptsResponse `protobuf:"bytes,11,opt,name=list_prompts,json=listPrompts,proto3,oneof"`
 }
 
 type ConverseServerFrame_GetPrompt struct {
-	// Reply.
+	// Reply to `get_prompt`.
 	GetPrompt *GetPromptResponse `protobuf:"bytes,12,opt,name=get_prompt,json=getPrompt,proto3,oneof"`
 }
 
 type ConverseServerFrame_ListAnswers struct {
-	// Reply.
+	// Reply to `list_answers`.
 	ListAnswers *ListAnswersResponse `protobuf:"bytes,13,opt,name=list_answers,json=listAnswers,proto3,oneof"`
 }
 
@@ -2311,22 +2329,25 @@ func (*ConverseServerFrame_GetPrompt) isConverseServerFrame_Body() {}
 
 func (*ConverseServerFrame_ListAnswers) isConverseServerFrame_Body() {}
 
-// Opens the conversation. All fields may be empty.
+// Opens the conversation. All fields may be left out.
 type ConverseHello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The console's stable name. Empty: the server makes one.
+	// The console's name, which stays the same when it starts again; for people. Empty: the server
+	// makes one.
 	ConsoleId string `protobuf:"bytes,2,opt,name=console_id,json=consoleId,proto3" json:"console_id,omitempty"`
-	// A name for this run of it.
+	// A name for this run of the console, for people. Empty: none.
 	InstanceId string `protobuf:"bytes,3,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
-	// Which prompts; the fields that are for ListPrompts only must be empty.
+	// Which prompts. Unset: all that the caller may see. The fields that are for ListPrompts only
+	// must be empty.
 	Filter *PromptFilter `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
-	// How many prompts may be pushed on this stream before more credit is given; each `upserted`
-	// uses one, a changed prompt too. 0: the server paces the stream and no credit is needed.
+	// How many `upserted` events the server may send before it waits for more credit, at most 10,000.
+	// A prompt that changed uses one too. 0: no credit is needed, and the server waits only while the
+	// client does not read.
 	Credit int32 `protobuf:"varint,5,opt,name=credit,proto3" json:"credit,omitempty"`
-	// Where to go on: the newest token that any stream of this view has named. All that happened
-	// before it has been told. Empty: a snapshot first.
+	// The newest resume token that any stream with this filter has given. Only what changed since is
+	// sent. Empty: a snapshot first.
 	ResumeToken   string `protobuf:"bytes,6,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2407,17 +2428,19 @@ func (x *ConverseHello) GetResumeToken() string {
 // The conversation is open.
 type ConverseWelcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name, for logs.
+	// The name of this stream in the server's log.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Both sides send a heartbeat at least this often; after three missed ones reconnect.
+	// Both sides send a heartbeat at least this often (15 s by default). After three missed ones
+	// reconnect.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,2,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED).
+	// How many frames may wait for their replies. The server refuses more (LIMIT_EXCEEDED).
 	MaxInFlight int32 `protobuf:"varint,3,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	// The largest message, in bytes.
+	// The largest message that the server takes, in bytes.
 	MaxMessageBytes int32 `protobuf:"varint,4,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
-	// Which replica this is, for people.
+	// The name of the replica that serves the stream, for people.
 	Replica string `protobuf:"bytes,5,opt,name=replica,proto3" json:"replica,omitempty"`
-	// True: this server takes answers marked `test`. Never true of one that people work with.
+	// True: this server is in test mode and takes answers marked `test`. Never true of one that
+	// people work with.
 	TestMode      bool `protobuf:"varint,6,opt,name=test_mode,json=testMode,proto3" json:"test_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2495,12 +2518,12 @@ func (x *ConverseWelcome) GetTestMode() bool {
 	return false
 }
 
-// A sign of life.
+// Says that a side is there.
 type ConverseHeartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By the server: resume here. Empty: no new position.
+	// From the server: resume from here. Empty: no newer position. From a console: leave it empty.
 	ResumeToken string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
-	// By the server: its time.
+	// From the server: its clock. From a console: leave it unset.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2550,10 +2573,10 @@ func (x *ConverseHeartbeat) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// More credit.
+// Allows the server to send more prompts.
 type ConverseCredit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// So many more prompts may be pushed.
+	// How many more `upserted` events the server may send, in addition to what is left. At least 1.
 	Prompts       int32 `protobuf:"varint,1,opt,name=prompts,proto3" json:"prompts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2596,7 +2619,7 @@ func (x *ConverseCredit) GetPrompts() int32 {
 	return 0
 }
 
-// An orderly end.
+// The console leaves in order. The server ends the stream with OK after the replies that are due.
 type ConverseGoodbye struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2633,14 +2656,15 @@ func (*ConverseGoodbye) Descriptor() ([]byte, []int) {
 	return file_askback_v1_hitl_service_proto_rawDescGZIP(), []int{33}
 }
 
-// Asks the console to move to another stream. Open it on a connection of its own, since the present
-// one leads to the replica that is going, and half-close this stream when the other has its
-// welcome. Until then this stream serves; after that only its replies count.
+// The server asks the console to move to another stream, because the replica shuts down or the
+// stream is old. Open the next one on a new connection, since this one leads to the replica that is
+// going; half-close this stream when the other has its welcome. Until then this stream serves as
+// before; after that only its replies count.
 type ConverseGoAway struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for people.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The stream ends after this.
+	// The server ends this stream after this time.
 	After         *durationpb.Duration `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

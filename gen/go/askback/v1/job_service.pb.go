@@ -30,9 +30,10 @@ const (
 type Consistency int32
 
 const (
-	// Hot jobs from memory, else the database.
+	// The zero value: recent jobs from the replica's memory, which may be some milliseconds behind
+	// other replicas; others from the database.
 	Consistency_CONSISTENCY_UNSPECIFIED Consistency = 0
-	// Always the database.
+	// From the database: includes all that was acknowledged before the call.
 	Consistency_CONSISTENCY_STRONG Consistency = 1
 )
 
@@ -75,18 +76,18 @@ func (Consistency) EnumDescriptor() ([]byte, []int) {
 	return file_askback_v1_job_service_proto_rawDescGZIP(), []int{0}
 }
 
-// What a retried job has of the one it repeats.
+// What a retried job gets from the one it repeats.
 type RetryKeep int32
 
 const (
-	// ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one: to repeat what was finished, or stopped,
-	// is a new decision.
+	// The zero value: ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one, because repeating
+	// what was finished or stopped is a new decision.
 	RetryKeep_RETRY_KEEP_UNSPECIFIED RetryKeep = 0
-	// Checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. The job gets such an answer at
-	// once, with its author and date, when it asks the same question under the same key; another question
-	// is asked. Never a default's answer, a test's, a refusal or an expiry.
+	// Its checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. When the new job
+	// asks the same question under the same key it gets the answer at once, with its author and date;
+	// a different question is asked. Never a default's answer, a test's, a no or an expiry.
 	RetryKeep_RETRY_KEEP_ALL RetryKeep = 1
-	// Neither: every question is asked, every step is done.
+	// Neither: every question is asked again, and every step is done again.
 	RetryKeep_RETRY_KEEP_NOTHING RetryKeep = 2
 )
 
@@ -134,39 +135,44 @@ func (RetryKeep) EnumDescriptor() ([]byte, []int) {
 // Asks for a new job.
 type CreateJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Idempotency key, at most 200 characters; unique in the namespace. Empty: not idempotent.
+	// An idempotency key that you make once for each job, at most 200 bytes; unique in the namespace
+	// for as long as the job is kept. Empty: the call is not idempotent.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Which workers run it: letters, digits, `_`, `.`, `-`, `/`; at most 128 characters. Required.
+	// The kind of work, which decides which workers can take the job: letters, digits, `_`, `.`, `-`,
+	// `/`; at most 128 bytes. Required.
 	JobType string `protobuf:"bytes,3,opt,name=job_type,json=jobType,proto3" json:"job_type,omitempty"`
-	// On whose behalf; admins only. Empty: the caller.
+	// On whose behalf the job runs; admins only. Empty: the caller.
 	UserId string `protobuf:"bytes,4,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// Any JSON text. Empty: none.
+	// The input, any JSON text of at most 256 KiB. Empty: no input.
 	InputJson string `protobuf:"bytes,5,opt,name=input_json,json=inputJson,proto3" json:"input_json,omitempty"`
-	// Higher runs first, -1000 to 1000.
+	// Workers take jobs with higher priority first, from -1000 to 1000. Default: 0.
 	Priority int32 `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`
-	// Free marks to filter by.
+	// Names and values to filter by, at most 32 of 128 bytes each.
 	Labels map[string]string `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// 0: the server's default (3).
+	// How many attempts there are at most, up to 100. 0: 3.
 	MaxAttempts int32 `protobuf:"varint,8,opt,name=max_attempts,json=maxAttempts,proto3" json:"max_attempts,omitempty"`
-	// How long to keep the job after its end. Unset: the server's default.
+	// How long to keep the job after its end, at most 3660 days. Unset: as long as the server is set
+	// to (30 days by default).
 	Retention *durationpb.Duration `protobuf:"bytes,9,opt,name=retention,proto3" json:"retention,omitempty"`
-	// If set, the job has no worker and asks this at once; `blocking` is implied.
+	// If set, the job has no worker: it asks this at once, and the resolution ends it. The prompt is
+	// always blocking. Unset: a worker runs the job.
 	Prompt *PromptContent `protobuf:"bytes,10,opt,name=prompt,proto3" json:"prompt,omitempty"`
-	// When the job starts, at most 366 days ahead. Unset: at once. A job with a `prompt` starts at once.
+	// When the job starts, at most 366 days ahead. Unset: at once. Refused together with `prompt`.
 	//
 	// Types that are valid to be assigned to Start:
 	//
 	//	*CreateJobRequest_StartDelay
 	//	*CreateJobRequest_StartTime
 	Start isCreateJobRequest_Start `protobuf_oneof:"start"`
-	// How long the whole job may take, counted from its start: waiting for people, attempts and backoff
-	// included. Then it fails with DEADLINE_EXCEEDED, and its open prompts end. Unset: for ever.
+	// How long the whole job may take, counted from its start: waiting for people, attempts and
+	// pauses included. Then it fails with DEADLINE_EXCEEDED, and its open prompts end. Unset: no
+	// limit.
 	Timeout *durationpb.Duration `protobuf:"bytes,13,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// How long one attempt may be RUNNING; the clock stands still while a blocking prompt is open. Then the
-	// attempt fails with RUN_TIMEOUT, and another follows if attempts are left. Unset: for ever. Not with
-	// a `prompt`, which has a timeout of its own.
+	// How long one attempt may be RUNNING; time with an open blocking prompt does not count. Then the
+	// attempt fails with RUN_TIMEOUT, and another follows if attempts are left. Unset: no limit.
+	// Refused together with `prompt`, which has a timeout of its own.
 	RunTimeout    *durationpb.Duration `protobuf:"bytes,14,opt,name=run_timeout,json=runTimeout,proto3" json:"run_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -316,12 +322,12 @@ type isCreateJobRequest_Start interface {
 }
 
 type CreateJobRequest_StartDelay struct {
-	// So long from now.
+	// How long after the call the job starts. Unset: at once, or at `start_time`.
 	StartDelay *durationpb.Duration `protobuf:"bytes,11,opt,name=start_delay,json=startDelay,proto3,oneof"`
 }
 
 type CreateJobRequest_StartTime struct {
-	// At this time; at once if it has passed.
+	// When the job starts; at once if the time has passed. Unset: at once, or after `start_delay`.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3,oneof"`
 }
 
@@ -332,11 +338,11 @@ func (*CreateJobRequest_StartTime) isCreateJobRequest_Start() {}
 // The new job, or the one that the same `request_id` made before.
 type CreateJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job as it is now.
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// True: it existed already.
+	// True: the job existed already.
 	Replayed bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// Its prompt, if it was created with one.
+	// Its prompt, if the request had one. Unset otherwise.
 	Prompt        *Prompt `protobuf:"bytes,3,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -396,9 +402,9 @@ func (x *CreateJobResponse) GetPrompt() *Prompt {
 // Asks for one job.
 type GetJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job's id. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// How fresh.
+	// How fresh the answer must be. Default: as fresh as the replica knows.
 	Consistency   Consistency `protobuf:"varint,2,opt,name=consistency,proto3,enum=askback.v1.Consistency" json:"consistency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -451,10 +457,10 @@ func (x *GetJobRequest) GetConsistency() Consistency {
 // The job as it is.
 type GetJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job, or its head (`Job.head_only`).
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// Its open prompts that the caller may see, by round, as far as they fit into 1 MiB; ListPrompts
-	// has them all.
+	// Its open prompts that the caller may see, by round, as far as they fit into 1 MiB. ListPrompts
+	// has them all, and the closed ones.
 	OpenPrompts   []*Prompt `protobuf:"bytes,2,rep,name=open_prompts,json=openPrompts,proto3" json:"open_prompts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -504,20 +510,21 @@ func (x *GetJobResponse) GetOpenPrompts() []*Prompt {
 	return nil
 }
 
-// Which jobs. Conditions of different fields must all hold; values of one field are alternatives.
+// Which jobs. Conditions of different fields must all hold; the values of one list are
+// alternatives. An empty filter matches every job of the namespace.
 type JobFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// States. Empty: any.
+	// Their states. Empty: any.
 	States []JobState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=askback.v1.JobState" json:"states,omitempty"`
-	// Types. Empty: any.
+	// Their types. Empty: any.
 	JobTypes []string `protobuf:"bytes,2,rep,name=job_types,json=jobTypes,proto3" json:"job_types,omitempty"`
-	// Users. Empty: any.
+	// Their creators. Empty: any.
 	UserIds []string `protobuf:"bytes,3,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
-	// Labels that must be there with these values.
+	// Labels that a job must have, each with exactly this value. Empty: any.
 	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Created at or after this time.
+	// Created at or after this time. Unset: no bound.
 	CreatedAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
-	// Created before this time.
+	// Created before this time. Unset: no bound.
 	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
 	// Only the jobs whose id ends with this: the last 6 to 36 characters, in lower case. People type the end of
 	// an id, because ids that were made at about the same time begin alike. Empty: any.
@@ -608,15 +615,16 @@ func (x *JobFilter) GetIdSuffix() string {
 // Asks for a page of jobs.
 type ListJobsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Which jobs.
+	// Which jobs. Unset: all.
 	Filter *JobFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// At most so many, 0: 50; never more than 500, and never more than 1 MiB in all.
+	// The most jobs on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty: the first page.
+	// `next_page_token` of the page before, with an otherwise equal request. Empty: the first page.
 	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// True: count all jobs that match, on every page (`total_size`). It costs a read of them all.
+	// True: count all jobs that match (`total_size`), on every page; this reads them all. Default:
+	// false.
 	Count         bool `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -690,9 +698,9 @@ func (x *ListJobsRequest) GetCount() bool {
 // A page of jobs.
 type ListJobsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Newest first.
+	// The jobs, newest first.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
-	// Empty: this was the last page.
+	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// How many match in all; 0 unless `count` was set.
 	TotalSize     int32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
@@ -751,12 +759,12 @@ func (x *ListJobsResponse) GetTotalSize() int32 {
 	return 0
 }
 
-// Asks to follow a job.
+// Asks to follow one job.
 type WatchJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job's id. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Only events above this one; 0: from the first.
+	// The last `seq` that you have. 0: from the first event.
 	AfterSeq      int64 `protobuf:"varint,2,opt,name=after_seq,json=afterSeq,proto3" json:"after_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -806,10 +814,10 @@ func (x *WatchJobRequest) GetAfterSeq() int64 {
 	return 0
 }
 
-// What happened.
+// Events of the job, as many as wait.
 type WatchJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Events in order. Empty after 15 s without any: the stream is alive, and proxies see it.
+	// Events in order. Empty: nothing happened for 15 s; sent so that proxies keep the stream open.
 	Events        []*JobEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -852,15 +860,16 @@ func (x *WatchJobResponse) GetEvents() []*JobEvent {
 	return nil
 }
 
-// Asks to follow jobs.
+// Asks to follow the jobs that match.
 type WatchJobsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// Which jobs. The states choose what the snapshot holds; a change is shown whatever the state,
-	// so that a job is followed to its end.
+	// Which jobs. Unset: all. Its states choose what the snapshot holds; changes are sent whatever
+	// the state, so that a job is followed to its end.
 	Filter *JobFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Where to go on. Empty: a snapshot first.
+	// The last token of an earlier stream with the same filter: only what changed since is sent.
+	// Empty: a snapshot first.
 	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -917,18 +926,19 @@ func (x *WatchJobsRequest) GetResumeToken() string {
 	return ""
 }
 
-// Jobs that changed.
+// Jobs that changed, as many as wait.
 type WatchJobsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest state of each.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
-	// Jobs that were deleted, or match no more.
+	// Jobs that were deleted, or no longer match.
 	RemovedJobIds []string `protobuf:"bytes,2,rep,name=removed_job_ids,json=removedJobIds,proto3" json:"removed_job_ids,omitempty"`
-	// True in the one message after which the reader has all that matched.
+	// True in the one message that completes the snapshot.
 	CaughtUp bool `protobuf:"varint,3,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
-	// If set, the resume token was not honoured: forget what you have, a snapshot follows.
+	// Not empty: the resume token could not be honoured, for this reason. Forget all jobs; a snapshot
+	// follows.
 	Reset_ string `protobuf:"bytes,4,opt,name=reset,proto3" json:"reset,omitempty"`
-	// All above has been sent: resume here. Empty: no new position.
+	// You have everything up to here: resume from this token. Empty: no newer position.
 	ResumeToken   string `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1002,11 +1012,12 @@ func (x *WatchJobsResponse) GetResumeToken() string {
 // Asks for a change of a job.
 type UpdateJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `job_id` and the new values of the fields in the mask.
+	// `job_id`, and the new values of the fields in the mask. Other fields are ignored. Required.
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// `labels`, `priority`, `promoted`, `retention`. Required. Labels are replaced whole.
+	// The fields to change: `labels`, `priority`, `promoted`, `retention`. Required. Labels are
+	// replaced as a whole.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// If not 0, the job must have this version.
+	// If not 0, the job must have this version. Default: 0, no check.
 	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1066,7 +1077,7 @@ func (x *UpdateJobRequest) GetExpectedVersion() int64 {
 // The changed job.
 type UpdateJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job after the change.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1109,12 +1120,12 @@ func (x *UpdateJobResponse) GetJob() *Job {
 	return nil
 }
 
-// Asks for an end.
+// Asks for a job to end.
 type CancelJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job's id. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Why, for people.
+	// Why, for people, at most 1,000 bytes. Empty: not said.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1167,7 +1178,7 @@ func (x *CancelJobRequest) GetReason() string {
 // The job, CANCELLED or with `cancel_request_time`.
 type CancelJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job: CANCELLED, or with `cancel_request_time` while its worker stops.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1210,14 +1221,14 @@ func (x *CancelJobResponse) GetJob() *Job {
 	return nil
 }
 
-// Asks for the same once more.
+// Asks to repeat a job.
 type RetryJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The terminal job to repeat.
+	// The terminal job to repeat. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Idempotency key of the new job.
+	// The idempotency key of the new job, at most 200 bytes. Empty: the call is not idempotent.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// What the new job has of the old one.
+	// What the new job gets from the old one. Default: it depends on how the old one ended.
 	Keep          RetryKeep `protobuf:"varint,3,opt,name=keep,proto3,enum=askback.v1.RetryKeep" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1277,7 +1288,7 @@ func (x *RetryJobRequest) GetKeep() RetryKeep {
 // The new job.
 type RetryJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job; `retried_from_job_id` names the old one.
+	// The new job; `retried_from_job_id` names the old one.
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	// True: it existed already.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -1329,10 +1340,10 @@ func (x *RetryJobResponse) GetReplayed() bool {
 	return false
 }
 
-// Asks for the removal of a terminal job.
+// Asks to delete a terminal job.
 type DeleteJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job's id. Required.
 	JobId         string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1375,7 +1386,7 @@ func (x *DeleteJobRequest) GetJobId() string {
 	return ""
 }
 
-// The job is gone.
+// The job is deleted.
 type DeleteJobResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1415,7 +1426,7 @@ func (*DeleteJobResponse) Descriptor() ([]byte, []int) {
 // Asks for a deep-understanding state.
 type GetDeepUnderstandingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job's id. Required.
 	JobId         string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1461,7 +1472,7 @@ func (x *GetDeepUnderstandingRequest) GetJobId() string {
 // The deep-understanding state.
 type GetDeepUnderstandingResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state; version 0 if none was written.
+	// The state; with version 0 if none was written.
 	DeepUnderstanding *DeepUnderstanding `protobuf:"bytes,1,opt,name=deep_understanding,json=deepUnderstanding,proto3" json:"deep_understanding,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1507,13 +1518,14 @@ func (x *GetDeepUnderstandingResponse) GetDeepUnderstanding() *DeepUnderstanding
 // Asks for a change of a deep-understanding state.
 type UpdateDeepUnderstandingRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `job_id` and the new values of the fields in the mask.
+	// `job_id`, and the new values of the fields in the mask. Other fields are ignored. Required.
 	DeepUnderstanding *DeepUnderstanding `protobuf:"bytes,1,opt,name=deep_understanding,json=deepUnderstanding,proto3" json:"deep_understanding,omitempty"`
-	// Fields of DeepUnderstanding other than `job_id`, `version`, `update_time`. Required.
+	// The fields to change: any of DeepUnderstanding but `job_id`, `version` and `update_time`.
+	// Required.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// If not 0, the state must have this version.
+	// If not 0, the state must have this version. Default: 0, no check.
 	ExpectedVersion int64 `protobuf:"varint,3,opt,name=expected_version,json=expectedVersion,proto3" json:"expected_version,omitempty"`
-	// The worker's fencing token; required from principals that only have the worker role.
+	// The worker's fencing token. Required from callers that have only the role `worker`. 0: none.
 	Token         int64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1580,7 +1592,7 @@ func (x *UpdateDeepUnderstandingRequest) GetToken() int64 {
 // The changed state.
 type UpdateDeepUnderstandingResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The state.
+	// The state after the change.
 	DeepUnderstanding *DeepUnderstanding `protobuf:"bytes,1,opt,name=deep_understanding,json=deepUnderstanding,proto3" json:"deep_understanding,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache

@@ -25,23 +25,23 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Takes jobs.
+// Asks for jobs.
 type LeaseJobsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The worker's own name, for people. Required.
+	// The worker's name, for people, at most 128 bytes. Required.
 	WorkerId string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
-	// Types to take. Required.
+	// The types to take, at most 500. Required.
 	JobTypes []string `protobuf:"bytes,3,rep,name=job_types,json=jobTypes,proto3" json:"job_types,omitempty"`
-	// At most so many, 0: 1; never more than 100.
+	// The most jobs to take, up to 100. 0: 1.
 	MaxJobs int32 `protobuf:"varint,4,opt,name=max_jobs,json=maxJobs,proto3" json:"max_jobs,omitempty"`
-	// How long to wait for the first; at most 60 s.
+	// How long to wait for the first job, at most 60 s. Unset: do not wait.
 	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
-	// An open session. Empty: a new one. After a call whose reply was lost take a new one too, and do not extend the
-	// old one: what it leased, if it did, comes back when that expires.
+	// An open session to add the jobs to. Empty: a new one. After a call whose reply was lost leave
+	// it empty too, and do not extend the old session: what it leased comes back when it expires.
 	SessionId string `protobuf:"bytes,6,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Its secret.
+	// The secret of `session_id`. Empty without it.
 	SessionSecret string `protobuf:"bytes,7,opt,name=session_secret,json=sessionSecret,proto3" json:"session_secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -126,16 +126,16 @@ func (x *LeaseJobsRequest) GetSessionSecret() string {
 	return ""
 }
 
-// Jobs under leases.
+// The jobs, and the session that holds them.
 type LeaseJobsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session that holds them.
+	// The session that holds the jobs.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Its secret: keep it, and send it with ExtendLease.
+	// Its secret, which ExtendLease and the next LeaseJobs must send. Only this response has it.
 	SessionSecret string `protobuf:"bytes,2,opt,name=session_secret,json=sessionSecret,proto3" json:"session_secret,omitempty"`
-	// When the session expires unless it is extended.
+	// When the session and its leases expire unless it is extended (30 s after this call by default).
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// The jobs. Empty: the wait ran out.
+	// The jobs that were taken. Empty: none came within `wait`.
 	Jobs          []*LeasedJob `protobuf:"bytes,4,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -202,15 +202,15 @@ func (x *LeaseJobsResponse) GetJobs() []*LeasedJob {
 // A job under a lease.
 type LeasedJob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job, RUNNING, or PENDING_HITL where it was resumed.
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// The fencing token that every write must carry.
+	// The fencing token of the lease, which every write on the job must carry.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// Prompts that the job asked before, resolved or open, newest first, as far as they fit.
+	// Prompts that the job asked before, open and closed, newest first, as far as they fit.
 	Prompts []*Prompt `protobuf:"bytes,3,rep,name=prompts,proto3" json:"prompts,omitempty"`
-	// Checkpoints that earlier attempts saved, as far as they fit.
+	// Checkpoints of earlier attempts, as far as they fit.
 	Checkpoints []*Checkpoint `protobuf:"bytes,4,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
-	// True: not all fitted; ListCheckpoints and ListPrompts have the rest.
+	// True: not all of them fitted. ListCheckpoints and ListPrompts have the rest.
 	More          bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -281,12 +281,12 @@ func (x *LeasedJob) GetMore() bool {
 	return false
 }
 
-// The result of a step.
+// The saved result of a step.
 type Checkpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The step's name, unique in the job.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Any JSON text.
+	// The result, any JSON text, exactly as it was sent.
 	ValueJson string `protobuf:"bytes,2,opt,name=value_json,json=valueJson,proto3" json:"value_json,omitempty"`
 	// When it was saved.
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -345,18 +345,18 @@ func (x *Checkpoint) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Extends a session.
+// Keeps a session alive.
 type ExtendLeaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session.
+	// The session. Required.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Its secret.
+	// Its secret. Required.
 	SessionSecret string `protobuf:"bytes,2,opt,name=session_secret,json=sessionSecret,proto3" json:"session_secret,omitempty"`
-	// The leases that the worker holds, those included whose end has no reply yet. Unset: not said. What
-	// the session holds and two calls in a row, at least half a heartbeat interval apart, do not name is
-	// taken back.
+	// The leases that the worker holds, including those whose CompleteJob, FailJob or ReleaseJob has
+	// no reply yet. Unset: not said. A lease of the session that two calls in a row, at least half a
+	// heartbeat interval apart, do not name is taken back.
 	Held *WorkHeldLeases `protobuf:"bytes,3,opt,name=held,proto3" json:"held,omitempty"`
-	// In place of `held`, where there are many: their digest.
+	// The digest of these leases, in place of `held` where there are many. Unset: not said.
 	Digest        *WorkLeaseDigest `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -420,14 +420,14 @@ func (x *ExtendLeaseRequest) GetDigest() *WorkLeaseDigest {
 	return nil
 }
 
-// The session lives.
+// The session is extended.
 type ExtendLeaseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it expires unless it is extended again.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// Leases in `held` that the session does not hold any more: stop working on them.
+	// Leases in `held` that the session does not hold any more. Stop working on these jobs.
 	Lost []*WorkHeldJob `protobuf:"bytes,2,rep,name=lost,proto3" json:"lost,omitempty"`
-	// True: `digest` does not fit what the session holds; call again with `held`.
+	// True: `digest` does not fit what the session holds. Call again with `held`.
 	LeasesWanted  bool `protobuf:"varint,3,opt,name=leases_wanted,json=leasesWanted,proto3" json:"leases_wanted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -487,14 +487,14 @@ func (x *ExtendLeaseResponse) GetLeasesWanted() bool {
 // Reports how far the job is.
 type ReportProgressRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// How far.
+	// How far the job is. Replaces the report before. Unset: as one whose fields are all 0.
 	Progress *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
-	// True: keep this report as an event of its own. Others are coalesced: the newest wins within a
-	// short interval.
+	// True: keep this report as an event of its own. Default: false, then reports that follow each
+	// other quickly are one event, the newest.
 	Milestone     bool `protobuf:"varint,4,opt,name=milestone,proto3" json:"milestone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -558,7 +558,7 @@ func (x *ReportProgressRequest) GetMilestone() bool {
 	return false
 }
 
-// The report is kept.
+// The report is committed.
 type ReportProgressResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job's version after it.
@@ -604,27 +604,29 @@ func (x *ReportProgressResponse) GetVersion() int64 {
 	return 0
 }
 
-// Asks people.
+// Asks people a question, or asks for the answer of one that was asked.
 type AskPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// The asker's own name of the prompt, at most 200 characters. Required.
+	// Your name of the question, at most 200 bytes, unique in the job. Required. Use the same one
+	// each time the job runs.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// What is asked.
+	// What people see and may answer. Required.
 	Content *PromptContent `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
-	// Keys of open prompts whose place this one takes; they end as SUPERSEDED in the same commit.
+	// Keys of open prompts whose place this one takes. They end as SUPERSEDED in the same commit.
 	SupersedesKeys []string `protobuf:"bytes,5,rep,name=supersedes_keys,json=supersedesKeys,proto3" json:"supersedes_keys,omitempty"`
-	// True: if the prompt of this key is closed and had other content, this is the same question in
-	// other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests,
-	// unless the last one noted the same. Without effect on an open prompt: other content amends it.
+	// True: if the prompt of this key is closed and had other content, treat it as the same question
+	// in other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests.
+	// No effect on an open prompt, which other content amends. Default: false, then it is refused
+	// (ID_REUSED).
 	Same bool `protobuf:"varint,6,opt,name=same,proto3" json:"same,omitempty"`
-	// True: the function may go on when this prompt alone is resolved, while others are open. Then a
+	// True: the job can go on as soon as this prompt alone is resolved, while others are open. Then a
 	// job that no worker holds is PENDING again as soon as one of its blocking prompts is resolved,
-	// and so is one whose worker was lost after that; its other prompts stay open. Without it a job
-	// waits until all of its blocking prompts are resolved. Holds for the job from then on.
+	// and so is one whose worker is lost after that; its other prompts stay open. Holds for the job
+	// from then on. Default: false, then a job waits until all of its blocking prompts are resolved.
 	Wakes         bool `protobuf:"varint,7,opt,name=wakes,proto3" json:"wakes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -709,12 +711,12 @@ func (x *AskPromptRequest) GetWakes() bool {
 	return false
 }
 
-// The prompt.
+// The prompt, new or as it is by now.
 type AskPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As it is now; resolved if it was answered before.
+	// The prompt. With a `resolution` if it is closed: then there is nothing to wait for.
 	Prompt *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
-	// True: it existed already with this content.
+	// True: the prompt existed with this content.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -764,16 +766,16 @@ func (x *AskPromptResponse) GetReplayed() bool {
 	return false
 }
 
-// Waits for a prompt.
+// Waits for a prompt to be closed. Names it by `prompt_id`, or by `job_id` and `key`.
 type AwaitPromptRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt, or `job_id` and `key`.
+	// The prompt's id. Empty: `job_id` and `key` name it.
 	PromptId string `protobuf:"bytes,1,opt,name=prompt_id,json=promptId,proto3" json:"prompt_id,omitempty"`
-	// With `key` in place of `prompt_id`.
+	// The job that asked; together with `key`.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// With `job_id` in place of `prompt_id`.
+	// The asker's name of the prompt; together with `job_id`.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// How long to wait; at most 60 s.
+	// How long to wait, at most 60 s. Unset: do not wait.
 	Wait          *durationpb.Duration `protobuf:"bytes,4,opt,name=wait,proto3" json:"wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -840,7 +842,7 @@ func (x *AwaitPromptRequest) GetWait() *durationpb.Duration {
 // The prompt as it is.
 type AwaitPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// PENDING if the wait ran out.
+	// The prompt. PENDING: the wait is over and it is still open; call again.
 	Prompt        *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -883,14 +885,14 @@ func (x *AwaitPromptResponse) GetPrompt() *Prompt {
 	return nil
 }
 
-// Confirms receipt of resolutions.
+// Confirms that resolutions were received.
 type AcknowledgePromptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// Resolved prompts of the job.
+	// Closed prompts of the job, at most 1,000.
 	PromptIds     []string `protobuf:"bytes,3,rep,name=prompt_ids,json=promptIds,proto3" json:"prompt_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -947,7 +949,7 @@ func (x *AcknowledgePromptsRequest) GetPromptIds() []string {
 	return nil
 }
 
-// Receipt is kept.
+// The confirmation is committed.
 type AcknowledgePromptsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job's version after it.
@@ -993,16 +995,16 @@ func (x *AcknowledgePromptsResponse) GetVersion() int64 {
 	return 0
 }
 
-// Saves a step's result.
+// Saves the result of a step.
 type SaveCheckpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// The step's name, at most 200 characters. Required.
+	// The step's name, at most 200 bytes, unique in the job. Required.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// Any JSON text. Required.
+	// The result, any JSON text of at most 256 KiB. Required.
 	ValueJson     string `protobuf:"bytes,4,opt,name=value_json,json=valueJson,proto3" json:"value_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1066,7 +1068,7 @@ func (x *SaveCheckpointRequest) GetValueJson() string {
 	return ""
 }
 
-// The result is kept.
+// The checkpoint is committed.
 type SaveCheckpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job's version after it.
@@ -1115,11 +1117,12 @@ func (x *SaveCheckpointResponse) GetVersion() int64 {
 // Asks for a page of checkpoints.
 type ListCheckpointsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// At most so many, 0: 50; never more than 500, and never more than 1 MiB in all.
+	// The most checkpoints on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1
+	// MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty: the first page.
+	// `next_page_token` of the page before. Empty: the first page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1179,9 +1182,9 @@ func (x *ListCheckpointsRequest) GetPageToken() string {
 // A page of checkpoints.
 type ListCheckpointsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By key.
+	// The checkpoints, in the order of their keys.
 	Checkpoints []*Checkpoint `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
-	// Empty: this was the last page.
+	// Send it to get the next page. Empty: this was the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1231,14 +1234,14 @@ func (x *ListCheckpointsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Ends a job well.
+// Ends a job with a result.
 type CompleteJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// Any JSON text. Empty: none.
+	// The result, any JSON text of at most 256 KiB. Empty: no result.
 	ResultJson    string `protobuf:"bytes,3,opt,name=result_json,json=resultJson,proto3" json:"result_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1298,7 +1301,7 @@ func (x *CompleteJobRequest) GetResultJson() string {
 // The job is COMPLETED.
 type CompleteJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job, COMPLETED.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1341,23 +1344,24 @@ func (x *CompleteJobResponse) GetJob() *Job {
 	return nil
 }
 
-// Reports a failure.
+// Reports a failure of an attempt.
 type FailJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// What went wrong.
+	// What went wrong. Unset: a failure without words.
 	Failure *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
-	// True: try again if attempts are left.
+	// True: try again if attempts are left. Default: false, then the job is FAILED.
 	Retryable bool `protobuf:"varint,4,opt,name=retryable,proto3" json:"retryable,omitempty"`
-	// Do not try again before this has passed. Unset: the server's backoff.
+	// The least pause before the next attempt. Unset: the server's, which doubles from 1 s to 5
+	// minutes.
 	RetryDelay *durationpb.Duration `protobuf:"bytes,5,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
-	// True, with `retryable`: not the attempt is at fault but the worker's version, so do not count it. The
-	// job is tried again after 1 s, then after as long as it has been failing so, at most 5 minutes, and
-	// `retry_delay` is ignored. 24 hours after the first of these failures it is FAILED. The 24 hours
-	// begin again when the job asks a new question.
+	// True, together with `retryable`: the worker's version is at fault, not the attempt, so do not
+	// count it. The job is tried again after 1 s, then after as long as it has been failing so, at
+	// most 5 minutes; `retry_delay` is ignored. 24 hours after the first of these failures it is
+	// FAILED. The 24 hours begin again when the job asks a new question. Default: false.
 	KeepAttempt   bool `protobuf:"varint,6,opt,name=keep_attempt,json=keepAttempt,proto3" json:"keep_attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1435,10 +1439,10 @@ func (x *FailJobRequest) GetKeepAttempt() bool {
 	return false
 }
 
-// The job as it is now: PENDING, FAILED or CANCELLED.
+// The job after the failure.
 type FailJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job: PENDING or PENDING_HITL (another attempt follows), FAILED, or CANCELLED.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1481,20 +1485,20 @@ func (x *FailJobResponse) GetJob() *Job {
 	return nil
 }
 
-// Gives a job up.
+// Gives a job up without a failure.
 type ReleaseJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The lease's token.
+	// The lease's fencing token. Required.
 	Token int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
-	// Keys of the prompts that the function waits for. The job is parked while all of them are open,
-	// and PENDING again when the first of its blocking prompts is resolved; if one of these is closed
-	// already, its resolution has crossed this request, and the job is PENDING at once. Empty: parked
-	// until all blocking prompts are resolved, unless it asked with `wakes`.
+	// Keys of the prompts that the job waits for. It is parked while all of them are open, and
+	// PENDING again when the first of its blocking prompts is resolved. If one of them is closed
+	// already, because its resolution has crossed this request, the job is PENDING at once. Empty:
+	// parked until all blocking prompts are resolved, unless the job asked with `wakes`.
 	AwaitedKeys []string `protobuf:"bytes,3,rep,name=awaited_keys,json=awaitedKeys,proto3" json:"awaited_keys,omitempty"`
-	// True: the function was at work, and did not only wait. The job is PENDING at once, though prompts
-	// are open.
+	// True: the job was at work and did not only wait, so it is PENDING at once although prompts are
+	// open. Default: false.
 	AtWork        bool `protobuf:"varint,4,opt,name=at_work,json=atWork,proto3" json:"at_work,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1558,10 +1562,10 @@ func (x *ReleaseJobRequest) GetAtWork() bool {
 	return false
 }
 
-// The job as it is now: PENDING, PENDING_HITL or CANCELLED.
+// The job after it was given up.
 type ReleaseJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job: PENDING, PENDING_HITL, or CANCELLED.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1604,10 +1608,10 @@ func (x *ReleaseJobResponse) GetJob() *Job {
 	return nil
 }
 
-// What a worker sends: all frames that wait, in order.
+// What a worker sends: all frames that wait, in order, as one message.
 type WorkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
+	// At least one, at most 1,000.
 	Frames        []*WorkClientFrame `protobuf:"bytes,1,rep,name=frames,proto3" json:"frames,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1650,7 +1654,7 @@ func (x *WorkRequest) GetFrames() []*WorkClientFrame {
 	return nil
 }
 
-// What the server sends: all frames that wait, in order.
+// What the server sends: all frames that wait, in order, as one message.
 type WorkResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At least one.
@@ -1696,12 +1700,14 @@ func (x *WorkResponse) GetFrames() []*WorkServerFrame {
 	return nil
 }
 
-// One thing a worker says.
+// One frame from a worker.
 type WorkClientFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Echoed by the reply; 0: no reply is wanted.
+	// A number of your choice, which the reply has too. 0: send no reply, not even an error.
+	// Heartbeat, capacity, `held_leases` and goodbye have no reply, except an `error` if they are
+	// wrong.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What.
+	// What the frame says. Required.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -1889,67 +1895,68 @@ type isWorkClientFrame_Body interface {
 }
 
 type WorkClientFrame_Hello struct {
-	// First, and only first.
+	// Opens or resumes a session. The first frame, and only the first.
 	Hello *WorkHello `protobuf:"bytes,2,opt,name=hello,proto3,oneof"`
 }
 
 type WorkClientFrame_Heartbeat struct {
-	// At least once per interval of the welcome.
+	// Says that the worker is there, and keeps its session alive. At least once for each interval
+	// of the welcome.
 	Heartbeat *WorkHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
 type WorkClientFrame_Capacity struct {
-	// How many jobs the worker takes from now on.
+	// How many jobs the worker holds at once from now on.
 	Capacity *WorkCapacity `protobuf:"bytes,4,opt,name=capacity,proto3,oneof"`
 }
 
 type WorkClientFrame_Goodbye struct {
-	// The worker leaves in order: its jobs are released.
+	// The worker leaves: its jobs are released. Half-close after it.
 	Goodbye *WorkGoodbye `protobuf:"bytes,5,opt,name=goodbye,proto3,oneof"`
 }
 
 type WorkClientFrame_ReportProgress struct {
-	// As the unary call.
+	// As the unary call ReportProgress.
 	ReportProgress *ReportProgressRequest `protobuf:"bytes,6,opt,name=report_progress,json=reportProgress,proto3,oneof"`
 }
 
 type WorkClientFrame_AskPrompt struct {
-	// As the unary call.
+	// As the unary call AskPrompt.
 	AskPrompt *AskPromptRequest `protobuf:"bytes,7,opt,name=ask_prompt,json=askPrompt,proto3,oneof"`
 }
 
 type WorkClientFrame_AcknowledgePrompts struct {
-	// As the unary call.
+	// As the unary call AcknowledgePrompts.
 	AcknowledgePrompts *AcknowledgePromptsRequest `protobuf:"bytes,8,opt,name=acknowledge_prompts,json=acknowledgePrompts,proto3,oneof"`
 }
 
 type WorkClientFrame_SaveCheckpoint struct {
-	// As the unary call.
+	// As the unary call SaveCheckpoint.
 	SaveCheckpoint *SaveCheckpointRequest `protobuf:"bytes,9,opt,name=save_checkpoint,json=saveCheckpoint,proto3,oneof"`
 }
 
 type WorkClientFrame_ListCheckpoints struct {
-	// As the unary call.
+	// As the unary call ListCheckpoints.
 	ListCheckpoints *ListCheckpointsRequest `protobuf:"bytes,10,opt,name=list_checkpoints,json=listCheckpoints,proto3,oneof"`
 }
 
 type WorkClientFrame_CompleteJob struct {
-	// As the unary call.
+	// As the unary call CompleteJob.
 	CompleteJob *CompleteJobRequest `protobuf:"bytes,11,opt,name=complete_job,json=completeJob,proto3,oneof"`
 }
 
 type WorkClientFrame_FailJob struct {
-	// As the unary call.
+	// As the unary call FailJob.
 	FailJob *FailJobRequest `protobuf:"bytes,12,opt,name=fail_job,json=failJob,proto3,oneof"`
 }
 
 type WorkClientFrame_ReleaseJob struct {
-	// As the unary call.
+	// As the unary call ReleaseJob.
 	ReleaseJob *ReleaseJobRequest `protobuf:"bytes,13,opt,name=release_job,json=releaseJob,proto3,oneof"`
 }
 
 type WorkClientFrame_HeldLeases struct {
-	// Reply to `leases_wanted`; never needs a reply itself.
+	// All leases that the worker holds. Send it when `leases_wanted` comes.
 	HeldLeases *WorkHeldLeases `protobuf:"bytes,14,opt,name=held_leases,json=heldLeases,proto3,oneof"`
 }
 
@@ -1979,12 +1986,13 @@ func (*WorkClientFrame_ReleaseJob) isWorkClientFrame_Body() {}
 
 func (*WorkClientFrame_HeldLeases) isWorkClientFrame_Body() {}
 
-// One thing the server says.
+// One frame from the server.
 type WorkServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The `ref` of the frame that this replies to; 0: pushed.
+	// The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
+	// by itself.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What.
+	// What the frame says. Skip a frame with a body that you do not know.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -2212,12 +2220,12 @@ type isWorkServerFrame_Body interface {
 }
 
 type WorkServerFrame_Welcome struct {
-	// Reply to the hello, whatever its `ref`.
+	// Reply to the hello, first of all frames.
 	Welcome *WorkWelcome `protobuf:"bytes,2,opt,name=welcome,proto3,oneof"`
 }
 
 type WorkServerFrame_Heartbeat struct {
-	// The stream lives. After three missed ones reconnect.
+	// Says that the server is there. After three missed ones reconnect.
 	Heartbeat *WorkHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -2227,72 +2235,72 @@ type WorkServerFrame_GoAway struct {
 }
 
 type WorkServerFrame_Error struct {
-	// The frame was refused; the stream goes on.
+	// The frame with this `ref` was refused. The stream goes on.
 	Error *FrameError `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
 }
 
 type WorkServerFrame_JobLeased struct {
-	// A job under a lease.
+	// A job for the worker, under a lease.
 	JobLeased *WorkJobLeased `protobuf:"bytes,6,opt,name=job_leased,json=jobLeased,proto3,oneof"`
 }
 
 type WorkServerFrame_PromptResolved struct {
-	// A prompt of a held job was resolved.
+	// A prompt of a held job was closed. Confirm it with AcknowledgePrompts.
 	PromptResolved *WorkPromptResolved `protobuf:"bytes,7,opt,name=prompt_resolved,json=promptResolved,proto3,oneof"`
 }
 
 type WorkServerFrame_CancelRequested struct {
-	// Somebody wants a held job to stop: confirm with FailJob or ReleaseJob.
+	// A held job is to be cancelled. Stop it and confirm with FailJob or ReleaseJob within 30 s.
 	CancelRequested *WorkCancelRequested `protobuf:"bytes,8,opt,name=cancel_requested,json=cancelRequested,proto3,oneof"`
 }
 
 type WorkServerFrame_LeaseLost struct {
-	// A job is not held any more: stop working on it.
+	// A job is not held any more. Stop working on it and write nothing.
 	LeaseLost *WorkLeaseLost `protobuf:"bytes,9,opt,name=lease_lost,json=leaseLost,proto3,oneof"`
 }
 
 type WorkServerFrame_ReportProgress struct {
-	// Reply.
+	// Reply to `report_progress`.
 	ReportProgress *ReportProgressResponse `protobuf:"bytes,10,opt,name=report_progress,json=reportProgress,proto3,oneof"`
 }
 
 type WorkServerFrame_AskPrompt struct {
-	// Reply.
+	// Reply to `ask_prompt`.
 	AskPrompt *AskPromptResponse `protobuf:"bytes,11,opt,name=ask_prompt,json=askPrompt,proto3,oneof"`
 }
 
 type WorkServerFrame_AcknowledgePrompts struct {
-	// Reply.
+	// Reply to `acknowledge_prompts`.
 	AcknowledgePrompts *AcknowledgePromptsResponse `protobuf:"bytes,12,opt,name=acknowledge_prompts,json=acknowledgePrompts,proto3,oneof"`
 }
 
 type WorkServerFrame_SaveCheckpoint struct {
-	// Reply.
+	// Reply to `save_checkpoint`.
 	SaveCheckpoint *SaveCheckpointResponse `protobuf:"bytes,13,opt,name=save_checkpoint,json=saveCheckpoint,proto3,oneof"`
 }
 
 type WorkServerFrame_ListCheckpoints struct {
-	// Reply.
+	// Reply to `list_checkpoints`.
 	ListCheckpoints *ListCheckpointsResponse `protobuf:"bytes,14,opt,name=list_checkpoints,json=listCheckpoints,proto3,oneof"`
 }
 
 type WorkServerFrame_CompleteJob struct {
-	// Reply.
+	// Reply to `complete_job`.
 	CompleteJob *CompleteJobResponse `protobuf:"bytes,15,opt,name=complete_job,json=completeJob,proto3,oneof"`
 }
 
 type WorkServerFrame_FailJob struct {
-	// Reply.
+	// Reply to `fail_job`.
 	FailJob *FailJobResponse `protobuf:"bytes,16,opt,name=fail_job,json=failJob,proto3,oneof"`
 }
 
 type WorkServerFrame_ReleaseJob struct {
-	// Reply.
+	// Reply to `release_job`.
 	ReleaseJob *ReleaseJobResponse `protobuf:"bytes,17,opt,name=release_job,json=releaseJob,proto3,oneof"`
 }
 
 type WorkServerFrame_LeasesWanted struct {
-	// The digest of a heartbeat does not fit what the session holds: list the leases.
+	// The digest of a heartbeat does not fit what the session holds. Reply with `held_leases`.
 	LeasesWanted *WorkLeasesWanted `protobuf:"bytes,18,opt,name=leases_wanted,json=leasesWanted,proto3,oneof"`
 }
 
@@ -2330,23 +2338,24 @@ func (*WorkServerFrame_ReleaseJob) isWorkServerFrame_Body() {}
 
 func (*WorkServerFrame_LeasesWanted) isWorkServerFrame_Body() {}
 
-// Opens or resumes a session.
+// Opens a session, or resumes one.
 type WorkHello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tenant; empty: the caller's default.
+	// The tenant. Empty: the caller's default.
 	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	// The worker's own name, for people. Required.
+	// The worker's name, for people, at most 128 bytes. Required.
 	WorkerId string `protobuf:"bytes,2,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
-	// Types to take. Required.
+	// The types to take, at most 500. Required.
 	JobTypes []string `protobuf:"bytes,3,rep,name=job_types,json=jobTypes,proto3" json:"job_types,omitempty"`
-	// How many jobs to hold at once, those that wait for people not counted; 0: 1, at most 1000.
+	// How many jobs to hold at once, at most 1000; jobs that wait for people do not count. 0: 1.
 	Capacity int32 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	// To resume: the session.
+	// To resume: the session of the welcome before. Empty: open a new one.
 	SessionId string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// To resume: its secret.
+	// To resume: its secret. Empty otherwise.
 	SessionSecret string `protobuf:"bytes,6,opt,name=session_secret,json=sessionSecret,proto3" json:"session_secret,omitempty"`
-	// To resume: the jobs that the worker still runs, those included whose end has no reply yet. A
-	// job of the session that is not named here is pushed again, under the lease that it has.
+	// To resume: the jobs that the worker still runs, including those whose CompleteJob, FailJob or
+	// ReleaseJob has no reply yet. A job of the session that is not named here is pushed again, under
+	// the lease that it has.
 	HeldJobs      []*WorkHeldJob `protobuf:"bytes,7,rep,name=held_jobs,json=heldJobs,proto3" json:"held_jobs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2431,12 +2440,12 @@ func (x *WorkHello) GetHeldJobs() []*WorkHeldJob {
 	return nil
 }
 
-// A job that the worker says it holds.
+// A lease that the worker says it holds.
 type WorkHeldJob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job that is held.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Its token.
+	// The fencing token of the lease.
 	Token         int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2489,21 +2498,22 @@ func (x *WorkHeldJob) GetToken() int64 {
 // The session is open.
 type WorkWelcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session.
+	// The session's id, which a hello needs to resume it.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Its secret: send it to resume.
+	// Its secret, which a hello needs to resume it. Only the welcome has it.
 	SessionSecret string `protobuf:"bytes,2,opt,name=session_secret,json=sessionSecret,proto3" json:"session_secret,omitempty"`
-	// Send a heartbeat at least this often; the session expires after three of them missed.
+	// Send a heartbeat at least this often (10 s by default). The session expires after three of them
+	// are missed.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	// Jobs of the hello that are not held any more: stop working on them.
+	// Jobs of `WorkHello.held_jobs` that are not held any more. Stop working on them.
 	LostJobIds []string `protobuf:"bytes,4,rep,name=lost_job_ids,json=lostJobIds,proto3" json:"lost_job_ids,omitempty"`
-	// True: the session named in the hello goes on.
+	// True: the session of the hello goes on. False: it is a new one.
 	Resumed bool `protobuf:"varint,5,opt,name=resumed,proto3" json:"resumed,omitempty"`
-	// Which replica this is, for people.
+	// The name of the replica that serves the stream, for people.
 	Replica string `protobuf:"bytes,6,opt,name=replica,proto3" json:"replica,omitempty"`
-	// How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED).
+	// How many frames may wait for their replies. The server refuses more (LIMIT_EXCEEDED).
 	MaxInFlight int32 `protobuf:"varint,7,opt,name=max_in_flight,json=maxInFlight,proto3" json:"max_in_flight,omitempty"`
-	// The largest message, in bytes.
+	// The largest message that the server takes, in bytes.
 	MaxMessageBytes int32 `protobuf:"varint,8,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -2595,17 +2605,18 @@ func (x *WorkWelcome) GetMaxMessageBytes() int32 {
 	return 0
 }
 
-// A sign of life.
+// Says that a side is there.
 type WorkHeartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By the server: when the session expires unless another heartbeat comes.
+	// From the server: when the session expires unless another heartbeat comes. From a worker: leave
+	// it unset.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// By the worker: how many `job_leased` frames of this stream it has received. Unset: not said. A worker
-	// that says it sends a heartbeat as soon as it has received jobs, before it runs them. The server takes
-	// back a job whose receipt is not said within one heartbeat interval, without counting an attempt, and
-	// pushes no more jobs until it is.
+	// From a worker: how many `job_leased` frames of this stream it has received. Unset: not said. A
+	// worker that says it sends a heartbeat as soon as it has received jobs, before it runs them. The
+	// server takes back a job whose receipt is not said within one heartbeat interval, without
+	// counting an attempt, and pushes no more jobs until it is said.
 	Received *int64 `protobuf:"varint,2,opt,name=received,proto3,oneof" json:"received,omitempty"`
-	// By the worker: the leases that it holds. Unset: not said, and then nothing is compared.
+	// From a worker: the leases that it holds. Unset: not said, and then nothing is compared.
 	Leases        *WorkLeaseDigest `protobuf:"bytes,3,opt,name=leases,proto3" json:"leases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2662,11 +2673,11 @@ func (x *WorkHeartbeat) GetLeases() *WorkLeaseDigest {
 	return nil
 }
 
-// A set of leases in a few bytes, so that a heartbeat stays small however many jobs a worker holds. It leaves
-// out the leases whose CompleteJob, FailJob or ReleaseJob was sent and not refused.
+// A set of leases in a few bytes, so that a heartbeat stays small however many jobs a worker holds.
+// It leaves out leases whose CompleteJob, FailJob or ReleaseJob was sent and not refused.
 type WorkLeaseDigest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many leases.
+	// How many leases there are.
 	Count int32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	// The XOR, over these leases, of the first eight bytes (big-endian, signed) of the SHA-256 of the text
 	// `JOB_ID:TOKEN`, the token in decimal.
@@ -2719,7 +2730,8 @@ func (x *WorkLeaseDigest) GetDigest() int64 {
 	return 0
 }
 
-// The server counts other leases than the digest says. Reply with `held_leases`; wait for no more before.
+// The digest of the worker's heartbeat does not fit what the session holds. The worker replies with
+// `held_leases`, and does not wait for anything before it does.
 type WorkLeasesWanted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2756,17 +2768,19 @@ func (*WorkLeasesWanted) Descriptor() ([]byte, []int) {
 	return file_askback_v1_worker_service_proto_rawDescGZIP(), []int{33}
 }
 
-// All leases that the worker holds, those included whose end has no reply yet.
+// All leases that the worker holds, including those whose CompleteJob, FailJob or ReleaseJob has no
+// reply yet.
 //
-// What the session holds beyond these, nobody runs: the server takes it back, and another lease follows. That
-// counts as an attempt if the worker had received the job. What the worker names and the session does not hold
-// is replied to by `lease_lost`. Leases on their way are left alone: jobs pushed after `received`, and
-// jobs whose end is being written.
+// The server takes back what the session holds beyond these, because no worker runs it; another
+// lease follows. That counts as an attempt if the worker had received the job. What the worker
+// names and the session does not hold is replied to by `lease_lost`. Leases on their way are left
+// alone: jobs pushed after `received`, and jobs whose end is being written.
 type WorkHeldLeases struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// On the stream: how many of its `job_leased` frames the worker has received. In ExtendLease: unset.
+	// On the stream: how many of its `job_leased` frames the worker has received. In ExtendLease:
+	// leave it 0.
 	Received int64 `protobuf:"varint,1,opt,name=received,proto3" json:"received,omitempty"`
-	// The leases.
+	// Every lease that the worker holds. Empty: it holds none.
 	Leases        []*WorkHeldJob `protobuf:"bytes,2,rep,name=leases,proto3" json:"leases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2819,7 +2833,7 @@ func (x *WorkHeldLeases) GetLeases() []*WorkHeldJob {
 // A new capacity.
 type WorkCapacity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many jobs to hold at once; 0: push no more jobs.
+	// How many jobs to hold at once, at most 1000. 0: push no more jobs; those that are held stay.
 	Capacity      int32 `protobuf:"varint,1,opt,name=capacity,proto3" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2862,7 +2876,7 @@ func (x *WorkCapacity) GetCapacity() int32 {
 	return 0
 }
 
-// An orderly end.
+// The worker leaves in order: its jobs are released, and the server ends the stream with OK.
 type WorkGoodbye struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2899,15 +2913,16 @@ func (*WorkGoodbye) Descriptor() ([]byte, []int) {
 	return file_askback_v1_worker_service_proto_rawDescGZIP(), []int{36}
 }
 
-// Asks the worker to move to another stream. Open it on a connection of its own, since the present
-// one leads to the replica that is going, and half-close this stream when the other has its
-// welcome. Until then this stream serves, without new jobs; after that its replies still count, and
-// the rest of what it says does not.
+// The server asks the worker to move to another stream, because the replica shuts down or the
+// stream is old. Open the next one on a new connection, since this one leads to the replica that is
+// going, and resume the session; half-close this stream when the other has its welcome. Until then
+// this stream serves, without new jobs; after that its replies still count, and everything else
+// that it says does not.
 type WorkGoAway struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for people.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The stream ends after this.
+	// The server ends this stream after this time.
 	After         *durationpb.Duration `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2957,7 +2972,7 @@ func (x *WorkGoAway) GetAfter() *durationpb.Duration {
 	return nil
 }
 
-// A pushed job.
+// A job that the server pushed to the worker.
 type WorkJobLeased struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job under its lease.
@@ -3003,12 +3018,13 @@ func (x *WorkJobLeased) GetLeasedJob() *LeasedJob {
 	return nil
 }
 
-// A resolved prompt.
+// A prompt of a held job was closed, or got a late answer.
 type WorkPromptResolved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The prompt with its resolution.
+	// The prompt, with its resolution.
 	Prompt *Prompt `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
-	// True: an answer that came after the prompt was closed; ListAnswers shows it.
+	// True: an answer came after the prompt was closed. The resolution is unchanged; ListAnswers has
+	// the answer.
 	LateAnswer    bool `protobuf:"varint,2,opt,name=late_answer,json=lateAnswer,proto3" json:"late_answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3058,12 +3074,12 @@ func (x *WorkPromptResolved) GetLateAnswer() bool {
 	return false
 }
 
-// A cancel wish.
+// A held job is to be cancelled.
 type WorkCancelRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job that is to be cancelled.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Why, for people.
+	// Why, for people. Empty: not said.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3113,12 +3129,12 @@ func (x *WorkCancelRequested) GetReason() string {
 	return ""
 }
 
-// A lost lease.
+// The session does not hold a job any more.
 type WorkLeaseLost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The job that is not held any more.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The token that holds no more.
+	// The fencing token that is void.
 	Token         int64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
