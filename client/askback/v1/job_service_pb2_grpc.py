@@ -28,7 +28,7 @@ if _version_not_supported:
 class JobServiceStub(object):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -132,7 +132,7 @@ class JobServiceStub(object):
 class JobServiceServicer(object):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -350,7 +350,7 @@ def add_JobServiceServicer_to_server(servicer, server):
 class JobService(object):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class JobServiceStub:
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -142,7 +142,7 @@ class JobServiceStub:
 class JobServiceAsyncStub(JobServiceStub):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -251,7 +251,7 @@ class JobServiceAsyncStub(JobServiceStub):
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 

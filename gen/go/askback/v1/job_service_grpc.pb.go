@@ -40,7 +40,7 @@ const (
 //
 // Creates, reads and steers jobs.
 //
-// Who calls is said in the metadata of every call, of this service and the others:
+// Callers name themselves in the metadata of every call, of this service and the others:
 // `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
 // `askback-user` and `askback-groups` (separated by commas) instead.
 //
@@ -277,7 +277,7 @@ func (c *jobServiceClient) UpdateDeepUnderstanding(ctx context.Context, in *Upda
 //
 // Creates, reads and steers jobs.
 //
-// Who calls is said in the metadata of every call, of this service and the others:
+// Callers name themselves in the metadata of every call, of this service and the others:
 // `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
 // `askback-user` and `askback-groups` (separated by commas) instead.
 //
