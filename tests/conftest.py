@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,11 +19,20 @@ from tests.support.requirements import absent
 # handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
+pytest_plugins = ["tests.support.cpu_time"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: they mostly wait, while the others keep the processor busy; nobody waits for one at
     the end."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Count the processor time of what was forked."""
+    if "tests.support.forked" in sys.modules:
+        sys.modules["tests.support.forked"].end_fork_server()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -120,3 +121,8 @@ def server() -> int:
     from askback_server.__main__ import serve
 
     return serve({})
+
+
+def end_fork_server() -> None:
+    """End the process that forks, if it runs, and wait for it: its time is then in that of this process."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
