@@ -19,6 +19,11 @@ from tests.support.requirements import absent
 # handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
+# Hundreds of processes import the same modules here. Where the environment turns caches of bytecode off, as
+# containers do, each of them would compile what it imports: a third of its processor time and more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 pytest_plugins = ["tests.support.cpu_time"]
 
 
