@@ -10,6 +10,7 @@ import faulthandler
 import importlib
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from pathlib import Path
 
 SERVER = "tests.support.forked:server"
 ASKBACK = "askback.cli:main"
+MODULE = "tests.support.forked:module"
 IMPORTED = [
-    "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd",
+    "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd", "askback.worker",
+    "aiosqlite", "askback_server.metrics.exposition", "asyncpg", "uvloop",  # what a server imports late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
 ]  # fmt: skip
 
@@ -121,6 +124,13 @@ def server() -> int:
     from askback_server.__main__ import serve
 
     return serve({})
+
+
+def module() -> None:
+    """What `python -m` does: the arguments are the module's name and its own."""
+    _, name, *arguments = sys.argv
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def end_fork_server() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from askback.errors import Unavailable
-from tests.support.forked import SERVER, Forked
+from tests.support.forked import MODULE, SERVER, Forked
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -178,6 +178,17 @@ class Process:
         return "\n".join(parts)
 
 
+class Module(Process):
+    """A module of Askback's tests, run as `python -m` does, but forked."""
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+        with open(os.devnull, "rb") as nothing:
+            return Forked(
+                MODULE, ["python", *self._command], self._environment, ROOT,
+                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
+            )  # fmt: skip
+
+
 class Server(Process):
     """An Askback server on a port that it keeps over restarts."""
 
@@ -245,9 +256,15 @@ class Stage:
         """A program of this Python, started."""
         return self.command(name, sys.executable, *command, **environment)
 
+    def module(self, name: str, module: str, *arguments: str, **environment: str) -> Process:
+        """A module of Askback's tests, started."""
+        return self._started(Module(name, [module, *arguments], self.folder, environment))
+
     def command(self, name: str, *command: str, **environment: str) -> Process:
         """Any program, started."""
-        process = Process(name, command, self.folder, environment)
+        return self._started(Process(name, command, self.folder, environment))
+
+    def _started(self, process: Process) -> Process:
         self.add(process)
         process.start()
         return process
