@@ -1,4 +1,4 @@
-"""Says at the end of a run how much processor time it took, and with `--cpu-times N` which tests took most."""
+"""Prints the processor time of a run; with `--cpu-times N` also the tests that took most of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def used() -> float:
 
 
 def used_by_descendants() -> float:
-    """Processor seconds of all living descendants, and of what they have waited for. 0 where there is no /proc.
+    """Processor seconds of all living descendants, and of those that they have waited for; needs /proc.
 
     Ended children move from here to `used()`, or to a parent's sum in here: the total of both only grows.
     """

@@ -7,6 +7,7 @@ processor time than most of them need for all the rest. Where the start is under
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import importlib
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import forkserver
@@ -22,11 +24,14 @@ from pathlib import Path
 
 SERVER = "tests.support.forked:server"
 ASKBACK = "askback.cli:main"
+ASKBACK_AT_TERMINAL = "tests.support.forked:askback_at_terminal"
 MODULE = "tests.support.forked:module"
 IMPORTED = [
     "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd", "askback.worker",
     "aiosqlite", "askback_server.metrics.exposition", "asyncpg", "uvloop",  # what a server imports late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
+    *(f"askback.terminal.{name}" for name in ("keyboard", "live", "paper", "terminal", "wizard")),
+    *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
@@ -124,6 +129,14 @@ def server() -> int:
     from askback_server.__main__ import serve
 
     return serve({})
+
+
+def askback_at_terminal() -> None:
+    """`askback`, of which standard input is the terminal: Ctrl-C, typed, is a signal."""
+    from askback.cli import main
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    main()
 
 
 def module() -> None:
