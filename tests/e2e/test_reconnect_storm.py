@@ -8,7 +8,7 @@ from askback import Client, Run
 from askback_server.storage.migrate import upgrade
 from tests.support.processes import Stage
 
-WORKERS, CONSOLES = 20, 300
+WORKERS, CONSOLES = 10, 150
 CROWD = "tests.e2e.programs.crowd"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from askback.errors import Unavailable
-from tests.support.forked import MODULE, SERVER, Forked
+from tests.support.forked import ASKBACK, MODULE, SERVER, Forked
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -189,6 +189,17 @@ class Module(Process):
             )  # fmt: skip
 
 
+class Askback(Process):
+    """`askback` with these words, forked."""
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+        with open(os.devnull, "rb") as nothing:
+            return Forked(
+                ASKBACK, ["askback", *self._command], self._environment, ROOT,
+                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
+            )  # fmt: skip
+
+
 class Server(Process):
     """An Askback server on a port that it keeps over restarts."""
 
@@ -259,6 +270,10 @@ class Stage:
     def module(self, name: str, module: str, *arguments: str, **environment: str) -> Process:
         """A module of Askback's tests, started."""
         return self._started(Module(name, [module, *arguments], self.folder, environment))
+
+    def askback(self, name: str, *words: str, **environment: str) -> Process:
+        """`askback` with these words, started."""
+        return self._started(Askback(name, words, self.folder, environment))
 
     def command(self, name: str, *command: str, **environment: str) -> Process:
         """Any program, started."""
