@@ -1,5 +1,6 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
+import gc
 import os
 import sqlite3
 import sys
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: they mostly wait, while the others keep the processor busy; nobody waits for one at
     the end."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay: no garbage collection needs to walk them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

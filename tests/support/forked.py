@@ -32,6 +32,7 @@ IMPORTED = [
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
     *(f"askback.terminal.{name}" for name in ("keyboard", "live", "paper", "terminal", "wizard")),
     *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
+    "tests.support.frozen",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")

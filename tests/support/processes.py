@@ -74,6 +74,9 @@ class Process:
         self._environment = {**inherited, "GRPC_VERBOSITY": "NONE", **(environment or {})}
         self._process: subprocess.Popen[bytes] | Forked | None = None
         self._starts = 0
+        self._lines: list[dict[str, Any]] = []
+        self._parsed: dict[int, int] = {}
+        """How many bytes of the output of each start are in `_lines`."""
 
     def start(self) -> None:
         """Start it."""
@@ -127,11 +130,14 @@ class Process:
     @property
     def said(self) -> list[dict[str, Any]]:
         """The JSON lines that it has written so far, in all its starts. A half line does not count."""
-        lines: list[dict[str, Any]] = []
+        # Asked again and again while something is waited for: each line is parsed once.
         for start in range(1, self._starts + 1):
-            whole, _, _ = self._file("out", start).read_bytes().rpartition(b"\n")
-            lines += [json.loads(line) for line in whole.splitlines()]
-        return lines
+            with self._file("out", start).open("rb") as out:
+                out.seek(self._parsed.get(start, 0))
+                whole, end, _ = out.read().rpartition(b"\n")
+            self._lines += [json.loads(line) for line in whole.splitlines()]
+            self._parsed[start] = self._parsed.get(start, 0) + len(whole + end)
+        return [*self._lines]
 
     def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """The lines with this `event`, and these fields."""
