@@ -35,7 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Modules and tests stay: no garbage collection needs to walk them."""
+    """Share what tests would each make, and keep garbage collections from walking modules and tests."""
+    if "sqlalchemy" in sys.modules:
+        from tests.support.compiled import share_compiled_statements
+
+        share_compiled_statements()
     gc.collect()
     gc.freeze()
 
