@@ -66,8 +66,8 @@ class PromptFollower:
 
     def detach(self) -> None:
         """Follow no more."""
-        for stop in self._stops:
-            stop()
+        while self._stops:
+            self._stops.pop()()
         self._give_back()
 
     def _committed(self, item: Committed) -> None:

@@ -33,6 +33,10 @@ Ended = Callable[[AskbackError | None], None]
 """Told how a call ended."""
 
 
+def _closed(name: str, _: Any) -> Awaitable[Any]:
+    raise Draining(f"the stream of this {name} has ended")
+
+
 class Surroundings(Protocol):
     """What sessions need of the replica. Times in seconds."""
 
@@ -276,3 +280,6 @@ class Session(ABC):
         self._account.close()
         self.writing.close()
         self._room.set()
+        # No cycles stay: full garbage collections are rare, and what a session holds may be large.
+        self._failure = None  # its traceback has frames that hold this session
+        self._handler = _closed
