@@ -17,4 +17,4 @@ async def test_a_flood_beside_a_victim(tmp_path: Path) -> None:
     finally:
         stage.end()
     assert set(figures.calls) == {"OK"}, figures
-    assert figures.growth < bound(STREAMS), figures
+    assert figures.growth < bound(KINDS, STREAMS), figures

@@ -40,6 +40,8 @@ T = TypeVar("T")
 MESSAGE_BYTES = 256 * 1024
 """No message passes this, unless a single frame does: a client on a slow line must read one within `unread`,
 and other languages' clients refuse 4 MiB."""
+PARSED_FRAME = 600
+"""Bytes that a frame takes in memory once its message has been parsed, besides its texts."""
 FAIR = 64
 """Frames of one message that are taken before others have a turn."""
 
@@ -147,8 +149,10 @@ async def _serve(
 
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            check_fields(message, limits)
             frames, at = message.frames, 0
+            session.received.set(message.ByteSize() + PARSED_FRAME * len(frames))
+            await turns.next(subject)
+            check_fields(message, limits)
             while at < len(frames):
                 await session.has_room()
                 await turns.next(subject)
@@ -157,6 +161,7 @@ async def _serve(
                     begin(frames[at])
                     at += 1
             del message, frames
+            session.received.set(0)
         session.end()
 
     def begin(frame: Any) -> None:
