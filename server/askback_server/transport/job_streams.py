@@ -61,7 +61,9 @@ async def serve_job(
         access.follow(access_changed, known)
         async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, kept, viewer):
             if events:
-                await write_all(context, writing, events, message, _event_size)
+                await write_all(
+                    context, writing, replica.admission.large_messages, events, message, _event_size
+                )
             else:
                 await context.write(b"")
 
@@ -96,4 +98,4 @@ async def serve_jobs(
             if news.removed or news.caught_up or news.reset or news.token:
                 items.append(news)
             del news
-            await write_all(context, writing, items, _news, weight)
+            await write_all(context, writing, replica.admission.large_messages, items, _news, weight)
