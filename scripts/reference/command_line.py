@@ -39,7 +39,8 @@ def lines() -> Iterator[str]:
     yield "## Exit codes"
     yield ""
     yield from table(["code", "meaning"], _exit_codes())
-    yield from _READING
+    yield from _READING.splitlines()
+    yield ""
     yield "## Common options"
     yield ""
     yield (
@@ -75,7 +76,7 @@ show`, `explain`) with `-o tsv` is a line with a name, a tab and a value for eac
 (27 Nov 18:05 CET)`. `-v` shows it exactly: `in 3 h (2026-11-27T18:05:03+01:00)`. The local zone is that of
 the system, or `TZ`.
 
-""".split("\n")[:-1]
+"""
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:
