@@ -9,7 +9,7 @@ from askback.text import columns as width_of
 from askback.text import cut, one_line
 
 GAP = 2
-COMFORT = 40
+COMFORT = 32
 """So wide the column of long texts stays, if its texts are that long, before another column is added."""
 LEAST = 10
 """So wide it stays in any case."""

@@ -82,19 +82,19 @@ async def test_at_the_terminal(lite: World, shell: Shell) -> None:
     await settled(lite)
     missed = await lite.asked(confirm("Deploy?"))
     listed = await shell.ok("inbox", "ls")
-    assert "for 1 of them no one else is here to answer" in listed.err
+    assert "1 open; no one else is here to answer them" in listed.err
     console = lite.console()
     await console.hello(filter=hitl.PromptFilter(kinds=["confirm"]))
     await marked(lite, missed, False)
     other = await lite.asked(form("How many?"))
-    assert "2 open; for 1 of them no one else is here" in (await shell.ok("inbox", "ls")).err
+    assert "2 open; no one else is here to answer 1 of them" in (await shell.ok("inbox", "ls")).err
     page = await shell.ok("inbox", "ls", "--limit", "1")
-    assert page.err == "2 open, 1 shown; --limit 0 lists all; for 1 of them no one else is here to answer\n"
+    assert page.err == "2 open, 1 shown; --limit 0 lists all; no one else is here to answer 1 of them\n"
     only = await shell.ok("inbox", "ls", "--unattended", "--json")
     assert only.json["promptId"] == other.prompt_id
     assert "unattended_time" in str(only.json) or "unattendedTime" in str(only.json)
     found = await shell.ok("explain", other.job_id)
     assert "no one who may answer has a console open; noticed" in found.out
-    assert "nobody who may answer is there" in found.out
+    assert "no one who may answer has a console open" in found.out
     assert (await shell.ok("explain", other.job_id, "--json")).json["prompts"][0]["unattended"]["since"]
     assert (await shell.ok("explain", missed.job_id, "--json")).json["prompts"][0]["unattended"] is None

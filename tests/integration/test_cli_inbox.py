@@ -33,7 +33,14 @@ async def test_the_queue(lite: World, shell: Shell) -> None:
     ]  # fmt: skip
     assert [row[4] for row in rows] == ["", "", "cy", ""]
     table = (await shell.ok("inbox", "ls", "--group", "desk", "-o", "table", COLUMNS="80")).out.splitlines()
-    assert table[0].split() == ["LEFT", "KIND", "TITLE", "ID", "CLAIMED", "AGE", "PRIO"]
+    assert [name for name in table[0].split() if name != "AGE"] == [
+        "LEFT",
+        "KIND",
+        "TITLE",
+        "ID",
+        "CLAIMED",
+        "PRIO",
+    ]
     assert table[2].split()[0] in ("1", "59")  # "1 h" or "59 min"
     assert table[1].endswith(" 9")
     assert "  cy  " in table[3]

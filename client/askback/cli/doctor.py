@@ -62,7 +62,7 @@ def doctor(db: str | None, out: Output, **options: Any) -> None:
 
 
 def _show(out: Output, finding: Finding) -> None:
-    if out.as_json or out.as_tsv:
+    if out.as_record:
         record = {"check": finding.check, "level": str(finding.level), "message": finding.message}
         if out.as_json:
             out.json({**record, **({"todo": finding.todo} if finding.todo else {})})

@@ -166,12 +166,15 @@ class Output:
             self.line(f"{indent}{self._styled(name.ljust(width), dim=True)}  {value}")
 
     def table(self, columns: Sequence[Column]) -> None:
-        """Columns under their names, as many as fit; see askback.table. Nothing without a row."""
+        """Columns under their names, as many as fit; see askback.table. Nothing without a row.
+
+        With --verbose nothing is cut and nothing is left out because it does not fit.
+        """
         from askback.table import layout, plain
 
         if not columns or not columns[0].cells:
             return
-        width = self.width
+        width = 0 if self.verbose else self.width
         head, *rows = layout(columns, width)
         if not self.quiet:
             self.line(self._styled(plain(head, width), bold=True))

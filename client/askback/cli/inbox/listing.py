@@ -74,7 +74,9 @@ async def ls(
     if len(found) < total:
         note += f", {len(found)} shown; --limit 0 lists all"
     alone = await _alone(session, narrowed, found, total)
-    session.out.note(f"{note}; for {alone} of them no one else is here to answer" if alone else note)
+    if alone:
+        note += f"; no one else is here to answer {'them' if alone == total else f'{alone} of them'}"
+    session.out.note(note)
 
 
 async def _prompts(

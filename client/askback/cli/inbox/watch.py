@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LEFT = 11
 """So wide is a span of two units: `23 h 59 min`."""
 _TITLE = 40
+_LEAST = 20
 
 
 async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
@@ -39,8 +40,7 @@ async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
                 out.json({"event": "open", "prompt": record(change.proto)})
             elif out.as_tsv:
                 out.tsv(["open" if before is None else "changed", *row(change, now())])
-            elif live:
-                what = "new" if before is None else f"now {_difference(before, change)}"
+            elif live and (what := "new" if before is None else _difference(before, change)):
                 out.line(_line(out.width, left_words(change, now()), change, what))
         elif isinstance(change, Closing):
             gone = known.pop(change.prompt_id, None)
@@ -49,7 +49,7 @@ async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
             elif gone is not None and out.as_tsv:
                 out.tsv([change.why, *row(gone, now())[:8], _state(change), gone.job_id])
             elif live and gone is not None:
-                out.line(_line(out.width, _state(change), gone, leaving(change, now())))
+                out.line(_line(out.width, _state(change), gone, _end(change)))
         elif out.as_json:
             out.json({"event": "caughtUp", "openPrompts": change.open_prompts})
         elif not live:
@@ -59,14 +59,27 @@ async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
             out.note(f"{len(known)} open; Ctrl-C ends this")
 
 
-def _difference(before: PromptInfo, now: PromptInfo) -> str:
-    if before.revision != now.revision:
-        return f"at revision {now.revision}"
-    if before.claimed_by != now.claimed_by:
-        return f"claimed by {now.claimed_by}" if now.claimed_by else "free again"
-    if before.escalation_step < now.escalation_step:
+def _difference(before: PromptInfo, newest: PromptInfo) -> str:
+    """What a person should know that has changed; empty for what changed only in the books."""
+    if before.revision != newest.revision:
+        return f"changed, revision {newest.revision}"
+    if before.claimed_by != newest.claimed_by:
+        return f"claimed by {newest.claimed_by}" if newest.claimed_by else "released"
+    if before.escalation_step < newest.escalation_step:
         return "escalated"
-    return "changed"
+    return "reminder" if before.remind_count < newest.remind_count else ""
+
+
+def _end(closing: Closing) -> str:
+    """How it ended, without the state, which the line begins with: `by ana: ACCEPT`."""
+    resolution = closing.resolution
+    if resolution is None:
+        return leaving(closing, now())
+    answer = resolution.answer
+    if answer is not None:
+        return f"by {'default' if answer.by_default else answer.by}: {answer.decision}"
+    by = f"by {resolution.actor}" if resolution.actor else ""
+    return f"{by}: {resolution.reason}" if resolution.reason else by
 
 
 def _state(closing: Closing) -> str:
@@ -79,7 +92,7 @@ def _state(closing: Closing) -> str:
 def _line(width: int, left: str, prompt: PromptInfo, what: str) -> str:
     """One change: the time left and the title first, the title cut so that the rest fits."""
     rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-SHORTEST:]}  {one_line(what)}"
-    room = max(width - _LEFT - columns(rest) - 4, 12) if width else 0
+    room = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
     title = one_line(prompt.title, min(room, _TITLE) if room else 0)
     return cut(f"{left.ljust(_LEFT)}  {title}  {rest}", width)
 

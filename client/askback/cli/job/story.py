@@ -135,11 +135,11 @@ def event_words(event: Event) -> str:
             )
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
         case "PROMPT_UNATTENDED":
-            return f"question {data.get('round')}: nobody who may answer is there"
+            return f"question {data.get('round')}: no one who may answer has a console open"
         case "PROMPT_ATTENDED":
-            return f"question {data.get('round')}: somebody who may answer is there"
+            return f"question {data.get('round')}: someone who may answer has a console open"
         case "PROMPT_EXPIRED":
-            return f"question {data.get('round')} expired: nobody answered in time"
+            return f"question {data.get('round')} expired: no one answered in time"
         case "PROMPT_CANCELLED":
             return f"question {data.get('round')} withdrawn"
         case "PROMPT_SUPERSEDED":
