@@ -117,6 +117,8 @@ def test_a_full_job() -> None:
         retried_from_job_id="before",
         root_job_id="first",
         workerless=True,
+        cancel_reason="r",
+        cancelled_by="eve",
     )
 
 
