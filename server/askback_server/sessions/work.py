@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -101,6 +101,9 @@ class WorkSession(Session):
             self._decided.set()
         else:
             self._decided.clear()
+
+    def looked(self, job_types: Collection[str]) -> None:
+        """A stream waits for as long as it stays."""
 
     def leased(self, job: Job) -> None:
         """The job is its own: follow it, then hand it over with what belongs to it."""
