@@ -1,6 +1,7 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +18,17 @@ from tests.support.requirements import absent
 # A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's
 # handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+# A background job of a shell script (`make test &`) ignores SIGINT and SIGQUIT, and what nohup starts SIGHUP.
+# Programs inherit that, so no Ctrl-C of a test would reach what it has started. What a parent handles is the
+# default in its children.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, lambda *_: None),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
