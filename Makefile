@@ -29,8 +29,8 @@ lock: $(VENV) ## pin what the container installs; ARGS=--upgrade raises it all
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python scripts/lock.py $(ARGS)
 
-demo: $(VENV) ## see a job ask and be answered
-	$(BIN)/askback demo
+demo: ## see a job ask and be answered; makes a small environment of its own, .venv-demo
+	@$(PYTHON) scripts/demo.py $(ARGS)
 
 serve: $(VENV) ## run the service on this machine
 	$(BIN)/askback serve
@@ -85,6 +85,6 @@ HOURS ?= 1
 soak: $(VENV) ## the same for HOURS=n, one seed after another
 	$(BIN)/python -m tests.faults --hours $(HOURS) $(ARGS)
 
-clean: ## remove caches and builds; .venv and databases stay
+clean: ## remove caches and builds; environments and databases stay
 	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find client server scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
