@@ -27,7 +27,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.config import Config
 from askback_server.lifecycle import Service
 
-SOON = 10.0
+SOON = 30.0
 """Seconds that anything may take at most."""
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 Metadata = tuple[tuple[str, str], ...]
