@@ -97,10 +97,7 @@ class WorkSession(Session):
     def reserve(self, change: int) -> None:
         """A lease is being tried, or is decided."""
         self._core.reserved += change
-        if not self._core.reserved:
-            self._decided.set()
-        else:
-            self._decided.clear()
+        (self._decided.clear if self._core.reserved else self._decided.set)()
 
     def looked(self, job_types: Collection[str]) -> None:
         """A stream waits for as long as it stays."""
