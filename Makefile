@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test test-install test-container check bench \
+.PHONY: help venv proto reference lock demo serve test unit test-install test-container check bench \
 	install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
@@ -39,6 +39,9 @@ serve: $(VENV) ## run the service on this machine
 PROCESSES ?= 4
 test: $(VENV) ## run the tests; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container $(ARGS)
+
+unit: $(VENV) ## run the unit tests only; more arguments in ARGS
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
 
 test-install: $(VENV) ## build the wheel and install it in every way; needs a package index
 	$(BIN)/python -m pytest -q -rs tests/install $(ARGS)

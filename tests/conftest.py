@@ -1,8 +1,10 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
+import gc
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -36,11 +38,35 @@ for _number, _handler in (
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+# Hundreds of processes import the same modules here. Where the environment turns caches of bytecode off, as
+# containers do, each of them would compile what it imports: a third of its processor time and more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+pytest_plugins = ["tests.support.cpu_time"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: they mostly wait, while the others keep the processor busy; nobody waits for one at
     the end."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Share what tests would each make, and keep garbage collections from walking modules and tests."""
+    if "sqlalchemy" in sys.modules:
+        from tests.support.compiled import share_compiled_statements
+
+        share_compiled_statements()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Count the processor time of what was forked."""
+    if "tests.support.forked" in sys.modules:
+        sys.modules["tests.support.forked"].end_fork_server()
 
 
 @pytest.fixture(scope="session")
