@@ -79,7 +79,7 @@ class UnaryTaker:
         Raises StorageUnavailable if they cannot be read within LOOK seconds.
 
         The session shall not expire under a worker that waits for longer than it lives: `extend` is called
-        after `every` seconds without news, and what it raises ends the wait.
+        every `every` seconds, whatever else happens, and what it raises ends the wait.
         If the caller goes away, what was leased for it is released: nobody would run it.
         """
         clock = asyncio.get_running_loop().time
@@ -109,12 +109,15 @@ class UnaryTaker:
         self, met: Callable[[], bool], seconds: float, extend: Callable[[], Awaitable[None]], every: float
     ) -> None:
         """Wait for a condition, so many seconds at most."""
+        clock = asyncio.get_running_loop().time
+        due = clock() + every
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not met():
                     self._changed.clear()
-                    if not await self._changes(every):
+                    if clock() >= due or not await self._changes(due - clock()):
                         await extend()
+                        due = clock() + every
 
     def give_back(self, engine: Engine) -> None:
         """Release what was leased, and what still will be: it does not reach the worker."""
