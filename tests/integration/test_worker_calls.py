@@ -152,7 +152,7 @@ async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
 
 async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
     """The wait keeps the session alive: a job that comes late is leased all the same."""
-    async with serving(lite_url, lease_ttl=2) as world:
+    async with serving(lite_url, lease_ttl=5) as world:
         other = await world.held("other")
         waiting = asyncio.ensure_future(world.lease())
         await until(lambda: world.service.replica.dispatcher._takers)
