@@ -161,6 +161,10 @@ class Console:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave. Repeatable."""
         await self._session.aclose()
 
     @property

@@ -12,7 +12,7 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.engine.observer import Observer, Observers
+from askback_server.engine.observer import Observer, Observers, Unobserved
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -39,10 +39,10 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, storage.wakeups)
     await feed.start()
 
-    events = EventLog()
+    observers = Observers(EventLog(), observer or Unobserved())
     engine = Engine(
         storage.jobs, time, limits, hot, feed.publish,
-        batch_commands=config.batch, queue=config.queue, observer=Observers(events, observer) if observer else events,
+        batch_commands=config.batch, queue=config.queue, observer=observers,
     )  # fmt: skip
     concurrency = Concurrency(config.queue_limits, storage.turns, time) if config.concurrency else None
     dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
