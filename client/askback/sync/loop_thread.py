@@ -6,11 +6,10 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
-import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from askback.channel_echoes import without_echoes
@@ -19,7 +18,7 @@ from askback.errors import Unavailable
 T = TypeVar("T")
 
 _LOOK = 1.0
-"""Seconds after which a waiting thread looks for signals: one that comes as the wait begins does not end it."""
+"""Seconds after which a waiting thread looks for signals: one that came as its wait began did not end it."""
 _GRACE = 5.0
 """Seconds that a cancelled call, and the end of the process, wait for what is being cleaned up."""
 
@@ -29,6 +28,51 @@ class Closable(Protocol):
 
     async def aclose(self) -> None:
         """Close them. Repeatable."""
+
+
+class _Reply(Generic[T]):
+    """A coroutine's way to its result, which one thread waits for while the loop runs it.
+
+    It has a plain lock, and not a concurrent.futures.Future: an interrupt in the middle of waiting for that
+    can leave its lock held, and then the loop would wait without end.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+        self._running = threading.Lock()
+        self._running.acquire()
+        self.ended = False
+
+    def start(self) -> None:
+        """Run it. Called in the loop."""
+        self._task = asyncio.get_running_loop().create_task(self._work)
+        self._task.add_done_callback(lambda _: self._end())
+
+    def cancel(self) -> None:
+        """End it. Called in the loop."""
+        if self._task is not None:
+            self._task.cancel()
+        elif not self.ended:  # the interrupt came before `start` was passed on
+            self._work.close()
+            self._end()
+
+    def _end(self) -> None:
+        self.ended = True
+        self._running.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it has ended, after so many seconds at most."""
+        if not self.ended:
+            self._running.acquire(timeout=timeout)
+        return self.ended
+
+    def result(self) -> T:
+        """What it returned, or raise what it raised. Raises Unavailable if it was cancelled."""
+        assert self._task is not None
+        if self._task.cancelled():
+            raise Unavailable("the call was cancelled: the client was closed, or the program ends")
+        return self._task.result()
 
 
 class LoopThread:
@@ -65,34 +109,20 @@ class LoopThread:
                 "askback.sync was called in its own background thread, by a listener: give the work to "
                 "another thread, for example by a queue.Queue"
             )
-        done: concurrent.futures.Future[T] = concurrent.futures.Future()
-        tasks: list[asyncio.Task[T]] = []
-
-        def start() -> None:
-            task = self._loop.create_task(work)
-            tasks.append(task)
-            task.add_done_callback(functools.partial(_pass_on, done))
-
-        def cancel() -> None:
-            if tasks:
-                tasks[0].cancel()
-            else:  # the interrupt came before `start` was passed on
-                work.close()
-                done.cancel()
-
+        reply = _Reply(work)
         try:
-            self._soon(start, contextvars.copy_context())
-            while not done.done():
-                concurrent.futures.wait([done], _LOOK)
-            return done.result()
+            self._soon(reply.start, contextvars.copy_context())
+            while not reply.wait(_LOOK):
+                pass
+            return reply.result()
         except BaseException:
             if self._loop.is_closed():
                 work.close()
                 raise Unavailable("the program ends: askback.sync is closed") from None
-            if not done.done():
+            if not reply.ended:
                 # It was raised in this thread: by Ctrl-C, or by a signal's handler.
-                self._soon(cancel)
-                concurrent.futures.wait([done], _GRACE)
+                self._soon(reply.cancel)
+                reply.wait(_GRACE)
             raise
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -127,15 +157,6 @@ class LoopThread:
 
     def _soon(self, callback: Callable[[], object], context: contextvars.Context | None = None) -> None:
         self._loop.call_soon_threadsafe(callback, context=context)
-
-
-def _pass_on(done: concurrent.futures.Future[T], task: asyncio.Task[T]) -> None:
-    if task.cancelled():
-        done.set_exception(Unavailable("the call was cancelled: the client was closed, or the program ends"))
-    elif (error := task.exception()) is not None:
-        done.set_exception(error)
-    else:
-        done.set_result(task.result())
 
 
 _lock = threading.Lock()
