@@ -60,6 +60,7 @@ from askback.nonretryable import InvalidAnswer as InvalidAnswer
 from askback.nonretryable import InvalidKey as InvalidKey
 from askback.nonretryable import InvalidStep as InvalidStep
 from askback.nonretryable import InvalidTime as InvalidTime
+from askback.nonretryable import InvalidValue as InvalidValue
 from askback.nonretryable import NonRetryable as NonRetryable
 from askback.prompts import AnswerInfo as AnswerInfo
 from askback.prompts import AnswerOutcome as AnswerOutcome

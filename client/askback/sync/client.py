@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from askback import client as aio
 from askback.calls import DEADLINE
@@ -19,6 +19,9 @@ from askback.sync.twin import Twin, blocking, iterating
 from askback.understanding import Understanding
 from askback.v1 import prompt_pb2
 from askback.verdict import Verdict
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm as FormType
 
 T = TypeVar("T")
 
@@ -91,7 +94,7 @@ class Client(Twin):
     def start(self, job_type: str, input: Any = None, **options: Unpack[StartOptions]) -> Run[Any]: ...
     @overload
     def start(
-        self, job_type: str, input: Any = None, *, returns: type[T], **options: Unpack[StartOptions]
+        self, job_type: str, input: Any = None, *, returns: FormType[T], **options: Unpack[StartOptions]
     ) -> Run[T]: ...
     def start(
         self, job_type: str, input: Any = None, *, returns: Any = Any, **options: Unpack[StartOptions]
@@ -106,7 +109,7 @@ class Client(Twin):
     ) -> Run[Verdict[None]]: ...  # fmt: skip
     @overload
     def ask(
-        self, title: str, *, form: type[T], default: T | bool | DecisionKind | None = ...,
+        self, title: str, *, form: FormType[T], default: T | bool | DecisionKind | None = ...,
         **options: Unpack[AskOptions],
     ) -> Run[Verdict[T]]: ...  # fmt: skip
     @overload
@@ -123,7 +126,7 @@ class Client(Twin):
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
     @overload
-    def run(self, job_id: str, *, returns: type[T]) -> Run[T]: ...
+    def run(self, job_id: str, *, returns: FormType[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
         """The handle of a job that exists already, as askback.Client.run."""
         return Run(self._twin.run(job_id, returns=returns))

@@ -1,7 +1,7 @@
 """What a program without an event loop gets: the types of the asynchronous client, without `await`."""
 
 from collections.abc import Iterator
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from pydantic import BaseModel
 
@@ -26,6 +26,8 @@ def main() -> None:
         assert_type(gate.result(), Verdict[None])
         plan = client.ask("How?", form=Ruling)
         assert_type(plan.result().values, Ruling)
+        assert_type(client.ask("Side?", form=Literal["a", "b"]).result().values, Literal["a", "b"])
+        assert_type(client.run("id", returns=str | None).result(), str | None)
         assert_type(client.get("id", strong=False), JobInfo)
         assert_type(client.list(states=["PENDING"]), Iterator[JobInfo])
         assert_type(client.prompts(kinds=["confirm"]), Iterator[PromptInfo])
