@@ -75,6 +75,8 @@ class Service:
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
+        if config.test_mode and self._clock is None:  # with a clock of its caller's it is inside a test
+            log.warning("test mode: scripted humans may answer here; do not use this server for real work")
         certificates = None
         if config.tls_cert:
             certificates = Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
@@ -243,8 +245,6 @@ def _authenticator(config: Config) -> Authenticator:
 async def run_until_signal(config: Config) -> int:
     """Serve until SIGTERM or SIGINT, then drain. Returns the exit code."""
     descriptors.raise_limit()
-    if config.test_mode:
-        log.warning("test mode: scripted humans may answer here; do not use this server for real work")
     service = Service(config)
     await service.start()
     # What lives now lives on: the collector need not look at it again (10,000 streams: 2.6 times).
