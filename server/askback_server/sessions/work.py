@@ -314,5 +314,6 @@ class WorkSession(Session):
         )
         self._around.dispatcher.remove(self)
         self._around.keeper.forget(self.session)
+        self._kept = None
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
