@@ -143,6 +143,7 @@ class Client(Twin):
         return self._wait(changing)
 
     get = blocking(aio.Client.get)
+    count = blocking(aio.Client.count)
     list = iterating(aio.Client.list)
     cancel = blocking(aio.Client.cancel)
     delete = blocking(aio.Client.delete)
