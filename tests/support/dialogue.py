@@ -25,6 +25,7 @@ class Said:
         self._texts = list(texts)
 
     has_keys = False
+    columns = 80
 
     def start_question(self) -> None:
         """Nothing is typed ahead here."""

@@ -18,7 +18,7 @@ from askback.terminal.draft import Typed
 from askback.terminal.fields import entries
 from askback.terminal.following import tell_moved
 from askback.terminal.guard import Guarded, Moved
-from askback.terminal.keys import Action, menu, verb_of
+from askback.terminal.keys import Action, in_lines, menu, verb_of
 from askback.terminal.pages import show_prompt
 from askback.terminal.terminal import Terminal
 from askback.terminal.typed import typed_values
@@ -79,9 +79,12 @@ class Answering:
         """Keep a comment for the next decision about this prompt."""
         self._typed_for(row).comment = text
 
-    def menu(self, row: Row[ConsolePrompt]) -> str:
-        """The keys that decide about this prompt."""
-        return menu(row.prompt, fillable=bool(entries(row.prompt)))[0]
+    def write_menu(self, row: Row[ConsolePrompt]) -> None:
+        """Write the keys that decide about this prompt."""
+        deciding, _ = menu(row.prompt, fillable=bool(entries(row.prompt)))
+        self._terminal.paper.line()
+        for line in in_lines([*deciding, "? help"], self._terminal.columns):
+            self._terminal.paper.line(line, "title")
 
     async def _settled(
         self, row: Row[ConsolePrompt], decision: DecisionKind | None = None, comment: str = ""

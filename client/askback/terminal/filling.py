@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,20 @@ class Filling:
         self._form = form
         self._dialogue = dialogue
         self._typed = typed
+        self._depth = 0
+
+    @property
+    def _indent(self) -> str:
+        """What is within something else stands further right."""
+        return _INDENT + "  " * self._depth
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     async def all(self) -> dict[str, Any]:
         """Ask for every entry; the object that is sent. Raises EOFError, and what the dialogue raises."""
@@ -94,7 +109,7 @@ class Filling:
         if preset is not NOTHING and (not fits(item, preset) or preset == refused):
             preset = NOTHING  # offered once more, it would be refused once more
         self._dialogue.start_question()
-        write_entry(self._dialogue.paper, item, place)
+        write_entry(self._dialogue.paper, item, place or self._indent)
         value = await self._typed_value(item, preset)
         if value is NOTHING:
             drop(holder, key)
@@ -104,15 +119,15 @@ class Filling:
     async def _typed_value(self, item: Field, preset: Any) -> Any:
         """What is typed for a field that is on the screen; NOTHING if it is left out."""
         paper = self._dialogue.paper
-        question = f"{_INDENT}> "
+        question = f"{self._indent}> "
         if preset is not NOTHING:
             offered = shown(item, preset)
             if brief(offered) != offered:
-                write_value(paper, f"{_INDENT}Enter takes", offered, "")
+                write_value(paper, f"{self._indent}Enter takes", offered, "")
             clear = "" if item.required else ", - for none"
-            question = f"{_INDENT}[Enter: {brief(offered) or 'empty'}{clear}]> "
+            question = f"{self._indent}[Enter: {brief(offered) or 'empty'}{clear}]> "
         elif not item.required or item.nullable:
-            question = f"{_INDENT}[Enter: none]> "
+            question = f"{self._indent}[Enter: none]> "
         while True:
             if item.multiline:
                 text = await self._dialogue.write(question, preset if isinstance(preset, str) else "")
@@ -125,41 +140,43 @@ class Filling:
                     return NOTHING
                 if item.nullable:
                     return None
-                paper.line(f"{_INDENT}! must be given", "warning")
+                paper.line(f"{self._indent}! must be given", "warning")
                 continue
             if text.strip() == "-" and preset is not NOTHING and not item.required:
                 return NOTHING
             try:
                 return "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
             except ValueError as error:
-                paper.line(f"{_INDENT}! {error}", "warning")
+                paper.line(f"{self._indent}! {error}", "warning")
 
     async def _group(
         self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
     ) -> None:
         """Ask for the fields of an object or a fixed list; an optional one only if it is wanted."""
-        write_entry(self._dialogue.paper, group, place)
+        write_entry(self._dialogue.paper, group, place or self._indent)
         was = value_at(holder, key)
         if not again and not await self._is_wanted(group, holder, key, was):
             return
         if group.sequence:
             places: list[Any] = list(was) if isinstance(was, list) else []
             put(holder, key, places)
-            for number, item in enumerate(group.fields):
-                await self.ask(item, places, number)
+            with self._within():
+                for number, item in enumerate(group.fields):
+                    await self.ask(item, places, number)
             return
         if not isinstance(was, dict):
             was = copied(group.default) if isinstance(group.default, dict) else {}
         put(holder, key, was)
         was.update(group.fixed)
-        for item in group.fields:
-            await self.ask(item, was, item.key)
+        with self._within():
+            for item in group.fields:
+                await self.ask(item, was, item.key)
 
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
         """Whether an optional object is to be filled in; if not, the holder has what it is to have."""
         if was is not NOTHING and was is not None and fits(entry, was):
-            write_value(self._dialogue.paper, f"{_INDENT}so far", brief(shown(entry, was)), "")
-            choice = await pick(self._dialogue, f"{_INDENT}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
+            write_value(self._dialogue.paper, f"{self._indent}so far", brief(shown(entry, was)), "")
+            choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
             if choice == "keep":
                 return False
             if choice == "edit" or (entry.required and not entry.nullable):
@@ -168,8 +185,8 @@ class Filling:
             return True
         else:
             if offered := default_of(entry):
-                write_value(self._dialogue.paper, f"{_INDENT}if left out", offered, "")
-            if await pick(self._dialogue, f"{_INDENT}Fill it in? [y/N] ", NO_UNLESS_YES):
+                write_value(self._dialogue.paper, f"{self._indent}if left out", offered, "")
+            if await pick(self._dialogue, f"{self._indent}Fill it in? [y/N] ", NO_UNLESS_YES):
                 return True
         if entry.required:
             put(holder, key, None)
@@ -186,7 +203,7 @@ class Filling:
             nullable=entry.nullable, choices=tuple(Choice(variant.title) for variant in entry.variants),
         )  # fmt: skip
         self._dialogue.start_question()
-        write_entry(self._dialogue.paper, menu, place)
+        write_entry(self._dialogue.paper, menu, place or self._indent)
         chosen = await self._typed_value(menu, now)
         if chosen is NOTHING:
             drop(holder, key)
@@ -207,7 +224,7 @@ class Filling:
 
     async def _items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
         """Let the person add, change and remove items until they are done."""
-        write_entry(self._dialogue.paper, entry, place)
+        write_entry(self._dialogue.paper, entry, place or self._indent)
         was = value_at(holder, key, entry.default)
         items: Any = {} if entry.keyed else []
         if entry.keyed and isinstance(was, dict):
@@ -221,13 +238,13 @@ class Filling:
         while True:
             self._write_items(entry, items)
             which = "add, edit N, remove N; Enter: done" if items else "add; Enter: none"
-            verb, number = _command(await self._dialogue.choose(f"{_INDENT}{which}> "))
+            verb, number = _command(await self._dialogue.choose(f"{self._indent}{which}> "))
             if verb == "done":
                 if entry.bounds.hold(len(items)) or not (items or entry.required):
                     break
-                self._dialogue.paper.line(f"{_INDENT}! must have {entry.bounds} values", "warning")
+                self._dialogue.paper.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add" and entry.bounds.high is not None and len(items) >= entry.bounds.high:
-                self._dialogue.paper.line(f"{_INDENT}! must have {entry.bounds} values", "warning")
+                self._dialogue.paper.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add":
                 await self._add(entry, items)
             elif verb in ("edit", "remove") and 1 <= number <= len(items):
@@ -237,7 +254,7 @@ class Filling:
                 else:
                     await self._one(entry, items, where, number)
             else:
-                self._dialogue.paper.line(f"{_INDENT}! type add, edit 1, remove 1, or Enter", "warning")
+                self._dialogue.paper.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
         if not items and not entry.required:
             drop(holder, key)
 
@@ -245,7 +262,7 @@ class Filling:
         named = items.items() if isinstance(items, dict) else enumerate(items, 1)
         for number, (name, item) in enumerate(named, 1):
             label = f"{name}: " if entry.keyed else ""
-            self._dialogue.paper.line(f"{_INDENT}  {number}) {label}{brief(shown(entry.item, item))}")
+            self._dialogue.paper.line(f"{self._indent}  {number}) {label}{brief(shown(entry.item, item))}")
 
     async def _add(self, entry: Items, items: Any) -> None:
         """Ask for one more item; of keyed ones the name first."""
@@ -260,11 +277,13 @@ class Filling:
         asked = Field(path=(), kind=kind, title=f"{entry.title}: name", required=True, choices=entry.names)
         while True:
             self._dialogue.start_question()
-            write_entry(self._dialogue.paper, asked)
+            write_entry(self._dialogue.paper, asked, self._indent)
             name = str(await self._typed_value(asked, NOTHING)).strip()
             if name not in items:
                 return name
-            self._dialogue.paper.line(f"{_INDENT}! {name!r} is there already; edit it instead", "warning")
+            self._dialogue.paper.line(
+                f"{self._indent}! {name!r} is there already; edit it instead", "warning"
+            )
 
     async def _one(self, entry: Items, items: Any, where: str | int, number: int) -> None:
         title = str(where) if entry.keyed else f"{entry.item.title} {number}"

@@ -39,6 +39,11 @@ class Guarded:
         self._terminal.start_question()
 
     @property
+    def columns(self) -> int:
+        """How wide lines may be."""
+        return self._terminal.columns
+
+    @property
     def has_keys(self) -> bool:
         """Whether a person types at a keyboard."""
         return self._terminal.has_keys

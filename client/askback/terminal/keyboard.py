@@ -25,7 +25,6 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 BURST = 0.01
 """Keys that come within so many seconds of each other were not pressed by a person one by one."""
 _ENTER = (Keys.ControlM, Keys.ControlJ)
-_TOOLBAR = " Ctrl-S when you are done. Ctrl-C ends the command and sends nothing. "
 _MOST_BURSTS = 500
 """A flood of keys is thrown away in so many pieces at most, before the question is asked all the same."""
 
@@ -79,7 +78,6 @@ class Keyboard:
             bindings,
             history=DummyHistory(),
             multiline=True,
-            bottom_toolbar=_TOOLBAR,
             reserve_space_for_menu=0,
         )  # fmt: skip
         return await self._answered(session, question, started, left, text)

@@ -12,6 +12,7 @@ from typing import Final
 
 from askback.enums import DecisionKind
 from askback.prompts import PromptInfo
+from askback.text import columns
 
 
 class Action(StrEnum):
@@ -101,10 +102,10 @@ def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mappin
     return found
 
 
-def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[str, str]:
+def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[list[str], list[str]]:
     """The keys that do something with this prompt: those that decide, and the others.
 
-    `a Approve  r Reject`, `c comment  s skip  ? help  q quit`.
+    `["a Approve", "r Reject"]`, `["c comment", "s skip", "? help", "q quit"]`.
     """
     labels = {option.decision: option.label for option in prompt.decisions}
     decide: list[str] = []
@@ -118,7 +119,18 @@ def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[str
                 decide.append(f"{key.key} {labels[key.decision] or key.action}")
         elif key.action in _OF_ONE or (many and key.action in _OF_MANY):
             other.append(f"{key.key} {key.action}")
-    return "   ".join(decide), "   ".join(other)
+    return decide, other
+
+
+def in_lines(parts: Iterable[str], width: int) -> list[str]:
+    """The parts beside each other, in lines of so many columns that break between them."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and columns(lines[-1]) + 3 + columns(part) <= width:
+            lines[-1] += f"   {part}"
+        else:
+            lines.append(f"  {part}")
+    return lines
 
 
 def decision_of(action: Action) -> DecisionKind | None:

@@ -212,8 +212,10 @@ class LiveConsole:
         row = self._board.find(word)
         if row.closing is None:
             self._board.current = row
-            await show_prompt(self._terminal, row, full=option.strip() == "--full")
-            self._paper.line(f"  {self._answering.menu(row)}   ? help", "title")
+            keys = self._terminal.has_keys
+            await show_prompt(self._terminal, row, full=option.strip() == "--full", asking=keys)
+            if keys:
+                self._answering.write_menu(row)
             return
         request = pb.GetPromptRequest(prompt_id=row.prompt.prompt_id)
         reply: pb.GetPromptResponse = await self._desk.request(get_prompt=request)

@@ -25,22 +25,24 @@ async def show_prompt(
     dialogue: Dialogue | None = None,
     *,
     full: bool = False,
+    asking: bool = True,
     warnings: Sequence[str] = (),
 ) -> None:
     """Show a prompt as it is now, and keep in its row what was shown.
 
     On a terminal it comes by pages, all of it; where pages are not known, long texts are cut unless `full`.
-    `dialogue` asks for the next page, the terminal if not given. Raises EOFError, and what that raises.
+    `asking`: the answer is asked for next, so that form and decisions are only named. `dialogue` asks for the
+    next page, the terminal if not given. Raises EOFError, and what that raises.
     """
     revision = row.prompt.revision
     if not terminal.rows:
         unseen = write_sheet(
-            terminal.paper, row.prompt, words.now(), full=full, asking=True, warnings=warnings
+            terminal.paper, row.prompt, words.now(), full=full, asking=asking, warnings=warnings
         )
     else:
         drawing = io.StringIO()
         drawn = terminal.paper.like(drawing)
-        unseen = write_sheet(drawn, row.prompt, words.now(), full=True, asking=True, warnings=warnings)
+        unseen = write_sheet(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
         lines = drawing.getvalue().splitlines(keepends=True)
         left = await _paged(terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}")
         if left:
@@ -61,7 +63,7 @@ async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str], heade
         if end == len(lines):
             return 0
         back = "" if first else " b: back,"
-        question = f"-- {end} of {len(lines)} lines. Enter: more,{back} all: the rest, q: stop here -- "
+        question = f"-- {end}/{len(lines)} lines. Enter: more,{back} all: the rest, q: stop -- "
         what = await pick(dialogue, question, _MORE)
         if what == "page":
             starts.append(end)

@@ -50,7 +50,7 @@ def write_sheet(
     unseen: list[str] = []
     paper.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at):
-        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
+        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
     for warning in warnings:
         paper.line(f"  {'! note':<12}{warning}", "warning")
     if prompt.resolution is not None:
@@ -128,8 +128,9 @@ def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
         yield "priority", str(prompt.proto.content.priority)
     if prompt.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in sorted(prompt.labels.items()))
-    yield "job", f"{prompt.job_id}, key {prompt.key}, round {prompt.proto.round}"
-    yield "prompt", f"{prompt.prompt_id}, revision {prompt.revision}"
+    yield "job", prompt.job_id
+    yield "prompt", prompt.prompt_id
+    yield "key", f"{prompt.key}, round {prompt.proto.round}, revision {prompt.revision}"
 
 
 def _write_content(paper: Paper, content: Content, full: bool, unseen: list[str]) -> None:
@@ -171,30 +172,31 @@ def _cut(paper: Paper, text: str, full: bool, name: str, unseen: list[str]) -> s
     return text[:shown_to]
 
 
-def write_entry(paper: Paper, entry: Entry, place: str = "") -> None:
-    """Write one entry of a form as it is asked; `place` is its number, such as `1/4 `."""
+def write_entry(paper: Paper, entry: Entry, place: str = "     ") -> None:
+    """Write one entry of a form as it is asked; `place` is its number, such as `1/4 `, or an indent."""
+    indent = place if not place.strip() else "     "
     need = " (required)" if entry.required and not entry.nullable else ""
     hint = _bracketed(hint_of(entry))
-    head = f"{place or '     '}{entry.title}{need}"
+    head = f"{place}{entry.title}{need}"
     beside = bool(entry.title) and len(head) + len(hint) <= _NARROW
     if entry.title:
         paper.line(f"{head}{hint}" if beside else head, "title")
     if hint and not beside:
-        paper.line(f"     {hint[2:-1]}", "quiet")
+        paper.line(f"{indent}{hint[2:-1]}", "quiet")
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
-    paper.block(help, "quiet", "     | ")
+    paper.block(help, "quiet", f"{indent}| ")
     if not isinstance(entry, Field):
         return
     if entry.rationale:
-        paper.block(f"Why: {entry.rationale}", "quiet", "     | ")
+        paper.block(f"Why: {entry.rationale}", "quiet", f"{indent}| ")
     if entry.kind is Kind.PAIRS:
         return
     for mark, choice in zip(marks(entry.choices), entry.choices, strict=True):
         suggested = " (recommended)" if choice.recommended else ""
         more = f": {choice.description}" if choice.description else ""
-        paper.line(f"       {mark}) {choice.label}{suggested}{more}")
+        paper.line(f"{indent}  {mark}) {choice.label}{suggested}{more}")
     if entry.allow_other and entry.choices:
-        paper.line("       or any other text")
+        paper.line(f"{indent}  or any other text")
 
 
 def _offered(item: Field, full: bool) -> str:

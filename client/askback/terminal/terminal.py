@@ -43,6 +43,10 @@ class Dialogue(Protocol):
     def has_keys(self) -> bool:
         """Whether a person types at a keyboard, and may move in what they type."""
 
+    @property
+    def columns(self) -> int:
+        """How wide lines may be."""
+
     def start_question(self) -> None:
         """A question begins with what is written next: what was typed before that is no answer to it."""
 
@@ -138,6 +142,7 @@ class Terminal:
         """The same for a text of several lines, which begins as `text`. Raises EOFError."""
         if self._keyboard is None:
             return await written(self, question, text)
+        self.paper.line("     (several lines; Ctrl-S when you are done)", "quiet")
         started, self._started = self._started, False
         return await self._keyboard.write(flat(question), text, started=started, left=left)
 

@@ -16,7 +16,7 @@ from askback.terminal.draft import Draft, Typed, write_draft, write_value
 from askback.terminal.editing import edited_contents
 from askback.terminal.fields import entries
 from askback.terminal.filling import Filling
-from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, menu, verb_of
+from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, verb_of
 from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refused, tell
 from askback.terminal.words import now
@@ -134,10 +134,11 @@ class Wizard:
         known = actions(self._prompt, fillable=fillable, many=self._many)
         while True:
             self._dialogue.start_question()
-            for line, style in zip(
-                menu(self._prompt, fillable=fillable, many=self._many), ("title", "quiet"), strict=True
-            ):
-                paper.line(f"  {line}", style)
+            deciding, others = menu(self._prompt, fillable=fillable, many=self._many)
+            paper.line()
+            for parts, style in ((deciding, "title"), (others, "quiet")):
+                for text in in_lines(parts, self._dialogue.columns):
+                    paper.line(text, style)
             line = (await self._dialogue.choose("Decide: ")).strip()
             if self._many and line.startswith("/"):
                 return Left(Action.SEARCH, line[1:].strip())
