@@ -1,7 +1,9 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
+import gc
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,11 +20,35 @@ from tests.support.requirements import absent
 # handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
+# Hundreds of processes import the same modules here. Where the environment turns caches of bytecode off, as
+# containers do, each of them would compile what it imports: a third of its processor time and more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+pytest_plugins = ["tests.support.cpu_time"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: they mostly wait, while the others keep the processor busy; nobody waits for one at
     the end."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Share what tests would each make, and keep garbage collections from walking modules and tests."""
+    if "sqlalchemy" in sys.modules:
+        from tests.support.compiled import share_compiled_statements
+
+        share_compiled_statements()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Count the processor time of what was forked."""
+    if "tests.support.forked" in sys.modules:
+        sys.modules["tests.support.forked"].end_fork_server()
 
 
 @pytest.fixture(scope="session")
