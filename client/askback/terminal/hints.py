@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from askback.terminal.fields import NOTHING, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
-from askback.terminal.showing import shown
+from askback.terminal.showing import text_for
 
 _HINTS = {
     Kind.BOOLEAN: "yes or no",
@@ -51,7 +51,7 @@ def default_of(entry: Entry) -> str:
     """What is taken if nothing is typed, in a few words; empty if there is nothing."""
     if entry.default is NOTHING or (entry.default is None and not entry.nullable):
         return ""
-    return brief(shown(entry, entry.default))
+    return brief(text_for(entry, entry.default))
 
 
 def brief(text: str) -> str:
