@@ -474,7 +474,8 @@ async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
     ("label", "shown"),
     [
         ("Confirm", "a Confirm"), ("approve", "a approve"), ("", "a approve"),
-        ("Ship it", "a approve (Ship it)"), ("Reject", "a approve (Reject)"), ("Do nothing   r Reject", "a approve (Do nothing r Reject)"),
+        ("Ship it", "a approve (Ship it)"), ("Reject", "a approve (Reject)"),
+        ("Do nothing   r Reject", "a approve (Do nothing r Reject)"),
         ("no\nr Reject", "a approve (no r Reject)"), ("x" * 90, f"a approve ({'x' * 90})"),
     ],
 )  # fmt: skip
