@@ -132,7 +132,7 @@ async def test_what_cannot_be_mended_is_asked_anew(field: str) -> None:
 async def test_a_path_with_odd_names_and_below_a_field() -> None:
     schema = {"type": "object", "properties": {"a/b~c": {"type": "array", "items": {"type": "string"}}}}
     asked = prompt(schema_json=json.dumps(schema))
-    _, second = await run(asked, Said("", "x, y", "y", "z"), {"values_json/a~1b~0c/1": "too long"})
+    _, second = await run(asked, Said("", "x, y", "y", "z", ""), {"values_json/a~1b~0c/1": "too long"})
     assert second.values == {"a/b~c": ["z"]}
 
 

@@ -13,6 +13,7 @@ from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items,
 from askback.terminal.hints import brief, default_of
 from askback.terminal.places import copy_of, drop, entry_at, put, value_at
 from askback.terminal.reading import fits, read
+from askback.terminal.several import read_lines, takes_lines
 from askback.terminal.sheet import write_entry
 from askback.terminal.showing import text_for
 from askback.terminal.terminal import Dialogue
@@ -145,6 +146,8 @@ class Filling:
             if text.strip() == "-" and preset is not NOTHING and not item.required:
                 return NOTHING
             try:
+                if takes_lines(item, text):
+                    return await read_lines(self._dialogue, item, text, self._indent)
                 return "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
             except ValueError as error:
                 paper.line(f"{self._indent}! {error}", "warning")

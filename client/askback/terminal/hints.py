@@ -20,7 +20,7 @@ _SEVERAL = {
     Kind.DATE: "dates, such as 2026-12-01",
     Kind.TEXT: "texts",
 }
-_BETWEEN = "with commas between, or on lines of their own"
+_BETWEEN = "with commas between, or one on each line"
 _BRIEF = 60
 
 
@@ -68,7 +68,7 @@ def _field_parts(field: Field) -> list[str]:
     elif field.secret:
         parts = ["not shown while you type"]
     elif field.kind is Kind.MULTI and not field.choices:
-        parts = [f"texts, {_BETWEEN}"]
+        parts = [f"texts, {_BETWEEN}", '["a, b"] is one']
     elif field.kind is Kind.LIST and field.item is not None:
         several = format_of(field.item.format)
         parts = [f"{several.several if several else _SEVERAL[field.item.kind]}, {_BETWEEN}"]
