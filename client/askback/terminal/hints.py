@@ -49,7 +49,7 @@ def kind_of(entry: Entry) -> str:
 
 def default_of(entry: Entry) -> str:
     """What is taken if nothing is typed, in a few words; empty if there is nothing."""
-    if entry.default is NOTHING or (entry.default is None and not entry.nullable):
+    if entry.default in (NOTHING, [], {}) or (entry.default is None and not entry.nullable):
         return ""
     return brief(text_for(entry, entry.default))
 

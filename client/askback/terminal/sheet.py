@@ -188,7 +188,9 @@ def write_entry(paper: Paper, entry: Entry, place: str = "     ") -> None:
     if entry.title:
         paper.line(f"{head}{hint}" if beside else head, "title")
     if hint and not beside:
-        paper.line(f"{indent}{hint[2:-1]}", "quiet")
+        said = hint[2:-1]
+        for part in [said] if len(indent) + len(said) <= _NARROW else said.split("; "):
+            paper.line(f"{indent}{part}", "quiet")
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
     paper.block(help, "quiet", f"{indent}| ")
     if not isinstance(entry, Field):
