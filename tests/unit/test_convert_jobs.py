@@ -61,6 +61,7 @@ FULL = Job(
     cancel_requested_at=at(6),
     cancel_at=at(7),
     cancel_reason="r",
+    cancelled_by="eve",
     retention=timedelta(days=2, microseconds=5),
     timeout=timedelta(hours=1),
     expires_at=at(9),
@@ -115,6 +116,8 @@ def test_a_full_job() -> None:
         request_id="r-1",
         retried_from_job_id="before",
         root_job_id="first",
+        cancel_reason="r",
+        cancelled_by="eve",
         workerless=True,
     )
 

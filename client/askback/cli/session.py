@@ -58,10 +58,9 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
     @connection_options
     @output_options
     @functools.wraps(function)
-    def callback(*, as_json: bool, quiet: bool, **options: Any) -> None:
+    def callback(*, out: Output, **options: Any) -> None:
         connection = Connection.of(options, typed_flags(click.get_current_context()))
         own = {name: value for name, value in options.items() if name not in CONNECTION_OPTIONS}
-        out = Output(as_json=as_json, quiet=quiet)
         sys.exit(_run(function, connection, out, own))
 
     return callback

@@ -31,7 +31,7 @@ async def turn(session: Session, **options: Any) -> None:
     """
     if session.out.as_json:
         raise click.UsageError("next is a dialogue; programs use `inbox ls --json` and `inbox answer --json`")
-    walk = _Walk(session.client, view(options), session.terminal())
+    walk = _Walk(session.client, await view(session.client, options), session.terminal())
     await walk.run()
     left = f", {walk.skipped} skipped and still open" if walk.skipped else ""
     session.out.note(f"{walk.answered} answered{left}")
