@@ -117,7 +117,7 @@ class Config:
         metavar="TYPE=N,…", by_name=running_limits,
     )  # fmt: skip
     retention: str = _setting(
-        "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 12h, 30d.",
+        "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 30d, 1d12h.",
         metavar="STATE=TIME,…", by_name=ended_retention,
     )  # fmt: skip
     allow_short_retention: bool = _setting(

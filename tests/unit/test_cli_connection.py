@@ -126,7 +126,7 @@ def test_tls(home: Path, tmp_path: Path) -> None:
 def test_a_suggested_command_reaches_the_same_server(home: Path) -> None:
     """What was typed is repeated, quoted, but for the token and the timeout."""
     typed = connect(
-        "--server", "a b:1", "--token", "t", "--group", "x", "--group", "y", "--tls", "--timeout", "3"
+        "--server", "a b:1", "--token", "t", "--group", "x", "--group", "y", "--tls", "--timeout", "3s"
     )
     assert typed.command("job show 1") == "askback job show 1 --server 'a b:1' --group x --group y --tls"
     assert connect(ASKBACK_SERVER="a:1").command("job ls") == "askback job ls"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from askback.cli.lazy import LazyGroup
+from askback.cli.lazy import Program
 
 COMMANDS = {
     "ask": ("askback.cli.ask:ask", "Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody."),
@@ -51,7 +51,7 @@ Exit codes:
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=Program,
     lazy=COMMANDS,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span, Step
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from askback.run import Run
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("title")
 @click.option("--to", multiple=True, metavar="group:NAME", help="Who is asked; user:NAME too. [default: all]")
 @click.option("--kind", help="[default: confirm; clarify with --choice or --form; preview with --editable]")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import SharedOption
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
 from askback.cli.spans import Seconds
 
@@ -34,11 +35,10 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _option("profile", "A profile of ~/.config/askback/config.toml."),
         _option(
             "timeout",
-            "How long one call may take, retries included.",
+            "How long one call may take, retries included: 500ms, 30s. [default: 10s]",
             type=Seconds(),
             default=10.0,
-            show_default=True,
-            metavar="SECONDS",
+            metavar="SPAN",
         ),
     ]
     for option in reversed(options):
@@ -48,7 +48,8 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(flag: str, text: str, *, name: str = "", **settings: Any) -> Callable[..., Any]:
     """An option that is also read from ASKBACK_<FLAG> in the environment."""
-    return click.option(f"--{flag}", name or flag, envvar=f"ASKBACK_{flag.upper()}", help=text, **settings)
+    names = (f"--{flag}", name or flag)
+    return click.option(*names, cls=SharedOption, envvar=f"ASKBACK_{flag.upper()}", help=text, **settings)
 
 
 CONNECTION_OPTIONS = (

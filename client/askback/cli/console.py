@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import view, view_options
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @view_options
 @click.option("--bell", is_flag=True, help="Ring when a prompt arrives.")
 @click.option("--plain", is_flag=True, help="No colours, Markdown as it is written: for screen readers.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.spans import Seconds
 
 
@@ -44,9 +45,9 @@ def serve(**flags: Any) -> None:
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 86_400),
-    metavar="SECONDS",
-    help="How long to wait for another migration, or for a table that is in use. [default: 60]",
+    type=Seconds(),
+    metavar="SPAN",
+    help="How long to wait for another migration, or for a table that is in use. [default: 1m]",
 )
 @click.option(
     "--after-restore",
@@ -58,7 +59,7 @@ def migrate(**flags: Any) -> None:
     sys.exit(_server().migrate(flags))
 
 
-@click.command("hash-token")
+@click.command("hash-token", cls=Command)
 @click.argument("token", required=False)
 def hash_token(token: str | None) -> None:
     """Print the hash of a token, as a token file wants it.
@@ -76,7 +77,13 @@ def hash_token(token: str | None) -> None:
 
 @click.command()
 @click.option("--server", envvar="ASKBACK_SERVER", default="127.0.0.1:50051", show_default=True)
-@click.option("--timeout", type=Seconds(), default=3.0, show_default=True, help="Seconds.")
+@click.option(
+    "--timeout",
+    type=Seconds(),
+    default=3.0,
+    metavar="SPAN",
+    help="How long to wait: 500ms, 3s. [default: 3s]",
+)
 @click.option("--tls", is_flag=True, help="Speak TLS. The options below imply it.")
 @click.option("--ca", type=click.File("rb"), help="Trust these authorities (PEM).")
 @click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")

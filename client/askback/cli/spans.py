@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)", re.ASCII)
-_MOST_SECONDS = 315_576_000_000
-"""10,000 years, the longest google.protobuf.Duration."""
+from askback.spans import parse_span
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
@@ -24,32 +19,25 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         """The span."""
         if isinstance(value, timedelta):
             return value
-        text = str(value).strip().lower()
-        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", text):
-            self.fail(f"{value!r} has no unit; write {text}s, {text}m, {text}h or {text}d", param, ctx)
-        if not text or _PART.sub("", text).strip():
-            self.fail(f"{value!r} is not a span of time; write 90s, 15m, 4h or 1d12h", param, ctx)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-        if not seconds <= _MOST_SECONDS:
-            self.fail(f"{value!r} is too long", param, ctx)
-        span = timedelta(seconds=seconds)
-        if span <= timedelta(0):
-            self.fail(f"{value!r} must be longer than 0 s; leave the option out for none", param, ctx)
-        return span
+        try:
+            return parse_span(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds, at least 0.1; NaN and infinity are refused."""
+class Seconds(Span):
+    """A span of at least 100 ms, as seconds: `3s`, `500ms`, `1m`."""
 
-    def __init__(self) -> None:
-        super().__init__(min=0.1)
+    LEAST = timedelta(milliseconds=100)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        return number
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The seconds, a float."""
+        if isinstance(value, float):
+            return value
+        span = super().convert(value, param, ctx)
+        if span < self.LEAST:
+            self.fail(f"{value!r} is too short; at least 100ms", param, ctx)
+        return span.total_seconds()
 
 
 class Step(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5

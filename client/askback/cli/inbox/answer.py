@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import named_prompt, open_prompts
 from askback.cli.session import Session, client_command
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option("--decision", type=click.Choice(DECISIONS, case_sensitive=False), help="[default: what fits]")

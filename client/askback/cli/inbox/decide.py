@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import named_prompt, open_prompts
 from askback.cli.session import Session, client_command
 
@@ -33,7 +34,7 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command()
+@click.command(cls=Command)
 @_arguments
 @client_command
 async def approve(session: Session, **arguments: Any) -> int:
@@ -48,7 +49,7 @@ async def approve(session: Session, **arguments: Any) -> int:
     return await _decide(session, lambda prompt: DecisionKind.ACCEPT, **arguments)
 
 
-@click.command()
+@click.command(cls=Command)
 @_arguments
 @client_command
 async def reject(session: Session, **arguments: Any) -> int:

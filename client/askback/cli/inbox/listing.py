@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import named_prompt, open_prompts, view, view_options
 from askback.cli.session import Session, client_command
 
@@ -22,7 +23,7 @@ STATES = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @view_options
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="[default: open]")
 @click.option("--unattended", is_flag=True, help="Only those that nobody is there for.")
@@ -145,7 +146,7 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
     return found
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.option("--answers", is_flag=True, help="Every submission with its verdict: the audit.")
 @click.option("--full", is_flag=True, help="Long texts whole.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Moment
@@ -25,7 +26,7 @@ STATES = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="In this state.")
 @click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
 @click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
@@ -77,7 +78,7 @@ async def ls(
         session.out.table(("JOB", "TYPE", "STATE", "AGE", "DOING"), rows)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def show(session: Session, job_id: str) -> None:

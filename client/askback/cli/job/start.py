@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_type")
 @click.argument("pairs", nargs=-1, metavar="[NAME=TEXT | NAME:=JSON]...")
 @click.option("--input", "source", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")

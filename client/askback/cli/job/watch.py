@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
 from askback.cli.session import Session, client_command
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from askback.jobs import Event
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
 @client_command
