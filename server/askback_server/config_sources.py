@@ -59,6 +59,12 @@ def database_url(flags: Mapping[str, Any], environment: Mapping[str, str] | None
     return Config(db=given.values.get("db", Config().db)).checked(given.places).db
 
 
+def token_file(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
+    """The path of the token file alone; empty if none is set. Raises ConfigError."""
+    found: str = _given(flags, environment).values.get("auth", "")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """The settings that are not left to their defaults."""

@@ -28,6 +28,7 @@ COMMANDS = {
     "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
+    "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),
     "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
     "health": ("askback.cli.service:health", "Ask a server whether it is ready; exit 0 if it is, 1 if not."),
     "doctor": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import click
 
@@ -35,16 +35,16 @@ _SEGMENT = re.compile(r"[^.\[/]+")
 
 def typed_violations(error: AskbackError, parameters: Iterable[click.Parameter]) -> list[Violation]:
     """The error's violations, each field by the name of the argument or option that set it."""
-    names = {parameter.name: parameter_name(parameter) for parameter in parameters}
+    names = {parameter.name or "": parameter_name(parameter) for parameter in parameters}
     return [Violation(_typed(v.field, names), v.description) for v in error.violations]
 
 
-def _typed(path: str, names: dict[str | None, str]) -> str:
+def _typed(path: str, names: Mapping[str, str]) -> str:
     """The argument or option behind a field; the path itself where none is."""
     for segment in _SEGMENT.findall(path):
         if segment in _WRAPPERS:
             continue
-        for name in (_PARAMETERS.get(segment), segment, f"{segment}s", segment.removesuffix("s")):
+        for name in (_PARAMETERS.get(segment, segment), segment, f"{segment}s", segment.removesuffix("s")):
             if name in names:
                 return names[name]
         return path

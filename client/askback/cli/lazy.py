@@ -68,12 +68,15 @@ class LazyGroup(click.Group):
 class Program(LazyGroup):
     """The outermost group: what click raises ends it in our words and with our exit codes."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **settings: Any) -> Any:
-        """Run and exit. Wrong usage is told in a line or two on stderr and exits 2; Ctrl-C exits 130."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **settings)
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run and exit. Wrong usage is told in a line or two on stderr and exits 2; Ctrl-C exits 130.
+
+        With `standalone_mode=False` it is click's own.
+        """
+        if not settings.pop("standalone_mode", True):
+            return super().main(*args, **{**settings, "standalone_mode": False})
         try:
-            code = super().main(*args, standalone_mode=False, **settings)
+            code = super().main(*args, **{**settings, "standalone_mode": False})
         except click.ClickException as error:
             from askback.cli.usage import show_usage_error
 

@@ -13,7 +13,7 @@ from askback.cli.command import Command
 from askback.cli.spans import Seconds
 
 
-def _server(module: str = "__main__") -> Any:
+def service_module(module: str = "__main__") -> Any:
     """A module of the service, its entrance by default, if it is installed."""
     try:
         return importlib.import_module(f"askback_server.{module}")
@@ -28,7 +28,7 @@ class _Serve(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The settings' options, and --help."""
-        return [*_server("options").serve_options(), *super().get_params(ctx)]
+        return [*service_module("options").serve_options(), *super().get_params(ctx)]
 
 
 @click.command(cls=_Serve)
@@ -37,7 +37,7 @@ def serve(**flags: Any) -> None:
     file that --config names; flags win over the environment, and that over the file."""
     # Read when grpc is imported. Its own lines fit no log format, and repeat while something is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    sys.exit(_server().serve(flags))
+    sys.exit(service_module().serve(flags))
 
 
 @click.command()
@@ -56,7 +56,7 @@ def serve(**flags: Any) -> None:
 )
 def migrate(**flags: Any) -> None:
     """Bring the database to this version's schema."""
-    sys.exit(_server().migrate(flags))
+    sys.exit(service_module().migrate(flags))
 
 
 @click.command("hash-token", cls=Command)

@@ -61,6 +61,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
     """A point in time with its zone, `2026-11-25T08:00+01:00` or `…T07:00Z`, or a span: so long ago."""
 
     name = "time"
+    span_is = "so long ago"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The point in time, aware."""
@@ -70,7 +71,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            return self._ago(text, param, ctx)
+            return self._at_distance(text, param, ctx)
         if moment.utcoffset() is None:
             day = text if "T" in text or " " in text else f"{text}T00:00"
             self.fail(f"{value!r} has no time zone; write {day}Z for UTC, or {day}+01:00", param, ctx)
@@ -79,15 +80,40 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         except OverflowError:
             self.fail(f"{value!r} is outside the years 1 to 9999 in UTC", param, ctx)
 
-    def _ago(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def _at_distance(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         try:
             span = Span().convert(text, None, None)
         except click.BadParameter as error:
             hint = f" ({error.message})" if "unit" in error.message else ""
             self.fail(
-                f"{text!r} is not a time; write 2026-11-25T08:00Z, or 4h: so long ago{hint}", param, ctx
+                f"{text!r} is not a time; write 2026-11-25T08:00Z, or 4h: {self.span_is}{hint}", param, ctx
             )
         try:
-            return datetime.now(UTC) - span
+            return self._moved(datetime.now(UTC), span)
         except OverflowError:
-            return datetime.min.replace(tzinfo=UTC)
+            return self._limit()
+
+    def _moved(self, now: datetime, span: timedelta) -> datetime:
+        return now - span
+
+    def _limit(self) -> datetime:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+class Later(Moment):
+    """A point in time to come, with its zone, or a span: so long from now."""
+
+    span_is = "so long from now"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The point in time, aware."""
+        moment = super().convert(value, param, ctx)
+        if moment <= datetime.now(UTC):
+            self.fail(f"{value!r} has passed", param, ctx)
+        return moment
+
+    def _moved(self, now: datetime, span: timedelta) -> datetime:
+        return now + span
+
+    def _limit(self) -> datetime:
+        return datetime.max.replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -86,7 +87,7 @@ def _value(message: str) -> str:
     return message.partition(" is not ")[0]
 
 
-def _number_words(kind: click.ParamType) -> str:
+def _number_words(kind: Any) -> str:
     """What a numeric option takes: `a whole number from 1 to 10`."""
     noun = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
     low, high = getattr(kind, "min", None), getattr(kind, "max", None)

@@ -216,9 +216,13 @@ def _read(path: Path) -> dict[bytes | str, _Entry]:
         raise BadTokenFile(f"token file {error}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadTokenFile(f"token file {path}: {error}") from error
-    listed = content.get("tokens")
-    if set(content) != {"tokens"} or not isinstance(listed, list) or not listed:
-        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else")
+    listed = content.get("tokens", [])
+    if other := sorted(set(content) - {"tokens"}):
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else, not {other[0]}")
+    if not isinstance(listed, list):
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]]: begin each entry with that")
+    if not listed:
+        raise BadTokenFile(f"token file {path} has no entries: make one with `askback token add`")
     entries: dict[bytes | str, _Entry] = {}
     for number, fields in enumerate(listed, 1):
         subject = fields.get("subject") if isinstance(fields, dict) else None
@@ -232,6 +236,11 @@ def _read(path: Path) -> dict[bytes | str, _Entry]:
             raise BadTokenFile(f"{where}: {error}") from None
         entries[entry.shown] = entry
     return entries
+
+
+def check_entry(fields: Mapping[str, Any]) -> None:
+    """Check one entry of a file. Raises ValueError with what is wrong."""
+    _entry(dict(fields))
 
 
 def _entry(fields: object) -> _Entry:
