@@ -18,10 +18,12 @@ from askback.forking import check_process, forget_channel
 from askback.retries import Retries
 from askback.status import from_rpc, is_transient
 from askback.times import seconds
+from askback.v1.access_service_pb2_grpc import AccessServiceStub
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 
 if TYPE_CHECKING:
+    from askback.v1.access_service_pb2_grpc import AccessServiceAsyncStub
     from askback.v1.hitl_service_pb2_grpc import HitlServiceAsyncStub
     from askback.v1.job_service_pb2_grpc import JobServiceAsyncStub
 
@@ -46,6 +48,7 @@ class _Connection:
         self.channel = endpoint.open()
         self.jobs: JobServiceAsyncStub = JobServiceStub(self.channel)
         self.hitl: HitlServiceAsyncStub = HitlServiceStub(self.channel)
+        self.access: AccessServiceAsyncStub = AccessServiceStub(self.channel)
         self.streams = 0
 
 
@@ -77,6 +80,11 @@ class Calls:
     def hitl(self) -> HitlServiceAsyncStub:
         """HitlService, for unary calls."""
         return self._link.first.hitl
+
+    @property
+    def access(self) -> AccessServiceAsyncStub:
+        """AccessService, for unary calls."""
+        return self._link.first.access
 
     @property
     def _link(self) -> _Link:

@@ -12,6 +12,8 @@ from askback.client_asking import AskCalls
 from askback.client_prompts import PromptCalls
 from askback.contact import PATIENCE
 from askback.current import entered
+from askback.identity import Identity
+from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 
 if TYPE_CHECKING:
@@ -86,6 +88,13 @@ class Client(AskCalls, PromptCalls):
         if entered.get() is self:
             entered.set(self._around)
         await self.aclose()
+
+    async def whoami(self) -> Identity:
+        """Who the server says that this client is: name, namespaces, roles, groups, expiry.
+
+        Any role may ask. Raises Unauthenticated, Unimplemented (an older server).
+        """
+        return Identity.from_proto(await self._calls.unary(self._calls.access.WhoAmI, access.WhoAmIRequest()))
 
     async def aclose(self) -> None:
         """Close the connection. Repeatable."""

@@ -52,7 +52,7 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
     assert found["extra server"] == ("ok", "installed")
     assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"
     assert f"schema {SCHEMA}" in found["database"][1]
-    assert found["health"][1] == "serving: JobService, WorkerService, HitlService"
+    assert found["health"][1] == "serving: JobService, WorkerService, HitlService, AccessService"
     assert found["contract"][1].startswith("client and server agree")
     assert found["identity"][1] == "user ana, groups ops; may act as client, worker, console"
     assert "replica r1" in found["clock"][1]
