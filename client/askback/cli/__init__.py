@@ -26,6 +26,10 @@ COMMANDS = {
         "A live console: prompts appear as they come, and commands are lines (`help` lists them).",
     ),
     "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
+    "whoami": (
+        "askback.cli.whoami:whoami",
+        "Say who the server takes you for: name, namespaces, roles, groups, expiry.",
+    ),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
     "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),

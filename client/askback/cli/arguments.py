@@ -40,7 +40,14 @@ def typed_violations(error: AskbackError, parameters: Iterable[click.Parameter])
 
 
 def _typed(path: str, names: Mapping[str, str]) -> str:
-    """The argument or option behind a field; the path itself where none is."""
+    """The argument or option behind a field; the path itself where none is.
+
+    A field within the values of a form follows the option that has them: `--default amount`.
+    """
+    path, _, within = path.partition("values_json/")
+    if within:
+        option = _typed(path.rstrip("./"), names) if path else ""
+        return f"{option} {within}".strip()
     for segment in _SEGMENT.findall(path):
         if segment in _WRAPPERS:
             continue
