@@ -34,7 +34,10 @@ COMMANDS = {
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
     "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),
     "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
-    "health": ("askback.cli.service:health", "Ask a server whether it is ready; exit 0 if it is, 1 if not."),
+    "health": (
+        "askback.cli.service:health",
+        "Ask a server whether it is ready; exit 0 if it is, 1 if not, 7 if it cannot be reached.",
+    ),
     "doctor": (
         "askback.cli.doctor:doctor",
         "Look for what is wrong with an installation, and say what to do.",

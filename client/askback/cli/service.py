@@ -89,10 +89,11 @@ def hash_token(token: str | None) -> None:
 @click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")
 @click.option("--key", type=click.File("rb"), help="Its private key (PEM).")
 def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
-    """Ask a server whether it is ready; exit 0 if it is, 1 if not."""
+    """Ask a server whether it is ready; exit 0 if it is, 1 if not, 7 if it cannot be reached."""
     import grpc
 
     from askback.address import parse_address
+    from askback.cli.exits import Exit
 
     ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
     try:
@@ -115,11 +116,25 @@ def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
 
             secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
             problem = asyncio.run(diagnose(Endpoint(address.target, tls=secure)))
-            why = problem.message if problem else f"{server} does not answer: {error.code().name}"
-            raise click.ClickException(why) from None
+            told = click.ClickException(
+                problem.message if problem else f"{server} {_silence(error, timeout)}"
+            )
+            told.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
+            raise told from None
     if answer != b"\x08\x01":
-        raise click.ClickException(f"{server} is not ready")
+        raise click.ClickException(f"{server} is not ready: it is starting or draining")
     click.echo(f"{server} is ready")
+
+
+def _silence(error: Any, timeout: float) -> str:
+    """What a server does that takes the connection and does not say whether it is ready."""
+    import grpc
+
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"does not answer within {timeout:g} s"
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return "has no health checks: it is no Askback"
+    return f"does not say whether it is ready ({error.code().name})"
 
 
 @click.command()
