@@ -50,11 +50,17 @@ class PromptCalls:
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
+        id_suffix: str = "",
+        job_id_suffix: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
-        """The prompts that match (open ones if no states are given): by priority, deadline and age."""
+        """The prompts that match (open ones if no states are given): by priority, deadline and age.
+
+        `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and of its job's.
+        """
         token = ""
         view = _view(kinds, job_types, labels, job_id, for_groups, states)
+        view.id_suffix, view.job_id_suffix = id_suffix, job_id_suffix
         while True:
             page = await self._page(view, page_size, token)
             for prompt in page.prompts:
@@ -72,15 +78,18 @@ class PromptCalls:
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
         unattended: bool = False,
+        mine: bool = False,
+        overdue: bool = False,
         page_size: int = 0,
         page_token: str = "",
     ) -> PromptPage:
         """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument.
 
-        With `unattended` only open prompts that nobody is there for.
+        With `unattended` only open prompts for which no one who may answer has a console open; with `mine`
+        those that the caller has claimed or is named for; with `overdue` open ones that have escalated.
         """
         view = _view(kinds, job_types, labels, job_id, for_groups, states)
-        view.unattended = unattended
+        view.unattended, view.mine, view.overdue = unattended, mine, overdue
         return await self._page(view, page_size, page_token)
 
     async def _page(self, view: pb.PromptFilter, size: int, token: str) -> PromptPage:

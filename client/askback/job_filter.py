@@ -18,6 +18,7 @@ def job_filter(
     labels: Mapping[str, str] | None,
     created_after: datetime | None,
     created_before: datetime | None,
+    id_suffix: str = "",
 ) -> pb.JobFilter:
     """The filter. Raises ValueError for an unknown state, InvalidTime for a naive datetime."""
     return pb.JobFilter(
@@ -27,4 +28,5 @@ def job_filter(
         labels=dict(labels or {}),
         created_after=None if created_after is None else timestamp(created_after, "created_after"),
         created_before=None if created_before is None else timestamp(created_before, "created_before"),
+        id_suffix=id_suffix,
     )

@@ -22,10 +22,13 @@ async def test_ids_come_with_type_and_state(lite: World, shell: Shell) -> None:
     second = await lite.create("import")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=second.job_id))
     ids = {first.job_id: "refund pending", second.job_id: "import cancelled"}
-    assert await _completed(shell, "askback job show ") == [[i, ids[i]] for i in reversed(ids)]
-    assert await _completed(shell, "askback explain ") == [[i, ids[i]] for i in reversed(ids)]
-    assert await _completed(shell, "askback job cancel ") == [[first.job_id, ids[first.job_id]]]
-    assert await _completed(shell, "askback job retry ") == [[second.job_id, ids[second.job_id]]]
+    assert await _completed(shell, "askback job show ") == [[i[-6:], ids[i]] for i in reversed(ids)]
+    assert await _completed(shell, "askback explain ") == [[i[-6:], ids[i]] for i in reversed(ids)]
+    assert await _completed(shell, "askback job cancel ") == [[first.job_id[-6:], ids[first.job_id]]]
+    assert await _completed(shell, "askback job retry ") == [[second.job_id[-6:], ids[second.job_id]]]
+    assert await _completed(shell, f"askback job show {first.job_id[-6:-1]}") == [
+        [first.job_id[-6:], ids[first.job_id]]
+    ]
     assert await _completed(shell, f"askback job show {first.job_id[:-1]}") == [
         [first.job_id, ids[first.job_id]]
     ]
@@ -41,7 +44,7 @@ async def test_the_options_that_were_typed_are_heeded(lite: World, shell: Shell)
         ASKBACK_SERVER=elsewhere, _ASKBACK_COMPLETE="bash_complete", COMP_WORDS=typed,
         COMP_CWORD=str(typed.count(" ")),
     )  # fmt: skip
-    assert done.out == f"plain,{job.job_id}\n"
+    assert done.out == f"plain,{job.job_id[-6:]}\n"
 
 
 async def test_a_wrong_profile_or_no_server_gives_nothing(shell: Shell) -> None:

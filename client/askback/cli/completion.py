@@ -28,17 +28,17 @@ def completion(shell: str) -> None:
 
 
 def unfinished_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids of jobs that have not ended."""
+    """Handles of jobs that have not ended."""
     return _jobs(ctx, incomplete, (1, 2, 3))
 
 
 def finished_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids of jobs that have ended."""
+    """Handles of jobs that have ended."""
     return _jobs(ctx, incomplete, (4, 5, 6))
 
 
 def any_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids of the newest jobs."""
+    """Handles of the newest jobs."""
     return _jobs(ctx, incomplete, ())
 
 
@@ -49,6 +49,7 @@ def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[Co
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from askback.cli.connection import Connection
+    from askback.handle import completed
     from askback.text import one_line
     from askback.v1 import job_pb2
     from askback.v1 import job_service_pb2 as pb
@@ -73,10 +74,12 @@ def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[Co
         found = asyncio.run(listed())
     except grpc.RpcError:
         return []
+    matching = completed((job.job_id for job in found), incomplete)
     return [
         CompletionItem(
-            job.job_id, help=one_line(f"{job.job_type} {job_pb2.JobState.Name(job.state)[10:].lower()}")
+            matching[job.job_id],
+            help=one_line(f"{job.job_type} {job_pb2.JobState.Name(job.state)[10:].lower()}"),
         )
         for job in found
-        if job.job_id.startswith(incomplete)
+        if job.job_id in matching
     ]

@@ -31,7 +31,8 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
     terminal = session.terminal(plain=plain)
     timeout = session.connection.timeout
-    async with session.client.console(**view(options), connect_timeout=timeout) as desk:
+    narrowed = await view(session.client, options)
+    async with session.client.console(**narrowed, connect_timeout=timeout) as desk:
         live = LiveConsole(desk, terminal, bell=bell)
         await live.run()
     if terminal.is_terminal or not live.errors:

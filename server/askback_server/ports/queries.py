@@ -22,6 +22,8 @@ class JobFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_after: datetime | None = None
     created_before: datetime | None = None
+    id_suffix: str = ""
+    """The job's id ends with this; see `is_suffix`."""
 
     def matches(self, job: Job) -> bool:
         """Whether a job matches by all but its state."""
@@ -32,6 +34,7 @@ class JobFilter:
             and all(job.labels.get(k) == v for k, v in self.labels.items())
             and (self.created_after is None or job.created_at >= self.created_after)
             and (self.created_before is None or job.created_at < self.created_before)
+            and job.job_id.endswith(self.id_suffix)
         )
 
 
@@ -52,6 +55,14 @@ class PromptFilter:
     states: tuple[PromptState, ...] = (PromptState.PENDING,)
     unattended: bool = False
     """Only those that nobody is there for; of lists, not of views."""
+    id_suffix: str = ""
+    """The prompt's id ends with this; of lists, not of views."""
+    job_id_suffix: str = ""
+    """The same of its job's id."""
+    person: str = ""
+    """Only those that this subject has claimed, or that name it in their audience; of lists, not of views."""
+    overdue: bool = False
+    """Only those that have escalated, or whose deadline has passed; of lists, not of views."""
 
     def seen_by(self, principal: Principal) -> PromptFilter:
         """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace

@@ -17,6 +17,7 @@ from askback_server.domain.retries import Keep
 from askback_server.ports.queries import JobFilter
 from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_values import (
+    id_suffix,
     job_id,
     moment,
     namespace,
@@ -69,6 +70,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
         labels=dict(filter.labels),
         created_after=bounds.get("created_after"),
         created_before=bounds.get("created_before"),
+        id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
     )
 
 
@@ -136,6 +138,8 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
         put_time(target.ready_time, job.ready_at)
     if job.cancel_requested_at is not None:
         put_time(target.cancel_request_time, job.cancel_requested_at)
+    target.cancel_reason = job.cancel_reason
+    target.cancelled_by = job.cancelled_by
     if job.retention is not None:
         put_span(target.retention, job.retention)
     if job.purge_at is not None:

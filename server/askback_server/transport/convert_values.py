@@ -17,7 +17,7 @@ from askback_server.domain.errors import InvalidField, JobNotFound
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.ports.clock import is_id
+from askback_server.ports.clock import is_id, is_suffix
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400
@@ -97,6 +97,13 @@ def job_id(value: str, field: str = "job_id") -> str:
     if not value:
         raise InvalidField.of(field, "is required")
     raise JobNotFound(value)
+
+
+def id_suffix(value: str, field: str) -> str:
+    """The end of an id, or empty for any id. Raises InvalidField."""
+    if value and not is_suffix(value):
+        raise InvalidField.of(field, "must be the last 6 to 36 characters of an id, in lower case")
+    return value
 
 
 def namespace(asked: str, principal: Principal) -> str:

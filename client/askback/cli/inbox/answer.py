@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.inbox.view import named_prompt, open_prompts
+from askback.cli.inbox.view import open_prompts
+from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ async def answer(
 ) -> int | None:
     """Answer a prompt: by options, or asked field by field.
 
-    PROMPT is its id, or JOB/KEY.
+    PROMPT is its id, the end of it as `inbox ls` shows it, or JOB/KEY.
 
     \b
       askback inbox answer PROMPT target=production canary_percent=10
@@ -62,7 +63,7 @@ async def answer(
     from askback.errors import Unavailable
     from askback.terminal.wizard import CARRIES_VALUES
 
-    shown = await named_prompt(session.client, prompt)
+    shown = await prompt_of(session.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
     given = pairs or edits or values is not None
     answer_id = answer_id or uuid.uuid4().hex

@@ -7,7 +7,8 @@ from datetime import timedelta
 import click
 
 from askback.cli.command import Command
-from askback.cli.inbox.view import named_prompt, open_prompts
+from askback.cli.inbox.view import open_prompts
+from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span
 
@@ -19,7 +20,7 @@ from askback.cli.spans import Span
 async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
     """Take a prompt on: others see that, and cannot answer it meanwhile.
 
-    PROMPT is its id, or JOB/KEY. The claim ends by itself; claiming again extends it, `inbox release` ends
+    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. The claim ends by itself; claiming again extends it, `inbox release` ends
     it. Exit code 4 if another person has claimed it, or it has ended.
     """
     from datetime import UTC, datetime
@@ -29,7 +30,7 @@ async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
     from askback.text import one_line
     from askback.times import moment
 
-    found = await named_prompt(session.client, prompt)
+    found = await prompt_of(session.client, prompt)
     claimed = await session.client.claim(found.prompt_id, None if span is None else span.total_seconds())
     if session.out.as_json:
         session.out.json(record(claimed.proto))
@@ -44,12 +45,12 @@ async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
 async def release(session: Session, prompt: str) -> None:
     """End your claim on a prompt. Where there is none, nothing changes.
 
-    PROMPT is its id, or JOB/KEY. Exit code 4 if the claim is another person's.
+    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. Exit code 4 if the claim is another person's.
     """
     from askback.cli.record import record
     from askback.text import one_line
 
-    found = await named_prompt(session.client, prompt)
+    found = await prompt_of(session.client, prompt)
     released = await session.client.release(found.prompt_id)
     if session.out.as_json:
         session.out.json(record(released.proto))

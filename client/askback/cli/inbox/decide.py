@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.inbox.view import named_prompt, open_prompts
+from askback.cli.inbox.view import open_prompts
+from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
 async def approve(session: Session, **arguments: Any) -> int:
     """Say yes to the prompts named.
 
-    Each is named by its id or as JOB/KEY. On a terminal each is shown and asked about. Without one,
-    --yes answers unread, and shows on stderr what; scripts name what was read by --revision. Exit code:
-    that of the first one that was not taken, else 0.
+    Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY. On a terminal each is
+    shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name what
+    was read by --revision. Exit code: that of the first one that was not taken, else 0.
     """
     from askback.enums import DecisionKind
 
@@ -55,9 +56,10 @@ async def approve(session: Session, **arguments: Any) -> int:
 async def reject(session: Session, **arguments: Any) -> int:
     """Say no to the prompts named.
 
-    Each is named by its id or as JOB/KEY; where no `no` is offered, it is dismissed. On a terminal each
-    is shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name
-    what was read by --revision. Exit code: that of the first one that was not taken, else 0.
+    Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY; where no `no` is
+    offered, it is dismissed. On a terminal each is shown and asked about. Without one, --yes answers
+    unread, and shows on stderr what; scripts name what was read by --revision. Exit code: that of the first
+    one that was not taken, else 0.
     """
     from askback.answers import saying_no
 
@@ -88,7 +90,7 @@ async def _decide(
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
         try:
-            prompt = await named_prompt(session.client, name)
+            prompt = await prompt_of(session.client, name)
             if revision is not None:
                 prompt.proto.revision = revision
             if yes:

@@ -32,7 +32,7 @@ async def turn(session: Session, **options: Any) -> None:
     if session.out.as_json:
         raise click.UsageError("next is a dialogue; programs use `inbox ls --json` and `inbox answer --json`")
     terminal = session.terminal()
-    narrowed, seen = view(options), set[str]()
+    narrowed, seen = await view(session.client, options), set[str]()
     answered = 0
     while (prompt := await _take(session.client, narrowed, seen)) is not None:
         seen.add(prompt.prompt_id)

@@ -12,7 +12,6 @@ from askback.cli.completion import WAIT
 
 if TYPE_CHECKING:
     from askback.client import Client
-    from askback.prompts import PromptInfo
 
 
 def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,27 +32,27 @@ def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def view(options: dict[str, Any]) -> dict[str, Any]:
-    """The values of `view_options` as the SDK's arguments. Raises click.UsageError."""
+async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
+    """The values of `view_options` as the SDK's arguments.
+
+    Raises click.UsageError, and for a job's handle that names no one job NotFound or Ambiguous.
+    """
     from askback.cli.job_input import labels
+    from askback.cli.naming import job_id_of
 
     rest = {name: value for name, value in options.items() if name != "label_pairs"}
-    return {**rest, "labels": labels(options["label_pairs"])}
-
-
-async def named_prompt(client: Client, name: str) -> PromptInfo:
-    """A prompt by its id, or as JOB/KEY. Raises NotFound."""
-    job_id, slash, key = name.partition("/")
-    return await (client.prompt(job_id=job_id, key=key) if slash else client.prompt(name))
+    job_id = await job_id_of(client, options["job_id"]) if options["job_id"] else ""
+    return {**rest, "job_id": job_id, "labels": labels(options["label_pairs"])}
 
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Ids of open prompts with their titles, the most urgent first; none on any error."""
+    """Handles of open prompts with their titles, the most urgent first; none on any error."""
     import asyncio
     import os
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from askback.cli.connection import Connection
+    from askback.handle import completed
     from askback.text import one_line
     from askback.v1 import hitl_service_pb2 as pb
     from askback.v1 import prompt_pb2
@@ -74,8 +73,11 @@ def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) ->
         found = asyncio.run(listed())
     except grpc.RpcError:
         return []
+    matching = completed((prompt.prompt_id for prompt in found), incomplete)
     return [
-        CompletionItem(prompt.prompt_id, help=one_line(f"[{prompt.content.kind}] {prompt.content.title}", 70))
+        CompletionItem(
+            matching[prompt.prompt_id], help=one_line(f"[{prompt.content.kind}] {prompt.content.title}", 70)
+        )
         for prompt in found
-        if prompt.prompt_id.startswith(incomplete)
+        if prompt.prompt_id in matching
     ]

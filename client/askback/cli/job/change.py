@@ -9,6 +9,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job, finished_jobs
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span
 
@@ -53,6 +54,7 @@ async def update(
             "say what to change: --label, --remove-label, --priority, --retention, --promoted"
         )
     client = session.client
+    job_id = await job_id_of(client, job_id)
     for tries in range(_TRIES, 0, -1):
         version, wanted = 0, None
         if named or removed:
@@ -97,8 +99,9 @@ async def delete(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
     if not yes and not asks:
         raise click.UsageError("without a terminal --yes must say that the jobs may be deleted")
     first = Exit.DONE
-    for job_id in dict.fromkeys(job_ids):
+    for name in dict.fromkeys(job_ids):
         try:
+            job_id = await job_id_of(session.client, name)
             if not yes:
                 job = await session.client.get(job_id)
                 what = f"{one_line(job.job_type)}, {JOB_STATES.get(job.state, job.state)}"

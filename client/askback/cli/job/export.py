@@ -8,6 +8,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import finished_jobs
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
@@ -31,7 +32,7 @@ async def export(session: Session, job_id: str, form: str, worker: str | None, o
 
     if form == "pytest" and not _is_name(worker):
         raise click.UsageError("--format pytest needs --worker MODULE:NAME, for example refunds:worker")
-    history = await History.read(session.client, job_id)
+    history = await History.read(session.client, await job_id_of(session.client, job_id))
     if form == "pytest":
         text = scripted_test(history, str(worker))
     else:

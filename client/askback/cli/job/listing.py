@@ -9,6 +9,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Moment
 
@@ -90,6 +91,7 @@ async def show(session: Session, job_id: str) -> None:
     from askback.cli.record import record
     from askback.enums import PromptState
 
+    job_id = await job_id_of(session.client, job_id)
     job = await session.client.get(job_id)
     states = [state for state in PromptState if state is not PromptState.UNSPECIFIED]
     prompts = [prompt async for prompt in session.client.prompts(job_id=job_id, states=states)]
