@@ -15,6 +15,7 @@ from askback.desk import CaughtUp, Closing, Desk
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback.errors import Violation
 from askback.following import messages
+from askback.job_filter import LabelConditions, label_fields
 from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback.times import duration
 from askback.v1 import hitl_service_pb2 as pb
@@ -46,7 +47,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
@@ -73,7 +74,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
@@ -104,7 +105,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         for_groups: Iterable[str] = (),
     ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
@@ -199,7 +200,7 @@ class PromptCalls:
 def _view(
     kinds: Iterable[str],
     job_types: Iterable[str],
-    labels: Mapping[str, str] | None,
+    labels: LabelConditions | None,
     job_id: str,
     for_groups: Iterable[str],
     states: Iterable[PromptState | str] = (),
@@ -207,7 +208,7 @@ def _view(
     return pb.PromptFilter(
         kinds=kinds,
         job_types=job_types,
-        labels=dict(labels or {}),
+        **label_fields(labels),
         job_id=job_id,
         states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
         groups=for_groups,

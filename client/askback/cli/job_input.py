@@ -60,12 +60,25 @@ def job_input(source: str | None, pairs: Sequence[str]) -> Any:
 
 def labels(pairs: Sequence[str], option: str = "--label") -> dict[str, str]:
     """`NAME=VALUE` options as a mapping. Raises click.UsageError."""
-    found = {}
+    found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals):
             raise click.UsageError(f"{option} {pair!r} is not NAME=VALUE")
-        found[name] = value
+        if found.setdefault(name, value) != value:
+            raise click.UsageError(f"{option}: {name} can have one value, not {found[name]!r} and {value!r}")
+    return found
+
+
+def label_conditions(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """`--label NAME=VALUE` options that filter: by name, the values of which a label must have one.
+
+    Raises click.UsageError.
+    """
+    found: dict[str, list[str]] = {}
+    for pair in dict.fromkeys(pairs):
+        for name, value in labels([pair]).items():
+            found.setdefault(name, []).append(value)
     return found
 
 

@@ -164,8 +164,7 @@ class Reads(Carrying):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        if filter.labels:
-            where.append(self._dialect.has_labels(jobs.c.labels, filter.labels))
+        where += self._labelled(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -173,6 +172,12 @@ class Reads(Carrying):
         if filter.id_suffix:
             where.extend(_ends(jobs.c.job_id, filter.id_suffix))
         return where
+
+    def _labelled(
+        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
+    ) -> list[sa.ColumnElement[bool]]:
+        each = {name: (value,) for name, value in filter.labels.items()}
+        return [self._dialect.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -233,8 +238,7 @@ class Reads(Carrying):
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        if filter.labels:
-            where.append(self._dialect.has_labels(prompts.c.labels, filter.labels))
+        where += self._labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer

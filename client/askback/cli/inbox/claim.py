@@ -20,8 +20,9 @@ from askback.cli.spans import Span
 async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
     """Take a prompt on: others see that, and cannot answer it meanwhile.
 
-    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. The claim ends by itself; claiming again extends it, `inbox release` ends
-    it. Exit code 4 if another person has claimed it, or it has ended.
+    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. The claim ends by itself; claiming
+    again extends it, and `inbox release` ends it. Exit code 4 if another person has claimed it, or it has
+    ended.
     """
     from datetime import UTC, datetime
 
@@ -45,7 +46,8 @@ async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
 async def release(session: Session, prompt: str) -> None:
     """End your claim on a prompt. Where there is none, nothing changes.
 
-    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. Exit code 4 if the claim is another person's.
+    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. Exit code 4 if the claim is another
+    person's.
     """
     from askback.cli.record import record
     from askback.text import one_line

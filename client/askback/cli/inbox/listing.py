@@ -36,9 +36,9 @@ async def ls(
 ) -> None:
     """List what waits, the most urgent first.
 
-    By priority, then deadline, then age; you see what you may answer. Options of one kind are
-    alternatives; different kinds must all hold. With --json one prompt a line; with --watch and --json
-    one event a line: open, closed, removed, caughtUp.
+    By priority, then deadline, then age; you see what you may answer. Repeating an option means OR;
+    different options, and labels of different names, mean AND. With --json one prompt a line; with
+    --watch and --json one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.record import record
 

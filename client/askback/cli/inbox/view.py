@@ -18,7 +18,13 @@ def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that narrow a view of prompts."""
     options = (
         click.option("--kind", "kinds", multiple=True, help="Of this kind: confirm, clarify, preview, …"),
-        click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label."),
+        click.option(
+            "--label",
+            "label_pairs",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="With this label; repeated for one NAME: any of the values.",
+        ),
         click.option(
             "--for-group", "for_groups", multiple=True, metavar="GROUP", help="Asked of this group."
         ),
@@ -37,12 +43,12 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
 
     Raises click.UsageError, and for a job's handle that names no one job NotFound or Ambiguous.
     """
-    from askback.cli.job_input import labels
+    from askback.cli.job_input import label_conditions
     from askback.cli.naming import job_id_of
 
     rest = {name: value for name, value in options.items() if name != "label_pairs"}
     job_id = await job_id_of(client, options["job_id"]) if options["job_id"] else ""
-    return {**rest, "job_id": job_id, "labels": labels(options["label_pairs"])}
+    return {**rest, "job_id": job_id, "labels": label_conditions(options["label_pairs"])}
 
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

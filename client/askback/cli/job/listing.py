@@ -31,7 +31,13 @@ STATES = {
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="In this state.")
 @click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
 @click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
-@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label.")
+@click.option(
+    "--label",
+    "label_pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With this label; repeated for one NAME: any of the values.",
+)
 @click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
@@ -46,10 +52,13 @@ async def ls(
     before: datetime | None,
     limit: int,
 ) -> None:
-    """List jobs, newest first. Options of one kind are alternatives; different kinds must all hold."""
+    """List jobs, newest first.
+
+    Repeating an option means OR; different options, and labels of different names, mean AND.
+    """
     from datetime import UTC
 
-    from askback.cli.job_input import labels
+    from askback.cli.job_input import label_conditions
     from askback.cli.record import record
     from askback.cli.words import JOB_STATES
     from askback.spans import span_words
@@ -58,7 +67,7 @@ async def ls(
         states=[STATES[state] for state in states],
         job_types=job_types,
         user_ids=owners,
-        labels=labels(label_pairs),
+        labels=label_conditions(label_pairs),
         created_after=since,
         created_before=before,
         page_size=min(limit + 1, 500) if limit else 500,
