@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import kinds
 from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span, Step
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("title")
 @click.option("--to", multiple=True, metavar="group:NAME", help="Who is asked; user:NAME too. [default: all]")
-@click.option("--kind", help="[default: confirm; clarify with --choice or --form; preview with --editable]")
+@click.option(
+    "--kind",
+    shell_complete=kinds,
+    help="[default: confirm; clarify with --choice or --form; preview with --editable]",
+)
 @click.option("--body", default="", help="More about it in Markdown: text, @FILE, or - for stdin.")
 @click.option(
     "--choice",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import asked_groups, namespaces, profiles
 from askback.cli.command import SharedOption
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
 from askback.cli.spans import Seconds
@@ -30,13 +31,19 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "user",
             "Who you are to a server without authentication. [default: on this machine, $USER]",
         ),
-        _option("group", "One of your groups, likewise.", name="groups", multiple=True),
-        _option("namespace", "The tenant. [default: yours]"),
+        _option(
+            "group",
+            "One of your groups, likewise.",
+            name="groups",
+            multiple=True,
+            shell_complete=asked_groups,
+        ),
+        _option("namespace", "The tenant. [default: yours]", shell_complete=namespaces),
         _option("tls", "Speak TLS.", is_flag=True, default=None),
         _option("ca", "Trust these roots (PEM). Implies --tls.", metavar="FILE"),
         _option("cert", "Client certificate (PEM), for mTLS.", metavar="FILE"),
         _option("key", "Its private key (PEM).", metavar="FILE"),
-        _option("profile", "A profile of ~/.config/askback/config.toml."),
+        _option("profile", "A profile of ~/.config/askback/config.toml.", shell_complete=profiles),
         _option(
             "timeout",
             "How long one call may take, retries included: 500ms, 30s. [default: 10s]",

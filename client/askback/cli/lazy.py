@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -75,6 +76,10 @@ class Program(LazyGroup):
         """
         if not settings.pop("standalone_mode", True):
             return super().main(*args, **{**settings, "standalone_mode": False})
+        if (instruction := os.environ.get("_ASKBACK_COMPLETE", "")).endswith("_complete"):
+            from askback.cli.shells import completion_class
+
+            completion_class(instruction.partition("_")[0])
         try:
             code = super().main(*args, **{**settings, "standalone_mode": False})
         except click.ClickException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -90,6 +91,7 @@ def _run(
         with suppress(NotImplementedError):  # no such handlers on Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with connection.client() as client:
+            client.on_silence(lambda error, left: _still_trying(out, client.server, error, left))
             return await function(Session(client, out, connection), **own)
 
     try:
@@ -102,6 +104,13 @@ def _run(
         return Exit.USAGE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Exit.INTERRUPTED
+
+
+def _still_trying(out: Output, server: str, error: AskbackError | None, left: float) -> None:
+    """Say that a call is being tried again, and why, to a person who would see nothing for long."""
+    why = f" ({error.message})" if error is not None else ""
+    until = f" for {left:.0f} s more" if math.isfinite(left) else ""
+    out.note(f"no answer from {server} yet{why}; trying{until}, Ctrl-C ends it")
 
 
 def report(out: Output, error: AskbackError, connection: Connection) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import job_labels, job_types, owners
 from askback.cli.command import Command
 from askback.cli.completion import any_job
 from askback.cli.naming import job_id_of
@@ -29,13 +30,16 @@ STATES = {
 
 @click.command(cls=Command)
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="In this state.")
-@click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
-@click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
+@click.option(
+    "--type", "job_types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Of this type."
+)
+@click.option("--owner", "owners", multiple=True, metavar="USER", shell_complete=owners, help="Of this user.")
 @click.option(
     "--label",
     "label_pairs",
     multiple=True,
     metavar="NAME=VALUE",
+    shell_complete=job_labels,
     help="With this label; repeated for one NAME: any of the values.",
 )
 @click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from askback.cli.candidates import job_types
 from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span
@@ -15,7 +16,7 @@ QUIET = 5.0
 
 
 @click.command(cls=Command)
-@click.argument("job_type")
+@click.argument("job_type", shell_complete=job_types)
 @click.argument("pairs", nargs=-1, metavar="[NAME=TEXT | NAME:=JSON]...")
 @click.option("--input", "source", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A mark to filter by.")
