@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
     from askback.terminal.guard import Guarded
+    from askback.terminal.wizard import Left
 
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
@@ -61,7 +62,7 @@ async def answer(
     from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
     from askback.enums import DecisionKind
     from askback.errors import Unavailable
-    from askback.terminal.wizard import CARRIES_VALUES
+    from askback.terminal.wizard import CARRIES_VALUES, Left
 
     shown = await prompt_of(session.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
@@ -70,8 +71,8 @@ async def answer(
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
     try:
         if not given and sys.stdin.isatty() and not session.out.as_json and wanted:
-            outcome = await _asked(session, shown, chosen, comment or None, revision)
-            if outcome is None:
+            outcome: AnswerOutcome | Left = await _asked(session, shown, chosen, comment or None, revision)
+            if isinstance(outcome, Left):
                 session.out.note("left as it is")
                 return None
         else:
@@ -149,8 +150,8 @@ async def _asked(
     decision: DecisionKind | None,
     comment: str | None,
     revision: int | None,
-) -> AnswerOutcome | None:
-    """Show the prompt and ask for the answer; None if it is left alone."""
+) -> AnswerOutcome | Left:
+    """Show the prompt and ask for the answer; Left if it is left alone."""
     from askback.cli.inbox.sending import sending
     from askback.terminal.draft import Typed
     from askback.terminal.following import work_on
@@ -158,7 +159,7 @@ async def _asked(
 
     terminal, typed = session.terminal(), Typed()
 
-    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
+    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
         send = sending(session.client, row.prompt, guarded)
         terminal.paper.line()
         return await settle(
