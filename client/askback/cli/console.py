@@ -19,9 +19,10 @@ from askback.cli.session import Session, client_command
 async def console(session: Session, bell: bool, plain: bool, **options: Any) -> int | None:
     """A live console: prompts appear as they come, and commands are lines (`help` lists them).
 
-    Keys, each with Enter: a approve, r reject, e edit, Enter fill in the form, j and k next and previous, / search,
-    ? help, q quit. At a terminal it needs `pip install 'askback[tui]'`. It survives restarts of the server. On a
-    pipe it does what a script says; then the exit code is that of the first command that was refused.
+    Keys, each with Enter: a approve, r reject, e edit, Enter fill in the form, j and k next and previous,
+    / search, ? help, q quit. At a terminal it needs `pip install 'askback[tui]'`. It survives restarts of
+    the server. On a pipe it does what a script says; then the exit code is that of the first command that
+    was refused.
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError
