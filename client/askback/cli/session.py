@@ -108,7 +108,7 @@ def _run(
 
 def _still_trying(out: Output, server: str, error: AskbackError | None, left: float) -> None:
     """Say that a call is being tried again, and why, to a person who would see nothing for long."""
-    why = f" ({error.message})" if error is not None else ""
+    why = f": {error.message}" if error is not None else ""
     until = f" for {left:.0f} s more" if math.isfinite(left) else ""
     out.note(f"no answer from {server} yet{why}; trying{until}, Ctrl-C ends it")
 

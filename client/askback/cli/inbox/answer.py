@@ -66,6 +66,10 @@ async def answer(
 
     shown = await prompt_of(session.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
+    offered = [option.decision for option in shown.decisions]
+    if chosen is not None and shown.is_open and chosen not in offered:
+        words = ", ".join(option.lower() for option in offered)
+        raise click.UsageError(f"--decision must be one of: {words} (not {chosen.lower()!r})")
     given = pairs or edits or values is not None
     answer_id = answer_id or uuid.uuid4().hex
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
