@@ -23,6 +23,7 @@ from askback.errors import (
     InvalidArgument,
     JobCancelled,
     JobFailed,
+    PermissionDenied,
     Unavailable,
 )
 from askback.text import clean
@@ -139,6 +140,8 @@ def _lines(error: AskbackError, code: Exit, connection: Connection) -> list[str]
         lines.append("(`askback doctor` looks for the cause)")
     elif code is Exit.DENIED and connection.token is None:
         lines.append("(no token was sent: set ASKBACK_TOKEN, or put one into a profile)")
+    elif isinstance(error, PermissionDenied):
+        lines.append("(`askback whoami` says what you may do)")
     return lines
 
 
