@@ -23,7 +23,10 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def token() -> None:
-    """Edit a server's token file. A running server reads it again by itself."""
+    """Add, list and revoke the tokens of a server.
+
+    They are entries of its token file, which a running server reads again by itself.
+    """
 
 
 def _file_options(function: Any) -> Any:
@@ -57,7 +60,7 @@ def add(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make a token for SUBJECT, print it once and store its hash.
+    """Make a token, print it once and store its hash.
 
     \b
       askback token add ana --role console --group ops --expires 90d --auth tokens.toml
@@ -84,7 +87,7 @@ def add(
 @_file_options
 @output_options
 def ls(auth: str | None, config: str | None, as_json: bool, quiet: bool) -> None:
-    """List the entries of the token file: who may do what until when. Tokens themselves are not in it."""
+    """List the entries: who may do what until when. Tokens themselves are not in the file."""
     from datetime import UTC
 
     from askback.spans import when
@@ -122,9 +125,10 @@ def _subjects(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @_file_options
 @output_options
 def revoke(name: str, every: bool, auth: str | None, config: str | None, as_json: bool, quiet: bool) -> None:
-    """Remove the entry of a subject, or the one whose id `askback token ls` prints.
+    """Remove an entry; a running server refuses its token at once.
 
-    A running server refuses the token within a second or two and ends its open streams. The comment lines
+    Name it by its subject, or by the id that `askback token ls` prints. "At once" is within a second or two;
+    open streams of the token end too. The comment lines
     right above the entry go with it; all others stay.
     """
     out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
