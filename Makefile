@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := .venv/.ok
 
 .DEFAULT_GOAL := help
-.PHONY: help venv proto reference lock demo serve test test-install test-container check bench \
+.PHONY: help venv proto reference lock demo serve test unit test-install test-container check bench \
 	install-figures model simulate chaos flood fuzz soak clean
 
 help: ## list the targets
@@ -29,8 +29,8 @@ lock: $(VENV) ## pin what the container installs; ARGS=--upgrade raises it all
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python scripts/lock.py $(ARGS)
 
-demo: $(VENV) ## see a job ask and be answered
-	$(BIN)/askback demo
+demo: ## see a job ask and be answered; makes a small environment of its own, .venv-demo
+	@$(PYTHON) scripts/demo.py $(ARGS)
 
 serve: $(VENV) ## run the service on this machine
 	$(BIN)/askback serve
@@ -39,6 +39,9 @@ serve: $(VENV) ## run the service on this machine
 PROCESSES ?= 4
 test: $(VENV) ## run the tests; more arguments in ARGS
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal --ignore tests/install --ignore tests/container $(ARGS)
+
+unit: $(VENV) ## run the unit tests only; more arguments in ARGS
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit $(ARGS)
 
 test-install: $(VENV) ## build the wheel and install it in every way; needs a package index
 	$(BIN)/python -m pytest -q -rs tests/install $(ARGS)
@@ -85,6 +88,6 @@ HOURS ?= 1
 soak: $(VENV) ## the same for HOURS=n, one seed after another
 	$(BIN)/python -m tests.faults --hours $(HOURS) $(ARGS)
 
-clean: ## remove caches and builds; .venv and databases stay
+clean: ## remove caches and builds; environments and databases stay
 	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find client server scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -46,11 +47,23 @@ class Pin:
 def wanted() -> dict[str, list[Requirement]]:
     """What pyproject.toml asks for: the name of the lock -> requirements."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    service = project["project"]["dependencies"] + project["project"]["optional-dependencies"]["server"]
     return {
         "build": [Requirement(text) for text in project["build-system"]["requires"]],
-        "server": [Requirement(text) for text in service],
+        "server": [
+            *map(Requirement, project["project"]["dependencies"]),
+            *_extra(project["project"], "server"),
+        ],
     }
+
+
+def _extra(project: Mapping[str, Any], name: str) -> Iterator[Requirement]:
+    """What an extra brings; the project's other extras that it names are replaced by theirs."""
+    for requirement in map(Requirement, project["optional-dependencies"][name]):
+        if canonicalize_name(requirement.name) == project["name"]:
+            for other in sorted(requirement.extras):
+                yield from _extra(project, other)
+        else:
+            yield requirement
 
 
 def read(path: Path) -> dict[str, Pin]:

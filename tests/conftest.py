@@ -1,7 +1,10 @@
 """Databases for tests: whoever asks for `db_url` or `migrated_db_url` runs on SQLite and on PostgreSQL."""
 
+import gc
 import os
+import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from askback_server.descriptors import raise_limit
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 from tests.support.postgres_pool import DatabasePool
@@ -18,11 +22,51 @@ from tests.support.requirements import absent
 # handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
+# As the server does: the proxies and crowds of tests/faults open 400 connections in this process at times,
+# and the soft limit is often 1,024. Without a descriptor asyncio's servers accept nothing, and log it 100
+# times for each connection that waits.
+raise_limit()
+
+# A background job of a shell script (`make test &`) ignores SIGINT and SIGQUIT, and what nohup starts SIGHUP.
+# Programs inherit that, so no Ctrl-C of a test would reach what it has started. What a parent handles is the
+# default in its children.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, lambda *_: None),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
+# Hundreds of processes import the same modules here. Where the environment turns caches of bytecode off, as
+# containers do, each of them would compile what it imports: a third of its processor time and more.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+pytest_plugins = ["tests.support.cpu_time"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: they mostly wait, while the others keep the processor busy; nobody waits for one at
     the end."""
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Share what tests would each make, and keep garbage collections from walking modules and tests."""
+    if "sqlalchemy" in sys.modules:
+        from tests.support.compiled import share_compiled_statements
+
+        share_compiled_statements()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Count the processor time of what was forked."""
+    if "tests.support.forked" in sys.modules:
+        sys.modules["tests.support.forked"].end_fork_server()
 
 
 @pytest.fixture(scope="session")

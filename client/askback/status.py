@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 
 import grpc
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
-from grpc_status import rpc_status
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from askback import errors
 from askback.errors import AskbackError, Violation
@@ -73,6 +73,22 @@ def make_error(
     return error
 
 
+_DETAILS_KEY = "grpc-status-details-bin"
+"""The trailer that carries a google.rpc.Status (https://grpc.io/docs/guides/error/)."""
+
+
+def _details(error: grpc.aio.AioRpcError) -> Iterable[Any]:
+    """The details of a call's status. A status that cannot be read, or that has another code, has none."""
+    for key, value in cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ()):
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            try:
+                status = status_pb2.Status.FromString(value)
+            except DecodeError:
+                return ()
+            return status.details if status.code == error.code().value[0] else ()
+    return ()
+
+
 def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
     """The error that a failed call stands for. Details that cannot be read are left out.
 
@@ -85,11 +101,7 @@ def from_rpc(error: grpc.aio.AioRpcError) -> AskbackError:
     violations: list[Violation] = []
     retry_after: float | None = None
     result: hitl.AnswerResult | None = None
-    try:
-        status = rpc_status.from_call(cast(grpc.Call, error))
-    except ValueError:
-        status = None
-    for detail in status.details if status else ():
+    for detail in _details(error):
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             info = error_details_pb2.ErrorInfo()
             detail.Unpack(info)

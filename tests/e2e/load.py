@@ -15,12 +15,12 @@ STEPS = ("first", "before one", "before two", "before three", "last")
 
 def worker(stage: Stage, server: str, name: str, *options: str) -> Process:
     """A worker of the type `story`, started."""
-    return stage.run(name, "-m", "tests.e2e.programs.worker", server, name, str(stage.folder), *options)
+    return stage.module(name, "tests.e2e.programs.worker", server, name, str(stage.folder), *options)
 
 
 def console(stage: Stage, server: str, name: str, *options: str) -> Process:
     """A person who answers, started."""
-    return stage.run(name, "-m", "tests.e2e.programs.console", server, name, *options)
+    return stage.module(name, "tests.e2e.programs.console", server, name, *options)
 
 
 def effects(stage: Stage) -> list[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -113,9 +112,9 @@ async def test_a_wrong_token_is_refused(server: Server, token: str | None) -> No
 
 async def test_no_server_without_authentication_for_everybody(stage: Stage, tmp_path: Path) -> None:
     """Listening on every address needs --auth: exit code 2, and what to do."""
-    command = [str(Path(sys.executable).with_name("askback")), "serve", "--listen", "0.0.0.0:0"]
+    command = ["serve", "--listen", "0.0.0.0:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'open.db'}"]
-    open_to_all = stage.command("open", *command)
+    open_to_all = stage.askback("open", *command)
     assert await open_to_all.ended() == 2
     assert "no authentication is set: give --auth TOKENFILE, or listen on 127.0.0.1" in open_to_all.log
     assert not (tmp_path / "open.db").exists()
@@ -125,9 +124,9 @@ async def test_a_token_file_that_cannot_be_used(stage: Stage, tokens: Path, tmp_
     """Exit code 1 with the entry at fault."""
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(tokens.read_text().replace('roles = ["admin"]', 'roles = ["king"]'))
-    command = [str(Path(sys.executable).with_name("askback")), "serve", "--listen", "127.0.0.1:0"]
+    command = ["serve", "--listen", "127.0.0.1:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", "--auth", str(wrong)]
-    refused = stage.command("refused", *command)
+    refused = stage.askback("refused", *command)
     assert await refused.ended() == 1
     assert "entry 4 (the admin): roles has 'king'" in refused.log
     assert "Traceback" not in refused.log

@@ -5,7 +5,6 @@ import json
 from askback import Client
 from tests.e2e import load
 from tests.support.processes import Stage, eventually
-from tests.support.shell import ASKBACK
 
 
 async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_url: str) -> None:
@@ -15,8 +14,8 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["colour"]})
         address = {"ASKBACK_SERVER": server.target}
-        as_json = stage.command("json", ASKBACK, "job", "watch", run.job_id, "--json", **address)
-        as_text = stage.command("text", ASKBACK, "job", "watch", run.job_id, **address)
+        as_json = stage.askback("json", "job", "watch", run.job_id, "--json", **address)
+        as_text = stage.askback("text", "job", "watch", run.job_id, **address)
         shown = await anext(desk.prompts())
         await eventually(lambda: '"PROMPT_ASKED"' in as_json.out, "the question is told as JSON")
         await eventually(lambda: "asks:" in as_text.out, "the question is told as text")
@@ -39,7 +38,7 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
 async def test_ask_waits_out_a_server_restart(stage: Stage, migrated_db_url: str) -> None:
     server = await stage.server(migrated_db_url)
     async with Client(server.target, user="ana") as client, client.console() as desk:
-        asking = stage.command("ask", ASKBACK, "ask", "Deploy?", ASKBACK_SERVER=server.target)
+        asking = stage.askback("ask", "ask", "Deploy?", ASKBACK_SERVER=server.target)
         await anext(desk.prompts())
         await server.crash_and_serve()
         await desk.caught_up.wait()

@@ -96,7 +96,7 @@ async def _started(stage: Stage, site: Site, **environment: str) -> Process:
 
 
 async def _health(stage: Stage, name: str, *options: str) -> int:
-    process = stage.command(f"health-{name}", ASKBACK, "health", *options)
+    process = stage.askback(f"health-{name}", "health", *options)
     return await process.ended()
 
 
@@ -147,7 +147,7 @@ async def test_certificates_in_place_of_tokens(stage: Stage, site: Site) -> None
 async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: Site) -> None:
     site.write()
     (site.folder / "tls.key").write_text("nonsense")
-    server = stage.command("server", ASKBACK, "serve", "--config", str(site.file))
+    server = stage.askback("server", "serve", "--config", str(site.file))
     assert await server.ended() == 1
     said = [json.loads(line) for line in server.log.splitlines()][-1]
     assert said["level"] == "CRITICAL"
@@ -157,7 +157,7 @@ async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: 
 
 async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, site: Site) -> None:
     site.write(lease_ttl="long")
-    server = stage.command("server", ASKBACK, "serve", ASKBACK_CONFIG=str(site.file))
+    server = stage.askback("server", "serve", ASKBACK_CONFIG=str(site.file))
     assert await server.ended() == 2
     assert server.log == (f"askback: {site.file}: lease_ttl = 'long' must be a number between 0.5 and 3600\n")
     assert not (site.folder / "a.db").exists()
@@ -165,9 +165,7 @@ async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, s
 
 async def test_the_settings_in_force_are_printed_without_passwords(stage: Stage, site: Site) -> None:
     site.write(db="postgresql+asyncpg://me:swordfish@host/askback")
-    shown = stage.command(
-        "shown", ASKBACK, "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file)
-    )
+    shown = stage.askback("shown", "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file))
     assert await shown.ended() == 0
     [db] = [line for line in shown.out.splitlines() if line.startswith("db = ")]
     assert db.split("  # ")[0].strip() == 'db = "postgresql+asyncpg://me:***@host/askback"'
@@ -181,6 +179,6 @@ async def test_the_settings_in_force_are_printed_without_passwords(stage: Stage,
 async def test_migrate_takes_the_database_from_the_file(stage: Stage, site: Site) -> None:
     site.write()
     (site.folder / "tokens.toml").unlink()  # a migration's pod has no secrets but the database's
-    migrate = stage.command("migrate", ASKBACK, "migrate", "--config", str(site.file))
+    migrate = stage.askback("migrate", "migrate", "--config", str(site.file))
     assert await migrate.ended() == 0
     assert (site.folder / "a.db").exists()

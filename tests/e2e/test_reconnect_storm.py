@@ -8,8 +8,8 @@ from askback import Client, Run
 from askback_server.storage.migrate import upgrade
 from tests.support.processes import Stage
 
-WORKERS, CONSOLES = 20, 300
-CROWD = ("-m", "tests.e2e.programs.crowd")
+WORKERS, CONSOLES = 10, 150
+CROWD = "tests.e2e.programs.crowd"
 
 
 async def test_a_reconnect_storm_costs_no_lease(stage: Stage, tmp_path: Path) -> None:
@@ -22,8 +22,8 @@ async def test_a_reconnect_storm_costs_no_lease(stage: Stage, tmp_path: Path) ->
         runs = [await boss.start("long", {}) for _ in range(WORKERS)]
         for n in range(60):
             await boss.ask(f"Question {n}?", body="b" * 4_000)
-        workers = stage.run("workers", *CROWD, server.target, "workers", str(WORKERS), str(enough))
-        consoles = stage.run("consoles", *CROWD, server.target, "consoles", str(CONSOLES))
+        workers = stage.module("workers", CROWD, server.target, "workers", str(WORKERS), str(enough))
+        consoles = stage.module("consoles", CROWD, server.target, "consoles", str(CONSOLES))
         await workers.says("begun", count=WORKERS)
         await consoles.says("views")
         await server.crash_and_serve()

@@ -71,11 +71,11 @@ async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
     gate = str(stage.folder / "never")
     async with Client(a.target, user="ana") as client:
         run = await client.start("held", max_attempts=2)
-        first = stage.run("first", "-m", "tests.e2e.programs.holder", b.target, "first", "held", gate)
+        first = stage.module("first", "tests.e2e.programs.holder", b.target, "first", "held", gate)
         lost = await first.says("leased")
         first.kill()
         b.kill()
-        second = stage.run("second", "-m", "tests.e2e.programs.holder", a.target, "second", "held", gate)
+        second = stage.module("second", "tests.e2e.programs.holder", a.target, "second", "held", gate)
         again = await second.says("leased")
         assert again["token"] == lost["token"] + 1
         second.kill()

@@ -12,7 +12,7 @@ from tests.e2e.stored import read, read_all
 from tests.support.processes import Stage, eventually
 
 KILLS = {"sqlite": 5, "postgres": 3}
-JOBS = 30
+JOBS = 20
 
 
 async def test_job_survives_a_server_restart(stage: Stage, migrated_db_url: str) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from askback import Client
-from tests.support.processes import Process, Server, Stage, quiet_port
+from tests.support.processes import Process, Server, Stage, eventually, quiet_port
 
 ASKBACK = str(Path(sys.executable).with_name("askback"))
 
 
 def _serve(stage: Stage, db: str, *options: str, name: str = "refused") -> Process:
-    return stage.command(name, ASKBACK, "serve", "--db", db, "--listen", "127.0.0.1:0", *options)
+    return stage.askback(name, "serve", "--db", db, "--listen", "127.0.0.1:0", *options)
 
 
 async def _refused(process: Process, code: int, *words: str) -> None:
@@ -61,7 +61,7 @@ async def test_the_schema_is_behind(stage: Stage, db_url: str) -> None:
     """On PostgreSQL nothing is migrated unasked: serve says what to run; after that it serves."""
     await _refused(_serve(stage, db_url), 1, "run `askback migrate`")
     for turn in ("first", "again"):
-        migrate = stage.command(turn, ASKBACK, "migrate", "--db", db_url)
+        migrate = stage.askback(turn, "migrate", "--db", db_url)
         assert await migrate.ended() == 0, migrate.log
         assert "the schema is up to date" in migrate.out
     server = await stage.server(db_url)
@@ -85,9 +85,10 @@ async def test_sqlite_needs_nothing(stage: Stage, tmp_path: Path) -> None:
     port = quiet_port()
     db = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
     server = stage.command("new", ASKBACK, "serve", "--db", db, "--listen", f"127.0.0.1:{port}")
+    await eventually(lambda: "askback serves on" in server.out, "it serves")
     async with Client(f"127.0.0.1:{port}") as client:
         await client.start("anything")
-    health = stage.command("health", ASKBACK, "health", "--server", f"127.0.0.1:{port}")
+    health = stage.askback("health", "health", "--server", f"127.0.0.1:{port}")
     assert await health.ended() == 0, health.log
     assert await server.terminate() == 0
     health.start()

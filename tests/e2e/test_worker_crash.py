@@ -114,7 +114,7 @@ async def test_writes_under_an_old_token_are_refused(
     while another worker holds the job and after its end."""
     server = await stage.server(migrated_db_url, lease_ttl=TTL)
     gates = [str(gate), str(tmp_path / "second gate")]
-    old = stage.run("old", "-m", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
+    old = stage.module("old", "tests.e2e.programs.holder", server.target, "old", "story", *gates)
     async with Client(server.target, user="ana") as client, client.console() as desk:
         run = await client.start("story", {"keys": ["one"]})
         lost = await old.says("leased")

@@ -26,7 +26,7 @@ async def _plays_clean(plan: Plan) -> None:
 @pytest.mark.timeout(240)
 async def test_one_replica_on_sqlite_is_killed_again_and_again() -> None:
     cast = Cast(replicas=1, workers=2, crowd=True, client={"at_once": 20}, console={"slow": 3.0})
-    await _plays_clean(Plan(1, 7.0, "sqlite", cast=cast, pause=0.7, longest=1.0))
+    await _plays_clean(Plan(1, 5.0, "sqlite", cast=cast, pause=0.5, longest=0.7))
 
 
 @pytest.mark.timeout(240)
@@ -36,7 +36,7 @@ async def test_two_replicas_on_postgresql_with_a_standby() -> None:
         replicas=2, workers=2, crowd=True, client={"at_once": 20}, console={"slow": 3.0},
         slow_commits="0.02,1.0", skew=5.0,
     )  # fmt: skip
-    await _plays_clean(Plan(2, 10.0, "postgresql", standby=True, cast=cast, pause=0.5, longest=1.0))
+    await _plays_clean(Plan(2, 8.0, "postgresql", standby=True, cast=cast, pause=0.4, longest=0.8))
 
 
 @pytest.mark.timeout(240)

@@ -10,14 +10,21 @@ from tests.install.wheelhouse import EXTRAS, Environment, Wheelhouse
 from tests.support.processes import Stage, quiet_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-SERVICE = {"aiosqlite", "alembic", "asyncpg", "prometheus_client", "sqlalchemy", "uvloop"}
+EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
+SERVICE = {*EMBEDDED, "grpcio_reflection", "prometheus_client", "uvloop"}
 BRINGS = {
+    "embedded": EMBEDDED,
     "server": SERVICE,
     "tui": {"prompt_toolkit", "rich"},
     "testing": {*SERVICE, "pytest", "pytest_asyncio"},
 }
 """What each extra is there for."""
-PACKAGES = {"server": ("askback_server",), "tui": ("askback",), "testing": ("askback", "askback_server")}
+PACKAGES = {
+    "embedded": ("askback_server",),
+    "server": ("askback_server",),
+    "tui": ("askback",),
+    "testing": ("askback", "askback_server"),
+}
 """Where each extra is used: every module must find there what it imports."""
 WALK = """
 import importlib, pkgutil, sys
@@ -57,7 +64,7 @@ def test_it_has_what_it_needs(extra: tuple[str, Environment]) -> None:
     seen, *missing = environment.says(WALK, *PACKAGES[name]).split()
     assert int(seen) > 20
     others = set().union(*BRINGS.values()) - BRINGS[name]
-    assert set(missing) <= (others if "askback" in PACKAGES[name] else set())
+    assert set(missing) <= (others if name != "server" else set())
 
 
 def test_it_brings_what_it_is_for_and_no_more(extra: tuple[str, Environment]) -> None:

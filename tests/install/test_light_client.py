@@ -37,7 +37,7 @@ asyncio.run(main())
 """
 ALLOWED = {
     "__main__", "_pydantic_core", "annotated_types", "askback", "click", "cython_runtime", "google", "grpc",
-    "grpc_status", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection",
+    "pydantic", "pydantic_core", "typing_extensions", "typing_inspection",
 }  # fmt: skip
 """What a program that starts, runs and answers a job may load."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.processes import ROOT
 
-EXTRAS = ("server", "tui", "testing")
+EXTRAS = ("embedded", "server", "tui", "testing")
 """What can be asked for behind `askback`, besides what only people who work on Askback need."""
 
 

@@ -274,9 +274,10 @@ async def test_without_prompt_toolkit_nobody_is_asked(lite: World, desks: Desks,
     (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError('no', name='prompt_toolkit')")
     prompt = await lite.asked(confirm("Deploy?"))
     for words in (["inbox", "approve", prompt.prompt_id], ["console"]):
-        ana = desks.start("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
+        ana = desks.start_installed("ana", *words, terminal=True, PYTHONPATH=str(tmp_path))
         await ana.sees("needs prompt_toolkit: pip install 'askback[tui]'")
         assert await ana.ended() == 2
-    yes = desks.start("ana", "inbox", "approve", "--yes", prompt.prompt_id, PYTHONPATH=str(tmp_path))
+    words = ["inbox", "approve", "--yes", prompt.prompt_id]
+    yes = desks.start_installed("ana", *words, PYTHONPATH=str(tmp_path))
     assert await yes.ended() == 0
     assert await _open(lite, prompt) == [False]

@@ -410,7 +410,7 @@ async def test_a_frozen_worker_loses_nothing_of_its_next_session(slower: World, 
     back it keeps what it then takes."""
     stage, gate = Stage(tmp_path), tmp_path / "gate"
     target = f"127.0.0.1:{slower.service.port}"
-    frozen = stage.run("frozen", "-m", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))
+    frozen = stage.module("frozen", "tests.e2e.programs.worker", target, "frozen", str(tmp_path))
     keeper = slower.service.replica.keeper
     try:
         await frozen.says("connected")

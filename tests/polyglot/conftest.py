@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -11,23 +13,40 @@ import pytest
 
 from tests.e2e.conftest import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.e2e.conftest import stage as stage
-from tests.polyglot.build import Example, build, need
+from tests.polyglot.build import EXAMPLES, Example, build, need
 from tests.polyglot.relay import Relay
 from tests.support.processes import Process, Stage
+
+
+def _built(language: str, folders: pytest.TempPathFactory) -> Example:
+    """An example, built by the first process of a run that needs it: a build costs 8 s of processor time."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return build(language, folders.mktemp(language))
+    # Above the folders of the single processes.
+    shared = folders.getbasetemp().parent / "polyglot"
+    shared.mkdir(exist_ok=True)
+    scratch, done = shared / language, shared / f"{language}.done"
+    with (shared / f"{language}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(scratch, ignore_errors=True)  # of a build that failed
+            build(language, scratch)
+            done.touch()
+    return Example(language, scratch / EXAMPLES / language)
 
 
 @pytest.fixture(scope="session")
 def go(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """The example in Go."""
     need("go", "go")
-    return build("go", tmp_path_factory.mktemp("go"))
+    return _built("go", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> Example:
     """The example in TypeScript."""
     need("node", "node", "npm")
-    return build("typescript", tmp_path_factory.mktemp("typescript"))
+    return _built("typescript", tmp_path_factory)
 
 
 class Troupe:

@@ -10,7 +10,7 @@ from tests.simulate import bugs
 from tests.simulate.__main__ import KINDS, simulate
 from tests.simulate.bugs import Bug
 
-SCHEDULES = {"converse": 200, "work": 100}
+SCHEDULES = {"converse": 120, "work": 60}
 ENOUGH = 800
 """Schedules within which a planted bug must be found."""
 

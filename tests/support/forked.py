@@ -7,22 +7,32 @@ processor time than most of them need for all the rest. Where the start is under
 from __future__ import annotations
 
 import faulthandler
+import fcntl
 import importlib
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 SERVER = "tests.support.forked:server"
 ASKBACK = "askback.cli:main"
+ASKBACK_AT_TERMINAL = "tests.support.forked:askback_at_terminal"
+MODULE = "tests.support.forked:module"
 IMPORTED = [
-    "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd",
+    "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd", "askback.worker",
+    "aiosqlite", "askback_server.metrics.exposition", "asyncpg", "uvloop",  # what a server imports late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
+    *(f"askback.terminal.{name}" for name in ("keyboard", "live", "paper", "terminal", "wizard")),
+    *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
+    "tests.support.frozen",
 ]  # fmt: skip
 
 _context = multiprocessing.get_context("forkserver")
@@ -108,6 +118,8 @@ def _run(
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     faulthandler.enable()
+    # Whoever runs the tests in the background may have it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = arguments
@@ -120,3 +132,23 @@ def server() -> int:
     from askback_server.__main__ import serve
 
     return serve({})
+
+
+def askback_at_terminal() -> None:
+    """`askback`, of which standard input is the terminal: Ctrl-C, typed, is a signal."""
+    from askback.cli import main
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    main()
+
+
+def module() -> None:
+    """What `python -m` does: the arguments are the module's name and its own."""
+    _, name, *arguments = sys.argv
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def end_fork_server() -> None:
+    """End the process that forks, if it runs, and wait for it: its time is then in that of this process."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]

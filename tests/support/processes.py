@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from askback.errors import Unavailable
-from tests.support.forked import SERVER, Forked
+from tests.support.forked import ASKBACK, MODULE, SERVER, Forked
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,9 @@ class Process:
         self._environment = {**inherited, "GRPC_VERBOSITY": "NONE", **(environment or {})}
         self._process: subprocess.Popen[bytes] | Forked | None = None
         self._starts = 0
+        self._lines: list[dict[str, Any]] = []
+        self._parsed: dict[int, int] = {}
+        """How many bytes of the output of each start are in `_lines`."""
 
     def start(self) -> None:
         """Start it."""
@@ -127,11 +130,14 @@ class Process:
     @property
     def said(self) -> list[dict[str, Any]]:
         """The JSON lines that it has written so far, in all its starts. A half line does not count."""
-        lines: list[dict[str, Any]] = []
+        # Asked again and again while something is waited for: each line is parsed once.
         for start in range(1, self._starts + 1):
-            whole, _, _ = self._file("out", start).read_bytes().rpartition(b"\n")
-            lines += [json.loads(line) for line in whole.splitlines()]
-        return lines
+            with self._file("out", start).open("rb") as out:
+                out.seek(self._parsed.get(start, 0))
+                whole, end, _ = out.read().rpartition(b"\n")
+            self._lines += [json.loads(line) for line in whole.splitlines()]
+            self._parsed[start] = self._parsed.get(start, 0) + len(whole + end)
+        return [*self._lines]
 
     def events(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """The lines with this `event`, and these fields."""
@@ -176,6 +182,28 @@ class Process:
                     parts += [f"--- {self.name}, start {start}, {kind}, last of {len(text)} lines ---"]
                     parts += text[-lines:]
         return "\n".join(parts)
+
+
+class Module(Process):
+    """A module of Askback's tests, run as `python -m` does, but forked."""
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+        with open(os.devnull, "rb") as nothing:
+            return Forked(
+                MODULE, ["python", *self._command], self._environment, ROOT,
+                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
+            )  # fmt: skip
+
+
+class Askback(Process):
+    """`askback` with these words, forked."""
+
+    def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
+        with open(os.devnull, "rb") as nothing:
+            return Forked(
+                ASKBACK, ["askback", *self._command], self._environment, ROOT,
+                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
+            )  # fmt: skip
 
 
 class Server(Process):
@@ -245,9 +273,19 @@ class Stage:
         """A program of this Python, started."""
         return self.command(name, sys.executable, *command, **environment)
 
+    def module(self, name: str, module: str, *arguments: str, **environment: str) -> Process:
+        """A module of Askback's tests, started."""
+        return self._started(Module(name, [module, *arguments], self.folder, environment))
+
+    def askback(self, name: str, *words: str, **environment: str) -> Process:
+        """`askback` with these words, started."""
+        return self._started(Askback(name, words, self.folder, environment))
+
     def command(self, name: str, *command: str, **environment: str) -> Process:
         """Any program, started."""
-        process = Process(name, command, self.folder, environment)
+        return self._started(Process(name, command, self.folder, environment))
+
+    def _started(self, process: Process) -> Process:
         self.add(process)
         process.start()
         return process

@@ -15,7 +15,9 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.shell import ASKBACK, WITHIN
+from tests.support.forked import ASKBACK, ASKBACK_AT_TERMINAL, Forked
+from tests.support.shell import ASKBACK as INSTALLED
+from tests.support.shell import WITHIN
 
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -31,10 +33,7 @@ class Typist:
         else:
             stdin, self._keys = os.pipe()
             self._screen, stdout = os.pipe()
-        enter = _OWN_TERMINAL if terminal else []
-        self._process = subprocess.Popen(
-            [*enter, *command], env=dict(environment), stdin=stdin, stdout=stdout, stderr=stdout
-        )
+        self._process = self._started(command, dict(environment), stdin, stdout, terminal)
         for fd in {stdin, stdout}:
             os.close(fd)
         self._raw = bytearray()
@@ -43,6 +42,14 @@ class Typist:
         self._over = False
         os.set_blocking(self._screen, False)
         asyncio.get_running_loop().add_reader(self._screen, self._read)
+
+    def _started(
+        self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
+    ) -> subprocess.Popen[bytes] | Forked:
+        enter = _OWN_TERMINAL if terminal else []
+        return subprocess.Popen(
+            [*enter, *command], env=environment, stdin=stdin, stdout=stdout, stderr=stdout
+        )
 
     def _read(self) -> None:
         try:
@@ -139,6 +146,18 @@ _OWN_TERMINAL = [
 """So that Ctrl-C, typed, is a signal."""
 
 
+class AskbackTypist(Typist):
+    """The same of `askback`, forked. Where the start is under test, `Typist` runs the installed script."""
+
+    def _started(
+        self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
+    ) -> Forked:
+        target = ASKBACK_AT_TERMINAL if terminal else ASKBACK
+        return Forked(
+            target, ["askback", *command], environment, Path.cwd(), stdin=stdin, stdout=stdout, stderr=stdout
+        )
+
+
 class Desks:
     """Starts consoles of several people at one server."""
 
@@ -154,9 +173,17 @@ class Desks:
 
     def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
         """`askback` with these words."""
-        typist = Typist(
-            [ASKBACK, *words], {**self._environment, "ASKBACK_USER": user, **environment}, terminal=terminal
-        )
+        return self._add(AskbackTypist(words, self._environment_of(user, environment), terminal=terminal))
+
+    def start_installed(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
+        """The same by the installed script, which imports all that it needs itself."""
+        command = [INSTALLED, *words]
+        return self._add(Typist(command, self._environment_of(user, environment), terminal=terminal))
+
+    def _environment_of(self, user: str, more: Mapping[str, str]) -> dict[str, str]:
+        return {**self._environment, "ASKBACK_USER": user, **more}
+
+    def _add(self, typist: Typist) -> Typist:
         self._typists.append(typist)
         return typist
 

@@ -65,6 +65,11 @@ class Answer:
     revision: int
     created_at: datetime
 
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes its texts are."""
+        return len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)
+
     @cached_property
     def document(self) -> str:
         """The answer as a document whose `values` are the very text that was sent, made once.

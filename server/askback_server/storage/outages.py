@@ -6,11 +6,13 @@ several ways to say it, and more of them while a server starts, stops, or has be
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from traceback import clear_frames
 
 import asyncpg
 import sqlalchemy as sa
@@ -95,15 +97,21 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     back into the pool: the driver may not know any more where it stands, and a standby in the primary's
     place would answer every ping."""
     try:
-        connection = await engine.connect()
-    except BROKEN as error:
-        raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
-    try:
-        yield connection
-    except BROKEN as error:
-        if not is_outage(error):
-            raise
-        await connection.invalidate()
-        raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
-    finally:
-        await connection.close()
+        try:
+            connection = await engine.connect()
+        except BROKEN as error:
+            raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
+        try:
+            yield connection
+        except BROKEN as error:
+            if not is_outage(error):
+                raise
+            await connection.invalidate()
+            raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
+        finally:
+            await connection.close()
+    except asyncio.CancelledError as cancelled:
+        # A frame of SQLAlchemy's keeps its own traceback, and with it the stream that was cancelled, until
+        # the next full garbage collection: there is hardly ever one.
+        clear_frames(cancelled.__traceback__)
+        raise

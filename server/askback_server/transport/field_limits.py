@@ -6,21 +6,23 @@ walked, sorted, copied or made a statement of before its size is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from itertools import islice
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.field_limits import FIELD_LIMITS, FieldLimit, limit_value
+from askback_server.domain.field_limits import FIELD_LIMITS, FieldLimit
 from askback_server.domain.json_text import MAX_VIOLATIONS, Violation
 from askback_server.domain.limits import Limits
 
-_Check: TypeAlias = Callable[[Any, str, Limits], Iterator[Violation]]
-"""(value of a field, its path, limits) -> what is wrong with it."""
+_Path: TypeAlias = "tuple[_Path | None, str]"
+"""Where a value stands: the path of what holds it, and its own part. It becomes text only in a violation."""
+_Check: TypeAlias = Callable[[Any, _Path, Limits, list[Violation]], None]
+"""(value of a field, its path, limits, found): adds what is wrong with the value to `found`."""
 
 _TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 
@@ -32,9 +34,10 @@ def check_fields(message: Message, limits: Limits, *, under: str = "") -> None:
     of a stream's message are counted and not entered: `check_frame` checks each as it is taken, so that
     one bad frame is refused by its own `ref`.
     """
-    found = tuple(islice(_violations(message, f"{under}." if under else "", limits), MAX_VIOLATIONS))
+    found: list[Violation] = []
+    _check_message(message, (None, under) if under else None, limits, found)
     if found:
-        raise InvalidField(found)
+        raise InvalidField(tuple(found))
 
 
 def check_frame(frame: Message, limits: Limits) -> None:
@@ -44,55 +47,66 @@ def check_frame(frame: Message, limits: Limits) -> None:
         check_fields(getattr(frame, name), limits, under=name if name == "hello" else "")
 
 
-def _violations(message: Any, prefix: str, limits: Limits) -> Iterator[Violation]:
+def _check_message(message: Any, at: _Path | None, limits: Limits, found: list[Violation]) -> None:
     checks = _checks(message.DESCRIPTOR)
     for field, value in message.ListFields():
-        check = checks.get(field.name)
-        if check is not None:
-            yield from check(value, prefix + field.name, limits)
+        known = checks.get(field.number)
+        if known is not None:
+            name, check = known
+            check(value, (at, name), limits, found)
+            if len(found) >= MAX_VIOLATIONS:
+                return
 
 
 @cache
-def _checks(descriptor: Descriptor) -> dict[str, _Check]:
-    """The checks of a message's fields by name; there are as many messages as the contract has."""
+def _checks(descriptor: Descriptor) -> dict[int, tuple[str, _Check]]:
+    """Names and checks of a message's fields by number; there are as many messages as the contract has."""
     limits = FIELD_LIMITS.get(descriptor.name, {})
-    checks: dict[str, _Check] = {}
+    checks: dict[int, tuple[str, _Check]] = {}
     for field in descriptor.fields:
         limit = limits.get(field.name, FieldLimit())
         if field.is_repeated:
-            checks[field.name] = _of_list(field, limit)
+            checks[field.number] = field.name, _of_list(field, limit)
         elif field.message_type is not None:
-            checks[field.name] = _of_message
+            checks[field.number] = field.name, _check_message
         elif field.type in _TEXTS and limit.text:
-            checks[field.name] = _of_text(limit.text)
+            checks[field.number] = field.name, _of_text(limit.text)
     return checks
 
 
-def _of_message(value: Any, at: str, limits: Limits) -> Iterator[Violation]:
-    return _violations(value, f"{at}.", limits)
+def _text(at: _Path) -> str:
+    """A path as violations name it: `form.questions[3].title`."""
+    parent, part = at
+    if parent is None:
+        return part
+    return _text(parent) + (part if part.startswith("[") else f".{part}")
 
 
 def _of_text(name: str) -> _Check:
-    def check(value: str | bytes, at: str, limits: Limits) -> Iterator[Violation]:
-        most = limit_value(limits, name)
+    most_of = attrgetter(name)
+
+    def check(value: str | bytes, at: _Path, limits: Limits, found: list[Violation]) -> None:
+        most = most_of(limits)
         # A character is at most 4 bytes: what is short is not measured.
         if len(value) * 4 > most:
             size = len(value) if isinstance(value, bytes) or value.isascii() else len(value.encode())
             if size > most:
-                yield Violation(at, f"is {size} bytes long; at most {most} are allowed ({name})")
+                text = f"is {size} bytes long; at most {most} are allowed ({name})"
+                found.append(Violation(_text(at), text))
 
     return check
 
 
 def _of_list(field: FieldDescriptor, limit: FieldLimit) -> _Check:
-    each = _of_entries(field, limit)
+    each, most_of = _of_entries(field, limit), attrgetter(limit.entries)
 
-    def check(value: Any, at: str, limits: Limits) -> Iterator[Violation]:
-        count, most = len(value), limit_value(limits, limit.entries)
+    def check(value: Any, at: _Path, limits: Limits, found: list[Violation]) -> None:
+        count, most = len(value), most_of(limits)
         if count > most:
-            yield Violation(at, f"has {count} entries; at most {most} are allowed ({limit.entries})")
+            text = f"has {count} entries; at most {most} are allowed ({limit.entries})"
+            found.append(Violation(_text(at), text))
         elif each is not None:
-            yield from each(value, at, limits)
+            each(value, at, limits, found)
 
     return check
 
@@ -105,17 +119,21 @@ def _of_entries(field: FieldDescriptor, limit: FieldLimit) -> _Check | None:
     if kind is not None and kind.GetOptions().map_entry:
         of_key, of_value = _of_text(limit.key), _of_text(limit.text)
 
-        def each_pair(value: Any, at: str, limits: Limits) -> Iterator[Violation]:
+        def each_pair(value: Any, at: _Path, limits: Limits, found: list[Violation]) -> None:
             for key, text in value.items():
-                entry = f"{at}[{key[:40]!r}]"
-                yield from of_key(key, entry, limits)
-                yield from of_value(text, entry, limits)
+                entry = (at, f"[{key[:40]!r}]")
+                of_key(key, entry, limits, found)
+                of_value(text, entry, limits, found)
+                if len(found) >= MAX_VIOLATIONS:
+                    return
 
         return each_pair
-    of_item = _of_message if kind is not None else _of_text(limit.text)
+    of_item = _check_message if kind is not None else _of_text(limit.text)
 
-    def each_item(value: Any, at: str, limits: Limits) -> Iterator[Violation]:
+    def each_item(value: Any, at: _Path, limits: Limits, found: list[Violation]) -> None:
         for index, item in enumerate(value):
-            yield from of_item(item, f"{at}[{index}]", limits)
+            of_item(item, (at, f"[{index}]"), limits, found)
+            if len(found) >= MAX_VIOLATIONS:
+                return
 
     return each_item

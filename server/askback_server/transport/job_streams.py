@@ -58,7 +58,9 @@ async def serve_job(
     with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
         async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, kept):
             if events:
-                await write_all(context, writing, events, _event, _event_size)
+                await write_all(
+                    context, writing, replica.admission.large_messages, events, _event, _event_size
+                )
             else:
                 await context.write(b"")
 
@@ -93,4 +95,4 @@ async def serve_jobs(
             if news.removed or news.caught_up or news.reset or news.token:
                 items.append(news)
             del news
-            await write_all(context, writing, items, _news, weight)
+            await write_all(context, writing, replica.admission.large_messages, items, _news, weight)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection, reflection_pb2
-from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.sessions.replica import Replica
@@ -24,6 +23,7 @@ from askback_server.transport.job_servicer import JobServicer
 from askback_server.transport.tokens import Authenticator
 from askback_server.transport.worker_servicer import WorkerServicer
 
+_log = logging.getLogger(__name__)
 OPTIONS: tuple[tuple[str, int], ...] = (
     # A dead peer is noticed in 40 s: ping_timeout overrides keepalive_timeout since grpc 1.60 or so.
     ("grpc.keepalive_time_ms", 30_000),
@@ -86,8 +86,23 @@ def _add_health(health: Health, server: Any) -> None:
     server.add_registered_method_handlers(_HEALTH.full_name, _handlers(_HEALTH, health, some=True))
 
 
+def _add_reflection(names: list[str], server: Any) -> None:
+    """Let clients such as grpcurl ask for the contract, where grpcio-reflection is installed.
+
+    The extra `server` brings it; `make demo` leaves it out to install less.
+    """
+    try:
+        from grpc_reflection.v1alpha import reflection, reflection_pb2
+        from grpc_reflection.v1alpha._async import ReflectionServicer
+    except ModuleNotFoundError:
+        _log.info("server reflection is off: grpcio-reflection is not installed")
+        return
+    service = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
+    servicer = ReflectionServicer([*names, reflection.SERVICE_NAME])
+    server.add_registered_method_handlers(reflection.SERVICE_NAME, _handlers(service, servicer))
+
+
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"]
-_REFLECTION = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 HEALTH_MESSAGE = 4 * 1024
 """Bytes of a message on the port for health checks."""
 CONNECTION_AGE = 0.7
@@ -134,10 +149,7 @@ class Server:
         self.health = Health()
         _add_health(self.health, self._server)
         names = [s.full_name for s in SERVICES]
-        shown = [*names, _HEALTH.full_name, reflection.SERVICE_NAME]
-        self._server.add_registered_method_handlers(
-            reflection.SERVICE_NAME, _handlers(_REFLECTION, ReflectionServicer(shown))
-        )
+        _add_reflection([*names, _HEALTH.full_name], self._server)
         self._names = ["", *names]
         self._health_server: Any = None
         self._watch: asyncio.Task[None] | None = None

@@ -1,0 +1,84 @@
+"""`make demo`: a small environment in `.venv-demo`, made once, and `askback demo` in it.
+
+It runs under the user's own Python, so it uses the standard library alone. Each step prints one line. At the
+end it prints how many packages the environment holds and how much CPU time everything took, the
+processes of the demo included.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+OLDEST = (3, 11)
+TOP = Path(__file__).resolve().parent.parent
+ENVIRONMENT = TOP / ".venv-demo"
+PYTHON = ENVIRONMENT / "bin" / "python"
+INSTALLED = ENVIRONMENT / "installed"
+"""Written when the install came to its end; holds the text of pyproject.toml that was installed."""
+TOOLS = {"pip", "setuptools"}
+"""What a new environment brings; not counted as packages."""
+
+
+class Failed(Exception):
+    """A step did not come to its end; the text says which and what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Make the environment if there is none, and run the demo. Returns its exit code."""
+    if sys.version_info < OLDEST:
+        print("Askback needs Python 3.11 or newer; name one with make demo PYTHON=...", file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    try:
+        install()
+    except Failed as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    say("play the demo")
+    code = subprocess.run([ENVIRONMENT / "bin" / "askback", "demo", *arguments], check=False).returncode
+    elsewhere, here = resource.getrusage(resource.RUSAGE_CHILDREN), resource.getrusage(resource.RUSAGE_SELF)
+    cpu = elsewhere.ru_utime + elsewhere.ru_stime + here.ru_utime + here.ru_stime
+    print(f"\n{len(packages())} packages, {cpu:.1f} s of CPU time, {time.monotonic() - began:.0f} s in all")
+    return code
+
+
+def install() -> None:
+    """Bring `.venv-demo` up to pyproject.toml. Raises Failed."""
+    project = (TOP / "pyproject.toml").read_text(encoding="utf-8")
+    if INSTALLED.exists() and INSTALLED.read_text(encoding="utf-8") == project:
+        return
+    say(f"make an environment in {ENVIRONMENT.name}")
+    try:
+        venv.create(ENVIRONMENT, clear=True, with_pip=True, symlinks=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise Failed(f"no environment could be made ({error}); on Debian install python3-venv") from None
+    say("install Askback with its embedded server and its console")
+    # Modules that the demo never imports are not worth compiling.
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+    done = subprocess.run(
+        [PYTHON, "-m", "pip", "install", *options, "--editable", f"{TOP}[embedded,tui]"], check=False
+    )
+    if done.returncode:
+        raise Failed("the packages could not be installed; see above for what pip says")
+    INSTALLED.write_text(project, encoding="utf-8")
+
+
+def packages() -> list[str]:
+    """The names of what is installed in the environment."""
+    code = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
+    found = subprocess.run([PYTHON, "-c", code], check=True, capture_output=True, text=True).stdout
+    return [name for name in found.split() if name not in TOOLS]
+
+
+def say(step: str) -> None:
+    """Print the line of a step."""
+    print(f"demo: {step}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

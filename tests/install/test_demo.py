@@ -1,0 +1,40 @@
+"""`make demo` in a fresh checkout: a small environment, made once."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.install.wheelhouse import Wheelhouse
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+PACKAGES = 25
+STEPS = [
+    "make an environment in .venv-demo",
+    "install Askback with its embedded server and its console",
+    "play the demo",
+]
+
+
+def make_demo(checkout: Path) -> str:
+    done = subprocess.run(
+        ["make", "demo"], cwd=checkout, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def steps(output: str) -> list[str]:
+    return [line.removeprefix("demo: ") for line in output.splitlines() if line.startswith("demo: ")][:-1]
+
+
+def test_it_installs_little_says_each_step_and_installs_once(wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+    """README promises at most 25 packages; a second run goes straight to the demo."""
+    checkout = wheelhouse.unpacked(tmp_path)
+    first = make_demo(checkout)
+    assert steps(first) == STEPS
+    figures = re.fullmatch(r"(\d+) packages, \d+\.\d s of CPU time, \d+ s in all", first.splitlines()[-1])
+    assert figures, first
+    assert int(figures[1]) <= PACKAGES
+    assert steps(make_demo(checkout)) == STEPS[-1:]

@@ -1,0 +1,111 @@
+"""Prints the processor time of a run; with `--cpu-times N` also the tests that took most of it."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TICK = os.sysconf("SC_CLK_TCK")
+OF_TESTS = "cpu_times"
+"""Under this name a process of pytest-xdist sends its figures to the process that prints them."""
+
+
+def used() -> float:
+    """Processor seconds, user and system, of this process and of those children that it has waited for."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def used_by_descendants() -> float:
+    """Processor seconds of all living descendants, and of those that they have waited for; needs /proc.
+
+    Ended children move from here to `used()`, or to a parent's sum in here: the total of both only grows.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return 0.0
+    seconds: dict[int, float] = {}
+    children: dict[int, list[int]] = defaultdict(list)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            # The second field, the name in brackets, may hold spaces.
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            pid = int(folder.name)
+            children[int(fields[1])].append(pid)
+            seconds[pid] = sum(int(field) for field in fields[11:15]) / TICK
+    total, left = 0.0, [*children[os.getpid()]]
+    while left:
+        pid = left.pop()
+        total += seconds[pid]
+        left += children[pid]
+    return total
+
+
+class CpuTimes:
+    """The plugin. In the processes of pytest-xdist it measures, in the one that prints it collects."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._most: int = config.getoption("cpu_times")
+        self._of_tests: list[tuple[float, str]] = []
+        self._before = 0.0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Measure one test. What several tests share is in the time of the first of them."""
+        if not self._most:
+            return (yield)
+        self._before = self._before or used() + used_by_descendants()
+        try:
+            return (yield)
+        finally:
+            now = used() + used_by_descendants()
+            self._of_tests.append((now - self._before, item.nodeid))
+            self._before = now
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Pass the figures on, if this is one of several processes."""
+        output: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output[OF_TESTS] = self._of_tests
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what one of several processes has measured."""
+        self._of_tests += getattr(node, "workeroutput", {}).get(OF_TESTS, [])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The processes of pytest-xdist have ended and were waited for: they are in the sum."""
+        say = terminalreporter.write_line
+        for seconds, nodeid in sorted(self._of_tests, reverse=True)[: self._most]:
+            say(f"{seconds:8.2f} s of CPU  {nodeid}")
+        if self._most:
+            by_file: dict[str, float] = defaultdict(float)
+            for seconds, nodeid in self._of_tests:
+                by_file[nodeid.partition("::")[0]] += seconds
+            for name, seconds in sorted(by_file.items(), key=lambda pair: -pair[1])[: self._most]:
+                say(f"{seconds:8.2f} s of CPU  {name}")
+        say(f"{used():.0f} s of CPU in all, child processes included")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--cpu-times`."""
+    parser.addoption(
+        "--cpu-times", type=int, default=0, metavar="N",
+        help="print the N tests, and the N files, that took most processor time, child processes included",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin."""
+    config.pluginmanager.register(CpuTimes(config), "askback-cpu-times")
