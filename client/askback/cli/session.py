@@ -59,7 +59,7 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
     parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
     exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
 
-        @click.command()
+        @click.command(cls=Command)
         @click.argument("job_id")
         @client_command
         async def show(session: Session, job_id: str) -> None:
@@ -69,10 +69,9 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
     @connection_options
     @output_options
     @functools.wraps(function)
-    def callback(*, as_json: bool, quiet: bool, **options: Any) -> None:
+    def callback(*, out: Output, **options: Any) -> None:
         connection = Connection.of(options, typed_flags(click.get_current_context()))
         own = {name: value for name, value in options.items() if name not in CONNECTION_OPTIONS}
-        out = Output(as_json=as_json, quiet=quiet)
         sys.exit(_run(function, connection, out, own))
 
     return callback

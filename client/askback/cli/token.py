@@ -14,6 +14,7 @@ from askback.cli.output import Output, output_options
 from askback.cli.spans import Later
 
 ROLES = ("client", "worker", "console", "admin")
+_LISTS = ("roles", "namespaces", "groups")
 COMMANDS = {
     "add": ("askback.cli.token:add", "Make a token, print it once and store its hash."),
     "ls": ("askback.cli.token:ls", "List the entries: who may do what until when."),
@@ -57,8 +58,7 @@ def add(
     expires: datetime | None,
     auth: str | None,
     config: str | None,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
     """Make a token, print it once and store its hash.
 
@@ -68,44 +68,57 @@ def add(
 
     The file is made if it is not there, for its owner alone. Comments and other entries stay as they are.
     """
-    out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
-    edits = _edits()
+    from datetime import UTC
+
+    from askback.spans import when
+
+    path, edits = _path(auth, config), _edits()
     made = _done(
         edits.add_token, path, subject, roles=roles, namespaces=namespaces, groups=groups, expires=expires
     )
-    if as_json:
+    if out.as_json:
         [entry] = [e for e in edits.read_entries(path) if e.name == _digest(made)[: len(e.name)]]
         out.json({"token": made, **_record(entry)})
     else:
         out.line(made)
-        until = f" until {expires:%Y-%m-%d %H:%M} UTC" if expires else ""
-        out.note(f"{subject} may act as {', '.join(roles)}{until}; the token is not shown again")
+        ends = f"; it expires {when(expires, datetime.now(UTC), exact=out.verbose)}" if expires else ""
+        out.note(f"{subject} may act as {', '.join(roles)}{ends}; the token is not shown again")
     _warn(out, path)
 
 
 @click.command(cls=Command)
 @_file_options
 @output_options
-def ls(auth: str | None, config: str | None, as_json: bool, quiet: bool) -> None:
+def ls(auth: str | None, config: str | None, out: Output) -> None:
     """List the entries: who may do what until when. Tokens themselves are not in the file."""
     from datetime import UTC
 
     from askback.spans import when
+    from askback.table import Column
+    from askback.terminal.queue import instant
 
-    out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
+    path = _path(auth, config)
     entries = _done(_edits().read_entries, path)
     now = datetime.now(UTC)
-    if as_json:
+    if out.as_json:
         for entry in entries:
             out.json(_record(entry))
+    elif out.as_tsv:
+        for entry in entries:
+            lists = (",".join(entry.listed(field)) for field in _LISTS)
+            out.tsv([entry.name, entry.subject, *lists, instant(entry.expires)])
     else:
-        names = ("ID", "SUBJECT", "ROLES", "NAMESPACES", "GROUPS", "EXPIRES")
-        rows = [
-            (e.name, e.subject, *(",".join(e.listed(f)) for f in ("roles", "namespaces", "groups")),
-             when(e.expires, now) or "never")
-            for e in entries
-        ]  # fmt: skip
-        out.table(names, rows)
+        out.table(
+            [
+                Column("ID", [entry.name for entry in entries], kept=True),
+                Column("SUBJECT", [entry.subject for entry in entries], kept=True),
+                *(Column(f.upper(), [",".join(e.listed(f)) for e in entries], kept=True) for f in _LISTS),
+                Column(
+                    "EXPIRES", kept=True,
+                    cells=[when(e.expires, now, exact=out.verbose) or "never" for e in entries],
+                ),
+            ]
+        )  # fmt: skip
     _warn(out, path)
 
 
@@ -124,16 +137,16 @@ def _subjects(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.option("--all", "every", is_flag=True, help="Every entry of the subject.")
 @_file_options
 @output_options
-def revoke(name: str, every: bool, auth: str | None, config: str | None, as_json: bool, quiet: bool) -> None:
+def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Output) -> None:
     """Remove an entry; a running server refuses its token at once.
 
     Name it by its subject, or by the id that `askback token ls` prints. "At once" is within a second or two;
     open streams of the token end too. The comment lines
     right above the entry go with it; all others stay.
     """
-    out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
+    path = _path(auth, config)
     for entry in _done(_edits().revoke_token, path, name, every=every):
-        if as_json:
+        if out.as_json:
             out.json({**_record(entry), "revoked": True})
         else:
             out.line(out.style(f"revoked {entry.name} of {entry.subject}"))

@@ -18,7 +18,7 @@ from askback.cli.identity_words import identity_sentence
 from askback.contact import HASTE, connect
 from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
 from askback.identity import Identity
-from askback.spans import span_words
+from askback.spans import Times, span_words
 from askback.status import from_rpc
 from askback.text import one_line
 from askback.v1 import access_service_pb2 as access
@@ -115,7 +115,7 @@ async def _identity(
         yield _unknown_identity(from_rpc(rpc), endpoint)
         return
     identity, now = Identity.from_proto(reply), datetime.now(UTC)
-    said = identity_sentence(identity, now)
+    said = identity_sentence(identity, Times(identity.server_time or now))
     left = identity.expires - (identity.server_time or now) if identity.expires is not None else None
     if not identity.may_use(namespace):
         yield fail("identity", f"{said}; not {one_line(namespace)}", "name one of yours with --namespace")

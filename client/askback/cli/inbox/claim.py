@@ -36,8 +36,9 @@ async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
     if session.out.as_json:
         session.out.json(record(claimed.proto))
         return
-    until = when(moment(claimed.proto, "claim_expire_time"), datetime.now(UTC))
-    session.out.line(f"Claimed until {until}: {one_line(claimed.title)}")
+    until = moment(claimed.proto, "claim_expire_time")
+    ends = when(until, datetime.now(UTC), exact=session.out.verbose)
+    session.out.line(f"Claimed: {one_line(claimed.title)}; the claim ends {ends}")
 
 
 @click.command(cls=Command)

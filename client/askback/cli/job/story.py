@@ -10,6 +10,10 @@ from askback.jobs import Event
 from askback.text import one_line
 from askback.times import timestamp
 
+_BOOKKEEPING = (
+    "JOB_LEASED", "CHECKPOINT_SAVED", "PROMPT_CONSUMED", "PROMPT_UNATTENDED", "PROMPT_ATTENDED",
+    "UNDERSTANDING_UPDATED",
+)  # fmt: skip
 _OPENS = ("PROMPT_ASKED", "PROMPT_AMENDED")
 _CLOSES = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
@@ -55,6 +59,12 @@ class Story:
         if self.state is JobState.RUNNING and self.message:
             return one_line(self.message, 60)
         return JOB_STATES.get(self.state, str(self.state))
+
+
+def is_bookkeeping(event: Event) -> bool:
+    """Whether an event tells how the service works, and not what becomes of the job."""
+    parked = event.type == "JOB_RELEASED" and bool(event.data.get("parked"))
+    return parked or event.type in _BOOKKEEPING
 
 
 def event_words(event: Event) -> str:
@@ -115,11 +125,11 @@ def event_words(event: Event) -> str:
             )
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
         case "PROMPT_UNATTENDED":
-            return f"question {data.get('round')}: nobody who may answer is there"
+            return f"question {data.get('round')}: no one who may answer has a console open"
         case "PROMPT_ATTENDED":
-            return f"question {data.get('round')}: somebody who may answer is there"
+            return f"question {data.get('round')}: someone who may answer has a console open"
         case "PROMPT_EXPIRED":
-            return f"question {data.get('round')} expired: nobody answered in time"
+            return f"question {data.get('round')} expired: no one answered in time"
         case "PROMPT_CANCELLED":
             return f"question {data.get('round')} withdrawn"
         case "PROMPT_SUPERSEDED":
