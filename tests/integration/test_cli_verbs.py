@@ -73,7 +73,7 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
 async def test_claim_and_release(lite: World, shell: Shell) -> None:
     prompt = await lite.asked(confirm("Pay?"))
     taken = await shell.ok("inbox", "claim", prompt.prompt_id[-6:], "--for", "1h", "--user", "ana")
-    assert re.fullmatch(r"Claimed until .*\(in (1 h|59 min.*)\): Pay\?\n", taken.out)
+    assert re.fullmatch(r"Claimed: Pay\?; the claim ends in (1 h|59 min|60 min) \(.*\)\n", taken.out)
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
     other = await shell.run("inbox", "claim", prompt.prompt_id, "--user", "bob")
     assert (other.code, other.err.startswith("askback: the prompt is claimed by ana")) == (4, True)
