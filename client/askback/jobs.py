@@ -52,6 +52,17 @@ class JobInfo:
         return named(JobState, pb.JobState, "JOB_STATE_", self.proto.state)
 
     @property
+    def head_only(self) -> bool:
+        """Whether you see the job only because you may see one of its prompts: then input, result, failure
+        and worker are empty here, whatever the job has, and `open_prompts` counts those that you may see."""
+        return self.proto.head_only
+
+    @property
+    def created_by(self) -> str:
+        """The creator: on whose behalf the job runs."""
+        return self.proto.user_id
+
+    @property
     def input(self) -> Any:
         """Its input, parsed."""
         return parsed(self.proto.input_json)
@@ -151,7 +162,7 @@ class Event:
     """One committed change of a job: `seq` is 1, 2, 3 … without a gap.
 
     `type` is the contract's name without its prefix, for example `PROMPT_ASKED`; `state` is the job's
-    state after it; `data` has more, by type.
+    state after it; `data` has more, by type. `WITHHELD` is something that you may not see.
     """
 
     job_id: str

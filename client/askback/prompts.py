@@ -159,6 +159,11 @@ class PromptInfo:
         return self.proto.job_type
 
     @property
+    def requested_by(self) -> str:
+        """The creator of the job that asks: on whose behalf you are asked."""
+        return self.proto.requested_by
+
+    @property
     def key(self) -> str:
         """The asker's own name of the prompt."""
         return self.proto.key

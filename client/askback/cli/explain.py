@@ -17,7 +17,8 @@ async def explain(session: Session, job_id: str) -> None:
     """Say what a job waits for, and the command that unblocks it.
 
     For each open question: who can answer, who has claimed it, what happened so far, and what its
-    deadline does.
+    deadline does. If you may see one of the job's questions, you may ask, too: then only the questions that
+    you may see are told, and nothing of the job's input, result or failure.
     """
     from datetime import UTC, datetime
 

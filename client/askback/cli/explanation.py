@@ -45,7 +45,7 @@ def explain_job(
         for prompt, submissions in asked
     ]
     verb = "watch" if not job.state.is_terminal else "" if job.proto.workerless else "retry"
-    again = verb == "watch" or job.state in (JobState.FAILED, JobState.CANCELLED)
+    again = verb == "watch" or (job.state in (JobState.FAILED, JobState.CANCELLED) and not job.head_only)
     return {
         "job": record(job.proto),
         "summary": job_summary(job, times, events[-1].at if events else None),
@@ -75,9 +75,13 @@ def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
     failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
     ready = moment(job.proto, "ready_time")
     match job.state:
+        case JobState.PENDING_HITL if job.head_only and not job.proto.open_blocking_prompts:
+            text = "waits for people: others must answer questions that you may not see"
         case JobState.PENDING_HITL:
             blocking = job.proto.open_blocking_prompts
             text = f"waits for people: {blocking} question{'' if blocking == 1 else 's'} must be answered"
+        case JobState.PENDING if job.head_only and ready is not None and ready > times.now:
+            text = f"waits, and goes on {times.when(ready)}"
         case JobState.PENDING if ready is not None and ready > times.now and not failure:
             text = f"starts {times.when(ready)}"
         case JobState.PENDING if ready is not None and ready > times.now:
@@ -85,12 +89,14 @@ def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
         case JobState.PENDING:
             kind = one_line(job.job_type)
             text = f"waits{since} for a worker: start one for the job type {kind!r}, or look why none is free"
+        case JobState.RUNNING if job.head_only:
+            text = f"runs; no news{since}"
         case JobState.RUNNING:
             text = f"runs at the worker {one_line(job.worker_id)}, attempt {job.attempt}; no news{since}"
             if job.run_expires_at is not None:
                 text += f"; the attempt times out {times.when(job.run_expires_at)}"
         case JobState.FAILED:
-            text = f"has failed: {failure}"
+            text = f"has failed: {failure}" if failure else "has failed"
         case other:
             text = f"is {other.lower()}: it waits for nothing"
     if job.expires_at is not None and not job.state.is_terminal:

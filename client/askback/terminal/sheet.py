@@ -118,6 +118,8 @@ def _bracketed(*parts: str) -> str:
 def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
     asked = when(prompt.created_at, at, exact=exact)
     yield "asked by", ", ".join(filter(None, (prompt.job_type or "a program", asked)))
+    if prompt.requested_by:
+        yield "requester", prompt.requested_by
     yield "deadline", words.deadline(prompt, at, exact=exact)
     if coming := words.escalation(prompt, at, exact=exact):
         yield "escalation", coming

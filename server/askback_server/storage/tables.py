@@ -138,6 +138,7 @@ prompts = sa.Table(
     sa.Column("nudge_at", Instant),
     sa.Column("unattended_since", Instant),
     sa.Column("same_digest", sa.Text),
+    sa.Column("requested_by", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(
