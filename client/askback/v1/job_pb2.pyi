@@ -666,7 +666,7 @@ class LabelCondition(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The label's name, 1 to 200 bytes. Required."""
+    """The label's name, 1 to 128 bytes. Required."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The values of which the label must have one, at most 100. Required."""

@@ -950,7 +950,7 @@ func (x *JobEvent) GetDataJson() string {
 // A condition of a list or a view: a label that has one of several values.
 type LabelCondition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The label's name, 1 to 200 bytes. Required.
+	// The label's name, 1 to 128 bytes. Required.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The values of which the label must have one, at most 100. Required.
 	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
