@@ -182,7 +182,7 @@ async def test_a_token_that_expires_soon(guarded: dict[str, Any], tmp_path: Path
         shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}", ASKBACK_TOKEN="one")
         level, message = _found(await shell.run("doctor", "--json"))["identity"]
     assert level == "warn"
-    assert re.search(r"expires 20.* UTC \(in (2 d 23 h|3 d)\)", message)
+    assert re.search(r"expires in 3 d \(", message)
 
 
 async def test_doctor_changes_nothing_and_looks_like_no_attack(
