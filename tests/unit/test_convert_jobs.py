@@ -116,6 +116,8 @@ def test_a_full_job() -> None:
         request_id="r-1",
         retried_from_job_id="before",
         root_job_id="first",
+        cancel_reason="r",
+        cancelled_by="eve",
         workerless=True,
         cancel_reason="r",
         cancelled_by="eve",

@@ -103,8 +103,8 @@ class Output:
 
     @property
     def is_rich(self) -> bool:
-        """Whether to draw: text for people, on a terminal, with rich installed."""
-        if self.as_json or not self.is_terminal or os.environ.get("TERM") == "dumb":
+        """Whether to draw: for people, on a terminal, with rich installed."""
+        if self.as_record or not self.is_terminal or os.environ.get("TERM") == "dumb":
             return False
         from importlib.util import find_spec
 

@@ -100,7 +100,7 @@ jobs = sa.Table(
         postgresql_where=sa.text("purge_at IS NOT NULL"), sqlite_where=sa.text("purge_at IS NOT NULL"),
     ),
     sa.Index("ix_jobs_newest", "namespace", "job_id"),
-    sa.Index("ix_jobs_handle", "namespace", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
+    sa.Index("ix_jobs_handle", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
     sa.Index("ix_jobs_created", "created_at"),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
@@ -160,10 +160,7 @@ prompts = sa.Table(
         postgresql_where=sa.text("unattended_since IS NOT NULL"),
         sqlite_where=sa.text("unattended_since IS NOT NULL"),
     ),
-    sa.Index(
-        "ix_hitl_interactions_handle",
-        "namespace", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})"),
-    ),
+    sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
 
