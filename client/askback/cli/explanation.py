@@ -71,7 +71,8 @@ def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
     """What the job waits for, to follow its name; `changed` is when its last event was."""
-    since = f" for {span_words(times.now - changed)}" if changed else ""
+    lasted = span_words(times.now - changed) if changed else ""
+    since = f" for {lasted}" if lasted else ""
     failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
     ready = moment(job.proto, "ready_time")
     match job.state:
@@ -88,7 +89,8 @@ def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
             text = f"tries again {times.when(ready)} after a failed attempt ({failure})"
         case JobState.PENDING:
             kind = one_line(job.job_type)
-            text = f"waits{since} for a worker: start one for the job type {kind!r}, or look why none is free"
+            waited = f"has waited {lasted}" if lasted else "waits"
+            text = f"{waited} for a worker: start one for the job type {kind!r}, or look why none is free"
         case JobState.RUNNING if job.head_only:
             text = f"runs; no news{since}"
         case JobState.RUNNING:
