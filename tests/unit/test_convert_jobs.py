@@ -119,8 +119,6 @@ def test_a_full_job() -> None:
         cancel_reason="r",
         cancelled_by="eve",
         workerless=True,
-        cancel_reason="r",
-        cancelled_by="eve",
     )
 
 

@@ -164,7 +164,7 @@ class Reads(Carrying):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        where += self._labelled(jobs.c.labels, filter)
+        where += self._dialect.labelled(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -172,12 +172,6 @@ class Reads(Carrying):
         if filter.id_suffix:
             where.append(jobs.c.job_id.in_(_ending(jobs.c.job_id, filter.id_suffix)))
         return where
-
-    def _labelled(
-        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
-    ) -> list[sa.ColumnElement[bool]]:
-        each = {name: (value,) for name, value in filter.labels.items()}
-        return [self._dialect.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -237,7 +231,7 @@ class Reads(Carrying):
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        where += self._labelled(prompts.c.labels, filter)
+        where += self._dialect.labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
