@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from askback.brief import short
 from askback.enums import JobState, named, word
 from askback.json_text import loads
 from askback.times import moment
@@ -157,7 +158,7 @@ class JobInfo:
         return moment(self.proto, "complete_time")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Event:
     """One committed change of a job: `seq` is 1, 2, 3 … without a gap.
 
@@ -173,6 +174,10 @@ class Event:
     at: datetime | None
     prompt_id: str
     data: dict[str, Any]
+
+    def __repr__(self) -> str:
+        said = f": {short(self.message)}" if self.message else ""
+        return f"<Event {self.seq} {self.type} by {short(self.actor)} of {self.job_id}{said}>"
 
     @classmethod
     def from_proto(cls, event: pb.JobEvent) -> Event:

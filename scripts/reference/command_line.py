@@ -70,7 +70,8 @@ that of all that match.
 padding, no colour, whole ids, times in UTC, always the same fields in the same order. The help of each
 command names them. `-o tsv` does the same on a terminal, `-o table` prints the table on a pipe (as wide as
 `COLUMNS` says), and `-o json`, or `--json`, prints one JSON object a line. A record (`job show`, `inbox
-show`, `explain`) with `-o tsv` is a line with a name, a tab and a value for each of its fields.
+show`, `explain`) with `-o tsv` is a line with a name, a tab and a value for each of its fields; `job show`
+on a pipe has a tab between names and values, too.
 
 **Times.** A time is shown as how far it is, and in local time with its zone: `in 3 h (18:05 CET)`, `2 d ago
 (27 Nov 18:05 CET)`. `-v` shows it exactly: `in 3 h (2026-11-27T18:05:03+01:00)`. The local zone is that of

@@ -172,7 +172,7 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     ]  # fmt: skip
     assert all(datetime.fromisoformat(line.split("\t")[0]).utcoffset() == timedelta(0) for line in text)
     whole = (await shell.ok("job", "watch", job_id, "-v", "-o", "table")).out.splitlines()
-    assert [re.sub(r"^(just now|\d+ s ago) \(20\d\d-\d\d-\d\dT\S+\) +", "", line) for line in whole] == [
+    assert [re.sub(r"^.*? \(20\d\d-\d\d-\d\dT\S+\) +", "", line) for line in whole] == [
         "#1 created by ada", "#2 taken by w, attempt 1", "#3 1/4 reading", "#4 asks: Pay?",
         "#5 question 1 answered by ada: ACCEPT", "#6 completed",
     ]  # fmt: skip

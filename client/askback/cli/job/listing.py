@@ -27,7 +27,6 @@ STATES = {
     "cancelled": "CANCELLED",
 }
 _NAME = 16
-_DOING = 60
 _LABELS = 30
 
 
@@ -164,9 +163,9 @@ def doing(job: JobInfo) -> str:
     if job.state.is_waiting:
         return f"{job.open_prompts} open questions" if job.open_prompts != 1 else "1 open question"
     if job.state == "FAILED" and job.failure:
-        return one_line(job.failure[1], _DOING)
+        return one_line(job.failure[1])
     if job.state == "CANCELLED":
-        return one_line(job.cancel_reason, _DOING)
+        return one_line(job.cancel_reason)
     return "" if job.state.is_terminal else progress_words(job)
 
 
@@ -176,4 +175,4 @@ def progress_words(job: JobInfo) -> str:
 
     progress = job.progress
     steps = f"{progress.done}/{progress.total} " if progress.total else f"{progress.done or ''} "
-    return f"{steps}{one_line(progress.message, _DOING)}".strip()
+    return f"{steps}{one_line(progress.message)}".strip()
