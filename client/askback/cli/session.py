@@ -90,8 +90,11 @@ def _run(
         assert task is not None
         with suppress(NotImplementedError):  # no such handlers on Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connection.client() as client:
-            client.on_silence(lambda error, left: _still_trying(out, client.server, error, left))
+
+        def tell(error: AskbackError | None, left: float) -> None:
+            _still_trying(out, connection.server, error, left)
+
+        async with connection.client(tell) as client:
             return await function(Session(client, out, connection), **own)
 
     try:
