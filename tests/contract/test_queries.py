@@ -169,6 +169,39 @@ async def test_labels_of_any_spelling_are_found(database: Database) -> None:
         assert await job_pages(database, JobFilter("default", labels={key: value + "x"}), 5) == [[]], key
 
 
+async def test_one_of_several_values_of_each_label(database: Database) -> None:
+    """Values of one label are alternatives; labels of different names must all fit, and `labels` too."""
+    spelt: dict[str, dict[str, str]] = {
+        "a": {"set": "odd", "stage": "p"}, "b": {"set": "long", "stage": "p"},
+        "c": {"set": "even", "stage": "q"}, "d": {"stage": "p"}, "e": {'s"\\t': "ü", "set": "odd "},
+    }  # fmt: skip
+    jobs = {name: new_job(labels=labels) for name, labels in spelt.items()}
+    names = {}
+    for name, job in jobs.items():
+        prompt = new_prompt(job, PromptContent("confirm", "?", labels=spelt[name]))
+        await database.jobs.write([creation(job, prompt)])
+        names |= {job.job_id: name, prompt.prompt_id: name}
+    for labels, any_labels, expected in (
+        ({}, {"set": ("odd", "long")}, "ab"),
+        ({}, {"set": ("odd", "long"), "stage": ("p",)}, "ab"),
+        ({"stage": "p"}, {"set": ("even", "long")}, "b"),
+        ({"stage": "p"}, {"stage": ("p", "q")}, "abd"),
+        ({}, {"stage": ("q", "p")}, "abcd"),
+        ({}, {"set": ()}, ""),
+        ({}, {'s"\\t': ("u", "ü")}, "e"),
+        ({}, {"missing": ("", "x")}, ""),
+        ({}, {f"k{n}": ("x",) for n in range(20)}, ""),
+    ):
+        given: dict[str, Any] = {"labels": labels, "any_labels": any_labels}
+        [found] = await job_pages(database, JobFilter("default", **given), 9)
+        assert "".join(sorted(names[i] for i in found)) == expected, given
+        [seen] = await prompt_pages(database, PromptFilter("default", viewer=ADMIN, **given), 9)
+        assert "".join(sorted(names[i] for i in seen)) == expected, given
+        # What is live is judged in memory, by the same rule.
+        matching = JobFilter("default", **given)
+        assert "".join(n for n, job in jobs.items() if matching.matches(job)) == expected, given
+
+
 async def test_pages_of_jobs_have_no_gap_and_no_double(database: Database) -> None:
     ids = await put(database, *(new_job() for _ in range(23)))
     for limit in (1, 5, 22, 23, 24):

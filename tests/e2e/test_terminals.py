@@ -153,7 +153,7 @@ async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: D
     """It is kept, and sent when the person says so: the same answer."""
     async with boss(server) as client:
         prompt = await _ask(client, "Why?", form=str, kind="clarify")
-        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5", terminal=True)
+        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5s", terminal=True)
         await ana.sees("Decide: ")
         await ana.says("", "Why? (required)")
         await ana.says("because", "Send it?")

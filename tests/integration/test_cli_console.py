@@ -206,7 +206,7 @@ async def test_many_prompts_at_the_start_and_only_mine(lite: World, desks: Desks
 
 
 async def test_a_console_that_is_refused_says_why(lite: World, shell: Shell) -> None:
-    away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5", stdin=b"")
+    away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5s", stdin=b"")
     assert away.code == 7
     assert (await shell.run("console", "--label", "x", stdin=b"")).code == 2
 

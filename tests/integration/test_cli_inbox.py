@@ -220,7 +220,7 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: S
     assert "CLOSED: expired unanswered" in late.err
     assert (await shell.run("inbox", "answer", NOBODY_ID, "--decision", "accept")).code == 3
     away = await shell.run(
-        "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3", "--json"
+        "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3s", "--json"
     )  # nobody may listen on port 1
     assert away.code == 7
 

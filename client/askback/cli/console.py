@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import view, view_options
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @view_options
 @click.option("--bell", is_flag=True, help="Ring when a prompt arrives.")
 @click.option("--plain", is_flag=True, help="No colours, Markdown as it is written: for screen readers.")
@@ -32,8 +33,7 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
     terminal = session.terminal(plain=plain)
     timeout = session.connection.timeout
-    narrowed = await view(session.client, options)
-    async with session.client.console(**narrowed, connect_timeout=timeout) as desk:
+    async with session.client.console(**await view(session.client, options), connect_timeout=timeout) as desk:
         live = LiveConsole(desk, terminal, bell=bell)
         await live.run()
     if terminal.is_terminal or not live.errors:

@@ -164,8 +164,7 @@ class Reads(Carrying):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        if filter.labels:
-            where.append(self._dialect.has_labels(jobs.c.labels, filter.labels))
+        where += self._dialect.labelled(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -232,8 +231,7 @@ class Reads(Carrying):
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        if filter.labels:
-            where.append(self._dialect.has_labels(prompts.c.labels, filter.labels))
+        where += self._dialect.labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer

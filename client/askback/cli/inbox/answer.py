@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import open_prompts
 from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option("--decision", type=click.Choice(DECISIONS, case_sensitive=False), help="[default: what fits]")
@@ -65,6 +66,10 @@ async def answer(
 
     shown = await prompt_of(session.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
+    offered = [option.decision for option in shown.decisions]
+    if chosen is not None and shown.is_open and chosen not in offered:
+        words = ", ".join(option.lower() for option in offered)
+        raise click.UsageError(f"--decision must be one of: {words} (not {chosen.lower()!r})")
     given = pairs or edits or values is not None
     answer_id = answer_id or uuid.uuid4().hex
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import open_prompts
 from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
     from askback.enums import DecisionKind
-    from askback.errors import AnswerInvalid
+    from askback.errors import InvalidArgument
     from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
     from askback.terminal.guard import Guarded
@@ -35,7 +36,7 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command()
+@click.command(cls=Command)
 @_arguments
 @client_command
 async def approve(session: Session, **arguments: Any) -> int:
@@ -50,7 +51,7 @@ async def approve(session: Session, **arguments: Any) -> int:
     return await _decide(session, lambda prompt: DecisionKind.ACCEPT, **arguments)
 
 
-@click.command()
+@click.command(cls=Command)
 @_arguments
 @client_command
 async def reject(session: Session, **arguments: Any) -> int:
@@ -112,9 +113,9 @@ async def _one(
     session: Session, prompt: PromptInfo, decision: DecisionKind, comment: str, terminal: Terminal | None
 ) -> AnswerOutcome | None:
     """One decision; None if the person thinks better of it."""
-    offered = [option.decision for option in prompt.decisions]
-    if prompt.is_open and decision not in offered:
-        raise _not_offered(prompt, decision)
+    misfit = _misfit(session, prompt, decision) if prompt.is_open else None
+    if misfit is not None and (terminal is None or decision not in [o.decision for o in prompt.decisions]):
+        raise misfit
     if terminal is None:
         return await session.client.answer(prompt, decision, comment=comment)
     from askback.cli.inbox.sending import sending
@@ -134,22 +135,35 @@ async def _one(
         return None
 
 
-def _not_offered(prompt: PromptInfo, decision: DecisionKind) -> AnswerInvalid:
-    """The error that the server would raise, with what to do instead."""
+def _misfit(session: Session, prompt: PromptInfo, decision: DecisionKind) -> InvalidArgument | None:
+    """Why a bare decision cannot answer this prompt, with the command that can; None if it can.
+
+    A terminal asks for the values itself, so only what is not offered is refused before it is opened.
+    """
     from askback.answers import giving_values
-    from askback.errors import AnswerInvalid, Violation
+    from askback.enums import DecisionKind
+    from askback.errors import InvalidArgument
     from askback.terminal.fields import entries, flat
     from askback.terminal.keys import verb_of
 
     offered = [option.decision for option in prompt.decisions]
-    words = ", ".join(verb_of(kind) for kind in offered)
-    why = f"{verb_of(decision)} is not offered here; there are: {words}"
-    if giving_values(prompt) in offered and (
-        form := [entry.name for entry in flat(entries(prompt)) if entry.name]
-    ):
-        fields = " ".join(f"{name}=…" for name in form[:3])
-        why += f". It asks for values: askback inbox answer {prompt.job_id}/{prompt.key} {fields}"
-    return AnswerInvalid("the decision is not offered", violations=[Violation("decision", why)])
+    fields = [field for field in flat(entries(prompt)) if field.name]
+    if decision in offered:
+        needed = [field.name for field in fields if field.required]
+        if not needed or decision is not giving_values(prompt):
+            return None
+        names = needed
+    else:
+        names = [field.name for field in fields]
+    name = f"{prompt.job_id}/{prompt.key}" if prompt.key else prompt.prompt_id
+    command = session.connection.command(f"inbox answer {name}")
+    if names and giving_values(prompt) in offered:
+        why = f"this asks for values: {command} {' '.join(f'{name}=…' for name in names[:3])}"
+    elif decision is DecisionKind.ACCEPT and DecisionKind.RESPOND in offered:
+        why = f"this asks for an answer in words: {command} --comment …"
+    else:
+        why = f"{verb_of(decision)} is not offered here; there are: {', '.join(map(verb_of, offered))}"
+    return InvalidArgument(why)
 
 
 async def _show_unasked(session: Session, prompt: PromptInfo) -> None:

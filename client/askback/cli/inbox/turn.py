@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import view, view_options
 from askback.cli.session import Session, client_command
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from askback.terminal.wizard import Left
 
 
-@click.command("next")
+@click.command("next", cls=Command)
 @view_options
 @client_command
 async def turn(session: Session, **options: Any) -> None:
