@@ -97,7 +97,7 @@ def test_what_may_be_typed(asked: pb.Question, typed: str, value: Any) -> None:
         (NUMBER, "1e999", "too large"),
         (NUMBER, "1,5", "a number"),
         (NUMBER, "1.01", "at most 1"),
-        (DATE, "2024-02-30", "YYYY-MM-DD"),
+        (DATE, "2024-02-30", "'2024-02-30' is not in the calendar; it must be a date written YYYY-MM-DD"),
         (DATE, "20240229", "YYYY-MM-DD"),
         (DATE, "2024-03-02", "at most 2024-03-01"),
     ],

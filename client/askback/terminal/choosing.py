@@ -79,7 +79,11 @@ def _offered(field: Field, text: str) -> Any:
             if same(text) == same(_written(choice.value)):
                 return choice.value
     wanted = _comma(text).casefold()
-    named = [choice.value for choice in field.choices if _comma(choice.label).casefold() == wanted]
+    named = [
+        choice.value
+        for choice in field.choices
+        if wanted in (_comma(name).casefold() for name in _names(choice))
+    ]
     if len(named) == 1:
         return named[0]
     raise ValueError(f"{text!r} is not offered; it must be {one_of(field.choices)}")

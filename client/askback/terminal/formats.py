@@ -19,11 +19,11 @@ _MOMENT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*(\S.*)?", re.ASCII | re.IGNORECASE
 )
 _CLOCK = re.compile(r"(\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*(\S.*)?", re.ASCII)
-_OFFSET = re.compile(r"[+-]\d{2}:?\d{2}", re.ASCII)
+_OFFSET = re.compile(r"[+-]\d{2}(?::?\d{2})?", re.ASCII)
 _YOURS = ("", "your time", "(your time)", "local", "local time")
 _UTC = ("z", "utc", "gmt")
 _PART = re.compile(
-    r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|hours?|h|minutes?|mins?|m|seconds?|secs?|s)", re.ASCII
+    r"(\d+(?:\.\d+)?)\s*(weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)", re.ASCII
 )
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 _ISO = re.compile(
@@ -68,7 +68,10 @@ def _with_zone(naive: datetime, zone: str) -> str:
     if zone.casefold() in _UTC:
         return _iso(naive.replace(tzinfo=UTC))
     if _OFFSET.fullmatch(zone):
-        return _iso(datetime.fromisoformat(f"{naive.isoformat()}{zone}"))
+        try:
+            return _iso(datetime.fromisoformat(f"{naive.isoformat()}{zone}"))
+        except ValueError:
+            raise ValueError(f"has an offset that no zone has, {zone!r}; write one such as +01:00") from None
     try:
         first, second = naive.replace(fold=0).astimezone(), naive.replace(fold=1).astimezone()
         exists = first.astimezone(UTC).astimezone().replace(tzinfo=None) == naive
@@ -92,6 +95,9 @@ def _with_zone(naive: datetime, zone: str) -> str:
 
 
 def _iso(moment: datetime) -> str:
+    """RFC 3339, whose offsets have no seconds: local times of before 1900 have them and are sent in UTC."""
+    if (moment.utcoffset() or timedelta()) % timedelta(minutes=1):
+        moment = moment.astimezone(UTC)
     return moment.isoformat().replace("+00:00", "Z")
 
 
@@ -171,8 +177,11 @@ def _show_duration(text: str) -> str:
         span = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError:
         return text
-    exact = len(re.findall("[DHMS]", _spelt(int(span.total_seconds())))) <= 2  # span_words has two units
-    return span_words(span) if exact else text
+    # span_words has two units: what is exact to the second is put together of days and of the rest.
+    day = timedelta(days=1)
+    hour = timedelta(hours=1)
+    pieces = (span - span % day, span % day - span % hour, span % hour)
+    return " ".join(span_words(piece) for piece in pieces if piece) or span_words(span)
 
 
 def _read_uuid(text: str) -> str:

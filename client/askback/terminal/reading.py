@@ -17,6 +17,7 @@ from askback.terminal.formats import format_of
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _BETWEEN = re.compile(r"[,\n]")
 _NEXT_PAIR = re.compile(r"\n|,(?=\s*[^\s=,]+\s*=)")
 _WORDS = {"y": True, "yes": True, "true": True, "n": False, "no": False, "false": False}
@@ -60,7 +61,9 @@ def read(entry: Entry, text: str) -> Any:
             return _within(entry, number, number)
         case Kind.DATE:
             if not _is_date(text):
-                raise ValueError(_should(entry, "a date written YYYY-MM-DD"))
+                written = _DATE.fullmatch(text) is not None
+                right = _should(entry, "a date written YYYY-MM-DD")
+                raise ValueError(f"{text!r} is not in the calendar; it {right}" if written else right)
             return _within(entry, text, text)
         case Kind.LIST:
             return _list(entry, text)
@@ -224,6 +227,9 @@ def _pairs(field: Field, text: str) -> Any:
     found: dict[str, Any] = {}
     if text.startswith("{") or (text.startswith("[") and "=" not in text):
         found = _json(text, dict)
+        for name, value in found.items():
+            if not _item_fits(field, value):
+                raise ValueError(f"{name!r} does not fit: {dumps(value, spaced=True)}")
     else:
         for piece in filter(None, (piece.strip(" \t,") for piece in _NEXT_PAIR.split(text))):
             name, sign, value = (part.strip() for part in piece.partition("="))

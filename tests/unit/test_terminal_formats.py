@@ -1,0 +1,93 @@
+"""What people type for times, spans, choices and values by name, and what is sent for it."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from askback.terminal.fields import Field
+from askback.terminal.formats import FORMATS
+from askback.terminal.reading import read
+from askback.terminal.schema_fields import of_schema
+
+
+@pytest.fixture
+def clock_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Sets the clock of the person to that of a zone."""
+
+    def move(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("zone", "typed", "sent"),
+    [
+        ("Asia/Kathmandu", "2026-12-01 15:00", "2026-12-01T15:00:00+05:45"),
+        ("Australia/Lord_Howe", "2026-07-01 15:00 +11", "2026-07-01T15:00:00+11:00"),
+        ("Europe/Berlin", "2026-12-01 15:00 +01", "2026-12-01T15:00:00+01:00"),
+        # The local mean time of those days has seconds in its offset, which RFC 3339 has not.
+        ("Europe/Amsterdam", "1900-01-01 12:00", "1900-01-01T11:40:28Z"),
+        ("Pacific/Apia", "1900-01-01 12:00 (your time)", "1900-01-01T23:26:56Z"),
+    ],
+)
+def test_a_moment_is_sent_as_rfc_3339(clock_of: Any, zone: str, typed: str, sent: str) -> None:
+    clock_of(zone)
+    assert FORMATS["date-time"].read(typed) == sent
+
+
+@pytest.mark.parametrize("offset", ["+99:99", "-24:00", "+24", "+1260000"])
+def test_an_offset_that_does_not_exist_is_refused_in_our_words(offset: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(offset))) as refused:
+        FORMATS["date-time"].read(f"2026-12-01 15:00 {offset}")
+    assert "timedelta" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("P1DT2H3M", "1 d 2 h 3 min"),
+        ("P1DT2H3M4S", "1 d 2 h 3 min 4 s"),
+        ("PT2H5S", "2 h 5 s"),
+        ("PT90M", "1 h 30 min"),
+        ("PT0S", "0 s"),
+        ("P1W", "7 d"),
+    ],
+)
+def test_a_duration_is_shown_to_the_second(sent: str, shown: str) -> None:
+    assert FORMATS["duration"].show(sent) == shown
+    assert FORMATS["duration"].show(FORMATS["duration"].read(sent)) == shown
+    assert FORMATS["duration"].show(FORMATS["duration"].read(shown)) == shown  # and may be typed so
+
+
+def _field(part: dict[str, Any]) -> Field:
+    (found,) = of_schema({"type": "object", "properties": {"q": part}, "required": ["q"]})
+    assert isinstance(found, Field)
+    return found
+
+
+@pytest.mark.parametrize("typed", ["green, dark", "GREEN,  dark", "Green", "GREEN", "2"])
+def test_a_choice_is_named_by_value_or_title_in_any_case(typed: str) -> None:
+    colours = {"oneOf": [{"const": "red"}, {"const": "green, dark", "title": "Green"}]}
+    assert read(_field(colours), typed) == "green, dark"
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [
+        ("integer", {"a": 1.5}),
+        ("integer", {"a": 1, "b": "2"}),
+        ("boolean", {"on": 1}),
+        ("string", {"a": None}),
+    ],
+)
+def test_values_by_name_as_json_are_judged_like_those_typed(value: str, typed: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"'{list(typed)[-1]}' does not fit"):
+        read(_field({"type": "object", "additionalProperties": {"type": value}}), json.dumps(typed))
