@@ -32,7 +32,7 @@ from tests.support.shell import Shell
 
 async def test_who_the_server_takes_me_for(lite: World, shell: Shell) -> None:
     text = (await shell.ok("whoami", "--user", "ana", "--group", "ops")).out
-    rows = dict(re.split(r"  +", line, maxsplit=1) for line in text.splitlines())
+    rows = dict(line.split("\t") for line in text.splitlines())  # on a pipe
     assert rows == {
         "subject": "ana", "known by": "its own word: this server does not authenticate",
         "namespaces": "default, all others", "roles": "client, console, worker", "groups": "ops",
@@ -40,6 +40,8 @@ async def test_who_the_server_takes_me_for(lite: World, shell: Shell) -> None:
     }  # fmt: skip
     found = (await shell.ok("whoami", "--json")).json
     assert (found["subject"], found["roles"]) == ("ana", ["client", "console", "worker"])
+    record = dict(line.split("\t") for line in (await shell.ok("whoami", "-o", "tsv")).out.splitlines())
+    assert (record["subject"], json.loads(record["roles"])) == (found["subject"], found["roles"])
     # On this machine, the login name is who one is.
     assert (await shell.ok("whoami", "--json", ASKBACK_USER="", USER="eve")).json["subject"] == "eve"
 

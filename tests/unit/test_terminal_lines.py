@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
 from askback.terminal.board import STONES, Board
+from askback.terminal.draft import Typed
+from askback.terminal.editing import edit_contents
 from askback.terminal.guard import Guarded, Moved
 from askback.terminal.lines import Lines
 from askback.terminal.paper import PlainPaper
-from askback.terminal.terminal import Terminal
+from askback.terminal.terminal import NoEditor, Terminal
 from askback.v1 import prompt_pb2 as pb
+from tests.support.dialogue import prompt
 
 
 @pytest.fixture
@@ -210,6 +214,30 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
     assert guard.out.getvalue() == "meanwhile\n"
     with pytest.raises(OSError, match="ended with 1"):
         await guard.guarded.rewrite("x", "text/plain")
-    monkeypatch.setenv("EDITOR", "/nowhere/to/be/found")
-    with pytest.raises(OSError, match="nowhere"):
+    monkeypatch.setenv("EDITOR", "rm")
+    with pytest.raises(OSError, match="rm left no text: No such file"):
         await guard.guarded.rewrite("x", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("editor", "why"),
+    [
+        ("/nowhere/to/be/found", "/nowhere/to/be/found cannot be started: No such file or directory"),
+        ("/", "/ cannot be started: Permission denied"),
+        ("'vi", "is no command, 'vi: No closing quotation"),
+    ],
+)
+async def test_an_editor_that_cannot_be_started(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, editor: str, why: str
+) -> None:
+    """The text is edited in place, as without an editor."""
+    monkeypatch.setenv("EDITOR", editor)
+    monkeypatch.setenv("VISUAL", "  ")  # names none
+    monkeypatch.setattr(Lines, "is_terminal", property(lambda self: True))
+    guard = Guard(pipe[0])
+    with pytest.raises(NoEditor, match=re.escape(why)):
+        await guard.guarded.rewrite("x", "text/plain")
+    text = pb.PromptPart(content_id="draft", title="Draft", text="old\n", editable=True)
+    os.write(pipe[1], b"new\n.\n")
+    assert await edit_contents(guard.guarded, prompt(contents=[text]), Typed()) == {"draft": "new\n"}
+    assert f"{why}; edit the text here" in guard.out.getvalue()

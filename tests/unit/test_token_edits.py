@@ -191,3 +191,27 @@ def test_the_commands(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(BadTokenFile, match="has no entries: make one with `askback token add`"):
         TokenFile(path)
+
+
+INLINE = 'tokens = [\n {sha256 = "%064d", subject = "bob", roles = ["client"], namespaces = ["a"]},\n]\n' % 1
+LINES_IN_A_TEXT = """\
+[["tokens"]]
+subject = '''
+[[tokens]]
+bob'''
+sha256 = "1"
+[["tokens"]]
+subject = "eve"
+sha256 = "2"
+"""
+
+
+def test_toml_that_cannot_be_edited_as_lines_is_named_so(path: Path) -> None:
+    path.write_text(INLINE)
+    with pytest.raises(BadTokenFile, match="edit it by hand"):
+        add_token(str(path), "x", roles=["client"], namespaces=["a"])
+    assert path.read_text() == INLINE
+    path.write_text(LINES_IN_A_TEXT)
+    with pytest.raises(BadTokenFile, match="edit it by hand"):
+        revoke_token(str(path), "eve")
+    assert path.read_text() == LINES_IN_A_TEXT

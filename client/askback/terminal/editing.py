@@ -5,7 +5,7 @@ from __future__ import annotations
 from askback.prompts import Content, PromptInfo
 from askback.terminal.asking import KEEP, YES_OR_NO, pick
 from askback.terminal.draft import Typed
-from askback.terminal.terminal import Dialogue
+from askback.terminal.terminal import Dialogue, NoEditor, rewrite_in_place
 
 
 async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) -> dict[str, str]:
@@ -20,7 +20,8 @@ async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) ->
         if text is None:
             continue
         if text == content.text:
-            dialogue.paper.line("unchanged", "quiet")
+            if len(editable) > 1:  # of the only one the wizard says so
+                dialogue.paper.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
             continue
         edits[content.content_id] = text
         typed.edits[content.content_id] = (content.text, text)
@@ -43,6 +44,9 @@ async def _edited(dialogue: Dialogue, content: Content, typed: Typed, *, alone: 
         return None
     try:
         return await dialogue.rewrite(text, content.media_type)
+    except NoEditor as error:
+        dialogue.paper.line(f"! {error}; edit the text here", "warning")
+        return await rewrite_in_place(dialogue, text)
     except OSError as error:
         dialogue.paper.line(f"! {error}", "warning")
         return None

@@ -60,11 +60,18 @@ class Dialogue(Protocol):
         """The same for a text of several lines, which begins as `text`. Raises EOFError."""
 
     async def rewrite(self, text: str, media_type: str) -> str:
-        """The text as the person wants it. Raises EOFError, or OSError if the editor cannot be run."""
+        """The text as the person wants it.
+
+        Raises EOFError, NoEditor where their editor cannot be started, OSError where it failed.
+        """
 
 
 class NoKeyboard(Exception):
     """A person cannot be asked here; the text says what to install."""
+
+
+class NoEditor(OSError):
+    """The person's editor cannot be started; the text says why."""
 
 
 class Terminal:
@@ -185,7 +192,7 @@ class Terminal:
         For a script: new lines up to a single dot.
         """
         if self.has_editor:
-            return await self._edited(shlex.split(_editor()), text, media_type)
+            return await self._edited(_editor_command(), text, media_type)
         return await rewrite_in_place(self, text)
 
     async def _edited(self, editor: list[str], text: str, media_type: str) -> str:
@@ -194,7 +201,10 @@ class Terminal:
             path.write_bytes(text.encode())
             self._in_editor = True
             try:
-                process = await asyncio.create_subprocess_exec(*editor, str(path))
+                try:
+                    process = await asyncio.create_subprocess_exec(*editor, str(path))
+                except OSError as error:
+                    raise NoEditor(f"{editor[0]} cannot be started: {error.strerror}") from None
                 try:
                     code = await process.wait()
                 except asyncio.CancelledError:
@@ -207,8 +217,11 @@ class Terminal:
                 for line, style in held:
                     self.notice(line, style)
             if code:
-                raise OSError(f"{editor[0]} ended with {code}; nothing was changed")
-            return path.read_bytes().decode("utf-8", "replace")
+                raise OSError(f"{editor[0]} ended with {code}")
+            try:
+                return path.read_bytes().decode("utf-8", "replace")
+            except OSError as error:
+                raise OSError(f"{editor[0]} left no text: {error.strerror}") from None
 
 
 def _keyboard() -> Keyboard:
@@ -226,7 +239,16 @@ def _keyboard() -> Keyboard:
 
 def _editor() -> str:
     """The person's editor; empty if they named none."""
-    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    named = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
+    return next(filter(None, named), "")
+
+
+def _editor_command() -> list[str]:
+    """The words of the editor's command. Raises NoEditor."""
+    try:
+        return shlex.split(_editor())
+    except ValueError as error:
+        raise NoEditor(f"$VISUAL or $EDITOR is no command, {_editor()}: {error}") from None
 
 
 async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:

@@ -221,7 +221,11 @@ def _toml(value: Any) -> str:
 
 def _replace(file: Path, text: str, meant: Mapping[str, Any], path: str) -> None:
     """Put the text in the file's place at once, with the file's mode and owner, if it says what is meant."""
-    if _document(text, path) != meant:
+    try:
+        edited = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise _by_hand(path) from None  # it was TOML before: `tokens = [{…}]`, or a text of several lines
+    if edited != meant:
         raise _by_hand(path)
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # mode 0600
