@@ -240,7 +240,7 @@ async def test_a_job_that_waits_says_for_what(
     async with Client(server) as client:
         session = Session(client, Output(), Connection(server))
         for job, says in (
-            (await lite.create("nosuchtype"), "for a worker: start one for the job type 'nosuchtype'"),
+            (await lite.create("nosuchtype"), "for the job type 'nosuchtype' if no worker serves it"),
             (await lite.create("t", prompt=confirm(audience=audience("x"))), "waits for people: 1 question"),
         ):
             waiting = asyncio.create_task(start_module._result(session, job.job_id))

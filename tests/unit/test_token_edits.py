@@ -193,7 +193,7 @@ def test_the_commands(tmp_path: Path) -> None:
         TokenFile(path)
 
 
-INLINE = 'tokens = [\n {sha256 = "%064d", subject = "bob", roles = ["client"], namespaces = ["a"]},\n]\n' % 1
+INLINE = 'tokens = [\n {sha256 = "1", subject = "bob", roles = ["client"], namespaces = ["a"]},\n]\n'
 LINES_IN_A_TEXT = """\
 [["tokens"]]
 subject = '''

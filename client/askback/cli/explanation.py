@@ -90,7 +90,8 @@ def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
         case JobState.PENDING:
             kind = one_line(job.job_type)
             waited = f"has waited {lasted}" if lasted else "waits"
-            text = f"{waited} for a worker: start one for the job type {kind!r}, or look why none is free"
+            text = f"{waited} for a worker: start one for the job type {kind!r} if no worker serves it, "
+            text += "or look why none is free"
         case JobState.RUNNING if job.head_only:
             text = f"runs; no news{since}"
         case JobState.RUNNING:
