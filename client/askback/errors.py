@@ -80,7 +80,8 @@ class AskbackError(Exception):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        listed = "".join(f"\n  {v.field}: {v.description}" for v in self.violations)
+        told = (f"{violation.field}: {violation.description}" for violation in self.violations)
+        listed = "".join(f"\n  {text}" for text in told if text != self.message)
         return f"{self.message}{listed}"
 
 

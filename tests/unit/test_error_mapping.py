@@ -13,6 +13,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from askback import errors as client_errors
 from askback.v1 import hitl_service_pb2, stream_pb2
 from askback.v1.error_reason_pb2 import ErrorReason
 from askback_server.domain import errors
@@ -234,3 +235,12 @@ async def test_every_status_fits_into_the_trailers_of_a_real_call(error: errors.
         assert found["AnswerResult"].status
         assert found["AnswerResult"].prompt.prompt_id in ("", OPEN.prompt_id)
     assert mapping.to_frame_error(error) != stream_pb2.FrameError()
+
+
+def test_a_violation_that_is_the_message_is_told_once() -> None:
+    one = client_errors.Violation("prompt.title", "is required")
+    two = client_errors.Violation("deadline", "has passed")
+    alone = client_errors.InvalidArgument("prompt.title: is required", violations=(one,))
+    assert str(alone) == "prompt.title: is required"
+    both = client_errors.InvalidArgument("2 fields are wrong", violations=(one, two))
+    assert str(both) == "2 fields are wrong\n  prompt.title: is required\n  deadline: has passed"

@@ -91,3 +91,28 @@ def test_a_choice_is_named_by_value_or_title_in_any_case(typed: str) -> None:
 def test_values_by_name_as_json_are_judged_like_those_typed(value: str, typed: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"'{list(typed)[-1]}' does not fit"):
         read(_field({"type": "object", "additionalProperties": {"type": value}}), json.dumps(typed))
+
+
+@pytest.mark.parametrize("typed", ["red=1, Green=2", "RED=1, 2=2", '{"red": 1, "dark": 2}'])
+def test_names_are_taken_by_their_titles_too(typed: str) -> None:
+    colours = {"oneOf": [{"const": "red"}, {"const": "dark", "title": "Green"}]}
+    part = {"type": "object", "propertyNames": colours, "additionalProperties": {"type": "integer"}}
+    assert read(_field(part), typed) == {"red": 1, "dark": 2}
+    for twice in ("Green=1, dark=2", "blue=1"):
+        with pytest.raises(ValueError, match=r"'dark' must not be there twice|'blue' is not a name here"):
+            read(_field(part), twice)
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("ipv4", "192.0.2.1", "2001:db8::1"),
+        ("ipv6", "2001:db8::1", "192.0.2.1"),
+        ("ipvanyaddress", "2001:db8::1", "localhost"),
+        ("ipvanyaddress", "192.0.2.1", "192.0.2.256"),
+    ],
+)
+def test_addresses_are_judged_where_they_are_typed(name: str, right: str, wrong: str) -> None:
+    assert FORMATS[name].read(right) == right
+    with pytest.raises(ValueError, match="must be an IP"):
+        FORMATS[name].read(wrong)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from uuid import UUID
 
@@ -199,6 +200,17 @@ def _read_json_text(text: str) -> str:
     return text
 
 
+def _address(kind: Callable[[str], object], hint: str, several: str) -> Format:
+    def read(text: str) -> str:
+        try:
+            kind(text)
+        except ValueError:
+            raise ValueError(f"must be {hint}") from None
+        return text
+
+    return Format(hint, several, read)
+
+
 def _matching(pattern: re.Pattern[str], hint: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if not pattern.fullmatch(text):
@@ -228,8 +240,8 @@ FORMATS: Final[Mapping[str, Format]] = {
     "email": Format(_MAIL_HINT, "e-mail addresses", _matching(_MAIL, _MAIL_HINT)),
     "json": Format('JSON, such as {"a": 1}', "JSON texts", _read_json_text),
     "path": Format("a path, such as reports/2026.csv", "paths", str),
-    "ipv4": Format("an IPv4 address, such as 192.0.2.1", "IPv4 addresses", str),
-    "ipv6": Format("an IPv6 address, such as 2001:db8::1", "IPv6 addresses", str),
-    "ipvanyaddress": Format("an IP address, such as 192.0.2.1", "IP addresses", str),
+    "ipv4": _address(IPv4Address, "an IPv4 address, such as 192.0.2.1", "IPv4 addresses"),
+    "ipv6": _address(IPv6Address, "an IPv6 address, such as 2001:db8::1", "IPv6 addresses"),
+    "ipvanyaddress": _address(ip_address, "an IP address, such as 192.0.2.1", "IP addresses"),
 }
 """By the name in JSON Schema. `time-local` is OpenAPI's name of a time without an offset."""

@@ -235,15 +235,26 @@ def _pairs(field: Field, text: str) -> Any:
             name, sign, value = (part.strip() for part in piece.partition("="))
             if not sign or not name:
                 raise ValueError(f"{piece!r} is not NAME=VALUE")
+            name = _name_of(field, name)
             if name in found:
                 raise ValueError(f"{name!r} must not be there twice")
             found[name] = guess(value) if field.item is None else _named(name, field.item, value)
     for name in found:
-        if field.choices and not any(same(choice.value, name) for choice in field.choices):
-            raise ValueError(
-                f"{name!r} is not a name here; there are: {', '.join(c.label for c in field.choices)}"
-            )
+        if field.choices and not is_offered(field, name):
+            raise _no_name(field, name)
     return _counted(field, found)
+
+
+def _name_of(field: Field, text: str) -> str:
+    """The name that is meant, which may be given by its title. Raises ValueError."""
+    try:
+        return str(choice_of(field, text)) if field.choices else text
+    except ValueError:
+        raise _no_name(field, text) from None
+
+
+def _no_name(field: Field, name: str) -> ValueError:
+    return ValueError(f"{name!r} is not a name here; there are: {', '.join(c.label for c in field.choices)}")
 
 
 def _named(name: str, field: Field, text: str) -> Any:
