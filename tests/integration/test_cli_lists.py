@@ -76,6 +76,24 @@ async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
     assert (await shell.run("job", "ls", "--watch", "--since", "1h")).code == 2
 
 
+async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, shell: Shell) -> None:
+    """Others are not told of, and those that have ended are in the table if they were asked for."""
+    running = await shell.start("job", "ls", "--watch", "--state", "running")
+    await running.says("0 jobs", on="err")
+    await lite.create("other")
+    leased = await lite.held("import")
+    first = (await running.says("changed")).split("\t")
+    assert first[:3] == ["changed", "running", "import"]
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
+    release = workers.ReleaseJobRequest(job_id=leased.job.job_id, token=leased.token)
+    await lite.workers.ReleaseJob(release)
+    await running.says("changed\tcancelled")
+    ended = await shell.start("job", "ls", "--watch", "--state", "cancelled", "-o", "table", COLUMNS="100")
+    assert "import" in await ended.says(leased.job.job_id[-6:])
+    for watching in (running, ended):
+        watching.kill()
+
+
 async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: World, shell: Shell) -> None:
     leased = await lite.held("import")
     progress = job_pb2.Progress(done=3, total=10, message="reading")

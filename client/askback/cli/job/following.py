@@ -21,15 +21,21 @@ _TYPE = 16
 async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
     """Follow the jobs that match; after a break of the connection only what changed meanwhile.
 
+    Of states that are named, a job is told of from when it is in one, to the change that takes it out.
+
     A table, then lines that begin with the state and the type. For programs each line is an event: with
     -o tsv the event and then the fields of `job ls`.
     """
     out = session.out
     known: dict[str, JobInfo] = {}
     live = False
+    states = narrowed.get("states")
     async for change in session.client.watch_all(**narrowed):
         if change.job is not None:
             before = known.get(change.job_id)
+            matches = not states or change.job.state in states
+            if before is None and not matches:
+                continue
             known[change.job_id] = change.job
             if out.as_json:
                 out.json({"event": "changed", "job": record(change.job.proto)})
@@ -37,7 +43,7 @@ async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
                 out.tsv(["changed", *row(change.job)])
             elif live and (before is None or _told(before) != _told(change.job)):
                 out.line(_line(change.job, out.width))
-            if change.job.state.is_terminal:
+            if live and (change.job.state.is_terminal or not matches):
                 del known[change.job_id]
         elif change.kind == "removed":
             gone = known.pop(change.job_id, None)
@@ -45,13 +51,15 @@ async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
                 out.json({"event": "removed", "jobId": change.job_id})
             elif gone is not None and out.as_tsv:
                 out.tsv(["removed", *row(gone)])
-        elif change.kind == "caught_up" and out.as_json:
-            out.json({"event": "caughtUp", "jobs": len(known)})
-        elif change.kind == "caught_up" and not live:
+        elif change.kind == "caught_up":
+            if out.as_json:
+                out.json({"event": "caughtUp", "jobs": len(known)})
+            elif not live:
+                if not out.as_tsv:
+                    write_jobs(session, sorted(known.values(), key=lambda job: job.job_id, reverse=True))
+                out.note(f"{len(known)} job{'' if len(known) == 1 else 's'}; Ctrl-C ends this")
             live = True
-            if not out.as_tsv:
-                write_jobs(session, sorted(known.values(), key=lambda job: job.job_id, reverse=True))
-            out.note(f"{len(known)} job{'' if len(known) == 1 else 's'}; Ctrl-C ends this")
+            known = {job_id: job for job_id, job in known.items() if not job.state.is_terminal}
 
 
 def _told(job: JobInfo) -> tuple[str, str]:
