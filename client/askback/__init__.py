@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from askback.desk import CaughtUp as CaughtUp
     from askback.desk import Closing as Closing
     from askback.enums import AnswerStatus as AnswerStatus
+    from askback.enums import Authentication as Authentication
     from askback.enums import DecisionKind as DecisionKind
     from askback.enums import FinalAction as FinalAction
     from askback.enums import JobState as JobState
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from askback.errors import Violation as Violation
     from askback.escalation import After as After
     from askback.escalation import Remind as Remind
+    from askback.identity import Identity as Identity
     from askback.job import Job as Job
     from askback.jobs import Event as Event
     from askback.jobs import JobChange as JobChange
@@ -88,7 +90,7 @@ _HOME = {
     "askback.console": "Console",
     "askback.console_prompt": "ConsolePrompt",
     "askback.desk": "CaughtUp Closing",
-    "askback.enums": "AnswerStatus DecisionKind FinalAction JobState Keep PromptState",
+    "askback.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
         "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
@@ -97,6 +99,7 @@ _HOME = {
         "Unauthenticated Unavailable Unimplemented Violation"
     ),
     "askback.escalation": "After Remind",
+    "askback.identity": "Identity",
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
     "askback.nonretryable": "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime NonRetryable",

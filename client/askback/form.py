@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
+from askback.form_schema import FormSchema, secret_in
 from askback.json_text import dumps, fit, loads, loads_spelled
-from askback.schema import NULLABLE, flattened
+from askback.schema import NULLABLE, flattened, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
@@ -48,9 +49,14 @@ class TypeForm:
         """
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         try:
-            schema = flattened(adapter.json_schema())
+            schema = flattened(adapter.json_schema(schema_generator=FormSchema))
         except Exception as error:
             raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
+        if secret_in(schema):
+            raise TypeError(
+                f"{type_!r} asks for a secret: answers are stored in plain and shown. "
+                "Ask where the secret is kept, or for a confirmation that it is in place"
+            )
         wrapped = schema.get("type") != "object" or NULLABLE in schema
         nullable: frozenset[str] = frozenset()
         if wrapped:
@@ -86,10 +92,10 @@ class TypeForm:
 
     def dump(self, value: Any) -> str:
         """The JSON object that stands for an instance; what is None is left out."""
-        plain = self.adapter.dump_python(value, mode="json", by_alias=True)
+        plain = self.adapter.dump_python(value, mode="json", by_alias=True, round_trip=True)
         if self.wrapped:
-            return _text({} if plain is None else {VALUE: plain})
-        return _text({k: v for k, v in plain.items() if v is not None})
+            plain = {} if plain is None else {VALUE: plain}
+        return _text(without_nulls(plain, json.loads(self.schema_json)))
 
 
 @dataclass(frozen=True, slots=True)

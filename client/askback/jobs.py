@@ -131,6 +131,16 @@ class JobInfo:
         return moment(self.proto, "run_expire_time")
 
     @property
+    def cancel_reason(self) -> str:
+        """Why it was cancelled, or is to be; empty if no reason was given."""
+        return self.proto.cancel_reason
+
+    @property
+    def cancelled_by(self) -> str:
+        """Who asked for the cancel; empty if it was not cancelled."""
+        return self.proto.cancelled_by
+
+    @property
     def completed_at(self) -> datetime | None:
         """When it ended."""
         return moment(self.proto, "complete_time")

@@ -21,6 +21,7 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
@@ -31,6 +32,7 @@ SERVICES = {
     "JobService": (jobs, "jobs"),
     "WorkerService": (workers, "workers"),
     "HitlService": (hitl, "hitl"),
+    "AccessService": (access, "access"),
 }
 METHODS = [
     (stub, method)

@@ -222,6 +222,7 @@ async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None
         ["--escalate", "30=group:leads"],
         ["--remind", "30"],
         ["--timeout", "nan"],
+        ["--timeout", "5"],
     ],
     ids=" ".join,
 )

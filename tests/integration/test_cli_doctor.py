@@ -52,7 +52,7 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
     assert found["extra server"] == ("ok", "installed")
     assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"
     assert f"schema {SCHEMA}" in found["database"][1]
-    assert found["health"][1] == "serving: JobService, WorkerService, HitlService"
+    assert found["health"][1] == "serving: JobService, WorkerService, HitlService, AccessService"
     assert found["contract"][1].startswith("client and server agree")
     assert found["identity"][1] == "user ana, groups ops; may act as client, worker, console"
     assert "replica r1" in found["clock"][1]
@@ -64,19 +64,19 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
 
 async def test_no_server(shell: Shell) -> None:
     target = f"127.0.0.1:{quiet_port()}"
-    done = await shell.run("doctor", "--server", target, "--timeout", "0.3", "--json")
+    done = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "--json")
     assert done.code == 1
     level, message = _found(done)["server"]
     assert level == "fail"
     assert target in message
     assert "health" not in _found(done)
-    text = await shell.run("doctor", "--server", target, "--timeout", "0.3", "-q")
+    text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q")
     assert text.out.splitlines()[0].startswith("fail  server ")
     assert "-> start it with `askback serve`" in text.out
 
 
 async def test_not_the_tongue_that_is_spoken(lite: World, shell: Shell) -> None:
-    done = await shell.run("doctor", "--tls", "--timeout", "0.5", "--json")
+    done = await shell.run("doctor", "--tls", "--timeout", "0.5s", "--json")
     assert done.code == 1
     assert "does not speak TLS with us" in _found(done)["server"][1]
 
@@ -89,7 +89,7 @@ async def test_something_else_listens(shell: Shell) -> None:
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "0.5", "--json")
+        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "0.5s", "--json")
     assert done.code == 1
     assert "does not speak plaintext gRPC with us" in _found(done)["server"][1]
 
@@ -100,7 +100,7 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "2", "--json")
+        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "2s", "--json")
     finally:
         await server.stop(0)
     found = _found(done)
@@ -220,7 +220,7 @@ async def test_the_database(shell: Shell, tmp_path: Path) -> None:
 async def test_the_database_on_both(migrated_db_url: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     target = f"127.0.0.1:{quiet_port()}"
-    words = ["--server", target, "--timeout", "0.2", "--db", migrated_db_url]
+    words = ["--server", target, "--timeout", "0.2s", "--db", migrated_db_url]
     level, message = _found(await shell.run("doctor", "--json", *words))["database"]
     assert level == "ok"
     assert message.endswith(f"schema {SCHEMA}")

@@ -18,8 +18,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
+from askback.v1 import (
+    access_service_pb2_grpc,
+    hitl_service_pb2_grpc,
+    job_service_pb2_grpc,
+    stream_pb2,
+    worker_service_pb2_grpc,
+)
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc, stream_pb2, worker_service_pb2_grpc
 from askback.v1 import job_pb2 as job_messages
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
@@ -380,6 +386,7 @@ class Caller:
         self.jobs: Any = _Stub(job_service_pb2_grpc.JobServiceStub(channel), metadata)
         self.workers: Any = _Stub(worker_service_pb2_grpc.WorkerServiceStub(channel), metadata)
         self.hitl: Any = _Stub(hitl_service_pb2_grpc.HitlServiceStub(channel), metadata)
+        self.access: Any = _Stub(access_service_pb2_grpc.AccessServiceStub(channel), metadata)
 
 
 class World(Caller):

@@ -61,6 +61,7 @@ FULL = Job(
     cancel_requested_at=at(6),
     cancel_at=at(7),
     cancel_reason="r",
+    cancelled_by="eve",
     retention=timedelta(days=2, microseconds=5),
     timeout=timedelta(hours=1),
     expires_at=at(9),

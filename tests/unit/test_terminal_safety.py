@@ -8,6 +8,7 @@ import pty
 import select
 import signal
 import tty
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -212,15 +213,17 @@ async def sent(asked: PromptInfo, said: Said, **options: Any) -> list[Draft]:
 BOTH = ((ACCEPT, "Yes"), (EDIT, "Change"), (RESPOND, "Answer"), (REJECT, "No"))
 
 
-@pytest.mark.parametrize("choice", ["1", "2", "3"])
+@pytest.mark.parametrize("choice", ["a", "e", ""])
 async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
     unseen = ("script: 900 of 20900 characters",)
+    contents = [pb.PromptPart(content_id="t", text="old", editable=True)]
+    asked = prompt(decisions=BOTH, contents=contents)
     for reply in ("", "n"):
-        said = Said(choice, reply)
-        assert await sent(prompt(decisions=BOTH), said, unseen=unseen) == []
+        said = Said(choice, reply, "q")
+        assert await sent(asked, said, unseen=unseen) == []
         assert unseen[0] in said.text
-    assert len(await sent(prompt(decisions=BOTH), Said(choice, "y", "", "y"), unseen=unseen)) == 1
-    assert len(await sent(prompt(decisions=BOTH), Said("4", "", "y"), unseen=unseen)) == 1  # a no needs none
+    assert len(await sent(asked, Said(choice, "y", "y", texts=["new"]), unseen=unseen)) == 1
+    assert len(await sent(asked, Said("r", "no"), unseen=unseen)) == 1  # a no needs none
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
@@ -261,9 +264,9 @@ def test_what_no_terminal_shows_is_unseen(part: pb.PromptPart) -> None:
 
 async def test_a_long_default_is_shown_before_enter_takes_it() -> None:
     hidden = "y" * 70 + " and delete everything"
-    said = Said("1", "", "", "y")
+    said = Said("", "", "y")
     (draft,) = await sent(asking(question("q", text=pb.TextInput(default_value=hidden))), said)
-    assert draft.object == {"q": hidden}
+    assert draft.values == {"q": hidden}
     assert said.text.count("and delete everything") == 2  # before it was taken, and before it was sent
 
 
@@ -274,20 +277,20 @@ async def test_what_was_typed_is_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
     typed = Typed()
     with pytest.raises(EOFError):
-        await sent(TEXTS, Said("1", "first", "second", "why"), typed=typed)
-    said = Said("", "", "", "y")  # the decision to answer is kept too
+        await sent(TEXTS, Said("c why", "", "first", "second"), typed=typed)
+    said = Said("", "", "y")  # the decision to answer is kept too
     (draft,) = await sent(TEXTS, said, typed=typed)
-    assert (draft.object, draft.comment) == ({"a": "first", "b": "second"}, "why")
+    assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
     written = Said()
     typed.write(written.paper, TEXTS)
     assert "Title of a: first" in written.text
 
 
 async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
-    typed = Typed(values={("a",): "word"})
+    typed = Typed({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
-    (draft,) = await sent(number, Said("1", "", "4", "", "y"), typed=typed)
-    assert draft.object == {"a": 4}
+    (draft,) = await sent(number, Said("", "", "4", "y"), typed=typed)
+    assert draft.values == {"a": 4}
 
 
 async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
@@ -299,13 +302,13 @@ async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
             raise PromptClaimed("taken", metadata={"claimed_by": "bob"})
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", TEXTS, False)
 
-    said = Said("1", "first", "", "", "y", "", "y")
+    said = Said("", "first", "", "y", "", "y")
     await settle(TEXTS, said, send)
     assert drafts[0] == drafts[1]
     assert said.text.count("Title of a: first") == 2
     drafts.clear()
     with pytest.raises(PromptClaimed):
-        await settle(TEXTS, Said("1", "first", "", "", "y", "n"), send)
+        await settle(TEXTS, Said("", "first", "", "y", "n"), send)
 
 
 CITIES = question(
@@ -371,13 +374,13 @@ EMPTY = [
 async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
     asked = prompt(schema_json=json.dumps(schema))
     assert entries(asked) == ()
-    (draft,) = await sent(asked, Said("1", "", "y"))
+    (draft,) = await sent(asked, Said("", "y"))
     assert draft == Draft(DecisionKind.RESPOND)
 
 
 async def test_any_object_may_be_none() -> None:
-    (draft,) = await sent(prompt(schema_json='{"type": "object"}'), Said("1", "", "", "y"))
-    assert draft.object == {}
+    (draft,) = await sent(prompt(schema_json='{"type": "object"}'), Said("", "", "y"))
+    assert draft.values == {}
     (whole,) = entries(prompt(schema_json='{"type": "object", "required": ["a"]}'))
     assert isinstance(whole, Field)
     assert whole.required
@@ -401,7 +404,46 @@ async def test_a_default_that_does_not_fit_is_not_offered(part: dict[str, Any], 
     (field,) = entries(asked)
     assert isinstance(field, Field)
     assert not fits(field, default)
-    said = Said("1", "")
+    said = Said("", "")
     with pytest.raises(EOFError):
         await sent(asked, said)
     assert "! must be given" in said.text
+
+
+@pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])
+async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
+    """What the asker calls a decision cannot make a key or a word of the table mean that decision."""
+    asked = prompt(decisions=((ACCEPT, label),))
+    for word in (
+        "r",
+        "reject",
+        "e",
+        "edit",
+        "d",
+        "dismiss",
+        "v",
+        "s",
+        "skip",
+        "q",
+        "quit",
+        "y",
+        "yes",
+        "1",
+        "ok",
+    ):
+        if word == label.casefold() and word in ("yes", "1"):
+            continue  # a word of no key: it is what the asker calls it, and still confirmed
+        with suppress(EOFError):
+            assert await sent(asked, Said(word, "y", "y")) == []
+    with pytest.raises(EOFError):
+        await sent(asked, Said("a"))
+    assert len(await sent(asked, Said("a", "y"))) == 1
+
+
+@pytest.mark.parametrize("keys", ["aa", "a a", "approve!", "A\nA", "a y", "ay", "aaaaaaaa", "rr", "\n", " "])
+async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
+    asked = prompt(decisions=BOTH[:1] + BOTH[3:])
+    with pytest.raises(EOFError):
+        await sent(asked, Said(keys))
+    with pytest.raises(EOFError):
+        await sent(asked, Said("a", keys) if keys.strip() else Said(keys, keys))

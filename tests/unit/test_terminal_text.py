@@ -152,8 +152,9 @@ def test_the_facts_in_words() -> None:
         "  for         user:ana, group:desk",
         "  priority    5",
         "  labels      env=prod",
-        "  job         j-1, key k, round 1",
-        "  prompt      p-1, revision 1",
+        "  job         j-1",
+        "  prompt      p-1",
+        "  key         k, round 1, revision 1",
     ):
         assert line in text
     assert re.search(r"  deadline    in 3 h 55 min \(2026-11-25 .*\), then the job fails\n", text)

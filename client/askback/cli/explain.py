@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def explain(session: Session, job_id: str) -> None:
@@ -22,6 +24,7 @@ async def explain(session: Session, job_id: str) -> None:
     from askback.cli.explanation import explain_job, lines
 
     client = session.client
+    job_id = await job_id_of(client, job_id)
     job = await client.get(job_id)
     events = []
     async for event in client.run(job_id).watch():

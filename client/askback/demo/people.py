@@ -14,7 +14,7 @@ from askback.terminal.board import Row
 from askback.terminal.pages import show_prompt
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import refused, taken
-from askback.terminal.wizard import by_console, settle
+from askback.terminal.wizard import Left, by_console, settle
 from askback.terminal.words import now
 
 
@@ -68,7 +68,7 @@ class AtTerminal:
             except (PromptClosed, PromptStale) as error:
                 self._narrator.say("person", refused(error, now()))
                 return
-            if outcome is not None:
+            if not isinstance(outcome, Left):
                 self._narrator.say("person", taken(outcome))
                 return
             if not prompt.blocking:

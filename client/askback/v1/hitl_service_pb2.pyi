@@ -3,6 +3,7 @@
 isort:skip_file
 What people's consoles call."""
 
+from askback.v1 import job_pb2 as _job_pb2
 from askback.v1 import prompt_pb2 as _prompt_pb2
 from askback.v1 import stream_pb2 as _stream_pb2
 from collections import abc as _abc
@@ -55,10 +56,27 @@ class PromptFilter(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     UNATTENDED_FIELD_NUMBER: _builtins.int
+    ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    JOB_ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    MINE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    ANY_LABELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Only prompts of this job."""
     unattended: _builtins.bool
     """Only open prompts that nobody is there for (`Prompt.unattended_time` is set); ListPrompts only."""
+    id_suffix: _builtins.str
+    """Only prompts whose id ends with this: the last 6 to 36 characters, in lower case; ListPrompts only.
+    People type the end of an id, because ids that were made at about the same time begin alike. Empty: any.
+    """
+    job_id_suffix: _builtins.str
+    """Only prompts of jobs whose id ends with this, likewise; ListPrompts only. Empty: any."""
+    mine: _builtins.bool
+    """Only prompts that the caller has claimed, or whose audience names the caller as a user; ListPrompts only."""
+    overdue: _builtins.bool
+    """Only open prompts that have waited too long: a step of their escalation was taken, or their deadline has
+    passed and its effect is about to come; ListPrompts only.
+    """
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Job types. Empty: any."""
@@ -79,6 +97,12 @@ class PromptFilter(_message.Message):
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only prompts whose audience names one of these groups."""
 
+    @_builtins.property
+    def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
+        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        `labels`. Empty: no such condition.
+        """
+
     def __init__(
         self,
         *,
@@ -89,10 +113,15 @@ class PromptFilter(_message.Message):
         states: _abc.Iterable[_prompt_pb2.PromptState.ValueType] | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         unattended: _builtins.bool = ...,
+        id_suffix: _builtins.str = ...,
+        job_id_suffix: _builtins.str = ...,
+        mine: _builtins.bool = ...,
+        overdue: _builtins.bool = ...,
+        any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "job_id", b"job_id", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,7 +264,7 @@ class WatchPromptsRequest(_message.Message):
     """Where to go on. Empty: a snapshot first."""
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
-        """Which prompts; `states` and `unattended` must be empty."""
+        """Which prompts; the fields that are for ListPrompts only must be empty."""
 
     def __init__(
         self,
@@ -1104,7 +1133,7 @@ class ConverseHello(_message.Message):
     """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
-        """Which prompts; `states` must be empty."""
+        """Which prompts; the fields that are for ListPrompts only must be empty."""
 
     def __init__(
         self,

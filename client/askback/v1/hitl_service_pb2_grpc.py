@@ -32,7 +32,8 @@ class HitlServiceStub(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-    ListPrompts                          console; client or worker with `job_id` in the filter
+    ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+    `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
@@ -104,7 +105,8 @@ class HitlServiceServicer(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-    ListPrompts                          console; client or worker with `job_id` in the filter
+    ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+    `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
@@ -261,7 +263,8 @@ class HitlService(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-    ListPrompts                          console; client or worker with `job_id` in the filter
+    ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+    `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 

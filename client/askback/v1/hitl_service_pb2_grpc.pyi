@@ -33,7 +33,8 @@ class HitlServiceStub:
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
       Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-      ListPrompts                          console; client or worker with `job_id` in the filter
+      ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+                                           `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
       CancelPrompt                         client or worker (the asker's side)
 
@@ -103,7 +104,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
       Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-      ListPrompts                          console; client or worker with `job_id` in the filter
+      ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+                                           `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
       CancelPrompt                         client or worker (the asker's side)
 
@@ -169,7 +171,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
       Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-      ListPrompts                          console; client or worker with `job_id` in the filter
+      ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+                                           `job_id_suffix` in the filter
       GetPrompt, ListAnswers               console, client or worker
       CancelPrompt                         client or worker (the asker's side)
 

@@ -276,6 +276,8 @@ class Job(_message.Message):
     RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
     RUN_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ROOT_JOB_ID_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    CANCELLED_BY_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Server-made UUIDv7."""
     namespace: _builtins.str
@@ -322,6 +324,12 @@ class Job(_message.Message):
     """The first job of the chain of retries that this one belongs to; itself if it repeats none. The same
     in every retry: an idempotency key for effects outside. A retry of a COMPLETED job that keeps NOTHING
     starts a chain of its own.
+    """
+    cancel_reason: _builtins.str
+    """Why the job was cancelled, or is to be, in the words of CancelJob. Empty if no reason was given."""
+    cancelled_by: _builtins.str
+    """The subject that called CancelJob. Empty for a job that was not cancelled, and for one that was cancelled
+    by a server older than this field.
     """
     @_builtins.property
     def failure(self) -> Global___Failure:
@@ -421,10 +429,12 @@ class Job(_message.Message):
         run_timeout: _duration_pb2.Duration | None = ...,
         run_expire_time: _timestamp_pb2.Timestamp | None = ...,
         root_job_id: _builtins.str = ...,
+        cancel_reason: _builtins.str = ...,
+        cancelled_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "progress", b"progress", "purge_time", b"purge_time", "ready_time", b"ready_time", "retention", b"retention", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "timeout", b"timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_request_time", b"cancel_request_time", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "root_job_id", b"root_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cancel_reason", b"cancel_reason", "cancel_request_time", b"cancel_request_time", "cancelled_by", b"cancelled_by", "complete_time", b"complete_time", "create_time", b"create_time", "expire_time", b"expire_time", "failure", b"failure", "input_json", b"input_json", "job_id", b"job_id", "job_type", b"job_type", "labels", b"labels", "max_attempts", b"max_attempts", "namespace", b"namespace", "open_blocking_prompts", b"open_blocking_prompts", "open_prompts", b"open_prompts", "priority", b"priority", "progress", b"progress", "promoted", b"promoted", "purge_time", b"purge_time", "ready_time", b"ready_time", "request_id", b"request_id", "result_json", b"result_json", "retention", b"retention", "retried_from_job_id", b"retried_from_job_id", "root_job_id", b"root_job_id", "rounds", b"rounds", "run_expire_time", b"run_expire_time", "run_timeout", b"run_timeout", "state", b"state", "timeout", b"timeout", "token", b"token", "update_time", b"update_time", "user_id", b"user_id", "version", b"version", "worker_id", b"worker_id", "workerless", b"workerless"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -549,6 +559,34 @@ class JobEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobEvent: _TypeAlias = JobEvent  # noqa: Y015
+
+@_typing.final
+class LabelCondition(_message.Message):
+    """A condition of a list or a view: a label that has one of several values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The label's name. Required."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values, of which the label must have one. Required."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelCondition: _TypeAlias = LabelCondition  # noqa: Y015
 
 @_typing.final
 class DeepUnderstanding(_message.Message):

@@ -317,6 +317,12 @@ class JobFilter(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    ANY_LABELS_FIELD_NUMBER: _builtins.int
+    id_suffix: _builtins.str
+    """Only the jobs whose id ends with this: the last 6 to 36 characters, in lower case. People type the end of
+    an id, because ids that were made at about the same time begin alike. Empty: any.
+    """
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_job_pb2.JobState.ValueType]:
         """States. Empty: any."""
@@ -341,6 +347,12 @@ class JobFilter(_message.Message):
     def created_before(self) -> _timestamp_pb2.Timestamp:
         """Created before this time."""
 
+    @_builtins.property
+    def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
+        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        `labels`. Empty: no such condition.
+        """
+
     def __init__(
         self,
         *,
@@ -350,10 +362,12 @@ class JobFilter(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_after: _timestamp_pb2.Timestamp | None = ...,
         created_before: _timestamp_pb2.Timestamp | None = ...,
+        id_suffix: _builtins.str = ...,
+        any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "job_types", b"job_types", "labels", b"labels", "states", b"states", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "created_after", b"created_after", "created_before", b"created_before", "id_suffix", b"id_suffix", "job_types", b"job_types", "labels", b"labels", "states", b"states", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,12 +383,15 @@ class ListJobsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The tenant; empty: the caller's default."""
     page_size: _builtins.int
     """At most so many, 0: 50; never more than 500, and never more than 1 MiB in all."""
     page_token: _builtins.str
     """From the page before; empty: the first page."""
+    count: _builtins.bool
+    """True: count all jobs that match, on every page (`total_size`). It costs a read of them all."""
     @_builtins.property
     def filter(self) -> Global___JobFilter:
         """Which jobs."""
@@ -386,10 +403,11 @@ class ListJobsRequest(_message.Message):
         filter: Global___JobFilter | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "filter", b"filter", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -403,8 +421,11 @@ class ListJobsResponse(_message.Message):
 
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty: this was the last page."""
+    total_size: _builtins.int
+    """How many match in all; 0 unless `count` was set."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
         """Newest first."""
@@ -414,10 +435,11 @@ class ListJobsResponse(_message.Message):
         *,
         jobs: _abc.Iterable[_job_pb2.Job] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -96,8 +96,10 @@ class Dialect(ABC):
         return None
 
     @abstractmethod
-    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
-        """Whether the JSON object has all of these texts under these keys."""
+    def has_labels(
+        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
+    ) -> sa.ColumnElement[bool]:
+        """Whether the JSON object has one of these texts under each of these keys."""
 
     @abstractmethod
     def has_any(

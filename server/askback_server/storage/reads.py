@@ -17,7 +17,15 @@ from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, Prom
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
 from askback_server.storage.carrying import Carrying
-from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
+from askback_server.storage.tables import (
+    HANDLE_AT,
+    answers,
+    checkpoints,
+    events,
+    jobs,
+    prompts,
+    understandings,
+)
 from askback_server.storage.understanding_rows import to_understanding
 
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
@@ -133,26 +141,43 @@ class Reads(Carrying):
 
     async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
         """A page of jobs, newest first: ids are time-ordered, so the id is the cursor."""
-        among = self._dialect.among
-        where = [jobs.c.namespace == filter.namespace]
-        if filter.states:
-            where.append(among(jobs.c.status, [s.value for s in filter.states]))
-        if filter.job_types:
-            where.append(among(jobs.c.job_type, filter.job_types))
-        if filter.user_ids:
-            where.append(among(jobs.c.user_id, filter.user_ids))
-        if filter.labels:
-            where.append(self._dialect.has_labels(jobs.c.labels, filter.labels))
-        if filter.created_after is not None:
-            where.append(jobs.c.created_at >= filter.created_after)
-        if filter.created_before is not None:
-            where.append(jobs.c.created_at < filter.created_before)
+        where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
         statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(limit + 1)
         found = await self._all(statement)
         kept = [rows.to_job(r) for r in _fitting(found[:limit], ("input", "result", "error"), max_bytes)]
         return JobsPage(tuple(kept), kept[-1].job_id if len(kept) < len(found) else None)
+
+    async def count_jobs(self, filter: JobFilter) -> int:
+        """How many jobs match."""
+        where = self._job_conditions(filter)
+        found = await self._all(sa.select(sa.func.count().label("n")).select_from(jobs).where(*where))
+        return int(found[0]["n"])
+
+    def _job_conditions(self, filter: JobFilter) -> list[sa.ColumnElement[bool]]:
+        among = self._dialect.among
+        where: list[sa.ColumnElement[bool]] = [jobs.c.namespace == filter.namespace]
+        if filter.states:
+            where.append(among(jobs.c.status, [s.value for s in filter.states]))
+        if filter.job_types:
+            where.append(among(jobs.c.job_type, filter.job_types))
+        if filter.user_ids:
+            where.append(among(jobs.c.user_id, filter.user_ids))
+        where += self._labelled(jobs.c.labels, filter)
+        if filter.created_after is not None:
+            where.append(jobs.c.created_at >= filter.created_after)
+        if filter.created_before is not None:
+            where.append(jobs.c.created_at < filter.created_before)
+        if filter.id_suffix:
+            where.extend(_ends(jobs.c.job_id, filter.id_suffix))
+        return where
+
+    def _labelled(
+        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
+    ) -> list[sa.ColumnElement[bool]]:
+        each = {name: (value,) for name, value in filter.labels.items()}
+        return [self._dialect.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -190,14 +215,30 @@ class Reads(Carrying):
             where.append(among(prompts.c.status, states))
         if filter.unattended:
             where.append(prompts.c.unattended_since.is_not(None))
+        if filter.person:
+            holds = sa.and_(
+                prompts.c.claimed_by == filter.person, prompts.c.claimed_until > self._dialect.now()
+            )
+            named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
+            where.append(sa.or_(holds, named))
+        if filter.overdue:
+            # The document names a step only when one was taken.
+            escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
+            late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
+            where.append(sa.and_(prompts.c.responded_at.is_(None), late))
+        if filter.id_suffix:
+            where.extend(_ends(prompts.c.interaction_id, filter.id_suffix))
         if filter.job_id:
             where.append(prompts.c.job_id == filter.job_id)
+        if filter.job_id_suffix:
+            ends = _ends(jobs.c.job_id, filter.job_id_suffix)
+            theirs = sa.select(jobs.c.job_id).where(jobs.c.namespace == filter.namespace, *ends)
+            where.append(prompts.c.job_id.in_(theirs))
         if filter.job_types:
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        if filter.labels:
-            where.append(self._dialect.has_labels(prompts.c.labels, filter.labels))
+        where += self._labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
@@ -266,3 +307,14 @@ def _bytes(text: str) -> int:
 def _rank(prompt: Prompt) -> tuple[int, str | None, str]:
     at = prompt.expires_at
     return prompt.content.priority, at.isoformat() if at else None, prompt.prompt_id
+
+
+def _ends(column: sa.ColumnElement[str], suffix: str) -> list[sa.ColumnElement[bool]]:
+    """That an id ends with a suffix of at least six characters: the last six are found by an index."""
+    text = sa.cast(column, sa.Text)
+    # The text of the index, not a parameter: a plan that is made once for all values must see it.
+    last = sa.func.substr(text, sa.literal_column(str(HANDLE_AT)))
+    found = [last == suffix[-6:]]
+    if len(suffix) > 6:
+        found.append(sa.func.substr(text, 37 - len(suffix)) == suffix)
+    return found

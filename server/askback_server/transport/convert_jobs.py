@@ -17,6 +17,8 @@ from askback_server.domain.retries import Keep
 from askback_server.ports.queries import JobFilter
 from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_values import (
+    any_labels,
+    id_suffix,
     job_id,
     moment,
     namespace,
@@ -60,6 +62,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
     storable(found, "filter.job_types", filter.job_types)
     storable(found, "filter.user_ids", filter.user_ids)
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(found, filter.any_labels)
     raise_faults(found)
     return JobFilter(
         namespace=namespace(asked, principal),
@@ -67,8 +70,10 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
         labels=dict(filter.labels),
+        any_labels=several,
         created_after=bounds.get("created_after"),
         created_before=bounds.get("created_before"),
+        id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
     )
 
 
@@ -136,6 +141,8 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
         put_time(target.ready_time, job.ready_at)
     if job.cancel_requested_at is not None:
         put_time(target.cancel_request_time, job.cancel_requested_at)
+    target.cancel_reason = job.cancel_reason
+    target.cancelled_by = job.cancelled_by
     if job.retention is not None:
         put_span(target.retention, job.retention)
     if job.purge_at is not None:

@@ -59,7 +59,8 @@ class JobServicer:
         limit = page_size(request.page_size, self._replica.limits)
         page = await self._replica.jobs.list_jobs(filter, limit, after, self._replica.limits.page_bytes)
         token = seal(secret, query, [page.next]) if page.next else ""
-        return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token)
+        total = await self._replica.jobs.count_jobs(filter) if request.count else 0
+        return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token, total_size=total)
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> None:
         """As the contract says."""

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,14 +32,31 @@ _TRUSTED_ROLES = frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE})
 _log = logging.getLogger("askback.tokens")
 
 
+class Authentication(StrEnum):
+    """How a caller is known."""
+
+    TOKEN = "TOKEN"
+    CERTIFICATE = "CERTIFICATE"
+    NONE = "NONE"
+    """The caller's word is taken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an authenticated caller showed, and when it expires (None: it does not)."""
+
+    authentication: Authentication
+    expires: datetime | None = None
+
+
 class Authenticator(Protocol):
     """Tells who a call is from."""
 
     def authenticate(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Principal:
         """The caller. Raises Unauthenticated."""
 
-    def expires(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> datetime | None:
-        """When the credentials of an authenticated caller expire; None if they do not."""
+    def credentials(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Credentials:
+        """What an authenticated caller showed. Raises Unauthenticated for an unknown caller."""
 
     def generation(self) -> object:
         """An object that is another one whenever `authenticate` may say something else than before, expiry
@@ -60,6 +78,11 @@ class _Entry:
     """By what its owner is known: a token's digest, or a name in a certificate."""
     principal: Principal
     expires: datetime | None
+
+    @property
+    def is_token(self) -> bool:
+        """Whether a token shows who its owner is, and not a certificate."""
+        return isinstance(self.shown, bytes)
 
 
 class TokenFile:
@@ -103,13 +126,15 @@ class TokenFile:
         """The owner of the bearer token, or of the certificate. Raises Unauthenticated."""
         entry = self._entry(metadata, certificate)
         if entry.expires is not None and entry.expires <= self._now():
-            what = "token" if isinstance(entry.shown, bytes) else "certificate's entry"
+            what = "token" if entry.is_token else "certificate's entry"
             raise Unauthenticated(f"the {what} has expired; ask for a new one")
         return entry.principal
 
-    def expires(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> datetime | None:
-        """When the caller's entry expires. Raises Unauthenticated for an unknown caller."""
-        return self._entry(metadata, certificate).expires
+    def credentials(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Credentials:
+        """Whether the caller's entry is a token or a certificate, and its expiry. Raises Unauthenticated."""
+        entry = self._entry(metadata, certificate)
+        how = Authentication.TOKEN if entry.is_token else Authentication.CERTIFICATE
+        return Credentials(how, entry.expires)
 
     def generation(self) -> object:
         """The entries: read again, they are another object."""
@@ -168,9 +193,9 @@ class NoAuthentication:
     def __init__(self, admins: frozenset[str] = frozenset()) -> None:
         self._admins = admins
 
-    def expires(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> datetime | None:
-        """A name does not expire."""
-        return None
+    def credentials(self, metadata: Metadata, certificate: CertificateNames = no_certificate) -> Credentials:
+        """None are needed, and a name does not expire."""
+        return Credentials(Authentication.NONE)
 
     def generation(self) -> object:
         """Always the same."""
@@ -216,9 +241,13 @@ def _read(path: Path) -> dict[bytes | str, _Entry]:
         raise BadTokenFile(f"token file {error}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadTokenFile(f"token file {path}: {error}") from error
-    listed = content.get("tokens")
-    if set(content) != {"tokens"} or not isinstance(listed, list) or not listed:
-        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else")
+    listed = content.get("tokens", [])
+    if other := sorted(set(content) - {"tokens"}):
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else, not {other[0]}")
+    if not isinstance(listed, list):
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]]: begin each entry with that")
+    if not listed:
+        raise BadTokenFile(f"token file {path} has no entries: make one with `askback token add`")
     entries: dict[bytes | str, _Entry] = {}
     for number, fields in enumerate(listed, 1):
         subject = fields.get("subject") if isinstance(fields, dict) else None
@@ -232,6 +261,11 @@ def _read(path: Path) -> dict[bytes | str, _Entry]:
             raise BadTokenFile(f"{where}: {error}") from None
         entries[entry.shown] = entry
     return entries
+
+
+def check_entry(fields: Mapping[str, Any]) -> None:
+    """Check one entry of a file. Raises ValueError with what is wrong."""
+    _entry(dict(fields))
 
 
 def _entry(fields: object) -> _Entry:

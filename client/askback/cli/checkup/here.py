@@ -20,6 +20,12 @@ from askback.cli.profiles import config_file, read_profiles
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*\bextra\s*==\s*['\"]([a-z]+)['\"])?")
 
+_USES = {
+    "server": "running the service",
+    "testing": "pytest",
+    "tui": "questions, colours and Markdown at a terminal",
+}
+
 
 def look_here() -> Iterator[Finding]:
     """The installation and its configuration."""
@@ -47,10 +53,11 @@ def _packages() -> Iterator[Finding]:
         if not extra or extra == "dev":
             continue
         absent = missing[extra]
+        use = f", for {_USES[extra]}" if extra in _USES else ""
         if not absent:
-            yield ok(f"extra {extra}", "installed")
+            yield ok(f"extra {extra}", f"installed{use}")
         else:
-            lacks = f"not installed (lacks {', '.join(absent)}): pip install 'askback[{extra}]'"
+            lacks = f"not installed (lacks {', '.join(absent)}){use}: pip install 'askback[{extra}]'"
             yield ok(f"extra {extra}", lacks)
 
 

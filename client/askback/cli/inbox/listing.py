@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.cli.inbox.view import named_prompt, open_prompts, view, view_options
+from askback.cli.command import Command
+from askback.cli.inbox.view import open_prompts, view, view_options
+from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ STATES = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @view_options
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="[default: open]")
 @click.option("--unattended", is_flag=True, help="Only those that nobody is there for.")
@@ -34,9 +36,9 @@ async def ls(
 ) -> None:
     """List what waits, the most urgent first.
 
-    By priority, then deadline, then age; you see what you may answer. Options of one kind are
-    alternatives; different kinds must all hold. With --json one prompt a line; with --watch and --json
-    one event a line: open, closed, removed, caughtUp.
+    By priority, then deadline, then age; you see what you may answer. Repeating an option means OR;
+    different options, and labels of different names, mean AND. With --json one prompt a line; with
+    --watch and --json one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.record import record
 
@@ -44,11 +46,15 @@ async def ls(
         if states or unattended:
             other = "--state" if states else "--unattended"
             raise click.UsageError(f"--watch follows open prompts; {other} does not go with it")
-        await _watch(session, view(options))
+        await _watch(session, await view(session.client, options))
         return
     found: list[PromptInfo] = []
     token, total = "", 0
-    narrowed = {**view(options), "states": [STATES[s] for s in states], "unattended": unattended}
+    narrowed = {
+        **await view(session.client, options),
+        "states": [STATES[s] for s in states],
+        "unattended": unattended,
+    }
     while True:
         size = min(limit - len(found), 500) if limit else 500
         page = await session.client.prompt_page(**narrowed, page_size=size, page_token=token)
@@ -145,7 +151,7 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
     return found
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.option("--answers", is_flag=True, help="Every submission with its verdict: the audit.")
 @click.option("--full", is_flag=True, help="Long texts whole.")
@@ -153,8 +159,8 @@ def _closing_record(closing: Closing) -> dict[str, Any]:
 async def show(session: Session, prompt: str, answers: bool, full: bool) -> None:
     """Show a prompt, and who answered what.
 
-    PROMPT is its id, or JOB/KEY; it may have ended. With --answers and --json: {"prompt": …, "answers":
-    [{"answer": …, "status": …, "violations": …}]}.
+    PROMPT is its id, the end of it as `inbox ls` shows it, or JOB/KEY; it may have ended. With --answers
+    and --json: {"prompt": …, "answers": [{"answer": …, "status": …, "violations": …}]}.
     """
     from askback.cli.record import record
     from askback.terminal.following import job_warnings
@@ -162,7 +168,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     from askback.terminal.sheet import write_sheet, write_submission
     from askback.terminal.words import now
 
-    found = await named_prompt(session.client, prompt)
+    found = await prompt_of(session.client, prompt)
     records = [entry async for entry in session.client.answer_records(found.prompt_id)] if answers else []
     if session.out.as_json:
         shown = record(found.proto)

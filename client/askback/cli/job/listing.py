@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import job_labels, job_types, owners
+from askback.cli.command import Command
 from askback.cli.completion import any_job
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Moment
 
@@ -25,11 +28,20 @@ STATES = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="In this state.")
-@click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
-@click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
-@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label.")
+@click.option(
+    "--type", "job_types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Of this type."
+)
+@click.option("--owner", "owners", multiple=True, metavar="USER", shell_complete=owners, help="Of this user.")
+@click.option(
+    "--label",
+    "label_pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=job_labels,
+    help="With this label; repeated for one NAME: any of the values.",
+)
 @click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
@@ -44,10 +56,13 @@ async def ls(
     before: datetime | None,
     limit: int,
 ) -> None:
-    """List jobs, newest first. Options of one kind are alternatives; different kinds must all hold."""
+    """List jobs, newest first.
+
+    Repeating an option means OR; different options, and labels of different names, mean AND.
+    """
     from datetime import UTC
 
-    from askback.cli.job_input import labels
+    from askback.cli.job_input import label_conditions
     from askback.cli.record import record
     from askback.cli.words import JOB_STATES
     from askback.spans import span_words
@@ -56,7 +71,7 @@ async def ls(
         states=[STATES[state] for state in states],
         job_types=job_types,
         user_ids=owners,
-        labels=labels(label_pairs),
+        labels=label_conditions(label_pairs),
         created_after=since,
         created_before=before,
         page_size=min(limit + 1, 500) if limit else 500,
@@ -77,7 +92,7 @@ async def ls(
         session.out.table(("JOB", "TYPE", "STATE", "AGE", "DOING"), rows)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def show(session: Session, job_id: str) -> None:
@@ -89,6 +104,7 @@ async def show(session: Session, job_id: str) -> None:
     from askback.cli.record import record
     from askback.enums import PromptState
 
+    job_id = await job_id_of(session.client, job_id)
     job = await session.client.get(job_id)
     states = [state for state in PromptState if state is not PromptState.UNSPECIFIED]
     prompts = [prompt async for prompt in session.client.prompts(job_id=job_id, states=states)]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from askback.jobs import Event
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
 @client_command
@@ -35,6 +37,7 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
     from askback.cli.job.story import Story, event_record
     from askback.errors import NotFound
 
+    job_id = await job_id_of(session.client, job_id)
     run = session.client.run(job_id)
     await run.job()  # fails at once where following would wait for a server for ever
     out, story = session.out, Story()
