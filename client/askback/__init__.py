@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from askback.nonretryable import InvalidKey as InvalidKey
     from askback.nonretryable import InvalidStep as InvalidStep
     from askback.nonretryable import InvalidTime as InvalidTime
+    from askback.nonretryable import InvalidValue as InvalidValue
     from askback.nonretryable import NonRetryable as NonRetryable
     from askback.prompts import AnswerInfo as AnswerInfo
     from askback.prompts import AnswerOutcome as AnswerOutcome
@@ -102,7 +103,9 @@ _HOME = {
     "askback.identity": "Identity",
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
-    "askback.nonretryable": "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime NonRetryable",
+    "askback.nonretryable": (
+        "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
+    ),
     "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
     "askback.run": "Run",
     "askback.understanding": "Understanding",

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -25,6 +25,9 @@ from askback.unawaited import must_await
 from askback.understanding import Understanding, Understandings
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm as FormType
 
 T = TypeVar("T")
 
@@ -54,7 +57,7 @@ class JobCalls:
     async def start(self, job_type: str, input: Any = None, **options: Unpack[StartOptions]) -> Run[Any]: ...
     @overload
     async def start(
-        self, job_type: str, input: Any = None, *, returns: type[T], **options: Unpack[StartOptions]
+        self, job_type: str, input: Any = None, *, returns: FormType[T], **options: Unpack[StartOptions]
     ) -> Run[T]: ...
     @must_await("client.start")
     async def start(
@@ -99,7 +102,7 @@ class JobCalls:
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
     @overload
-    def run(self, job_id: str, *, returns: type[T]) -> Run[T]: ...
+    def run(self, job_id: str, *, returns: FormType[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
         """The handle of a job that exists already; its result comes back as the type `returns`.
 

@@ -111,6 +111,10 @@ class WorkSession:
             return
         self.ended = True
         lost = [lease for lease in self.leases.values() if lease.stopped is not Stop.LOST]
-        _log.warning("work session %s is gone; %d jobs with it", self.session_id, len(lost))
+        if lost:
+            text = (
+                "lost %d jobs of this worker: the server did not hear of it in time and gives them to others"
+            )
+            _log.warning(text, len(lost))
         for lease in lost:
             lease.stop(Stop.LOST)

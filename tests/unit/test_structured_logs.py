@@ -46,6 +46,14 @@ def test_a_callers_word_begins_no_line_of_text() -> None:
     assert line.endswith(r" job_id='x\n12:00:00 CRITICAL forged' n=3")
 
 
+def test_a_line_of_text_says_nothing_twice() -> None:
+    extra = {"method": "/a/B", "code": "NOT_FOUND", "subject": "ana"}
+    line = TextLines().format(record("%s %s", "/a/B", "NOT_FOUND", **extra))
+    assert line.endswith("x: /a/B NOT_FOUND subject=ana")
+    found = json.loads(JsonLines().format(record("%s %s", "/a/B", "NOT_FOUND", **extra)))
+    assert (found["method"], found["code"]) == ("/a/B", "NOT_FOUND")
+
+
 def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
     assert not hasattr(record("outside"), "request_id")
     token = CURRENT.set(Call("/a/B", "req-7", Principal("ada")))
