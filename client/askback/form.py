@@ -69,6 +69,8 @@ class TypeForm:
                 "required": [] if NULLABLE in schema else [VALUE],
                 "additionalProperties": False,
             }
+        elif not schema.get("properties"):
+            schema["title"] = title
         else:
             nullable = frozenset(
                 name

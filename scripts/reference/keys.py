@@ -13,9 +13,9 @@ def lines() -> Iterator[str]:
     yield "# Keys"
     yield ""
     yield (
-        "The keys of every console. `askback console`, `askback inbox next` and `askback inbox answer` read lines: "
-        "type the key, then Enter; the word works too. Only keys that the prompt offers do something; any other "
-        "key asks again. `askback.terminal.keys.as_records()` gives the table as data."
+        "The keys of every console. `askback console`, `askback inbox next` and `askback inbox answer` read "
+        "lines: type the key, then Enter; the word works too. Only keys that the prompt offers do something; "
+        "any other key asks again. `askback.terminal.keys.as_records()` gives the table as data."
     )
     yield ""
     yield from table(
@@ -32,8 +32,8 @@ def lines() -> Iterator[str]:
     )
     yield (
         "An answer takes one confirmation at most: `a` and `d` ask `[y/N]`, what you type for `r` and `v` "
-        "sends it, and a form or an edited text is shown once more before it is sent. An approval of text that was "
-        "not shown is confirmed twice. In `askback console`, `approve N` and `reject N` about a prompt that you "
-        "have read need no confirmation."
+        "sends it, and a form or an edited text is shown once more before it is sent. An approval of text "
+        "that was not shown is confirmed twice. In `askback console`, `approve N` and `reject N` about a "
+        "prompt that you have read need no confirmation."
     )
     yield ""

@@ -106,8 +106,7 @@ async def test_a_console_on_a_terminal(server: Server, desks: Desks) -> None:
         ana = desks.start("ana", "console", terminal=True)
         await ana.sees("askback> ")
         await ana.says("show 2")
-        await ana.says("answer 1", "Decide")
-        await ana.sees("> ")
+        await ana.says("answer 1", "Decide: ")
         ana.type("approve 2")  # no Enter yet
         await client.answer(first.prompt_id, "REJECT", comment="no")
         await ana.sees("+ 1 answered by boss")

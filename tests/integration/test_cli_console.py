@@ -158,10 +158,12 @@ async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None
 async def test_a_script(lite: World, shell: Shell) -> None:
     """Lines from a pipe that is closed: all of them are done, and the exit code tells of a refusal."""
     prompt = await lite.asked(form("How many?"))
-    script = b"wait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
+    script = b"help\nwait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
     done = await shell.run("console", stdin=script)
     assert done.code == 2
     assert "! n: must be a whole number" in done.out
+    assert "\nwait                         wait until" in done.out
+    assert "\n  r      reject it; asks for a reason\n" in done.out
     assert "Answered: How many?" in done.out
     assert done.out.endswith("nothing is open\naskback> \n")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer

@@ -136,6 +136,44 @@ async def test_next_goes_back_and_forth(lite: World, desks: Desks) -> None:
     assert [(p.content.title, p.claimed_by) for p in prompts_now] == [("Third?", "")]
 
 
+UP, CTRL_S = "\x1b[A", "\x13"
+
+
+async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(lite: World, desks: Desks) -> None:
+    """In place, with its own line ends; what changed is shown; Up brings a command back, and no answer."""
+    part = prompts.PromptPart(content_id="notes", title="Notes", text="one\ntwo\n", editable=True)
+    first, second = [
+        await lite.asked(confirm(f"Notes {n}?", kind="preview", contents=[part])) for n in range(2)
+    ]
+    ana = desks.start("ana", "console", terminal=True)
+    await ana.sees("askback> ")
+    await ana.says("show 1", "a Approve   e Accept with changes")
+    await ana.sees("askback> ")
+    await ana.says("e", "Ctrl-S when you are done")
+    await ana.sees("two")
+    ana.type("three\rfour")
+    await ana.sees("four")
+    ana.type(CTRL_S)
+    await ana.sees("Notes: +2 -0 lines")
+    await ana.sees("Send it? ")
+    await ana.says("y", "Approved with changes: Notes 0?")
+    await ana.sees("askback> ")
+    ana.type(UP)
+    await ana.sees("e")
+    ana.type(UP)
+    await ana.sees("show 1")
+    ana.type("\x7f")
+    await ana.says("2", "[preview] Notes 1?")
+    await ana.sees("askback> ")
+    await ana.says("a", "Approve? [y/N] ")
+    await ana.says("y", "Approved: Notes 1?")
+    await ana.sees("askback> ")
+    said = [(await lite.prompt(one.prompt_id)).resolution.answer for one in (first, second)]
+    assert [(one.edits[0].text if one.edits else "") for one in said] == ["one\ntwo\nthree\nfour\n", ""]
+    ana.type("q\n")
+    assert await ana.ended() == 0
+
+
 SCRIPT = "".join(f"echo step {n:04}\n" for n in range(90)) + "rm -rf /important\n"
 
 

@@ -259,5 +259,17 @@ def test_values_as_words() -> None:
     inner = {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "integer"}}}
     address = prompt(schema_json=json.dumps({"type": "object", "properties": {"to": inner}}))
     assert typed_values(address, ["to.city=Bonn"], {"to": {"zip": 1}}) == {"to": {"city": "Bonn", "zip": 1}}
+    by_name = {"type": "object", "additionalProperties": {"type": "string"}}
+    assert typed_values(prompt(schema_json=json.dumps(by_name)), ["a=1", 'b:="x"']) == {"a": "1", "b": "x"}
+    days = {
+        "type": "object",
+        "properties": {"on": {"type": "array", "items": {"type": "string", "format": "date"}}},
+    }
+    assert typed_values(prompt(schema_json=json.dumps(days)), ["on=2026-12-01, 2026-12-02"]) == {
+        "on": ["2026-12-01", "2026-12-02"]
+    }
+    either = {"type": "object", "properties": {"v": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}}
+    assert typed_values(prompt(schema_json=json.dumps(either)), ["v=7"]) == {"v": 7}
+    assert typed_values(prompt(schema_json=json.dumps(either)), ["v=seven"]) == {"v": "seven"}
     free = prompt(schema_json='{"type": "object"}')
     assert typed_values(free, ["a=1", "b=x"]) == {"a": 1, "b": "x"}

@@ -185,6 +185,27 @@ async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch:
     os.close(ours)
 
 
+async def test_a_secret_is_not_shown_while_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(theirs, closefd=True) as terminal, monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", terminal)
+        patch.setattr("sys.stdout", io.TextIOWrapper(os.fdopen(os.dup(theirs), "wb"), write_through=True))
+        keyboard = Keyboard()
+        shown = b""
+        for recall in (True, False):
+            asking = asyncio.create_task(keyboard.ask("Token? ", secret=True, recall=recall))
+            while not asking.done():
+                await asyncio.sleep(0.01)
+                if select.select([ours], [], [], 0)[0]:
+                    shown += os.read(ours, 4096)
+                    if b"Token? " in shown and b"*****" not in shown.rpartition(b"Token? ")[2]:
+                        os.write(ours, b"swordfish\r")
+            assert asking.result() == "swordfish"
+        assert b"sword" not in shown
+    os.close(ours)
+
+
 @pytest.mark.parametrize("typed", ["x", "yy", "yes please", "Y E S", "ｙ", "y\ny", "1", "ja", "-", "ok"])
 async def test_an_unknown_word_asks_again(typed: str) -> None:
     for answers in (YES_OR_NO, NO_UNLESS_YES):

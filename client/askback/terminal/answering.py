@@ -71,7 +71,8 @@ class Answering:
                 f"{row.number} offers {', '.join(map(verb_of, offered))}; use `answer {row.number}`"
             )
         form = decision in CARRIES_VALUES and bool(entries(row.prompt))
-        if named and row.seen == row.prompt.revision and not form and decision is not DecisionKind.EDIT:
+        asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
+        if named and row.seen == row.prompt.revision and not asks:
             return await self._work(row, lambda guarded: self._once(row, guarded, decision, None, comment))
         return await self._settled(row, decision, comment)
 

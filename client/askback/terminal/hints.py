@@ -51,7 +51,7 @@ def default_of(entry: Entry) -> str:
     """What is taken if nothing is typed, in a few words; empty if there is nothing."""
     if entry.default is NOTHING or (entry.default is None and not entry.nullable):
         return ""
-    return brief(shown(entry, entry.default)) or "empty"
+    return brief(shown(entry, entry.default))
 
 
 def brief(text: str) -> str:

@@ -60,7 +60,7 @@ class Keyboard:
         is not shown. `recall`: Up brings back earlier answers to such questions, which are kept in memory
         only. `left` gives what is shown at the right and renewed every second: how much time there is.
         """
-        history = self._history if recall else DummyHistory()
+        history = self._history if recall and not secret else DummyHistory()
         session = self._session(_bindings(choice), history=history, is_password=secret)
         return await self._answered(session, question, started, left)
 

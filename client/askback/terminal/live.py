@@ -186,7 +186,7 @@ class LiveConsole:
             self._paper.line(f"! {error.args[0] if error.args else error}", "error")
 
     async def _help(self, rest: str) -> None:
-        self._paper.block(HELP)
+        self._paper.raw(f"{HELP}\n")  # our own words: `block` would count the spaces in them
         for line in help_lines():
             self._paper.line(f"  {line}")
 

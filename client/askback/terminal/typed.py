@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from askback.prompts import PromptInfo
@@ -29,7 +30,9 @@ def typed_values(
         is_json = name.endswith(":") and name not in form
         name = name.removesuffix(":") if is_json else name
         if free:
-            values[(name,)] = read_json(text) if is_json else guessed(text)
+            item = getattr(form[""], "item", None)  # of values by name
+            reading = guessed if item is None else partial(read, item)
+            values[(name,)] = _named(name, read_json if is_json else reading, text)
             continue
         field = form.get(name)
         if field is None:

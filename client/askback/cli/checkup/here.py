@@ -53,10 +53,10 @@ def _packages() -> Iterator[Finding]:
         if not extra or extra == "dev":
             continue
         absent = missing[extra]
-        use = f", for {_USES[extra]}" if extra in _USES else ""
         if not absent:
-            yield ok(f"extra {extra}", f"installed{use}")
+            yield ok(f"extra {extra}", "installed")
         else:
+            use = f", for {_USES[extra]}" if extra in _USES else ""
             lacks = f"not installed (lacks {', '.join(absent)}){use}: pip install 'askback[{extra}]'"
             yield ok(f"extra {extra}", lacks)
 
