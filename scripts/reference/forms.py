@@ -31,13 +31,13 @@ def lines() -> Iterator[str]:
     yield (
         "`askback console`, `askback inbox next` and `askback inbox answer` show the same screens. "
         "`askback inbox answer JOB/KEY FIELD=VALUE …` takes the same texts without asking; a type that is "
-        "not a model has the one field `value`. A console of your own, and those in Go and TypeScript, send the "
-        "values as JSON. The web inbox is planned and will use the same table."
+        "not a model has the one field `value`. A console of your own, and those in Go and TypeScript, send "
+        "the values as JSON. The web inbox is planned and will use the same table."
     )
     yield ""
     yield (
-        "In a screen, `>` stands before what a person types, `!` before what is refused, and `=>` before what "
-        "is shown once more before it is sent. The person is in Berlin."
+        "In a screen, `>` stands before what a person types, `!` before what is refused, and `=>` before "
+        "what is shown once more before it is sent. The person is in Berlin."
     )
     yield ""
     yield from table(
