@@ -109,9 +109,7 @@ class TypeForm:
         return _text(without_nulls(plain, json.loads(self.schema_json)))
 
     def _plain(self, value: Any) -> Any:
-        return self.adapter.dump_python(
-            value, mode="json", by_alias=True, round_trip=True, warnings="error"
-        )
+        return self.adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
 
 
 @dataclass(frozen=True, slots=True)
