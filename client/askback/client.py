@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from askback.calls import DEADLINE, Calls, OnSilence
+from askback.calls import DEADLINE, Calls
 from askback.channel import Endpoint, Tls, default_namespace
 from askback.client_asking import AskCalls
 from askback.client_prompts import PromptCalls
@@ -74,11 +74,6 @@ class Client(AskCalls, PromptCalls):
         super().__init__(calls, default_namespace(namespace))
         self._around: Client | None = None
 
-    @property
-    def server(self) -> str:
-        """The server's address, as people write it."""
-        return self._calls.endpoint.shown
-
     @classmethod
     def connect(cls, target: str | Endpoint | None = None, **options: Unpack[ClientOptions]) -> Self:
         """The same as `Client(...)`; reads well in `async with Client.connect(...) as client`."""
@@ -101,14 +96,6 @@ class Client(AskCalls, PromptCalls):
         Any role may ask. Raises Unauthenticated, Unimplemented (an older server).
         """
         return Identity.from_proto(await self._calls.unary(self._calls.access.WhoAmI, access.WhoAmIRequest()))
-
-    def on_silence(self, listener: OnSilence) -> None:
-        """Call `listener(error, left)` when a call has had no answer for 2 s and goes on being tried.
-
-        `error` is the newest one, or None; `left` are the seconds until the call is given up. At most once
-        for each call.
-        """
-        self._calls.on_silence = listener
 
     async def aclose(self) -> None:
         """Close the connection. Repeatable."""

@@ -22,13 +22,16 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PromptPage:
     """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
 
     prompts: tuple[PromptInfo, ...]
     total: int
     next_page_token: str
+
+    def __repr__(self) -> str:
+        return f"<PromptPage of {len(self.prompts)} prompts, {self.total} in all>"
 
 
 class PromptCalls:

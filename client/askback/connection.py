@@ -243,9 +243,9 @@ class Connection:
         loop = asyncio.get_running_loop()
         if self._interval <= 0:
             return
-        if self._pulse is not None:
+        if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _PUNCTUAL:
             # While this loop was blocked nothing was read: that is not the server's silence.
-            self._heard += max(0.0, loop.time() - self._pulse.when() - _PUNCTUAL)
+            self._heard += late
         if loop.time() - self._heard > MISSED * self._interval:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return

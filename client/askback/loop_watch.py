@@ -11,6 +11,7 @@ import functools
 import inspect
 import logging
 import os
+import selectors
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,8 @@ _TICK = 0.5
 _LOOK = 0.25
 _TURNS = frozenset({"_run", "run", "run_forever", "run_until_complete"})
 _ASYNCIO = os.path.dirname(asyncio.__file__)
+_IDLE = (_ASYNCIO, selectors.__file__)
+"""Where the loop's thread is when it waits for something to do."""
 _NOT_THE_CAUSE = (_ASYNCIO, os.path.dirname(os.path.abspath(__file__)))
 """Code of asyncio and of this package runs whatever a function does."""
 
@@ -92,8 +95,8 @@ class LoopWatch:
         for inner in stack:
             if name := self._names.get(inner.f_code):
                 return _place(name, inner)
-        if stack and not stack[0].f_code.co_filename.startswith(_ASYNCIO):
-            for inner in stack:
+        if stack and not stack[0].f_code.co_filename.startswith(_IDLE):
+            for inner in reversed(stack):
                 if not inner.f_code.co_filename.startswith(_NOT_THE_CAUSE) and _runs_in_a_turn(inner):
                     return _place(inner.f_code.co_name, inner)
         return ""

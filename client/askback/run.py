@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from askback.backoff import Backoff
 from askback.calls import Calls
 from askback.enums import JobState
-from askback.errors import Internal, JobCancelled, JobFailed, NotFound
+from askback.errors import Internal, JobCancelled, JobFailed, NotFound, PermissionDenied
 from askback.following import messages
 from askback.form import form_of
 from askback.jobs import Event, JobInfo
@@ -119,7 +119,8 @@ class Run(Generic[R]):
         with `returns=Verdict[Plan]` its values are a Plan. Raises JobFailed, JobCancelled, NotFound,
         TimeoutError, InvalidTime for a timeout that is no span, ValueError for a result that does not fit
         the type that was expected, and TypeError for a job without a worker from which another type than a
-        Verdict was expected.
+        Verdict was expected. Raises PermissionDenied if you may see the job's head only
+        (see JobInfo.head_only).
         """
         if timeout is None:
             return await self._result()
@@ -147,6 +148,10 @@ class Run(Generic[R]):
             raise JobFailed(message or code, job_id=self.job_id, failure_code=code, details=details)
         if job.proto.workerless:
             return await self._verdict()
+        if job.head_only and job.state is JobState.COMPLETED:
+            raise PermissionDenied(
+                "you may see this job's prompts, not its result, which needs the role client"
+            )
         if job.state is JobState.CANCELLED:
             raise JobCancelled("the job was cancelled", job_id=self.job_id)
         if self._returns is Any:

@@ -112,9 +112,7 @@ class WorkSession:
         self.ended = True
         lost = [lease for lease in self.leases.values() if lease.stopped is not Stop.LOST]
         if lost:
-            text = (
-                "lost %d jobs of this worker: the server did not hear of it in time and gives them to others"
-            )
+            text = "lost %d job(s): the server did not hear of this worker in time and gives them to others"
             _log.warning(text, len(lost))
         for lease in lost:
             lease.stop(Stop.LOST)

@@ -40,6 +40,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield (
         "Everything here but [testing](#testing) is imported from `askback`. Signatures say what is `async`. "
+        "[`askback.sync`](../how-to/without-asyncio.md) has the same names without `await`. "
         "How to use it is told in the pages for [job authors](../how-to/job-author.md), "
         "[worker authors](../how-to/worker-author.md) and [console authors](../how-to/console-author.md)."
     )

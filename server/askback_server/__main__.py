@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,12 @@ def serve(flags: Mapping[str, Any]) -> int:
     try:
         settings = effective({name: value for name, value in flags.items() if name != "print_config"})
     except ConfigError as error:
-        print(f"askback: {error}", file=sys.stderr)
+        # The settings are not known; what was said of the format is.
+        if (flags.get("log_format") or os.environ.get("ASKBACK_LOG_FORMAT")) == "json":
+            configure("json", "INFO")
+            log.critical("cannot start: %s", error)
+        else:
+            print(f"askback: {error}", file=sys.stderr)
         return 2
     if flags.get("print_config"):
         print(settings.as_toml(), end="")

@@ -35,7 +35,7 @@ async def build(
     time = DatabaseClock(clock)
     time.observe(await storage.ping())
     limits = config.limits
-    hot = HotJobs(clock.monotonic, capacity=config.hot_jobs)
+    hot = HotJobs(clock.monotonic, capacity=config.hot_jobs, most_bytes=config.hot_jobs_bytes)
     feed = Feed(storage.feed, storage.jobs, hot, storage.wakeups)
     await feed.start()
 

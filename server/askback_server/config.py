@@ -145,6 +145,10 @@ class Config:
     )  # fmt: skip
     drain_grace: float = _setting(10.0, "Seconds that calls have to end.", within=(0, 600))
     hot_jobs: int = _setting(50_000, "Jobs kept in memory.", within=(100, 10_000_000))
+    hot_jobs_bytes: int = _setting(
+        256 * 1024 * 1024, "Bytes of jobs kept in memory: their texts, prompts and answers.",
+        within=(1024 * 1024, 2**40),
+    )  # fmt: skip
     batch: int = _setting(256, "Commands in one commit at the most.", within=(1, 2_000))
     queue: int = _setting(8_192, "Commands that may wait.", within=(16, 1_000_000))
     log_format: str = _setting("text", "How log lines are written.", choices=("text", "json"))

@@ -180,7 +180,7 @@ class Service:
         with contextlib.suppress(TimeoutError):
             # A blocked health watcher must not hold the drain up.
             await asyncio.wait_for(server.set_ready(False), 2)
-        replica.dispatcher.paused = True
+        replica.dispatcher.pause()
         await asyncio.sleep(config.drain_wait)
         # New calls go elsewhere from now on; those that run have the grace.
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))

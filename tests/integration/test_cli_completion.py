@@ -96,6 +96,7 @@ async def test_bash_lists_titles_and_inserts_ids(lite: World, shell: Shell) -> N
         await lite.create(prompt=confirm(title))
     script = (await shell.ok("completion", "bash")).out
     bash = f"""
+        shopt -s nullglob  # a pattern that is not quoted would be gone
         {script}
         COMP_WORDS=(askback inbox show ""); COMP_CWORD=3
         for COMP_TYPE in 63 9; do

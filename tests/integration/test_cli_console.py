@@ -90,7 +90,7 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks
     winner = answer(first, decision=prompts.DECISION_RESPOND, values_json='{"n": 9}')
     await lite.as_user("bob").hitl.AnswerPrompt(winner)
     await ana.sees("+ 1 answered by bob ")
-    assert " s ago" in await ana.sees(": RESPOND: First?")
+    assert " UTC)" in await ana.sees(": RESPOND: First?")
     await ana.sees("What you typed was not sent. " + ENTER)
     for typed in ("3", "approve 2", "y"):  # what a person in flow, or a script, goes on with
         await ana.says(typed, ENTER)

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import inspect
 import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -13,11 +15,13 @@ import pytest
 from askback.calls import Calls
 from askback.channel import Endpoint
 from askback.cli.connection import Connection
+from askback.cli.job import change as change_module
 from askback.cli.job import start as start_module
 from askback.cli.output import Output
 from askback.cli.session import Session
 from askback.client import Client
 from askback.errors import AskbackError, Unavailable
+from askback.jobs import JobInfo
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
@@ -73,7 +77,7 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
 async def test_claim_and_release(lite: World, shell: Shell) -> None:
     prompt = await lite.asked(confirm("Pay?"))
     taken = await shell.ok("inbox", "claim", prompt.prompt_id[-6:], "--for", "1h", "--user", "ana")
-    assert re.fullmatch(r"Claimed until .*\(in (1 h|59 min.*)\): Pay\?\n", taken.out)
+    assert re.fullmatch(r"Claimed: Pay\?; the claim ends in (1 h|59 min|60 min) \(.*\)\n", taken.out)
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
     other = await shell.run("inbox", "claim", prompt.prompt_id, "--user", "bob")
     assert (other.code, other.err.startswith("askback: the prompt is claimed by ana")) == (4, True)
@@ -115,6 +119,27 @@ async def test_update_changes_what_is_named_only(lite: World, shell: Shell) -> N
         done = await shell.run("job", "update", job.job_id, *wrong)
         assert (done.code, says in done.err) == (2, True), done
     assert dict((await lite.job(job.job_id)).labels) == {"a": "9", "c": "3"}
+
+
+async def test_update_loses_no_label_of_another_caller(lite: World) -> None:
+    """Labels are replaced whole: one that was set between the read and the write stays."""
+    job = await lite.create("refund", labels={"a": "1"})
+    server = f"127.0.0.1:{lite.service.port}"
+    async with Client(server) as client, Client(server) as other:
+        read = client.get
+
+        async def overtaken(job_id: str) -> JobInfo:
+            found = await read(job_id)
+            if "theirs" not in found.labels:
+                await other.update(job_id, labels={**found.labels, "theirs": "2"})
+            return found
+
+        client.get = overtaken  # type: ignore[method-assign, assignment]
+        function = inspect.unwrap(change_module.update.callback)  # type: ignore[arg-type]
+        nothing: dict[str, Any] = {"removed": (), "priority": None, "retention": None, "promoted": None}
+        session = Session(client, Output(), Connection(server))
+        await function(session, job.job_id, label_pairs=("ours=3",), **nothing)
+    assert dict((await lite.job(job.job_id)).labels) == {"a": "1", "theirs": "2", "ours": "3"}
 
 
 async def test_delete_asks_first_and_takes_finished_jobs_only(lite: World, shell: Shell) -> None:

@@ -90,14 +90,14 @@ async def test_a_check_whose_process_is_killed_can_be_repeated(lite: World) -> N
     assert result.status == prompts.ANSWER_STATUS_ACCEPTED
 
 
-async def test_one_namespaces_answers_do_not_keep_anothers_from_being_checked(lite: World) -> None:
+async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(lite: World) -> None:
     mine, theirs = await asked(lite), await asked(lite, "other")
     flood = [
         asyncio.ensure_future(outcome(lite.hitl.AnswerPrompt(answer(mine, f"a{n}", BAD)))) for n in range(30)
     ]
     judge = engine_judges(lite)
-    await until(lambda: len(judge._lines.get("default", ())) == judges.WAITING_OF_ONE)
-    result = (await lite.hitl.AnswerPrompt(answer(theirs, "a", GOOD))).result
+    await until(lambda: len(judge._waiting) == judges.WAITING_OF_ONE)
+    result = (await lite.as_user("ana").hitl.AnswerPrompt(answer(theirs, "a", GOOD))).result
     assert result.status == prompts.ANSWER_STATUS_ACCEPTED
     assert not all(task.done() for task in flood), "its turn came before those of the flood"
     for task in flood:

@@ -113,8 +113,13 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_client_usable(client: Client) ->
         finally:
             ended.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        loop_thread().call(wait_for_ever())
+    # A shell's background job ignores it; the user's terminal does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop_thread().call(wait_for_ever())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended.is_set()  # when it is raised, the call is over
     assert client.ask("Still there?").job().state == "PENDING_HITL"
 

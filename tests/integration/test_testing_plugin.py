@@ -270,15 +270,15 @@ def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) ->
         [
             "* test_unused *",
             "E *AssertionError: rules that no prompt matched:",
-            "E *human.on(key='typo').approves()",
-            "E *prompts that were seen:",
-            "E *none",
-            "E *optional=True*",
+            "*human.on(key='typo').approves()",
+            "*prompts that were seen:",
+            "*none",
+            "*optional=True*",
             "* test_fails_by_itself *",
             "E *AssertionError: the reason",
         ]
     )
-    assert str(result.stdout).count("E   AssertionError: rules that no prompt matched") == 1
+    result.stdout.no_fnmatch_line("*key='maybe'*matched*")
 
 
 def test_a_failing_test_shows_nothing_of_ours_beside_its_reason(project: pytest.Pytester) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
 import re
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import pytest
 
 from askback import AskbackError, Client, Job, NonRetryable, PermissionDenied, Worker
-from askback.loop_watch import code_of
+from askback.loop_watch import LoopWatch, code_of
 from askback_server.config import Config
 from askback_server.lifecycle import Service
 from tests.support.service import World, serving, until
@@ -206,3 +209,61 @@ def test_the_code_of_every_function_that_can_run_a_job(function: Any, name: str)
     code = code_of(function)
     assert code is not None
     assert code.co_name == name
+
+
+def _block(until: threading.Event) -> None:
+    until.wait(10)
+
+
+async def _child(until: threading.Event) -> None:
+    _block(until)
+
+
+async def _parent(until: threading.Event) -> None:
+    await asyncio.gather(_child(until))
+
+
+async def _in_a_callback(until: threading.Event) -> None:
+    asyncio.get_running_loop().call_soon(_block, until)
+    await asyncio.sleep(0.01)
+
+
+async def _idle(until: threading.Event) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("work", "functions", "named"),
+    [
+        (_child, [("refund", _child)], "'refund'"),
+        (_parent, [("refund", _parent)], "'_child'"),
+        (_in_a_callback, [], "'_block'"),
+        (_idle, [], ""),
+    ],
+)
+def test_what_blocks_a_loop_is_named_and_an_idle_loop_is_not(work: Any, functions: Any, named: str) -> None:
+    over = threading.Event()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work(over))
+    task.add_done_callback(lambda _: loop.stop())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    assert thread.ident is not None
+    inside = {"_block"} if named else {"select", "poll"}
+    end = time.monotonic() + 10
+    while True:
+        frame = sys._current_frames()[thread.ident]
+        below = frame
+        names = set()
+        while below is not None:
+            names.add(below.f_code.co_name)
+            below = below.f_back  # type: ignore[assignment]
+        if names & inside or time.monotonic() > end:
+            break
+        time.sleep(0.005)
+    found = LoopWatch(functions)._named(frame)
+    over.set()
+    loop.call_soon_threadsafe(task.cancel)
+    thread.join(10)
+    loop.close()
+    assert found.split(" (")[0] == named

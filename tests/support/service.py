@@ -33,7 +33,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.config import Config
 from askback_server.lifecycle import Service
 
-SOON = 10.0
+SOON = 30.0
 """Seconds that anything may take at most."""
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 Metadata = tuple[tuple[str, str], ...]
@@ -518,8 +518,12 @@ def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEP
 
 @asynccontextmanager
 async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
-    """A replica on a free loopback port, and a channel to it."""
+    """A replica on a free loopback port, and a channel to it.
+
+    A lease taken without a stream, which a test does not extend, lasts for longer than any test.
+    """
     settings.setdefault("drain_grace", 0.3)
+    settings.setdefault("lease_ttl", 600.0)
     settings.setdefault("replica", "r1")
     config = Config(listen="127.0.0.1:0", db=db, **settings)
     async with Service(config) as service:

@@ -61,6 +61,7 @@ def test_switches_in_the_environment(text: str, value: bool) -> None:
         ({"drain_wait": -1}, "--drain-wait"),
         ({"drain_grace": 601}, "--drain-grace"),
         ({"hot_jobs": 1}, "--hot-jobs"),
+        ({"hot_jobs_bytes": 1}, "--hot-jobs-bytes"),
         ({"batch": 0}, "--batch"),
         ({"queue": 15}, "--queue"),
         ({"log_format": "xml"}, "must be text or json"),

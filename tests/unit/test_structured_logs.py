@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -91,6 +92,16 @@ def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -
     found = json.loads(lines[0])
     assert says in found.get("exception", "") + found["message"]
     assert done.stdout == ""
+
+
+def test_a_wrong_setting_is_a_line_of_json_too() -> None:
+    environment = {"PATH": os.environ["PATH"], "ASKBACK_LOG_FORMAT": "json", "ASKBACK_LEASE_TTL": "never"}
+    done = subprocess.run(
+        [sys.executable, "-m", "askback_server"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert "lease_ttl" in json.loads(line)["message"].lower()
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ from prompt_toolkit.keys import Keys
 from askback.enums import AnswerStatus, DecisionKind
 from askback.errors import PromptClaimed
 from askback.prompts import AnswerOutcome, PromptInfo
+from askback.table import Column, lines
 from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.draft import Draft, Typed
 from askback.terminal.fields import Field, entries
 from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
 from askback.terminal.paper import PlainPaper, RichPaper
-from askback.terminal.queue import aligned
 from askback.terminal.reading import fits, read
 from askback.terminal.sheet import LONG, MOST_CHOICES, write_sheet
 from askback.terminal.typed import typed_values
@@ -89,7 +89,8 @@ def test_columns_are_those_of_the_terminal() -> None:
     """Wide letters take two: nothing slides into the next column, and a cut is where it should be."""
     assert columns("日本e\u0301") == 5
     assert one_line("日本語日本語", 7) == "日本語…"
-    first, second, third = aligned([["日本", "x"], ["a", "y"]], ("NAME", "T"))
+    table = [Column("NAME", ["日本", "a"], kept=True), Column("T", ["x", "y"], kept=True)]
+    first, second, third = lines(table)
     assert columns(first[: first.index("T")]) == columns(second[: second.index("x")]) == third.index("y")
 
 

@@ -64,6 +64,8 @@ Exit codes:
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="askback")
+@click.version_option(
+    package_name="askback", message="askback %(version)s (client and server are one package)"
+)
 def main() -> None:
     """Jobs that may stop and ask people."""

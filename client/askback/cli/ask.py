@@ -190,7 +190,7 @@ async def _answered(session: Session, run: Run) -> int:
     from askback.spans import when
 
     assert run.prompt is not None  # the job was created with it
-    deadline = when(run.prompt.expires_at, datetime.now(UTC))
+    deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=session.out.verbose)
     until = f", deadline {deadline}" if deadline else ""
     session.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
     for what, command in zip(

@@ -16,6 +16,7 @@ from askback.cli.profiles import DEFAULT_SERVER, profile_settings
 from askback.cli.spans import Seconds
 
 if TYPE_CHECKING:
+    from askback.calls import OnSilence
     from askback.channel import Endpoint, Tls
     from askback.client import Client
 
@@ -118,12 +119,19 @@ class Connection:
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
-    def client(self) -> Client:
-        """A client of the SDK; enter it with `async with`. Raises as `endpoint`."""
+    def client(self, on_silence: OnSilence | None = None) -> Client:
+        """A client of the SDK; enter it with `async with`. Raises as `endpoint`.
+
+        `on_silence` is called for a call that goes on being tried without an answer: see askback.calls.
+        """
         from askback.client import Client
         from askback.contact import HASTE
 
-        return Client(self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE)
+        client = Client(
+            self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE
+        )
+        client._calls.on_silence = on_silence  # a program is told by its errors, and needs no such thing
+        return client
 
     def command(self, words: str) -> str:
         """A command line that a person can type, with the options that reach the same server."""

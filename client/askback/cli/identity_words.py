@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from askback.enums import Authentication
 from askback.identity import Identity
-from askback.spans import when
+from askback.spans import Times
 from askback.text import one_line
 from askback.times import timestamp
 
@@ -18,7 +17,7 @@ _KNOWN_BY = {
 }
 
 
-def identity_rows(identity: Identity, now: datetime) -> list[tuple[str, str]]:
+def identity_rows(identity: Identity, times: Times) -> list[tuple[str, str]]:
     """Names and values, one for each line of `askback whoami`."""
     namespaces = list(identity.namespaces) + ["all others"] * identity.all_namespaces
     return [
@@ -28,13 +27,13 @@ def identity_rows(identity: Identity, now: datetime) -> list[tuple[str, str]]:
         ("roles", _names(identity.roles)),
         ("groups", _names(identity.groups)),
         ("admin", "yes" if identity.admin else "no"),
-        ("expires", when(identity.expires, identity.server_time or now) or "never"),
+        ("expires", times.when(identity.expires) or "never"),
     ]
 
 
-def identity_sentence(identity: Identity, now: datetime) -> str:
+def identity_sentence(identity: Identity, times: Times) -> str:
     """The same in one line, for `askback doctor`."""
-    (_, subject), (_, known_by), *rest = identity_rows(identity, now)
+    (_, subject), (_, known_by), *rest = identity_rows(identity, times)
     return f"{subject} (by {known_by}); " + "; ".join(f"{name} {value}" for name, value in rest)
 
 

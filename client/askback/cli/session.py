@@ -23,6 +23,7 @@ from askback.errors import (
     InvalidArgument,
     JobCancelled,
     JobFailed,
+    PermissionDenied,
     Unavailable,
 )
 from askback.text import clean
@@ -58,7 +59,7 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
     parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
     exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
 
-        @click.command()
+        @click.command(cls=Command)
         @click.argument("job_id")
         @client_command
         async def show(session: Session, job_id: str) -> None:
@@ -68,10 +69,9 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
     @connection_options
     @output_options
     @functools.wraps(function)
-    def callback(*, as_json: bool, quiet: bool, **options: Any) -> None:
+    def callback(*, out: Output, **options: Any) -> None:
         connection = Connection.of(options, typed_flags(click.get_current_context()))
         own = {name: value for name, value in options.items() if name not in CONNECTION_OPTIONS}
-        out = Output(as_json=as_json, quiet=quiet)
         sys.exit(_run(function, connection, out, own))
 
     return callback
@@ -90,8 +90,11 @@ def _run(
         assert task is not None
         with suppress(NotImplementedError):  # no such handlers on Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connection.client() as client:
-            client.on_silence(lambda error, left: _still_trying(out, client.server, error, left))
+
+        def tell(error: AskbackError | None, left: float) -> None:
+            _still_trying(out, connection.server, error, left)
+
+        async with connection.client(tell) as client:
             return await function(Session(client, out, connection), **own)
 
     try:
@@ -139,6 +142,8 @@ def _lines(error: AskbackError, code: Exit, connection: Connection) -> list[str]
         lines.append("(`askback doctor` looks for the cause)")
     elif code is Exit.DENIED and connection.token is None:
         lines.append("(no token was sent: set ASKBACK_TOKEN, or put one into a profile)")
+    elif isinstance(error, PermissionDenied):
+        lines.append("(`askback whoami` says what you may do)")
     return lines
 
 

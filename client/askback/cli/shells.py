@@ -11,16 +11,22 @@ from askback.text import columns, cut, one_line
 _LISTING = "63"
 """bash's COMP_TYPE when Tab was pressed again and the candidates are listed: nothing is inserted then."""
 _DESCRIPTION = 60
+_QUOTED = (
+    ("COMP_CWORD=$COMP_CWORD", "COMP_CWORD=$COMP_CWORD COMP_TYPE=$COMP_TYPE"),
+    ("for completion in $response; do", "while IFS= read -r completion; do"),
+    ("IFS=',' read type value", "IFS=',' read -r type value"),
+    ("COMPREPLY+=($value)", 'COMPREPLY+=("$value")'),
+    ("    done\n", '    done <<< "$response"\n'),
+)
+"""Changes of click's script for bash: nothing in a description is a pattern for file names."""
 
 
 class DescribingBash(BashComplete):
     """In a list of candidates, each has its description beside it; what is inserted is the value alone."""
 
-    source_template = (
-        BashComplete.source_template.replace(
-            "COMP_CWORD=$COMP_CWORD", "COMP_CWORD=$COMP_CWORD COMP_TYPE=$COMP_TYPE"
-        ).replace("COMPREPLY+=($value)", 'COMPREPLY+=("$value")')  # a description may have a * or a [
-    )
+    source_template = BashComplete.source_template
+    for _old, _new in _QUOTED:
+        source_template = source_template.replace(_old, _new)
 
     def complete(self) -> str:
         """The candidates, one a line."""

@@ -14,6 +14,7 @@ from askback.cli.output import Output, output_options
 from askback.cli.spans import Later
 
 ROLES = ("client", "worker", "console", "admin")
+_LISTS = ("roles", "namespaces", "groups")
 COMMANDS = {
     "add": ("askback.cli.token:add", "Make a token, print it once and store its hash."),
     "ls": ("askback.cli.token:ls", "List the entries: who may do what until when."),
@@ -23,7 +24,10 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def token() -> None:
-    """Edit a server's token file. A running server reads it again by itself."""
+    """Add, list and revoke the tokens of a server.
+
+    They are entries of its token file, which a running server reads again by itself.
+    """
 
 
 def _file_options(function: Any) -> Any:
@@ -54,10 +58,9 @@ def add(
     expires: datetime | None,
     auth: str | None,
     config: str | None,
-    as_json: bool,
-    quiet: bool,
+    out: Output,
 ) -> None:
-    """Make a token for SUBJECT, print it once and store its hash.
+    """Make a token, print it once and store its hash.
 
     \b
       askback token add ana --role console --group ops --expires 90d --auth tokens.toml
@@ -65,44 +68,57 @@ def add(
 
     The file is made if it is not there, for its owner alone. Comments and other entries stay as they are.
     """
-    out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
-    edits = _edits()
+    from datetime import UTC
+
+    from askback.spans import when
+
+    path, edits = _path(auth, config), _edits()
     made = _done(
         edits.add_token, path, subject, roles=roles, namespaces=namespaces, groups=groups, expires=expires
     )
-    if as_json:
+    if out.as_json:
         [entry] = [e for e in edits.read_entries(path) if e.name == _digest(made)[: len(e.name)]]
         out.json({"token": made, **_record(entry)})
     else:
         out.line(made)
-        until = f" until {expires:%Y-%m-%d %H:%M} UTC" if expires else ""
-        out.note(f"{subject} may act as {', '.join(roles)}{until}; the token is not shown again")
+        ends = f"; it expires {when(expires, datetime.now(UTC), exact=out.verbose)}" if expires else ""
+        out.note(f"{subject} may act as {', '.join(roles)}{ends}; the token is not shown again")
     _warn(out, path)
 
 
 @click.command(cls=Command)
 @_file_options
 @output_options
-def ls(auth: str | None, config: str | None, as_json: bool, quiet: bool) -> None:
-    """List the entries of the token file: who may do what until when. Tokens themselves are not in it."""
+def ls(auth: str | None, config: str | None, out: Output) -> None:
+    """List the entries: who may do what until when. Tokens themselves are not in the file."""
     from datetime import UTC
 
     from askback.spans import when
+    from askback.table import Column
+    from askback.terminal.queue import instant
 
-    out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
+    path = _path(auth, config)
     entries = _done(_edits().read_entries, path)
     now = datetime.now(UTC)
-    if as_json:
+    if out.as_json:
         for entry in entries:
             out.json(_record(entry))
+    elif out.as_tsv:
+        for entry in entries:
+            lists = (",".join(entry.listed(field)) for field in _LISTS)
+            out.tsv([entry.name, entry.subject, *lists, instant(entry.expires)])
     else:
-        names = ("ID", "SUBJECT", "ROLES", "NAMESPACES", "GROUPS", "EXPIRES")
-        rows = [
-            (e.name, e.subject, *(",".join(e.listed(f)) for f in ("roles", "namespaces", "groups")),
-             when(e.expires, now) or "never")
-            for e in entries
-        ]  # fmt: skip
-        out.table(names, rows)
+        out.table(
+            [
+                Column("ID", [entry.name for entry in entries], kept=True),
+                Column("SUBJECT", [entry.subject for entry in entries], kept=True),
+                *(Column(f.upper(), [",".join(e.listed(f)) for e in entries], kept=True) for f in _LISTS),
+                Column(
+                    "EXPIRES", kept=True,
+                    cells=[when(e.expires, now, exact=out.verbose) or "never" for e in entries],
+                ),
+            ]
+        )  # fmt: skip
     _warn(out, path)
 
 
@@ -121,15 +137,16 @@ def _subjects(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.option("--all", "every", is_flag=True, help="Every entry of the subject.")
 @_file_options
 @output_options
-def revoke(name: str, every: bool, auth: str | None, config: str | None, as_json: bool, quiet: bool) -> None:
-    """Remove the entry of a subject, or the one whose id `askback token ls` prints.
+def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Output) -> None:
+    """Remove an entry; a running server refuses its token at once.
 
-    A running server refuses the token within a second or two and ends its open streams. The comment lines
+    Name it by its subject, or by the id that `askback token ls` prints. "At once" is within a second or two;
+    open streams of the token end too. The comment lines
     right above the entry go with it; all others stay.
     """
-    out, path = Output(as_json=as_json, quiet=quiet), _path(auth, config)
+    path = _path(auth, config)
     for entry in _done(_edits().revoke_token, path, name, every=every):
-        if as_json:
+        if out.as_json:
             out.json({**_record(entry), "revoked": True})
         else:
             out.line(out.style(f"revoked {entry.name} of {entry.subject}"))

@@ -16,6 +16,7 @@ from askback.client_prompts import PromptPage as PromptPage
 from askback.desk import CaughtUp as CaughtUp
 from askback.desk import Closing as Closing
 from askback.enums import AnswerStatus as AnswerStatus
+from askback.enums import Authentication as Authentication
 from askback.enums import DecisionKind as DecisionKind
 from askback.enums import FinalAction as FinalAction
 from askback.enums import JobState as JobState
@@ -52,6 +53,7 @@ from askback.errors import Unimplemented as Unimplemented
 from askback.errors import Violation as Violation
 from askback.escalation import After as After
 from askback.escalation import Remind as Remind
+from askback.identity import Identity as Identity
 from askback.jobs import Event as Event
 from askback.jobs import JobChange as JobChange
 from askback.jobs import JobInfo as JobInfo

@@ -13,6 +13,7 @@ from askback.client_asking import AskOptions
 from askback.client_jobs import StartOptions
 from askback.contact import PATIENCE
 from askback.enums import DecisionKind, Keep
+from askback.job_filter import LabelConditions
 from askback.sync.console import Console
 from askback.sync.run import Run
 from askback.sync.twin import Twin, blocking, iterating
@@ -142,7 +143,9 @@ class Client(Twin):
         changing = self._twin.update_understanding(job_id, expected_version=expected_version, **fields)
         return self._wait(changing)
 
+    whoami = blocking(aio.Client.whoami)
     get = blocking(aio.Client.get)
+    count = blocking(aio.Client.count)
     list = iterating(aio.Client.list)
     cancel = blocking(aio.Client.cancel)
     delete = blocking(aio.Client.delete)
@@ -167,7 +170,7 @@ class Client(Twin):
         groups: Sequence[str] | None = None,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         for_groups: Iterable[str] = (),
         credit: int = 32,

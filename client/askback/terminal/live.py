@@ -21,7 +21,7 @@ from askback.terminal.fields import entries
 from askback.terminal.finding import matches
 from askback.terminal.keys import KEYS, Action, help_lines
 from askback.terminal.pages import show_prompt
-from askback.terminal.queue import COLUMNS, aligned, cells
+from askback.terminal.queue import screen
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import tell
@@ -29,7 +29,7 @@ from askback.terminal.wizard import Left
 from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
-list                         what is open, the most urgent first
+list [--all]                 what is open, the most urgent first; --all when they do not fit the screen
 show [N] [--full]            read a prompt; it becomes the one that commands without N mean
 answer [N]                   decide, and fill in its form field by field
 answer N field=value ...     give the values at once
@@ -193,13 +193,13 @@ class LiveConsole:
     async def _list(self, rest: str) -> None:
         rows = self._board.open_rows()
         self._paper.line(f"{len(rows)} open" if rows else "nothing is open")
-        if rows:
-            at = words.now()
-            columns = [*COLUMNS]
-            columns[columns.index("PROMPT")] = "N"
-            width = shutil.get_terminal_size().columns if self._terminal.lines.is_terminal else 0
-            table = [cells(row.prompt, at, str(row.number)) for row in rows]
-            self._paper.raw("".join(f"{line}\n" for line in aligned(table, columns, width)))
+        if not rows:
+            return
+        size = shutil.get_terminal_size() if self._terminal.lines.is_terminal else (0, 0)
+        if rest.strip() == "--all":
+            size = (size[0], 0)
+        text = screen([row.prompt for row in rows], words.now(), [row.number for row in rows], size)
+        self._paper.raw("".join(f"{line}\n" for line in text))
 
     async def _wait(self, rest: str) -> None:
         while not self._board.open_rows():

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from askback.enums import AnswerStatus, named
 from askback.prompts import AnswerInfo, Content, PromptInfo
-from askback.spans import span_words
+from askback.spans import when
 from askback.terminal import words
 from askback.terminal.choosing import marks
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
@@ -15,6 +15,7 @@ from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
 from askback.terminal.paper import Paper
 from askback.terminal.verdicts import field_of
+from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
 
 LONG = 20_000
@@ -39,9 +40,11 @@ def write_sheet(
     *,
     full: bool = False,
     asking: bool = False,
+    exact: bool = False,
     warnings: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Write the prompt as it is, `warnings` among its facts. Long texts are cut unless `full`, and say so.
+    With `exact` times are exact.
 
     `asking`: it will be asked at once, field by field, so that the form is only named.
 
@@ -49,14 +52,14 @@ def write_sheet(
     """
     unseen: list[str] = []
     paper.line(f"[{prompt.kind}] {prompt.title}", "title")
-    for name, value in _facts(prompt, at):
+    for name, value in _facts(prompt, at, exact):
         paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
     for warning in warnings:
         paper.line(f"  {'! note':<12}{warning}", "warning")
     if prompt.resolution is not None:
-        paper.line(f"  {'ended':<12}{words.ending(prompt.resolution, at)}", "warning")
+        paper.line(f"  {'ended':<12}{words.ending(prompt.resolution, at, exact=exact)}", "warning")
         if prompt.answered is not None:
-            write_answer(paper, prompt.answered)
+            write_answer(paper, prompt.answered, at, exact=exact)
     if prompt.body:
         paper.line()
         paper.markdown(_cut(paper, prompt.body, full, "the body", unseen), GUTTER)
@@ -112,15 +115,17 @@ def _bracketed(*parts: str) -> str:
     return f" [{said}]" if said else ""
 
 
-def _facts(prompt: PromptInfo, at: datetime) -> Iterable[tuple[str, str]]:
-    yield "asked by", f"{prompt.job_type or 'a program'}, {words.age(prompt, at)} ago"
-    yield "deadline", words.deadline(prompt, at)
-    if coming := words.escalation(prompt, at):
+def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
+    asked = when(prompt.created_at, at, exact=exact)
+    yield "asked by", ", ".join(filter(None, (prompt.job_type or "a program", asked)))
+    if prompt.requested_by:
+        yield "requester", prompt.requested_by
+    yield "deadline", words.deadline(prompt, at, exact=exact)
+    if coming := words.escalation(prompt, at, exact=exact):
         yield "escalation", coming
     if who := words.claim(prompt, at):
-        until = prompt.proto.claim_expire_time
-        for_how_long = f", for {span_words(words.instant(until) - at)}" if until.seconds else ""
-        yield "claimed by", f"{who}{for_how_long}"
+        until = moment(prompt.proto, "claim_expire_time")
+        yield "claimed by", f"{who}, ends {when(until, at, exact=exact)}" if until else who
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
     yield "for", ", ".join(names) or "everybody"
@@ -209,20 +214,27 @@ def _offered(item: Field, full: bool) -> str:
     return "one of: " * (item.kind is not Kind.MULTI) + ", ".join(shown)
 
 
-def write_submission(paper: Paper, record: pb.AnswerRecord) -> None:
+def write_submission(paper: Paper, record: pb.AnswerRecord, at: datetime, *, exact: bool = False) -> None:
     """Write one submission of the audit with its verdict, and why it was refused."""
     status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
-    write_answer(paper, AnswerInfo.from_proto(record.answer), status)
+    write_answer(paper, AnswerInfo.from_proto(record.answer), at, status, exact=exact)
     for violation in record.violations:
         paper.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")
 
 
-def write_answer(paper: Paper, answer: AnswerInfo, status: AnswerStatus | None = None) -> None:
-    """Write what somebody answered."""
+def write_answer(
+    paper: Paper,
+    answer: AnswerInfo,
+    at: datetime,
+    status: AnswerStatus | None = None,
+    *,
+    exact: bool = False,
+) -> None:
+    """Write an answer: the decision, who gave it when, and what it says."""
     verdict = f"{status}: " if status else ""
     who = "the deadline's default" if answer.by_default else answer.by
-    when = f" at {answer.at.astimezone():%Y-%m-%d %H:%M:%S}" if answer.at else ""
-    paper.line(f"  {verdict}{answer.decision} by {who}{when}, about revision {answer.revision}")
+    time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
+    paper.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}")
     if answer.values_json:
         paper.line(f"    values   {answer.values_json}")
     for content_id, text in answer.edits.items():

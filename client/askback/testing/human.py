@@ -69,19 +69,27 @@ class Human:
         """
         __tracebackhide__ = True
         self._use_checked = True
-        if unused := [rule for rule in self.unused if not rule.optional]:
-            told = "\n".join(f"    {rule!r}" for rule in unused)
-            saw = "\n".join(f"    [{p.kind}] {p.title} (key {p.key!r})" for p in self.prompts) or "    none"
-            raise AssertionError(
-                f"rules that no prompt matched:\n{told}\nprompts that were seen:\n{saw}\n"
-                "human.on(..., optional=True) allows it for a rule, human.allow_unused = True for all"
-            )
+        if (error := self._unused_error()) is not None:
+            raise error
 
-    def check_use(self) -> None:
-        """Do so at the end of a test, unless the test allows it, has done it or has failed otherwise."""
-        __tracebackhide__ = True
-        if not (self.allow_unused or self._use_checked or self._failure is not None):
-            self.assert_all_used()
+    def _unused_error(self) -> AssertionError | None:
+        unused = [rule for rule in self.unused if not rule.optional]
+        if not unused:
+            return None
+        told = "\n".join(f"    {rule!r}" for rule in unused)
+        saw = "\n".join(f"    [{p.kind}] {p.title} (key {p.key!r})" for p in self.prompts) or "    none"
+        return AssertionError(
+            f"rules that no prompt matched:\n{told}\nprompts that were seen:\n{saw}\n"
+            "human.on(..., optional=True) allows it for a rule, human.allow_unused = True for all"
+        )
+
+    @property
+    def untold_unused(self) -> AssertionError | None:
+        """What is wrong with unused rules at the end of a test, unless it allows them, has looked itself or
+        has failed otherwise."""
+        if self.allow_unused or self._use_checked or self._failure is not None:
+            return None
+        return self._unused_error()
 
     def leaves(self, prompt_id: str) -> bool:
         """Whether the prompt was seen and is left alone."""

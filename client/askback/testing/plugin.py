@@ -71,6 +71,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         raise
     if untold := getattr(human, "untold", None):
         raise untold.with_traceback(None)
-    if human is not None and hasattr(human, "check_use"):
-        human.check_use()
+    if unused := getattr(human, "untold_unused", None):
+        raise unused
     return result

@@ -27,7 +27,7 @@ class _Authentication:
 class _AuthenticationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Authentication.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     AUTHENTICATION_UNSPECIFIED: _Authentication.ValueType  # 0
-    """Never sent by the server."""
+    """The zero value. Never sent by the server."""
     AUTHENTICATION_TOKEN: _Authentication.ValueType  # 1
     """By the bearer token of the call's metadata, which the token file lists."""
     AUTHENTICATION_CERTIFICATE: _Authentication.ValueType  # 2
@@ -41,7 +41,7 @@ class Authentication(_Authentication, metaclass=_AuthenticationEnumTypeWrapper):
     """How the server knows who calls."""
 
 AUTHENTICATION_UNSPECIFIED: Authentication.ValueType  # 0
-"""Never sent by the server."""
+"""The zero value. Never sent by the server."""
 AUTHENTICATION_TOKEN: Authentication.ValueType  # 1
 """By the bearer token of the call's metadata, which the token file lists."""
 AUTHENTICATION_CERTIFICATE: Authentication.ValueType  # 2

@@ -18,6 +18,8 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
 from askback_server.domain.retries import CarriedAnswer, Retry
 
+_OBJECT = 1_000
+"""Bytes that a job, a prompt or an answer takes in memory besides its texts."""
 ANY_EPOCH = 0
 """In a SessionRef: whichever stream has the session."""
 
@@ -81,6 +83,22 @@ class Aggregate:
     def keys(self) -> Mapping[str, str]:
         """Prompt ids by key."""
         return {p.key: p.prompt_id for p in self.prompts.values()}
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes it takes in memory. Texts count twice: most are also kept as documents."""
+        if self.job is None:
+            return 0
+        texts = self.job.size
+        for prompt in self.prompts.values():
+            texts += prompt.content.size
+            if prompt.resolution is not None and prompt.resolution.answer is not None:
+                texts += prompt.resolution.answer.size
+        texts += sum(s.answer.size for s in self.submissions.values())
+        texts += sum(c.answer.size for c in self.carried.values())
+        if self.understanding is not None:
+            texts += self.understanding.size
+        return _OBJECT * (1 + len(self.prompts) + len(self.submissions) + len(self.carried)) + 2 * texts
 
     @property
     def open(self) -> list[Prompt]:

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
 from askback_server.domain.evolve import made, quick
-from askback_server.domain.forms import Form, Judgement, Question, Questions
+from askback_server.domain.forms import Form, Judgement, Question, Questions, SchemaForm
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 
@@ -122,7 +122,8 @@ class PromptContent:
     def size(self) -> int:
         """Roughly how many bytes it is."""
         parts = sum(len(p.text) for p in self.parts) if self.parts else 0
-        return len(self.body) + len(self.metadata_json) + parts
+        schema = len(self.form.schema_json) if isinstance(self.form, SchemaForm) else 0
+        return len(self.body) + len(self.metadata_json) + parts + schema
 
     def option(self, decision: Decision) -> DecisionOption | None:
         """The offered option of a decision, or None."""

@@ -71,7 +71,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "Job": {
         "job_id": _ID, "namespace": _NAME, "job_type": _NAME, "user_id": _ID, "input_json": _JSON,
         "result_json": _JSON, "labels": _LABELS, "worker_id": _NAME, "request_id": _ID,
-        "retried_from_job_id": _ID, "root_job_id": _ID,
+        "retried_from_job_id": _ID, "root_job_id": _ID, "cancel_reason": _REASON, "cancelled_by": _ID,
     },
     "Failure": {"code": _NAME, "message": _JSON, "details_json": _JSON},
     "Progress": {"message": _text("progress_bytes")},

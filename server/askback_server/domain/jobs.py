@@ -120,6 +120,11 @@ class Job:
     """What is left of the attempt's time while its clock stands still; None: all of it."""
 
     @property
+    def size(self) -> int:
+        """Roughly how many bytes its texts are."""
+        return len(self.input_json) + len(self.result_json)
+
+    @property
     def due_at(self) -> datetime | None:
         """When time ends the job, or its attempt. None: never."""
         if (self.expires_at is None and self.run_until is None) or self.is_terminal:
@@ -163,3 +168,9 @@ class DeepUnderstanding:
     complete: bool = False
     version: int = 0
     updated_at: datetime | None = None
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes its texts are."""
+        lists = len(self.questions_asked_json) + len(self.answers_json) + len(self.research_performed_json)
+        return lists + len(self.understanding_summary) + len(self.user_problem)

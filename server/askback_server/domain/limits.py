@@ -121,6 +121,9 @@ class Limits:
     unsent_bytes_in_all: int = 128 * 1024 * 1024
     """The same of all streams of a replica; and once more what the transport is writing. Above that the
     principal with the most loses its stream with the most."""
+    received_bytes_in_all: int = 64 * 1024 * 1024
+    """Messages of streams that are in memory because their frames wait for their turn or for room, of all
+    streams of a replica. Above that the principal with the most loses its stream with the most."""
     unsent_bytes_per_principal: int = 16 * 1024 * 1024
     """The same of one principal, whose streams wait for room above that."""
     streams: int = 20_000

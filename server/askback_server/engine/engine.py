@@ -213,7 +213,8 @@ class Engine:
                 item.reply.set_result(reply)
         self._queue.put_back(group.deferred)
         for item, namespace, unjudged in group.unjudged:
-            self._judges.start(namespace, unjudged, partial(self._judged, item))
+            subject = item.command.principal.subject
+            self._judges.start(subject, namespace, unjudged, partial(self._judged, item))
 
     async def _give_way(self, item: Item) -> None:
         """Let others run after so many bytes of commands: a batch of large ones must not hold the loop.

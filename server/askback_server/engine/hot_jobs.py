@@ -15,20 +15,31 @@ from askback_server.domain.commands import PromptRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import Prompt
 
+MOST_BYTES = 256 * 1024 * 1024
 KEEP_CLOSED = 32
 """Closed prompts kept of one job; a job that asks for weeks must not fill the memory."""
 
 
 class HotJobs:
-    """Aggregates by job id: bounded, least recently used first out, with a time to live."""
+    """Aggregates by job id: bounded in number and in bytes, least recently used first out, with a time to
+    live."""
 
     def __init__(
-        self, monotonic: Callable[[], float], *, capacity: int = 50_000, ttl: float = 3600.0
+        self,
+        monotonic: Callable[[], float],
+        *,
+        capacity: int = 50_000,
+        most_bytes: int = MOST_BYTES,
+        ttl: float = 3600.0,
     ) -> None:
         self._monotonic = monotonic
         self._capacity = capacity
+        self._most_bytes = most_bytes
         self._ttl = ttl
-        self._entries: OrderedDict[str, tuple[Aggregate, float]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[Aggregate, float, int]] = OrderedDict()
+        """What is known, until when it is trusted, and its size."""
+        self.bytes = 0
+        """Roughly what all of it takes."""
         self._by_prompt: dict[str, str] = {}
         self.hits = self.misses = 0
         """How often `get` knew a job, and did not."""
@@ -78,14 +89,16 @@ class HotJobs:
             if known[0].job.version == job.version:
                 aggregate = self._joined(known[0], aggregate)
         kept = self._trimmed(aggregate)
-        self._entries[job.job_id] = (kept, self._monotonic() + self._ttl)
+        size = kept.size
+        self.bytes += size - (known[2] if known is not None else 0)
+        self._entries[job.job_id] = (kept, self._monotonic() + self._ttl, size)
         self._entries.move_to_end(job.job_id)
         before = known[0].prompts.keys() if known is not None else frozenset()
         for prompt_id in before - kept.prompts.keys():
             self._by_prompt.pop(prompt_id, None)
         for prompt_id in kept.prompts.keys() - before:
             self._by_prompt[prompt_id] = job.job_id
-        while len(self._entries) > self._capacity:
+        while len(self._entries) > self._capacity or self.bytes > self._most_bytes:
             self.drop(next(iter(self._entries)))
         return aggregate
 
@@ -136,13 +149,14 @@ class HotJobs:
         """Forget a job: it was deleted, or somebody found the entry to be stale."""
         entry = self._entries.pop(job_id, None)
         if entry is not None:
+            self.bytes -= entry[2]
             for prompt_id in entry[0].prompts:
                 self._by_prompt.pop(prompt_id, None)
 
     def sweep(self) -> int:
         """Drop what has outlived its time. Returns how many."""
         now = self._monotonic()
-        old = [job_id for job_id, (_, until) in self._entries.items() if until < now]
+        old = [job_id for job_id, (_, until, _size) in self._entries.items() if until < now]
         for job_id in old:
             self.drop(job_id)
         return len(old)

@@ -1,8 +1,9 @@
-"""Judges large answers in a process of its own, one after the other, namespaces in turn.
+"""Judges large answers in a process of its own, one after the other, principals and namespaces in turn.
 
 The JSON Schema validator holds the interpreter while it runs: in a thread it would stop the event loop all
 the same. A judgement has a deadline; what passes it is refused and its process replaced. How much may wait
-is bounded, and so is how much of it may be one namespace's.
+is bounded, in all and for one principal and one namespace. Where others fill the queue, the principal with
+the most in it gives way.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import contextlib
 import logging
 import pickle
 import sys
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from askback_server.domain.errors import LimitExceeded, QueueFull
@@ -29,11 +31,17 @@ DEADLINE = 5.0
 START = 60.0
 """Seconds that the process may take to start."""
 WAITING = 64
-"""Judgements that wait, all namespaces together."""
+"""Judgements that wait, all together."""
 WAITING_OF_ONE = 8
-"""Those of one namespace."""
+"""Those of one principal, and those of one namespace."""
 
-_Waiting = tuple[Unjudged, "asyncio.Future[tuple[Violation, ...]]"]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    subject: str
+    namespace: str
+    asked: Unjudged
+    reply: asyncio.Future[tuple[Violation, ...]]
 
 
 class Judges:
@@ -41,8 +49,8 @@ class Judges:
 
     def __init__(self, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
-        self._lines: dict[str, deque[_Waiting]] = {}
-        """What waits, by namespace; the first is the next one whose turn it is."""
+        self._waiting: list[_Waiting] = []
+        """The first is the next whose turn it is."""
         self._process: asyncio.subprocess.Process | None = None
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,12 +60,14 @@ class Judges:
         """Whether anything that was started has not been told."""
         return bool(self._tasks)
 
-    def start(self, namespace: str, asked: Unjudged, tell: Callable[[Judgement | Exception], None]) -> None:
-        """Judge, and tell what came of it."""
+    def start(
+        self, subject: str, namespace: str, asked: Unjudged, tell: Callable[[Judgement | Exception], None]
+    ) -> None:
+        """Judge an answer of a principal in a namespace, and tell what came of it."""
 
         async def work() -> None:
             try:
-                found = await self.judge(namespace, asked)
+                found = await self.judge(subject, namespace, asked)
             except Exception as error:
                 outcome: Judgement | Exception = error
             else:
@@ -68,16 +78,31 @@ class Judges:
         task = asyncio.create_task(work())
         self._tasks.add(task)
 
-    async def judge(self, namespace: str, asked: Unjudged) -> tuple[Violation, ...]:
+    async def judge(self, subject: str, namespace: str, asked: Unjudged) -> tuple[Violation, ...]:
         """What is wrong with the values. Raises QueueFull, and LimitExceeded at the deadline."""
-        line = self._lines.get(namespace, ())
-        if len(line) >= WAITING_OF_ONE or sum(map(len, self._lines.values())) >= WAITING:
-            raise QueueFull("too many large answers wait to be checked; send it again a little later")
+        if sum(w.subject == subject for w in self._waiting) >= WAITING_OF_ONE:
+            raise _full()
+        self._make_room(subject, [w for w in self._waiting if w.namespace == namespace], WAITING_OF_ONE)
+        self._make_room(subject, self._waiting, WAITING)
         reply: asyncio.Future[tuple[Violation, ...]] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(namespace, deque()).append((asked, reply))
+        self._waiting.append(_Waiting(subject, namespace, asked, reply))
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._judge_all())
         return await reply
+
+    def _make_room(self, subject: str, among: list[_Waiting], most: int) -> None:
+        """Refuse the newest of the principal that has the most `among` these, if they are too many for one
+        more. Raises QueueFull if it would then have less than this principal."""
+        if len(among) < most:
+            return
+        counts = Counter(w.subject for w in among)
+        largest, count = counts.most_common(1)[0]
+        if count <= counts[subject] + 1:
+            raise _full()
+        loser = next(w for w in reversed(among) if w.subject == largest)
+        self._waiting.remove(loser)
+        if not loser.reply.done():
+            loser.reply.set_exception(_full())
 
     def close(self) -> None:
         """End the process; what waits is not judged any more."""
@@ -86,12 +111,11 @@ class Judges:
         self._kill()
 
     async def _judge_all(self) -> None:
-        while self._lines:
-            namespace, line = next(iter(self._lines.items()))
-            asked, reply = line.popleft()
-            del self._lines[namespace]
-            if line:
-                self._lines[namespace] = line  # to the end: the others' turn is first
+        while self._waiting:
+            last = self._waiting.pop(0)
+            asked, reply = last.asked, last.reply
+            # The others' turn is first; `sort` keeps the order of those that are equal.
+            self._waiting.sort(key=lambda w: (w.subject == last.subject, w.namespace == last.namespace))
             if reply.done():
                 continue
             try:
@@ -143,6 +167,10 @@ class Judges:
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+
+
+def _full() -> QueueFull:
+    return QueueFull("too many large answers wait to be checked; send it again a little later")
 
 
 async def _message(process: asyncio.subprocess.Process) -> Any:

@@ -29,12 +29,12 @@ class JobFilter:
     job_types: tuple[str, ...] = ()
     user_ids: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
-    any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Labels that have one of several values; besides `labels`."""
     created_after: datetime | None = None
     created_before: datetime | None = None
     id_suffix: str = ""
     """The job's id ends with this; see `is_suffix`."""
+    any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Labels that have one of several values; besides `labels`."""
 
     def matches(self, job: Job) -> bool:
         """Whether a job matches by all but its state."""
@@ -72,10 +72,10 @@ class PromptFilter:
     """The same of its job's id."""
     person: str = ""
     """Only those that this subject has claimed, or that name it in their audience; of lists, not of views."""
-    any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Labels that have one of several values; besides `labels`."""
     overdue: bool = False
     """Only those that have escalated, or whose deadline has passed; of lists, not of views."""
+    any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Labels that have one of several values; besides `labels`."""
 
     def seen_by(self, principal: Principal) -> PromptFilter:
         """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace

@@ -34,6 +34,11 @@ class Access:
         if self.principal is not known:
             follower(self.principal)
 
+    def close(self) -> None:
+        """The call has ended: let go of its followers and of the call."""
+        self._followers.clear()
+        self.end = _cannot_end
+
     def change(self, principal: Principal) -> None:
         """The principal has other roles, groups or namespaces. Raises AskbackError, which ends the stream."""
         self.principal = principal

@@ -19,6 +19,11 @@ MESSAGES = 8
 """Messages of consoles' streams, and as many of workers', that are begun in one turn of the event loop."""
 
 
+LARGE_MESSAGES = 2
+"""Large messages to clients that are made in one turn of the event loop: each takes milliseconds, which every
+other call waits for."""
+
+
 class Admission:
     """Bounds how much of what streams ask for is done at once, and lets workers pass views."""
 
@@ -32,6 +37,7 @@ class Admission:
         """Reads that streams ask for."""
         self.console_messages = Turns(MESSAGES)
         self.worker_messages = Turns(MESSAGES)
+        self.large_messages = Turns(LARGE_MESSAGES)
         self.reading = 0
         """Views that are read now."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from askback_server.domain.events import Event, EventType
@@ -18,6 +18,7 @@ from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
+from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.unsent import Account
 from askback_server.sessions.watch import Watch
 
@@ -34,11 +35,12 @@ _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_
 
 
 async def job_events(
-    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch, account: Account
+    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch, account: Account, viewer: JobViewer
 ) -> AsyncIterator[list[Event]]:
     """Batches of a job's events above a seq, in order without a gap; ends after the job's end.
 
     After IDLE seconds without an event there is an empty batch: proxies cut streams that say nothing.
+    The viewer has looked at each batch, and looks again whenever `watch.changed` is set. Raises what it does.
     """
     changed = watch.changed
     live: list[Event] = []
@@ -61,10 +63,12 @@ async def job_events(
                 batch = await jobs.list_events(job.job_id, last, EVENTS)
             else:
                 page = None
+            await viewer.look(batch)
             told = bool(batch)
             if told:
                 last, ended = batch[-1].seq, any(e.type in _ENDS for e in batch)
                 yield batch
+                batch = []
                 if ended:
                     return
             if page is not None:
@@ -159,12 +163,20 @@ class JobsFollower:
         ]  # fmt: skip
         try:
             refusal = await self._resume(resume_token) if resume_token else None
-            if refusal is not None or not resume_token:
-                if refusal is not None:
-                    yield JobsNews(reset=refusal.reason)
-                async for page in self._snapshot():
-                    yield page
-            for news in self._drain():
+            if refusal is not None:
+                yield JobsNews(reset=refusal.reason)
+            states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)
+            view, after = replace(self._filter, states=states), None
+            more = refusal is not None or not resume_token
+            # What has been told must not stay in a local variable while this waits. So `_next` is a function,
+            # and `news` is None behind every loop.
+            while more:
+                async with self._account.room(PAGE_BYTES):
+                    after = await self._read_page(view, after)
+                    while (news := self._next()) is not None:
+                        yield news
+                more = after is not None
+            while (news := self._next()) is not None:
                 yield news
             self._caught_up = True
             yield JobsNews(caught_up=True, token=self._token)
@@ -172,14 +184,14 @@ class JobsFollower:
             due = clock() + IDLE
             while True:
                 self._changed.clear()
-                for news in self._drain():
+                while (news := self._next()) is not None:
                     yield news
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(due):
                         await self._changed.wait()
                 self._watch.check()
                 if clock() >= due:
-                    for news in self._drain():
+                    while (news := self._next()) is not None:
                         yield news
                     yield JobsNews(token=self._token)
                     due = clock() + IDLE
@@ -187,40 +199,33 @@ class JobsFollower:
             for stop in stops:
                 stop()
 
-    def _drain(self) -> Iterator[JobsNews]:
-        """What is to be told. Until their turn jobs stay where newer versions replace them: a watcher that
-        reads slowly must not keep old ones."""
-        while self._fresh or self._removed:
-            jobs: list[Job] = []
-            size = 0
-            while self._fresh and len(jobs) < PAGE and size < PAGE_BYTES:
-                job = self._fresh.pop(next(iter(self._fresh)))
-                size += len(job.input_json) + len(job.result_json)
-                jobs.append(job)
-                if job.is_terminal:
-                    self._versions.pop(job.job_id, None)
-                    self._ended[job.job_id] = job.version
-                    if len(self._ended) > ENDED:
-                        self._ended.popitem(last=False)
-            removed = tuple(self._removed)
-            self._removed.clear()
-            yield JobsNews(tuple(jobs), removed)
+    def _next(self) -> JobsNews | None:
+        """What is to be told next, at most a page. Until their turn jobs stay where newer versions replace
+        them: a watcher that reads slowly must not keep old ones."""
+        if not self._fresh and not self._removed:
+            return None
+        jobs: list[Job] = []
+        size = 0
+        while self._fresh and len(jobs) < PAGE and size < PAGE_BYTES:
+            job = self._fresh.pop(next(iter(self._fresh)))
+            size += len(job.input_json) + len(job.result_json)
+            jobs.append(job)
+            if job.is_terminal:
+                self._versions.pop(job.job_id, None)
+                self._ended[job.job_id] = job.version
+                if len(self._ended) > ENDED:
+                    self._ended.popitem(last=False)
+        removed = tuple(self._removed)
+        self._removed.clear()
+        return JobsNews(tuple(jobs), removed)
 
-    async def _snapshot(self) -> AsyncIterator[JobsNews]:
-        states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)
-        view = replace(self._filter, states=states)
-        after: str | None = None
-        while True:
-            async with self._account.room(PAGE_BYTES):
-                async with self._admission.view(self._account.subject):
-                    page = await self._jobs.list_jobs(view, PAGE, after, PAGE_BYTES)
-                for job in page.jobs:
-                    self._offer(job)
-                for news in self._drain():
-                    yield news
-            after = page.next
-            if after is None:
-                return
+    async def _read_page(self, view: JobFilter, after: str | None) -> str | None:
+        """Offer the page after a position, and return the next position, if there is one."""
+        async with self._admission.view(self._account.subject):
+            page = await self._jobs.list_jobs(view, PAGE, after, PAGE_BYTES)
+        for job in page.jobs:
+            self._offer(job)
+        return page.next
 
     async def _resume(self, resume_token: str) -> Refusal | None:
         position = self._tokens.read(resume_token, self._digest)

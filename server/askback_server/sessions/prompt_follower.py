@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
@@ -65,8 +66,8 @@ class PromptFollower:
 
     def detach(self) -> None:
         """Follow no more."""
-        for stop in self._stops:
-            stop()
+        while self._stops:
+            self._stops.pop()()
         self._give_back()
 
     def _committed(self, item: Committed) -> None:
@@ -171,21 +172,27 @@ class PromptFollower:
         return None
 
     async def _snapshot(self) -> None:
-        after = None
-        while True:
+        after, more = None, True
+        while more:
             # Pages come by urgency: the next one can wait until the console has taken most of this one.
             while not self._has_room():
                 self._taken.clear()
                 await self._taken.wait()
             self._pages.append(await self._account.reserve(PAGE_BYTES))
-            async with self._reading():
-                page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
-                for prompt in page.prompts:
-                    self._view.offer(prompt)
+            after = await self._read_page(after)
             self._changed.set()
-            after = page.next
-            if after is None:
-                return
+            more = after is not None
+
+    async def _read_page(self, after: Any) -> Any:
+        """Offer the page after a position to the view, and return the next position, if there is one.
+
+        A function of its own: `_snapshot` must not keep a page while it waits for room for the next one.
+        """
+        async with self._reading():
+            page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
+            for prompt in page.prompts:
+                self._view.offer(prompt)
+        return page.next
 
 
 def digest_of_view(filter: PromptFilter) -> str:

@@ -43,5 +43,6 @@ class ReceiptWatch:
     def close(self) -> None:
         """The stream has ended."""
         self._closed = True
+        self._overdue = lambda _: None  # a method of the stream, which holds this watch
         if self._timer is not None:
             self._timer.cancel()

@@ -57,6 +57,8 @@ class Replica:
     """What streams keep until they can write it."""
     writing: Unsent = field(init=False)
     """What the transport has been given and has not written. Apart, for what is kept waits for it."""
+    received: Unsent = field(init=False)
+    """What streams have been sent and have not taken."""
     admission: Admission = field(init=False)
     streams: set[Leaver] = field(default_factory=set)
     """The open sessions, and calls that watch, for drain."""
@@ -65,6 +67,7 @@ class Replica:
         most, share = self.limits.unsent_bytes_in_all, self.limits.unsent_bytes_per_principal
         self.unsent = Unsent(most, share)
         self.writing = Unsent(most, share)
+        self.received = Unsent(self.limits.received_bytes_in_all, share)
         self.admission = Admission(self.limits.view_loads)
 
     @contextmanager

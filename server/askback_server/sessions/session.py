@@ -33,6 +33,10 @@ Ended = Callable[[AskbackError | None], None]
 """Told how a call ended."""
 
 
+def _closed(name: str, _: Any) -> Awaitable[Any]:
+    raise Draining(f"the stream of this {name} has ended")
+
+
 class Surroundings(Protocol):
     """What sessions need of the replica. Times in seconds."""
 
@@ -49,6 +53,7 @@ class Surroundings(Protocol):
     attending: Attending
     unsent: Unsent
     writing: Unsent
+    received: Unsent
     admission: Admission
 
 
@@ -65,6 +70,8 @@ class Session(ABC):
         self._account = around.unsent.account(subject, self.drop)
         self.writing = around.writing.account(subject, self.drop)
         """What the transport has and has not written."""
+        self.received = around.received.account(subject, self.drop)
+        """The message whose frames are being taken."""
         self._turn = partial(around.admission.reads.of, subject)
         self._clock = around.clock
         self.access = access
@@ -275,4 +282,8 @@ class Session(ABC):
         self._reads.clear()
         self._account.close()
         self.writing.close()
+        self.received.close()
         self._room.set()
+        # No cycles stay: full garbage collections are rare, and what a session holds may be large.
+        self._failure = None  # its traceback has frames that hold this session
+        self._handler = _closed

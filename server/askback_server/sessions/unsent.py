@@ -40,6 +40,10 @@ Drop = Callable[[AskbackError], None]
 """Ends a stream."""
 
 
+def _ended(_: AskbackError) -> None:
+    """For the account of a stream that has ended."""
+
+
 class Unsent:
     """The bytes that are kept for all streams, by principal.
 
@@ -172,11 +176,13 @@ class Account:
 
     def drop(self, error: AskbackError) -> None:
         """End the stream; it keeps nothing any more."""
+        drop = self._drop
         self.close()
-        self._drop(error)
+        drop(error)
 
     def close(self) -> None:
         """The stream has ended."""
         if not self.closed:
             held, self.held, self.closed = self.held, 0, True
+            self._drop = _ended
             self._of.change(self, -held)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -97,10 +97,10 @@ class WorkSession(Session):
     def reserve(self, change: int) -> None:
         """A lease is being tried, or is decided."""
         self._core.reserved += change
-        if not self._core.reserved:
-            self._decided.set()
-        else:
-            self._decided.clear()
+        (self._decided.clear if self._core.reserved else self._decided.set)()
+
+    def looked(self, job_types: Collection[str]) -> None:
+        """A stream waits for as long as it stays."""
 
     def leased(self, job: Job) -> None:
         """The job is its own: follow it, then hand it over with what belongs to it."""
@@ -314,5 +314,6 @@ class WorkSession(Session):
         )
         self._around.dispatcher.remove(self)
         self._around.keeper.forget(self.session)
+        self._kept = None
         for job_id in tuple(self._stops):
             self._unfollow(job_id)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from askback_server.ports.clock import Clock
+from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Holder
 from askback_server.ports.wakeups import NoWakeups, Wakeups
 from askback_server.storage.batch import Batch
@@ -94,6 +95,13 @@ class Dialect(ABC):
     async def holder(self) -> Holder | None:
         """Whose transaction holds the feed back; None if that is not known."""
         return None
+
+    def labelled(
+        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
+    ) -> list[sa.ColumnElement[bool]]:
+        """The conditions of a filter on a column of labels."""
+        each = {name: (value,) for name, value in filter.labels.items()}
+        return [self.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
 
     @abstractmethod
     def has_labels(

@@ -52,8 +52,10 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> tuple[st
                 _on_postgres(parsed, lambda c: locked_upgrade(c, partial(_upgrade, c, revision), wait))
             )
     except BROKEN as error:
-        which = f" {parsed.database}" if parsed.get_backend_name() == "sqlite" else ""
-        raise StorageUnavailable(f"cannot migrate{which}: {database_problem(parsed, error)}") from error
+        problem = database_problem(parsed, error)
+        named = parsed.get_backend_name() != "sqlite" or (parsed.database or "") in problem
+        which = "" if named else f" {parsed.database}"
+        raise StorageUnavailable(f"cannot migrate{which}: {problem}") from error
 
 
 def _run_sqlite(url: sa.URL, revision: str) -> tuple[str, str]:

@@ -6,8 +6,13 @@ several ways to say it, and more of them while a server starts, stops, or has be
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from traceback import clear_frames
 
 import asyncpg
 import sqlalchemy as sa
@@ -69,10 +74,21 @@ def first_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, asyncpg.TargetServerAttributeNotMatched):
         return "none of the hosts in the database URL takes writes: they are away, standbys, or read-only"
+    if isinstance(cause, OSError) and not isinstance(cause, TimeoutError) and cause.errno:
+        return _connection_words(cause)
     lines = str(cause).strip().splitlines()
     if not lines and isinstance(cause, TimeoutError):
         return "there was no answer in time"
     return lines[0] if lines else type(error).__name__
+
+
+def _connection_words(error: OSError) -> str:
+    """Why there is no connection, with what to look at."""
+    if isinstance(error, socket.gaierror):
+        return "the host's name cannot be resolved: check the database URL"
+    if error.errno == errno.ECONNREFUSED:
+        return "connection refused: see that PostgreSQL runs there, and that the database URL is right"
+    return os.strerror(error.errno or 0).lower()
 
 
 @asynccontextmanager
@@ -81,15 +97,21 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     back into the pool: the driver may not know any more where it stands, and a standby in the primary's
     place would answer every ping."""
     try:
-        connection = await engine.connect()
-    except BROKEN as error:
-        raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
-    try:
-        yield connection
-    except BROKEN as error:
-        if not is_outage(error):
-            raise
-        await connection.invalidate()
-        raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
-    finally:
-        await connection.close()
+        try:
+            connection = await engine.connect()
+        except BROKEN as error:
+            raise StorageUnavailable(f"cannot reach the database: {first_line(error)}") from error
+        try:
+            yield connection
+        except BROKEN as error:
+            if not is_outage(error):
+                raise
+            await connection.invalidate()
+            raise StorageUnavailable(f"the database does not answer: {first_line(error)}") from error
+        finally:
+            await connection.close()
+    except asyncio.CancelledError as cancelled:
+        # A frame of SQLAlchemy's keeps its own traceback, and with it the stream that was cancelled, until
+        # the next full garbage collection: there is hardly ever one.
+        clear_frames(cancelled.__traceback__)
+        raise

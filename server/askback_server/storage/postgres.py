@@ -108,7 +108,8 @@ class Postgres(Dialect):
             await refuse_shared_connections(self._pools.own)
             await self._connection()
         except BROKEN as error:
-            raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
+            where = self._pools.place
+            raise StorageUnavailable(f"cannot reach PostgreSQL{where}: {first_line(error)}") from error
 
     async def _connection(self) -> asyncpg.Connection[asyncpg.Record]:
         primary = self._pools.primary

@@ -164,20 +164,14 @@ class Reads(Carrying):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        where += self._labelled(jobs.c.labels, filter)
+        where += self._dialect.labelled(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
             where.append(jobs.c.created_at < filter.created_before)
         if filter.id_suffix:
-            where.extend(_ends(jobs.c.job_id, filter.id_suffix))
+            where.append(jobs.c.job_id.in_(_ending(jobs.c.job_id, filter.id_suffix)))
         return where
-
-    def _labelled(
-        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
-    ) -> list[sa.ColumnElement[bool]]:
-        each = {name: (value,) for name, value in filter.labels.items()}
-        return [self._dialect.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -227,18 +221,17 @@ class Reads(Carrying):
             late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
             where.append(sa.and_(prompts.c.responded_at.is_(None), late))
         if filter.id_suffix:
-            where.extend(_ends(prompts.c.interaction_id, filter.id_suffix))
+            column = prompts.c.interaction_id
+            where.append(column.in_(_ending(column, filter.id_suffix)))
         if filter.job_id:
             where.append(prompts.c.job_id == filter.job_id)
         if filter.job_id_suffix:
-            ends = _ends(jobs.c.job_id, filter.job_id_suffix)
-            theirs = sa.select(jobs.c.job_id).where(jobs.c.namespace == filter.namespace, *ends)
-            where.append(prompts.c.job_id.in_(theirs))
+            where.append(prompts.c.job_id.in_(_ending(jobs.c.job_id, filter.job_id_suffix)))
         if filter.job_types:
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        where += self._labelled(prompts.c.labels, filter)
+        where += self._dialect.labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
@@ -309,12 +302,14 @@ def _rank(prompt: Prompt) -> tuple[int, str | None, str]:
     return prompt.content.priority, at.isoformat() if at else None, prompt.prompt_id
 
 
-def _ends(column: sa.ColumnElement[str], suffix: str) -> list[sa.ColumnElement[bool]]:
-    """That an id ends with a suffix of at least six characters: the last six are found by an index."""
-    text = sa.cast(column, sa.Text)
-    # The text of the index, not a parameter: a plan that is made once for all values must see it.
+def _ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:
+    """The ids of any namespace that end with a suffix of at least six characters.
+
+    A select of its own: beside the order and the namespace of a list SQLite would walk the index of those.
+    """
+    own = column.table.alias().c[column.name]
+    text = sa.cast(own, sa.Text)
+    # As the index has it, not as a parameter: a plan that is made once for all values must see it.
     last = sa.func.substr(text, sa.literal_column(str(HANDLE_AT)))
-    found = [last == suffix[-6:]]
-    if len(suffix) > 6:
-        found.append(sa.func.substr(text, 37 - len(suffix)) == suffix)
-    return found
+    found = sa.select(own).where(last == suffix[-6:])
+    return found if len(suffix) == 6 else found.where(sa.func.substr(text, 37 - len(suffix)) == suffix)

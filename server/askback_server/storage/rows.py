@@ -148,7 +148,7 @@ PROMPT_CONTENT_COLUMNS = (
 
 PROMPT_COLUMNS = (
     *PROMPT_CHANGED_COLUMNS, *PROMPT_CONTENT_COLUMNS, "namespace", "job_type", "round_number", "key",
-    "created_at",
+    "created_at", "requested_by",
 )  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def prompt_whole(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_COLUMNS."""
     return (
         *prompt_changed(prompt), *prompt_content(prompt), prompt.namespace, prompt.job_type, prompt.round,
-        prompt.key, prompt.created_at,
+        prompt.key, prompt.created_at, prompt.requested_by or None,
     )  # fmt: skip
 
 
@@ -220,6 +220,7 @@ def to_prompt(row: Row) -> Prompt:
         nudges=_nudges_from_json(row["nudges"]) if row["nudges"] else None,
         unattended_since=row["unattended_since"],
         same_digest=row["same_digest"] or "",
+        requested_by=row["requested_by"] or "",
     )
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -42,9 +43,17 @@ PRAGMAS = (
     "PRAGMA synchronous=FULL",  # a commit is on disk; with group commit NORMAL gains 1 %
     "PRAGMA foreign_keys=ON",  # off by default, and deletes rely on cascades
     "PRAGMA busy_timeout=5000",  # a migration or a backup may hold the file for a moment
-    "PRAGMA cache_size=-32000",  # 32 MB for the hot pages
     "PRAGMA temp_store=MEMORY",
 )
+
+
+WRITER_CACHE = 32_000
+"""KiB of pages that the writer's connection keeps."""
+READER_CACHE = 2_000
+"""The same of each connection that reads: the system keeps the file's pages as well."""
+READERS = 16
+"""Connections that read. None is opened for a burst: that takes longer than most reads, and each may fill its
+cache."""
 
 
 class _Statement:
@@ -128,15 +137,16 @@ class SQLite(Dialect):
         self.url = url
         self._clock = clock
         self.reads = create_async_engine(
-            url, json_serializer=identity, json_deserializer=identity, hide_parameters=True
-        )
-        sa.event.listen(self.reads.sync_engine, "connect", _pragmas)
+            url, json_serializer=identity, json_deserializer=identity, hide_parameters=True,
+            pool_size=READERS, max_overflow=0, pool_use_lifo=True,
+        )  # fmt: skip
+        sa.event.listen(self.reads.sync_engine, "connect", partial(_pragmas, READER_CACHE))
         self._writer = sa.create_engine(
             url.set(drivername="sqlite"), json_serializer=identity, json_deserializer=identity,
             hide_parameters=True,
             poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False},
         )  # fmt: skip
-        sa.event.listen(self._writer, "connect", _pragmas)
+        sa.event.listen(self._writer, "connect", partial(_pragmas, WRITER_CACHE))
         # The driver's own BEGIN is deferred: a read that turns into a write would fail as busy.
         sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="askback-sqlite")
@@ -297,11 +307,11 @@ class SQLite(Dialect):
         self._thread.shutdown()
 
 
-def _pragmas(driver_connection: Any, _: Any) -> None:
+def _pragmas(cache: int, driver_connection: Any, _: Any) -> None:
     # The driver must not begin transactions by itself: ours are immediate, and explicit.
     if isinstance(driver_connection, sqlite3.Connection):
         driver_connection.isolation_level = None
     cursor = driver_connection.cursor()
-    for pragma in PRAGMAS:
+    for pragma in (*PRAGMAS, f"PRAGMA cache_size=-{cache}"):
         cursor.execute(pragma)
     cursor.close()

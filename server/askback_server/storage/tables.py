@@ -100,7 +100,7 @@ jobs = sa.Table(
         postgresql_where=sa.text("purge_at IS NOT NULL"), sqlite_where=sa.text("purge_at IS NOT NULL"),
     ),
     sa.Index("ix_jobs_newest", "namespace", "job_id"),
-    sa.Index("ix_jobs_handle", "namespace", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
+    sa.Index("ix_jobs_handle", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
     sa.Index("ix_jobs_created", "created_at"),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
@@ -138,6 +138,7 @@ prompts = sa.Table(
     sa.Column("nudge_at", Instant),
     sa.Column("unattended_since", Instant),
     sa.Column("same_digest", sa.Text),
+    sa.Column("requested_by", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(
@@ -159,10 +160,7 @@ prompts = sa.Table(
         postgresql_where=sa.text("unattended_since IS NOT NULL"),
         sqlite_where=sa.text("unattended_since IS NOT NULL"),
     ),
-    sa.Index(
-        "ix_hitl_interactions_handle",
-        "namespace", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})"),
-    ),
+    sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
 

@@ -28,10 +28,15 @@ class _Reset:
     """Lets go of a call: the task that waits for its end holds it, besides its handler."""
 
     __slots__ = ("task",)
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] | None
 
     def __call__(self) -> None:
-        self.task.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+    def ended(self, _: asyncio.Task[None]) -> None:
+        """The task has ended. Its context holds this object: without the task there is no cycle of them."""
+        self.task = None
 
 
 class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
@@ -74,6 +79,7 @@ class _Acceptor(cygrpc.AioServer):  # type: ignore[misc]
             reset.task = task
             self.calls.add(task)
             task.add_done_callback(self.calls.discard)
+            task.add_done_callback(reset.ended)
             # The core resets a call that has no references and no status yet.
             del handling, call, reset, task
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.errors import InvalidField
@@ -177,8 +178,13 @@ def event_message(event: Event) -> job_pb2.JobEvent:
     if event.prompt_id:
         message.prompt_id = event.prompt_id
     if event.data:
-        message.data_json = json.dumps(dict(event.data), ensure_ascii=False, separators=(",", ":"))
+        message.data_json = event_data(event.data)
     return message
+
+
+def event_data(data: Mapping[str, Any]) -> str:
+    """An event's data as JSON text."""
+    return json.dumps(dict(data), ensure_ascii=False, separators=(",", ":"))
 
 
 def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding:

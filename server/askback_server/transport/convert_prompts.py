@@ -142,6 +142,7 @@ def _serialised(prompt: Prompt) -> bytes:
     target.job_id = prompt.job_id
     target.namespace = prompt.namespace
     target.job_type = prompt.job_type
+    target.requested_by = prompt.requested_by
     target.key = prompt.key
     target.round = prompt.round
     target.revision = prompt.revision

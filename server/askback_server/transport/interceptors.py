@@ -246,14 +246,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     watched: Any = StreamContext(context, opened)
                     response = await _run(behaviour(request, watched), watched)
                 except (Exception, asyncio.CancelledError) as raised:
-                    error: BaseException = raised
-                    if opened is not None and isinstance(raised, asyncio.CancelledError) and opened.was_ended:
-                        error = opened.error or raised
                     # Within the stack: a stream counts until its client has heard why it ended.
                     urgent = opened is not None and opened.is_urgent
                     await end_call(
-                        error, context, arrival, request_id, call, request, self.ended, urgent=urgent
-                    )
+                        _reason(raised, opened), context, arrival, request_id, call, request, self.ended,
+                        urgent=urgent,
+                    )  # fmt: skip
                     raise
             code = status_of(context)
             self.ended[method, code.name] += 1
@@ -282,6 +280,16 @@ async def _run(started: Any, context: Context) -> Any:
         async for message in started:
             await context.write(message)
     return None
+
+
+def _reason(raised: BaseException, opened: OpenCall | None) -> BaseException:
+    """Why a stream ends: what its handler raised, or what the server ended it with.
+
+    Not kept in a variable of the handler: the error's traceback holds the handler's frame.
+    """
+    if opened is not None and isinstance(raised, asyncio.CancelledError) and opened.was_ended:
+        return opened.error or raised
+    return raised
 
 
 def _open_service(method: str) -> str:

@@ -53,6 +53,13 @@ class OpenCall:
             self.error = error
             self._task.cancel()
 
+    def close(self) -> None:
+        """The call has ended. What it held is freed at once, not by the next full garbage collection: there
+        is hardly ever one, and a stream may hold much."""
+        self.error = None  # its traceback has frames that hold this call
+        if self.access is not None:
+            self.access.close()
+
     def check_access(self) -> None:
         """Ask again who the caller is; end the call if it is no longer welcome."""
         if self.access is None or self._again is None or self.error is not None:
@@ -123,6 +130,7 @@ class OpenCalls:
             try:
                 yield call
             finally:
+                call.close()
                 self.total -= 1
                 self._by_subject[subject] -= 1
                 if not self._by_subject[subject]:

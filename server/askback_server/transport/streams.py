@@ -25,7 +25,7 @@ from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.session import TAKE, Session
 from askback_server.sessions.turns import Turns
-from askback_server.sessions.unsent import Account, weight
+from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport import frames_work
@@ -40,14 +40,23 @@ T = TypeVar("T")
 MESSAGE_BYTES = 256 * 1024
 """No message passes this, unless a single frame does: a client on a slow line must read one within `unread`,
 and other languages' clients refuse 4 MiB."""
+PARSED_FRAME = 600
+"""Bytes that a frame takes in memory once its message has been parsed, besides its texts."""
 FAIR = 64
 """Frames of one message that are taken before others have a turn."""
 
 
 async def write_all(
-    context: Any, writing: Account, items: list[T], message: Callable[[T], bytes], weigh: Callable[[T], int]
+    context: Any,
+    writing: Account,
+    large: Turns,
+    items: list[T],
+    message: Callable[[T], bytes],
+    weigh: Callable[[T], int],
 ) -> None:
     """Write items as few messages, each made only when there is room for it; the list is empty then.
+
+    Those that are not small wait for their principal's turn in `large`.
 
     A message is there twice while it is written: here, and as the transport's copy.
     """
@@ -59,6 +68,8 @@ async def write_all(
             several.append(items.pop())
             size += weigh(several[-1])
         async with writing.room(2 * size):
+            if size > SMALL:
+                await large.next(writing.subject)
             for batch in joined(map(message, _popped(several))):
                 await context.write(batch)
                 del batch
@@ -134,11 +145,14 @@ async def _serve(
     turns: Turns,
 ) -> None:
     limits, subject = replica.limits, session.access.principal.subject
+    large = replica.admission.large_messages
 
     async def read() -> None:
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-            check_fields(message, limits)
             frames, at = message.frames, 0
+            session.received.set(message.ByteSize() + PARSED_FRAME * len(frames))
+            await turns.next(subject)
+            check_fields(message, limits)
             while at < len(frames):
                 await session.has_room()
                 await turns.next(subject)
@@ -147,6 +161,7 @@ async def _serve(
                     begin(frames[at])
                     at += 1
             del message, frames
+            session.received.set(0)
         session.end()
 
     def begin(frame: Any) -> None:
@@ -164,7 +179,7 @@ async def _serve(
     hurry = asyncio.get_running_loop().call_later(patience, session.expect_hello, patience)
     try:
         while frames := await session.next_frames():
-            await write_all(context, session.writing, frames, message, lambda frame: weight(frame.body))
+            await write_all(context, session.writing, large, frames, message, lambda f: weight(f.body))
     finally:
         hurry.cancel()
         replica.streams.discard(session)
@@ -217,7 +232,7 @@ async def _serve_prompts(
 
     load(follower.load(resume_token))
     access.follow(access_changed, filter.viewer or access.principal)
-    clock = replica.clock.monotonic
+    large, clock = replica.admission.large_messages, replica.clock.monotonic
     due = clock() + replica.heartbeat
     try:
         while True:
@@ -226,7 +241,7 @@ async def _serve_prompts(
                 loading.discard(task)
                 task.result()
             while view.has_news:
-                await write_all(context, writing, view.take(TAKE, follower.token), _watched, weight)
+                await write_all(context, writing, large, view.take(TAKE, follower.token), _watched, weight)
                 follower.written()
             if clock() >= due:
                 # While it loads there is no token yet: an empty message, so that no proxy cuts the stream.

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from askback.files import file_problem, read_file
-from askback_server.transport.tokens import BadTokenFile, TokenFile, check_entry, hash_token
+from askback_server.transport.token_entries import token_entry
+from askback_server.transport.tokens import BadTokenFile, TokenFile, hash_token
 
 _HEADER = re.compile(r"\s*\[\[\s*tokens\s*\]\]\s*(#.*)?")
 _SHOWN = 12
@@ -103,7 +104,7 @@ def add_token(
         fields["groups"] = list(groups)
     if expires is not None:
         fields["expires"] = expires.astimezone(UTC).replace(microsecond=0)
-    check_entry(fields)
+    token_entry(fields)
     file = Path(path).resolve()
     with _locked(file.parent):
         text = _text(file) if file.exists() else ""

@@ -46,10 +46,12 @@ def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
     tags.reverse()
 
     def wrap(inner: bytes) -> bytes:
+        head = b""
+        size = len(inner)
         for tag in tags:
-            size = len(inner)
-            inner = tag + (_SHORT[size] if size < 0x80 else varint(size)) + inner
-        return inner
+            head = tag + (_SHORT[size] if size < 0x80 else varint(size)) + head
+            size = len(head) + len(inner)
+        return head + inner  # what may be large is copied once
 
     return wrap
 

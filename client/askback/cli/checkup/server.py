@@ -18,7 +18,7 @@ from askback.cli.identity_words import identity_sentence
 from askback.contact import HASTE, connect
 from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
 from askback.identity import Identity
-from askback.spans import span_words
+from askback.spans import Times, span_words
 from askback.status import from_rpc
 from askback.text import one_line
 from askback.v1 import access_service_pb2 as access
@@ -106,6 +106,7 @@ async def _identity(
 ) -> AsyncIterator[Finding]:
     """Who we are there, what we may do, and whose clock is wrong."""
     timeout, metadata, namespace = connection.timeout, endpoint.metadata(), connection.namespace
+    before = datetime.now(UTC)
     try:
         reply = await AccessServiceStub(channel).WhoAmI(
             access.WhoAmIRequest(), timeout=timeout, metadata=metadata
@@ -114,7 +115,7 @@ async def _identity(
         yield _unknown_identity(from_rpc(rpc), endpoint)
         return
     identity, now = Identity.from_proto(reply), datetime.now(UTC)
-    said = identity_sentence(identity, now)
+    said = identity_sentence(identity, Times(identity.server_time or now))
     left = identity.expires - (identity.server_time or now) if identity.expires is not None else None
     if not identity.may_use(namespace):
         yield fail("identity", f"{said}; not {one_line(namespace)}", "name one of yours with --namespace")
@@ -125,6 +126,8 @@ async def _identity(
         yield ok("identity", said)
     if identity.has("console"):
         yield await _clock(HitlServiceStub(channel), namespace, metadata, timeout)
+    elif identity.server_time is not None:
+        yield _clock_finding("the server", identity.server_time, before, now)
 
 
 def _unknown_identity(error: AskbackError, endpoint: Endpoint) -> Finding:
@@ -151,9 +154,12 @@ async def _clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Fi
         )
     finally:
         call.cancel()
-    after = datetime.now(UTC)
     theirs = datetime.fromtimestamp((uuid.UUID(welcome.session_id).int >> 80) / 1000, UTC)
-    replica = f"replica {one_line(welcome.replica)}"
+    return _clock_finding(f"replica {one_line(welcome.replica)}", theirs, before, datetime.now(UTC))
+
+
+def _clock_finding(replica: str, theirs: datetime, before: datetime, after: datetime) -> Finding:
+    """How far a server's clock is from ours; `before` and `after` are ours around its answer."""
     skew = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
     if skew > SKEW:
         where = "ahead" if theirs > after else "behind"

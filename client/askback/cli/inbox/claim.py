@@ -18,7 +18,7 @@ from askback.cli.spans import Span
 @click.option("--for", "span", type=Span(), help="How long: 10m, 2h. [default: the server's]")
 @client_command
 async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
-    """Take a prompt on: others see that, and cannot answer it meanwhile.
+    """Take a prompt on, so that others see it and leave it to you.
 
     PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. The claim ends by itself; claiming
     again extends it, and `inbox release` ends it. Exit code 4 if another person has claimed it, or it has
@@ -36,18 +36,19 @@ async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
     if session.out.as_json:
         session.out.json(record(claimed.proto))
         return
-    until = when(moment(claimed.proto, "claim_expire_time"), datetime.now(UTC))
-    session.out.line(f"Claimed until {until}: {one_line(claimed.title)}")
+    until = moment(claimed.proto, "claim_expire_time")
+    ends = when(until, datetime.now(UTC), exact=session.out.verbose)
+    session.out.line(f"Claimed: {one_line(claimed.title)}; the claim ends {ends}")
 
 
 @click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @client_command
 async def release(session: Session, prompt: str) -> None:
-    """End your claim on a prompt. Where there is none, nothing changes.
+    """End your claim on a prompt.
 
-    PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. Exit code 4 if the claim is another
-    person's.
+    Where there is none, nothing changes. PROMPT is its id, the end of it (6 characters or more), or
+    JOB/KEY. Exit code 4 if the claim is another person's.
     """
     from askback.cli.record import record
     from askback.text import one_line

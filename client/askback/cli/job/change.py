@@ -35,7 +35,9 @@ async def update(
     retention: timedelta | None,
     promoted: bool | None,
 ) -> None:
-    """Change a job's labels, priority, retention or promoted mark. What is not named stays as it is.
+    """Change a job's labels, priority or retention.
+
+    What is not named stays as it is.
 
     \b
       askback job update JOB --label stage=prod --remove-label draft
@@ -84,10 +86,11 @@ async def update(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @client_command
 async def delete(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
-    """Delete finished jobs, with their questions, answers and history. It cannot be undone.
+    """Delete finished jobs for good.
 
-    Asks first; without a terminal --yes must be given. A job that has not ended is refused: cancel it
-    first. Exit code: that of the first job that was not deleted, else 0.
+    Their questions, answers and history go with them. Asks first; without a terminal --yes must be given.
+    A job that has not ended is refused: cancel it first. Exit code: that of the first job that was not
+    deleted, else 0.
     """
     from askback.cli.exits import Exit, exit_of
     from askback.cli.session import report

@@ -67,10 +67,7 @@ def _rule(prompt: PromptInfo) -> str:
     """What the scripted human does with one prompt."""
     which = f"key={prompt.key!r}" if prompt.key else f"{prompt.title!r}, kind={prompt.kind!r}"
     answer = prompt.answered
-    if answer is not None and not answer.by_default:
-        verb = _verb(answer)
-    else:
-        verb = ".never()" if prompt.expires_at is not None else ".never(without_deadline=True)"
+    verb = ".never()" if answer is None or answer.by_default else _verb(answer)
     return f"human.on({which}){verb}"
 
 

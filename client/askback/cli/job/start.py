@@ -117,11 +117,12 @@ async def _explain_later(session: Session, job_id: str) -> None:
     from askback.cli.explanation import job_summary
     from askback.enums import JobState
     from askback.errors import AskbackError
+    from askback.spans import Times
 
     await asyncio.sleep(QUIET)
     with suppress(AskbackError):  # what waits for the result says it
         job = await session.client.get(job_id)
         if job.state in (JobState.PENDING, JobState.PENDING_HITL):
             explain = session.connection.command(f"explain {job_id}")
-            summary = job_summary(job, datetime.now(UTC), job.created_at)
+            summary = job_summary(job, Times(datetime.now(UTC), session.out.verbose), job.created_at)
             session.out.note(f"it {summary}\n  more: {explain}")

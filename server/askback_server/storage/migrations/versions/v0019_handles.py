@@ -11,12 +11,10 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("cancelled_by", sa.Text(), nullable=True))
-    op.create_index(
-        "ix_jobs_handle", "jobs", ["namespace", sa.text("substr(CAST(job_id AS TEXT), 31)")], unique=False
-    )
+    op.create_index("ix_jobs_handle", "jobs", [sa.text("substr(CAST(job_id AS TEXT), 31)")], unique=False)
     op.create_index(
         "ix_hitl_interactions_handle",
         "hitl_interactions",
-        ["namespace", sa.text("substr(CAST(interaction_id AS TEXT), 31)")],
+        [sa.text("substr(CAST(interaction_id AS TEXT), 31)")],
         unique=False,
     )

@@ -1,0 +1,67 @@
+"""The jobs that are kept in memory are bounded in bytes, whatever of them is large."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from askback_server.domain.aggregate import Aggregate
+from askback_server.domain.content import PromptContent
+from askback_server.domain.forms import SchemaForm
+from askback_server.domain.jobs import DeepUnderstanding
+from askback_server.engine.hot_jobs import HotJobs
+from tests.support.storage import new_job, new_prompt
+
+LARGE = "x" * 100_000
+MOST = 1_000_000
+"""Room for four such texts: each counts twice."""
+
+
+def job(**fields: Any) -> Aggregate:
+    return Aggregate(new_job(**fields))
+
+
+def asked(**fields: Any) -> Aggregate:
+    made = new_job(open_prompts=1, rounds=1)
+    prompt = new_prompt(made, PromptContent(kind="confirm", title="?", **fields))
+    return Aggregate(made, {prompt.prompt_id: prompt})
+
+
+LARGE_ONES = {
+    "input": lambda: job(input_json=LARGE),
+    "result": lambda: job(result_json=LARGE),
+    "body": lambda: asked(body=LARGE),
+    "metadata": lambda: asked(metadata_json=LARGE),
+    "schema": lambda: asked(form=SchemaForm(LARGE)),
+    "understanding": lambda: replace(job(), understanding=DeepUnderstanding("j", answers_json=LARGE)),
+}
+
+
+@pytest.mark.parametrize("what", LARGE_ONES)
+def test_large_jobs_push_out_those_that_were_used_least_recently(what: str) -> None:
+    hot = HotJobs(lambda: 0.0, most_bytes=MOST)
+    kept = [LARGE_ONES[what]() for _ in range(6)]
+    for aggregate in kept:
+        hot.put(aggregate)
+    assert len(hot) == 4
+    known = [hot.peek(a.job.job_id) is not None for a in kept if a.job is not None]
+    assert known == [False, False, True, True, True, True]
+    assert 8 * len(LARGE) <= hot.bytes <= MOST
+
+
+def test_what_is_put_again_or_dropped_counts_no_more() -> None:
+    hot = HotJobs(lambda: 0.0, most_bytes=MOST)
+    first = job(input_json=LARGE)
+    assert first.job is not None
+    for version in range(1, 20):
+        hot.put(replace(first, job=replace(first.job, version=version)))
+    assert len(hot) == 1
+    assert hot.bytes < 3 * len(LARGE)
+    hot.drop(first.job.job_id)
+    assert (len(hot), hot.bytes) == (0, 0)
+
+
+def test_a_job_larger_than_all_room_is_not_kept() -> None:
+    hot = HotJobs(lambda: 0.0, most_bytes=MOST)
+    hot.put(job(input_json="x" * MOST))
+    assert (len(hot), hot.bytes) == (0, 0)

@@ -1,0 +1,94 @@
+"""Who may let large answers wait to be checked, and whose turn it is. Nothing is checked here."""
+
+import asyncio
+
+import pytest
+
+from askback_server.domain.errors import QueueFull
+from askback_server.domain.forms import SchemaForm, Unjudged
+from askback_server.domain.json_text import Violation
+from askback_server.engine.judges import WAITING, WAITING_OF_ONE, Judges
+
+Found = tuple[Violation, ...]
+
+
+class Stopped(Judges):
+    """Judges one answer whenever it is told to, and notes which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Semaphore(0)
+        self.judged: list[str] = []
+
+    async def _judge_one(self, asked: Unjudged) -> Found:
+        await self.go.acquire()
+        self.judged.append(asked.values_json)
+        return ()
+
+
+async def ask(judges: Judges, subject: str, namespace: str, name: str) -> asyncio.Task[Found]:
+    """An answer, by its name, that waits or has been refused."""
+    task = asyncio.create_task(judges.judge(subject, namespace, Unjudged(SchemaForm("{}"), name, 1)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return task
+
+
+async def fill(judges: Judges, subject: str, count: int, namespace: str = "") -> list[asyncio.Task[Found]]:
+    """So many answers of a principal, each in a namespace of its own if none is named."""
+    return [await ask(judges, subject, namespace or f"n{n}", f"{subject}{n}") for n in range(count)]
+
+
+def refused(tasks: list[asyncio.Task[Found]]) -> list[bool]:
+    return [t.done() and isinstance(t.exception(), QueueFull) for t in tasks]
+
+
+async def test_one_principal_has_few_in_all_namespaces_together() -> None:
+    judges = Stopped()
+    tasks = await fill(judges, "eve", WAITING)
+    # One of them is being judged and waits no more.
+    assert refused(tasks) == [False] * (WAITING_OF_ONE + 1) + [True] * (WAITING - WAITING_OF_ONE - 1)
+    judges.close()
+
+
+async def test_a_full_queue_admits_another_principal() -> None:
+    """Eight principals with all that each may have; the last answer of one of them gives way."""
+    judges = Stopped()
+    tasks = await fill(judges, "first", 1)
+    for n in range(WAITING // WAITING_OF_ONE):
+        tasks += await fill(judges, f"eve{n}-", WAITING_OF_ONE)
+    assert not any(refused(tasks))
+    ana = await ask(judges, "ana", "home", "ana")
+    assert not ana.done()
+    assert sum(refused(tasks)) == 1
+    judges.close()
+
+
+async def test_a_full_namespace_admits_another_principal() -> None:
+    judges = Stopped()
+    tasks = await fill(judges, "eve", WAITING_OF_ONE + 1, "home")
+    ana = await ask(judges, "ana", "home", "ana")
+    assert not ana.done()
+    assert refused(tasks) == [False] * WAITING_OF_ONE + [True]
+    judges.close()
+
+
+async def test_equals_do_not_displace_one_another() -> None:
+    judges = Stopped()
+    tasks = [await ask(judges, f"p{n}", "home", f"p{n}") for n in range(WAITING_OF_ONE + 1)]
+    late = await ask(judges, "late", "home", "late")
+    assert refused([late]) == [True]
+    assert not any(refused(tasks))
+    judges.close()
+
+
+@pytest.mark.parametrize("namespace", ["", "home"])
+async def test_principals_take_turns(namespace: str) -> None:
+    judges = Stopped()
+    eve = await fill(judges, "eve", 5, namespace)
+    ana = await fill(judges, "ana", 2, "home")
+    for _ in range(7):
+        judges.go.release()
+    await asyncio.gather(*eve, *ana)
+    # The second was next before the other principal came.
+    assert judges.judged == ["eve0", "eve1", "ana0", "eve2", "ana1", "eve3", "eve4"]
