@@ -60,7 +60,7 @@ def audience_words(prompt: PromptInfo) -> str:
 
 
 def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
-    """`user ana, group release`; empty for nobody in particular."""
+    """`user ana, group release`; empty if no one is named."""
     named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
     return ", ".join(named)
 

@@ -30,13 +30,13 @@ from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
 list [--all]                 what is open, the most urgent first; --all when they do not fit the screen
-show [N] [--full]            read a prompt; it becomes the one that commands without N mean
+show [N] [--full]            show a prompt and make it the current one
 answer [N]                   decide, and fill in its form field by field
 answer N field=value ...     give the values at once
 approve [N] [comment]        say yes; a prompt that you have not read is shown first
 reject [N] [comment]         say no
-claim [N], release [N]       take it on, so that nobody else answers it meanwhile; give it back
-skip [N]                     leave it to others: it is not listed any more
+claim [N], release [N]       mark it as yours, so that others cannot answer it; release it
+skip [N]                     leave it to others and hide it
 wait                         wait until something is open
 help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
 
