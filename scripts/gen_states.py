@@ -36,7 +36,7 @@ EVENTS: Mapping[EventType, Meaning] = {
         "A client created the job.", ("job_type", "attempt", "token"), ("retried_from", "keep")
     ),
     _E.JOB_CARRIED_OVER: Meaning(
-        "What a retried job takes over from the job that it repeats. Follows JOB_CREATED, in several pages if it is long.",
+        "What a retried job takes over from the one it repeats. Follows JOB_CREATED, in pages if it is long.",
         ("retried_from", "page", "pages", "answers", "checkpoints"),
     ),
     _E.JOB_LEASED: Meaning("A worker took the job.", ("token", "attempt", "worker_id")),
@@ -51,8 +51,8 @@ EVENTS: Mapping[EventType, Meaning] = {
         ("attempt", "code", "message", "received", "worker_id"),
     ),
     _E.JOB_RETRIED: Meaning(
-        "An attempt failed; another follows. If `counted` is false, the worker's version was at fault, and the "
-        "same attempt is repeated.",
+        "An attempt failed; another follows. If `counted` is false, the worker's version was at fault, and "
+        "the same attempt is repeated.",
         ("attempt", "code", "message"),
         ("counted",),
     ),
@@ -141,7 +141,7 @@ KEYS: Mapping[str, str] = {
     "percent": "0 to 100",
     "priority": "the prompt's priority after the step",
     "reason": "the client's reason for the cancel",
-    "replace": "true: the step's users and groups (or everyone, if it names none) replace the previous audience",
+    "replace": "true: the step's users and groups (everyone, if it names none) replace the previous audience",
     "retried_from": "the job that this one repeats",
     "revision": "the prompt's revision after the event",
     "round": "the prompt's number in its job",
