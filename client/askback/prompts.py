@@ -36,10 +36,7 @@ class Content:
     def to_proto(self) -> pb.PromptPart:
         """The contract's message."""
         part = pb.PromptPart(
-            content_id=self.content_id,
-            title=self.title,
-            media_type=self.media_type,
-            editable=self.editable,
+            content_id=self.content_id, title=self.title, media_type=self.media_type, editable=self.editable
         )
         if self.url:
             part.url = self.url
@@ -307,10 +304,8 @@ class PromptInfo:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AnswerOutcome:
-    """An answer that was taken: ACCEPTED, or RECORDED (kept, the prompt stays open).
-
-    `replayed` says that the same answer had been taken before.
-    """
+    """An answer that was taken: ACCEPTED, or RECORDED (kept, the prompt stays open). `replayed` says that the
+    same answer had been taken before."""
 
     status: AnswerStatus
     answer_id: str

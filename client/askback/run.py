@@ -119,8 +119,8 @@ class Run(Generic[R]):
         with `returns=Verdict[Plan]` its values are a Plan. Raises JobFailed, JobCancelled, NotFound,
         TimeoutError, InvalidTime for a timeout that is no span, ValueError for a result that does not fit
         the type that was expected, and TypeError for a job without a worker from which another type than a
-        Verdict was expected. Raises PermissionDenied if you may see the job's head only
-        (see JobInfo.head_only).
+        Verdict was expected. Raises PermissionDenied if you may see the job's head only (see
+        JobInfo.head_only).
         """
         if timeout is None:
             return await self._result()

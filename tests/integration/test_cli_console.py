@@ -36,7 +36,7 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desk
     await ana.says("y", "Answered: How many?\naskback> ")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.values_json, closed.user_id) == ('{"n":3,"why":"so"}', "ana")
-    await ana.asks("show 1", "answered by ana")
+    await ana.asks("1", "answered by ana")  # the number alone shows it
     await ana.says("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
     assert await ana.ended() == 4  # on a pipe, what was refused counts

@@ -9,7 +9,7 @@ from typing import Any
 from askback.prompts import PromptInfo
 from askback.terminal.paper import Paper, PlainPaper
 from askback.terminal.showing import HIDDEN
-from askback.terminal.terminal import written
+from askback.terminal.terminal import write_by_lines
 from askback.v1 import prompt_pb2 as pb
 
 ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
@@ -41,7 +41,7 @@ class Said:
 
     async def write(self, question: str, text: str = "") -> str:
         """Lines up to a single dot."""
-        return await written(self, question, text)
+        return await write_by_lines(self, question, text)
 
     async def choose(self, question: str) -> str:
         """The same: nothing is pasted."""

@@ -13,7 +13,7 @@ from askback.terminal.choosing import marks
 from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, entries, flat
 from askback.terminal.reading import fits, read
 from askback.terminal.schema_fields import of_schema
-from askback.terminal.showing import shown
+from askback.terminal.showing import text_for
 from askback.terminal.typed import typed_values
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import asking, prompt, question
@@ -118,7 +118,7 @@ def test_defaults_and_words_of_questions() -> None:
     assert field_of(SINGLE).default is NOTHING
     several = question(multi=pb.MultiInput(options=POLICY, default_values=["standard"]))
     assert field_of(several).default == ["standard"]
-    assert shown(field_of(several), ["standard", "x"]) == "Standard, x"
+    assert text_for(field_of(several), ["standard", "x"]) == "Standard, x"
     zero = question(integer=pb.IntegerInput(default_value=0), rationale=None)
     assert field_of(zero).default == 0
     unknown = field_of(pb.Question(question_id="q", title="of a newer server"))
@@ -242,7 +242,7 @@ def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
             with suppress(ValueError):
                 assert fits(item, read(item, text)) or not isinstance(item, Field)
             if item.default is not NOTHING:
-                assert shown(item, item.default) is not None
+                assert text_for(item, item.default) is not None
 
 
 def test_values_as_words() -> None:

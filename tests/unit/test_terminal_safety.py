@@ -469,3 +469,23 @@ async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
         await sent(asked, Said(keys))
     with pytest.raises(EOFError):
         await sent(asked, Said("a", keys) if keys.strip() else Said(keys, keys))
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("Confirm", "a Confirm"), ("approve", "a approve"), ("", "a approve"),
+        ("Ship it", "a approve (Ship it)"), ("Reject", "a approve (Reject)"),
+        ("Do nothing   r Reject", "a approve (Do nothing r Reject)"),
+        ("no\nr Reject", "a approve (no r Reject)"), ("x" * 90, f"a approve ({'x' * 90})"),
+    ],
+)  # fmt: skip
+async def test_a_label_does_not_pass_for_another_decision(label: str, shown: str) -> None:
+    """In the menu, and in the question that confirms it."""
+    said = Said("a")
+    with pytest.raises(EOFError):
+        await sent(prompt(decisions=((ACCEPT, label),)), said)
+    menu, _, question = said.text.strip().partition("\n")
+    assert menu == shown
+    name = shown.removeprefix("a ")
+    assert question.endswith(f"{name[:1].upper()}{name[1:]}? [y/N] ".rstrip())

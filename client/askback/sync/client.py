@@ -162,6 +162,7 @@ class Client(Twin):
     cancel_prompt = blocking(aio.Client.cancel_prompt)
     answers = iterating(aio.Client.answers)
     answer_records = iterating(aio.Client.answer_records)
+    whoami = blocking(aio.Client.whoami)
 
     def console(
         self,

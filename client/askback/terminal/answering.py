@@ -42,7 +42,7 @@ class Answering:
     async def answer(self, row: Row[ConsolePrompt], given: str) -> Left | None:
         """Ask for the whole answer, or send the values that are `given` as `field=value …`."""
         if not given:
-            return await self._settled(row)
+            return await self._settle_row(row)
         values = typed_values(row.prompt, shlex.split(given))
         decision = giving_values(row.prompt)
 
@@ -74,7 +74,7 @@ class Answering:
         asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
         if named and row.seen == row.prompt.revision and not asks:
             return await self._work(row, lambda guarded: self._once(row, guarded, decision, None, comment))
-        return await self._settled(row, decision, comment)
+        return await self._settle_row(row, decision, comment)
 
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
         """Keep a comment for the next decision about this prompt."""
@@ -87,7 +87,7 @@ class Answering:
         for line in in_lines([*deciding, "? help"], self._terminal.columns):
             self._terminal.paper.line(line, "title")
 
-    async def _settled(
+    async def _settle_row(
         self, row: Row[ConsolePrompt], decision: DecisionKind | None = None, comment: str = ""
     ) -> Left | None:
         prompt = row.prompt

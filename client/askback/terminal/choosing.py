@@ -23,7 +23,7 @@ def is_offered(field: Field, value: Any) -> bool:
     return known or (field.allow_other and isinstance(value, str) and bool(value))
 
 
-def chosen(field: Field, text: str) -> Any:
+def choice_of(field: Field, text: str) -> Any:
     """What is offered under this name; else the text itself if any other will do. Raises ValueError."""
     try:
         return _offered(field, text)

@@ -10,10 +10,10 @@ from typing import Any
 from askback.enums import DecisionKind
 from askback.prompts import PromptInfo
 from askback.terminal.fields import Entry, Group, Items, Variants, entries
-from askback.terminal.keys import verb_of
+from askback.terminal.keys import name_of
 from askback.terminal.paper import Paper
 from askback.terminal.reading import fits
-from askback.terminal.showing import shown
+from askback.terminal.showing import text_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Typed:
 def write_draft(paper: Paper, prompt: PromptInfo, draft: Draft) -> None:
     """Write an answer as it would be sent, whole; of an edited text what changed."""
     label = next((o.label for o in prompt.decisions if o.decision is draft.decision), "")
-    paper.line(label or verb_of(draft.decision), "title")
+    paper.line(name_of(draft.decision, label), "title")
     if draft.values is not None:
         write_values(paper, entries(prompt), draft.values)
     before = {content.content_id: content for content in prompt.contents}
@@ -92,9 +92,9 @@ def _write_entry(paper: Paper, entry: Entry, value: Any, indent: str) -> None:
         paper.line(f"{indent}{entry.title}:")
         named = value.items() if isinstance(value, Mapping) else enumerate(value, 1)
         for name, item in named:
-            paper.line(f"{indent}  {name}: {shown(chosen.item, item)}")
+            paper.line(f"{indent}  {name}: {text_for(chosen.item, item)}")
     else:
-        write_value(paper, entry.title, shown(chosen, value) or "(empty)", indent)
+        write_value(paper, entry.title, text_for(chosen, value) or "(empty)", indent)
 
 
 def write_value(paper: Paper, name: str, text: str, indent: str = "  ") -> None:

@@ -8,7 +8,7 @@ from askback.terminal.draft import Typed
 from askback.terminal.terminal import Dialogue
 
 
-async def edited_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) -> dict[str, str]:
+async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) -> dict[str, str]:
     """The new texts by content id; what is not changed is not among them. `typed` keeps them.
 
     The only text that may be edited is edited at once; of several the person says which.

@@ -11,10 +11,11 @@ from askback.terminal.asking import KEEP, NO_UNLESS_YES, pick
 from askback.terminal.draft import Typed, write_value
 from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import brief, default_of
-from askback.terminal.places import copied, drop, entry_at, put, value_at
+from askback.terminal.places import copy_of, drop, entry_at, put, value_at
 from askback.terminal.reading import fits, read
+from askback.terminal.several import read_lines, takes_lines
 from askback.terminal.sheet import write_entry
-from askback.terminal.showing import shown
+from askback.terminal.showing import text_for
 from askback.terminal.terminal import Dialogue
 
 _INDENT = "     "
@@ -58,7 +59,7 @@ class Filling:
 
     def values(self) -> dict[str, Any]:
         """What was typed, as it is sent."""
-        found: dict[str, Any] = copied(self._typed.box.get("values", {}))
+        found: dict[str, Any] = copy_of(self._typed.box.get("values", {}))
         return found
 
     def knows(self, path: Sequence[str]) -> bool:
@@ -121,7 +122,7 @@ class Filling:
         paper = self._dialogue.paper
         question = f"{self._indent}> "
         if preset is not NOTHING:
-            offered = shown(item, preset)
+            offered = text_for(item, preset)
             if brief(offered) != offered:
                 write_value(paper, f"{self._indent}Enter takes", offered, "")
             clear = "" if item.required else ", - for none"
@@ -135,7 +136,7 @@ class Filling:
                 text = await self._dialogue.ask(question, secret=item.secret)
             if not text.strip():
                 if preset is not NOTHING and not item.multiline:
-                    return copied(preset)
+                    return copy_of(preset)
                 if not item.required:
                     return NOTHING
                 if item.nullable:
@@ -145,6 +146,8 @@ class Filling:
             if text.strip() == "-" and preset is not NOTHING and not item.required:
                 return NOTHING
             try:
+                if takes_lines(item, text):
+                    return await read_lines(self._dialogue, item, text, self._indent)
                 return "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
             except ValueError as error:
                 paper.line(f"{self._indent}! {error}", "warning")
@@ -165,7 +168,7 @@ class Filling:
                     await self.ask(item, places, number)
             return
         if not isinstance(was, dict):
-            was = copied(group.default) if isinstance(group.default, dict) else {}
+            was = copy_of(group.default) if isinstance(group.default, dict) else {}
         put(holder, key, was)
         was.update(group.fixed)
         with self._within():
@@ -175,7 +178,7 @@ class Filling:
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
         """Whether an optional object is to be filled in; if not, the holder has what it is to have."""
         if was is not NOTHING and was is not None and fits(entry, was):
-            write_value(self._dialogue.paper, f"{self._indent}so far", brief(shown(entry, was)), "")
+            write_value(self._dialogue.paper, f"{self._indent}so far", brief(text_for(entry, was)), "")
             choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
             if choice == "keep":
                 return False
@@ -212,7 +215,7 @@ class Filling:
         else:
             variant = next(variant for variant in entry.variants if variant.title == chosen)
             if chosen == now:
-                put(holder, key, copied(was))
+                put(holder, key, copy_of(was))
             elif value_at(holder, key) is not NOTHING:
                 put(holder, key, None)  # of another kind: nothing of it is offered
             if isinstance(variant, Group):
@@ -231,7 +234,7 @@ class Filling:
             items = {name: item for name, item in was.items() if fits(entry.item, item)}
         elif isinstance(was, list):
             items = [item for item in was if fits(entry.item, item)]
-        items = copied(items)
+        items = copy_of(items)
         put(holder, key, items)
         if not items and entry.required and (entry.bounds.low or 0) > 0:
             await self._add(entry, items)
@@ -262,7 +265,7 @@ class Filling:
         named = items.items() if isinstance(items, dict) else enumerate(items, 1)
         for number, (name, item) in enumerate(named, 1):
             label = f"{name}: " if entry.keyed else ""
-            self._dialogue.paper.line(f"{self._indent}  {number}) {label}{brief(shown(entry.item, item))}")
+            self._dialogue.paper.line(f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}")
 
     async def _add(self, entry: Items, items: Any) -> None:
         """Ask for one more item; of keyed ones the name first."""

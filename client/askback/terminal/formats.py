@@ -52,11 +52,11 @@ def format_of(name: str) -> Format | None:
 def _read_moment(text: str) -> str:
     found = _MOMENT.fullmatch(text)
     if found is None:
-        raise ValueError(f"must be {_MOMENT_HINT}")
+        raise ValueError(f"must be {_MOMENT_RIGHT}")
     try:
         naive = datetime.fromisoformat(f"{found[1]}T{_two_digits(found[2])}")
     except ValueError:
-        raise ValueError(f"{text!r} is not in the calendar; write {_MOMENT_HINT}") from None
+        raise ValueError(f"{text!r} is not in the calendar; write {_MOMENT_RIGHT}") from None
     return _with_zone(naive, (found[3] or "").strip())
 
 
@@ -199,7 +199,8 @@ def _matching(pattern: re.Pattern[str], hint: str) -> Callable[[str], str]:
     return read
 
 
-_MOMENT_HINT = "a date and time, such as 2026-12-01 15:00 (your time) or 2026-12-01 15:00 +01:00"
+_MOMENT_HINT = "a date and time, such as 2026-12-01 15:00 (your time)"
+_MOMENT_RIGHT = f"{_MOMENT_HINT} or 2026-12-01 15:00 +01:00"
 _CLOCK_HINT = "a time of day, such as 15:00"
 _DURATION_HINT = "a duration, such as 1h30m or 2d"
 _UUID_HINT = "a UUID, such as 0b9c2a3e-5f1d-4c7b-9a8e-6d5f4e3c2b1a"

@@ -9,7 +9,7 @@ from typing import Any
 
 from askback.terminal import words
 from askback.terminal.board import Row
-from askback.terminal.terminal import Left, Terminal, rewritten, written
+from askback.terminal.terminal import Left, Terminal, rewrite_in_place, write_by_lines
 
 
 class Moved(Exception):
@@ -59,7 +59,7 @@ class Guarded:
     async def write(self, question: str, text: str = "") -> str:
         """The same for a text of several lines. Raises EOFError, Moved."""
         if not self.has_keys:
-            return await written(self, question, text)
+            return await write_by_lines(self, question, text)
         return await self._line(lambda asked, left: self._terminal.write(asked, text, left), question)
 
     async def _line(self, put: Callable[[str, Left | None], Awaitable[str]], question: str) -> str:
@@ -87,4 +87,4 @@ class Guarded:
             found = await self._terminal.rewrite(text, media_type)
             self.check()
             return found
-        return await rewritten(self, text)
+        return await rewrite_in_place(self, text)

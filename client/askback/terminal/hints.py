@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from askback.terminal.fields import NOTHING, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
-from askback.terminal.showing import shown
+from askback.terminal.showing import text_for
 
 _HINTS = {
     Kind.BOOLEAN: "yes or no",
@@ -20,7 +20,7 @@ _SEVERAL = {
     Kind.DATE: "dates, such as 2026-12-01",
     Kind.TEXT: "texts",
 }
-_BETWEEN = "with commas between, or on lines of their own"
+_BETWEEN = "with commas between, or one on each line"
 _BRIEF = 60
 
 
@@ -49,9 +49,9 @@ def kind_of(entry: Entry) -> str:
 
 def default_of(entry: Entry) -> str:
     """What is taken if nothing is typed, in a few words; empty if there is nothing."""
-    if entry.default is NOTHING or (entry.default is None and not entry.nullable):
+    if entry.default in (NOTHING, [], {}) or (entry.default is None and not entry.nullable):
         return ""
-    return brief(shown(entry, entry.default))
+    return brief(text_for(entry, entry.default))
 
 
 def brief(text: str) -> str:
@@ -68,7 +68,7 @@ def _field_parts(field: Field) -> list[str]:
     elif field.secret:
         parts = ["not shown while you type"]
     elif field.kind is Kind.MULTI and not field.choices:
-        parts = [f"texts, {_BETWEEN}"]
+        parts = [f"texts, {_BETWEEN}", '["a, b"] is one']
     elif field.kind is Kind.LIST and field.item is not None:
         several = format_of(field.item.format)
         parts = [f"{several.several if several else _SEVERAL[field.item.kind]}, {_BETWEEN}"]

@@ -12,7 +12,7 @@ from typing import Final
 
 from askback.enums import DecisionKind
 from askback.prompts import PromptInfo
-from askback.text import columns
+from askback.text import columns, one_line
 
 
 class Action(StrEnum):
@@ -64,6 +64,15 @@ KEYS: Final = (
 """In the order in which help shows them."""
 
 _BY_DECISION: Final = {key.decision: key for key in KEYS if key.decision is not None}
+_USUAL: Final = {
+    DecisionKind.ACCEPT: ("accept", "approve", "confirm", "proceed", "use the suggestion", "yes"),
+    DecisionKind.EDIT: ("accept with changes", "approve with changes", "correct it", "edit"),
+    DecisionKind.RESPOND: ("answer", "respond"),
+    DecisionKind.REVISE: ("ask for changes", "revise"),
+    DecisionKind.REJECT: ("reject", "no"),
+    DecisionKind.DISMISS: ("dismiss",),
+}
+"""Labels that say what the decision does; the server's own are among them."""
 _OF_ONE: Final = (Action.COMMENT, Action.SKIP, Action.HELP, Action.QUIT)
 """What may be done with one prompt, whatever it offers."""
 _OF_MANY: Final = (Action.NEXT, Action.PREVIOUS, Action.SEARCH)
@@ -75,6 +84,17 @@ def verb_of(decision: DecisionKind) -> str:
         return "answer"
     known = _BY_DECISION.get(decision)
     return str(known.action if known else decision).lower()
+
+
+def name_of(decision: DecisionKind, label: str) -> str:
+    """A decision as a person is offered it: what the asker calls it, after what it does if that is not usual.
+
+    `Confirm`, but `approve (Do nothing)`: a label cannot pass for another decision.
+    """
+    said = one_line(label)
+    if said.casefold() in _USUAL.get(decision, ()):
+        return said
+    return f"{verb_of(decision)} ({said})" if said else verb_of(decision)
 
 
 def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mapping[str, Action]:
@@ -113,10 +133,12 @@ def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[lis
     for key in KEYS:
         if key.action is Action.FILL:
             if fillable or DecisionKind.RESPOND in labels:
-                decide.insert(0, f"Enter {labels.get(DecisionKind.RESPOND) or 'fill in the form'}")
+                answer = DecisionKind.RESPOND
+                said = name_of(answer, labels[answer]) if answer in labels else str(Action.FILL)
+                decide.insert(0, f"Enter {said}")
         elif key.decision is not None:
             if key.decision in labels:
-                decide.append(f"{key.key} {labels[key.decision] or key.action}")
+                decide.append(f"{key.key} {name_of(key.decision, labels[key.decision])}")
         elif key.action in _OF_ONE or (many and key.action in _OF_MANY):
             other.append(f"{key.key} {key.action}")
     return decide, other

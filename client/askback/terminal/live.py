@@ -30,7 +30,7 @@ from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
 list [--all]                 what is open, the most urgent first; --all when they do not fit the screen
-show [N] [--full]            show a prompt and make it the current one
+N, show N [--full]            show a prompt and make it the current one
 answer [N]                   decide, and fill in its form field by field
 answer N field=value ...     give the values at once
 approve [N] [comment]        say yes; a prompt that you have not read is shown first
@@ -165,6 +165,8 @@ class LiveConsole:
                 return
             if line.startswith("/"):
                 verb, rest = "/", line[1:]
+            elif verb.isascii() and verb.isdecimal():
+                verb, rest = "show", line  # the number of a row alone
             command = self._commands.get(verb)
             if command is None:
                 self._refused(LookupError(f"{verb!r} is no command; `help` lists them"))

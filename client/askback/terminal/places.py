@@ -9,11 +9,11 @@ from askback.terminal.fields import NOTHING, Entry, Group, Items, Variants
 from askback.terminal.reading import fits
 
 
-def copied(value: Any) -> Any:
+def copy_of(value: Any) -> Any:
     """A JSON value with objects and lists of its own; numbers keep their spelling."""
     if isinstance(value, dict):
-        return {name: copied(item) for name, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list) else value
+        return {name: copy_of(item) for name, item in value.items()}
+    return [copy_of(item) for item in value] if isinstance(value, list) else value
 
 
 def value_at(holder: Any, key: str | int, default: Any = NOTHING) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from askback.json_text import dumps, loads_spelled
 from askback.json_text import number as spelled_number
-from askback.terminal.choosing import chosen, is_offered, same, split_choices
+from askback.terminal.choosing import choice_of, is_offered, same, split_choices
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
 
@@ -40,7 +40,7 @@ def read(entry: Entry, text: str) -> Any:
                 raise ValueError("must be yes or no")
             return value
         case Kind.SINGLE:
-            return chosen(entry, text)
+            return choice_of(entry, text)
         case Kind.MULTI:
             return _several(entry, text)
         case Kind.TEXT:
@@ -146,7 +146,7 @@ def read_json(text: str) -> Any:
         raise ValueError("is nested too deeply") from None
 
 
-def guessed(text: str) -> Any:
+def guess(text: str) -> Any:
     """A value of which nothing is known: JSON if it reads as JSON, else the text itself."""
     try:
         return read_json(text)
@@ -231,7 +231,7 @@ def _pairs(field: Field, text: str) -> Any:
                 raise ValueError(f"{piece!r} is not NAME=VALUE")
             if name in found:
                 raise ValueError(f"{name!r} must not be there twice")
-            found[name] = guessed(value) if field.item is None else _named(name, field.item, value)
+            found[name] = guess(value) if field.item is None else _named(name, field.item, value)
     for name in found:
         if field.choices and not any(same(choice.value, name) for choice in field.choices):
             raise ValueError(

@@ -109,7 +109,7 @@ class _Form:
         """An object, a list or a union; None for anything else."""
         if branches := branches_of(part):
             found = [self._variant(path, branch, depth, n) for n, branch in enumerate(branches, 1)]
-            return Variants(variants=tuple(_told_apart(found)), **common)
+            return Variants(variants=tuple(_distinct(found)), **common)
         match type_of(part):
             case "object" if mapping_of(part, "properties"):
                 return Group(fields=self.properties(path, part, depth), **common)
@@ -279,7 +279,7 @@ def _whole(bound: Any) -> Any:
     return int(bound) if short else bound
 
 
-def _told_apart(variants: list[Entry]) -> Iterable[Entry]:
+def _distinct(variants: list[Entry]) -> Iterable[Entry]:
     """The variants, each with a title of its own."""
     seen: set[str] = set()
     for number, variant in enumerate(variants, 1):

@@ -68,7 +68,7 @@ def write_sheet(
     form = entries(prompt)
     if form and asking and prompt.is_open:
         paper.line()
-        paper.line(f"  To fill in: {', '.join(entry.title for entry in form)}")
+        paper.line(f"  To fill in: {', '.join(map(_named, form))}")
     elif form:
         paper.line()
         paper.line("  To fill in", "title")
@@ -101,6 +101,12 @@ def _write_listed(paper: Paper, entry: Entry, full: bool, unseen: list[str], ind
         paper.line(f"{indent}    {_offered(entry, full)}", "quiet")
         if not full and len(entry.choices) > MOST_CHOICES:
             unseen.append(f"the choices of {entry.name} from the {MOST_CHOICES + 1}th on")
+
+
+def _named(entry: Entry) -> str:
+    """An entry with what it is if it is left out."""
+    offered = default_of(entry)
+    return f"{entry.title} [{offered}]" if offered else entry.title
 
 
 def _left_out(entry: Entry) -> str:
@@ -187,7 +193,9 @@ def write_entry(paper: Paper, entry: Entry, place: str = "     ") -> None:
     if entry.title:
         paper.line(f"{head}{hint}" if beside else head, "title")
     if hint and not beside:
-        paper.line(f"{indent}{hint[2:-1]}", "quiet")
+        said = hint[2:-1]
+        for part in [said] if len(indent) + len(said) <= _NARROW else said.split("; "):
+            paper.line(f"{indent}{part}", "quiet")
     help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
     paper.block(help, "quiet", f"{indent}| ")
     if not isinstance(entry, Field):

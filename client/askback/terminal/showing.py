@@ -14,26 +14,30 @@ HIDDEN = "••••••"
 """Stands for a secret, wherever it would be shown."""
 
 
-def shown(entry: Entry, value: Any) -> str:
+def text_for(entry: Entry, value: Any) -> str:
     """A value as people see it, on one line unless it is a text of several."""
     match entry:
         case _ if value is None:
             return "none"
         case Group(sequence=True) if isinstance(value, list) and len(value) == len(entry.fields):
-            return ", ".join(map(shown, entry.fields, value))
+            return ", ".join(map(text_for, entry.fields, value))
         case Group() if isinstance(value, dict):
-            known = ((item.title, shown(item, value[item.key])) for item in entry.fields if item.key in value)
+            known = (
+                (item.title, text_for(item, value[item.key])) for item in entry.fields if item.key in value
+            )
             return ", ".join(f"{title}: {text}" for title, text in known) or entry.title
         case Items(keyed=True) if isinstance(value, dict):
-            return "; ".join(f"{name}: {shown(entry.item, item)}" for name, item in value.items()) or "none"
+            return (
+                "; ".join(f"{name}: {text_for(entry.item, item)}" for name, item in value.items()) or "none"
+            )
         case Items() if isinstance(value, list):
-            return "; ".join(shown(entry.item, item) for item in value) or "none"
+            return "; ".join(text_for(entry.item, item) for item in value) or "none"
         case Variants():
             found = next((variant for variant in entry.variants if fits(variant, value)), None)
             if isinstance(found, Group) and not found.sequence and isinstance(value, dict):
-                inner = shown(found, value)
+                inner = text_for(found, value)
                 return f"{found.title} ({inner})" if inner != found.title else inner
-            return _json_shown(value) if found is None else shown(found, value)
+            return _json_shown(value) if found is None else text_for(found, value)
         case Field():
             return _field_shown(entry, value)
     return _json_shown(value)
@@ -58,7 +62,7 @@ def _field_shown(field: Field, value: Any) -> str:
 
 
 def _item_shown(field: Field, value: Any) -> str:
-    return _json_shown(value) if field.item is None else shown(field.item, value)
+    return _json_shown(value) if field.item is None else text_for(field.item, value)
 
 
 def _json_shown(value: Any) -> str:

@@ -141,7 +141,7 @@ class Terminal:
     async def write(self, question: str, text: str = "", left: Left | None = None) -> str:
         """The same for a text of several lines, which begins as `text`. Raises EOFError."""
         if self._keyboard is None:
-            return await written(self, question, text)
+            return await write_by_lines(self, question, text)
         self.paper.line("     (several lines; Ctrl-S when you are done)", "quiet")
         started, self._started = self._started, False
         return await self._keyboard.write(flat(question), text, started=started, left=left)
@@ -186,7 +186,7 @@ class Terminal:
         """
         if self.has_editor:
             return await self._edited(shlex.split(_editor()), text, media_type)
-        return await rewritten(self, text)
+        return await rewrite_in_place(self, text)
 
     async def _edited(self, editor: list[str], text: str, media_type: str) -> str:
         with tempfile.TemporaryDirectory(prefix="askback-") as folder:
@@ -229,7 +229,7 @@ def _editor() -> str:
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
 
 
-async def rewritten(dialogue: Dialogue, text: str) -> str:
+async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:
     """A text without $EDITOR: as it is written over in place, or the lines of a script up to a single dot."""
     if dialogue.has_keys:
         found = await dialogue.write("", text)
@@ -238,7 +238,7 @@ async def rewritten(dialogue: Dialogue, text: str) -> str:
     return await dotted(dialogue)
 
 
-async def written(dialogue: Dialogue, question: str, text: str) -> str:
+async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
     """A text of several lines from a script: an empty first line keeps what there was, `-` clears it."""
     dialogue.paper.line("     (several lines; a line with a single dot ends them)", "quiet")
     line = await dialogue.ask(question)

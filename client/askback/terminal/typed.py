@@ -8,7 +8,7 @@ from typing import Any
 
 from askback.prompts import PromptInfo
 from askback.terminal.fields import entries, flat
-from askback.terminal.reading import guessed, read, read_json
+from askback.terminal.reading import guess, read, read_json
 
 
 def typed_values(
@@ -31,7 +31,7 @@ def typed_values(
         name = name.removesuffix(":") if is_json else name
         if free:
             item = getattr(form[""], "item", None)  # of values by name
-            reading = guessed if item is None else partial(read, item)
+            reading = guess if item is None else partial(read, item)
             values[(name,)] = _named(name, read_json if is_json else reading, text)
             continue
         field = form.get(name)

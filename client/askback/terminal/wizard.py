@@ -13,10 +13,10 @@ from askback.errors import AnswerInvalid, PromptClaimed, Violation
 from askback.prompts import AnswerOutcome, Option, PromptInfo
 from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick, unseen_is_meant
 from askback.terminal.draft import Draft, Typed, write_draft, write_value
-from askback.terminal.editing import edited_contents
+from askback.terminal.editing import edit_contents
 from askback.terminal.fields import entries
 from askback.terminal.filling import Filling
-from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, verb_of
+from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
 from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refused, tell
 from askback.terminal.words import now
@@ -122,7 +122,7 @@ class Wizard:
             if isinstance(chosen, Left):
                 return chosen
             self._typed.decision = chosen if chosen is DecisionKind.RESPOND else None
-            found = await self._drafted(chosen)
+            found = await self._draft_with(chosen)
             if found is not None:
                 return found
             if decision is not None:
@@ -165,7 +165,7 @@ class Wizard:
         self._typed.comment = text
         self._dialogue.paper.line("  the next decision carries it" if text else "  no comment", "quiet")
 
-    async def _drafted(self, decision: DecisionKind) -> Draft | Left | None:
+    async def _draft_with(self, decision: DecisionKind) -> Draft | Left | None:
         """The answer with this decision; None if the person thinks better of it."""
         if decision in CARRIES_VALUES and not await unseen_is_meant(self._dialogue, self._unseen):
             return None
@@ -174,7 +174,7 @@ class Wizard:
             if decision in CARRIES_VALUES and self._form:
                 draft = replace(draft, values=await self._filling.all())
             if decision is DecisionKind.EDIT:
-                draft = replace(draft, edits=await edited_contents(self._dialogue, self._prompt, self._typed))
+                draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
                 if not draft.edits and not draft.values:
                     self._dialogue.paper.line("nothing was changed", "quiet")
                     return None
@@ -200,7 +200,8 @@ class Wizard:
         if draft.comment:
             write_value(self._dialogue.paper, "comment", draft.comment)
         option = self._option(draft.decision)
-        question = f"{option.label or verb_of(draft.decision).capitalize()}? [y/N] "
+        name = name_of(draft.decision, option.label)
+        question = f"{name[:1].upper()}{name[1:]}? [y/N] "
         return await pick(self._dialogue, question, NO_UNLESS_YES)
 
     def _option(self, decision: DecisionKind) -> Option:
@@ -232,7 +233,7 @@ class Wizard:
             await self._filling.mend(known)
             draft = replace(draft, values=self._filling.values())
         if any(path.startswith("edits") for path in wrong):
-            draft = replace(draft, edits=await edited_contents(self._dialogue, self._prompt, self._typed))
+            draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
         if "comment" in wrong:
             self._typed.comment = await self._words(draft.decision, required=True)
             draft = replace(draft, comment=self._typed.comment)

@@ -54,7 +54,9 @@ class LeaseJobsRequest(_message.Message):
 
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
-        """How long to wait for the first; at most 60 s. Unset: return the jobs that are there, if any."""
+        """How long to wait for the first job, at most 60 s. Unset: do not wait, and return the jobs that are
+        there, if any.
+        """
 
     def __init__(
         self,

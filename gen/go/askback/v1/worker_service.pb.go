@@ -36,7 +36,8 @@ type LeaseJobsRequest struct {
 	JobTypes []string `protobuf:"bytes,3,rep,name=job_types,json=jobTypes,proto3" json:"job_types,omitempty"`
 	// The most jobs to take, up to 100. 0: 1.
 	MaxJobs int32 `protobuf:"varint,4,opt,name=max_jobs,json=maxJobs,proto3" json:"max_jobs,omitempty"`
-	// How long to wait for the first; at most 60 s. Unset: return the jobs that are there, if any.
+	// How long to wait for the first job, at most 60 s. Unset: do not wait, and return the jobs that are
+	// there, if any.
 	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
 	// An open session to add the jobs to. Empty: a new one. After a call whose reply was lost leave
 	// it empty too, and do not extend the old session: what it leased comes back when it expires.
