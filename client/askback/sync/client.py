@@ -143,7 +143,6 @@ class Client(Twin):
         changing = self._twin.update_understanding(job_id, expected_version=expected_version, **fields)
         return self._wait(changing)
 
-    whoami = blocking(aio.Client.whoami)
     get = blocking(aio.Client.get)
     count = blocking(aio.Client.count)
     list = iterating(aio.Client.list)
