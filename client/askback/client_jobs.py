@@ -233,7 +233,7 @@ class JobCalls:
         user_ids: Iterable[str] = (),
         labels: LabelConditions | None = None,
     ) -> AsyncIterator[JobChange]:
-        """The jobs that match, then each one that changes, for ever; goes on after a break.
+        """The jobs that match, then each one that changes, without end; resumes after a broken connection.
 
         It carries state, not history: a slow reader sees fewer, fresher jobs. `states` narrow the first
         snapshot only. Raises InvalidArgument.

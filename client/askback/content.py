@@ -48,7 +48,7 @@ class Shown(TypedDict, total=False):
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
     escalate: Iterable[After]
-    """Whom to ask too, or instead, while nobody answers: `[After(3600).to("group:leads")]`."""
+    """Whom to ask as well, or instead, when nobody has answered: `[After(3600).to("group:leads")]`."""
     remind: Reminding
     """How often consoles ring again while it is open: a span, or Remind for more."""
     decisions: Decisions

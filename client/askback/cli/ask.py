@@ -86,7 +86,7 @@ async def ask(
     without one, also where the default was no.
 
     Ctrl-C leaves the question open, and says how to take it up again. People who see it are not told that
-    the asker has gone, and their answer is kept: use --cancel-on-interrupt where nobody would read it.
+    the asker has gone, and their answer is kept: use --cancel-on-interrupt if nothing would read it.
     """
     import asyncio
     import uuid

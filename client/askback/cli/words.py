@@ -53,10 +53,10 @@ def resolution_words(resolution: Resolution) -> str:
 
 
 def audience_words(prompt: PromptInfo) -> str:
-    """Who may answer: `user ana, group release`, or everybody."""
+    """Who may answer: `user ana, group release`, or everyone."""
     audience = prompt.proto.content.audience
     named = names_words(audience.users, audience.groups)
-    return named or f"everybody with the console role in {one_line(prompt.proto.namespace)}"
+    return named or f"everyone with the console role in {one_line(prompt.proto.namespace)}"
 
 
 def names_words(users: Iterable[str], groups: Iterable[str]) -> str:

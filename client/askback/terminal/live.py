@@ -291,7 +291,7 @@ class LiveConsole:
         row = self._open(rest)
         await row.prompt.release()
         self._answering.claimed.discard(row.prompt.prompt_id)
-        self._paper.line(f"{row.number} is nobody's now")
+        self._paper.line(f"{row.number} is not claimed any more")
 
     async def _skip(self, rest: str) -> None:
         row = self._open(rest)
