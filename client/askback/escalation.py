@@ -45,7 +45,7 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Remind:
-    """Consoles ring again `every` so long (a timedelta, or seconds) while the question is open.
+    """Consoles remind people `every` interval (a timedelta, or seconds) while the question is open.
 
     The first time `after` so long, if that is another span; at most `times`, 0: as often as the server
     allows.

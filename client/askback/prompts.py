@@ -287,7 +287,7 @@ class PromptInfo:
 
     @property
     def remind_count(self) -> int:
-        """How many reminders there have been: when it rises, ring again."""
+        """How many reminders were sent. Notify people again when it rises."""
         return self.proto.remind_count
 
     @property

@@ -190,7 +190,7 @@ def _reminders(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     return {
         "count": prompt.remind_count,
         "next": timestamp(following).ToJsonString() if following else "",
-        "words": f"{times.when(following)}: consoles ring again; {so_far}" if following else so_far,
+        "words": f"{times.when(following)}: consoles remind people; {so_far}" if following else so_far,
     }
 
 

@@ -1,4 +1,4 @@
-"""Test your own workers: a server inside the test, a scripted human, and a clock that leaps.
+"""Test your own workers: a server inside the test, a scripted human, and a clock you can fast-forward.
 
     async def test_goodwill_is_paid(human):
         human.on("how should we rule").answers({"policy": "goodwill", "amount": 12.5})
