@@ -122,19 +122,26 @@ class Types:
 
     def expression(self, name: str) -> str:
         """The type as it is written, for example `list[int]`."""
-        return ast.unparse(self._expressions[name])
+        return self._written(self._expressions[name])
 
     def source(self, name: str) -> Iterator[str]:
         """The classes that the type is made of, without docstrings, and then the type itself."""
         expression = self._expressions[name]
         for node in self._classes_of(expression, []):
-            described = ast.get_docstring(node) is not None and len(node.body) > 1
-            body = ast.ClassDef(
-                node.name, node.bases, node.keywords, node.body[described:], node.decorator_list
-            )
-            yield from ast.unparse(ast.fix_missing_locations(body)).splitlines()
+            yield from self._without_docstring(node)
             yield ""
-        yield ast.unparse(expression)
+            yield ""
+        yield self._written(expression)
+
+    def _written(self, node: ast.expr) -> str:
+        return ast.get_source_segment(self._text, node) or ast.unparse(node)
+
+    def _without_docstring(self, node: ast.ClassDef) -> Iterator[str]:
+        lines = self._text.splitlines()
+        first = node.body[0]
+        body = node.body[1] if ast.get_docstring(node) is not None and len(node.body) > 1 else first
+        yield from lines[node.lineno - 1 : first.lineno - 1]
+        yield from lines[body.lineno - 1 : node.end_lineno]
 
     def _classes_of(self, node: ast.AST, found: list[ast.ClassDef]) -> list[ast.ClassDef]:
         """The classes that a node names, those that a class needs before itself."""
