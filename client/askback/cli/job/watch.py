@@ -28,7 +28,7 @@ _STAMP = 22
 @click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
 @client_command
 async def watch(session: Session, job_id: str, after_seq: int) -> int:
-    """Follow a job to its end. The exit code says how it ended.
+    """Follow a job to its end; the exit code says how it ended.
 
     Bookkeeping (leases, saved checkpoints, answers that the worker has taken up, who has a console open) is
     left out; -v and --json have every event. On a pipe, or with -o tsv, each event is a line with tabs
