@@ -193,6 +193,9 @@ class SimulatedDatabase:
         ids = list(prompt_ids)
         return await self._look(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
 
+    async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
+        return await self.get_prompts(prompt_ids), len(prompt_ids)
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         await self._pause()
         if ref.prompt_id:

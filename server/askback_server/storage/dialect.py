@@ -106,6 +106,10 @@ class Dialect(ABC):
         """Whether the JSON array under `key` names one of the values."""
 
     @abstractmethod
+    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """How many bytes a document takes; NULL of none."""
+
+    @abstractmethod
     async def drop_events(self, before: datetime) -> int:
         """Drop events of whole days that ended before a time."""
 

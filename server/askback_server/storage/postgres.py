@@ -285,6 +285,10 @@ class Postgres(Dialect):
         wanted = sa.literal(list(values), pg.ARRAY(sa.Text))
         return sa.func.coalesce(array.op("?|")(wanted), sa.false())
 
+    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """See Dialect."""
+        return sa.func.octet_length(sa.cast(column, sa.Text))
+
     async def drop_events(self, before: datetime) -> int:
         """Drop whole day partitions."""
         try:

@@ -20,6 +20,10 @@ from askback_server.storage.carrying import Carrying
 from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
 from askback_server.storage.understanding_rows import to_understanding
 
+Documents = Sequence[sa.Column[Any]]
+JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
+PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
+"""The columns of which a row's size consists."""
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
 
@@ -122,6 +126,50 @@ class Reads(Carrying):
         statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
         return [rows.to_prompt(r) for r in await self._all(statement)]
 
+    async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
+        """See JobStore."""
+        count = await self._fitting_ids(jobs.c.job_id, job_ids, JOB_DOCUMENTS, max_bytes)
+        return await self.get_jobs(job_ids[:count]), count
+
+    async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
+        """See JobStore."""
+        count = await self._fitting_ids(prompts.c.interaction_id, prompt_ids, PROMPT_DOCUMENTS, max_bytes)
+        return await self.get_prompts(prompt_ids[:count]), count
+
+    async def _fitting_ids(
+        self, key: sa.Column[Any], ids: Sequence[str], documents: Documents, max_bytes: int
+    ) -> int:
+        sizes = sa.select(key.label("id"), self._size(documents)).where(self._dialect.among(key, ids))
+        by_id = {row["id"]: row for row in await self._all(sizes)}
+        nothing = {"size": 0}
+        return len(_fitting([by_id.get(i, nothing) for i in ids], max_bytes))
+
+    async def _page(
+        self, cursor: Sequence[sa.Column[Any]], statement: sa.Select[Any], documents: Documents, limit: int,
+        max_bytes: int,
+    ) -> tuple[Sequence[Any], Any]:  # fmt: skip
+        """The first rows that a statement selects, with all their columns: at most `limit`, and as many as
+        take about `max_bytes`, at least one. If there are more, also what `cursor` says of the last one; its
+        first column is the key.
+
+        Their sizes are read first: what does not fit into the page must not come into memory either.
+        """
+        key = cursor[0]
+        sizes = statement.with_only_columns(*cursor, self._size(documents)).limit(limit + 1)
+        found = await self._all(sizes)
+        kept = _fitting(found[:limit], max_bytes)
+        if not kept:
+            return (), None
+        # With the conditions: what has changed in between may match no more.
+        ids = [row[key.name] for row in kept]
+        page = await self._all(statement.where(self._dialect.among(key, ids)))
+        return page, kept[-1] if len(kept) < len(found) else None
+
+    def _size(self, documents: Documents) -> sa.ColumnElement[int]:
+        """How many bytes a row's documents take."""
+        sizes = [sa.func.coalesce(self._dialect.octets(column), 0) for column in documents]
+        return sum(sizes[1:], sizes[0]).label("size")
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt, by its id or by job and key."""
         if ref.prompt_id:
@@ -149,10 +197,9 @@ class Reads(Carrying):
             where.append(jobs.c.created_at < filter.created_before)
         if after:
             where.append(jobs.c.job_id < after)
-        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(limit + 1)
-        found = await self._all(statement)
-        kept = [rows.to_job(r) for r in _fitting(found[:limit], ("input", "result", "error"), max_bytes)]
-        return JobsPage(tuple(kept), kept[-1].job_id if len(kept) < len(found) else None)
+        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
+        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
+        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -173,12 +220,12 @@ class Reads(Carrying):
                 )
             )
         order = (prompts.c.priority.desc(), deadline, prompts.c.interaction_id)
-        found = await self._all(sa.select(prompts).where(*page).order_by(*order).limit(limit + 1))
+        statement = sa.select(prompts).where(*page).order_by(*order)
+        cursor = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at)
+        found, last = await self._page(cursor, statement, PROMPT_DOCUMENTS, limit, max_bytes)
         counted = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
-        page_rows = _fitting(found[:limit], ("prompt_data", "response_data"), max_bytes)
-        kept = [rows.to_prompt(r) for r in page_rows]
-        more = len(kept) < len(found)
-        return PromptsPage(tuple(kept), _rank(kept[-1]) if more else None, counted[0]["n"])
+        next = _rank(last) if last else None
+        return PromptsPage(tuple(map(rows.to_prompt, found)), next, counted[0]["n"])
 
     def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
         among = self._dialect.among
@@ -248,21 +295,15 @@ class Reads(Carrying):
         return [rows.to_event(r) for r in await self._all(statement)]
 
 
-def _fitting(found: Sequence[Any], documents: tuple[str, ...], max_bytes: int) -> list[Any]:
-    """As many rows, from the first, as take about `max_bytes`; at least one."""
-    kept: list[Any] = []
-    for row in found:
-        max_bytes -= 500 + sum(_bytes(row[name] or "") for name in documents)
-        if kept and max_bytes < 0:
-            break
-        kept.append(row)
-    return kept
+def _fitting(found: Sequence[Any], max_bytes: int) -> Sequence[Any]:
+    """As many rows, from the first, as take about `max_bytes` by their `size`; at least one."""
+    for count, row in enumerate(found):
+        max_bytes -= 500 + row["size"]
+        if count and max_bytes < 0:
+            return found[:count]
+    return found
 
 
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
-
-
-def _rank(prompt: Prompt) -> tuple[int, str | None, str]:
-    at = prompt.expires_at
-    return prompt.content.priority, at.isoformat() if at else None, prompt.prompt_id
+def _rank(row: Any) -> tuple[int, str | None, str]:
+    at = row["timeout_at"]
+    return row["priority"], at.isoformat() if at else None, row["interaction_id"]

@@ -282,6 +282,10 @@ class SQLite(Dialect):
         """A scan of the array."""
         return lists.has_any(column, key, values)
 
+    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """See Dialect."""
+        return sa.func.length(sa.cast(column, sa.LargeBinary))
+
     async def drop_events(self, before: datetime) -> int:
         """Delete the rows, a thousand at a time, and let others write in between."""
 
