@@ -302,11 +302,13 @@ class PromptEvent(_message.Message):
 
     @_builtins.property
     def caught_up(self) -> Global___PromptsCaughtUp:
-        """All that matched has been sent."""
+        """All that matched has been sent. It comes again when the view was read once more."""
 
     @_builtins.property
     def reset_view(self) -> Global___PromptsReset:
-        """The resume token was not honoured: forget what you have, a snapshot follows."""
+        """Forget what you have, a snapshot follows: the resume token was not honoured, or more has
+        changed than could be told.
+        """
 
     @_builtins.property
     def bookmark(self) -> Global___PromptsBookmark:

@@ -53,7 +53,8 @@ class HitlServiceStub:
     """The console's stream. The first frame, and only the first, is a hello; `ConverseHello{}` is
     valid. After the welcome come the open prompts that match, by priority and deadline, then
     `caught_up`, then live changes. Changes carry state, not history: a slow console sees fewer,
-    fresher prompts, and never one that is already closed. The console sends the unary twins' own
+    fresher prompts, and never one that is already closed. For a console that reads very slowly the
+    view is read once more, with another `caught_up`; one that resumed is reset first. The console sends the unary twins' own
     requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
     answer until its result came, and send it again after a reconnect, to any replica: equal
     `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
@@ -120,7 +121,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     """The console's stream. The first frame, and only the first, is a hello; `ConverseHello{}` is
     valid. After the welcome come the open prompts that match, by priority and deadline, then
     `caught_up`, then live changes. Changes carry state, not history: a slow console sees fewer,
-    fresher prompts, and never one that is already closed. The console sends the unary twins' own
+    fresher prompts, and never one that is already closed. For a console that reads very slowly the
+    view is read once more, with another `caught_up`; one that resumed is reset first. The console sends the unary twins' own
     requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
     answer until its result came, and send it again after a reconnect, to any replica: equal
     `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
@@ -190,7 +192,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         """The console's stream. The first frame, and only the first, is a hello; `ConverseHello{}` is
         valid. After the welcome come the open prompts that match, by priority and deadline, then
         `caught_up`, then live changes. Changes carry state, not history: a slow console sees fewer,
-        fresher prompts, and never one that is already closed. The console sends the unary twins' own
+        fresher prompts, and never one that is already closed. For a console that reads very slowly the
+        view is read once more, with another `caught_up`; one that resumed is reset first. The console sends the unary twins' own
         requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
         answer until its result came, and send it again after a reconnect, to any replica: equal
         `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but

@@ -521,7 +521,9 @@ class WatchJobsResponse(_message.Message):
     caught_up: _builtins.bool
     """True in the one message after which the reader has all that matched."""
     reset: _builtins.str
-    """If set, the resume token was not honoured: forget what you have, a snapshot follows."""
+    """If set, forget what you have, a snapshot follows: the resume token was not honoured, or the reader
+    is so slow that more has changed than could be told.
+    """
     resume_token: _builtins.str
     """All above has been sent: resume here. Empty: no new position."""
     @_builtins.property
