@@ -234,11 +234,8 @@ class SessionStore(Protocol):
     async def reap(self) -> int:
         """Delete expired sessions without doubts. Returns how many."""
 
-    async def held(self, session_id: str) -> list[Job]:
-        """The jobs that a session holds."""
-
     async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
-        """The same in short: token and version by job id."""
+        """The jobs that a session holds: token and version by job id."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -223,6 +223,7 @@ class JobsFollower:
         for job_id in set(ids[:count]) - {job.job_id for job in found}:
             self._images.let_go(self._fresh.pop(job_id, None))
             self._versions.pop(job_id, None)
+            self._remove(job_id)
         return count
 
     def _forget(self) -> None:
