@@ -235,7 +235,10 @@ async def test_only_the_culprit_of_a_refused_batch_gets_its_error(migrated_db_ur
         assert [(e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED] == [*range(11)]
 
 
-async def test_a_full_queue_refuses_and_keeps_room_for_answers(migrated_db_url: str) -> None:
+async def test_a_full_queue_refuses_and_keeps_room_for_answers(
+    migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("askback_server.engine.command_queue.OPEN_TO_ONE", 1.0)
     async with node(migrated_db_url, wrap=Gated, queue=16) as here:
         job, prompt = await here.waiting()
         here.store.gate.clear()

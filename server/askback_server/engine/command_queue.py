@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from askback_server.domain import commands as c
+from askback_server.domain.principals import SYSTEM
 from askback_server.engine.grouping import Item
 
 QUEUE = 8192
@@ -13,6 +14,8 @@ QUEUE_BYTES = 128 * 1024 * 1024
 """The same in bytes of what the commands carry."""
 OPEN_TO_ALL = 0.75
 """The share of the queue that any command may fill; the rest is for answers and system work."""
+OPEN_TO_ONE = 0.6
+"""The part of that which one principal may fill, even with answers; the rest is for the others."""
 
 
 class CommandQueue:
@@ -21,6 +24,9 @@ class CommandQueue:
     def __init__(self, capacity: int = QUEUE) -> None:
         self._capacity = capacity
         self._items: deque[Item] = deque()
+        self._counts: Counter[str] = Counter()
+        """Commands by principal."""
+        self._sizes: Counter[str] = Counter()
         self.bytes = 0
         """What the commands carry."""
 
@@ -33,17 +39,24 @@ class CommandQueue:
     def has_room(self, command: c.Command) -> bool:
         """Whether one more command may wait."""
         share = 1.0 if command.URGENT else OPEN_TO_ALL
-        return len(self._items) < self._capacity * share and self.bytes < QUEUE_BYTES * share
+        most, most_bytes = self._capacity * share, QUEUE_BYTES * share
+        if len(self._items) >= most or self.bytes >= most_bytes:
+            return False
+        if command.principal is SYSTEM:
+            return True
+        subject = command.principal.subject
+        return self._counts[subject] < most * OPEN_TO_ONE and self._sizes[subject] < most_bytes * OPEN_TO_ONE
 
     def append(self, item: Item) -> None:
         """Let a command wait behind all others."""
         self._items.append(item)
-        self.bytes += item.command.size
+        self._count(item, 1)
 
     def put_back(self, items: Sequence[Item]) -> None:
         """Let commands that were taken wait before all others, in their order."""
         self._items.extendleft(reversed(items))
-        self.bytes += sum(item.command.size for item in items)
+        for item in items:
+            self._count(item, 1)
 
     def take(self, most: int, most_bytes: int) -> list[Item]:
         """The first commands: at most so many, and no more once they carry so many bytes."""
@@ -52,6 +65,14 @@ class CommandQueue:
         while self._items and len(items) < most and size < most_bytes:
             item = self._items.popleft()
             size += item.command.size
+            self._count(item, -1)
             items.append(item)
-        self.bytes -= size
         return items
+
+    def _count(self, item: Item, change: int) -> None:
+        subject, size = item.command.principal.subject, change * item.command.size
+        self.bytes += size
+        self._sizes[subject] += size
+        self._counts[subject] += change
+        if not self._counts[subject]:
+            del self._counts[subject], self._sizes[subject]
