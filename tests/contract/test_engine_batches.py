@@ -362,12 +362,15 @@ async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db
             here.store.gate.clear()
             here.engine.submit(c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"priority": 1}))
             await here.store.waiting.wait()
-            stale = here.engine.submit(here.progress_command(job, 1, session=old))
-            live = here.engine.submit(here.progress_command(job, 2, session=replace(old, epoch=2)))
-            answered = here.engine.submit(here.answer_command(prompt))
-            if not stale_first:
-                # The same three, the other way round.
-                here.engine._queue._items.reverse()
+            commands = [
+                here.progress_command(job, 1, session=old),
+                here.progress_command(job, 2, session=replace(old, epoch=2)),
+                here.answer_command(prompt),
+            ]
+            if stale_first:
+                stale, live, answered = map(here.engine.submit, commands)
+            else:
+                answered, live, stale = map(here.engine.submit, reversed(commands))
             here.store.gate.set()
             with pytest.raises(SessionMoved):
                 await stale

@@ -1,4 +1,4 @@
-"""The queue of commands: bounded for all and for each principal."""
+"""The queue of commands: bounded for all and for each principal, which take turns."""
 
 import asyncio
 from typing import Any
@@ -61,3 +61,18 @@ def test_what_is_taken_makes_room() -> None:
     assert not queue.has_room(command(EVE))
     queue.take(100, 10**9)
     assert (len(queue), queue.bytes, queue._counts, queue._sizes) == (0, 0, {}, {})
+
+
+def test_principals_take_turns_and_each_keeps_its_order() -> None:
+    def names(items: list[Item]) -> list[str]:
+        return [f"{i.command.principal.subject} {i.command.job_id}" for i in items]
+
+    queue = CommandQueue()
+    for principal, count in ((EVE, 4), (ADA, 2)):
+        for n in range(count):
+            queue.append(Item(command(principal, n), FUTURE))
+    first = queue.take(2, 10**9)
+    assert names(first) == ["eve j0", "ada j0"]
+    queue.put_back(first)
+    assert len(queue) == len(list(queue)) == 6
+    assert names(queue.take(10, 10**9)) == ["eve j0", "ada j0", "eve j1", "ada j1", "eve j2", "eve j3"]

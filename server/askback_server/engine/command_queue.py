@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from askback_server.domain import commands as c
 from askback_server.domain.principals import SYSTEM
@@ -19,28 +20,32 @@ OPEN_TO_ONE = 0.6
 
 
 class CommandQueue:
-    """First in, first out."""
+    """First in, first out for each principal; principals take turns."""
 
     def __init__(self, capacity: int = QUEUE) -> None:
         self._capacity = capacity
-        self._items: deque[Item] = deque()
+        self._first: deque[Item] = deque()
+        """What was put back."""
+        self._waiting: OrderedDict[str, deque[Item]] = OrderedDict()
+        """By principal; whose turn it is comes first."""
         self._counts: Counter[str] = Counter()
         """Commands by principal."""
         self._sizes: Counter[str] = Counter()
+        self._length = 0
         self.bytes = 0
         """What the commands carry."""
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self._length
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
+        return chain(self._first, *self._waiting.values())
 
     def has_room(self, command: c.Command) -> bool:
         """Whether one more command may wait."""
         share = 1.0 if command.URGENT else OPEN_TO_ALL
         most, most_bytes = self._capacity * share, QUEUE_BYTES * share
-        if len(self._items) >= most or self.bytes >= most_bytes:
+        if len(self) >= most or self.bytes >= most_bytes:
             return False
         if command.principal is SYSTEM:
             return True
@@ -48,13 +53,13 @@ class CommandQueue:
         return self._counts[subject] < most * OPEN_TO_ONE and self._sizes[subject] < most_bytes * OPEN_TO_ONE
 
     def append(self, item: Item) -> None:
-        """Let a command wait behind all others."""
-        self._items.append(item)
+        """Let a command wait behind all others of its principal."""
+        self._waiting.setdefault(item.command.principal.subject, deque()).append(item)
         self._count(item, 1)
 
     def put_back(self, items: Sequence[Item]) -> None:
         """Let commands that were taken wait before all others, in their order."""
-        self._items.extendleft(reversed(items))
+        self._first.extendleft(reversed(items))
         for item in items:
             self._count(item, 1)
 
@@ -62,16 +67,26 @@ class CommandQueue:
         """The first commands: at most so many, and no more once they carry so many bytes."""
         items: list[Item] = []
         size = 0
-        while self._items and len(items) < most and size < most_bytes:
-            item = self._items.popleft()
+        while len(items) < most and size < most_bytes and (self._first or self._waiting):
+            item = self._first.popleft() if self._first else self._next()
             size += item.command.size
             self._count(item, -1)
             items.append(item)
         return items
 
+    def _next(self) -> Item:
+        subject, waiting = next(iter(self._waiting.items()))
+        item = waiting.popleft()
+        if waiting:
+            self._waiting.move_to_end(subject)
+        else:
+            del self._waiting[subject]
+        return item
+
     def _count(self, item: Item, change: int) -> None:
         subject, size = item.command.principal.subject, change * item.command.size
         self.bytes += size
+        self._length += change
         self._sizes[subject] += size
         self._counts[subject] += change
         if not self._counts[subject]:
