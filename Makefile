@@ -19,8 +19,9 @@ $(VENV): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[server,dev]'
 	@touch $@
 
-proto: $(VENV) ## generate client/askback/v1 from protos/
+proto: $(VENV) ## generate client/askback/v1 from protos/, and gen/go where Go is installed
 	$(BIN)/python scripts/gen_protos.py
+	$(BIN)/python scripts/gen_go.py
 
 reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
 	$(BIN)/python -m scripts.reference

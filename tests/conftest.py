@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from askback_server.descriptors import raise_limit
 from tests.support.postgres import PostgresServer
 from tests.support.postgres_binaries import PostgresUnavailable
 from tests.support.postgres_pool import DatabasePool
@@ -19,6 +21,22 @@ from tests.support.requirements import absent
 # A child that shall run as another user is forked for real (subprocess has no vfork then), and gRPC's
 # handlers crash it, or hang, where other threads are in gRPC. Read when grpc is imported.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+# As the server does: the proxies and crowds of tests/faults open 400 connections in this process at times,
+# and the soft limit is often 1,024. Without a descriptor asyncio's servers accept nothing, and log it 100
+# times for each connection that waits.
+raise_limit()
+
+# A background job of a shell script (`make test &`) ignores SIGINT and SIGQUIT, and what nohup starts SIGHUP.
+# Programs inherit that, so no Ctrl-C of a test would reach what it has started. What a parent handles is the
+# default in its children.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, lambda *_: None),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Hundreds of processes import the same modules here. Where the environment turns caches of bytecode off, as
 # containers do, each of them would compile what it imports: a third of its processor time and more.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from askback.desk import CaughtUp as CaughtUp
     from askback.desk import Closing as Closing
     from askback.enums import AnswerStatus as AnswerStatus
+    from askback.enums import Authentication as Authentication
     from askback.enums import DecisionKind as DecisionKind
     from askback.enums import FinalAction as FinalAction
     from askback.enums import JobState as JobState
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from askback.errors import Violation as Violation
     from askback.escalation import After as After
     from askback.escalation import Remind as Remind
+    from askback.identity import Identity as Identity
     from askback.job import Job as Job
     from askback.jobs import Event as Event
     from askback.jobs import JobChange as JobChange
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from askback.nonretryable import InvalidKey as InvalidKey
     from askback.nonretryable import InvalidStep as InvalidStep
     from askback.nonretryable import InvalidTime as InvalidTime
+    from askback.nonretryable import InvalidValue as InvalidValue
     from askback.nonretryable import NonRetryable as NonRetryable
     from askback.prompts import AnswerInfo as AnswerInfo
     from askback.prompts import AnswerOutcome as AnswerOutcome
@@ -88,7 +91,7 @@ _HOME = {
     "askback.console": "Console",
     "askback.console_prompt": "ConsolePrompt",
     "askback.desk": "CaughtUp Closing",
-    "askback.enums": "AnswerStatus DecisionKind FinalAction JobState Keep PromptState",
+    "askback.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
         "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
@@ -97,9 +100,12 @@ _HOME = {
         "Unauthenticated Unavailable Unimplemented Violation"
     ),
     "askback.escalation": "After Remind",
+    "askback.identity": "Identity",
     "askback.job": "Job",
     "askback.jobs": "Event JobChange JobInfo",
-    "askback.nonretryable": "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime NonRetryable",
+    "askback.nonretryable": (
+        "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
+    ),
     "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
     "askback.run": "Run",
     "askback.understanding": "Understanding",

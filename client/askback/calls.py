@@ -18,10 +18,12 @@ from askback.forking import check_process, forget_channel
 from askback.retries import Retries
 from askback.status import from_rpc, is_transient
 from askback.times import seconds
+from askback.v1.access_service_pb2_grpc import AccessServiceStub
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 from askback.v1.job_service_pb2_grpc import JobServiceStub
 
 if TYPE_CHECKING:
+    from askback.v1.access_service_pb2_grpc import AccessServiceAsyncStub
     from askback.v1.hitl_service_pb2_grpc import HitlServiceAsyncStub
     from askback.v1.job_service_pb2_grpc import JobServiceAsyncStub
 
@@ -34,6 +36,10 @@ _NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL",
 """Reasons that promise that nothing was changed: even a call that is not idempotent may be repeated."""
 
 
+SILENCE = 2.0
+"""Seconds without an answer after which a person should be told that a call is still being tried."""
+OnSilence = Callable[[AskbackError | None, float], object]
+"""Takes the newest error (None: there was none yet) and how many seconds are left (infinite: no limit)."""
 STREAMS_PER_CONNECTION = 50
 """Server streams that one connection carries. A server allows at least 64 calls at once on a connection and
 makes the others wait without a word; what is left is for unary calls and the health check."""
@@ -46,6 +52,7 @@ class _Connection:
         self.channel = endpoint.open()
         self.jobs: JobServiceAsyncStub = JobServiceStub(self.channel)
         self.hitl: HitlServiceAsyncStub = HitlServiceStub(self.channel)
+        self.access: AccessServiceAsyncStub = AccessServiceStub(self.channel)
         self.streams = 0
 
 
@@ -61,6 +68,8 @@ class Calls:
         self.endpoint = endpoint
         self.deadline = seconds(deadline, "deadline")
         self.patience = patience
+        self.on_silence: OnSilence | None = None
+        """Called once for a call that has had no answer for SILENCE seconds and goes on being tried."""
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     @property
@@ -77,6 +86,11 @@ class Calls:
     def hitl(self) -> HitlServiceAsyncStub:
         """HitlService, for unary calls."""
         return self._link.first.hitl
+
+    @property
+    def access(self) -> AccessServiceAsyncStub:
+        """AccessService, for unary calls."""
+        return self._link.first.access
 
     @property
     def _link(self) -> _Link:
@@ -126,22 +140,32 @@ class Calls:
             _name(method),
             lambda error: not (is_transient(error) and (idempotent or error.reason in _NOTHING_DONE)),
         )
-        await self.connect(None if patient else min(self.patience, self.deadline))
-        while True:
-            left = end - loop.time()
-            try:
-                return await method(
-                    request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
-                )
-            except grpc.aio.AioRpcError as rpc:
-                error = from_rpc(rpc)
-            try:
-                pause = retries.pause(error)
-            except AskbackError as final:
-                raise _told(final, retries.method) from None
-            if loop.time() + pause >= end:
-                raise await self._given_up(error)
-            await asyncio.sleep(pause)
+        error: AskbackError | None = None
+
+        def tell() -> None:
+            if self.on_silence is not None:
+                self.on_silence(error, end - loop.time())
+
+        silence = loop.call_later(SILENCE, tell)
+        try:
+            await self.connect(None if patient else min(self.patience, self.deadline))
+            while True:
+                left = end - loop.time()
+                try:
+                    return await method(
+                        request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
+                    )
+                except grpc.aio.AioRpcError as rpc:
+                    error = from_rpc(rpc)
+                try:
+                    pause = retries.pause(error)
+                except AskbackError as final:
+                    raise _told(final, retries.method) from None
+                if loop.time() + pause >= end:
+                    raise await self._given_up(error)
+                await asyncio.sleep(pause)
+        finally:
+            silence.cancel()
 
     async def connect(
         self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None

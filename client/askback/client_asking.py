@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from askback.client_jobs import JobCalls
 from askback.content import Contents, Deadline, Decisions, Default, Reminding, prompt_content
@@ -15,6 +15,9 @@ from askback.run import Run
 from askback.unawaited import must_await
 from askback.v1 import prompt_pb2
 from askback.verdict import Verdict
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm as FormType
 
 T = TypeVar("T")
 
@@ -49,7 +52,7 @@ class AskCalls(JobCalls):
     ) -> Run[Verdict[None]]: ...  # fmt: skip
     @overload
     async def ask(
-        self, title: str, *, form: type[T], default: T | bool | DecisionKind | None = ...,
+        self, title: str, *, form: FormType[T], default: T | bool | DecisionKind | None = ...,
         **options: Unpack[AskOptions],
     ) -> Run[Verdict[T]]: ...  # fmt: skip
     @overload
@@ -94,6 +97,8 @@ class AskCalls(JobCalls):
         declared = None
         if isinstance(default, bool):
             declared = Default(DecisionKind.ACCEPT if default else DecisionKind.REJECT)
+        elif isinstance(default, Default):
+            declared = default
         elif isinstance(default, DecisionKind):
             declared = Default(default)
         elif default is not None and shape is not None:

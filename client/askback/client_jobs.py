@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -15,7 +15,7 @@ from askback.calls import Calls
 from askback.content import Deadline
 from askback.enums import JobState, Keep
 from askback.following import messages
-from askback.job_filter import job_filter
+from askback.job_filter import LabelConditions, job_filter
 from askback.jobs import JobChange, JobInfo
 from askback.json_text import dumps
 from askback.prompts import PromptInfo
@@ -25,6 +25,9 @@ from askback.unawaited import must_await
 from askback.understanding import Understanding, Understandings
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm as FormType
 
 T = TypeVar("T")
 
@@ -54,7 +57,7 @@ class JobCalls:
     async def start(self, job_type: str, input: Any = None, **options: Unpack[StartOptions]) -> Run[Any]: ...
     @overload
     async def start(
-        self, job_type: str, input: Any = None, *, returns: type[T], **options: Unpack[StartOptions]
+        self, job_type: str, input: Any = None, *, returns: FormType[T], **options: Unpack[StartOptions]
     ) -> Run[T]: ...
     @must_await("client.start")
     async def start(
@@ -99,7 +102,7 @@ class JobCalls:
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
     @overload
-    def run(self, job_id: str, *, returns: type[T]) -> Run[T]: ...
+    def run(self, job_id: str, *, returns: FormType[T]) -> Run[T]: ...
     def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
         """The handle of a job that exists already; its result comes back as the type `returns`.
 
@@ -119,18 +122,21 @@ class JobCalls:
         states: Iterable[JobState | str] = (),
         job_types: Iterable[str] = (),
         user_ids: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
+        id_suffix: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[JobInfo]:
         """The jobs that match, newest first, page by page as they are taken.
 
-        `created_after` and `created_before` have a time zone. Raises InvalidTime, InvalidArgument.
+        `labels` has by name a value, or several of which the job must have one. `created_after` and
+        `created_before` have a time zone; `id_suffix` is the last 6 to 36 characters of
+        the id. Raises InvalidTime, InvalidArgument.
         """
         request = pb.ListJobsRequest(
             namespace=self.namespace,
-            filter=job_filter(states, job_types, user_ids, labels, created_after, created_before),
+            filter=job_filter(states, job_types, user_ids, labels, created_after, created_before, id_suffix),
             page_size=page_size,
         )
         while True:
@@ -140,6 +146,25 @@ class JobCalls:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+    async def count(
+        self,
+        *,
+        states: Iterable[JobState | str] = (),
+        job_types: Iterable[str] = (),
+        user_ids: Iterable[str] = (),
+        labels: LabelConditions | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+    ) -> int:
+        """How many jobs match; the arguments and errors are those of `list`."""
+        request = pb.ListJobsRequest(
+            namespace=self.namespace,
+            filter=job_filter(states, job_types, user_ids, labels, created_after, created_before),
+            page_size=1,
+            count=True,
+        )
+        return (await self._calls.unary(self._calls.jobs.ListJobs, request)).total_size
 
     async def cancel(self, job_id: str, reason: str = "") -> JobInfo:
         """Cancel a job; for one that a worker holds this is a wish. Raises NotFound, FailedPrecondition."""
@@ -206,7 +231,7 @@ class JobCalls:
         states: Iterable[JobState | str] = (),
         job_types: Iterable[str] = (),
         user_ids: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
     ) -> AsyncIterator[JobChange]:
         """The jobs that match, then each one that changes, for ever; goes on after a break.
 

@@ -15,19 +15,23 @@ from askback.desk import CaughtUp, Closing, Desk
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback.errors import Violation
 from askback.following import messages
+from askback.job_filter import LabelConditions, label_fields
 from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback.times import duration
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PromptPage:
     """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
 
     prompts: tuple[PromptInfo, ...]
     total: int
     next_page_token: str
+
+    def __repr__(self) -> str:
+        return f"<PromptPage of {len(self.prompts)} prompts, {self.total} in all>"
 
 
 class PromptCalls:
@@ -46,15 +50,21 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
+        id_suffix: str = "",
+        job_id_suffix: str = "",
         page_size: int = 0,
     ) -> AsyncIterator[PromptInfo]:
-        """The prompts that match (open ones if no states are given): by priority, deadline and age."""
+        """The prompts that match (open ones if no states are given): by priority, deadline and age.
+
+        `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and of its job's.
+        """
         token = ""
         view = _view(kinds, job_types, labels, job_id, for_groups, states)
+        view.id_suffix, view.job_id_suffix = id_suffix, job_id_suffix
         while True:
             page = await self._page(view, page_size, token)
             for prompt in page.prompts:
@@ -67,20 +77,23 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
         unattended: bool = False,
+        mine: bool = False,
+        overdue: bool = False,
         page_size: int = 0,
         page_token: str = "",
     ) -> PromptPage:
         """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument.
 
-        With `unattended` only open prompts that nobody is there for.
+        With `unattended` only open prompts for which no one who may answer has a console open; with `mine`
+        those that the caller has claimed or is named for; with `overdue` open ones that have escalated.
         """
         view = _view(kinds, job_types, labels, job_id, for_groups, states)
-        view.unattended = unattended
+        view.unattended, view.mine, view.overdue = unattended, mine, overdue
         return await self._page(view, page_size, page_token)
 
     async def _page(self, view: pb.PromptFilter, size: int, token: str) -> PromptPage:
@@ -95,7 +108,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         for_groups: Iterable[str] = (),
     ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
@@ -190,7 +203,7 @@ class PromptCalls:
 def _view(
     kinds: Iterable[str],
     job_types: Iterable[str],
-    labels: Mapping[str, str] | None,
+    labels: LabelConditions | None,
     job_id: str,
     for_groups: Iterable[str],
     states: Iterable[PromptState | str] = (),
@@ -198,7 +211,7 @@ def _view(
     return pb.PromptFilter(
         kinds=kinds,
         job_types=job_types,
-        labels=dict(labels or {}),
+        **label_fields(labels),
         job_id=job_id,
         states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
         groups=for_groups,

@@ -22,6 +22,8 @@ OPEN_TIMEOUT = 20.0
 """How long a server may take from the dial to its welcome, in seconds."""
 SILENCE = 15.0
 """A stream sends a frame after so many seconds at the latest, in both directions."""
+_PUNCTUAL = 0.5
+"""A heartbeat that is this much later than planned, in seconds, was held up by the program itself."""
 MISSED = 3
 """After so many missed heartbeats the peer is taken for dead."""
 
@@ -195,7 +197,7 @@ class Connection:
         body = frame.WhichOneof("body")
         if body == "go_away":
             self.leave_within = frame.go_away.after.ToTimedelta().total_seconds()
-            _log.info("%s: asked to move: %s", self._wire.name, frame.go_away.reason)
+            _log.debug("%s: asked to move: %s", self._wire.name, frame.go_away.reason)
             self.leave.set()
         elif body == "welcome":
             if not self._welcome.done():
@@ -241,6 +243,9 @@ class Connection:
         loop = asyncio.get_running_loop()
         if self._interval <= 0:
             return
+        if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _PUNCTUAL:
+            # While this loop was blocked nothing was read: that is not the server's silence.
+            self._heard += late
         if loop.time() - self._heard > MISSED * self._interval:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,11 +21,13 @@ from askback.times import seconds
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
+_log = logging.getLogger("askback.console")
+
 
 class ConverseWire:
     """The console's side of the Converse stream."""
 
-    name = "converse"
+    name = "console"
     method = "HitlService.Converse"
     session: object = None
 
@@ -158,9 +161,15 @@ class Console:
         except AskbackError:
             await self._session.aclose()
             raise
+        who = f" as {self._endpoint.user}" if self._endpoint.user else ""
+        _log.info("connected to %s%s", self._endpoint.shown, who)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave. Repeatable."""
         await self._session.aclose()
 
     @property

@@ -72,6 +72,15 @@ class AnswerStatus(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
 
 
+class Authentication(StrEnum):
+    """How the server knows who calls; NONE: it takes the caller's word, on loopback only."""
+
+    TOKEN = "TOKEN"
+    CERTIFICATE = "CERTIFICATE"
+    NONE = "NONE"
+    UNSPECIFIED = "UNSPECIFIED"
+
+
 class FinalAction(StrEnum):
     """What a passed deadline does when no default is given."""
 

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
+from askback.form_schema import FormSchema, secret_in
 from askback.json_text import dumps, fit, loads, loads_spelled
-from askback.schema import NULLABLE, flattened
+from askback.nonretryable import InvalidValue
+from askback.schema import NULLABLE, flattened, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
@@ -27,7 +30,7 @@ class Form(Protocol):
         """What the worker's function gets for these values. Raises ValueError if they do not fit."""
 
     def dump(self, value: Any) -> str:
-        """The values that stand for this Python value."""
+        """The values that stand for this Python value. Raises InvalidValue for one that does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,14 @@ class TypeForm:
         """
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         try:
-            schema = flattened(adapter.json_schema())
+            schema = flattened(adapter.json_schema(schema_generator=FormSchema))
         except Exception as error:
             raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
+        if secret_in(schema):
+            raise TypeError(
+                f"{type_!r} asks for a secret: answers are stored in plain and shown. "
+                "Ask where the secret is kept, or for a confirmation that it is in place"
+            )
         wrapped = schema.get("type") != "object" or NULLABLE in schema
         nullable: frozenset[str] = frozenset()
         if wrapped:
@@ -61,6 +69,8 @@ class TypeForm:
                 "required": [] if NULLABLE in schema else [VALUE],
                 "additionalProperties": False,
             }
+        elif not schema.get("properties"):
+            schema["title"] = title
         else:
             nullable = frozenset(
                 name
@@ -85,11 +95,21 @@ class TypeForm:
         return fit(self.adapter, values)
 
     def dump(self, value: Any) -> str:
-        """The JSON object that stands for an instance; what is None is left out."""
-        plain = self.adapter.dump_python(value, mode="json", by_alias=True)
+        """The JSON object that stands for an instance, or for what makes one: a dict for a model, a text for
+        an enum. What is None is left out. Raises InvalidValue for what does not fit the type."""
+        try:
+            plain = self._plain(value)
+        except PydanticSerializationError:  # no instance
+            try:
+                plain = self._plain(self.adapter.validate_python(value))
+            except ValidationError as error:
+                raise InvalidValue(f"{value!r:.100} does not fit the form: {_first_fault(error)}") from None
         if self.wrapped:
-            return _text({} if plain is None else {VALUE: plain})
-        return _text({k: v for k, v in plain.items() if v is not None})
+            plain = {} if plain is None else {VALUE: plain}
+        return _text(without_nulls(plain, json.loads(self.schema_json)))
+
+    def _plain(self, value: Any) -> Any:
+        return self.adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +159,12 @@ def form_of(form: Any, title: str) -> Form:
     if isinstance(form, Sequence) and not isinstance(form, str):
         return QuestionsForm(tuple(form))
     return TypeForm.of(form, title)
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, fault["loc"]))
+    return f"{place}: {fault['msg']}" if place else fault["msg"]
 
 
 def _text(value: Any) -> str:

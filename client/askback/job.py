@@ -13,14 +13,17 @@ from askback.content import UNSET, Asked, Contents, Default, Shown, Unset, parts
 from askback.enums import DecisionKind, PromptState
 from askback.form import Form, form_of
 from askback.lease import Lease
+from askback.progress_reports import progress_of
 from askback.prompts import Content, PromptInfo
 from askback.step_result import StepResult
 from askback.unawaited import must_await
-from askback.v1 import job_pb2, prompt_pb2
+from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback.verdict import GIVING_VALUES, Verdict, refusal, require_answer, verdict_of
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeForm as FormType
+
     from askback.understanding import Understanding, Understandings
 
 T = TypeVar("T")
@@ -101,21 +104,15 @@ class Job:
     ) -> str: ...
     @overload
     async def ask(
-        self, title: str, form: type[T], *, key: str, default: None, **asked: Unpack[Asked]
+        self, title: str, form: FormType[T], *, key: str, default: None, **asked: Unpack[Asked]
     ) -> T | None: ...
     @overload
     async def ask(
-        self, title: str, form: type[T], *, key: str, default: T | Unset = ..., **asked: Unpack[Asked]
+        self, title: str, form: FormType[T], *, key: str, default: T | Unset = ..., **asked: Unpack[Asked]
     ) -> T: ...
     @overload
     async def ask(
-        self,
-        title: str,
-        form: Fields,
-        *,
-        key: str,
-        default: Any = ...,
-        **asked: Unpack[Asked],
+        self, title: str, form: Fields, *, key: str, default: Any = ..., **asked: Unpack[Asked]
     ) -> dict[str, Any]: ...
     @must_await("job.ask")
     async def ask(
@@ -134,8 +131,8 @@ class Job:
         a person said no, PromptCancelled when the prompt was withdrawn, InvalidAnswer (the job fails for
         good) when a third answer was refused, QuestionChanged when the key has an answer that was given to
         another wording (`same=True` keeps that answer), DuplicateKey when this run has used the key,
-        InvalidKey, InvalidArgument with the server's violations, TypeError for a type that has no form,
-        ValueError for arguments that contradict each other.
+        InvalidKey, InvalidArgument with the server's violations, InvalidValue for a default that does not fit
+        the type, TypeError for a type that has no form, ValueError for arguments that contradict each other.
         """
         shape = form_of(form, title)
         declared = None
@@ -159,7 +156,7 @@ class Job:
     ) -> Verdict[None]: ...  # fmt: skip
     @overload
     async def confirm(
-        self, title: str, *, key: str, form: type[T], default: bool | DecisionKind | None = ...,
+        self, title: str, *, key: str, form: FormType[T], default: bool | DecisionKind | None = ...,
         **asked: Unpack[Asked],
     ) -> Verdict[T]: ...  # fmt: skip
     @overload
@@ -187,7 +184,7 @@ class Job:
     ) -> Verdict[None]: ...  # fmt: skip
     @overload
     async def validate(
-        self, title: str, *, key: str, report: str | Any = ..., form: type[T],
+        self, title: str, *, key: str, report: str | Any = ..., form: FormType[T],
         default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
     ) -> Verdict[T]: ...  # fmt: skip
     @overload
@@ -215,7 +212,7 @@ class Job:
     ) -> Verdict[None]: ...  # fmt: skip
     @overload
     async def preview(
-        self, title: str, *, key: str, contents: Contents, form: type[T],
+        self, title: str, *, key: str, contents: Contents, form: FormType[T],
         default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
     ) -> Verdict[T]: ...  # fmt: skip
     @overload
@@ -261,11 +258,12 @@ class Job:
     async def progress(
         self, done: int = 0, total: int = 0, message: str = "", *, milestone: bool = False
     ) -> None:
-        """Say how far the job is. Reports are coalesced, newest first; a milestone is kept and awaited."""
+        """Say how far the job is; `total` is 0 if it is not known. Reports are coalesced, newest first; a
+        milestone is kept and awaited. Raises InvalidValue for numbers below 0, and for more than `total`."""
         request = pb.ReportProgressRequest(
             job_id=self.job_id,
             token=self.token,
-            progress=job_pb2.Progress(done=done, total=total, message=message),
+            progress=progress_of(done, total, message),
             milestone=milestone,
         )
         if milestone:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from askback.brief import short
 from askback.enums import JobState, named, word
 from askback.json_text import loads
 from askback.times import moment
@@ -50,6 +51,17 @@ class JobInfo:
     def state(self) -> JobState:
         """Where the job is in its life."""
         return named(JobState, pb.JobState, "JOB_STATE_", self.proto.state)
+
+    @property
+    def head_only(self) -> bool:
+        """Whether you see the job only because you may see one of its prompts: then input, result, failure
+        and worker are empty here, whatever the job has, and `open_prompts` counts those that you may see."""
+        return self.proto.head_only
+
+    @property
+    def created_by(self) -> str:
+        """The creator: on whose behalf the job runs."""
+        return self.proto.user_id
 
     @property
     def input(self) -> Any:
@@ -131,17 +143,27 @@ class JobInfo:
         return moment(self.proto, "run_expire_time")
 
     @property
+    def cancel_reason(self) -> str:
+        """Why it was cancelled, or is to be; empty if no reason was given."""
+        return self.proto.cancel_reason
+
+    @property
+    def cancelled_by(self) -> str:
+        """Who asked for the cancel; empty if it was not cancelled."""
+        return self.proto.cancelled_by
+
+    @property
     def completed_at(self) -> datetime | None:
         """When it ended."""
         return moment(self.proto, "complete_time")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Event:
     """One committed change of a job: `seq` is 1, 2, 3 … without a gap.
 
     `type` is the contract's name without its prefix, for example `PROMPT_ASKED`; `state` is the job's
-    state after it; `data` has more, by type.
+    state after it; `data` has more, by type. `WITHHELD` is something that you may not see.
     """
 
     job_id: str
@@ -152,6 +174,10 @@ class Event:
     at: datetime | None
     prompt_id: str
     data: dict[str, Any]
+
+    def __repr__(self) -> str:
+        said = f": {short(self.message)}" if self.message else ""
+        return f"<Event {self.seq} {self.type} by {short(self.actor)} of {self.job_id}{said}>"
 
     @classmethod
     def from_proto(cls, event: pb.JobEvent) -> Event:

@@ -5,7 +5,8 @@ NonRetryable             raised by you: every attempt would end like this one
 ├── InvalidKey             a key that cannot be one
 ├── InvalidStep            a step that cannot be made, or whose result does not fit
 ├── InvalidAnswer          a form's validators refused what people answered, three times
-└── InvalidTime            a naive datetime, or a span that is not longer than 0 s
+└── InvalidValue           an argument that the SDK refuses; a ValueError too
+    └── InvalidTime          a naive datetime, or a span that is not longer than 0 s
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ class InvalidAnswer(NonRetryable):
     """A validator of the worker's form refused what people answered, and asking again did not help."""
 
 
-class InvalidTime(NonRetryable, ValueError):
-    """A time or a span of time that the SDK refuses: naive, not longer than 0 s, NaN or infinite.
+class InvalidValue(NonRetryable, ValueError):
+    """An argument that the SDK refuses: a default that does not fit its form, progress beyond its total.
 
     In a worker function it fails the job for good, as the server's InvalidArgument does.
     """
+
+
+class InvalidTime(InvalidValue):
+    """A time or a span of time that the SDK refuses: naive, not longer than 0 s, NaN or infinite."""
 
 
 class DuplicateKey(NonRetryable):

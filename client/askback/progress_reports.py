@@ -7,7 +7,20 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from askback.errors import LeaseLost
+from askback.nonretryable import InvalidValue
+from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
+
+
+def progress_of(done: int, total: int, message: str) -> job_pb2.Progress:
+    """The contract's message. Raises InvalidValue for numbers below 0, and for more than the total."""
+    if done < 0 or total < 0:
+        raise InvalidValue(f"progress({done}, {total}): neither number may be below 0")
+    if 0 < total < done:
+        raise InvalidValue(
+            f"progress({done}, {total}): {done} of {total} cannot be done; leave total out if it is not known"
+        )
+    return job_pb2.Progress(done=done, total=total, message=message)
 
 
 class Sender(Protocol):

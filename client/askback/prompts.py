@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from askback import brief
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback.errors import Violation
 from askback.json_text import loads
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from askback.v1 import hitl_service_pb2 as hitl
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Content:
     """Something to look at beside the prompt's body: a preview, a diff, a report.
 
@@ -30,14 +31,12 @@ class Content:
     media_type: str = "text/markdown"
     editable: bool = False
     url: str = ""
+    __repr__ = brief.repr_of_content
 
     def to_proto(self) -> pb.PromptPart:
         """The contract's message."""
         part = pb.PromptPart(
-            content_id=self.content_id,
-            title=self.title,
-            media_type=self.media_type,
-            editable=self.editable,
+            content_id=self.content_id, title=self.title, media_type=self.media_type, editable=self.editable
         )
         if self.url:
             part.url = self.url
@@ -68,7 +67,7 @@ class Option:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AnswerInfo:
     """What a person (or the default of a deadline, then `by_default`) decided.
 
@@ -87,6 +86,7 @@ class AnswerInfo:
     values_json: str = ""
     violations: tuple[Violation, ...] = ()
     """Why it was refused, of a submission that `Client.answers` lists."""
+    __repr__ = brief.repr_of_answer
 
     @classmethod
     def from_proto(cls, answer: pb.Answer) -> AnswerInfo:
@@ -112,7 +112,7 @@ def _values(text: str) -> Any:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Resolution:
     """How a prompt ended. There is one, and everybody sees the same."""
 
@@ -121,6 +121,7 @@ class Resolution:
     actor: str
     reason: str
     at: datetime | None
+    __repr__ = brief.repr_of_resolution
 
     @classmethod
     def from_proto(cls, resolution: pb.Resolution) -> Resolution:
@@ -141,7 +142,7 @@ class PromptInfo:
         self.proto = proto
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.kind} {self.title!r} {self.state} {self.prompt_id}>"
+        return f"<{type(self).__name__} {self.kind} {brief.short(self.title)} {self.state} {self.prompt_id}>"
 
     @property
     def prompt_id(self) -> str:
@@ -157,6 +158,11 @@ class PromptInfo:
     def job_type(self) -> str:
         """The job's type."""
         return self.proto.job_type
+
+    @property
+    def requested_by(self) -> str:
+        """The creator of the job that asks: on whose behalf you are asked."""
+        return self.proto.requested_by
 
     @property
     def key(self) -> str:
@@ -296,17 +302,16 @@ class PromptInfo:
         return resolution.answer if resolution else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AnswerOutcome:
-    """An answer that was taken: ACCEPTED, or RECORDED (kept, the prompt stays open).
-
-    `replayed` says that the same answer had been taken before.
-    """
+    """An answer that was taken: ACCEPTED, or RECORDED (kept, the prompt stays open). `replayed` says that the
+    same answer had been taken before."""
 
     status: AnswerStatus
     answer_id: str
     prompt: PromptInfo
     replayed: bool
+    __repr__ = brief.repr_of_outcome
 
     @classmethod
     def from_proto(cls, result: hitl.AnswerResult) -> AnswerOutcome:

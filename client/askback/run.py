@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, get_args, get_origin
 
 from pydantic import TypeAdapter
@@ -11,12 +12,13 @@ from pydantic import TypeAdapter
 from askback.backoff import Backoff
 from askback.calls import Calls
 from askback.enums import JobState
-from askback.errors import Internal, JobCancelled, JobFailed, NotFound
+from askback.errors import Internal, JobCancelled, JobFailed, NotFound, PermissionDenied
 from askback.following import messages
 from askback.form import form_of
 from askback.jobs import Event, JobInfo
 from askback.json_text import validate
 from askback.prompts import PromptInfo
+from askback.times import seconds
 from askback.unawaited import must_await
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as pb
@@ -106,16 +108,33 @@ class Run(Generic[R]):
             await asyncio.sleep(backoff.next())
 
     @must_await("run.result")
-    async def result(self) -> R:
+    async def result(self, timeout: timedelta | float | None = None) -> R:
         """Wait for the end and return the result: what the job's function returned.
 
-        Once the job was read, it waits through any number of broken connections and restarts.
+        Once the job was read, it waits through any number of broken connections and restarts. `timeout` (a
+        timedelta or seconds; None: without limit) bounds this wait and nothing else: TimeoutError is raised,
+        and the job goes on. Call `result` again to go on waiting, or `cancel` to end the job.
 
         For a job without a worker the result is the Verdict on its question, in whatever way that ended;
         with `returns=Verdict[Plan]` its values are a Plan. Raises JobFailed, JobCancelled, NotFound,
-        ValueError for a result that does not fit the type that was expected, and TypeError for a job
-        without a worker from which another type than a Verdict was expected.
+        TimeoutError, InvalidTime for a timeout that is no span, ValueError for a result that does not fit
+        the type that was expected, and TypeError for a job without a worker from which another type than a
+        Verdict was expected. Raises PermissionDenied if you may see the job's head only (see
+        JobInfo.head_only).
         """
+        if timeout is None:
+            return await self._result()
+        shown = seconds(timeout, "timeout")
+        limit = asyncio.timeout(shown)
+        try:
+            async with limit:
+                return await self._result()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise TimeoutError(f"job {self.job_id} has no result after {shown:g} s; the job goes on")
+
+    async def _result(self) -> R:
         job = await self.job()
         if not job.state.is_terminal:
             try:
@@ -129,6 +148,10 @@ class Run(Generic[R]):
             raise JobFailed(message or code, job_id=self.job_id, failure_code=code, details=details)
         if job.proto.workerless:
             return await self._verdict()
+        if job.head_only and job.state is JobState.COMPLETED:
+            raise PermissionDenied(
+                "you may see this job's prompts, not its result, which needs the role client"
+            )
         if job.state is JobState.CANCELLED:
             raise JobCancelled("the job was cancelled", job_id=self.job_id)
         if self._returns is Any:

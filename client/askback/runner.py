@@ -7,6 +7,7 @@ import logging
 import re
 from typing import Any
 
+from askback.error_lines import log_failure
 from askback.errors import (
     AlreadyExists,
     AskbackError,
@@ -126,8 +127,8 @@ def code_of(error: BaseException) -> str:
     return _NOT_IN_A_CODE.sub("_", code).lstrip("_.-/")[:_MAX_CODE] or "Failed"
 
 
-async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
-    error = _deciding(error)
+async def _fail(lease: Lease, job: Job, raised: BaseException) -> None:
+    error = _deciding(raised)
     if isinstance(error, LeaseLost):
         return
     if lease.stopped is not None and lease.stopped is not Stop.CANCEL:
@@ -138,8 +139,8 @@ async def _fail(lease: Lease, job: Job, error: BaseException) -> None:
     retryable = changed or not isinstance(error, _FINAL)
     code, message = code_of(error), text_of(error)
     # A failure that was meant needs no traceback.
-    trace = error if retryable and not changed else None
-    _log.warning("job %s (%s) failed: %s: %s", job.job_id, job.job_type, code, message, exc_info=trace)
+    trace = retryable and not changed
+    log_failure(f"{job.job_id} ({job.job_type})", f"{code}: {message}", error, raised, trace=trace)
     request = pb.FailJobRequest(
         job_id=job.job_id,
         token=job.token,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn
 from pydantic_core import SchemaSerializer
 from pydantic_core.core_schema import any_schema, plain_serializer_function_ser_schema
 
+from askback.brief import short
 from askback.enums import DecisionKind, PromptState, word
 from askback.errors import PromptCancelled, PromptDeclined, PromptExpired
 from askback.form import Form
@@ -100,10 +101,9 @@ class Verdict(Generic[T_co]):
     def __repr__(self) -> str:
         ended = self.decision if self.prompt.answered is not None else self.state
         who = "default" if self.by_default else repr(self.by) if self.by else ""
-        told = [f"{ended} by {who}" if who else str(ended), repr(self.prompt.title)]
-        told += [
-            f"{name}={value!r}" for name in ("values", "edits", "comment") if (value := getattr(self, name))
-        ]
+        told = [f"{ended} by {who}" if who else str(ended), short(self.prompt.title)]
+        given = ("values", "edits", "comment")
+        told += [f"{name}={short(value)}" for name in given if (value := getattr(self, name))]
         return f"<Verdict {bool(self)}: {', '.join(told)}>"
 
     def __getitem__(self, key: str) -> Any:

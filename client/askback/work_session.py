@@ -111,6 +111,8 @@ class WorkSession:
             return
         self.ended = True
         lost = [lease for lease in self.leases.values() if lease.stopped is not Stop.LOST]
-        _log.warning("work session %s is gone; %d jobs with it", self.session_id, len(lost))
+        if lost:
+            text = "lost %d job(s): the server did not hear of this worker in time and gives them to others"
+            _log.warning(text, len(lost))
         for lease in lost:
             lease.stop(Stop.LOST)

@@ -26,7 +26,7 @@ class WorkWire:
     lease (None: no function for it).
     """
 
-    name = "work"
+    name = "worker"
     method = "WorkerService.Work"
 
     def __init__(
@@ -115,7 +115,7 @@ class WorkWire:
             session = WorkSession(welcome.session_id, welcome.session_secret)
         self.session = session
         session.resumed(welcome.session_secret, list(welcome.lost_job_ids), interval)
-        _log.info("work session %s at %s", session.session_id, welcome.replica)
+        _log.debug("work session %s at %s", session.session_id, welcome.replica)
         return interval
 
     def opened(self, put: Callable[[pb.WorkClientFrame], None]) -> None:

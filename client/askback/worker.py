@@ -20,6 +20,7 @@ from askback.handler import JobHandler
 from askback.job import Job
 from askback.job_function import check_job_type
 from askback.lease import Lease, Stop
+from askback.loop_watch import LoopWatch
 from askback.runner import run_job
 from askback.stream import Session
 from askback.times import seconds
@@ -77,6 +78,7 @@ class Worker:
         self._client: Client | None = None
         self._wire: WorkWire | None = None
         self._session: Session | None = None
+        self._watch: LoopWatch | None = None
 
     def job(self, job_type: str) -> Callable[[Callable[Concatenate[Job, P], Awaitable[R]]], JobHandler[P, R]]:
         """Register an async function `(job: Job, **input)` for a job type.
@@ -121,7 +123,7 @@ class Worker:
         other._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         other._handlers = dict(self._handlers)
         other._runs = {}
-        other._client = other._wire = other._session = None
+        other._client = other._wire = other._session = other._watch = None
         return other
 
     @property
@@ -162,11 +164,15 @@ class Worker:
             take=self._take,
         )
         self._session = Session(self._wire, self._endpoint)
+        self._watch = LoopWatch((handler.__name__, handler.function) for handler in self.jobs)
+        self._watch.start()
         try:
             await self._session.start(limit, patience=limit)
         except BaseException:
             await self.aclose(drain_timeout=0)
             raise
+        runs = ", ".join(self._handlers)
+        _log.info("connected to %s as %s, runs %s", self._endpoint.shown, self.worker_id, runs)
 
     async def run(self, *, handle_signals: bool = True) -> None:
         """Work until cancelled, or until SIGTERM or SIGINT, and then drain.
@@ -232,9 +238,11 @@ class Worker:
             self._runs.clear()
             await session.aclose()
             wire.close()
+            if self._watch is not None:
+                self._watch.stop()
             if self._client is not None:
                 await self._client.aclose()
-            self._session = self._wire = self._client = None
+            self._session = self._wire = self._client = self._watch = None
 
     async def _drain(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()

@@ -39,6 +39,8 @@ def lines() -> Iterator[str]:
     yield "## Exit codes"
     yield ""
     yield from table(["code", "meaning"], _exit_codes())
+    yield from _READING.splitlines()
+    yield ""
     yield "## Common options"
     yield ""
     yield (
@@ -50,6 +52,32 @@ def lines() -> Iterator[str]:
     yield from table(["option", "meaning"], [row for row in rows if row in common])
     for context in commands:
         yield from _command(context, common)
+
+
+_READING = """\
+## Names, lists and times
+
+**Names.** A job or a prompt is named by its id, or by the end of it: the last six characters or more, which
+tables show as `ID`. Where six are not unique tables show more. A name that fits several is refused with a
+list of them (exit code 2). A prompt may also be named as `JOB/KEY`. Names are looked up in the namespace of
+the connection, among what you may see.
+
+**Tables.** `inbox ls` and `job ls` show the columns that fit the terminal. A column that says the same in
+every row is left out. `-v` shows whole ids and exact times, and cuts nothing. The count below a table is
+that of all that match.
+
+**Pipes.** When stdout is not a terminal, lists are lines with tabs between the fields: no header, no
+padding, no colour, whole ids, times in UTC, always the same fields in the same order. The help of each
+command names them. `-o tsv` does the same on a terminal, `-o table` prints the table on a pipe (as wide as
+`COLUMNS` says), and `-o json`, or `--json`, prints one JSON object a line. A record (`job show`, `inbox
+show`, `explain`) with `-o tsv` is a line with a name, a tab and a value for each of its fields; `job show`
+on a pipe has a tab between names and values, too.
+
+**Times.** A time is shown as how far it is, and in local time with its zone: `in 3 h (18:05 CET)`, `2 d ago
+(27 Nov 18:05 CET)`. `-v` shows it exactly: `in 3 h (2026-11-27T18:05:03+01:00)`. The local zone is that of
+the system, or `TZ`.
+
+"""
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:

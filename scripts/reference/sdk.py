@@ -13,14 +13,16 @@ import askback
 CLIENT = Path(__file__).resolve().parents[2] / "client"
 GROUPS = {
     "Starting, asking and steering": [
-        "Client", "Run", "JobInfo", "Event", "JobChange", "Understanding", "Tls",
+        "Client", "Run", "JobInfo", "Event", "JobChange", "Understanding", "Identity", "Tls",
     ],
     "Running jobs": ["Worker", "Job", "Verdict", "Content", "Option", "NonRetryable"],
     "Answering": [
         "Console", "ConsolePrompt", "PromptInfo", "PromptPage", "AnswerInfo", "AnswerOutcome", "Resolution",
         "Closing", "CaughtUp",
     ],
-    "Words of the contract": ["JobState", "PromptState", "DecisionKind", "AnswerStatus", "FinalAction"],
+    "Words of the contract": [
+        "JobState", "PromptState", "DecisionKind", "AnswerStatus", "FinalAction", "Authentication",
+    ],
 }  # fmt: skip
 
 TESTING = ("human.Human", "rules.Rule", "clock.Clock", "server.Server")
@@ -38,6 +40,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield (
         "Everything here but [testing](#testing) is imported from `askback`. Signatures say what is `async`. "
+        "[`askback.sync`](../how-to/without-asyncio.md) has the same names without `await`. "
         "How to use it is told in the pages for [job authors](../how-to/job-author.md), "
         "[worker authors](../how-to/worker-author.md) and [console authors](../how-to/console-author.md)."
     )

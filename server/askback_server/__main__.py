@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,12 @@ def serve(flags: Mapping[str, Any]) -> int:
     try:
         settings = effective({name: value for name, value in flags.items() if name != "print_config"})
     except ConfigError as error:
-        print(f"askback: {error}", file=sys.stderr)
+        # The settings are not known; what was said of the format is.
+        if (flags.get("log_format") or os.environ.get("ASKBACK_LOG_FORMAT")) == "json":
+            configure("json", "INFO")
+            log.critical("cannot start: %s", error)
+        else:
+            print(f"askback: {error}", file=sys.stderr)
         return 2
     if flags.get("print_config"):
         print(settings.as_toml(), end="")
@@ -56,13 +62,17 @@ def migrate(flags: Mapping[str, Any]) -> int:
     try:
         url = database_url({name: value for name, value in flags.items() if name not in own})
         wait = flags.get("wait")
-        upgrade(url, wait=WAIT if wait is None else wait)
+        before, after = upgrade(url, wait=WAIT if wait is None else wait)
         if flags.get("after_restore"):
             begin_history_after_restore(url)
             print("consoles will read all open prompts again")
+    except ConfigError as error:
+        print(f"askback: {error}", file=sys.stderr)
+        return 2
     except (AskbackError, ValueError) as error:
         print(f"askback: {error}", file=sys.stderr)
         return 1
+    print(f"schema: version {after}" if before == after else f"schema: version {before or 'none'} → {after}")
     print("the schema is up to date")
     return 0
 

@@ -9,9 +9,10 @@ from askback_server.engine.attendance import Attending
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
+from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.engine.observer import Observer
+from askback_server.engine.observer import Observer, Observers, Unobserved
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -38,9 +39,10 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, storage.wakeups)
     await feed.start()
 
+    observers = Observers(EventLog(), observer or Unobserved())
     engine = Engine(
         storage.jobs, time, limits, hot, feed.publish,
-        batch_commands=config.batch, queue=config.queue, observer=observer,
+        batch_commands=config.batch, queue=config.queue, observer=observers,
     )  # fmt: skip
     concurrency = Concurrency(config.queue_limits, storage.turns, time) if config.concurrency else None
     dispatcher = Dispatcher(engine, storage.queue, time, concurrency)

@@ -23,6 +23,7 @@ from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.migrate import upgrade
 from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
+from askback_server.structured_logs import announce
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
 from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
@@ -74,8 +75,8 @@ class Service:
         if config.migrate or config.db.startswith("sqlite"):
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
-        if config.test_mode:
-            log.warning("test mode: answers of scripted humans are taken; nobody's real work belongs here")
+        if config.test_mode and self._clock is None:  # with a clock of its caller's it is inside a test
+            log.warning("test mode: scripted humans may answer here; do not use this server for real work")
         certificates = None
         if config.tls_cert:
             certificates = Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
@@ -179,7 +180,7 @@ class Service:
         with contextlib.suppress(TimeoutError):
             # A blocked health watcher must not hold the drain up.
             await asyncio.wait_for(server.set_ready(False), 2)
-        replica.dispatcher.paused = True
+        replica.dispatcher.pause()
         await asyncio.sleep(config.drain_wait)
         # New calls go elsewhere from now on; those that run have the grace.
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
@@ -254,7 +255,7 @@ async def run_until_signal(config: Config) -> int:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    print(f"askback serves on {config.host}:{service.port}", flush=True)
+    announce(config.log_format, f"{config.host}:{service.port}")
     waits = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(service.failed.wait())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:

@@ -21,6 +21,7 @@ def _extras(record: logging.LogRecord) -> dict[str, object]:
     return {k: v for k, v in record.__dict__.items() if k not in _OWN}
 
 
+_JSON = json.JSONEncoder(default=str, ensure_ascii=False)
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 """What JSON lets pass, and some readers of lines take for the end of one."""
 
@@ -39,7 +40,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False).translate(_LINE_ENDS)
+        return _JSON.encode(line).translate(_LINE_ENDS)
 
 
 class TextLines(logging.Formatter):
@@ -48,8 +49,13 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        # A caller's word must not begin a line of its own.
-        extras = "".join(f" {k}={v if str(v).isprintable() else repr(v)}" for k, v in _extras(record).items())
+        said = set(map(str, record.args)) if isinstance(record.args, tuple) else set()
+        # A caller's word must not begin a line of its own, and what the message says is not said twice.
+        extras = "".join(
+            f" {k}={v if str(v).isprintable() else repr(v)}"
+            for k, v in _extras(record).items()
+            if str(v) not in said
+        )
         line = f"{time} {record.levelname:<7} {record.name}: {record.getMessage()}{extras}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -60,6 +66,18 @@ def name_the_call(record: logging.LogRecord) -> bool:
     if call is not None and not hasattr(record, "request_id"):
         record.request_id = call.request_id
     return True
+
+
+def announce(format: str, address: str) -> None:
+    """Say on standard output that the service takes calls at HOST:PORT, whatever the level of the log.
+
+    As JSON that is a line like those of the log, with the `address`.
+    """
+    text = f"askback serves on {address}"
+    if format == "json":
+        record = log.makeRecord(log.name, logging.INFO, "", 0, text, (), None, extra={"address": address})
+        text = JsonLines().format(record)
+    print(text, flush=True)
 
 
 def configure(format: str, level: str) -> None:

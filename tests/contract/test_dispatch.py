@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from askback_server.domain.jobs import Job
 from askback_server.engine import dispatch
 from askback_server.engine.concurrency import Queue
 from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.spread import Spread
 from tests.support.storage import Node, creation, get_job, new_job, until
 from tests.support.taking import Hand, dispatching, finish
 
@@ -96,6 +98,30 @@ async def test_room_is_filled_from_one_queue_when_the_others_are_empty(here: Nod
         assert hand.room() == 0
 
 
+async def test_who_left_while_the_queues_were_read_is_leased_nothing(
+    here: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session would keep the job from all others until it expires."""
+    own, reading, may_read = here.database.queue.claimable, asyncio.Event(), asyncio.Event()
+
+    async def claimable(*args: Any) -> dict[str, list[str]]:
+        reading.set()
+        await may_read.wait()
+        return await own(*args)
+
+    monkeypatch.setattr(here.database.queue, "claimable", claimable)
+    await put(here, 1)
+    async with dispatching(here) as dispatcher:
+        leaves, stays = [Hand(await here.session(), "refund", most=1) for _ in range(2)]
+        dispatcher.add(leaves)
+        await reading.wait()
+        dispatcher.remove(leaves)
+        dispatcher.add(stays)
+        may_read.set()
+        await until(lambda: leaves.taken or stays.taken, "the job is leased")
+        assert [len(hand.taken) for hand in (leaves, stays)] == [0, 1]
+
+
 async def test_what_found_no_room_is_looked_for_when_there_is(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,13 +156,13 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
     tried in vain, and nobody takes more than it has room for."""
     await put(here, 400)
     in_vain = []
-    own = Dispatcher._quicker
+    own = Spread.widen
 
-    def quicker(self: Dispatcher, queue: Queue) -> None:
+    def widen(self: Spread, queue: Queue) -> None:
         in_vain.append(queue)
         own(self, queue)
 
-    monkeypatch.setattr(Dispatcher, "_quicker", quicker)
+    monkeypatch.setattr(Spread, "widen", widen)
     async with dispatching(here) as at_a, dispatching(there) as at_b:
         a = Hand(await here.session(), "refund", most=10)
         b = Hand(await there.session(), "refund", most=10)

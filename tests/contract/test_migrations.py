@@ -27,7 +27,7 @@ from askback_server.storage.schema import SERVES, check_schema, scripts, served_
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import metadata, settings
 from tests.support.postgres import PostgresServer
-from tests.support.storage import creation, event, execute, fetch, new_job
+from tests.support.storage import creation, event, execute, fetch, new_job, new_prompt
 
 ROOT = Path(__file__).parents[2]
 HEAD = str(ScriptDirectory.from_config(scripts()).get_current_head())
@@ -228,6 +228,22 @@ async def test_a_database_that_takes_no_writes_is_refused_at_the_start(pg_url: s
     await database.close()
     with pytest.raises(StorageUnavailable, match="read-only transaction"):
         await Database.open(pg_url)
+
+
+async def test_open_prompts_of_before_get_their_requester(migrated_db_url: str) -> None:
+    """As v0020 finds them: no column yet."""
+    database = await Database.open(migrated_db_url)
+    job = new_job(user_id="carl")
+    prompt = new_prompt(job)
+    await database.jobs.write([creation(job, prompt)])
+    await execute(database, "ALTER TABLE hitl_interactions DROP COLUMN requested_by")
+    await execute(database, "UPDATE alembic_version SET version_num = '0019_handles'")
+    await execute(database, sa.delete(settings).where(settings.c.name == SERVES))
+    await database.close()
+    await migrated(migrated_db_url)
+    again = await Database.open(migrated_db_url)
+    assert [p.requested_by for p in await again.jobs.get_prompts([prompt.prompt_id])] == ["carl"]
+    await again.close()
 
 
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")

@@ -10,6 +10,7 @@ from typing import Any
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.content import Audience, PromptContent
 from askback_server.domain.jobs import Failure, Job, JobState
+from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.ports.clock import uuid7
@@ -77,6 +78,10 @@ async def test_jobs_by_every_filter(database: Database) -> None:
         ({"labels": {"none": ""}}, lambda j: False),
         ({"created_after": middle}, lambda j: j.created_at >= middle),
         ({"created_before": middle}, lambda j: j.created_at < middle),
+        ({"id_suffix": jobs[3].job_id[-6:]}, lambda j: j is jobs[3]),
+        ({"id_suffix": jobs[4].job_id[-14:]}, lambda j: j is jobs[4]),
+        ({"id_suffix": jobs[5].job_id}, lambda j: j is jobs[5]),
+        ({"id_suffix": jobs[6].job_id[-6:], "job_types": ("none",)}, lambda j: False),
         (
             {"job_types": ("t1",), "user_ids": ("u0",), "states": (JobState.FAILED,)},
             lambda j: j.job_type == "t1" and j.user_id == "u0" and j.state is JobState.FAILED,
@@ -92,6 +97,68 @@ async def test_jobs_by_every_filter(database: Database) -> None:
     assert await job_pages(database, JobFilter("nowhere"), 5) == [[]]
 
 
+def ending(job_id: str, end: str) -> str:
+    """The id with another end."""
+    return job_id[: -len(end)] + end
+
+
+async def test_ids_that_end_alike_are_told_apart_by_a_longer_end(database: Database) -> None:
+    ids = [ending(uuid7(), end) for end in ("1abcdef", "2abcdef", "2abcde0")]
+    here = [new_job(job_id=i) for i in ids]
+    await put(database, *here, new_job(job_id=ending(uuid7(), "abcdef"), namespace="other"))
+    for suffix, wanted in (
+        ("abcdef", ids[:2]),
+        ("2abcdef", ids[1:2]),
+        (ids[0][8:], ids[:1]),
+        ("9abcdef", []),
+    ):
+        filter = JobFilter("default", id_suffix=suffix)
+        assert await job_pages(database, filter, 10) == [sorted(wanted, reverse=True)], suffix
+        assert await database.jobs.count_jobs(filter) == len(wanted)
+
+
+async def test_the_end_of_an_id_finds_only_what_the_viewer_may_see(database: Database) -> None:
+    job, elsewhere = new_job(), new_job(namespace="other")
+    mine = new_prompt(job, PromptContent("confirm", "?", audience=Audience(frozenset({"ann"}))))
+    closed_one = closed(new_prompt(job, PromptContent("confirm", "?")))
+    await database.jobs.write([creation(job, mine, closed_one), creation(elsewhere, new_prompt(elsewhere))])
+    every = PromptFilter("default", states=tuple(PromptState))
+    for prompt in (mine, closed_one):
+        by_id = replace(every, id_suffix=prompt.prompt_id[-6:])
+        assert await prompt_pages(database, by_id, 10) == [[prompt.prompt_id]]
+    hidden = replace(every, viewer=BOB, id_suffix=mine.prompt_id[-6:])
+    assert await prompt_pages(database, hidden, 10) == [[]]
+    by_job = replace(every, job_id_suffix=job.job_id[-6:])
+    both = sorted([mine.prompt_id, closed_one.prompt_id])
+    assert await prompt_pages(database, replace(by_job, viewer=ANN), 10) == [both]
+    assert await prompt_pages(database, replace(by_job, viewer=BOB), 10) == [[closed_one.prompt_id]]
+    other = replace(every, viewer=ANN, job_id_suffix=elsewhere.job_id[-6:])
+    assert await prompt_pages(database, other, 10) == [[]]
+
+
+async def test_what_is_mine_and_what_is_overdue(database: Database) -> None:
+    job, at = new_job(), now()
+    later = at + timedelta(hours=1)
+    named = new_prompt(job, PromptContent("confirm", "?", audience=Audience(frozenset({"ann", "x"}))))
+    held = replace(new_prompt(job, PromptContent("confirm", "?")), claimed_by="ann", claimed_until=later)
+    lapsed = replace(held, prompt_id=uuid7(), key="lapsed", claimed_until=at - timedelta(hours=1))
+    others = replace(held, prompt_id=uuid7(), key="others", claimed_by="bob")
+    stepped = replace(new_prompt(job, PromptContent("confirm", "?")), nudges=Nudges(steps=1, step_at=later))
+    unstepped = replace(new_prompt(job, PromptContent("confirm", "?")), nudges=Nudges(step_at=later))
+    over = replace(new_prompt(job, PromptContent("confirm", "?")), expires_at=at - timedelta(minutes=1))
+    every = [named, held, lapsed, others, stepped, unstepped, over]
+    await database.jobs.write([creation(job, *every)])
+
+    async def found(**given: Any) -> set[str]:
+        [ids] = await prompt_pages(database, PromptFilter("default", viewer=ADMIN, **given), 20)
+        return set(ids)
+
+    assert await found(person="ann") == {named.prompt_id, held.prompt_id}
+    assert await found(person="x") == {named.prompt_id}
+    assert await found(overdue=True) == {stepped.prompt_id, over.prompt_id}
+    assert await found(person="bob", overdue=True) == set()
+
+
 async def test_labels_of_any_spelling_are_found(database: Database) -> None:
     labels = {'a"b': "1", "a\\b": "2", "a.b": "3", "ü 🦊": "4", "$x[0]": "5", "": "6", "q": 'v"\\ü', "7": "n"}
     [job_id] = await put(database, job := new_job(labels=labels))
@@ -101,6 +168,39 @@ async def test_labels_of_any_spelling_are_found(database: Database) -> None:
     for key, value in labels.items():
         assert await job_pages(database, JobFilter("default", labels={key: value}), 5) == [[job_id]], key
         assert await job_pages(database, JobFilter("default", labels={key: value + "x"}), 5) == [[]], key
+
+
+async def test_one_of_several_values_of_each_label(database: Database) -> None:
+    """Values of one label are alternatives; labels of different names must all fit, and `labels` too."""
+    spelt: dict[str, dict[str, str]] = {
+        "a": {"set": "odd", "stage": "p"}, "b": {"set": "long", "stage": "p"},
+        "c": {"set": "even", "stage": "q"}, "d": {"stage": "p"}, "e": {'s"\\t': "ü", "set": "odd "},
+    }  # fmt: skip
+    jobs = {name: new_job(labels=labels) for name, labels in spelt.items()}
+    names = {}
+    for name, job in jobs.items():
+        prompt = new_prompt(job, PromptContent("confirm", "?", labels=spelt[name]))
+        await database.jobs.write([creation(job, prompt)])
+        names |= {job.job_id: name, prompt.prompt_id: name}
+    for labels, any_labels, expected in (
+        ({}, {"set": ("odd", "long")}, "ab"),
+        ({}, {"set": ("odd", "long"), "stage": ("p",)}, "ab"),
+        ({"stage": "p"}, {"set": ("even", "long")}, "b"),
+        ({"stage": "p"}, {"stage": ("p", "q")}, "abd"),
+        ({}, {"stage": ("q", "p")}, "abcd"),
+        ({}, {"set": ()}, ""),
+        ({}, {'s"\\t': ("u", "ü")}, "e"),
+        ({}, {"missing": ("", "x")}, ""),
+        ({}, {f"k{n}": ("x",) for n in range(20)}, ""),
+    ):
+        given: dict[str, Any] = {"labels": labels, "any_labels": any_labels}
+        [found] = await job_pages(database, JobFilter("default", **given), 9)
+        assert "".join(sorted(names[i] for i in found)) == expected, given
+        [seen] = await prompt_pages(database, PromptFilter("default", viewer=ADMIN, **given), 9)
+        assert "".join(sorted(names[i] for i in seen)) == expected, given
+        # What is live is judged in memory, by the same rule.
+        matching = JobFilter("default", **given)
+        assert "".join(n for n, job in jobs.items() if matching.matches(job)) == expected, given
 
 
 async def test_pages_of_jobs_have_no_gap_and_no_double(database: Database) -> None:

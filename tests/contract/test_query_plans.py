@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 from askback_server.domain.jobs import JobState
+from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
 from askback_server.storage.postgres import _compiled
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
+from askback_server.storage.tables import jobs, prompts
 from tests.support.storage import creation, execute, fetch, new_job
 
 SHAPES = [
@@ -77,6 +79,32 @@ async def test_the_claim_walks_the_index_of_ready_jobs(migrated_db_url: str) -> 
     assert "Rows Removed" not in plan, plan
     read = max(int(n) for n in re.findall(r"Index Scan using ix_jobs_ready.*rows=(\d+)", plan))
     assert read <= 6, plan
+
+
+async def test_the_end_of_an_id_is_found_by_an_index(database: Database) -> None:
+    """On both databases; a suffix of seven characters is not a scan either. No statistics are made: the
+    tables of other tests would keep them."""
+    where = database.jobs._job_conditions(JobFilter("default", id_suffix="1abcdef"))
+    asked = database.jobs._prompt_conditions(
+        PromptFilter("default", states=(), id_suffix="abcdef", job_id_suffix="abcdef")
+    )
+    newest = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(11)
+    urgent = sa.select(prompts).order_by(prompts.c.priority.desc(), prompts.c.interaction_id).limit(11)
+    own = database.jobs._dialect.reads
+    explain = "EXPLAIN QUERY PLAN" if own.dialect.name == "sqlite" else "EXPLAIN"
+    async with own.connect() as connection:
+        if own.dialect.name == "postgresql":
+            await connection.execute(sa.text("SET enable_seqscan = off"))
+        for statement, index in (
+            (newest, "ix_jobs_handle"),
+            (urgent.where(*asked[:-1]), "ix_hitl_interactions_handle"),
+            (urgent.where(asked[0], asked[-1]), "ix_jobs_handle"),
+        ):
+            sql = statement.compile(dialect=own.dialect, compile_kwargs={"literal_binds": True})
+            rows = await connection.exec_driver_sql(f"{explain} {sql}")
+            plan = "\n".join(str(row[-1]) for row in rows)
+            assert index in plan, plan
+            assert "SCAN" not in plan, plan
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)

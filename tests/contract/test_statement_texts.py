@@ -47,7 +47,7 @@ async def every_read(database: Database, size: int) -> None:
     labels = dict.fromkeys(names, "v")
     jobs = JobFilter(
         namespace="default", states=tuple(JobState) * size, job_types=tuple(names), user_ids=tuple(names),
-        labels=labels,
+        labels=labels, id_suffix=NOBODY.format(size)[-7 - size % 20 :],
     )  # fmt: skip
     await database.jobs.list_jobs(jobs, 10, None, 1000)
     viewer = Principal("eve", groups=frozenset(names))

@@ -11,13 +11,15 @@ shell. What a block is, its fence says:
     json                 is parsed; with a title it is written to that file
     text, mermaid        are no code; nginx, haproxy, envoy run in tests/integration/test_proxies.py
 
-`norun="reason"` keeps a block from running. `needs="tool"` runs it where the tool is installed.
+`norun="reason"` keeps a block from running. `needs="tool"` runs it where the tool is installed, and
+`needs="module:flask"` where Python finds the module.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import inspect
 import json
 import os
@@ -67,7 +69,7 @@ class Playing:
             self.left_out.append(f"{block.where}: {reason}")
             return
         tool = block.attributes.get("needs", "")
-        if tool and shutil.which(tool) is None:
+        if tool and not _is_installed(tool):
             assert tool not in os.environ.get("ASKBACK_REQUIRE", "").split(","), f"{tool} is not installed"
             self.left_out.append(f"{block.where}: {tool} is not installed")
             return
@@ -124,3 +126,8 @@ class Playing:
         tests = re.search(r"\bpytest\b", commands) is not None
         for name in [n for n in self._programs if n in commands or (tests and n.startswith("test_"))]:
             del self._programs[name]
+
+
+def _is_installed(tool: str) -> bool:
+    kind, _, module = tool.partition(":")
+    return importlib.util.find_spec(module) is not None if kind == "module" else bool(shutil.which(tool))

@@ -90,6 +90,13 @@ def test_a_fence_that_says_nothing_is_refused(lines: list[str]) -> None:
         blocks_of("page.md", page(*lines))
 
 
+async def test_a_block_that_needs_a_module_runs_where_python_finds_it(playing: Playing) -> None:
+    lines = ['```sh needs="module:moon"', "false", "```", '```sh needs="module:json"', "touch there", "```"]
+    await play(playing, *lines)
+    assert playing.left_out == ["page.md:2: module:moon is not installed"]
+    assert (playing.folder / "there").exists()
+
+
 async def test_what_is_not_run_is_told(playing: Playing, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ['```sh norun="it needs a moon"', "false", "```", '```sh needs="moon-rocket"', "false", "```"]
     await play(playing, *lines)

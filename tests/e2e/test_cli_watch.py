@@ -15,7 +15,7 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
         run = await client.start("story", {"keys": ["colour"]})
         address = {"ASKBACK_SERVER": server.target}
         as_json = stage.askback("json", "job", "watch", run.job_id, "--json", **address)
-        as_text = stage.askback("text", "job", "watch", run.job_id, **address)
+        as_text = stage.askback("text", "job", "watch", "-v", run.job_id, **address)
         shown = await anext(desk.prompts())
         await eventually(lambda: '"PROMPT_ASKED"' in as_json.out, "the question is told as JSON")
         await eventually(lambda: "asks:" in as_text.out, "the question is told as text")
@@ -29,7 +29,7 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
         told = [json.loads(line) for line in as_json.out.splitlines()]
         events = [event async for event in run.watch()]
         assert [(e["seq"], e["type"]) for e in told] == [(e.seq, e.type) for e in events]
-        assert [line.split()[1] for line in as_text.out.splitlines()] == [f"#{e.seq}" for e in events]
+        assert [line.split("\t")[1] for line in as_text.out.splitlines()] == [str(e.seq) for e in events]
         # On a busy machine the server is away for long enough to be told about.
         told = f"{as_json.log}{as_text.log}".splitlines()
         assert not [line for line in told if not line.startswith("JobService.WatchJob: ")], told

@@ -21,6 +21,7 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
@@ -31,6 +32,7 @@ SERVICES = {
     "JobService": (jobs, "jobs"),
     "WorkerService": (workers, "workers"),
     "HitlService": (hitl, "hitl"),
+    "AccessService": (access, "access"),
 }
 METHODS = [
     (stub, method)
@@ -98,8 +100,8 @@ class Stage:
     secrets: list[Secret] = field(default_factory=list)
     job_ids: list[str] = field(default_factory=list)
     prompt_ids: list[str] = field(default_factory=list)
-    titles: list[Secret] = field(default_factory=list)
-    """Of the prompts, in the order of the ids."""
+    rows: list[tuple[str, str, Secret]] = field(default_factory=list)
+    """(job id, prompt id, who may know of either) of jobs."""
 
     @property
     def absent(self) -> list[str]:
@@ -108,22 +110,92 @@ class Stage:
 
     def hidden_from(self, person: Person) -> list[tuple[tuple[str, str], tuple[str, str]]]:
         """(job id, prompt id) of what the person may know nothing of, each with a pair that nothing has."""
-        rows = zip(self.job_ids, self.prompt_ids, self.titles, strict=True)
         return [
             ((job_id, prompt_id), (f"{job_id[:-6]}000000", f"{prompt_id[:-6]}000000"))
-            for job_id, prompt_id, title in rows
-            if not title.may_see(person)
+            for job_id, prompt_id, known in self.rows
+            if not known.may_see(person)
         ]
 
 
 async def staged(owner: Caller) -> Stage:
-    """Jobs of two namespaces with prompts for all, for a group and for a person, open and answered."""
+    """Jobs of two namespaces with prompts for all, for a group and for a person, open and answered; and jobs
+    that a worker ran, with a prompt for a group and one for a person, in each way that a job can end."""
     stage = Stage()
     for namespace in ("red", "blue"):
         for audience in ("all", "law", "ana"):
             for answered in (False, True):
                 await _one(owner, stage, namespace, audience, answered)
+        for end in ("retried", "failed", "completed", "cancelled"):
+            await _run(owner, stage, namespace, end)
     return stage
+
+
+async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
+    """A job with a worker, and a secret wherever a job has a text. Its audience sees progress and labels."""
+
+    def secret(what: str, *, users: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
+        made = Secret(f"canary-{what}-{namespace}-{end}", namespace, frozenset(users), frozenset(groups))
+        stage.secrets.append(made)
+        return made.text
+
+    def everybody(what: str) -> str:
+        return secret(what, users=["ana"], groups=["law"])
+
+    create = jobs.CreateJobRequest(
+        namespace=namespace, job_type="run", labels={"l": everybody("job-label")},
+        input_json=f'"{secret("run-input")}"', request_id=secret("request-id"),
+    )  # fmt: skip
+    await owner.jobs.CreateJob(create)
+    lease = workers.LeaseJobsRequest(
+        namespace=namespace, worker_id=everybody("worker-id"), job_types=["run"], wait={"seconds": 5}
+    )
+    [leased] = (await owner.workers.LeaseJobs(lease)).jobs
+    held = {"job_id": leased.job.job_id, "token": leased.token}
+    await owner.workers.SaveCheckpoint(
+        workers.SaveCheckpointRequest(
+            key=secret("checkpoint-key"), value_json=f'"{secret("checkpoint")}"', **held
+        )
+    )
+    report = workers.ReportProgressRequest(
+        progress={"message": everybody("progress")}, milestone=True, **held
+    )
+    await owner.workers.ReportProgress(report)
+    asked = []
+    for name, audience in (
+        ("law", prompts.Audience(groups=["law"])),
+        ("ana", prompts.Audience(users=["ana", "owner"])),
+    ):
+        who: dict[str, Any] = {"groups": ["law"]} if name == "law" else {"users": ["ana"]}
+        content = prompts.PromptContent(
+            kind="confirm", title=secret(f"{name}-title", **who), body=secret(f"{name}-body", **who),
+            blocking=True, audience=audience,
+        )  # fmt: skip
+        ask = workers.AskPromptRequest(key=secret(f"{name}-key", **who), content=content, **held)
+        asked.append((await owner.workers.AskPrompt(ask)).prompt)
+    await owner.hitl.AnswerPrompt(
+        hitl.AnswerPromptRequest(
+            prompt_id=asked[1].prompt_id, answer_id=secret("answer-id", users=["ana"]), revision=1,
+            decision=prompts.DECISION_REJECT, comment=secret("comment", users=["ana"]),
+        )
+    )  # fmt: skip
+    match end:
+        case "retried" | "failed":
+            failure = {
+                "code": secret("code"), "message": secret("failure"), "details_json": f'"{secret("details")}"'
+            }  # fmt: skip
+            fail = workers.FailJobRequest(failure=failure, retryable=end == "retried", **held)
+            await owner.workers.FailJob(fail)
+        case "completed":
+            result = f'"{secret("result")}"'
+            await owner.workers.CompleteJob(workers.CompleteJobRequest(result_json=result, **held))
+        case "cancelled":
+            reason = secret("cancel-reason")
+            await owner.jobs.CancelJob(jobs.CancelJobRequest(job_id=held["job_id"], reason=reason))
+            await owner.workers.ReleaseJob(workers.ReleaseJobRequest(**held))
+    stage.job_ids.append(held["job_id"])
+    stage.prompt_ids += [prompt.prompt_id for prompt in asked]
+    known = Secret("", namespace, frozenset({"ana"}), frozenset({"law"}))
+    stage.rows.append((held["job_id"], asked[0].prompt_id, known))
 
 
 async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answered: bool) -> None:
@@ -145,8 +217,8 @@ async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answe
     )
     stage.job_ids.append(made.job.job_id)
     stage.prompt_ids.append(made.prompt.prompt_id)
-    ids = [made.job.job_id, made.prompt.prompt_id]
-    stage.titles.append(Secret(title, namespace, **rule))  # type: ignore[arg-type]
+    ids = (made.job.job_id, made.prompt.prompt_id)
+    stage.rows.append((*ids, Secret(title, namespace, **rule)))  # type: ignore[arg-type]
     stage.secrets += [Secret(text, namespace, **rule) for text in (title, label)]  # type: ignore[arg-type]
     stage.secrets.append(Secret(value, namespace))
     if answered:
@@ -278,14 +350,15 @@ def leaks(stage: Stage, done: Attempt) -> list[str]:
 
 
 def twins(person: Person, stage: Stage) -> list[tuple[Any, str, Any, Any]]:
-    """Pairs of equal unary requests, one with an id of what the person may not see, one with an absent id.
+    """Pairs of equal requests, one with an id of what the person may not see, one with an absent id. Of
+    unary methods and WatchJob.
 
     Each is (service stub's name, method, request for what is there, request for what is not).
     """
     pairs = []
     for hidden, absent in stage.hidden_from(person):
         for stub, method in METHODS:
-            if method.client_streaming or method.server_streaming:
+            if method.client_streaming or (method.server_streaming and method.name != "WatchJob"):
                 continue
             there, nowhere = _naming(method.input_type, hidden), _naming(method.input_type, absent)
             if there != nowhere:
@@ -330,7 +403,7 @@ async def answers_of(world: World, person: Person, pair: tuple[Any, str, Any, An
     call = getattr(getattr(world.with_token(f"{person.name}-token"), stub), method)
     found = []
     for request in requests:
-        _, received = await _received(call(request))
+        _, received = await _received(call(request, timeout=10))
         found.append(_ID.sub("ID", received))
     return found[0], found[1]
 

@@ -81,18 +81,20 @@ async def test_a_view_is_not_of_the_unattended(lite: World) -> None:
 async def test_at_the_terminal(lite: World, shell: Shell) -> None:
     await settled(lite)
     missed = await lite.asked(confirm("Deploy?"))
-    text = (await shell.ok("inbox", "ls")).out
-    assert "nobody there" in text
+    listed = await shell.ok("inbox", "ls")
+    assert "1 open; no one else is here to answer them" in listed.err
     console = lite.console()
     await console.hello(filter=hitl.PromptFilter(kinds=["confirm"]))
     await marked(lite, missed, False)
     other = await lite.asked(form("How many?"))
-    assert "1 of them with nobody there who may answer" in (await shell.ok("inbox", "ls")).err
+    assert "2 open; no one else is here to answer 1 of them" in (await shell.ok("inbox", "ls")).err
+    page = await shell.ok("inbox", "ls", "--limit", "1")
+    assert page.err == "2 open, 1 shown; --limit 0 lists all; no one else is here to answer 1 of them\n"
     only = await shell.ok("inbox", "ls", "--unattended", "--json")
     assert only.json["promptId"] == other.prompt_id
     assert "unattended_time" in str(only.json) or "unattendedTime" in str(only.json)
     found = await shell.ok("explain", other.job_id)
-    assert "nobody who may answer has a console open since" in found.out
-    assert "nobody who may answer is there" in found.out
+    assert "no one who may answer has a console open; noticed" in found.out
+    assert "no one who may answer has a console open" in found.out
     assert (await shell.ok("explain", other.job_id, "--json")).json["prompts"][0]["unattended"]["since"]
     assert (await shell.ok("explain", missed.job_id, "--json")).json["prompts"][0]["unattended"] is None

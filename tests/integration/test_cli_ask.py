@@ -111,7 +111,7 @@ async def test_free_text_is_printed(lite: World, shell: Shell) -> None:
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=RESPOND, comment="because\nof that"))
     done = await asking.done()
     assert (done.code, done.out) == (0, "because\nof that\n")
-    assert "how to answer it: askback explain " in done.err
+    assert "to answer: askback inbox answer " in done.err
 
 
 async def test_files_are_shown_and_edited(lite: World, shell: Shell) -> None:
@@ -222,6 +222,7 @@ async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None
         ["--escalate", "30=group:leads"],
         ["--remind", "30"],
         ["--timeout", "nan"],
+        ["--timeout", "5"],
     ],
     ids=" ".join,
 )
@@ -248,11 +249,9 @@ async def test_whom_to_ask_next_and_how_often_to_ring(lite: World, shell: Shell)
         assert done.code == 2, wrong
         assert "--escalate" in done.err
     explained = (await shell.ok("explain", asked.job_id)).out
-    assert re.search(
-        r"escalation +20\S+ \S+ UTC \(in (1 h|\S+ min.*)\): user ana, group leads is asked too", explained
-    )
-    assert re.search(r"then +20\S+ \S+ UTC \(in (4 h|3 h .*)\): group boss is asked too", explained)
-    assert re.search(r"reminders +20.*: consoles ring again; 0 so far", explained)
+    assert re.search(r"escalation\s+in (1 h|\d\d min) \(.*\): user ana, group leads is asked too", explained)
+    assert re.search(r"then\s+in [34] h \(.*\): group boss is asked too", explained)
+    assert re.search(r"reminders +in .*: consoles ring again; 0 so far", explained)
     found = (await shell.ok("explain", asked.job_id, "--json")).json["prompts"][0]
     assert [s["groups"] for s in found["escalation"]] == [["leads"], ["boss"]]
     assert found["reminders"]["count"] == 0

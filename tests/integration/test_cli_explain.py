@@ -108,7 +108,7 @@ async def test_what_the_deadline_does(
     assert first["deadline"]["action"] == action
     assert first["deadline"]["time"] == first["prompt"]["expireTime"]
     assert words in text
-    assert re.search(r"deadline +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(in (4 h|3 h 59 min)\)", text)
+    assert re.search(r"deadline\s+in 4 h \((\d+ \w+ )?\d\d:\d\d \w+\)", text)
     assert second["deadline"] is None
     assert "none: it waits for ever" in text
     assert found["summary"] == "waits for people: 2 questions must be answered"
@@ -135,7 +135,7 @@ async def test_who_claimed_answered_and_was_refused(lite: World, shell: Shell) -
     assert 'bob answered \'answered\' {"n": "many"} and was refused (INVALID): values_json/n: ' in text
     assert "bob answered 'yes' and was refused (STALE): the question had changed since it was shown" in text
     assert asked["claim"]["by"] == "eve"
-    assert re.search(r"claimed +eve until .* \(in (10 min|9 min 59 s|9 min 5\d s)\): nobody else", text)
+    assert re.search(r"claimed\s+by eve; the claim ends in 10 min \(.*\), until then no one else", text)
 
 
 async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None:
@@ -153,9 +153,7 @@ async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None
     )
     await lite.workers.FailJob(failed)
     text, _ = await _explained(shell, job_id)
-    assert re.search(
-        r"waits until .* \((in 1 h|in 59 min .*)\) after a failed attempt \(Empty: no money\)", text
-    )
+    assert re.search(r"tries again in (1 h|\d\d min) \(.*\) after a failed attempt \(Empty: no money\)", text)
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=job_id))
     text, found = await _explained(shell, job_id)
     assert "is cancelled: it waits for nothing" in text
@@ -164,7 +162,7 @@ async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None
     held = await lite.held("held")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=held.job.job_id))
     text, _ = await _explained(shell, held.job.job_id)
-    assert "it was asked to stop at" in text
+    assert "it was asked to stop" in text
 
 
 async def test_a_job_that_is_not_there(shell: Shell) -> None:

@@ -67,7 +67,7 @@ async def test_the_vector_runs(lite: World, shell: Shell) -> None:
     """Every prompt is shown and closed, every answer sent and judged; the runner finds no difference."""
     job_id = await _finished(lite)
     path = shell.home / "converse_exported.json"
-    await shell.ok("job", "export", job_id, "--format", "vector", "--output", path.name)
+    await shell.ok("job", "export", job_id, "--format", "vector", "--file", path.name)
     run(path)
     vector = json.loads(path.read_text())
     told = json.dumps(vector["steps"])
@@ -179,6 +179,6 @@ async def test_what_cannot_be_exported(lite: World, shell: Shell) -> None:
     for wrong in ("worker", "a:b c", "a b:c", ":w", "os;x:w"):
         done = await shell.run("job", "export", running, "--format", "pytest", "--worker", wrong)
         assert done.code == 2, wrong
-    missing = await shell.run("job", "export", running, "--format", "vector", "--output", "no/such/folder")
+    missing = await shell.run("job", "export", running, "--format", "vector", "--file", "no/such/folder")
     assert missing.code == 2
     assert not Path(shell.home / "no").exists()

@@ -105,7 +105,7 @@ async def test_the_exported_test_passes_and_can_fail(lite: World, shell: Shell, 
             await doomed.result()
     for job, name in ((run, "test_refund.py"), (doomed, "test_doomed.py")):
         words = ["job", "export", job.job_id, "--format", "pytest", "--worker", "shop:worker"]
-        await shell.ok(*words, "--output", name)
+        await shell.ok(*words, "--file", name)
     passed = await asyncio.to_thread(_pytest, folder)
     assert "2 passed" in passed, passed
     (folder / "shop.py").write_text(WORKER.replace("ruling.amount,", "ruling.amount + 1,"))

@@ -108,7 +108,7 @@ async def test_the_bar_turns_to_the_human(lite: World, terminal: Callable[..., T
     await screen.shows("75%")
     await lite.workers.CompleteJob(workers.CompleteJobRequest(job_id=job_id, token=leased.token))
     assert await screen.ended() == 0
-    assert "#5 question 1 answered by ada: ACCEPT" in screen.seen
+    assert "question 1 answered by ada: ACCEPT" in screen.seen
 
 
 async def test_no_colour(lite: World, terminal: Callable[..., Terminal]) -> None:

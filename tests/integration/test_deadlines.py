@@ -123,9 +123,9 @@ async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_sta
 
 async def test_an_amendment_starts_the_time_anew(lite: World) -> None:
     lease = await lite.held()
-    first = await lite.ask(lease, "k", confirm("one", timeout=seconds(0.3)))
+    first = await lite.ask(lease, "k", confirm("one", timeout=seconds(1.5)))
     second = await lite.amended(lease, "k", "two", timeout=seconds(60))
     assert second.expire_time.ToDatetime() > first.expire_time.ToDatetime()
-    other = await lite.asked(short("expire", 0.4))  # a later timer than the first one's
+    other = await lite.asked(short("expire", 1.6))  # a later timer than the first one's
     await lite.state(other.job_id, COMPLETED)
     assert (await lite.prompt(first.prompt_id)).state == prompts.PROMPT_STATE_PENDING

@@ -44,12 +44,12 @@ async def leased_at(world: World, job_id: str) -> Timestamp:
 async def test_a_delayed_job_is_pushed_when_its_time_has_come(world: World) -> None:
     worker = world.worker()
     await worker.hello(capacity=3)
-    delayed = await world.create(start_delay=seconds(0.6))
-    named = Timestamp()
-    named.FromNanoseconds(delayed.create_time.ToNanoseconds() + 300_000_000)
-    timed = await world.create(start_time=named)
     now = await world.create()
-    assert delayed.ready_time.ToNanoseconds() - delayed.create_time.ToNanoseconds() == 600_000_000
+    delayed = await world.create(start_delay=seconds(2))
+    named = Timestamp()
+    named.FromNanoseconds(delayed.create_time.ToNanoseconds() + 1_000_000_000)
+    timed = await world.create(start_time=named)
+    assert delayed.ready_time.ToNanoseconds() - delayed.create_time.ToNanoseconds() == 2_000_000_000
     assert timed.ready_time == named
     told = [(await worker.leased()).job.job_id for _ in range(3)]
     assert told == [now.job_id, timed.job_id, delayed.job_id]
@@ -72,7 +72,7 @@ async def test_a_deadline_takes_the_job_from_its_worker_and_from_people(world: W
     await worker.hello()
     await console.hello()
     await console.snapshot()
-    job = await world.create(timeout=seconds(0.6))
+    job = await world.create(timeout=seconds(2.5))
     leased = await worker.leased()
     prompt = await world.ask(leased, "k")
     await console.event("upserted")
@@ -91,7 +91,7 @@ async def test_a_deadline_takes_the_job_from_its_worker_and_from_people(world: W
 async def test_an_attempt_that_runs_too_long_goes_to_another_worker(world: World) -> None:
     worker = world.worker()
     await worker.hello()
-    job = await world.create(run_timeout=seconds(0.4), max_attempts=2)
+    job = await world.create(run_timeout=seconds(2), max_attempts=2)
     first = await worker.leased()
     assert first.job.HasField("run_expire_time")
     prompt = await world.ask(first, "k")
@@ -151,7 +151,7 @@ async def test_times_on_the_command_line(lite: World, shell: Shell) -> None:
 
 
 async def test_a_workerless_job_may_have_a_deadline(lite: World) -> None:
-    prompt = await lite.asked(timeout=seconds(0.2))
+    prompt = await lite.asked(timeout=seconds(2))
     assert (await lite.job(prompt.job_id)).state == PENDING_HITL
     job = await lite.state(prompt.job_id, FAILED)
     assert job.failure.code == "DEADLINE_EXCEEDED"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from askback.v1 import access_service_pb2 as apb
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
@@ -80,9 +81,9 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "CancelJob": ((CL,), "jobs", jpb.CancelJobRequest(**NAMED)),
     "RetryJob": ((CL,), "jobs", jpb.RetryJobRequest(**NAMED)),
     "DeleteJob": ((CL,), "jobs", jpb.DeleteJobRequest(**NAMED)),
-    "GetJob": ((CL, WO), "jobs", jpb.GetJobRequest(**NAMED)),
+    "GetJob": ((CL, WO, CO), "jobs", jpb.GetJobRequest(**NAMED)),
     "ListJobs": ((CL, WO), "jobs", jpb.ListJobsRequest()),
-    "WatchJob": ((CL, WO), "jobs", jpb.WatchJobRequest(**NAMED)),
+    "WatchJob": ((CL, WO, CO), "jobs", jpb.WatchJobRequest(**NAMED)),
     "WatchJobs": ((CL, WO), "jobs", jpb.WatchJobsRequest()),
     "GetDeepUnderstanding": ((CL, WO, CO), "jobs", jpb.GetDeepUnderstandingRequest(**NAMED)),
     "UpdateDeepUnderstanding": ((CL, WO), "jobs", jpb.UpdateDeepUnderstandingRequest(**DEEP)),
@@ -106,6 +107,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "CompleteJob": ((WO,), "workers", wpb.CompleteJobRequest(**NAMED)),
     "FailJob": ((WO,), "workers", wpb.FailJobRequest(**NAMED)),
     "ReleaseJob": ((WO,), "workers", wpb.ReleaseJobRequest(**NAMED)),
+    "WhoAmI": ((CL, WO, CO), "access", apb.WhoAmIRequest()),
 }
 
 
@@ -119,7 +121,7 @@ def called(caller: Caller, name: str) -> Any:
 def test_the_table_has_every_rpc() -> None:
     names = {
         method.name
-        for module in (jpb, wpb, hpb)
+        for module in (jpb, wpb, hpb, apb)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

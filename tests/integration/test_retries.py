@@ -344,8 +344,8 @@ async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
     assert steps == [run.job_id]
     told = (await shell.ok("job", "show", again.job_id)).out
     assert f"carried over from {run.job_id}: 3 answers, 1 checkpoints" in told
-    assert "a: ACCEPT by ann, 20" in told
-    assert "checkpoint charge, 20" in told
+    assert "a: ACCEPT by ann, " in told
+    assert "checkpoint charge, " in told
     as_json = (await shell.ok("job", "show", again.job_id, "--json")).json["carriedOver"]
     assert [a["key"] for a in as_json["answers"]] == ["a", "b", "c"]
     watched = (await shell.ok("job", "watch", again.job_id)).out

@@ -35,7 +35,13 @@ from tests.support.service import (
     until,
 )
 
-NAMES = ["", "askback.v1.JobService", "askback.v1.WorkerService", "askback.v1.HitlService"]
+NAMES = [
+    "",
+    "askback.v1.JobService",
+    "askback.v1.WorkerService",
+    "askback.v1.HitlService",
+    "askback.v1.AccessService",
+]
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 

@@ -30,7 +30,7 @@ from tests.support.http2 import (
 )
 from tests.support.service import EOF, World, confirm, refusal_of, seconds, serving, until
 
-TIGHT = Limits(hello=timedelta(seconds=0.3), unread=timedelta(seconds=0.5))
+TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 
 
 @pytest.fixture

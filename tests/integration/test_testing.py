@@ -323,3 +323,44 @@ async def test_a_job_function_starts_other_jobs_at_its_own_server(human: Human) 
         return await child.result()
 
     assert await (await script.start(name=parent)).result() == 2.0
+
+
+@worker.job("forgetful")
+async def forgetful(job: Job) -> str:
+    await job.confirm("Any time?", key="any-time")
+    return "answered"
+
+
+async def test_never_without_a_deadline_fails_at_once(human: Human) -> None:
+    human.on(key="any-time").never()
+    run = await forgetful.start()
+    with pytest.raises(AssertionError, match=r"never\(\) leaves 'Any time\?' alone.* no deadline") as failed:
+        await run.result(timeout=30)
+    assert "[confirm] Any time?" in str(failed.value)
+
+
+async def test_never_without_a_deadline_may_be_meant(human: Human) -> None:
+    human.on(key="any-time").never(without_deadline=True)
+    run = await forgetful.start()
+    with pytest.raises(TimeoutError):
+        await run.result(timeout=0.2)
+    await run.cancel()
+
+
+async def test_never_is_fine_where_the_job_ends_by_its_timeout(human: Human, clock: Clock) -> None:
+    human.on(key="any-time").never()
+    run = await forgetful.using(timeout=3600).start()
+    await clock.advance(hours=2)
+    with pytest.raises(JobFailed) as failed:
+        await run.result()
+    assert failed.value.failure_code == "DEADLINE_EXCEEDED"
+
+
+async def test_never_without_a_deadline_of_a_job_without_a_worker(human: Human) -> None:
+    human.on("Deploy?").never()
+    async with Client() as client:
+        run = await client.ask("Deploy?")
+        verdict = await run.result(timeout=30)
+    assert verdict.state == "CANCELLED"
+    with pytest.raises(AssertionError, match="no deadline"):
+        human.check()

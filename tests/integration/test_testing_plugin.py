@@ -244,3 +244,57 @@ def test_a_test_that_hangs_on_a_job_ends_with_the_loop(project: pytest.Pytester)
     result = project.runpytest_subprocess("--timeout=20")
     result.assert_outcomes(passed=1)
     result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_a_rule_that_matched_nothing_fails_the_test(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        def test_unused(human):
+            human.on(key="typo").approves()
+
+        def test_optional(human):
+            human.on(key="maybe", optional=True).approves()
+
+        def test_allowed(human):
+            human.allow_unused = True
+            human.on(key="maybe").approves()
+
+        def test_fails_by_itself(human):
+            human.on(key="maybe").approves()
+            assert False, "the reason"
+        """
+    )
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "* test_unused *",
+            "E *AssertionError: rules that no prompt matched:",
+            "*human.on(key='typo').approves()",
+            "*prompts that were seen:",
+            "*none",
+            "*optional=True*",
+            "* test_fails_by_itself *",
+            "E *AssertionError: the reason",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*key='maybe'*matched*")
+
+
+def test_a_failing_test_shows_nothing_of_ours_beside_its_reason(project: pytest.Pytester) -> None:
+    """No words of gRPC's, and no warning of the server's about test mode."""
+    project.makepyfile(
+        """
+        from refunds import refund
+
+        async def test_fails(human):
+            human.on("how should we rule").answers({"policy": "goodwill", "amount": 12.5})
+            human.on(kind="confirm").approves()
+            assert await (await refund.start(order="A", days=1)).result() == 13
+        """
+    )
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    for noise in ("*goaway*", "*test mode*", "*Captured log*", "*Captured stderr*"):
+        result.stdout.no_fnmatch_line(noise)
+    assert str(result.stderr) == ""

@@ -10,6 +10,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
+from askback_server.sessions import unary_lease
 from tests.support.service import (
     CANCELLED,
     COMPLETED,
@@ -90,6 +91,55 @@ async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: Wor
     assert lease.job.job_id == late.job_id
 
 
+@pytest.fixture
+def queues_read(lite: World, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """The queues cannot be read until this is set."""
+    queue, may_read = lite.service.replica.dispatcher._queue, asyncio.Event()
+    own = queue.claimable
+
+    async def claimable(*args: Any) -> dict[str, list[str]]:
+        await may_read.wait()
+        return await own(*args)
+
+    monkeypatch.setattr(queue, "claimable", claimable)
+    return may_read
+
+
+async def test_a_call_that_does_not_wait_gets_what_there_is_however_slow_the_database_is(
+    lite: World, queues_read: asyncio.Event
+) -> None:
+    job = await lite.create()
+    call = asyncio.ensure_future(lite.lease(wait=0))
+    done, _ = await asyncio.wait([call], timeout=0.2)
+    assert not done, "an empty reply means that there was no job"
+    queues_read.set()
+    assert [lease.job.job_id for lease in (await call).jobs] == [job.job_id]
+    assert not (await lite.lease(wait=0)).jobs
+
+
+async def test_queues_that_cannot_be_read_are_no_empty_queues(
+    lite: World, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is read after the call has ended is leased to the next worker."""
+    monkeypatch.setattr(unary_lease, "LOOK", 0.1)
+    job = await lite.create()
+    await refused(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
+    await until(lambda: not lite.service.replica.dispatcher._takers)
+    queues_read.set()
+    [lease] = (await lite.lease()).jobs
+    assert (lease.job.job_id, lease.token) == (job.job_id, 1)
+
+
+async def test_a_replica_that_leases_no_more_says_so_at_once(lite: World, queues_read: asyncio.Event) -> None:
+    """A call that does not wait comes back empty, whether it came before the drain or after."""
+    before = asyncio.ensure_future(lite.lease(wait=0))
+    await until(lambda: lite.service.replica.dispatcher._looking)
+    lite.service.replica.dispatcher.pause()
+    async with asyncio.timeout(SOON):
+        assert not (await before).jobs
+        assert not (await lite.lease(wait=0)).jobs
+
+
 async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
     calls = [asyncio.ensure_future(lite.lease(max_jobs=1)) for _ in range(4)]
     await until(lambda: len(lite.service.replica.dispatcher._takers) == 4)
@@ -102,7 +152,7 @@ async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
 
 async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
     """The wait keeps the session alive: a job that comes late is leased all the same."""
-    async with serving(lite_url, lease_ttl=1.5) as world:
+    async with serving(lite_url, lease_ttl=5) as world:
         other = await world.held("other")
         waiting = asyncio.ensure_future(world.lease())
         await until(lambda: world.service.replica.dispatcher._takers)

@@ -19,7 +19,7 @@ COMMANDS = {
     "go": ["go generate ./...", "go build -o bin/ ./..."],
     "typescript": ["npm ci", "npm run generate", "npm run build"],
 }
-_NEEDED = ["protos", "client/askback/service_config.json", "tests/vectors"]
+_NEEDED = ["protos", "gen/go", "client/askback/service_config.json", "tests/vectors"]
 """What the examples read from the rest of the repository."""
 
 
@@ -58,7 +58,7 @@ def build(language: str, scratch: Path) -> Example:
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / part).is_dir():
             # What a developer has built there may be stale.
-            made = shutil.ignore_patterns("bin", "gen", "node_modules", "dist", "__pycache__")
+            made = shutil.ignore_patterns("bin", "node_modules", "dist", "__pycache__")
             shutil.copytree(ROOT / part, target, ignore=made)
         else:
             shutil.copy(ROOT / part, target)

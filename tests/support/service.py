@@ -18,8 +18,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
+from askback.v1 import (
+    access_service_pb2_grpc,
+    hitl_service_pb2_grpc,
+    job_service_pb2_grpc,
+    stream_pb2,
+    worker_service_pb2_grpc,
+)
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc, stream_pb2, worker_service_pb2_grpc
 from askback.v1 import job_pb2 as job_messages
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
@@ -27,7 +33,7 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.config import Config
 from askback_server.lifecycle import Service
 
-SOON = 10.0
+SOON = 30.0
 """Seconds that anything may take at most."""
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 Metadata = tuple[tuple[str, str], ...]
@@ -380,6 +386,7 @@ class Caller:
         self.jobs: Any = _Stub(job_service_pb2_grpc.JobServiceStub(channel), metadata)
         self.workers: Any = _Stub(worker_service_pb2_grpc.WorkerServiceStub(channel), metadata)
         self.hitl: Any = _Stub(hitl_service_pb2_grpc.HitlServiceStub(channel), metadata)
+        self.access: Any = _Stub(access_service_pb2_grpc.AccessServiceStub(channel), metadata)
 
 
 class World(Caller):
@@ -511,8 +518,12 @@ def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEP
 
 @asynccontextmanager
 async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
-    """A replica on a free loopback port, and a channel to it."""
+    """A replica on a free loopback port, and a channel to it.
+
+    A lease taken without a stream, which a test does not extend, lasts for longer than any test.
+    """
     settings.setdefault("drain_grace", 0.3)
+    settings.setdefault("lease_ttl", 600.0)
     settings.setdefault("replica", "r1")
     config = Config(listen="127.0.0.1:0", db=db, **settings)
     async with Service(config) as service:

@@ -183,8 +183,17 @@ async def get_job(database: Database, job_id: str) -> Job:
 
 
 async def whole(database: Database, job_id: str) -> tuple[Aggregate, list[Event]]:
-    """Everything that is stored of a job."""
-    job = await get_job(database, job_id)
+    """Everything that is stored of a job, as it is at one version: what is written between the reads is read
+    again. A replica goes on to write what it has begun after a test has stopped what asked for it."""
+    while True:
+        job = await get_job(database, job_id)
+        found = await _parts(database, job)
+        if (await get_job(database, job_id)).version == job.version:
+            return found
+
+
+async def _parts(database: Database, job: Job) -> tuple[Aggregate, list[Event]]:
+    job_id = job.job_id
     every = PromptFilter(job.namespace, job_id=job_id, states=tuple(PromptState))
     page = await database.jobs.list_prompts(every, 10_000, None, 1 << 30)
     prompts = {p.prompt_id: p for p in page.prompts}

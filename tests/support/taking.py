@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -45,6 +45,9 @@ class Hand:
         self.taken.append(job)
         self.held += 1
         self.got(job)
+
+    def looked(self, job_types: Collection[str]) -> None:
+        """It waits for as long as it stays."""
 
     @property
     def types_taken(self) -> list[str]:

@@ -123,6 +123,7 @@ OPEN = Prompt(
     job_id=uuid7(),
     namespace="eu",
     job_type="refund",
+    requested_by="carl",
     key="refund",
     round=3,
     revision=2,

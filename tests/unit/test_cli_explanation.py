@@ -1,5 +1,6 @@
 """Claims and deadlines in words, at times that a running service would not wait for."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,17 +9,25 @@ from askback.cli.connection import Connection
 from askback.cli.explanation import explain_job
 from askback.jobs import JobInfo
 from askback.prompts import PromptInfo
+from askback.spans import Times
 from askback.times import timestamp
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as pb
+from tests.support.zones import zone
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _utc() -> Iterator[None]:
+    with zone("UTC"):
+        yield
 
 
 def _asked(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str, object]:
     """What is said of one open prompt."""
     job = JobInfo(job_pb2.Job(state=job_pb2.JOB_STATE_PENDING_HITL))
-    found = explain_job(job, [(PromptInfo(prompt), [])], [], connection or Connection(), NOW)
+    found = explain_job(job, [(PromptInfo(prompt), [])], [], connection or Connection(), Times(NOW))
     [asked] = found["prompts"]
     return dict(asked)
 
@@ -26,10 +35,13 @@ def _asked(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str,
 @pytest.mark.parametrize(
     ("ends", "words"),
     [
-        (timedelta(minutes=5), "eve until 2030-01-01 12:05:00 UTC (in 5 min): nobody else can answer before"),
+        (
+            timedelta(minutes=5),
+            "by eve; the claim ends in 5 min (12:05 UTC), until then no one else can answer",
+        ),
         (
             -timedelta(minutes=5),
-            "eve's ran out at 2030-01-01 11:55:00 UTC (5 min ago): anybody named can answer",
+            "by eve; the claim ended 5 min ago (11:55 UTC), everyone named can answer",
         ),
     ],
     ids=["holds", "ran out"],
@@ -49,9 +61,7 @@ def test_a_default_answer_is_told_with_its_values() -> None:
     )
     deadline = _asked(pb.Prompt(content=content, expire_time=timestamp(NOW + timedelta(hours=4))))["deadline"]
     assert isinstance(deadline, dict)
-    assert deadline["words"] == (
-        '2030-01-01 16:00:00 UTC (in 4 h): the default answer is taken: answered {"n": 1}'
-    )
+    assert deadline["words"] == ('in 4 h (16:00 UTC): the default answer is taken: answered {"n": 1}')
 
 
 def test_with_a_token_nobody_is_impersonated() -> None:

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from askback.cli.output import Output, as_json
+from askback.cli.output import Format, Output, as_json
+from askback.table import Column
 from askback.text import clean, clean_json, one_line
 
 HOSTILE = [
@@ -53,10 +54,22 @@ def test_one_line_is_one_line() -> None:
 
 
 def test_a_table_is_aligned_and_safe(capsys: pytest.CaptureFixture[str]) -> None:
-    Output().table(("JOB", "STATE"), [("1", "run\x1b[31m\nning"), ("22", "")])
+    table = [Column("JOB", ["1", "22"], kept=True), Column("STATE", ["run\x1b[31m\nning", ""])]
+    Output().table(table)
     assert capsys.readouterr().out == "JOB  STATE\n1    run<U+001B>[31m ning\n22\n"
-    Output(quiet=True).table(("JOB",), [("1",)])
+    Output(quiet=True).table([Column("JOB", ["1"])])
     assert capsys.readouterr().out == "1\n"
+
+
+def test_lines_for_programs_have_tabs_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().tsv(["a\tb\n\x1b[2J", 7, "", "日本"])
+    assert capsys.readouterr().out == "a b <U+001B>[2J\t7\t\t日本\n"
+    Output(Format.TSV).record({"title": "x\ty", "labels": {"a": "b"}, "n": 3})
+    assert capsys.readouterr().out == 'title\tx y\nlabels\t{"a": "b"}\nn\t3\n'
+    Output(Format.JSON).record({"n": 3})
+    assert capsys.readouterr().out == '{"n": 3}\n'
+    Output().fields([("state", "open"), ("empty", "")], indent="   ")
+    assert capsys.readouterr().out == "state\topen\n"
 
 
 def test_colour_is_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +81,7 @@ def test_colour_is_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     assert out.style("a\x1b[2J", fg="red") == "\x1b[31ma<U+001B>[2J\x1b[0m"
     assert out.is_rich
-    assert not Output(as_json=True).is_rich
+    assert not Output(Format.JSON).is_rich
     monkeypatch.setenv("NO_COLOR", "1")
     assert out.style("a", fg="red") == "a"
     monkeypatch.setenv("TERM", "dumb")
@@ -80,13 +93,13 @@ def test_notes_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     Output().note("x\x1b[2J")
     assert capsys.readouterr().err == "x<U+001B>[2J\n"
     Output(quiet=True).note("x")
-    Output(as_json=True).note("x")
+    Output(Format.JSON).note("x")
     assert capsys.readouterr().err == ""
 
 
 def test_errors_are_objects_with_json(capsys: pytest.CaptureFixture[str]) -> None:
     Output().error("no \x1b[2Jway")
-    Output(as_json=True).error("no way", exit=3)
+    Output(Format.JSON).error("no way", exit=3)
     plain, record = capsys.readouterr().err.splitlines()
     assert plain == "askback: no <U+001B>[2Jway"
     assert json.loads(record) == {"error": {"message": "no way", "exit": 3}}

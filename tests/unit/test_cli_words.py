@@ -9,7 +9,8 @@ import pytest
 
 from askback.cli.job_input import job_input, labels
 from askback.cli.spans import Moment, Seconds, Span, Step
-from askback.spans import span_words, when
+from askback.spans import about, span_words, when
+from tests.support.zones import CET, zone
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -88,9 +89,10 @@ def test_a_time_outside_the_calendar_is_refused(text: str) -> None:
         Moment().convert(text, None, None)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "-inf", "1e400", "ten"])
-def test_seconds_are_a_number(text: str) -> None:
-    assert Seconds().convert("1.5", None, None) == 1.5
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "-inf", "1e400", "ten", "1.5", "10", "0s", "50ms"])
+def test_a_timeout_is_a_span_with_a_unit(text: str) -> None:
+    assert Seconds().convert("1.5s", None, None) == 1.5
+    assert Seconds().convert("1m30s", None, None) == 90.0
     with pytest.raises(click.BadParameter):
         Seconds().convert(text, None, None)
 
@@ -111,9 +113,30 @@ def test_spans_in_words(span: float, words: str) -> None:
 
 
 def test_points_in_time_in_words() -> None:
-    assert when(NOW + timedelta(hours=4), NOW) == "2030-01-01 16:00:00 UTC (in 4 h)"
-    assert when(NOW - timedelta(minutes=3), NOW) == "2030-01-01 11:57:00 UTC (3 min ago)"
+    """Relative first, then local with the zone; the date where it is not today's, the year of another one."""
+    with zone(CET):
+        for span, words in (
+            (timedelta(hours=4), "in 4 h (17:00 CET)"),
+            (timedelta(hours=12), "in 12 h (2 Jan 01:00 CET)"),
+            (timedelta(days=180), "in 180 d (30 Jun 14:00 CEST)"),
+            (-timedelta(minutes=3), "3 min ago (12:57 CET)"),
+            (-timedelta(seconds=0.2), "just now (12:59 CET)"),
+            (-timedelta(days=2), "2 d ago (30 Dec 2029 13:00 CET)"),
+        ):
+            assert when(NOW + span, NOW) == words
+        assert when(NOW + timedelta(hours=4), NOW, exact=True) == "in 4 h (2030-01-01T17:00:00+01:00)"
+    with zone("Asia/Tokyo"):
+        assert when(NOW, NOW) == "just now (21:00 JST)"
     assert when(None, NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (45, "45 s"), (90, "1 min 30 s"), (3599.9, "1 h"), (5_400, "1 h 30 min"), (7_180, "2 h"),
+     (10_000, "3 h"), (86_400, "1 d"), (100_800, "1 d 4 h"), (187_200, "2 d"), (-3, "0 s")],
+)  # fmt: skip
+def test_about_how_long(seconds: float, words: str) -> None:
+    assert about(timedelta(seconds=seconds)) == words
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Python types as forms, inputs as arguments, and what importing the client costs."""
 
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from json import loads
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
@@ -16,6 +17,8 @@ from askback.content import same_question
 from askback.form import TypeForm, form_of
 from askback.handler import InvalidInput, JobHandler
 from askback.job import Job
+from askback.nonretryable import InvalidValue
+from askback.progress_reports import progress_of
 from askback.v1 import prompt_pb2
 from askback_server.domain.json_schema import compiled_schema, schema_violations
 
@@ -180,3 +183,56 @@ def test_importing_askback_loads_nothing_heavy() -> None:
         "assert not [m for m in sys.modules if m.startswith(('sqlalchemy', 'askback_server'))]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "default", "values"),
+    [
+        (Address, {"city": "Bonn"}, {"city": "Bonn"}),
+        (Address, Address(city="Bonn"), {"city": "Bonn"}),
+        (Plain, {"b": 3}, {"b": 3, "a": "x"}),
+        (Policy, "legal", {"value": "legal"}),
+        (list[Address], [{"city": "Bonn"}], {"value": [{"city": "Bonn"}]}),
+        (date, "2026-12-01", {"value": "2026-12-01"}),
+        (Decimal, "12.50", {"value": "12.50"}),
+        (int, 3, {"value": 3}),
+        (str | None, None, {}),
+        (Literal["a", "b"], "b", {"value": "b"}),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_default_may_be_what_makes_an_instance(form: Any, default: Any, values: Any) -> None:
+    assert loads(type_form(form, "Title?").dump(default)) == values
+
+
+@pytest.mark.parametrize(
+    ("form", "default", "says"),
+    [
+        (Address, {"town": "Bonn"}, "city: Field required"),
+        (Ruling, {"zeta": "odd"}, "zeta: Input should be 'standard' or 'legal'"),
+        (Policy, "odd", "Input should be 'standard' or 'legal'"),
+        (int, "three", "Input should be a valid integer"),
+        (Address, "Bonn", "Input should be a valid dictionary or instance of Address"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_default_that_fits_no_form_is_refused_in_words(form: Any, default: Any, says: str) -> None:
+    with pytest.raises(InvalidValue, match=re.escape(f"does not fit the form: {says}")):
+        type_form(form, "Title?").dump(default)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "says"),
+    [
+        (30, 20, r"progress\(30, 20\): 30 of 20 cannot be done; leave total out"),
+        (1, -1, "below 0"),
+        (-1, 0, "below 0"),
+    ],
+)
+def test_progress_that_cannot_be_is_refused(done: int, total: int, says: str) -> None:
+    with pytest.raises(InvalidValue, match=says):
+        progress_of(done, total, "")
+
+
+def test_progress_of_an_unknown_total() -> None:
+    assert (progress_of(30, 0, "rows").done, progress_of(20, 20, "").total) == (30, 20)

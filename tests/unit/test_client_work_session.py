@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import grpc
@@ -239,3 +240,26 @@ async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -
     await until(lambda: ("last", 1) in started)
     assert started == [("old", 1), ("new", 1), ("last", 1)]
     assert bench.worker.holding == 2
+
+
+async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench) -> None:  # noqa: F811
+    """What the server said meanwhile was not read. The stream goes on, and no log blames the server."""
+
+    async def fn(job: Job) -> int:
+        time.sleep(1)  # noqa: ASYNC251  # the interval of heartbeats is 0.2 s, and three may be missed
+        return 7
+
+    await bench.start(fn, welcome={"heartbeat_interval": span(0.2)})
+    stream = bench.stream
+
+    async def beat() -> None:
+        while True:
+            stream.send(heartbeat=pb.WorkHeartbeat())
+            await asyncio.sleep(0.05)
+
+    beating = asyncio.create_task(beat())
+    bench.lease()
+    assert await bench.result() == 7
+    assert not stream.closed.is_set()
+    assert bench.server.work_streams.opened.empty()
+    beating.cancel()

@@ -49,14 +49,14 @@ class Bench:
         self.stream: FakeStream = None  # type: ignore[assignment]
         self.worker: Worker = None  # type: ignore[assignment]
 
-    async def start(self, function: Function, **options: Any) -> None:
+    async def start(self, function: Function, welcome: Any = None, **options: Any) -> None:
         self.worker = Worker(self.server.target, drain_timeout=1, **options)
         self.worker.job("t")(function)
         starting = asyncio.create_task(self.worker.start(5))
         self.stream = await self.server.work()
         hello = await self.stream.next("hello")
         assert list(hello.hello.job_types) == ["t"]
-        self.stream.send(hello.ref, **work_welcome())
+        self.stream.send(hello.ref, **work_welcome(**(welcome or {})))
         await starting
 
     def lease(self, token: int = 1, job_id: str = "j1", **more: Any) -> None:

@@ -41,6 +41,7 @@ def test_an_open_prompt() -> None:
         job_id=OPEN.job_id,
         namespace="eu",
         job_type="refund",
+        requested_by="carl",
         key="refund",
         round=3,
         revision=2,

@@ -80,9 +80,9 @@ def unevaluated(levels: int, keyword: str, closing: str) -> SchemaForm:
     ],
 )
 def test_refused_schemas(form: SchemaForm, words: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert words in faults(form)["schema_json"]
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_a_refusal_does_not_repeat_the_answer() -> None:
 
 def test_patterns_cannot_hang_the_service() -> None:
     hostile = "a" * 50_000 + "!"
-    start = time.perf_counter()
+    start = time.process_time()
     assert problem(TextInput(pattern="^(a+)+$"), hostile)
     assert problems(schema(properties={"a": {"pattern": "^(a|a)*$"}}), {"a": hostile})
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_stored_schema_that_is_no_longer_allowed_is_a_refusal_not_a_crash() -> None:
@@ -183,11 +183,11 @@ def test_a_stored_schema_that_is_no_longer_allowed_is_a_refusal_not_a_crash() ->
 )
 def test_listing_the_errors_of_a_large_value_stays_cheap(form: SchemaForm, values: dict[str, Any]) -> None:
     assert faults(form) == {}
-    start = time.perf_counter()
+    start = time.process_time()
     assert problems(form, values) == {
         "values_json": "does not match the form's schema; it is too large to say where"
     }
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 LONG = "ab" * 60_000

@@ -160,6 +160,22 @@ async def test_a_taker_whose_session_is_gone_waits_no_more() -> None:
     assert [(c.job_id, c.token) for c in engine.commands] == [("j", 3)]
 
 
+async def test_a_taker_that_hears_of_looks_all_the_time_still_extends_its_session() -> None:
+    extended = asyncio.Event()
+
+    async def extend() -> None:
+        extended.set()
+
+    one = taker()
+    collecting = asyncio.ensure_future(one.collect(Dispatcher(), Engine(), 60, extend, 0.05))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while not extended.is_set():
+            one.looked(one.job_types)
+            await asyncio.sleep(0.001)
+    collecting.cancel()
+    await asyncio.wait([collecting])
+
+
 async def test_a_taker_waits_for_what_is_being_decided() -> None:
     dispatcher: Any = Dispatcher()
     one = taker()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -46,6 +47,14 @@ def test_a_callers_word_begins_no_line_of_text() -> None:
     assert line.endswith(r" job_id='x\n12:00:00 CRITICAL forged' n=3")
 
 
+def test_a_line_of_text_says_nothing_twice() -> None:
+    extra = {"method": "/a/B", "code": "NOT_FOUND", "subject": "ana"}
+    line = TextLines().format(record("%s %s", "/a/B", "NOT_FOUND", **extra))
+    assert line.endswith("x: /a/B NOT_FOUND subject=ana")
+    found = json.loads(JsonLines().format(record("%s %s", "/a/B", "NOT_FOUND", **extra)))
+    assert (found["method"], found["code"]) == ("/a/B", "NOT_FOUND")
+
+
 def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
     assert not hasattr(record("outside"), "request_id")
     token = CURRENT.set(Call("/a/B", "req-7", Principal("ada")))
@@ -83,6 +92,16 @@ def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -
     found = json.loads(lines[0])
     assert says in found.get("exception", "") + found["message"]
     assert done.stdout == ""
+
+
+def test_a_wrong_setting_is_a_line_of_json_too() -> None:
+    environment = {"PATH": os.environ["PATH"], "ASKBACK_LOG_FORMAT": "json", "ASKBACK_LEASE_TTL": "never"}
+    done = subprocess.run(
+        [sys.executable, "-m", "askback_server"], capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert "lease_ttl" in json.loads(line)["message"].lower()
 
 
 @pytest.mark.parametrize(

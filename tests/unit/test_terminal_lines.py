@@ -97,6 +97,17 @@ def test_numbers_are_for_good() -> None:
     assert board.put(shown("z", priority=9))[0] is board.open_rows()[0]
 
 
+def test_the_end_of_an_id_finds_a_row() -> None:
+    board = Board()
+    rows = {name: board.put(shown(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
+    assert board.find("1ABCDEF") is rows["0-1abcdef"]
+    assert board.find("345678") is rows["0-345678"]
+    with pytest.raises(LookupError, match="abcdef fits more than one prompt: 1, 2"):
+        board.find("abcdef")
+    with pytest.raises(LookupError, match="no prompt bcdef"):
+        board.find("bcdef")
+
+
 def test_only_the_person_moves_the_current_one() -> None:
     board = Board()
     with pytest.raises(LookupError, match="number"):

@@ -1,7 +1,9 @@
 """Prompts as text: complete, in words, and harmless whatever others wrote."""
 
 import io
+import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,12 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from askback.desk import Closing
 from askback.prompts import PromptInfo, Resolution
+from askback.table import lines
 from askback.terminal import words
 from askback.terminal.paper import PlainPaper, RichPaper
-from askback.terminal.queue import COLUMNS, aligned, cells
+from askback.terminal.queue import queue
 from askback.terminal.sheet import LONG, write_sheet
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, asking, prompt, question
+from tests.support.zones import zone
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 HOSTILE = (
@@ -25,6 +29,12 @@ FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff"
     "\xad\u200b\u2060\U000e0041]"
 )
+
+
+@pytest.fixture(autouse=True)
+def _utc() -> Iterator[None]:
+    with zone("UTC"):
+        yield
 
 
 def at(seconds: float) -> Timestamp:
@@ -148,24 +158,25 @@ def test_the_facts_in_words() -> None:
     for line in (
         "[clarify] Which?",
         "  asked by    refund, 5 min ago",
-        "  claimed by  bob, for 9 min",
+        "  claimed by  bob, ends in 9 min (08:09 UTC)",
         "  for         user:ana, group:desk",
         "  priority    5",
         "  labels      env=prod",
-        "  job         j-1, key k, round 1",
-        "  prompt      p-1, revision 1",
+        "  job         j-1",
+        "  prompt      p-1",
+        "  key         k, round 1, revision 1",
     ):
         assert line in text
-    assert re.search(r"  deadline    in 3 h 55 min \(2026-11-25 .*\), then the job fails\n", text)
+    assert "  deadline    in 4 h (11:55 UTC), then the job fails\n" in text
     asked.proto.claim_expire_time.CopyFrom(at(-1))
     assert "claimed by" not in plain(asked)
     asked.proto.content.final_action = pb.FINAL_ACTION_DEFAULT
     asked.proto.content.default_answer.decision = pb.DECISION_REJECT
     assert "then the default is taken: REJECT" in plain(asked)
     asked.proto.expire_time.CopyFrom(at(-1))
-    assert "  deadline    over since" in plain(asked)
+    assert "  deadline    passed 1 s ago (07:59 UTC)" in plain(asked)
     asked.proto.ClearField("expire_time")
-    assert "  deadline    none: it waits until somebody answers" in plain(asked)
+    assert "  deadline    none: it waits until it is answered" in plain(asked)
 
 
 def test_contents_say_what_they_are() -> None:
@@ -191,12 +202,11 @@ def test_a_long_title_hides_nothing() -> None:
     asked = prompt(title="x" * 500, priority=7)
     asked.proto.create_time.CopyFrom(at(-60))
     asked.proto.expire_time.CopyFrom(at(60))
-    head, row = aligned([cells(asked, NOW)], width=100)
-    assert head.split()[:3] == ["PRI", "LEFT", "AGE"]
-    assert row.split()[:6] == ["7", "1", "min", "1", "min", "clarify"]
-    assert "p-1" in row
-    assert len(row) == 100
-    assert COLUMNS[-1] == "TITLE"
+    head, row = lines(queue([asked], NOW), width=100)
+    assert head.split() == ["LEFT", "KIND", "TITLE", "ID", "AGE", "FROM", "PRIO"]
+    assert row.split()[:3] == ["1", "min", "clarify"]
+    assert row.endswith("…  p-1  1 min  refund  7")
+    assert len(row) <= 100
 
 
 @pytest.mark.parametrize(
@@ -208,7 +218,7 @@ def test_a_long_title_hides_nothing() -> None:
                 answer=pb.Answer(decision=pb.DECISION_REJECT, user_id="bob"),
                 time=at(-3),
             ),
-            "answered by bob 3 s ago: REJECT",
+            "answered by bob 3 s ago (07:59 UTC): REJECT",
         ),
         (
             pb.Resolution(
@@ -217,7 +227,10 @@ def test_a_long_title_hides_nothing() -> None:
             ),
             "answered by its deadline's default: ACCEPT",
         ),
-        (pb.Resolution(state=pb.PROMPT_STATE_EXPIRED, time=at(-60)), "expired unanswered 1 min ago"),
+        (
+            pb.Resolution(state=pb.PROMPT_STATE_EXPIRED, time=at(-60)),
+            "expired unanswered 1 min ago (07:59 UTC)",
+        ),
         (
             pb.Resolution(state=pb.PROMPT_STATE_CANCELLED, actor="boss", reason="job completed"),
             "cancelled by boss: job completed",
@@ -235,3 +248,20 @@ def test_a_stream_that_cannot_show_a_letter_gets_another() -> None:
     PlainPaper(out).line("Grüße")
     out.flush()
     assert raw.getvalue() == b"Gr??e\n"
+
+
+def test_a_form_is_listed_with_its_defaults() -> None:
+    """In full where it is read, by names where it is asked next; a group that may be left out says so."""
+    address = {"type": "object", "title": "Address", "properties": {"x": {"type": "integer", "title": "X"}}}
+    properties = {
+        "currency": {"type": "string", "title": "Currency", "default": "EUR"},
+        "note": {"type": "string", "title": "Note", "default": ""},
+        "o": {**address, "required": ["x"]},
+    }
+    asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
+    full, brief = io.StringIO(), io.StringIO()
+    write_sheet(PlainPaper(full), asked, words.now())
+    assert "  - currency  Currency [EUR if left out]\n  - note  Note\n" in full.getvalue()
+    assert "  - o  Address [may be left out]\n    - o.x *  X [a whole number]\n" in full.getvalue()
+    write_sheet(PlainPaper(brief), asked, words.now(), asking=True)
+    assert "  To fill in: Currency [EUR], Note, Address\n" in brief.getvalue()

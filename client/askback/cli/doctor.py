@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.connection import Connection, connection_options, typed_flags
 from askback.cli.exits import Exit
 from askback.cli.output import Output, output_options
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--db", metavar="URL", help="Look at this database too.")
 @connection_options
 @output_options
-def doctor(db: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def doctor(db: str | None, out: Output, **options: Any) -> None:
     """Look for what is wrong with an installation, and say what to do.
 
     Exit code 1 if anything fails. With --quiet only what is not well is printed.
@@ -34,7 +35,6 @@ def doctor(db: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     from askback.cli.checkup import Level, fail
     from askback.cli.checkup.here import look_at_database, look_here
 
-    out = Output(as_json=as_json, quiet=quiet)
     failed = False
 
     def show(findings: Iterable[Finding]) -> None:
@@ -63,9 +63,12 @@ def doctor(db: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
 
 
 def _show(out: Output, finding: Finding) -> None:
-    if out.as_json:
+    if out.as_record:
         record = {"check": finding.check, "level": str(finding.level), "message": finding.message}
-        out.json({**record, **({"todo": finding.todo} if finding.todo else {})})
+        if out.as_json:
+            out.json({**record, **({"todo": finding.todo} if finding.todo else {})})
+        elif not out.quiet or finding.level != "ok":
+            out.tsv([*record.values(), finding.todo])
     elif not out.quiet or finding.level != "ok":
         level = out.style(f"{finding.level:<4}", fg=_COLOURS[finding.level])
         out.line(f"{level}  {out.style(f'{finding.check:<14}', bold=True)}  {out.style(finding.message)}")

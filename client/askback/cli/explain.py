@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def explain(session: Session, job_id: str) -> None:
     """Say what a job waits for, and the command that unblocks it.
 
     For each open question: who can answer, who has claimed it, what happened so far, and what its
-    deadline does.
+    deadline does. If you may see one of the job's questions, you may ask, too: then only the questions that
+    you may see are told, and nothing of the job's input, result or failure.
     """
     from datetime import UTC, datetime
 
     from askback.cli.explanation import explain_job, lines
+    from askback.spans import Times
 
     client = session.client
+    job_id = await job_id_of(client, job_id)
     job = await client.get(job_id)
     events = []
     async for event in client.run(job_id).watch():
@@ -31,9 +36,10 @@ async def explain(session: Session, job_id: str) -> None:
     prompts = [] if job.state.is_terminal else [prompt async for prompt in client.prompts(job_id=job_id)]
     prompts.sort(key=lambda prompt: prompt.proto.round)
     asked = [(prompt, [given async for given in client.answers(prompt.prompt_id)]) for prompt in prompts]
-    explanation = explain_job(job, asked, events, session.connection, datetime.now(UTC))
-    if session.out.as_json:
-        session.out.json(explanation)
+    times = Times(datetime.now(UTC), session.out.verbose)
+    explanation = explain_job(job, asked, events, session.connection, times)
+    if session.out.as_record:
+        session.out.record(explanation)
         return
-    for line in lines(explanation, job, prompts):
+    for line in lines(explanation, job, prompts, times):
         session.out.line(line)

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from askback.cli.answering import commands_here
 from askback.cli.connection import Connection
 from askback.cli.job.story import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
-from askback.enums import AnswerStatus, DecisionKind, FinalAction, JobState, named
+from askback.enums import AnswerStatus, FinalAction, JobState, named
 from askback.jobs import Event, JobInfo
 from askback.prompts import AnswerInfo, PromptInfo
-from askback.spans import span_words, when
+from askback.spans import Times, span_words
 from askback.text import one_line
 from askback.times import moment, timestamp
 from askback.v1 import prompt_pb2 as pb
@@ -34,18 +35,20 @@ def explain_job(
     asked: Iterable[tuple[PromptInfo, Submissions]],
     events: Sequence[Event],
     connection: Connection,
-    now: datetime,
+    times: Times,
 ) -> dict[str, Any]:
     """The explanation of a job with its open prompts, each with its submissions."""
     prompts = [
-        _prompt(prompt, submissions, [e for e in events if e.prompt_id == prompt.prompt_id], connection, now)
+        _prompt(
+            prompt, submissions, [e for e in events if e.prompt_id == prompt.prompt_id], connection, times
+        )
         for prompt, submissions in asked
     ]
     verb = "watch" if not job.state.is_terminal else "" if job.proto.workerless else "retry"
-    again = verb == "watch" or job.state in (JobState.FAILED, JobState.CANCELLED)
+    again = verb == "watch" or (job.state in (JobState.FAILED, JobState.CANCELLED) and not job.head_only)
     return {
         "job": record(job.proto),
-        "summary": _summary(job, events, now),
+        "summary": job_summary(job, times, events[-1].at if events else None),
         "prompts": prompts,
         "byDefault": _by_default(events),
         "commands": [connection.command(f"job {verb} {job.job_id}")] if verb and again else [],
@@ -66,35 +69,43 @@ def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(job: JobInfo, events: Sequence[Event], now: datetime) -> str:
-    """What the job waits for, in a sentence."""
-    since = f" for {span_words(now - events[-1].at)}" if events and events[-1].at else ""
+def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
+    """What the job waits for, to follow its name; `changed` is when its last event was."""
+    lasted = span_words(times.now - changed) if changed else ""
+    since = f" for {lasted}" if lasted else ""
     failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
     ready = moment(job.proto, "ready_time")
     match job.state:
+        case JobState.PENDING_HITL if job.head_only and not job.proto.open_blocking_prompts:
+            text = "waits for people: others must answer questions that you may not see"
         case JobState.PENDING_HITL:
             blocking = job.proto.open_blocking_prompts
             text = f"waits for people: {blocking} question{'' if blocking == 1 else 's'} must be answered"
-        case JobState.PENDING if ready is not None and ready > now and not failure:
-            text = f"starts at {when(ready, now)}"
-        case JobState.PENDING if ready is not None and ready > now:
-            text = f"waits until {when(ready, now)} after a failed attempt ({failure})"
+        case JobState.PENDING if job.head_only and ready is not None and ready > times.now:
+            text = f"waits, and goes on {times.when(ready)}"
+        case JobState.PENDING if ready is not None and ready > times.now and not failure:
+            text = f"starts {times.when(ready)}"
+        case JobState.PENDING if ready is not None and ready > times.now:
+            text = f"tries again {times.when(ready)} after a failed attempt ({failure})"
         case JobState.PENDING:
             kind = one_line(job.job_type)
-            text = f"waits{since} for a worker: start one for the job type {kind!r}, or look why none is free"
+            waited = f"has waited {lasted}" if lasted else "waits"
+            text = f"{waited} for a worker: start one for the job type {kind!r}, or look why none is free"
+        case JobState.RUNNING if job.head_only:
+            text = f"runs; no news{since}"
         case JobState.RUNNING:
             text = f"runs at the worker {one_line(job.worker_id)}, attempt {job.attempt}; no news{since}"
             if job.run_expires_at is not None:
-                text += f"; the attempt fails at {when(job.run_expires_at, now)}"
+                text += f"; the attempt times out {times.when(job.run_expires_at)}"
         case JobState.FAILED:
-            text = f"has failed: {failure}"
+            text = f"has failed: {failure}" if failure else "has failed"
         case other:
             text = f"is {other.lower()}: it waits for nothing"
     if job.expires_at is not None and not job.state.is_terminal:
-        text += f"; it fails unless it has ended by {when(job.expires_at, now)}"
+        text += f"; it fails {times.when(job.expires_at)} unless it has ended by then"
     asked_to_stop = moment(job.proto, "cancel_request_time")
     if asked_to_stop is not None and not job.state.is_terminal:
-        text += f"; it was asked to stop at {when(asked_to_stop, now)} and ends when its worker agrees"
+        text += f"; it was asked to stop {times.when(asked_to_stop)} and ends when its worker agrees"
     return text
 
 
@@ -103,7 +114,7 @@ def _prompt(
     submissions: Submissions,
     events: Sequence[Event],
     connection: Connection,
-    now: datetime,
+    times: Times,
 ) -> dict[str, Any]:
     audience = prompt.proto.content.audience
     return {
@@ -114,38 +125,40 @@ def _prompt(
             "groups": sorted(audience.groups),
             "words": f"{audience_words(prompt)}; admins too",
         },
-        "unattended": _unattended(prompt, now),
-        "claim": _claim(prompt, now),
-        "escalation": _escalation(prompt, now),
-        "reminders": _reminders(prompt, now),
-        "deadline": _deadline(prompt, now),
+        "unattended": _unattended(prompt, times),
+        "claim": _claim(prompt, times),
+        "escalation": _escalation(prompt, times),
+        "reminders": _reminders(prompt, times),
+        "deadline": _deadline(prompt, times),
         "history": _history(submissions, events),
-        "commands": _commands(prompt, connection),
+        "commands": commands_here(prompt, connection),
     }
 
 
-def _unattended(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+def _unattended(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     since = prompt.unattended_since
     if since is None:
         return None
-    words = f"nobody who may answer has a console open since {when(since, now)}: ask somebody, or escalate"
+    words = (
+        f"no one who may answer has a console open; noticed {times.when(since)}. Tell someone, or escalate"
+    )
     return {"since": timestamp(since).ToJsonString(), "words": words}
 
 
-def _claim(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+def _claim(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     until = moment(prompt.proto, "claim_expire_time")
     if not prompt.claimed_by or until is None:
         return None
     who = one_line(prompt.claimed_by)
     words = (
-        f"{who} until {when(until, now)}: nobody else can answer before"
-        if until > now
-        else f"{who}'s ran out at {when(until, now)}: anybody named can answer"
+        f"by {who}; the claim ends {times.when(until)}, until then no one else can answer"
+        if until > times.now
+        else f"by {who}; the claim ended {times.when(until)}, everyone named can answer"
     )
     return {"by": prompt.claimed_by, "until": timestamp(until).ToJsonString(), "words": words}
 
 
-def _escalation(prompt: PromptInfo, now: datetime) -> list[dict[str, Any]]:
+def _escalation(prompt: PromptInfo, times: Times) -> list[dict[str, Any]]:
     """The steps that are to come, soonest first: when, and who is asked then."""
     steps, at = prompt.proto.content.escalation[prompt.escalation_step :], prompt.escalates_at
     coming: list[dict[str, Any]] = []
@@ -163,13 +176,13 @@ def _escalation(prompt: PromptInfo, now: datetime) -> list[dict[str, Any]]:
                 "users": sorted(step.to.users),
                 "groups": sorted(step.to.groups),
                 "replace": step.replace,
-                "words": f"{when(when_taken, now)}: {what}",
+                "words": f"{times.when(when_taken)}: {what}",
             }
         )
     return coming
 
 
-def _reminders(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+def _reminders(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     if not prompt.proto.content.HasField("reminders"):
         return None
     following = moment(prompt.proto, "next_remind_time")
@@ -177,11 +190,11 @@ def _reminders(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
     return {
         "count": prompt.remind_count,
         "next": timestamp(following).ToJsonString() if following else "",
-        "words": f"{when(following, now)}: consoles ring again; {so_far}" if following else so_far,
+        "words": f"{times.when(following)}: consoles ring again; {so_far}" if following else so_far,
     }
 
 
-def _deadline(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
+def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     at = prompt.expires_at
     if at is None:
         return None
@@ -205,7 +218,7 @@ def _deadline(prompt: PromptInfo, now: datetime) -> dict[str, Any] | None:
     return {
         "time": timestamp(at).ToJsonString(),
         "action": str(action),
-        "words": f"{when(at, now)}: {what}",
+        "words": f"{times.when(at)}: {what}",
     }
 
 
@@ -237,35 +250,9 @@ def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
     return f"{said} and was refused ({status}): {faults or _WHY.get(status, '')}"
 
 
-def _commands(prompt: PromptInfo, connection: Connection) -> list[str]:
-    """What somebody who may answer can type."""
-    offered = {option.decision for option in prompt.decisions}
-    verbs = []
-    if prompt.schema is not None or DecisionKind.ACCEPT not in offered:
-        verbs.append("answer")
-    else:
-        verbs.append("approve")
-    if offered & {DecisionKind.REJECT, DecisionKind.DISMISS}:
-        verbs.append("reject")
-    who = _as_somebody_named(prompt, connection)
-    return [connection.command(f"inbox {verb} {prompt.prompt_id}") + who for verb in verbs]
-
-
-def _as_somebody_named(prompt: PromptInfo, connection: Connection) -> str:
-    """Options that make the command that of somebody who may answer, to a server without authentication."""
-    audience = prompt.proto.content.audience
-    if connection.token is not None or not (audience.users or audience.groups):
-        return ""
-    if connection.user in audience.users or set(connection.groups) & set(audience.groups):
-        return ""
-    import shlex
-
-    if audience.groups:
-        return f" --group {shlex.quote(one_line(sorted(audience.groups)[0]))}"
-    return f" --user {shlex.quote(one_line(sorted(audience.users)[0]))}"
-
-
-def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInfo]) -> list[str]:
+def lines(
+    explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInfo], times: Times
+) -> list[str]:
     """The explanation for people, line by line."""
     told = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
     for prompt, found in zip(prompts, explanation["prompts"], strict=True):
@@ -277,7 +264,7 @@ def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInf
             [
                 ("who can answer", found["canAnswer"]["words"]),
                 *([("unattended", missed["words"])] if missed else []),
-                ("claimed", claim["words"] if claim else "by nobody"),
+                ("claimed", claim["words"] if claim else "no"),
                 *(("then" if n else "escalation", s["words"]) for n, s in enumerate(found["escalation"])),
                 ("reminders", found["reminders"]["words"] if found["reminders"] else ""),
                 ("deadline", deadline["words"] if deadline else "none: it waits for ever"),
@@ -285,16 +272,18 @@ def lines(explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInf
         )
         told += [f"   {row}" for row in rows]
         told.append("   so far")
-        told += [f"     {step['time'][:19].replace('T', ' ')} {step['words']}" for step in found["history"]]
+        told += [f"     {_stamp(step, times)}: {step['words']}" for step in found["history"]]
         told.append("   to answer it")
         told += [f"     {command}" for command in found["commands"]]
     if explanation["byDefault"]:
         told += ["", "answered by default"]
-        told += [
-            f"  {step['time'][:19].replace('T', ' ')} {step['words']}" for step in explanation["byDefault"]
-        ]
+        told += [f"  {_stamp(step, times)}: {step['words']}" for step in explanation["byDefault"]]
     if explanation["commands"]:
         retry = job.state.is_terminal
         told += ["", "to do it again" if retry else "to follow it"]
         told += [f"  {command}" for command in explanation["commands"]]
     return told
+
+
+def _stamp(step: dict[str, Any], times: Times) -> str:
+    return times.when(datetime.fromisoformat(step["time"])) if step["time"] else ""

@@ -1,4 +1,4 @@
-"""What a command prints: text and tables for people, JSON for programs.
+"""What a command prints: text and tables for people, JSON and tab-separated lines for programs.
 
 Results go to stdout, notes and errors to stderr. All text passes `clean`: nothing that came from others
 can move the cursor, colour the screen or turn a line around.
@@ -6,33 +6,87 @@ can move the cursor, colour the screen or turn a line around.
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.text import clean, clean_json, columns, one_line
+from askback.text import clean, clean_json, one_line
+
+if TYPE_CHECKING:
+    from askback.table import Column
+
+
+class Format(StrEnum):
+    """How lists and records are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    TSV = "tsv"
 
 
 def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--json` and `--quiet`."""
-    function = click.option("-q", "--quiet", is_flag=True, help="Results only, no notes.")(function)
-    return click.option("--json", "as_json", is_flag=True, help="JSON for programs, one object a line.")(
-        function
+    """Add `-o`, `--json`, `--quiet` and `--verbose`, and call the function with `out`, an Output.
+
+    Raises click.UsageError if --json and -o contradict each other.
+    """
+
+    @click.option(
+        "-o",
+        "--output",
+        "output_format",
+        type=click.Choice([str(form) for form in Format]),
+        help="How lists and records are printed: json is one object a line, tsv has tabs between its fields, "
+        "whole ids, exact times and no header. [default: table on a terminal, else tsv for lists]",
     )
+    @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
+    @click.option("-q", "--quiet", is_flag=True, help="Results only, no notes.")
+    @click.option("-v", "--verbose", is_flag=True, help="More: exact times, whole ids, every event.")
+    @functools.wraps(function)
+    def with_output(
+        *, output_format: str | None, as_json: bool, quiet: bool, verbose: bool, **options: Any
+    ) -> Any:
+        if as_json and output_format not in (None, Format.JSON):
+            raise click.UsageError(f"--json and -o {output_format} contradict each other")
+        chosen = Format.JSON if as_json else Format(output_format) if output_format else None
+        return function(out=Output(chosen, quiet=quiet, verbose=verbose), **options)
+
+    return with_output
 
 
 class Output:
-    """Where a command's results and notes go."""
+    """Where a command's results and notes go.
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
-        self.as_json = as_json
+    `form` None is what suits stdout: a table on a terminal, else tab-separated lines.
+    """
+
+    def __init__(self, form: Format | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.form = form
         self.quiet = quiet
+        self.verbose = verbose
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads JSON."""
+        return self.form is Format.JSON
+
+    @property
+    def as_tsv(self) -> bool:
+        """Whether lists are lines with tabs between their fields: asked for, or stdout is no terminal."""
+        return self.form is Format.TSV or (self.form is None and not self.is_terminal)
+
+    @property
+    def as_record(self) -> bool:
+        """Whether one thing that is shown is printed by `record`: JSON or tsv was asked for."""
+        return self.form in (Format.JSON, Format.TSV)
 
     @property
     def is_terminal(self) -> bool:
@@ -40,23 +94,53 @@ class Output:
         return sys.stdout.isatty()
 
     @property
+    def width(self) -> int:
+        """How wide a line may be; 0 if no terminal bounds it."""
+        if self.is_terminal:
+            return shutil.get_terminal_size().columns
+        columns = os.environ.get("COLUMNS", "")
+        return int(columns) if columns.isdecimal() else 0
+
+    @property
     def is_rich(self) -> bool:
-        """Whether to draw: text for people, on a terminal, with rich installed."""
-        if self.as_json or not self.is_terminal or os.environ.get("TERM") == "dumb":
+        """Whether to draw: for people, on a terminal, with rich installed."""
+        if self.as_record or not self.is_terminal or os.environ.get("TERM") == "dumb":
             return False
         from importlib.util import find_spec
 
         return find_spec("rich") is not None
 
+    @property
+    def is_coloured(self) -> bool:
+        """Whether colours are shown."""
+        plain = self.as_record or not self.is_terminal or os.environ.get("TERM") == "dumb"
+        return not (plain or os.environ.get("NO_COLOR"))
+
     def style(self, text: str, **style: Any) -> str:
         """The text cleaned, and in colour (see click.style) where a terminal shows it."""
-        text = clean(text)
-        plain = self.as_json or not self.is_terminal or bool(os.environ.get("NO_COLOR"))
-        return text if plain else click.style(text, **style)
+        return self._styled(clean(text), **style)
+
+    def _styled(self, text: str, **style: Any) -> str:
+        return click.style(text, **style) if self.is_coloured else text
 
     def json(self, record: Mapping[str, Any]) -> None:
         """One object on one line of stdout."""
         click.echo(as_json(record))
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """One thing that is shown to a program: an object, or for tsv a line NAME<tab>VALUE for each member.
+
+        A value that is not a text is JSON.
+        """
+        if self.as_json:
+            self.json(record)
+            return
+        for name, value in record.items():
+            self.tsv([name, value if isinstance(value, str) else as_json(value)])
+
+    def tsv(self, cells: Sequence[object]) -> None:
+        """One line of fields with tabs between them: no padding, no colour, nothing cut."""
+        click.echo("\t".join(one_line(cell) for cell in cells))
 
     def line(self, text: str = "") -> None:
         """A line of the result for people. Foreign text in it must have passed `clean` or `style`."""
@@ -67,17 +151,35 @@ class Output:
         if not (self.quiet or self.as_json):
             click.echo(clean(text), err=True)
 
-    def table(self, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows under their columns' names; cells are one line each."""
-        cells = [[one_line(cell) for cell in row] for row in rows]
-        if self.is_rich:
-            _draw(names, cells)
+    def fields(self, pairs: Sequence[tuple[str, str]], indent: str = "") -> None:
+        """Lines of names and values for people; what is empty is left out.
+
+        Aligned on a terminal, else with a tab in between. Values must have passed `clean`.
+        """
+        shown = [(name, value) for name, value in pairs if value]
+        if self.as_tsv:
+            for name, value in shown:
+                self.line(f"{name}\t{value}")
             return
-        lines = cells if self.quiet else [list(names), *cells]
-        widths = [max((columns(row[i]) for row in lines), default=0) for i in range(len(names))]
-        for row in lines:
-            padded = (cell + " " * (w - columns(cell)) for cell, w in zip(row, widths, strict=True))
-            self.line("  ".join(padded).rstrip())
+        width = max((len(name) for name, _ in shown), default=0)
+        for name, value in shown:
+            self.line(f"{indent}{self._styled(name.ljust(width), dim=True)}  {value}")
+
+    def table(self, columns: Sequence[Column]) -> None:
+        """Columns under their names, as many as fit; see askback.table. Nothing without a row.
+
+        With --verbose nothing is cut and nothing is left out because it does not fit.
+        """
+        from askback.table import layout, plain
+
+        if not columns or not columns[0].cells:
+            return
+        width = 0 if self.verbose else self.width
+        head, *rows = layout(columns, width)
+        if not self.quiet:
+            self.line(self._styled(plain(head, width), bold=True))
+        for row in rows:
+            self.line(plain(row, width))
 
     def error(self, message: str, **record: Any) -> None:
         """What went wrong, on stderr: a line for people, or with --json `{"error": {"message": …}}`."""
@@ -94,21 +196,8 @@ class Output:
             click.echo(clean(message), err=True)
 
 
-def as_json(record: Mapping[str, Any]) -> str:
-    """The record as one line of JSON that a terminal shows without harm."""
+def as_json(record: Any) -> str:
+    """A JSON value as one line that a terminal shows without harm."""
     from askback.json_text import dumps
 
     return clean_json(dumps(record, spaced=True))
-
-
-def _draw(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in names:
-        table.add_column(column, overflow="fold", no_wrap=column in ("JOB", "PROMPT"))
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from askback.enums import DecisionKind, JobState, PromptState
+from askback.enums import DecisionKind, JobState
 from askback.json_text import dumps, loads_spelled
 from askback.prompts import AnswerInfo, PromptInfo, Resolution
+from askback.terminal.queue import STATE_WORDS
 from askback.text import clean_json, one_line
 
 JOB_STATES = {
@@ -17,20 +18,13 @@ JOB_STATES = {
     JobState.FAILED: "failed",
     JobState.CANCELLED: "cancelled",
 }
-PROMPT_STATES = {
-    PromptState.PENDING: "open",
-    PromptState.ANSWERED: "answered",
-    PromptState.EXPIRED: "expired",
-    PromptState.CANCELLED: "withdrawn",
-    PromptState.SUPERSEDED: "superseded",
-}
 _DECISIONS = {
     DecisionKind.ACCEPT: "yes",
     DecisionKind.EDIT: "yes, with changes",
     DecisionKind.RESPOND: "answered",
     DecisionKind.REVISE: "no: to be done again",
     DecisionKind.REJECT: "no",
-    DecisionKind.DISMISS: "no answer wanted",
+    DecisionKind.DISMISS: "dismissed",
 }
 
 
@@ -55,7 +49,7 @@ def resolution_words(resolution: Resolution) -> str:
     if resolution.answer is not None:
         return answer_words(resolution.answer)
     reason = f": {one_line(resolution.reason)}" if resolution.reason else ""
-    return f"{PROMPT_STATES.get(resolution.state, str(resolution.state))}{reason}"
+    return f"{STATE_WORDS.get(resolution.state, str(resolution.state))}{reason}"
 
 
 def audience_words(prompt: PromptInfo) -> str:

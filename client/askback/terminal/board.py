@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
+from askback.handle import is_handle
 from askback.prompts import PromptInfo
 from askback.terminal.words import leaving
 
@@ -95,15 +96,26 @@ class Board:
         return all(prompt_id in self._rows for prompt_id in prompt_ids)
 
     def find(self, word: str) -> Row[ConsolePrompt]:
-        """By number or prompt id; the current one if the word is empty. Raises LookupError, in words."""
+        """By number, prompt id or the end of one; the current one if the word is empty.
+
+        Raises LookupError, in words, also for an end that several prompts have.
+        """
         if not word:
             if self.current is None:
                 raise LookupError("which one? Say its number, as `list` shows it")
             return self.current
-        row = self._numbers.get(int(word)) if word.isdecimal() else self._rows.get(word)
-        if row is None:
+        row = self._numbers.get(int(word)) if word.isdecimal() else self._rows.get(word.lower())
+        if row is not None:
+            return row
+        ending = [
+            row for one, row in self._rows.items() if is_handle(word.lower()) and one.endswith(word.lower())
+        ]
+        if len(ending) > 1:
+            numbers = ", ".join(str(row.number) for row in ending)
+            raise LookupError(f"{word} fits more than one prompt: {numbers}; say which number")
+        if not ending:
             raise LookupError(f"there is no prompt {word} here; `list` shows what there is")
-        return row
+        return ending[0]
 
     def _bury(self) -> None:
         ended = [row for row in self._rows.values() if row.closing is not None and row is not self.current]

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from askback.desk import Closing
 from askback.enums import DecisionKind, FinalAction, PromptState, named
 from askback.prompts import PromptInfo, Resolution
-from askback.spans import span_words
+from askback.spans import span_words, when
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -43,10 +43,10 @@ def claim(prompt: PromptInfo, at: datetime) -> str:
     return proto.claimed_by
 
 
-def deadline(prompt: PromptInfo, at: datetime) -> str:
+def deadline(prompt: PromptInfo, at: datetime, *, exact: bool = False) -> str:
     """When the time runs out, and what happens then."""
     if prompt.expires_at is None:
-        return "none: it waits until somebody answers"
+        return "none: it waits until it is answered"
     content = prompt.proto.content
     action = named(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
     if action is FinalAction.DEFAULT:
@@ -57,12 +57,11 @@ def deadline(prompt: PromptInfo, at: datetime) -> str:
         then = "then the job fails"
     else:
         then = "then it expires unanswered"
-    local = prompt.expires_at.astimezone()
-    when = f"{local:%Y-%m-%d %H:%M:%S %Z}".rstrip()
-    return f"in {left(prompt, at)} ({when}), {then}" if prompt.expires_at > at else f"over since {when}"
+    time = when(prompt.expires_at, at, exact=exact)
+    return f"{time}, {then}" if prompt.expires_at > at else f"passed {time}"
 
 
-def escalation(prompt: PromptInfo, at: datetime) -> str:
+def escalation(prompt: PromptInfo, at: datetime, *, exact: bool = False) -> str:
     """How far it has come, and when others are asked next; empty if it has none."""
     steps = len(prompt.proto.content.escalation)
     if not steps:
@@ -70,14 +69,14 @@ def escalation(prompt: PromptInfo, at: datetime) -> str:
     taken = f"step {prompt.escalation_step} of {steps} is taken"
     if prompt.escalates_at is None:
         return taken
-    return f"{taken}, the next in {span_words(prompt.escalates_at - at)}"
+    return f"{taken}, the next {when(prompt.escalates_at, at, exact=exact)}"
 
 
-def ending(resolution: Resolution | None, at: datetime) -> str:
-    """How a prompt ended: `answered by bob 3 s ago: ACCEPT`."""
+def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) -> str:
+    """How a prompt ended: `answered by bob 3 s ago (18:05 CET): ACCEPT`."""
     if resolution is None:
         return "closed"
-    ago = f" {span_words(at - resolution.at)} ago" if resolution.at else ""
+    ago = f" {when(resolution.at, at, exact=exact)}" if resolution.at else ""
     answer = resolution.answer
     if resolution.state is PromptState.ANSWERED and answer:
         who = "by its deadline's default" if answer.by_default else f"by {answer.by or resolution.actor}"

@@ -24,22 +24,31 @@ class Human:
 
     A prompt that no rule expects, or an answer that the server refuses, fails the test: `result()` of
     the run raises AssertionError with the prompt in it, and so does the test if nothing else did. The
-    prompt is withdrawn then, so that no job waits for ever.
+    prompt is withdrawn then, so that no job waits for it.
+
+    A rule that matched nothing fails a test that passes otherwise: `human.on(..., optional=True)` allows it
+    for one rule, `human.allow_unused = True` for all rules of the test.
     """
 
     def __init__(self) -> None:
+        self.allow_unused = False
+        """Whether the test passes with rules that matched nothing."""
         self.rules: list[Rule] = []
         self.prompts: list[PromptInfo] = []
         """The prompts that were seen, in order."""
         self._failure: AssertionError | None = None
+        self._use_checked = False
         self._told = False
         self._shown: dict[str, tuple[int, int]] = {}
         self._left: set[str] = set()
 
-    def on(self, title: str = "", *, kind: str = "", key: str = "", job_type: str = "") -> Rule:
+    def on(
+        self, title: str = "", *, kind: str = "", key: str = "", job_type: str = "", optional: bool = False
+    ) -> Rule:
         """A rule for the prompts whose title contains `title` (in any case) and whose kind, key and job
-        type are those named; say with its verbs what to do. Of several that match the newest counts."""
-        rule = Rule(title, kind, key, job_type)
+        type are those named; say with its verbs what to do. Of several that match the newest counts.
+        An `optional` rule may match nothing."""
+        rule = Rule(title, kind, key, job_type, optional=optional)
         self.rules.append(rule)
         return rule
 
@@ -54,11 +63,33 @@ class Human:
         return [rule for rule in self.rules if not rule.prompts]
 
     def assert_all_used(self) -> None:
-        """Raise AssertionError if a rule has matched nothing."""
-        if self.unused:
-            told = "\n".join(f"    {rule!r}" for rule in self.unused)
-            saw = "\n".join(f"    [{p.kind}] {p.title} (key {p.key!r})" for p in self.prompts) or "    none"
-            raise AssertionError(f"rules that no prompt matched:\n{told}\nprompts that were seen:\n{saw}")
+        """Raise AssertionError if a rule that is not optional has matched nothing.
+
+        The plugin does this at the end of a test that passed, unless the test has done it itself.
+        """
+        __tracebackhide__ = True
+        self._use_checked = True
+        if (error := self._unused_error()) is not None:
+            raise error
+
+    def _unused_error(self) -> AssertionError | None:
+        unused = [rule for rule in self.unused if not rule.optional]
+        if not unused:
+            return None
+        told = "\n".join(f"    {rule!r}" for rule in unused)
+        saw = "\n".join(f"    [{p.kind}] {p.title} (key {p.key!r})" for p in self.prompts) or "    none"
+        return AssertionError(
+            f"rules that no prompt matched:\n{told}\nprompts that were seen:\n{saw}\n"
+            "human.on(..., optional=True) allows it for a rule, human.allow_unused = True for all"
+        )
+
+    @property
+    def untold_unused(self) -> AssertionError | None:
+        """What is wrong with unused rules at the end of a test, unless it allows them, has looked itself or
+        has failed otherwise."""
+        if self.allow_unused or self._use_checked or self._failure is not None:
+            return None
+        return self._unused_error()
 
     def leaves(self, prompt_id: str) -> bool:
         """Whether the prompt was seen and is left alone."""
@@ -101,10 +132,17 @@ class Human:
         rule = next((rule for rule in reversed(self.rules) if rule.matches(prompt)), None)
         try:
             reply = rule.reply_to(prompt) if rule is not None else None
-            if reply is not None:
+            if rule is None or reply is None:
+                reason = self._unexpected(prompt, rule)
+            elif reply.decision is None and not reply.without_end and await _is_endless(prompt, rule, client):
+                reason = (
+                    f"{rule!r} leaves {prompt.title!r} alone, and it has no deadline: nothing would end it. "
+                    "Give the question one, or say .never(without_deadline=True) if the test ends it itself"
+                    f"\n\n{_indented(rendered(prompt))}"
+                )
+            else:
                 await self._do(reply, prompt)
                 return
-            reason = self._unexpected(prompt, rule)
         except (PromptClosed, PromptStale):
             return  # its time ran out, or it changed and will be shown again
         except Exception as error:
@@ -140,3 +178,12 @@ class Human:
 
 def _indented(text: str) -> str:
     return textwrap.indent(text, "    ")
+
+
+async def _is_endless(prompt: PromptInfo, rule: Rule, client: Client) -> bool:
+    """Whether a prompt that is left alone keeps its job waiting without an end."""
+    if not prompt.blocking or prompt.expires_at is not None:
+        return False
+    if prompt.escalates_at is not None and rule.has_more:
+        return False  # it is shown again, and answered then
+    return (await client.get(prompt.job_id)).expires_at is None

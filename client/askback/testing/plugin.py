@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from askback.testing.clock import Clock
     from askback.testing.human import Human
     from askback.testing.server import Server
+
+# Read when grpc is imported: its C library writes lines such as "Got goaway" past pytest's capture of logging
+# whenever a test's server stops. Set the variable yourself to see them.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 @pytest.fixture
@@ -54,7 +59,8 @@ def clock(askback_server: Server) -> Clock:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """A prompt that no rule expected fails the test, whatever else the test made of it."""
+    """A prompt that no rule expected fails the test, whatever else the test made of it; and so does a rule
+    that no prompt matched, if the test passes otherwise."""
     __tracebackhide__ = True
     human: Human | None = getattr(item, "funcargs", {}).get("human")
     try:
@@ -65,4 +71,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         raise
     if untold := getattr(human, "untold", None):
         raise untold.with_traceback(None)
+    if unused := getattr(human, "untold_unused", None):
+        raise unused
     return result

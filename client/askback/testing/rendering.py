@@ -7,6 +7,7 @@ from typing import Any
 
 from askback.enums import DecisionKind
 from askback.prompts import PromptInfo
+from askback.spans import exact_time
 
 _TOLD = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "default")
 _BODY_LINES = 12
@@ -33,7 +34,7 @@ def _lines(prompt: PromptInfo) -> Iterator[str]:
     told = [f"key {prompt.key!r}", f"job type {prompt.job_type!r}"]
     told += [f"to user:{name}" for name in audience.users] + [f"to group:{name}" for name in audience.groups]
     if prompt.expires_at is not None:
-        told.append(f"until {prompt.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+        told.append(f"until {exact_time(prompt.expires_at)}")
     yield ", ".join(told)
     body = prompt.body.splitlines()
     yield from body[:_BODY_LINES]

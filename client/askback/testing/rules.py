@@ -16,13 +16,15 @@ Given = Any | Callable[[PromptInfo], Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One thing to do with a prompt; `decision` None: nothing, ever."""
+    """One thing to do with a prompt; `decision` None: leave it alone."""
 
     said: str
     decision: Callable[[PromptInfo], DecisionKind] | None = None
     values: Given = None
     edits: Mapping[str, str] | None = None
     comment: str = ""
+    without_end: bool = False
+    """Of `never`: a prompt that has no deadline is meant."""
 
     def values_for(self, prompt: PromptInfo) -> Any:
         """The values that go with the answer."""
@@ -37,11 +39,13 @@ class Rule:
     the last one ever after: `human.on(key="notes").revises("shorter").approves()`.
     """
 
-    def __init__(self, title: str, kind: str, key: str, job_type: str) -> None:
+    def __init__(self, title: str, kind: str, key: str, job_type: str, *, optional: bool = False) -> None:
         self.title = title
         self.kind = kind
         self.key = key
         self.job_type = job_type
+        self.optional = optional
+        """Whether the test passes where it matches nothing."""
         self.prompts: list[PromptInfo] = []
         """The prompts that it matched, as they were shown."""
         self._replies: list[Reply] = []
@@ -83,9 +87,14 @@ class Rule:
         """DISMISS: not answering this."""
         return self._then(Reply(f".dismisses({comment!r})", lambda _: DecisionKind.DISMISS, comment=comment))
 
-    def never(self) -> Rule:
-        """See it, and leave it alone: its deadline decides. Without one it waits as long as the test."""
-        return self._then(Reply(".never()"))
+    def never(self, *, without_deadline: bool = False) -> Rule:
+        """See it, and leave it alone: its deadline decides, or the job's `timeout`.
+
+        A blocking prompt that has neither would hang the test, so it fails it at once. Give
+        `without_deadline=True` where the test ends it otherwise: by a cancel, or by an answer of its own.
+        """
+        said = ".never(without_deadline=True)" if without_deadline else ".never()"
+        return self._then(Reply(said, without_end=without_deadline))
 
     def matches(self, prompt: PromptInfo) -> bool:
         """Whether the prompt is meant."""
@@ -102,6 +111,11 @@ class Rule:
         if not self._replies:
             return None
         return self._replies[min(len(self.prompts), len(self._replies)) - 1]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether it has another verb for the time when the prompt is shown again."""
+        return len(self.prompts) < len(self._replies)
 
     def _then(self, reply: Reply) -> Rule:
         self._replies.append(reply)

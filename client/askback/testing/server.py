@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, Unpack
 
+from askback.channel_echoes import without_echoes
 from askback.client import Client, ClientOptions
 from askback.current import entered
 from askback.errors import AskbackError
@@ -51,12 +52,12 @@ class _TestRun(Run[Any]):
         self._check = check
 
     @must_await("run.result")
-    async def result(self) -> Any:
+    async def result(self, timeout: timedelta | float | None = None) -> Any:
         """As Run.result. Raises AssertionError for a prompt that no rule expected."""
         __tracebackhide__ = True
         try:
-            result = await super().result()
-        except AskbackError:
+            result = await super().result(timeout)
+        except (AskbackError, TimeoutError):
             self._check()
             raise
         self._check()
@@ -77,7 +78,7 @@ class Server:
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(_without_echoes)
+        self._loop.set_exception_handler(without_echoes)
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="askback test server", daemon=True
         )
@@ -193,14 +194,6 @@ class Server:
         task = asyncio.create_task(_until_cancelled(end))
         self._staying.add(task)
         return task
-
-
-def _without_echoes(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """grpc.aio has one queue for all loops of a process: what was meant for the loop of an earlier test,
-    closed since, ends up in this one. That is no error of anybody's."""
-    echo = isinstance(context.get("exception"), RuntimeError | BlockingIOError)
-    if not (echo and "PollerCompletionQueue" in repr(context.get("handle"))):
-        loop.default_exception_handler(context)
 
 
 async def _until_cancelled(end: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -3,6 +3,7 @@
 isort:skip_file
 What people's consoles call."""
 
+from askback.v1 import job_pb2 as _job_pb2
 from askback.v1 import prompt_pb2 as _prompt_pb2
 from askback.v1 import stream_pb2 as _stream_pb2
 from collections import abc as _abc
@@ -24,7 +25,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PromptFilter(_message.Message):
-    """Which prompts. Conditions of different fields must all hold; values of one field are alternatives."""
+    """Which prompts. Conditions of different fields must all hold; the values of one list are
+    alternatives. An empty filter matches every prompt that the caller may see.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -55,29 +58,57 @@ class PromptFilter(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     UNATTENDED_FIELD_NUMBER: _builtins.int
+    ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    JOB_ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    MINE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    ANY_LABELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """Only prompts of this job."""
+    """Only prompts of this job. Empty: any."""
     unattended: _builtins.bool
-    """Only open prompts that nobody is there for (`Prompt.unattended_time` is set); ListPrompts only."""
+    """True: only open prompts of which no person who may answer has a console connected
+    (`Prompt.unattended_time` is set); ListPrompts only. Default: false.
+    """
+    id_suffix: _builtins.str
+    """Only prompts whose id ends with this: its last 6 to 36 characters, in lower case; ListPrompts
+    only. People type the end of an id, because ids that were made at about the same time begin
+    alike. Empty: any.
+    """
+    job_id_suffix: _builtins.str
+    """Only prompts of jobs whose id ends with this, likewise; ListPrompts only. Empty: any."""
+    mine: _builtins.bool
+    """True: only prompts that the caller has claimed, or whose audience names the caller as a user;
+    ListPrompts only. Default: false.
+    """
+    overdue: _builtins.bool
+    """True: only open prompts that have waited too long: a step of their escalation was taken, or
+    their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
+    """
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Job types. Empty: any."""
+        """The types of their jobs. Empty: any."""
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds. Empty: any."""
+        """Their kinds. Empty: any."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels that must be there with these values."""
+        """Labels that a prompt must have, each with exactly this value. Empty: any."""
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_prompt_pb2.PromptState.ValueType]:
-        """States; ListPrompts only. Empty: PENDING."""
+        """Their states; ListPrompts only. Empty: PENDING."""
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only prompts whose audience names one of these groups."""
+        """Only prompts whose audience names one of these groups. Empty: any."""
+
+    @_builtins.property
+    def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
+        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        `labels`. Empty: no such condition.
+        """
 
     def __init__(
         self,
@@ -89,10 +120,15 @@ class PromptFilter(_message.Message):
         states: _abc.Iterable[_prompt_pb2.PromptState.ValueType] | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         unattended: _builtins.bool = ...,
+        id_suffix: _builtins.str = ...,
+        job_id_suffix: _builtins.str = ...,
+        mine: _builtins.bool = ...,
+        overdue: _builtins.bool = ...,
+        any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "job_id", b"job_id", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -109,14 +145,14 @@ class ListPromptsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default. Not needed with `filter.job_id`."""
+    """The tenant. Empty: that of the job in `filter.job_id`, else the caller's default."""
     page_size: _builtins.int
-    """At most so many, 0: 50; never more than 500, and never more than 1 MiB in all."""
+    """The most prompts on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB."""
     page_token: _builtins.str
-    """From the page before; empty: the first page."""
+    """`next_page_token` of the page before, with an otherwise equal request. Empty: the first page."""
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
-        """Which prompts."""
+        """Which prompts. Unset: all open ones."""
 
     def __init__(
         self,
@@ -144,9 +180,9 @@ class ListPromptsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty: this was the last page."""
+    """Send it to get the next page. Empty: this was the last one."""
     total_size: _builtins.int
-    """How many match in all."""
+    """How many prompts match in all, of those that the caller may see."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
         """By priority, deadline and age."""
@@ -168,7 +204,7 @@ Global___ListPromptsResponse: _TypeAlias = ListPromptsResponse  # noqa: Y015
 
 @_typing.final
 class GetPromptRequest(_message.Message):
-    """Asks for one prompt."""
+    """Names one prompt: by `prompt_id`, or by `job_id` and `key`. Exactly one of the two ways."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -176,11 +212,11 @@ class GetPromptRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt, or `job_id` and `key`."""
+    """The prompt's id. Empty: `job_id` and `key` name it."""
     job_id: _builtins.str
-    """With `key` in place of `prompt_id`."""
+    """The job that asked; together with `key`."""
     key: _builtins.str
-    """With `job_id` in place of `prompt_id`."""
+    """The asker's name of the prompt; together with `job_id`."""
     def __init__(
         self,
         *,
@@ -198,14 +234,14 @@ Global___GetPromptRequest: _TypeAlias = GetPromptRequest  # noqa: Y015
 
 @_typing.final
 class GetPromptResponse(_message.Message):
-    """The prompt."""
+    """The prompt as it is now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """As it is."""
+        """The prompt, in any state."""
 
     def __init__(
         self,
@@ -222,7 +258,7 @@ Global___GetPromptResponse: _TypeAlias = GetPromptResponse  # noqa: Y015
 
 @_typing.final
 class WatchPromptsRequest(_message.Message):
-    """Asks to follow prompts."""
+    """Asks to follow the open prompts that match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -230,12 +266,16 @@ class WatchPromptsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     resume_token: _builtins.str
-    """Where to go on. Empty: a snapshot first."""
+    """The newest token of an earlier stream with the same filter: only what changed since is sent.
+    Empty: a snapshot first.
+    """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
-        """Which prompts; `states` and `unattended` must be empty."""
+        """Which prompts. Unset: all that the caller may see. The fields that are for ListPrompts only
+        must be empty.
+        """
 
     def __init__(
         self,
@@ -254,14 +294,14 @@ Global___WatchPromptsRequest: _TypeAlias = WatchPromptsRequest  # noqa: Y015
 
 @_typing.final
 class WatchPromptsResponse(_message.Message):
-    """What changed."""
+    """Events of the view, as many as wait. They carry state, as in Converse."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptEvent]:
-        """In order. Empty while a large view still loads: the stream is alive, and proxies see it."""
+        """The events in order. Empty: nothing happened; sent so that proxies keep the stream open."""
 
     def __init__(
         self,
@@ -290,29 +330,33 @@ class PromptEvent(_message.Message):
     BOOKMARK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def upserted(self) -> Global___PromptUpserted:
-        """The prompt is open and looks like this now."""
+        """The prompt is open and looks like this now; it is new to the view, or it has changed."""
 
     @_builtins.property
     def closed(self) -> Global___PromptClosed:
-        """The prompt is closed."""
+        """The prompt is closed, and out of the view."""
 
     @_builtins.property
     def removed(self) -> Global___PromptRemoved:
-        """The prompt left this view: it is still open and for others now, or it went with its job."""
+        """The prompt is out of the view for another reason: its audience does not include you any more,
+        it no longer matches the filter, or it was deleted with its job.
+        """
 
     @_builtins.property
     def caught_up(self) -> Global___PromptsCaughtUp:
-        """All that matched has been sent. It comes again when the view was read once more."""
+        """The snapshot is complete: you have every open prompt that matches. It comes again when you read
+        so slowly that the view was read once more.
+        """
 
     @_builtins.property
     def reset_view(self) -> Global___PromptsReset:
-        """Forget what you have, a snapshot follows: the resume token was not honoured, or more has
-        changed than could be told.
+        """The resume token could not be honoured, or you read so slowly that more has changed than could
+        be told: forget all prompts; a snapshot and `caught_up` follow.
         """
 
     @_builtins.property
     def bookmark(self) -> Global___PromptsBookmark:
-        """Nothing changed; a newer token."""
+        """Nothing changed in the view; a newer resume token."""
 
     def __init__(
         self,
@@ -343,7 +387,7 @@ class PromptUpserted(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """As it is now."""
+        """The prompt as it is now."""
 
     def __init__(
         self,
@@ -360,7 +404,7 @@ Global___PromptUpserted: _TypeAlias = PromptUpserted  # noqa: Y015
 
 @_typing.final
 class PromptClosed(_message.Message):
-    """A closed prompt."""
+    """The end of a prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -370,13 +414,13 @@ class PromptClosed(_message.Message):
     RESOLUTION_FIELD_NUMBER: _builtins.int
     ANSWER_ID_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """The prompt that was closed."""
     job_id: _builtins.str
-    """Its job."""
+    """The job that asked it."""
     version: _builtins.int
-    """Its version."""
+    """The prompt's version after its end."""
     answer_id: _builtins.str
-    """The answer that won. Empty if none did."""
+    """The id of the answer that counts: compare it with yours. Empty: it ended without an answer."""
     @_builtins.property
     def resolution(self) -> _prompt_pb2.Resolution:
         """How it ended."""
@@ -400,16 +444,16 @@ Global___PromptClosed: _TypeAlias = PromptClosed  # noqa: Y015
 
 @_typing.final
 class PromptRemoved(_message.Message):
-    """A prompt that this view does not show any more."""
+    """A prompt that left the view without being closed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """The prompt that left the view."""
     version: _builtins.int
-    """Its version."""
+    """The prompt's version at that time. An `upserted` with a higher one brings it back."""
     def __init__(
         self,
         *,
@@ -433,7 +477,7 @@ class PromptsCaughtUp(_message.Message):
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     OPEN_PROMPTS_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Resume here."""
+    """Resume from here."""
     open_prompts: _builtins.int
     """How many open prompts the view holds."""
     def __init__(
@@ -452,7 +496,7 @@ Global___PromptsCaughtUp: _TypeAlias = PromptsCaughtUp  # noqa: Y015
 
 @_typing.final
 class PromptsReset(_message.Message):
-    """A fresh start."""
+    """The view starts again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -461,8 +505,9 @@ class PromptsReset(_message.Message):
     reason: _builtins.str
     """Why, for people."""
     history_lost: _builtins.bool
-    """The database was restored to an earlier state, or failed over to a server that was behind. Forget the
-    versions of prompts and which prompts were closed, too: the snapshot may show them as open again.
+    """True: the database was restored to an earlier state, or failed over to a server that was
+    behind. Then forget the versions of prompts too, and which prompts were closed: the snapshot
+    may show them as open again.
     """
     def __init__(
         self,
@@ -480,13 +525,13 @@ Global___PromptsReset: _TypeAlias = PromptsReset  # noqa: Y015
 
 @_typing.final
 class PromptsBookmark(_message.Message):
-    """A position."""
+    """A newer position in the stream of changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Resume here."""
+    """Resume from here."""
     def __init__(
         self,
         *,
@@ -502,7 +547,7 @@ Global___PromptsBookmark: _TypeAlias = PromptsBookmark  # noqa: Y015
 
 @_typing.final
 class AnswerPromptRequest(_message.Message):
-    """Answers a prompt."""
+    """Answers a prompt. Names it by `prompt_id`, or by `job_id` and `key`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -517,30 +562,37 @@ class AnswerPromptRequest(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     TEST_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt, or `job_id` and `key`."""
+    """The prompt's id. Empty: `job_id` and `key` name it."""
     job_id: _builtins.str
-    """With `key` in place of `prompt_id`."""
+    """The job that asked; together with `key`."""
     key: _builtins.str
-    """With `job_id` in place of `prompt_id`."""
+    """The asker's name of the prompt; together with `job_id`."""
     answer_id: _builtins.str
-    """Client-made idempotency key, at most 200 characters. Required."""
+    """An idempotency key that you make once for each decision of a person, at most 200 bytes; unique
+    in the prompt. Required. The same id with the same content gets the same verdict, however often
+    it is sent; with other content, or from another caller, it is refused (ID_REUSED).
+    """
     revision: _builtins.int
-    """The revision that was shown. Required."""
+    """`Prompt.revision` of what was on the screen. Required."""
     decision: _prompt_pb2.Decision.ValueType
-    """One of the prompt's decisions. Required."""
+    """One of `PromptContent.decisions`. Required."""
     values_json: _builtins.str
-    """Values by question id, a JSON object as text. With ACCEPT, EDIT and RESPOND only."""
+    """The values of the form by question id, a JSON object as text, at most 256 KiB. Only with
+    ACCEPT, EDIT and RESPOND. Empty: none.
+    """
     comment: _builtins.str
-    """In the person's words."""
+    """What the person adds, at most 16 KiB. Empty: nothing; refused where
+    `DecisionOption.comment_required` is true.
+    """
     test: _builtins.bool
-    """True: not a person but a test's scripted human. Only a server in test mode takes it, and
-    records it with ANSWER_SOURCE_TEST; any other refuses it with ERROR_REASON_NOT_TEST_MODE. A
-    program that sends this must also see `ConverseWelcome.test_mode` first, because a server
-    older than this field would not notice it.
+    """True: not a person but a test's scripted human answers. Only a server in test mode takes it,
+    and records it with ANSWER_SOURCE_TEST; every other server refuses it with NOT_TEST_MODE. A
+    program that sends this must also see `ConverseWelcome.test_mode` first, because a server older
+    than this field would ignore it. Default: false.
     """
     @_builtins.property
     def edits(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Edit]:
-        """Full replacements of editable contents. With EDIT only."""
+        """Replacements of editable contents. Only with EDIT."""
 
     def __init__(
         self,
@@ -566,14 +618,14 @@ Global___AnswerPromptRequest: _TypeAlias = AnswerPromptRequest  # noqa: Y015
 
 @_typing.final
 class AnswerPromptResponse(_message.Message):
-    """What became of the answer."""
+    """The reply to an answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def result(self) -> Global___AnswerResult:
-        """The result."""
+        """The verdict. From the unary call it is ACCEPTED or RECORDED; on the stream it may be any."""
 
     def __init__(
         self,
@@ -590,7 +642,7 @@ Global___AnswerPromptResponse: _TypeAlias = AnswerPromptResponse  # noqa: Y015
 
 @_typing.final
 class AnswerResult(_message.Message):
-    """What became of an answer; final, and the same however often it is asked for."""
+    """The verdict on an answer. It is final."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -600,18 +652,18 @@ class AnswerResult(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
     status: _prompt_pb2.AnswerStatus.ValueType
-    """The verdict."""
+    """What became of the answer."""
     replayed: _builtins.bool
-    """True: this answer_id was judged before, and this is what was found then."""
+    """True: this `answer_id` was judged before, and this is the verdict of then."""
     answer_id: _builtins.str
-    """The answer."""
+    """The id of the answer."""
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
         """The prompt as it is now."""
 
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.FieldViolation]:
-        """INVALID: what is wrong, field by field."""
+        """With INVALID: what is wrong, field by field. Empty otherwise."""
 
     def __init__(
         self,
@@ -632,17 +684,17 @@ Global___AnswerResult: _TypeAlias = AnswerResult  # noqa: Y015
 
 @_typing.final
 class ClaimPromptRequest(_message.Message):
-    """Takes a prompt on."""
+    """Claims a prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_ID_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """The prompt. Required."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """For how long; unset: 10 minutes, at most a day."""
+        """How long the claim holds, at most a day. Unset: 10 minutes."""
 
     def __init__(
         self,
@@ -667,7 +719,7 @@ class ClaimPromptResponse(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt."""
+        """The prompt with the claim."""
 
     def __init__(
         self,
@@ -690,7 +742,7 @@ class ReleasePromptRequest(_message.Message):
 
     PROMPT_ID_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """The prompt. Required."""
     def __init__(
         self,
         *,
@@ -706,14 +758,14 @@ Global___ReleasePromptRequest: _TypeAlias = ReleasePromptRequest  # noqa: Y015
 
 @_typing.final
 class ReleasePromptResponse(_message.Message):
-    """The prompt is unclaimed."""
+    """The claim is gone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt."""
+        """The prompt without a claim."""
 
     def __init__(
         self,
@@ -730,7 +782,7 @@ Global___ReleasePromptResponse: _TypeAlias = ReleasePromptResponse  # noqa: Y015
 
 @_typing.final
 class CancelPromptRequest(_message.Message):
-    """Withdraws a prompt."""
+    """Withdraws a prompt. Names it by `prompt_id`, or by `job_id` and `key`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -739,13 +791,13 @@ class CancelPromptRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt, or `job_id` and `key`."""
+    """The prompt's id. Empty: `job_id` and `key` name it."""
     job_id: _builtins.str
-    """With `key` in place of `prompt_id`."""
+    """The job that asked; together with `key`."""
     key: _builtins.str
-    """With `job_id` in place of `prompt_id`."""
+    """The asker's name of the prompt; together with `job_id`."""
     reason: _builtins.str
-    """Why, for people."""
+    """Why, for people, at most 1,000 bytes. Empty: not said."""
     def __init__(
         self,
         *,
@@ -764,14 +816,14 @@ Global___CancelPromptRequest: _TypeAlias = CancelPromptRequest  # noqa: Y015
 
 @_typing.final
 class CancelPromptResponse(_message.Message):
-    """The prompt is CANCELLED."""
+    """The prompt is withdrawn."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt."""
+        """The prompt, CANCELLED."""
 
     def __init__(
         self,
@@ -788,7 +840,7 @@ Global___CancelPromptResponse: _TypeAlias = CancelPromptResponse  # noqa: Y015
 
 @_typing.final
 class ListAnswersRequest(_message.Message):
-    """Asks for the audit of one prompt."""
+    """Asks for a page of the submissions to one prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -796,11 +848,13 @@ class ListAnswersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt."""
+    """The prompt. Required."""
     page_size: _builtins.int
-    """At most so many, 0: 50; never more than 500, and never more than 1 MiB in all."""
+    """The most submissions on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1
+    MiB.
+    """
     page_token: _builtins.str
-    """From the page before; empty: the first page."""
+    """`next_page_token` of the page before. Empty: the first page."""
     def __init__(
         self,
         *,
@@ -818,17 +872,17 @@ Global___ListAnswersRequest: _TypeAlias = ListAnswersRequest  # noqa: Y015
 
 @_typing.final
 class ListAnswersResponse(_message.Message):
-    """A page of the audit."""
+    """A page of submissions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty: this was the last page."""
+    """Send it to get the next page. Empty: this was the last one."""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.AnswerRecord]:
-        """Oldest first."""
+        """The submissions, oldest first."""
 
     def __init__(
         self,
@@ -846,14 +900,14 @@ Global___ListAnswersResponse: _TypeAlias = ListAnswersResponse  # noqa: Y015
 
 @_typing.final
 class ConverseRequest(_message.Message):
-    """What a console sends: all frames that wait, in order."""
+    """What a console sends: all frames that wait, in order, as one message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FRAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConverseClientFrame]:
-        """At least one."""
+        """At least one, at most 1,000."""
 
     def __init__(
         self,
@@ -870,7 +924,7 @@ Global___ConverseRequest: _TypeAlias = ConverseRequest  # noqa: Y015
 
 @_typing.final
 class ConverseResponse(_message.Message):
-    """What the server sends: all frames that wait, in order."""
+    """What the server sends: all frames that wait, in order, as one message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -894,7 +948,7 @@ Global___ConverseResponse: _TypeAlias = ConverseResponse  # noqa: Y015
 
 @_typing.final
 class ConverseClientFrame(_message.Message):
-    """One thing a console says."""
+    """One frame from a console."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -911,50 +965,56 @@ class ConverseClientFrame(_message.Message):
     GET_PROMPT_FIELD_NUMBER: _builtins.int
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
-    """Echoed by the reply; 0: no reply is wanted."""
+    """A number of your choice, which the reply has too. 0: send no reply, not even an error.
+    Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
+    """
     @_builtins.property
     def hello(self) -> Global___ConverseHello:
-        """First, and only first."""
+        """Opens the conversation. The first frame, and only the first."""
 
     @_builtins.property
     def heartbeat(self) -> Global___ConverseHeartbeat:
-        """A sign of life; silence costs presence, never the stream."""
+        """Says that the console is there. Without heartbeats the stream stays open, but its person
+        counts as absent (`Prompt.unattended_time`).
+        """
 
     @_builtins.property
     def credit(self) -> Global___ConverseCredit:
-        """More prompts may be pushed."""
+        """Allows the server to send more prompts."""
 
     @_builtins.property
     def goodbye(self) -> Global___ConverseGoodbye:
-        """The console leaves in order."""
+        """The console leaves; half-close after it."""
 
     @_builtins.property
     def answer_prompt(self) -> Global___AnswerPromptRequest:
-        """As the unary call."""
+        """As the unary call AnswerPrompt. Every verdict is a reply `answer_prompt`; only what is no
+        verdict is an `error`.
+        """
 
     @_builtins.property
     def claim_prompt(self) -> Global___ClaimPromptRequest:
-        """As the unary call."""
+        """As the unary call ClaimPrompt."""
 
     @_builtins.property
     def release_prompt(self) -> Global___ReleasePromptRequest:
-        """As the unary call."""
+        """As the unary call ReleasePrompt."""
 
     @_builtins.property
     def cancel_prompt(self) -> Global___CancelPromptRequest:
-        """As the unary call."""
+        """As the unary call CancelPrompt."""
 
     @_builtins.property
     def list_prompts(self) -> Global___ListPromptsRequest:
-        """As the unary call."""
+        """As the unary call ListPrompts."""
 
     @_builtins.property
     def get_prompt(self) -> Global___GetPromptRequest:
-        """As the unary call."""
+        """As the unary call GetPrompt."""
 
     @_builtins.property
     def list_answers(self) -> Global___ListAnswersRequest:
-        """As the unary call."""
+        """As the unary call ListAnswers."""
 
     def __init__(
         self,
@@ -984,7 +1044,7 @@ Global___ConverseClientFrame: _TypeAlias = ConverseClientFrame  # noqa: Y015
 
 @_typing.final
 class ConverseServerFrame(_message.Message):
-    """One thing the server says."""
+    """One frame from the server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1002,14 +1062,16 @@ class ConverseServerFrame(_message.Message):
     GET_PROMPT_FIELD_NUMBER: _builtins.int
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
-    """The `ref` of the frame that this replies to; 0: pushed."""
+    """The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
+    by itself.
+    """
     @_builtins.property
     def welcome(self) -> Global___ConverseWelcome:
-        """Reply to the hello, whatever its `ref`."""
+        """Reply to the hello, first of all frames."""
 
     @_builtins.property
     def heartbeat(self) -> Global___ConverseHeartbeat:
-        """The stream lives."""
+        """Says that the server is there. After three missed ones reconnect."""
 
     @_builtins.property
     def go_away(self) -> Global___ConverseGoAway:
@@ -1017,7 +1079,7 @@ class ConverseServerFrame(_message.Message):
 
     @_builtins.property
     def error(self) -> _stream_pb2.FrameError:
-        """The frame was refused; the stream goes on."""
+        """The frame with this `ref` was refused. The stream goes on."""
 
     @_builtins.property
     def prompt_event(self) -> Global___PromptEvent:
@@ -1025,31 +1087,31 @@ class ConverseServerFrame(_message.Message):
 
     @_builtins.property
     def answer_prompt(self) -> Global___AnswerPromptResponse:
-        """Reply, for every verdict."""
+        """Reply to `answer_prompt`, with any verdict."""
 
     @_builtins.property
     def claim_prompt(self) -> Global___ClaimPromptResponse:
-        """Reply."""
+        """Reply to `claim_prompt`."""
 
     @_builtins.property
     def release_prompt(self) -> Global___ReleasePromptResponse:
-        """Reply."""
+        """Reply to `release_prompt`."""
 
     @_builtins.property
     def cancel_prompt(self) -> Global___CancelPromptResponse:
-        """Reply."""
+        """Reply to `cancel_prompt`."""
 
     @_builtins.property
     def list_prompts(self) -> Global___ListPromptsResponse:
-        """Reply."""
+        """Reply to `list_prompts`."""
 
     @_builtins.property
     def get_prompt(self) -> Global___GetPromptResponse:
-        """Reply."""
+        """Reply to `get_prompt`."""
 
     @_builtins.property
     def list_answers(self) -> Global___ListAnswersResponse:
-        """Reply."""
+        """Reply to `list_answers`."""
 
     def __init__(
         self,
@@ -1080,7 +1142,7 @@ Global___ConverseServerFrame: _TypeAlias = ConverseServerFrame  # noqa: Y015
 
 @_typing.final
 class ConverseHello(_message.Message):
-    """Opens the conversation. All fields may be empty."""
+    """Opens the conversation. All fields may be left out."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1091,22 +1153,27 @@ class ConverseHello(_message.Message):
     CREDIT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     console_id: _builtins.str
-    """The console's stable name. Empty: the server makes one."""
+    """The console's name, which stays the same when it starts again; for people. Empty: the server
+    makes one.
+    """
     instance_id: _builtins.str
-    """A name for this run of it."""
+    """A name for this run of the console, for people. Empty: none."""
     credit: _builtins.int
-    """How many prompts may be pushed on this stream before more credit is given; each `upserted`
-    uses one, a changed prompt too. 0: the server paces the stream and no credit is needed.
+    """How many `upserted` events the server may send before it waits for more credit, at most 10,000.
+    A prompt that changed uses one too. 0: no credit is needed, and the server waits only while the
+    client does not read.
     """
     resume_token: _builtins.str
-    """Where to go on: the newest token that any stream of this view has named. All that happened
-    before it has been told. Empty: a snapshot first.
+    """The newest resume token that any stream with this filter has given. Only what changed since is
+    sent. Empty: a snapshot first.
     """
     @_builtins.property
     def filter(self) -> Global___PromptFilter:
-        """Which prompts; `states` must be empty."""
+        """Which prompts. Unset: all that the caller may see. The fields that are for ListPrompts only
+        must be empty.
+        """
 
     def __init__(
         self,
@@ -1139,18 +1206,22 @@ class ConverseWelcome(_message.Message):
     REPLICA_FIELD_NUMBER: _builtins.int
     TEST_MODE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """Its name, for logs."""
+    """The name of this stream in the server's log."""
     max_in_flight: _builtins.int
-    """How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED)."""
+    """How many frames may wait for their replies. The server refuses more (LIMIT_EXCEEDED)."""
     max_message_bytes: _builtins.int
-    """The largest message, in bytes."""
+    """The largest message that the server takes, in bytes."""
     replica: _builtins.str
-    """Which replica this is, for people."""
+    """The name of the replica that serves the stream, for people."""
     test_mode: _builtins.bool
-    """True: this server takes answers marked `test`. Never true of one that people work with."""
+    """True: this server is in test mode and takes answers marked `test`. Never true of one that
+    people work with.
+    """
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """Both sides send a heartbeat at least this often; after three missed ones reconnect."""
+        """Both sides send a heartbeat at least this often (15 s by default). After three missed ones
+        reconnect.
+        """
 
     def __init__(
         self,
@@ -1172,17 +1243,17 @@ Global___ConverseWelcome: _TypeAlias = ConverseWelcome  # noqa: Y015
 
 @_typing.final
 class ConverseHeartbeat(_message.Message):
-    """A sign of life."""
+    """Says that a side is there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """By the server: resume here. Empty: no new position."""
+    """From the server: resume from here. Empty: no newer position. From a console: leave it empty."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """By the server: its time."""
+        """From the server: its clock. From a console: leave it unset."""
 
     def __init__(
         self,
@@ -1200,13 +1271,13 @@ Global___ConverseHeartbeat: _TypeAlias = ConverseHeartbeat  # noqa: Y015
 
 @_typing.final
 class ConverseCredit(_message.Message):
-    """More credit."""
+    """Allows the server to send more prompts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPTS_FIELD_NUMBER: _builtins.int
     prompts: _builtins.int
-    """So many more prompts may be pushed."""
+    """How many more `upserted` events the server may send, in addition to what is left. At least 1."""
     def __init__(
         self,
         *,
@@ -1222,7 +1293,7 @@ Global___ConverseCredit: _TypeAlias = ConverseCredit  # noqa: Y015
 
 @_typing.final
 class ConverseGoodbye(_message.Message):
-    """An orderly end."""
+    """The console leaves in order. The server ends the stream with OK after the replies that are due."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1239,9 +1310,10 @@ Global___ConverseGoodbye: _TypeAlias = ConverseGoodbye  # noqa: Y015
 
 @_typing.final
 class ConverseGoAway(_message.Message):
-    """Asks the console to move to another stream. Open it on a connection of its own, since the present
-    one leads to the replica that is going, and half-close this stream when the other has its
-    welcome. Until then this stream serves; after that only its replies count.
+    """The server asks the console to move to another stream, because the replica shuts down or the
+    stream is old. Open the next one on a new connection, since this one leads to the replica that is
+    going; half-close this stream when the other has its welcome. Until then this stream serves as
+    before; after that only its replies count.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1252,7 +1324,7 @@ class ConverseGoAway(_message.Message):
     """Why, for people."""
     @_builtins.property
     def after(self) -> _duration_pb2.Duration:
-        """The stream ends after this."""
+        """The server ends this stream after this time."""
 
     def __init__(
         self,

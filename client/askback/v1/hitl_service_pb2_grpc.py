@@ -32,7 +32,8 @@ class HitlServiceStub(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-    ListPrompts                          console; client or worker with `job_id` in the filter
+    ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+    `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
@@ -104,7 +105,8 @@ class HitlServiceServicer(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-    ListPrompts                          console; client or worker with `job_id` in the filter
+    ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+    `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
@@ -117,38 +119,63 @@ class HitlServiceServicer(object):
     """
 
     def Converse(self, request_iterator, context):
-        """The console's stream. The first frame, and only the first, is a hello; `ConverseHello{}` is
-        valid. After the welcome come the open prompts that match, by priority and deadline, then
-        `caught_up`, then live changes. Changes carry state, not history: a slow console sees fewer,
-        fresher prompts, and never one that is already closed. For a console that reads very slowly the
-        view is read once more, with another `caught_up`; one that resumed is reset first. The console sends the unary twins' own
-        requests as frames, each answered after its commit by a frame with the same `ref`. Keep an
-        answer until its result came, and send it again after a reconnect, to any replica: equal
-        `answer_id`, equal result. Ends with INVALID_ARGUMENT (BAD_HELLO). After any other end but
-        UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
+        """The console's stream: prompts come as they are asked, answers go back on the same stream.
+
+        What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+        `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
+        unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
+        with the same `ref`: the response of the unary call, or an `error`. A change is replied to
+        after its commit. Replies may come in another order than the requests. At most
+        `ConverseWelcome.max_in_flight` requests may wait for their replies (LIMIT_EXCEEDED). To leave,
+        send a goodbye and half-close.
+
+        What the server sends. First the welcome. Then the open prompts that match, by priority,
+        deadline and age, as `upserted` events; then `caught_up`; then changes as they happen:
+        `upserted` for a prompt that is new or has changed, `closed`, `removed`. Keep one prompt for
+        each `prompt_id`: the highest `version` wins. Changes carry the newest state, not every step: a
+        slow console gets fewer, newer prompts, and never one that is already closed. After an answer
+        with the verdict INVALID or STALE the prompt comes again as `upserted`, because its `version`
+        rose: a program that answers every `upserted` must not take it for a new question.
+
+        Flow control. With `credit` the server sends that many `upserted` events and then waits for
+        more credit; everything else needs none. Without it the server waits while the client does not
+        read. A client that does not read for 20 s loses its stream.
+
+        Resume. `caught_up`, `bookmark` and the server's heartbeats carry resume tokens. Send the
+        newest one in the next hello, to any replica: you get what changed since. If it cannot be
+        honoured, `reset_view` comes and then a full snapshot. Keep each answer until its reply came,
+        and send it again after a reconnect with the same `answer_id`: the verdict is the same.
+
+        Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame. After every other end
+        reconnect, with exponential backoff and jitter; not after UNAUTHENTICATED and
+        PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchPrompts(self, request, context):
-        """The same prompt events without the way back, for grpcurl, browsers and simple clients.
-        Errors: INVALID_ARGUMENT (INVALID_FIELD).
+        """Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
+        clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+        (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPrompts(self, request, context):
-        """Lists prompts: open ones by priority (high first), deadline (near first) and age. Errors:
-        INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN).
+        """Lists prompts: by priority (high first), deadline (near first) and age (old first). With
+        `filter.job_id` a client or worker gets all prompts of the job, a console those that it may
+        see: none for a job that does not exist. Errors: INVALID_ARGUMENT (INVALID_FIELD,
+        BAD_PAGE_TOKEN), NOT_FOUND (JOB_NOT_FOUND) for a client or worker.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPrompt(self, request, context):
-        """Reads a prompt, in any state. Errors: NOT_FOUND (PROMPT_NOT_FOUND).
+        """Reads one prompt, in any state. Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,16 +194,16 @@ class HitlServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ClaimPrompt(self, request, context):
-        """Takes an open prompt on: others see it and cannot answer it while the claim lasts. Repeatable
-        by the holder, which extends it. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION
-        (PROMPT_CLAIMED, PROMPT_CLOSED).
+        """Claims an open prompt: until the claim ends others see it and cannot answer it. The holder may
+        call again, which extends the claim. Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION
+        (PROMPT_CLAIMED, PROMPT_CLOSED), INVALID_ARGUMENT (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleasePrompt(self, request, context):
-        """Gives a claim back. Without a claim it changes nothing; only the holder or an admin may.
+        """Gives a claim back. It changes nothing where there is no claim; only the holder and admins may.
         Errors: NOT_FOUND (PROMPT_NOT_FOUND), FAILED_PRECONDITION (PROMPT_CLAIMED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -192,8 +219,8 @@ class HitlServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListAnswers(self, request, context):
-        """Lists every submission to one prompt, oldest first: the audit. Errors: NOT_FOUND
-        (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
+        """Lists every submission to one prompt with its verdict, oldest first: the audit. Errors:
+        NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (BAD_PAGE_TOKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,7 +289,8 @@ class HitlService(object):
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
     Converse, WatchPrompts, AnswerPrompt, ClaimPrompt, ReleasePrompt    console
-    ListPrompts                          console; client or worker with `job_id` in the filter
+    ListPrompts                          console; client or worker with `job_id`, `id_suffix` or
+    `job_id_suffix` in the filter
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 

@@ -31,17 +31,21 @@ class _Consistency:
 class _ConsistencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Consistency.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CONSISTENCY_UNSPECIFIED: _Consistency.ValueType  # 0
-    """Hot jobs from memory, else the database."""
+    """The zero value: recent jobs from the replica's memory, which may be some milliseconds behind
+    other replicas; others from the database.
+    """
     CONSISTENCY_STRONG: _Consistency.ValueType  # 1
-    """Always the database."""
+    """From the database: includes all that was acknowledged before the call."""
 
 class Consistency(_Consistency, metaclass=_ConsistencyEnumTypeWrapper):
     """How fresh a read must be."""
 
 CONSISTENCY_UNSPECIFIED: Consistency.ValueType  # 0
-"""Hot jobs from memory, else the database."""
+"""The zero value: recent jobs from the replica's memory, which may be some milliseconds behind
+other replicas; others from the database.
+"""
 CONSISTENCY_STRONG: Consistency.ValueType  # 1
-"""Always the database."""
+"""From the database: includes all that was acknowledged before the call."""
 Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
 
 class _RetryKeep:
@@ -51,31 +55,31 @@ class _RetryKeep:
 class _RetryKeepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetryKeep.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RETRY_KEEP_UNSPECIFIED: _RetryKeep.ValueType  # 0
-    """ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one: to repeat what was finished, or stopped,
-    is a new decision.
+    """The zero value: ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one, because repeating
+    what was finished or stopped is a new decision.
     """
     RETRY_KEEP_ALL: _RetryKeep.ValueType  # 1
-    """Checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. The job gets such an answer at
-    once, with its author and date, when it asks the same question under the same key; another question
-    is asked. Never a default's answer, a test's, a refusal or an expiry.
+    """Its checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. When the new job
+    asks the same question under the same key it gets the answer at once, with its author and date;
+    a different question is asked. Never a default's answer, a test's, a no or an expiry.
     """
     RETRY_KEEP_NOTHING: _RetryKeep.ValueType  # 2
-    """Neither: every question is asked, every step is done."""
+    """Neither: every question is asked again, and every step is done again."""
 
 class RetryKeep(_RetryKeep, metaclass=_RetryKeepEnumTypeWrapper):
-    """What a retried job has of the one it repeats."""
+    """What a retried job gets from the one it repeats."""
 
 RETRY_KEEP_UNSPECIFIED: RetryKeep.ValueType  # 0
-"""ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one: to repeat what was finished, or stopped,
-is a new decision.
+"""The zero value: ALL of a FAILED job, NOTHING of a COMPLETED or CANCELLED one, because repeating
+what was finished or stopped is a new decision.
 """
 RETRY_KEEP_ALL: RetryKeep.ValueType  # 1
-"""Checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. The job gets such an answer at
-once, with its author and date, when it asks the same question under the same key; another question
-is asked. Never a default's answer, a test's, a refusal or an expiry.
+"""Its checkpoints, and the answers that people gave by ACCEPT, EDIT or RESPOND. When the new job
+asks the same question under the same key it gets the answer at once, with its author and date;
+a different question is asked. Never a default's answer, a test's, a no or an expiry.
 """
 RETRY_KEEP_NOTHING: RetryKeep.ValueType  # 2
-"""Neither: every question is asked, every step is done."""
+"""Neither: every question is asked again, and every step is done again."""
 Global___RetryKeep: _TypeAlias = RetryKeep  # noqa: Y015
 
 @_typing.final
@@ -119,50 +123,59 @@ class CreateJobRequest(_message.Message):
     TIMEOUT_FIELD_NUMBER: _builtins.int
     RUN_TIMEOUT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     request_id: _builtins.str
-    """Idempotency key, at most 200 characters; unique in the namespace. Empty: not idempotent."""
+    """An idempotency key that you make once for each job, at most 200 bytes; unique in the namespace
+    for as long as the job is kept. Empty: the call is not idempotent.
+    """
     job_type: _builtins.str
-    """Which workers run it: letters, digits, `_`, `.`, `-`, `/`; at most 128 characters. Required."""
+    """The kind of work, which decides which workers can take the job: letters, digits, `_`, `.`, `-`,
+    `/`; at most 128 bytes. Required.
+    """
     user_id: _builtins.str
-    """On whose behalf; admins only. Empty: the caller."""
+    """On whose behalf the job runs; admins only. Empty: the caller."""
     input_json: _builtins.str
-    """Any JSON text. Empty: none."""
+    """The input, any JSON text of at most 256 KiB. Empty: no input."""
     priority: _builtins.int
-    """Higher runs first, -1000 to 1000."""
+    """Workers take jobs with higher priority first, from -1000 to 1000. Default: 0."""
     max_attempts: _builtins.int
-    """0: the server's default (3)."""
+    """How many attempts there are at most, up to 100. 0: 3."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Free marks to filter by."""
+        """Names and values to filter by, at most 32 of 128 bytes each."""
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """How long to keep the job after its end. Unset: the server's default."""
+        """How long to keep the job after its end, at most 3660 days. Unset: as long as the server is set
+        to (30 days by default).
+        """
 
     @_builtins.property
     def prompt(self) -> _prompt_pb2.PromptContent:
-        """If set, the job has no worker and asks this at once; `blocking` is implied."""
+        """If set, the job has no worker: it asks this at once, and the resolution ends it. The prompt is
+        always blocking. Unset: a worker runs the job.
+        """
 
     @_builtins.property
     def start_delay(self) -> _duration_pb2.Duration:
-        """So long from now."""
+        """How long after the call the job starts. Unset: at once, or at `start_time`."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """At this time; at once if it has passed."""
+        """When the job starts; at once if the time has passed. Unset: at once, or after `start_delay`."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
-        """How long the whole job may take, counted from its start: waiting for people, attempts and backoff
-        included. Then it fails with DEADLINE_EXCEEDED, and its open prompts end. Unset: for ever.
+        """How long the whole job may take, counted from its start: waiting for people, attempts and
+        pauses included. Then it fails with DEADLINE_EXCEEDED, and its open prompts end. Unset: no
+        limit.
         """
 
     @_builtins.property
     def run_timeout(self) -> _duration_pb2.Duration:
-        """How long one attempt may be RUNNING; the clock stands still while a blocking prompt is open. Then the
-        attempt fails with RUN_TIMEOUT, and another follows if attempts are left. Unset: for ever. Not with
-        a `prompt`, which has a timeout of its own.
+        """How long one attempt may be RUNNING; time with an open blocking prompt does not count. Then the
+        attempt fails with RUN_TIMEOUT, and another follows if attempts are left. Unset: no limit.
+        Refused together with `prompt`, which has a timeout of its own.
         """
 
     def __init__(
@@ -203,14 +216,14 @@ class CreateJobResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True: it existed already."""
+    """True: the job existed already."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job as it is now."""
 
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """Its prompt, if it was created with one."""
+        """Its prompt, if the request had one. Unset otherwise."""
 
     def __init__(
         self,
@@ -236,9 +249,9 @@ class GetJobRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job's id. Required."""
     consistency: Global___Consistency.ValueType
-    """How fresh."""
+    """How fresh the answer must be. Default: as fresh as the replica knows."""
     def __init__(
         self,
         *,
@@ -263,12 +276,12 @@ class GetJobResponse(_message.Message):
     OPEN_PROMPTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job, or its head (`Job.head_only`)."""
 
     @_builtins.property
     def open_prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
-        """Its open prompts that the caller may see, by round, as far as they fit into 1 MiB; ListPrompts
-        has them all.
+        """Its open prompts that the caller may see, by round, as far as they fit into 1 MiB. ListPrompts
+        has them all, and the closed ones.
         """
 
     def __init__(
@@ -287,7 +300,9 @@ Global___GetJobResponse: _TypeAlias = GetJobResponse  # noqa: Y015
 
 @_typing.final
 class JobFilter(_message.Message):
-    """Which jobs. Conditions of different fields must all hold; values of one field are alternatives."""
+    """Which jobs. Conditions of different fields must all hold; the values of one list are
+    alternatives. An empty filter matches every job of the namespace.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -317,29 +332,41 @@ class JobFilter(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    ANY_LABELS_FIELD_NUMBER: _builtins.int
+    id_suffix: _builtins.str
+    """Only the jobs whose id ends with this: the last 6 to 36 characters, in lower case. People type the end of
+    an id, because ids that were made at about the same time begin alike. Empty: any.
+    """
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_job_pb2.JobState.ValueType]:
-        """States. Empty: any."""
+        """Their states. Empty: any."""
 
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Types. Empty: any."""
+        """Their types. Empty: any."""
 
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Users. Empty: any."""
+        """Their creators. Empty: any."""
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels that must be there with these values."""
+        """Labels that a job must have, each with exactly this value. Empty: any."""
 
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
-        """Created at or after this time."""
+        """Created at or after this time. Unset: no bound."""
 
     @_builtins.property
     def created_before(self) -> _timestamp_pb2.Timestamp:
-        """Created before this time."""
+        """Created before this time. Unset: no bound."""
+
+    @_builtins.property
+    def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
+        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        `labels`. Empty: no such condition.
+        """
 
     def __init__(
         self,
@@ -350,10 +377,12 @@ class JobFilter(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_after: _timestamp_pb2.Timestamp | None = ...,
         created_before: _timestamp_pb2.Timestamp | None = ...,
+        id_suffix: _builtins.str = ...,
+        any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "job_types", b"job_types", "labels", b"labels", "states", b"states", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "created_after", b"created_after", "created_before", b"created_before", "id_suffix", b"id_suffix", "job_types", b"job_types", "labels", b"labels", "states", b"states", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,15 +398,20 @@ class ListJobsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     page_size: _builtins.int
-    """At most so many, 0: 50; never more than 500, and never more than 1 MiB in all."""
+    """The most jobs on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1 MiB."""
     page_token: _builtins.str
-    """From the page before; empty: the first page."""
+    """`next_page_token` of the page before, with an otherwise equal request. Empty: the first page."""
+    count: _builtins.bool
+    """True: count all jobs that match (`total_size`), on every page; this reads them all. Default:
+    false.
+    """
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """Which jobs."""
+        """Which jobs. Unset: all."""
 
     def __init__(
         self,
@@ -386,10 +420,11 @@ class ListJobsRequest(_message.Message):
         filter: Global___JobFilter | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "filter", b"filter", "namespace", b"namespace", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -403,21 +438,25 @@ class ListJobsResponse(_message.Message):
 
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty: this was the last page."""
+    """Send it to get the next page. Empty: this was the last one."""
+    total_size: _builtins.int
+    """How many match in all; 0 unless `count` was set."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
-        """Newest first."""
+        """The jobs, newest first."""
 
     def __init__(
         self,
         *,
         jobs: _abc.Iterable[_job_pb2.Job] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_page_token", b"next_page_token", "total_size", b"total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -425,16 +464,16 @@ Global___ListJobsResponse: _TypeAlias = ListJobsResponse  # noqa: Y015
 
 @_typing.final
 class WatchJobRequest(_message.Message):
-    """Asks to follow a job."""
+    """Asks to follow one job."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     AFTER_SEQ_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job's id. Required."""
     after_seq: _builtins.int
-    """Only events above this one; 0: from the first."""
+    """The last `seq` that you have. 0: from the first event."""
     def __init__(
         self,
         *,
@@ -451,14 +490,14 @@ Global___WatchJobRequest: _TypeAlias = WatchJobRequest  # noqa: Y015
 
 @_typing.final
 class WatchJobResponse(_message.Message):
-    """What happened."""
+    """Events of the job, as many as wait."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.JobEvent]:
-        """Events in order. Empty after 15 s without any: the stream is alive, and proxies see it."""
+        """Events in order. Empty: nothing happened for 15 s; sent so that proxies keep the stream open."""
 
     def __init__(
         self,
@@ -475,7 +514,7 @@ Global___WatchJobResponse: _TypeAlias = WatchJobResponse  # noqa: Y015
 
 @_typing.final
 class WatchJobsRequest(_message.Message):
-    """Asks to follow jobs."""
+    """Asks to follow the jobs that match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -483,13 +522,15 @@ class WatchJobsRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     resume_token: _builtins.str
-    """Where to go on. Empty: a snapshot first."""
+    """The last token of an earlier stream with the same filter: only what changed since is sent.
+    Empty: a snapshot first.
+    """
     @_builtins.property
     def filter(self) -> Global___JobFilter:
-        """Which jobs. The states choose what the snapshot holds; a change is shown whatever the state,
-        so that a job is followed to its end.
+        """Which jobs. Unset: all. Its states choose what the snapshot holds; changes are sent whatever
+        the state, so that a job is followed to its end.
         """
 
     def __init__(
@@ -509,7 +550,7 @@ Global___WatchJobsRequest: _TypeAlias = WatchJobsRequest  # noqa: Y015
 
 @_typing.final
 class WatchJobsResponse(_message.Message):
-    """Jobs that changed."""
+    """Jobs that changed, as many as wait."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -519,20 +560,20 @@ class WatchJobsResponse(_message.Message):
     RESET_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     caught_up: _builtins.bool
-    """True in the one message after which the reader has all that matched."""
+    """True in the one message that completes the snapshot."""
     reset: _builtins.str
-    """If set, forget what you have, a snapshot follows: the resume token was not honoured, or the reader
-    is so slow that more has changed than could be told.
+    """Not empty: the resume token could not be honoured, or you read so slowly that more has changed
+    than could be told. Forget all jobs; a snapshot follows.
     """
     resume_token: _builtins.str
-    """All above has been sent: resume here. Empty: no new position."""
+    """You have everything up to here: resume from this token. Empty: no newer position."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Job]:
         """The newest state of each."""
 
     @_builtins.property
     def removed_job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Jobs that were deleted, or match no more."""
+        """Jobs that were deleted, or no longer match."""
 
     def __init__(
         self,
@@ -561,14 +602,16 @@ class UpdateJobRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     expected_version: _builtins.int
-    """If not 0, the job must have this version."""
+    """If not 0, the job must have this version. Default: 0, no check."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """`job_id` and the new values of the fields in the mask."""
+        """`job_id`, and the new values of the fields in the mask. Other fields are ignored. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """`labels`, `priority`, `promoted`, `retention`. Required. Labels are replaced whole."""
+        """The fields to change: `labels`, `priority`, `promoted`, `retention`. Required. Labels are
+        replaced as a whole.
+        """
 
     def __init__(
         self,
@@ -594,7 +637,7 @@ class UpdateJobResponse(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job after the change."""
 
     def __init__(
         self,
@@ -611,16 +654,16 @@ Global___UpdateJobResponse: _TypeAlias = UpdateJobResponse  # noqa: Y015
 
 @_typing.final
 class CancelJobRequest(_message.Message):
-    """Asks for an end."""
+    """Asks for a job to end."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job's id. Required."""
     reason: _builtins.str
-    """Why, for people."""
+    """Why, for people, at most 1,000 bytes. Empty: not said."""
     def __init__(
         self,
         *,
@@ -644,7 +687,7 @@ class CancelJobResponse(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job: CANCELLED, or with `cancel_request_time` while its worker stops."""
 
     def __init__(
         self,
@@ -661,7 +704,7 @@ Global___CancelJobResponse: _TypeAlias = CancelJobResponse  # noqa: Y015
 
 @_typing.final
 class RetryJobRequest(_message.Message):
-    """Asks for the same once more."""
+    """Asks to repeat a job."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -669,11 +712,11 @@ class RetryJobRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     KEEP_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The terminal job to repeat."""
+    """The terminal job to repeat. Required."""
     request_id: _builtins.str
-    """Idempotency key of the new job."""
+    """The idempotency key of the new job, at most 200 bytes. Empty: the call is not idempotent."""
     keep: Global___RetryKeep.ValueType
-    """What the new job has of the old one."""
+    """What the new job gets from the old one. Default: it depends on how the old one ended."""
     def __init__(
         self,
         *,
@@ -701,7 +744,7 @@ class RetryJobResponse(_message.Message):
     """True: it existed already."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job; `retried_from_job_id` names the old one."""
+        """The new job; `retried_from_job_id` names the old one."""
 
     def __init__(
         self,
@@ -719,13 +762,13 @@ Global___RetryJobResponse: _TypeAlias = RetryJobResponse  # noqa: Y015
 
 @_typing.final
 class DeleteJobRequest(_message.Message):
-    """Asks for the removal of a terminal job."""
+    """Asks to delete a terminal job."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job's id. Required."""
     def __init__(
         self,
         *,
@@ -741,7 +784,7 @@ Global___DeleteJobRequest: _TypeAlias = DeleteJobRequest  # noqa: Y015
 
 @_typing.final
 class DeleteJobResponse(_message.Message):
-    """The job is gone."""
+    """The job is deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -764,7 +807,7 @@ class GetDeepUnderstandingRequest(_message.Message):
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job's id. Required."""
     def __init__(
         self,
         *,
@@ -787,7 +830,7 @@ class GetDeepUnderstandingResponse(_message.Message):
     DEEP_UNDERSTANDING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deep_understanding(self) -> _job_pb2.DeepUnderstanding:
-        """The state; version 0 if none was written."""
+        """The state; with version 0 if none was written."""
 
     def __init__(
         self,
@@ -813,16 +856,18 @@ class UpdateDeepUnderstandingRequest(_message.Message):
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     expected_version: _builtins.int
-    """If not 0, the state must have this version."""
+    """If not 0, the state must have this version. Default: 0, no check."""
     token: _builtins.int
-    """The worker's fencing token; required from principals that only have the worker role."""
+    """The worker's fencing token. Required from callers that have only the role `worker`. 0: none."""
     @_builtins.property
     def deep_understanding(self) -> _job_pb2.DeepUnderstanding:
-        """`job_id` and the new values of the fields in the mask."""
+        """`job_id`, and the new values of the fields in the mask. Other fields are ignored. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields of DeepUnderstanding other than `job_id`, `version`, `update_time`. Required."""
+        """The fields to change: any of DeepUnderstanding but `job_id`, `version` and `update_time`.
+        Required.
+        """
 
     def __init__(
         self,
@@ -849,7 +894,7 @@ class UpdateDeepUnderstandingResponse(_message.Message):
     DEEP_UNDERSTANDING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deep_understanding(self) -> _job_pb2.DeepUnderstanding:
-        """The state."""
+        """The state after the change."""
 
     def __init__(
         self,

@@ -28,14 +28,15 @@ if _version_not_supported:
 class JobServiceStub(object):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-    GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+    GetJob, WatchJob                                        client or worker; console for the head of a job
+    ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
     UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -131,14 +132,15 @@ class JobServiceStub(object):
 class JobServiceServicer(object):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-    GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+    GetJob, WatchJob                                        client or worker; console for the head of a job
+    ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
     UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -169,17 +171,20 @@ class JobServiceServicer(object):
     """
 
     def CreateJob(self, request, context):
-        """Creates a job in PENDING, or with `prompt` and no worker in PENDING_HITL: then the prompt's
-        resolution is the job's result. With a `request_id` the call is idempotent: equal content
-        gives the same job. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for
-        an equal `request_id` with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
+        """Creates a job in PENDING, or with `prompt` a job without a worker in PENDING_HITL, which the
+        prompt's resolution ends. With a `request_id` the call is idempotent: the same id and content
+        returns the job that exists (`replayed`), so repeat it after an error whose outcome is unknown.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for an equal `request_id`
+        with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND).
+        """Reads a job, in any state. A client or worker gets all of it. A console that may see one of its
+        prompts, open or closed, gets the job's head only (`Job.head_only`); for other consoles the job
+        does not exist. Errors: NOT_FOUND (JOB_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,8 +198,16 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
-        with OK after the event that ends the job. To resume, call again with the last seq received.
+        """Follows one job: sends every event above `after_seq` in order without a gap, then new ones as
+        they are committed. Ends with OK after the event that ends the job. Resume after any other end
+        with the last `seq` received. After 15 s without an event an empty message comes.
+
+        A console that may see one of the job's prompts is told of the job's head and of the prompts
+        that it may see: states, progress and times, without texts of failures and names of workers.
+        What it may not see comes as WITHHELD, so that `seq` has no gap. Whether a prompt may be seen
+        is decided when its event is sent. The stream ends with NOT_FOUND when the caller may see none
+        of the job's prompts any more.
+
         Errors: NOT_FOUND (JOB_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -202,39 +215,41 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchJobs(self, request, context):
-        """Follows all jobs that match: first those that match and have not ended (or are in the states
-        of the filter), then each one that changes. It carries state, not history: a slow reader sees
-        fewer, fresher jobs. To resume, call again
-        with the last token received; a token that cannot be honoured gives `reset` and a fresh
-        snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
+        """Follows all jobs that match. First come those that match and have not ended (or are in the
+        states of the filter), then a message with `caught_up`, then each job that changes. It carries
+        the newest state, not every step: a slow reader gets fewer, newer states. Resume with the last
+        token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
+        lost without a word. Errors: INVALID_ARGUMENT (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateJob(self, request, context):
-        """Changes the fields named in the mask, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND),
-        INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+        """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
+        (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Cancels a job. One that nobody holds is CANCELLED at once; for a held one the cancel is a wish
-        until its worker confirms (FailJob or ReleaseJob) or the grace ends. Legal in every state that
-        is not terminal, repeatable; on a CANCELLED job it changes nothing. Errors: NOT_FOUND
-        (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
+        """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
+        is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
+        CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
+        job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
+        on a COMPLETED or FAILED job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
-        whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
-        (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
-        (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
+        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
+        `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
+        `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
+        another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
+        has not ended or has no worker.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,9 +264,9 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetDeepUnderstanding(self, request, context):
-        """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
-        answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
-        (JOB_NOT_FOUND).
+        """Reads a job's deep-understanding state; an empty one if none was written. It holds questions
+        and answers, so for a console the job exists only if it may see every prompt of it. Errors:
+        NOT_FOUND (JOB_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -335,14 +350,15 @@ def add_JobServiceServicer_to_server(servicer, server):
 class JobService(object):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
     CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-    GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+    GetJob, WatchJob                                        client or worker; console for the head of a job
+    ListJobs, WatchJobs                                     client or worker
     GetDeepUnderstanding                                    client, worker or console
     UpdateDeepUnderstanding                                 client; or worker with its token
 

@@ -29,14 +29,15 @@ GRPC_VERSION: str
 class JobServiceStub:
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-      GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+      GetJob, WatchJob                                        client or worker; console for the head of a job
+      ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
       UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -71,51 +72,65 @@ class JobServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     CreateJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CreateJobRequest, _job_service_pb2.CreateJobResponse]
-    """Creates a job in PENDING, or with `prompt` and no worker in PENDING_HITL: then the prompt's
-    resolution is the job's result. With a `request_id` the call is idempotent: equal content
-    gives the same job. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for
-    an equal `request_id` with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
+    """Creates a job in PENDING, or with `prompt` a job without a worker in PENDING_HITL, which the
+    prompt's resolution ends. With a `request_id` the call is idempotent: the same id and content
+    returns the job that exists (`replayed`), so repeat it after an error whose outcome is unknown.
+    Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for an equal `request_id`
+    with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
-    """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND)."""
+    """Reads a job, in any state. A client or worker gets all of it. A console that may see one of its
+    prompts, open or closed, gets the job's head only (`Job.head_only`); for other consoles the job
+    does not exist. Errors: NOT_FOUND (JOB_NOT_FOUND).
+    """
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
     """Lists jobs, newest first. Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN)."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]
-    """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
-    with OK after the event that ends the job. To resume, call again with the last seq received.
+    """Follows one job: sends every event above `after_seq` in order without a gap, then new ones as
+    they are committed. Ends with OK after the event that ends the job. Resume after any other end
+    with the last `seq` received. After 15 s without an event an empty message comes.
+
+    A console that may see one of the job's prompts is told of the job's head and of the prompts
+    that it may see: states, progress and times, without texts of failures and names of workers.
+    What it may not see comes as WITHHELD, so that `seq` has no gap. Whether a prompt may be seen
+    is decided when its event is sent. The stream ends with NOT_FOUND when the caller may see none
+    of the job's prompts any more.
+
     Errors: NOT_FOUND (JOB_NOT_FOUND).
     """
     WatchJobs: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobsRequest, _job_service_pb2.WatchJobsResponse]
-    """Follows all jobs that match: first those that match and have not ended (or are in the states
-    of the filter), then each one that changes. It carries state, not history: a slow reader sees
-    fewer, fresher jobs. To resume, call again
-    with the last token received; a token that cannot be honoured gives `reset` and a fresh
-    snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
+    """Follows all jobs that match. First come those that match and have not ended (or are in the
+    states of the filter), then a message with `caught_up`, then each job that changes. It carries
+    the newest state, not every step: a slow reader gets fewer, newer states. Resume with the last
+    token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
+    lost without a word. Errors: INVALID_ARGUMENT (INVALID_FIELD).
     """
     UpdateJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]
-    """Changes the fields named in the mask, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND),
-    INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+    """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
+    (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
-    """Cancels a job. One that nobody holds is CANCELLED at once; for a held one the cancel is a wish
-    until its worker confirms (FailJob or ReleaseJob) or the grace ends. Legal in every state that
-    is not terminal, repeatable; on a CANCELLED job it changes nothing. Errors: NOT_FOUND
-    (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
+    """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
+    is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
+    CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
+    job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
+    on a COMPLETED or FAILED job.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
-    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
-    whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
-    (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
-    (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
+    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
+    `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
+    `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
+    another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
+    has not ended or has no worker.
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
     FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
     """
     GetDeepUnderstanding: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetDeepUnderstandingRequest, _job_service_pb2.GetDeepUnderstandingResponse]
-    """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
-    answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
-    (JOB_NOT_FOUND).
+    """Reads a job's deep-understanding state; an empty one if none was written. It holds questions
+    and answers, so for a console the job exists only if it may see every prompt of it. Errors:
+    NOT_FOUND (JOB_NOT_FOUND).
     """
     UpdateDeepUnderstanding: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.UpdateDeepUnderstandingRequest, _job_service_pb2.UpdateDeepUnderstandingResponse]
     """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
@@ -127,14 +142,15 @@ class JobServiceStub:
 class JobServiceAsyncStub(JobServiceStub):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-      GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+      GetJob, WatchJob                                        client or worker; console for the head of a job
+      ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
       UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -166,51 +182,65 @@ class JobServiceAsyncStub(JobServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CreateJobRequest, _job_service_pb2.CreateJobResponse]  # type: ignore[assignment]
-    """Creates a job in PENDING, or with `prompt` and no worker in PENDING_HITL: then the prompt's
-    resolution is the job's result. With a `request_id` the call is idempotent: equal content
-    gives the same job. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for
-    an equal `request_id` with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
+    """Creates a job in PENDING, or with `prompt` a job without a worker in PENDING_HITL, which the
+    prompt's resolution ends. With a `request_id` the call is idempotent: the same id and content
+    returns the job that exists (`replayed`), so repeat it after an error whose outcome is unknown.
+    Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for an equal `request_id`
+    with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
-    """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND)."""
+    """Reads a job, in any state. A client or worker gets all of it. A console that may see one of its
+    prompts, open or closed, gets the job's head only (`Job.head_only`); for other consoles the job
+    does not exist. Errors: NOT_FOUND (JOB_NOT_FOUND).
+    """
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists jobs, newest first. Errors: INVALID_ARGUMENT (INVALID_FIELD, BAD_PAGE_TOKEN)."""
     WatchJob: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]  # type: ignore[assignment]
-    """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
-    with OK after the event that ends the job. To resume, call again with the last seq received.
+    """Follows one job: sends every event above `after_seq` in order without a gap, then new ones as
+    they are committed. Ends with OK after the event that ends the job. Resume after any other end
+    with the last `seq` received. After 15 s without an event an empty message comes.
+
+    A console that may see one of the job's prompts is told of the job's head and of the prompts
+    that it may see: states, progress and times, without texts of failures and names of workers.
+    What it may not see comes as WITHHELD, so that `seq` has no gap. Whether a prompt may be seen
+    is decided when its event is sent. The stream ends with NOT_FOUND when the caller may see none
+    of the job's prompts any more.
+
     Errors: NOT_FOUND (JOB_NOT_FOUND).
     """
     WatchJobs: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobsRequest, _job_service_pb2.WatchJobsResponse]  # type: ignore[assignment]
-    """Follows all jobs that match: first those that match and have not ended (or are in the states
-    of the filter), then each one that changes. It carries state, not history: a slow reader sees
-    fewer, fresher jobs. To resume, call again
-    with the last token received; a token that cannot be honoured gives `reset` and a fresh
-    snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
+    """Follows all jobs that match. First come those that match and have not ended (or are in the
+    states of the filter), then a message with `caught_up`, then each job that changes. It carries
+    the newest state, not every step: a slow reader gets fewer, newer states. Resume with the last
+    token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
+    lost without a word. Errors: INVALID_ARGUMENT (INVALID_FIELD).
     """
     UpdateJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateJobRequest, _job_service_pb2.UpdateJobResponse]  # type: ignore[assignment]
-    """Changes the fields named in the mask, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND),
-    INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+    """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
+    (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """Cancels a job. One that nobody holds is CANCELLED at once; for a held one the cancel is a wish
-    until its worker confirms (FailJob or ReleaseJob) or the grace ends. Legal in every state that
-    is not terminal, repeatable; on a CANCELLED job it changes nothing. Errors: NOT_FOUND
-    (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
+    """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
+    is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
+    CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
+    job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
+    on a COMPLETED or FAILED job.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
-    whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
-    (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
-    (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
+    """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
+    `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
+    `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
+    another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
+    has not ended or has no worker.
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DeleteJobRequest, _job_service_pb2.DeleteJobResponse]  # type: ignore[assignment]
     """Deletes a terminal job with its prompts and answers. Errors: NOT_FOUND (JOB_NOT_FOUND),
     FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended.
     """
     GetDeepUnderstanding: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetDeepUnderstandingRequest, _job_service_pb2.GetDeepUnderstandingResponse]  # type: ignore[assignment]
-    """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
-    answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
-    (JOB_NOT_FOUND).
+    """Reads a job's deep-understanding state; an empty one if none was written. It holds questions
+    and answers, so for a console the job exists only if it may see every prompt of it. Errors:
+    NOT_FOUND (JOB_NOT_FOUND).
     """
     UpdateDeepUnderstanding: _aio.UnaryUnaryMultiCallable[_job_service_pb2.UpdateDeepUnderstandingRequest, _job_service_pb2.UpdateDeepUnderstandingResponse]  # type: ignore[assignment]
     """Changes the fields named in the mask while the job has not ended. Errors: NOT_FOUND
@@ -221,14 +251,15 @@ class JobServiceAsyncStub(JobServiceStub):
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, reads and steers jobs.
 
-    Who calls is said in the metadata of every call, of this service and the others:
+    Callers name themselves in the metadata of every call, of this service and the others:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
     Role needed, by RPC (roles are `client`, `worker`, `console`, `admin`; admin may do all):
 
       CreateJob, UpdateJob, CancelJob, RetryJob, DeleteJob    client
-      GetJob, ListJobs, WatchJob, WatchJobs                   client or worker
+      GetJob, WatchJob                                        client or worker; console for the head of a job
+      ListJobs, WatchJobs                                     client or worker
       GetDeepUnderstanding                                    client, worker or console
       UpdateDeepUnderstanding                                 client; or worker with its token
 
@@ -264,10 +295,11 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.CreateJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CreateJobResponse, _abc.Awaitable[_job_service_pb2.CreateJobResponse]]:
-        """Creates a job in PENDING, or with `prompt` and no worker in PENDING_HITL: then the prompt's
-        resolution is the job's result. With a `request_id` the call is idempotent: equal content
-        gives the same job. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for
-        an equal `request_id` with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
+        """Creates a job in PENDING, or with `prompt` a job without a worker in PENDING_HITL, which the
+        prompt's resolution ends. With a `request_id` the call is idempotent: the same id and content
+        returns the job that exists (`replayed`), so repeat it after an error whose outcome is unknown.
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED) for an equal `request_id`
+        with other content, RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
         """
 
     @_abc_1.abstractmethod
@@ -276,7 +308,10 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.GetJobResponse, _abc.Awaitable[_job_service_pb2.GetJobResponse]]:
-        """Reads a job, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND)."""
+        """Reads a job, in any state. A client or worker gets all of it. A console that may see one of its
+        prompts, open or closed, gets the job's head only (`Job.head_only`); for other consoles the job
+        does not exist. Errors: NOT_FOUND (JOB_NOT_FOUND).
+        """
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -292,8 +327,16 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobResponse]]:
-        """Follows one job: every event above `after_seq` in order without a gap, then live ones; ends
-        with OK after the event that ends the job. To resume, call again with the last seq received.
+        """Follows one job: sends every event above `after_seq` in order without a gap, then new ones as
+        they are committed. Ends with OK after the event that ends the job. Resume after any other end
+        with the last `seq` received. After 15 s without an event an empty message comes.
+
+        A console that may see one of the job's prompts is told of the job's head and of the prompts
+        that it may see: states, progress and times, without texts of failures and names of workers.
+        What it may not see comes as WITHHELD, so that `seq` has no gap. Whether a prompt may be seen
+        is decided when its event is sent. The stream ends with NOT_FOUND when the caller may see none
+        of the job's prompts any more.
+
         Errors: NOT_FOUND (JOB_NOT_FOUND).
         """
 
@@ -303,11 +346,11 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.WatchJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobsResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobsResponse]]:
-        """Follows all jobs that match: first those that match and have not ended (or are in the states
-        of the filter), then each one that changes. It carries state, not history: a slow reader sees
-        fewer, fresher jobs. To resume, call again
-        with the last token received; a token that cannot be honoured gives `reset` and a fresh
-        snapshot, never silent loss. Errors: INVALID_ARGUMENT (INVALID_FIELD).
+        """Follows all jobs that match. First come those that match and have not ended (or are in the
+        states of the filter), then a message with `caught_up`, then each job that changes. It carries
+        the newest state, not every step: a slow reader gets fewer, newer states. Resume with the last
+        token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
+        lost without a word. Errors: INVALID_ARGUMENT (INVALID_FIELD).
         """
 
     @_abc_1.abstractmethod
@@ -316,8 +359,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.UpdateJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.UpdateJobResponse, _abc.Awaitable[_job_service_pb2.UpdateJobResponse]]:
-        """Changes the fields named in the mask, in any state. Errors: NOT_FOUND (JOB_NOT_FOUND),
-        INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
+        """Changes the fields named in the mask, in any state of the job. Errors: NOT_FOUND
+        (JOB_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD), ABORTED (VERSION_MISMATCH).
         """
 
     @_abc_1.abstractmethod
@@ -326,10 +369,11 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CancelJobResponse, _abc.Awaitable[_job_service_pb2.CancelJobResponse]]:
-        """Cancels a job. One that nobody holds is CANCELLED at once; for a held one the cancel is a wish
-        until its worker confirms (FailJob or ReleaseJob) or the grace ends. Legal in every state that
-        is not terminal, repeatable; on a CANCELLED job it changes nothing. Errors: NOT_FOUND
-        (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) on a COMPLETED or FAILED job.
+        """Cancels a job. A job that no worker holds is CANCELLED at once. For one that a worker holds it
+        is a request: the worker has 30 s to confirm with FailJob or ReleaseJob, then the job is
+        CANCELLED without it. Legal in every state that is not terminal, and repeatable; on a CANCELLED
+        job it changes nothing. Errors: NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE)
+        on a COMPLETED or FAILED job.
         """
 
     @_abc_1.abstractmethod
@@ -338,10 +382,11 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
-        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once; `keep` says
-        whether it has the answers and checkpoints of that one. Idempotent by `request_id`. Errors: as CreateJob
-        (ID_REUSED for an equal `request_id` with another job or another `keep`), and NOT_FOUND
-        (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job has not ended or was workerless.
+        """Makes a new job with the input, type, labels and limits of a terminal one, to start at once;
+        `keep` says whether it gets the answers and checkpoints of that one. Idempotent by
+        `request_id`. Errors: as CreateJob (ID_REUSED for an equal `request_id` with another job or
+        another `keep`), and NOT_FOUND (JOB_NOT_FOUND), FAILED_PRECONDITION (ILLEGAL_STATE) if the job
+        has not ended or has no worker.
         """
 
     @_abc_1.abstractmethod
@@ -360,9 +405,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.GetDeepUnderstandingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.GetDeepUnderstandingResponse, _abc.Awaitable[_job_service_pb2.GetDeepUnderstandingResponse]]:
-        """Reads a job's deep-understanding state; an empty one if none was written. It holds questions and
-        answers, so for a console the job exists only if it may see every prompt of it. Errors: NOT_FOUND
-        (JOB_NOT_FOUND).
+        """Reads a job's deep-understanding state; an empty one if none was written. It holds questions
+        and answers, so for a console the job exists only if it may see every prompt of it. Errors:
+        NOT_FOUND (JOB_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod

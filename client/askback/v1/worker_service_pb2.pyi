@@ -25,7 +25,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class LeaseJobsRequest(_message.Message):
-    """Takes jobs."""
+    """Asks for jobs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,24 +37,26 @@ class LeaseJobsRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     SESSION_SECRET_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     worker_id: _builtins.str
-    """The worker's own name, for people. Required."""
+    """The worker's name, for people, at most 128 bytes. Required."""
     max_jobs: _builtins.int
-    """At most so many, 0: 1; never more than 100."""
+    """The most jobs to take, up to 100. 0: 1."""
     session_id: _builtins.str
-    """An open session. Empty: a new one. After a call whose reply was lost take a new one too, and do not extend the
-    old one: what it leased, if it did, comes back when that expires.
+    """An open session to add the jobs to. Empty: a new one. After a call whose reply was lost leave
+    it empty too, and do not extend the old session: what it leased comes back when it expires.
     """
     session_secret: _builtins.str
-    """Its secret."""
+    """The secret of `session_id`. Empty without it."""
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Types to take. Required."""
+        """The types to take, at most 500. Required."""
 
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
-        """How long to wait for the first; at most 60 s."""
+        """How long to wait for the first job, at most 60 s. Unset: do not wait, and return the jobs that are
+        there, if any.
+        """
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ Global___LeaseJobsRequest: _TypeAlias = LeaseJobsRequest  # noqa: Y015
 
 @_typing.final
 class LeaseJobsResponse(_message.Message):
-    """Jobs under leases."""
+    """The jobs, and the session that holds them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -86,16 +88,16 @@ class LeaseJobsResponse(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     JOBS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session that holds them."""
+    """The session that holds the jobs."""
     session_secret: _builtins.str
-    """Its secret: keep it, and send it with ExtendLease."""
+    """Its secret, which ExtendLease and the next LeaseJobs must send. Only this response has it."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the session expires unless it is extended."""
+        """When the session and its leases expire unless it is extended (30 s after this call by default)."""
 
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeasedJob]:
-        """The jobs. Empty: the wait ran out."""
+        """The jobs that were taken. Empty: none came within `wait`."""
 
     def __init__(
         self,
@@ -125,20 +127,20 @@ class LeasedJob(_message.Message):
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     token: _builtins.int
-    """The fencing token that every write must carry."""
+    """The fencing token of the lease, which every write on the job must carry."""
     more: _builtins.bool
-    """True: not all fitted; ListCheckpoints and ListPrompts have the rest."""
+    """True: not all of them fitted. ListCheckpoints and ListPrompts have the rest."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job, RUNNING, or PENDING_HITL where it was resumed."""
 
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[_prompt_pb2.Prompt]:
-        """Prompts that the job asked before, resolved or open, newest first, as far as they fit."""
+        """Prompts that the job asked before, open and closed, newest first, as far as they fit."""
 
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checkpoint]:
-        """Checkpoints that earlier attempts saved, as far as they fit."""
+        """Checkpoints of earlier attempts, as far as they fit."""
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ Global___LeasedJob: _TypeAlias = LeasedJob  # noqa: Y015
 
 @_typing.final
 class Checkpoint(_message.Message):
-    """The result of a step."""
+    """The saved result of a step."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,7 +171,7 @@ class Checkpoint(_message.Message):
     key: _builtins.str
     """The step's name, unique in the job."""
     value_json: _builtins.str
-    """Any JSON text."""
+    """The result, any JSON text, exactly as it was sent."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was saved."""
@@ -191,7 +193,7 @@ Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
 
 @_typing.final
 class ExtendLeaseRequest(_message.Message):
-    """Extends a session."""
+    """Keeps a session alive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,19 +202,19 @@ class ExtendLeaseRequest(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session. Required."""
     session_secret: _builtins.str
-    """Its secret."""
+    """Its secret. Required."""
     @_builtins.property
     def held(self) -> Global___WorkHeldLeases:
-        """The leases that the worker holds, those included whose end has no reply yet. Unset: not said. What
-        the session holds and two calls in a row, at least half a heartbeat interval apart, do not name is
-        taken back.
+        """The leases that the worker holds, including those whose CompleteJob, FailJob or ReleaseJob has
+        no reply yet. Unset: not said. A lease of the session that two calls in a row, at least half a
+        heartbeat interval apart, do not name is taken back.
         """
 
     @_builtins.property
     def digest(self) -> Global___WorkLeaseDigest:
-        """In place of `held`, where there are many: their digest."""
+        """The digest of these leases, in place of `held` where there are many. Unset: not said."""
 
     def __init__(
         self,
@@ -232,7 +234,7 @@ Global___ExtendLeaseRequest: _TypeAlias = ExtendLeaseRequest  # noqa: Y015
 
 @_typing.final
 class ExtendLeaseResponse(_message.Message):
-    """The session lives."""
+    """The session is extended."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -240,14 +242,14 @@ class ExtendLeaseResponse(_message.Message):
     LOST_FIELD_NUMBER: _builtins.int
     LEASES_WANTED_FIELD_NUMBER: _builtins.int
     leases_wanted: _builtins.bool
-    """True: `digest` does not fit what the session holds; call again with `held`."""
+    """True: `digest` does not fit what the session holds. Call again with `held`."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it expires unless it is extended again."""
 
     @_builtins.property
     def lost(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkHeldJob]:
-        """Leases in `held` that the session does not hold any more: stop working on them."""
+        """Leases in `held` that the session does not hold any more. Stop working on these jobs."""
 
     def __init__(
         self,
@@ -275,16 +277,16 @@ class ReportProgressRequest(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     MILESTONE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     milestone: _builtins.bool
-    """True: keep this report as an event of its own. Others are coalesced: the newest wins within a
-    short interval.
+    """True: keep this report as an event of its own. Default: false, then reports that follow each
+    other quickly are one event, the newest.
     """
     @_builtins.property
     def progress(self) -> _job_pb2.Progress:
-        """How far."""
+        """How far the job is. Replaces the report before. Unset: as one whose fields are all 0."""
 
     def __init__(
         self,
@@ -304,7 +306,7 @@ Global___ReportProgressRequest: _TypeAlias = ReportProgressRequest  # noqa: Y015
 
 @_typing.final
 class ReportProgressResponse(_message.Message):
-    """The report is kept."""
+    """The report is committed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -326,7 +328,7 @@ Global___ReportProgressResponse: _TypeAlias = ReportProgressResponse  # noqa: Y0
 
 @_typing.final
 class AskPromptRequest(_message.Message):
-    """Asks people."""
+    """Asks people a question, or asks for the answer of one that was asked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -338,29 +340,32 @@ class AskPromptRequest(_message.Message):
     SAME_FIELD_NUMBER: _builtins.int
     WAKES_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     key: _builtins.str
-    """The asker's own name of the prompt, at most 200 characters. Required."""
+    """Your name of the question, at most 200 bytes, unique in the job. Required. Use the same one
+    each time the job runs.
+    """
     same: _builtins.bool
-    """True: if the prompt of this key is closed and had other content, this is the same question in
-    other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests,
-    unless the last one noted the same. Without effect on an open prompt: other content amends it.
+    """True: if the prompt of this key is closed and had other content, treat it as the same question
+    in other words. Its resolution is returned, and the event PROMPT_REWORDED notes both digests.
+    No effect on an open prompt, which other content amends. Default: false, then it is refused
+    (ID_REUSED).
     """
     wakes: _builtins.bool
-    """True: the function may go on when this prompt alone is resolved, while others are open. Then a
+    """True: the job can go on as soon as this prompt alone is resolved, while others are open. Then a
     job that no worker holds is PENDING again as soon as one of its blocking prompts is resolved,
-    and so is one whose worker was lost after that; its other prompts stay open. Without it a job
-    waits until all of its blocking prompts are resolved. Holds for the job from then on.
+    and so is one whose worker is lost after that; its other prompts stay open. Holds for the job
+    from then on. Default: false, then a job waits until all of its blocking prompts are resolved.
     """
     @_builtins.property
     def content(self) -> _prompt_pb2.PromptContent:
-        """What is asked."""
+        """What people see and may answer. Required."""
 
     @_builtins.property
     def supersedes_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Keys of open prompts whose place this one takes; they end as SUPERSEDED in the same commit."""
+        """Keys of open prompts whose place this one takes. They end as SUPERSEDED in the same commit."""
 
     def __init__(
         self,
@@ -383,17 +388,17 @@ Global___AskPromptRequest: _TypeAlias = AskPromptRequest  # noqa: Y015
 
 @_typing.final
 class AskPromptResponse(_message.Message):
-    """The prompt."""
+    """The prompt, new or as it is by now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
-    """True: it existed already with this content."""
+    """True: the prompt existed with this content."""
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """As it is now; resolved if it was answered before."""
+        """The prompt. With a `resolution` if it is closed: then there is nothing to wait for."""
 
     def __init__(
         self,
@@ -411,7 +416,7 @@ Global___AskPromptResponse: _TypeAlias = AskPromptResponse  # noqa: Y015
 
 @_typing.final
 class AwaitPromptRequest(_message.Message):
-    """Waits for a prompt."""
+    """Waits for a prompt to be closed. Names it by `prompt_id`, or by `job_id` and `key`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -420,14 +425,14 @@ class AwaitPromptRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
-    """The prompt, or `job_id` and `key`."""
+    """The prompt's id. Empty: `job_id` and `key` name it."""
     job_id: _builtins.str
-    """With `key` in place of `prompt_id`."""
+    """The job that asked; together with `key`."""
     key: _builtins.str
-    """With `job_id` in place of `prompt_id`."""
+    """The asker's name of the prompt; together with `job_id`."""
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
-        """How long to wait; at most 60 s."""
+        """How long to wait, at most 60 s. Unset: do not wait."""
 
     def __init__(
         self,
@@ -454,7 +459,7 @@ class AwaitPromptResponse(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """PENDING if the wait ran out."""
+        """The prompt. PENDING: the wait is over and it is still open; call again."""
 
     def __init__(
         self,
@@ -471,7 +476,7 @@ Global___AwaitPromptResponse: _TypeAlias = AwaitPromptResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgePromptsRequest(_message.Message):
-    """Confirms receipt of resolutions."""
+    """Confirms that resolutions were received."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -479,12 +484,12 @@ class AcknowledgePromptsRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     PROMPT_IDS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     @_builtins.property
     def prompt_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Resolved prompts of the job."""
+        """Closed prompts of the job, at most 1,000."""
 
     def __init__(
         self,
@@ -503,7 +508,7 @@ Global___AcknowledgePromptsRequest: _TypeAlias = AcknowledgePromptsRequest  # no
 
 @_typing.final
 class AcknowledgePromptsResponse(_message.Message):
-    """Receipt is kept."""
+    """The confirmation is committed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -525,7 +530,7 @@ Global___AcknowledgePromptsResponse: _TypeAlias = AcknowledgePromptsResponse  # 
 
 @_typing.final
 class SaveCheckpointRequest(_message.Message):
-    """Saves a step's result."""
+    """Saves the result of a step."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -534,13 +539,13 @@ class SaveCheckpointRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     VALUE_JSON_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     key: _builtins.str
-    """The step's name, at most 200 characters. Required."""
+    """The step's name, at most 200 bytes, unique in the job. Required."""
     value_json: _builtins.str
-    """Any JSON text. Required."""
+    """The result, any JSON text of at most 256 KiB. Required."""
     def __init__(
         self,
         *,
@@ -559,7 +564,7 @@ Global___SaveCheckpointRequest: _TypeAlias = SaveCheckpointRequest  # noqa: Y015
 
 @_typing.final
 class SaveCheckpointResponse(_message.Message):
-    """The result is kept."""
+    """The checkpoint is committed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,11 +594,13 @@ class ListCheckpointsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     page_size: _builtins.int
-    """At most so many, 0: 50; never more than 500, and never more than 1 MiB in all."""
+    """The most checkpoints on a page, up to 500. 0: 50. A page may have fewer, as it is at most 1
+    MiB.
+    """
     page_token: _builtins.str
-    """From the page before; empty: the first page."""
+    """`next_page_token` of the page before. Empty: the first page."""
     def __init__(
         self,
         *,
@@ -618,10 +625,10 @@ class ListCheckpointsResponse(_message.Message):
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Empty: this was the last page."""
+    """Send it to get the next page. Empty: this was the last one."""
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checkpoint]:
-        """By key."""
+        """The checkpoints, in the order of their keys."""
 
     def __init__(
         self,
@@ -639,7 +646,7 @@ Global___ListCheckpointsResponse: _TypeAlias = ListCheckpointsResponse  # noqa: 
 
 @_typing.final
 class CompleteJobRequest(_message.Message):
-    """Ends a job well."""
+    """Ends a job with a result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -647,11 +654,11 @@ class CompleteJobRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     RESULT_JSON_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     result_json: _builtins.str
-    """Any JSON text. Empty: none."""
+    """The result, any JSON text of at most 256 KiB. Empty: no result."""
     def __init__(
         self,
         *,
@@ -676,7 +683,7 @@ class CompleteJobResponse(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job, COMPLETED."""
 
     def __init__(
         self,
@@ -693,7 +700,7 @@ Global___CompleteJobResponse: _TypeAlias = CompleteJobResponse  # noqa: Y015
 
 @_typing.final
 class FailJobRequest(_message.Message):
-    """Reports a failure."""
+    """Reports a failure of an attempt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -704,24 +711,26 @@ class FailJobRequest(_message.Message):
     RETRY_DELAY_FIELD_NUMBER: _builtins.int
     KEEP_ATTEMPT_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     retryable: _builtins.bool
-    """True: try again if attempts are left."""
+    """True: try again if attempts are left. Default: false, then the job is FAILED."""
     keep_attempt: _builtins.bool
-    """True, with `retryable`: not the attempt is at fault but the worker's version, so do not count it. The
-    job is tried again after 1 s, then after as long as it has been failing so, at most 5 minutes, and
-    `retry_delay` is ignored. 24 hours after the first of these failures it is FAILED. The 24 hours
-    begin again when the job asks a new question.
+    """True, together with `retryable`: the worker's version is at fault, not the attempt, so do not
+    count it. The job is tried again after 1 s, then after as long as it has been failing so, at
+    most 5 minutes; `retry_delay` is ignored. 24 hours after the first of these failures it is
+    FAILED. The 24 hours begin again when the job asks a new question. Default: false.
     """
     @_builtins.property
     def failure(self) -> _job_pb2.Failure:
-        """What went wrong."""
+        """What went wrong. Unset: a failure without words."""
 
     @_builtins.property
     def retry_delay(self) -> _duration_pb2.Duration:
-        """Do not try again before this has passed. Unset: the server's backoff."""
+        """The least pause before the next attempt. Unset: the server's, which doubles from 1 s to 5
+        minutes.
+        """
 
     def __init__(
         self,
@@ -743,14 +752,14 @@ Global___FailJobRequest: _TypeAlias = FailJobRequest  # noqa: Y015
 
 @_typing.final
 class FailJobResponse(_message.Message):
-    """The job as it is now: PENDING, FAILED or CANCELLED."""
+    """The job after the failure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job: PENDING or PENDING_HITL (another attempt follows), FAILED, or CANCELLED."""
 
     def __init__(
         self,
@@ -767,7 +776,7 @@ Global___FailJobResponse: _TypeAlias = FailJobResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseJobRequest(_message.Message):
-    """Gives a job up."""
+    """Gives a job up without a failure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -776,19 +785,19 @@ class ReleaseJobRequest(_message.Message):
     AWAITED_KEYS_FIELD_NUMBER: _builtins.int
     AT_WORK_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job. Required."""
     token: _builtins.int
-    """The lease's token."""
+    """The lease's fencing token. Required."""
     at_work: _builtins.bool
-    """True: the function was at work, and did not only wait. The job is PENDING at once, though prompts
-    are open.
+    """True: the job was at work and did not only wait, so it is PENDING at once although prompts are
+    open. Default: false.
     """
     @_builtins.property
     def awaited_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Keys of the prompts that the function waits for. The job is parked while all of them are open,
-        and PENDING again when the first of its blocking prompts is resolved; if one of these is closed
-        already, its resolution has crossed this request, and the job is PENDING at once. Empty: parked
-        until all blocking prompts are resolved, unless it asked with `wakes`.
+        """Keys of the prompts that the job waits for. It is parked while all of them are open, and
+        PENDING again when the first of its blocking prompts is resolved. If one of them is closed
+        already, because its resolution has crossed this request, the job is PENDING at once. Empty:
+        parked until all blocking prompts are resolved, unless the job asked with `wakes`.
         """
 
     def __init__(
@@ -809,14 +818,14 @@ Global___ReleaseJobRequest: _TypeAlias = ReleaseJobRequest  # noqa: Y015
 
 @_typing.final
 class ReleaseJobResponse(_message.Message):
-    """The job as it is now: PENDING, PENDING_HITL or CANCELLED."""
+    """The job after it was given up."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def job(self) -> _job_pb2.Job:
-        """The job."""
+        """The job: PENDING, PENDING_HITL, or CANCELLED."""
 
     def __init__(
         self,
@@ -833,14 +842,14 @@ Global___ReleaseJobResponse: _TypeAlias = ReleaseJobResponse  # noqa: Y015
 
 @_typing.final
 class WorkRequest(_message.Message):
-    """What a worker sends: all frames that wait, in order."""
+    """What a worker sends: all frames that wait, in order, as one message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FRAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkClientFrame]:
-        """At least one."""
+        """At least one, at most 1,000."""
 
     def __init__(
         self,
@@ -857,7 +866,7 @@ Global___WorkRequest: _TypeAlias = WorkRequest  # noqa: Y015
 
 @_typing.final
 class WorkResponse(_message.Message):
-    """What the server sends: all frames that wait, in order."""
+    """What the server sends: all frames that wait, in order, as one message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -881,7 +890,7 @@ Global___WorkResponse: _TypeAlias = WorkResponse  # noqa: Y015
 
 @_typing.final
 class WorkClientFrame(_message.Message):
-    """One thing a worker says."""
+    """One frame from a worker."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -900,58 +909,63 @@ class WorkClientFrame(_message.Message):
     RELEASE_JOB_FIELD_NUMBER: _builtins.int
     HELD_LEASES_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
-    """Echoed by the reply; 0: no reply is wanted."""
+    """A number of your choice, which the reply has too. 0: send no reply, not even an error.
+    Heartbeat, capacity, `held_leases` and goodbye have no reply, except an `error` if they are
+    wrong.
+    """
     @_builtins.property
     def hello(self) -> Global___WorkHello:
-        """First, and only first."""
+        """Opens or resumes a session. The first frame, and only the first."""
 
     @_builtins.property
     def heartbeat(self) -> Global___WorkHeartbeat:
-        """At least once per interval of the welcome."""
+        """Says that the worker is there, and keeps its session alive. At least once for each interval
+        of the welcome.
+        """
 
     @_builtins.property
     def capacity(self) -> Global___WorkCapacity:
-        """How many jobs the worker takes from now on."""
+        """How many jobs the worker holds at once from now on."""
 
     @_builtins.property
     def goodbye(self) -> Global___WorkGoodbye:
-        """The worker leaves in order: its jobs are released."""
+        """The worker leaves: its jobs are released. Half-close after it."""
 
     @_builtins.property
     def report_progress(self) -> Global___ReportProgressRequest:
-        """As the unary call."""
+        """As the unary call ReportProgress."""
 
     @_builtins.property
     def ask_prompt(self) -> Global___AskPromptRequest:
-        """As the unary call."""
+        """As the unary call AskPrompt."""
 
     @_builtins.property
     def acknowledge_prompts(self) -> Global___AcknowledgePromptsRequest:
-        """As the unary call."""
+        """As the unary call AcknowledgePrompts."""
 
     @_builtins.property
     def save_checkpoint(self) -> Global___SaveCheckpointRequest:
-        """As the unary call."""
+        """As the unary call SaveCheckpoint."""
 
     @_builtins.property
     def list_checkpoints(self) -> Global___ListCheckpointsRequest:
-        """As the unary call."""
+        """As the unary call ListCheckpoints."""
 
     @_builtins.property
     def complete_job(self) -> Global___CompleteJobRequest:
-        """As the unary call."""
+        """As the unary call CompleteJob."""
 
     @_builtins.property
     def fail_job(self) -> Global___FailJobRequest:
-        """As the unary call."""
+        """As the unary call FailJob."""
 
     @_builtins.property
     def release_job(self) -> Global___ReleaseJobRequest:
-        """As the unary call."""
+        """As the unary call ReleaseJob."""
 
     @_builtins.property
     def held_leases(self) -> Global___WorkHeldLeases:
-        """Reply to `leases_wanted`; never needs a reply itself."""
+        """All leases that the worker holds. Send it when `leases_wanted` comes."""
 
     def __init__(
         self,
@@ -983,7 +997,7 @@ Global___WorkClientFrame: _TypeAlias = WorkClientFrame  # noqa: Y015
 
 @_typing.final
 class WorkServerFrame(_message.Message):
-    """One thing the server says."""
+    """One frame from the server."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1006,14 +1020,16 @@ class WorkServerFrame(_message.Message):
     RELEASE_JOB_FIELD_NUMBER: _builtins.int
     LEASES_WANTED_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
-    """The `ref` of the frame that this replies to; 0: pushed."""
+    """The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
+    by itself.
+    """
     @_builtins.property
     def welcome(self) -> Global___WorkWelcome:
-        """Reply to the hello, whatever its `ref`."""
+        """Reply to the hello, first of all frames."""
 
     @_builtins.property
     def heartbeat(self) -> Global___WorkHeartbeat:
-        """The stream lives. After three missed ones reconnect."""
+        """Says that the server is there. After three missed ones reconnect."""
 
     @_builtins.property
     def go_away(self) -> Global___WorkGoAway:
@@ -1021,59 +1037,59 @@ class WorkServerFrame(_message.Message):
 
     @_builtins.property
     def error(self) -> _stream_pb2.FrameError:
-        """The frame was refused; the stream goes on."""
+        """The frame with this `ref` was refused. The stream goes on."""
 
     @_builtins.property
     def job_leased(self) -> Global___WorkJobLeased:
-        """A job under a lease."""
+        """A job for the worker, under a lease."""
 
     @_builtins.property
     def prompt_resolved(self) -> Global___WorkPromptResolved:
-        """A prompt of a held job was resolved."""
+        """A prompt of a held job was closed. Confirm it with AcknowledgePrompts."""
 
     @_builtins.property
     def cancel_requested(self) -> Global___WorkCancelRequested:
-        """Somebody wants a held job to stop: confirm with FailJob or ReleaseJob."""
+        """A held job is to be cancelled. Stop it and confirm with FailJob or ReleaseJob within 30 s."""
 
     @_builtins.property
     def lease_lost(self) -> Global___WorkLeaseLost:
-        """A job is not held any more: stop working on it."""
+        """A job is not held any more. Stop working on it and write nothing."""
 
     @_builtins.property
     def report_progress(self) -> Global___ReportProgressResponse:
-        """Reply."""
+        """Reply to `report_progress`."""
 
     @_builtins.property
     def ask_prompt(self) -> Global___AskPromptResponse:
-        """Reply."""
+        """Reply to `ask_prompt`."""
 
     @_builtins.property
     def acknowledge_prompts(self) -> Global___AcknowledgePromptsResponse:
-        """Reply."""
+        """Reply to `acknowledge_prompts`."""
 
     @_builtins.property
     def save_checkpoint(self) -> Global___SaveCheckpointResponse:
-        """Reply."""
+        """Reply to `save_checkpoint`."""
 
     @_builtins.property
     def list_checkpoints(self) -> Global___ListCheckpointsResponse:
-        """Reply."""
+        """Reply to `list_checkpoints`."""
 
     @_builtins.property
     def complete_job(self) -> Global___CompleteJobResponse:
-        """Reply."""
+        """Reply to `complete_job`."""
 
     @_builtins.property
     def fail_job(self) -> Global___FailJobResponse:
-        """Reply."""
+        """Reply to `fail_job`."""
 
     @_builtins.property
     def release_job(self) -> Global___ReleaseJobResponse:
-        """Reply."""
+        """Reply to `release_job`."""
 
     @_builtins.property
     def leases_wanted(self) -> Global___WorkLeasesWanted:
-        """The digest of a heartbeat does not fit what the session holds: list the leases."""
+        """The digest of a heartbeat does not fit what the session holds. Reply with `held_leases`."""
 
     def __init__(
         self,
@@ -1109,7 +1125,7 @@ Global___WorkServerFrame: _TypeAlias = WorkServerFrame  # noqa: Y015
 
 @_typing.final
 class WorkHello(_message.Message):
-    """Opens or resumes a session."""
+    """Opens a session, or resumes one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1121,23 +1137,24 @@ class WorkHello(_message.Message):
     SESSION_SECRET_FIELD_NUMBER: _builtins.int
     HELD_JOBS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    """The tenant; empty: the caller's default."""
+    """The tenant. Empty: the caller's default."""
     worker_id: _builtins.str
-    """The worker's own name, for people. Required."""
+    """The worker's name, for people, at most 128 bytes. Required."""
     capacity: _builtins.int
-    """How many jobs to hold at once, those that wait for people not counted; 0: 1, at most 1000."""
+    """How many jobs to hold at once, at most 1000; jobs that wait for people do not count. 0: 1."""
     session_id: _builtins.str
-    """To resume: the session."""
+    """To resume: the session of the welcome before. Empty: open a new one."""
     session_secret: _builtins.str
-    """To resume: its secret."""
+    """To resume: its secret. Empty otherwise."""
     @_builtins.property
     def job_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Types to take. Required."""
+        """The types to take, at most 500. Required."""
 
     @_builtins.property
     def held_jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkHeldJob]:
-        """To resume: the jobs that the worker still runs, those included whose end has no reply yet. A
-        job of the session that is not named here is pushed again, under the lease that it has.
+        """To resume: the jobs that the worker still runs, including those whose CompleteJob, FailJob or
+        ReleaseJob has no reply yet. A job of the session that is not named here is pushed again, under
+        the lease that it has.
         """
 
     def __init__(
@@ -1161,16 +1178,16 @@ Global___WorkHello: _TypeAlias = WorkHello  # noqa: Y015
 
 @_typing.final
 class WorkHeldJob(_message.Message):
-    """A job that the worker says it holds."""
+    """A lease that the worker says it holds."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job that is held."""
     token: _builtins.int
-    """Its token."""
+    """The fencing token of the lease."""
     def __init__(
         self,
         *,
@@ -1200,24 +1217,26 @@ class WorkWelcome(_message.Message):
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The session."""
+    """The session's id, which a hello needs to resume it."""
     session_secret: _builtins.str
-    """Its secret: send it to resume."""
+    """Its secret, which a hello needs to resume it. Only the welcome has it."""
     resumed: _builtins.bool
-    """True: the session named in the hello goes on."""
+    """True: the session of the hello goes on. False: it is a new one."""
     replica: _builtins.str
-    """Which replica this is, for people."""
+    """The name of the replica that serves the stream, for people."""
     max_in_flight: _builtins.int
-    """How many frames may wait for their replies; the server refuses more (LIMIT_EXCEEDED)."""
+    """How many frames may wait for their replies. The server refuses more (LIMIT_EXCEEDED)."""
     max_message_bytes: _builtins.int
-    """The largest message, in bytes."""
+    """The largest message that the server takes, in bytes."""
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """Send a heartbeat at least this often; the session expires after three of them missed."""
+        """Send a heartbeat at least this often (10 s by default). The session expires after three of them
+        are missed.
+        """
 
     @_builtins.property
     def lost_job_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Jobs of the hello that are not held any more: stop working on them."""
+        """Jobs of `WorkHello.held_jobs` that are not held any more. Stop working on them."""
 
     def __init__(
         self,
@@ -1241,7 +1260,7 @@ Global___WorkWelcome: _TypeAlias = WorkWelcome  # noqa: Y015
 
 @_typing.final
 class WorkHeartbeat(_message.Message):
-    """A sign of life."""
+    """Says that a side is there."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1249,18 +1268,20 @@ class WorkHeartbeat(_message.Message):
     RECEIVED_FIELD_NUMBER: _builtins.int
     LEASES_FIELD_NUMBER: _builtins.int
     received: _builtins.int
-    """By the worker: how many `job_leased` frames of this stream it has received. Unset: not said. A worker
-    that says it sends a heartbeat as soon as it has received jobs, before it runs them. The server takes
-    back a job whose receipt is not said within one heartbeat interval, without counting an attempt, and
-    pushes no more jobs until it is.
+    """From a worker: how many `job_leased` frames of this stream it has received. Unset: not said. A
+    worker that says it sends a heartbeat as soon as it has received jobs, before it runs them. The
+    server takes back a job whose receipt is not said within one heartbeat interval, without
+    counting an attempt, and pushes no more jobs until it is said.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """By the server: when the session expires unless another heartbeat comes."""
+        """From the server: when the session expires unless another heartbeat comes. From a worker: leave
+        it unset.
+        """
 
     @_builtins.property
     def leases(self) -> Global___WorkLeaseDigest:
-        """By the worker: the leases that it holds. Unset: not said, and then nothing is compared."""
+        """From a worker: the leases that it holds. Unset: not said, and then nothing is compared."""
 
     def __init__(
         self,
@@ -1281,8 +1302,8 @@ Global___WorkHeartbeat: _TypeAlias = WorkHeartbeat  # noqa: Y015
 
 @_typing.final
 class WorkLeaseDigest(_message.Message):
-    """A set of leases in a few bytes, so that a heartbeat stays small however many jobs a worker holds. It leaves
-    out the leases whose CompleteJob, FailJob or ReleaseJob was sent and not refused.
+    """A set of leases in a few bytes, so that a heartbeat stays small however many jobs a worker holds.
+    It leaves out leases whose CompleteJob, FailJob or ReleaseJob was sent and not refused.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1290,7 +1311,7 @@ class WorkLeaseDigest(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """How many leases."""
+    """How many leases there are."""
     digest: _builtins.int
     """The XOR, over these leases, of the first eight bytes (big-endian, signed) of the SHA-256 of the text
     `JOB_ID:TOKEN`, the token in decimal.
@@ -1311,7 +1332,9 @@ Global___WorkLeaseDigest: _TypeAlias = WorkLeaseDigest  # noqa: Y015
 
 @_typing.final
 class WorkLeasesWanted(_message.Message):
-    """The server counts other leases than the digest says. Reply with `held_leases`; wait for no more before."""
+    """The digest of the worker's heartbeat does not fit what the session holds. The worker replies with
+    `held_leases`, and does not wait for anything before it does.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1328,12 +1351,13 @@ Global___WorkLeasesWanted: _TypeAlias = WorkLeasesWanted  # noqa: Y015
 
 @_typing.final
 class WorkHeldLeases(_message.Message):
-    """All leases that the worker holds, those included whose end has no reply yet.
+    """All leases that the worker holds, including those whose CompleteJob, FailJob or ReleaseJob has no
+    reply yet.
 
-    What the session holds beyond these, nobody runs: the server takes it back, and another lease follows. That
-    counts as an attempt if the worker had received the job. What the worker names and the session does not hold
-    is replied to by `lease_lost`. Leases on their way are left alone: jobs pushed after `received`, and
-    jobs whose end is being written.
+    The server takes back what the session holds beyond these, because no worker runs it; another
+    lease follows. That counts as an attempt if the worker had received the job. What the worker
+    names and the session does not hold is replied to by `lease_lost`. Leases on their way are left
+    alone: jobs pushed after `received`, and jobs whose end is being written.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1341,10 +1365,12 @@ class WorkHeldLeases(_message.Message):
     RECEIVED_FIELD_NUMBER: _builtins.int
     LEASES_FIELD_NUMBER: _builtins.int
     received: _builtins.int
-    """On the stream: how many of its `job_leased` frames the worker has received. In ExtendLease: unset."""
+    """On the stream: how many of its `job_leased` frames the worker has received. In ExtendLease:
+    leave it 0.
+    """
     @_builtins.property
     def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkHeldJob]:
-        """The leases."""
+        """Every lease that the worker holds. Empty: it holds none."""
 
     def __init__(
         self,
@@ -1368,7 +1394,7 @@ class WorkCapacity(_message.Message):
 
     CAPACITY_FIELD_NUMBER: _builtins.int
     capacity: _builtins.int
-    """How many jobs to hold at once; 0: push no more jobs."""
+    """How many jobs to hold at once, at most 1000. 0: push no more jobs; those that are held stay."""
     def __init__(
         self,
         *,
@@ -1384,7 +1410,7 @@ Global___WorkCapacity: _TypeAlias = WorkCapacity  # noqa: Y015
 
 @_typing.final
 class WorkGoodbye(_message.Message):
-    """An orderly end."""
+    """The worker leaves in order: its jobs are released, and the server ends the stream with OK."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1401,10 +1427,11 @@ Global___WorkGoodbye: _TypeAlias = WorkGoodbye  # noqa: Y015
 
 @_typing.final
 class WorkGoAway(_message.Message):
-    """Asks the worker to move to another stream. Open it on a connection of its own, since the present
-    one leads to the replica that is going, and half-close this stream when the other has its
-    welcome. Until then this stream serves, without new jobs; after that its replies still count, and
-    the rest of what it says does not.
+    """The server asks the worker to move to another stream, because the replica shuts down or the
+    stream is old. Open the next one on a new connection, since this one leads to the replica that is
+    going, and resume the session; half-close this stream when the other has its welcome. Until then
+    this stream serves, without new jobs; after that its replies still count, and everything else
+    that it says does not.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1415,7 +1442,7 @@ class WorkGoAway(_message.Message):
     """Why, for people."""
     @_builtins.property
     def after(self) -> _duration_pb2.Duration:
-        """The stream ends after this."""
+        """The server ends this stream after this time."""
 
     def __init__(
         self,
@@ -1433,7 +1460,7 @@ Global___WorkGoAway: _TypeAlias = WorkGoAway  # noqa: Y015
 
 @_typing.final
 class WorkJobLeased(_message.Message):
-    """A pushed job."""
+    """A job that the server pushed to the worker."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1457,17 +1484,19 @@ Global___WorkJobLeased: _TypeAlias = WorkJobLeased  # noqa: Y015
 
 @_typing.final
 class WorkPromptResolved(_message.Message):
-    """A resolved prompt."""
+    """A prompt of a held job was closed, or got a late answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMPT_FIELD_NUMBER: _builtins.int
     LATE_ANSWER_FIELD_NUMBER: _builtins.int
     late_answer: _builtins.bool
-    """True: an answer that came after the prompt was closed; ListAnswers shows it."""
+    """True: an answer came after the prompt was closed. The resolution is unchanged; ListAnswers has
+    the answer.
+    """
     @_builtins.property
     def prompt(self) -> _prompt_pb2.Prompt:
-        """The prompt with its resolution."""
+        """The prompt, with its resolution."""
 
     def __init__(
         self,
@@ -1485,16 +1514,16 @@ Global___WorkPromptResolved: _TypeAlias = WorkPromptResolved  # noqa: Y015
 
 @_typing.final
 class WorkCancelRequested(_message.Message):
-    """A cancel wish."""
+    """A held job is to be cancelled."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job that is to be cancelled."""
     reason: _builtins.str
-    """Why, for people."""
+    """Why, for people. Empty: not said."""
     def __init__(
         self,
         *,
@@ -1511,16 +1540,16 @@ Global___WorkCancelRequested: _TypeAlias = WorkCancelRequested  # noqa: Y015
 
 @_typing.final
 class WorkLeaseLost(_message.Message):
-    """A lost lease."""
+    """The session does not hold a job any more."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """The job."""
+    """The job that is not held any more."""
     token: _builtins.int
-    """The token that holds no more."""
+    """The fencing token that is void."""
     def __init__(
         self,
         *,

@@ -122,120 +122,138 @@ class WorkerServiceServicer(object):
     """
 
     def Work(self, request_iterator, context):
-        """The worker's stream. The first frame, and only the first, is a hello. Then jobs are pushed
-        under leases within the capacity, backlog first; the worker sends the unary twins' own
-        requests as frames, each answered after its commit by a frame with the same `ref`. The server
-        pushes resolutions, cancel wishes and lost leases. The welcome says how many frames may
-        wait for their replies; the server refuses more (LIMIT_EXCEEDED).
+        """The worker's stream: jobs come under leases, results go back on the same stream.
 
-        A stream that breaks keeps its session until it expires: say hello again with its id and
-        secret to go on, and send again what has no reply yet. That is safe: equal frames have equal
-        results, except that a FailJob or ReleaseJob that was done already is refused (LEASE_LOST).
-        What this stream pushed and the worker may have missed is pushed again on the next one.
-        Heartbeats may name what the worker has received and holds (WorkHeartbeat). Then a job that the
-        session holds and nobody runs, or the other way round, is found and resolved within two heartbeats.
-        A worker that does not say it is believed to run all that the session holds.
+        What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+        heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
+        fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
+        Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
+        `error`. A change is replied to after its commit. At most `WorkWelcome.max_in_flight` requests
+        may wait for their replies (LIMIT_EXCEEDED). To leave, send a goodbye and half-close: the jobs
+        are released.
 
-        Ends with INVALID_ARGUMENT (BAD_HELLO) or NOT_FOUND (SESSION_NOT_FOUND): open a new session.
-        After any other end but UNAUTHENTICATED and PERMISSION_DENIED reconnect, with jitter.
+        What the server sends. First the welcome. Then, at any time: `job_leased` within the capacity,
+        `prompt_resolved` for prompts of held jobs, `cancel_requested`, `lease_lost`, `leases_wanted`,
+        heartbeats and `go_away`. A resolution may overtake the reply to the AskPrompt that asked for
+        it.
+
+        Flow control. `capacity` says how many jobs the worker holds at once; jobs that wait for people
+        do not count. A worker that does not read for 20 s loses its stream.
+
+        Resume. A stream that breaks leaves its session alive until the session expires, three
+        heartbeat intervals after the last heartbeat. Say hello with its id, secret and `held_jobs` to
+        go on, on any replica, and send again every request that has no reply yet, unchanged. That is
+        safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
+        already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
+
+        Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+        job that the session holds and the worker does not run, or the other way round, is found and
+        resolved within two heartbeats. Without it the server assumes that the worker runs everything
+        that its session holds.
+
+        Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
+        (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+        with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LeaseJobs(self, request, context):
-        """Takes jobs, waiting up to `wait` for the first one; opens a session if none is named, and
-        keeps it alive while it waits. A session that holds no job may just be left to expire.
-        A reply that never arrived costs no attempt: the session expires unless its secret is used again,
-        and its jobs are then runnable as if nobody had taken them.
-        Errors: NOT_FOUND (SESSION_NOT_FOUND).
+        """Takes jobs, and waits up to `wait` for the first one. Without `session_id` it opens a session,
+        which holds the jobs; with one it adds to it, and keeps the session alive while it waits. Keep
+        a session that holds jobs alive by ExtendLease; one without jobs may be left to expire. If the
+        reply was lost, do not extend that session: it expires, its jobs become free again, and no
+        attempt is counted. Errors: NOT_FOUND (SESSION_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExtendLease(self, request, context):
-        """Extends a session, and with it all its leases. An expired session never revives.
-        Errors: NOT_FOUND (SESSION_NOT_FOUND).
+        """Extends a session and with it all its leases; call it at least every third of the time until
+        `expire_time`. An expired session cannot be extended. Errors: NOT_FOUND (SESSION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportProgress(self, request, context):
-        """Reports progress. Errors: FAILED_PRECONDITION (LEASE_LOST).
+        """Reports how far the job is. Errors: FAILED_PRECONDITION (LEASE_LOST), INVALID_ARGUMENT
+        (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AskPrompt(self, request, context):
-        """Asks people, idempotently by `key`: the same key and content gives the same prompt, with its
-        resolution if it has one; other content amends an open prompt (its revision rises). A blocking
-        prompt puts the job in PENDING_HITL. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS
-        (ID_REUSED, with `prompt_id` and `state`) for other content under the key of a closed prompt unless
-        it is the `same` question, FAILED_PRECONDITION
-        (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
+        """Asks people, idempotently by `key`: the same key and content returns the same prompt, with its
+        resolution once it has one. Other content under the key of an open prompt amends it (its
+        revision rises). A blocking prompt puts the job in PENDING_HITL. To wait for the resolution use
+        the stream (`prompt_resolved`), AwaitPrompt, or ReleaseJob: a released job comes back when
+        people have answered. Errors: INVALID_ARGUMENT (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED, with
+        `prompt_id` and `state`) for other content under the key of a closed prompt unless it is the
+        `same` question, FAILED_PRECONDITION (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AwaitPrompt(self, request, context):
-        """Waits up to `wait` for a prompt to be resolved and returns it as it then is, resolved or not.
-        Errors: NOT_FOUND (PROMPT_NOT_FOUND).
+        """Waits up to `wait` until a prompt is closed, and returns it as it is then, closed or not.
+        Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgePrompts(self, request, context):
-        """Confirms that the worker has these resolutions (`consume_time`); a resumed session is told
-        again those that it has not confirmed. Repeatable. Errors:
-        FAILED_PRECONDITION (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
+        """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
+        told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+        (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SaveCheckpoint(self, request, context):
-        """Saves the result of a step under a key, for whoever runs the job next. The same key again
-        replaces it. Errors: INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (LEASE_LOST),
-        RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
+        """Saves the result of a step under a key, so that the worker that runs the job next need not do
+        the step again. The same key again replaces it. Errors: INVALID_ARGUMENT (INVALID_FIELD),
+        FAILED_PRECONDITION (LEASE_LOST), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCheckpoints(self, request, context):
-        """Lists a job's checkpoints by key. Errors: INVALID_ARGUMENT (BAD_PAGE_TOKEN).
+        """Lists a job's checkpoints in the order of their keys. Needs no lease. Errors: INVALID_ARGUMENT
+        (BAD_PAGE_TOKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteJob(self, request, context):
-        """Ends the job with a result. Errors: INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION
-        (LEASE_LOST). Repeating it with the token that completed the job returns that job.
+        """Ends the job with a result. Repeating it with the token that completed the job returns that
+        job. Errors: INVALID_ARGUMENT (INVALID_FIELD), FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FailJob(self, request, context):
-        """Reports a failure: the job is retried with backoff if `retryable` and attempts are left, and
-        fails otherwise. With `keep_attempt` the attempt is not counted. On a job with a cancel wish it
-        confirms the cancel.
-        Errors: FAILED_PRECONDITION (LEASE_LOST).
+        """Reports a failure of the attempt. With `retryable` the job is tried again after a pause if
+        attempts are left; otherwise it is FAILED. With `keep_attempt` the attempt is not counted. On a
+        job with a cancel request it confirms the cancel. Errors: FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseJob(self, request, context):
-        """Gives the job up without a failure: parks it if it waits for people, else it is PENDING
-        again. Does not count as an attempt. On a job with a cancel wish it confirms the cancel.
-        Errors: FAILED_PRECONDITION (LEASE_LOST).
+        """Gives the job up without a failure: a job that waits for people is parked, another one is
+        PENDING again. It does not count as an attempt. On a job with a cancel request it confirms the
+        cancel. Errors: FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

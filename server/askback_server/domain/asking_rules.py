@@ -126,6 +126,7 @@ def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
         job_id=job.job_id,
         namespace=job.namespace,
         job_type=job.job_type,
+        requested_by=job.user_id,
         key=key,
         round=job.rounds + 1,
         revision=1,

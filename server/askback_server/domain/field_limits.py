@@ -60,14 +60,18 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
         "labels": _LABELS,
     },
     "GetJobRequest": {"job_id": _ID},
-    "JobFilter": {"states": _STATES, "job_types": _NAMES, "user_ids": _NAMES, "labels": _LABELS},
+    "JobFilter": {
+        "states": _STATES, "job_types": _NAMES, "user_ids": _NAMES, "labels": _LABELS, "id_suffix": _ID,
+        "any_labels": _list("labels"),
+    },
+    "LabelCondition": {"name": _text("label_chars"), "values": _list("filter_values", "label_chars")},
     "ListJobsRequest": {"namespace": _NAME, "page_token": _TOKEN},
     "WatchJobRequest": {"job_id": _ID},
     "WatchJobsRequest": {"namespace": _NAME, "resume_token": _TOKEN},
     "Job": {
         "job_id": _ID, "namespace": _NAME, "job_type": _NAME, "user_id": _ID, "input_json": _JSON,
         "result_json": _JSON, "labels": _LABELS, "worker_id": _NAME, "request_id": _ID,
-        "retried_from_job_id": _ID, "root_job_id": _ID,
+        "retried_from_job_id": _ID, "root_job_id": _ID, "cancel_reason": _REASON, "cancelled_by": _ID,
     },
     "Failure": {"code": _NAME, "message": _JSON, "details_json": _JSON},
     "Progress": {"message": _text("progress_bytes")},
@@ -138,7 +142,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ConverseHello": {"namespace": _NAME, "console_id": _ID, "instance_id": _ID, "resume_token": _TOKEN},
     "PromptFilter": {
         "job_types": _NAMES, "kinds": _NAMES, "labels": _LABELS, "job_id": _ID, "states": _STATES,
-        "groups": _NAMES,
+        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID, "any_labels": _list("labels"),
     },
     "ConverseHeartbeat": {"resume_token": _TOKEN},
     "AnswerPromptRequest": {

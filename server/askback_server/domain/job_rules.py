@@ -196,7 +196,7 @@ def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> Decide
     if job.state is JobState.CANCELLED or (job.cancel_requested_at and not job.is_terminal):
         return Decided(job)
     change = Change(aggregate, facts, command.principal.subject)
-    change.set(cancel_reason=command.reason)
+    change.set(cancel_reason=command.reason, cancelled_by=command.principal.subject)
     if job.session_id is None:
         cancel_now(change)
     else:

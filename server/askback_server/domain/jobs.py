@@ -90,6 +90,8 @@ class Job:
     cancel_at: datetime | None = None
     """The end of a cancel wish's grace."""
     cancel_reason: str = ""
+    cancelled_by: str = ""
+    """Who asked for the cancel."""
     retention: timedelta | None = None
     purge_at: datetime | None = None
     request_id: str = ""

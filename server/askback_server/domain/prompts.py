@@ -146,6 +146,8 @@ class Prompt:
     """How far escalation and reminders have come; None where there are none."""
     unattended_since: datetime | None = None
     """Open, and since then nobody who may answer has a console open, as far as is known."""
+    requested_by: str = ""
+    """The job's creator, `Job.user_id`; empty only for a prompt that an older server asked."""
     same_digest: str = ""
     """Closed, and last asked again by this other content that is the same question."""
 

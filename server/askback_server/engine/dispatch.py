@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -31,6 +30,7 @@ from askback_server.domain.jobs import Job
 from askback_server.engine.committed import Committed
 from askback_server.engine.concurrency import Concurrency, Queue
 from askback_server.engine.engine import Engine
+from askback_server.engine.spread import Spread
 from askback_server.engine.takers import Taker, Takers
 from askback_server.engine.wakeups import Wakeups
 from askback_server.ports.clock import DatabaseClock
@@ -42,8 +42,6 @@ POLL = 0.5
 """Seconds between two looks at the queue when nothing said that there is something."""
 SCAN = 200
 """Candidates read at once, shared by the job types; each gets one at least."""
-SPREAD = 8
-"""The least of further candidates that a replica chooses among after another was quicker."""
 TYPES = 64
 """Job types of a namespace that one turn looks at."""
 SIDE_BY_SIDE = 4
@@ -78,19 +76,25 @@ class Dispatcher:
         self._turns = count(1)
         self._served: dict[Queue, int] = {}
         """When each queue last had a job leased, in turns."""
-        self._spread: dict[Queue, int] = {}
-        """Where another replica was quicker: among how many more jobs the next looks begin. It doubles with
-        every such look, and halves with every other."""
-        self.paused = False
+        self._spread = Spread(SCAN)
+        self._paused = False
 
     def add(self, taker: Taker) -> None:
         """A taker with room."""
         self._takers.add(taker)
+        if self._paused:
+            taker.looked(taker.job_types)
         self._look(taker.namespace)
 
     def remove(self, taker: Taker) -> None:
         """A taker that left."""
         self._takers.discard(taker)
+
+    def pause(self) -> None:
+        """Lease no more jobs. Takers are told that there is nothing for them."""
+        self._paused = True
+        for taker in self._takers:
+            taker.looked(taker.job_types)
 
     @property
     def has_takers(self) -> bool:
@@ -146,7 +150,7 @@ class Dispatcher:
 
     def _match(self) -> None:
         """Begin a turn of each namespace that has a backlog, room, and no turn now."""
-        for namespace in [] if self.paused else list(self._backlog):
+        for namespace in [] if self._paused else list(self._backlog):
             if namespace not in self._takers.namespaces:
                 del self._backlog[namespace]
             elif namespace not in self._looking and self._takers.with_room(namespace):
@@ -180,7 +184,7 @@ class Dispatcher:
             queues = {queue for queue in queues if self._concurrency.is_open(queue)}
         room = sum(taker.room() for taker in takers)
         share = min(room, max(1, SCAN // max(1, len(queues))))
-        limits = {queue[1]: share + self._spread.get(queue, 0) for queue in queues}
+        limits = {queue[1]: share + self._spread.more(queue) for queue in queues}
         # Those being claimed are read too: ask for so many more.
         for queue in self._claiming.values():
             if queue in queues:
@@ -191,25 +195,17 @@ class Dispatcher:
         for job_type, ids in found.items():
             cut = cut or len(ids) == limits[job_type]
             line = deque(i for i in ids if i not in self._claiming)
-            self._step_aside((namespace, job_type), line, share)
+            self._spread.step_aside((namespace, job_type), line, share)
             lines[namespace, job_type] = line
+        # A taker that left while the queues were read cannot hand its jobs over.
+        takers = self._takers.still_here(takers)
         # What stays behind is known, though nobody may say so again.
         if self._share_out(takers, lines) and cut:
             self._again.add(namespace)
+        for taker in takers:
+            taker.looked(types)
         if cut or any(lines.values()):
             self._backlog[namespace] = None
-
-    def _step_aside(self, queue: Queue, line: deque[str], share: int) -> None:
-        """Begin somewhere else where another replica takes the first jobs too."""
-        spread = self._spread.pop(queue, 0)
-        if spread:
-            line.rotate(-random.randrange(min(spread, max(0, len(line) - share)) + 1))
-            if spread > 1:
-                self._spread[queue] = spread // 2
-
-    def _quicker(self, queue: Queue) -> None:
-        """Another replica was quicker at a job of the queue."""
-        self._spread[queue] = min(max(SPREAD, 2 * self._spread.get(queue, 0)), SCAN)
 
     def _share_out(self, takers: Sequence[Taker], lines: dict[Queue, deque[str]]) -> int:
         """One job of each queue in turn, the one first whose last turn is longest ago."""
@@ -299,7 +295,7 @@ class Dispatcher:
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
             log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
-            self._quicker(queue)
+            self._spread.widen(queue)
             self._look(queue[0])
         else:
             taker.leased(job)

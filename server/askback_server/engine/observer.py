@@ -39,3 +39,31 @@ class Unobserved:
 
     def committed(self, batch: Sequence[Committed]) -> None:
         """No."""
+
+
+class Observers:
+    """Tells several observers, in their order."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def batch(self, commands: int) -> None:
+        """As Observer.batch, to each."""
+        for observer in self._observers:
+            observer.batch(commands)
+
+    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """As Observer.wrote, to each."""
+        lost = list(lost)
+        for observer in self._observers:
+            observer.wrote(seconds, lost)
+
+    def failed(self, commands: int) -> None:
+        """As Observer.failed, to each."""
+        for observer in self._observers:
+            observer.failed(commands)
+
+    def committed(self, batch: Sequence[Committed]) -> None:
+        """As Observer.committed, to each."""
+        for observer in self._observers:
+            observer.committed(batch)

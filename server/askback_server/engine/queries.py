@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from askback_server.domain.commands import PromptRef
 from askback_server.domain.errors import JobNotFound, PromptNotFound
 from askback_server.domain.jobs import DeepUnderstanding, Job
-from askback_server.domain.principals import Principal, Role
+from askback_server.domain.principals import SYSTEM, Principal, Role
 from askback_server.domain.prompts import Prompt, PromptState
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore, Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class SeenJob:
+    """A job as a principal may see it."""
+
+    job: Job
+    open_prompts: list[Prompt]
+    """The open prompts that the principal may see, by round."""
+    asked: int | None = None
+    """None for the asker's side, which sees the whole job. For a console, which sees the job's head only,
+    how many of its prompts it may see, closed ones included; at least 1."""
 
 
 class Queries:
@@ -38,6 +51,26 @@ class Queries:
             raise JobNotFound(job_id)
         return aggregate.job, [p for p in aggregate.open if p.is_visible_to(principal)]
 
+    async def seen_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> SeenJob:
+        """A job as the principal may see it: whole for a client or worker, its head for a console that may
+        see one of its prompts. Raises JobNotFound, for other consoles too."""
+        job, prompts = await self.job_with_prompts(job_id, principal, strong=strong)
+        if principal.has(Role.CLIENT, Role.WORKER):
+            return SeenJob(job, prompts)
+        asked = await self.prompts_seen(job, principal)
+        if not asked:
+            raise JobNotFound(job_id)
+        return SeenJob(job, prompts, asked)
+
+    async def prompts_seen(self, job: Job, principal: Principal) -> int:
+        """How many prompts of a job, in any state, the principal may see as a console."""
+        every = PromptFilter(job.namespace, principal, job_id=job.job_id, states=tuple(PromptState))
+        return (await self._store.list_prompts(every, 1, None, 1)).total
+
+    async def prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
+        """Prompts by id, in any state, whoever may see them; those that exist."""
+        return await self._store.get_prompts(prompt_ids)
+
     async def prompt(self, ref: PromptRef, principal: Principal) -> Prompt:
         """A prompt, in any state. Raises PromptNotFound."""
         prompt = self._hot.locate(ref) or await self._store.find_prompt(ref)
@@ -54,10 +87,8 @@ class Queries:
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
         job = await self.job(job_id, principal)
         if not principal.has(Role.CLIENT, Role.WORKER):
-            every = PromptFilter(namespace=job.namespace, job_id=job_id, states=tuple(PromptState))
-            asked = await self._store.list_prompts(every, 1, None, 1)
-            seen = await self._store.list_prompts(replace(every, viewer=principal), 1, None, 1)
-            if not asked.total or seen.total < asked.total:
+            seen = await self.prompts_seen(job, principal)
+            if not seen or seen < await self.prompts_seen(job, SYSTEM):
                 raise JobNotFound(job_id)
         return await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 from askback_server.domain.commands import SessionRef
@@ -29,6 +30,9 @@ class Taker(Protocol):
     def leased(self, job: Job) -> None:
         """The job is its own."""
 
+    def looked(self, job_types: Collection[str]) -> None:
+        """The queues of these job types have been read for it; what it gets of them is reserved."""
+
 
 class Takers:
     """Iterates in the order of arrival."""
@@ -40,6 +44,9 @@ class Takers:
 
     def __len__(self) -> int:
         return sum(map(len, self._by_namespace.values()))
+
+    def __iter__(self) -> Iterator[Taker]:
+        return chain.from_iterable(list(self._by_namespace.values()))
 
     @property
     def namespaces(self) -> Collection[str]:
@@ -61,6 +68,10 @@ class Takers:
     def of(self, namespace: str) -> Iterable[Taker]:
         """The takers of a namespace."""
         return self._by_namespace.get(namespace, ())
+
+    def still_here(self, takers: Sequence[Taker]) -> list[Taker]:
+        """Those of these takers of one namespace that have not left."""
+        return [taker for taker in takers if taker in self._by_namespace.get(taker.namespace, ())]
 
     def with_room(self, namespace: str) -> list[Taker]:
         """Those that take a job now."""

@@ -108,6 +108,14 @@ def uuid7() -> str:
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
+_SUFFIX = re.compile(r"[0-9a-f-]{6,36}")
+
+
+def is_suffix(text: str) -> bool:
+    """Whether the text is long enough, and spelt, to be the end of one of our ids."""
+    return _SUFFIX.fullmatch(text) is not None
+
+
 def is_id(text: str) -> bool:
     """Whether the text is spelt like one of our ids: a lower-case UUID."""
     return _ID.fullmatch(text) is not None

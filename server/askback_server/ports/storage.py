@@ -111,6 +111,9 @@ class JobStore(Protocol):
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt."""
 
+    async def count_jobs(self, filter: JobFilter) -> int:
+        """How many jobs match."""
+
     async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
         """A page of jobs, newest first, below the id `after`; at least one even if it passes max_bytes."""
 

@@ -12,6 +12,7 @@ from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.ports.storage import JobStore
+from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.unsent import Account
 from askback_server.sessions.watch import Watch
 
@@ -27,11 +28,12 @@ _ENDS = frozenset({EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_
 
 
 async def job_events(
-    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch, account: Account
+    feed: Feed, jobs: JobStore, job: Job, after_seq: int, watch: Watch, account: Account, viewer: JobViewer
 ) -> AsyncIterator[list[Event]]:
     """Batches of a job's events above a seq, in order without a gap; ends after the job's end.
 
     After IDLE seconds without an event there is an empty batch: proxies cut streams that say nothing.
+    The viewer has looked at each batch, and looks again whenever `watch.changed` is set. Raises what it does.
     """
     changed = watch.changed
     live: list[Event] = []
@@ -54,6 +56,7 @@ async def job_events(
                 batch = await jobs.list_events(job.job_id, last, EVENTS)
             else:
                 page = None
+            await viewer.look(batch)
             told = bool(batch)
             if told:
                 last, ended = batch[-1].seq, any(e.type in _ENDS for e in batch)

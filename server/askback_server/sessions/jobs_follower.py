@@ -66,12 +66,13 @@ class JobsFollower:
         tokens: ResumeTokens, watch: Watch, admission: Admission, images: Images, account: Account,
     ) -> None:  # fmt: skip
         self._filter = filter
-        self._but_labels = replace(filter, labels={})
+        self._but_labels = replace(filter, labels={}, any_labels={})
         self._feed = feed
         self._log = log
         self._jobs = jobs
         self._tokens = tokens
-        self._digest = view_digest("jobs", subject, self._but_labels, sorted(filter.labels.items()))
+        labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
+        self._digest = view_digest("jobs", subject, self._but_labels, labels)
         self._watch = watch
         self._admission = admission
         self._images = images.of_view(account, self._fall_behind)

@@ -243,7 +243,8 @@ class PromptFollower:
 def digest_of_view(filter: PromptFilter) -> str:
     """What a resume token is bound to."""
     viewer = filter.viewer
+    labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
     return view_digest(
         filter.namespace, viewer and viewer.subject, viewer and sorted(viewer.groups), filter.job_types,
-        filter.kinds, sorted(filter.labels.items()), filter.groups, filter.job_id,
+        filter.kinds, labels, filter.groups, filter.job_id,
     )  # fmt: skip

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
-from askback_server.domain.errors import AskbackError
+from askback_server.domain.errors import AskbackError, StorageUnavailable
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
+
+LOOK = 5.0
+"""Seconds that reading the queues may take at most. A call that waits for less still gets what is there."""
 
 
 class UnaryTaker:
@@ -34,6 +37,8 @@ class UnaryTaker:
         self._most = most
         self._reserved = 0
         self.jobs: list[Job] = []
+        self._unread = set(job_types)
+        """Job types whose queues have not been read for it yet."""
         self._changed = asyncio.Event()
         self._give_back: Callable[[Job], None] | None = None
         """Set when the caller went away: what is still leased for it goes back at once."""
@@ -55,6 +60,11 @@ class UnaryTaker:
         self.jobs.append(job)
         self._changed.set()
 
+    def looked(self, job_types: Collection[str]) -> None:
+        """These queues have been read for it; what it gets of them is reserved."""
+        self._unread.difference_update(job_types)
+        self._changed.set()
+
     async def collect(
         self,
         dispatcher: Dispatcher,
@@ -65,30 +75,49 @@ class UnaryTaker:
     ) -> list[Job]:
         """Wait up to `wait` seconds for the first job, then for what is being decided.
 
+        The queues are read at least once, however short the wait: an empty reply says that there was no job.
+        Raises StorageUnavailable if they cannot be read within LOOK seconds.
+
         The session shall not expire under a worker that waits for longer than it lives: `extend` is called
-        after `every` seconds without news, and what it raises ends the wait.
+        every `every` seconds, whatever else happens, and what it raises ends the wait.
         If the caller goes away, what was leased for it is released: nobody would run it.
         """
-
+        clock = asyncio.get_running_loop().time
+        end = clock() + wait
         dispatcher.add(self)
         try:
-            try:
-                async with asyncio.timeout(wait or 0.05):
-                    while not self.jobs or self._reserved:
-                        self._changed.clear()
-                        if not await self._changes(every):
-                            await extend()
-            except TimeoutError:
-                pass
+            await self._until(lambda: self._has_jobs or not self._unread, LOOK, extend, every)
+            await self._until(lambda: self._has_jobs, end - clock(), extend, every)
             dispatcher.remove(self)
             while self._reserved:
                 self._changed.clear()
                 await self._changed.wait()
+            if self._unread and not self.jobs:
+                raise StorageUnavailable("the queues could not be read in time; call again")
         except (asyncio.CancelledError, AskbackError):
             dispatcher.remove(self)
             self.give_back(engine)
             raise
         return self.jobs
+
+    @property
+    def _has_jobs(self) -> bool:
+        """Whether there is a job, and nothing more to be decided."""
+        return bool(self.jobs) and not self._reserved
+
+    async def _until(
+        self, met: Callable[[], bool], seconds: float, extend: Callable[[], Awaitable[None]], every: float
+    ) -> None:
+        """Wait for a condition, so many seconds at most."""
+        clock = asyncio.get_running_loop().time
+        due = clock() + every
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not met():
+                    self._changed.clear()
+                    if clock() >= due or not await self._changes(due - clock()):
+                        await extend()
+                        due = clock() + every
 
     def give_back(self, engine: Engine) -> None:
         """Release what was leased, and what still will be: it does not reach the worker."""

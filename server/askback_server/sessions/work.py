@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -100,6 +100,9 @@ class WorkSession(Session):
         self._core.reserved += change
         (self._decided.clear if self._core.reserved else self._decided.set)()
 
+    def looked(self, job_types: Collection[str]) -> None:
+        """A stream waits for as long as it stays."""
+
     def leased(self, job: Job) -> None:
         """The job is its own: follow it, then hand it over with what belongs to it."""
         if self._closed:
@@ -116,12 +119,8 @@ class WorkSession(Session):
         self._changed.set()
 
     async def _push(self, job: Job) -> None:
-        size = len(job.input_json)
-        self._account.add(size)  # until the stream's frames count it
-        try:
+        with self._account.counted(len(job.input_json)):  # until the stream's frames count it
             parcel = await lease_parcel(self._around.jobs, job, self._around.limits)
-        finally:
-            self._account.add(-size)
         self._core.hand_over(parcel, self._around.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:

@@ -16,11 +16,18 @@ from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
-from askback_server.storage.carrying import Carrying
-from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
+from askback_server.storage.paging import Documents, Paging
+from askback_server.storage.tables import (
+    HANDLE_AT,
+    answers,
+    checkpoints,
+    events,
+    jobs,
+    prompts,
+    understandings,
+)
 from askback_server.storage.understanding_rows import to_understanding
 
-Documents = Sequence[sa.Column[Any]]
 JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
 PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
 """The columns of which a row's size consists."""
@@ -28,7 +35,7 @@ _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
 
 
-class Reads(Carrying):
+class Reads(Paging):
     """Set-based reads on the pool."""
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
@@ -136,40 +143,6 @@ class Reads(Carrying):
         count = await self._fitting_ids(prompts.c.interaction_id, prompt_ids, PROMPT_DOCUMENTS, max_bytes)
         return await self.get_prompts(prompt_ids[:count]), count
 
-    async def _fitting_ids(
-        self, key: sa.Column[Any], ids: Sequence[str], documents: Documents, max_bytes: int
-    ) -> int:
-        sizes = sa.select(key.label("id"), self._size(documents)).where(self._dialect.among(key, ids))
-        by_id = {row["id"]: row for row in await self._all(sizes)}
-        nothing = {"size": 0}
-        return len(_fitting([by_id.get(i, nothing) for i in ids], max_bytes))
-
-    async def _page(
-        self, cursor: Sequence[sa.Column[Any]], statement: sa.Select[Any], documents: Documents, limit: int,
-        max_bytes: int,
-    ) -> tuple[Sequence[Any], Any]:  # fmt: skip
-        """The first rows that a statement selects, with all their columns: at most `limit`, and as many as
-        take about `max_bytes`, at least one. If there are more, also what `cursor` says of the last one; its
-        first column is the key.
-
-        Their sizes are read first: what does not fit into the page must not come into memory either.
-        """
-        key = cursor[0]
-        sizes = statement.with_only_columns(*cursor, self._size(documents)).limit(limit + 1)
-        found = await self._all(sizes)
-        kept = _fitting(found[:limit], max_bytes)
-        if not kept:
-            return (), None
-        # With the conditions: what has changed in between may match no more.
-        ids = [row[key.name] for row in kept]
-        page = await self._all(statement.where(self._dialect.among(key, ids)))
-        return page, kept[-1] if len(kept) < len(found) else None
-
-    def _size(self, documents: Documents) -> sa.ColumnElement[int]:
-        """How many bytes a row's documents take."""
-        sizes = [sa.func.coalesce(self._dialect.octets(column), 0) for column in documents]
-        return sum(sizes[1:], sizes[0]).label("size")
-
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt, by its id or by job and key."""
         if ref.prompt_id:
@@ -181,25 +154,36 @@ class Reads(Carrying):
 
     async def list_jobs(self, filter: JobFilter, limit: int, after: str | None, max_bytes: int) -> JobsPage:
         """A page of jobs, newest first: ids are time-ordered, so the id is the cursor."""
+        where = self._job_conditions(filter)
+        if after:
+            where.append(jobs.c.job_id < after)
+        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
+        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
+        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
+
+    async def count_jobs(self, filter: JobFilter) -> int:
+        """How many jobs match."""
+        where = self._job_conditions(filter)
+        found = await self._all(sa.select(sa.func.count().label("n")).select_from(jobs).where(*where))
+        return int(found[0]["n"])
+
+    def _job_conditions(self, filter: JobFilter) -> list[sa.ColumnElement[bool]]:
         among = self._dialect.among
-        where = [jobs.c.namespace == filter.namespace]
+        where: list[sa.ColumnElement[bool]] = [jobs.c.namespace == filter.namespace]
         if filter.states:
             where.append(among(jobs.c.status, [s.value for s in filter.states]))
         if filter.job_types:
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        if filter.labels:
-            where.append(self._dialect.has_labels(jobs.c.labels, filter.labels))
+        where += self._dialect.labelled(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
             where.append(jobs.c.created_at < filter.created_before)
-        if after:
-            where.append(jobs.c.job_id < after)
-        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
-        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
-        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
+        if filter.id_suffix:
+            where.append(jobs.c.job_id.in_(_ending(jobs.c.job_id, filter.id_suffix)))
+        return where
 
     async def list_prompts(
         self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
@@ -237,14 +221,29 @@ class Reads(Carrying):
             where.append(among(prompts.c.status, states))
         if filter.unattended:
             where.append(prompts.c.unattended_since.is_not(None))
+        if filter.person:
+            holds = sa.and_(
+                prompts.c.claimed_by == filter.person, prompts.c.claimed_until > self._dialect.now()
+            )
+            named = self._dialect.has_any(prompts.c.audience, "users", [filter.person])
+            where.append(sa.or_(holds, named))
+        if filter.overdue:
+            # The document names a step only when one was taken.
+            escalated = sa.cast(prompts.c.nudges, sa.Text).contains('"steps":')
+            late = sa.or_(escalated, prompts.c.timeout_at <= self._dialect.now())
+            where.append(sa.and_(prompts.c.responded_at.is_(None), late))
+        if filter.id_suffix:
+            column = prompts.c.interaction_id
+            where.append(column.in_(_ending(column, filter.id_suffix)))
         if filter.job_id:
             where.append(prompts.c.job_id == filter.job_id)
+        if filter.job_id_suffix:
+            where.append(prompts.c.job_id.in_(_ending(jobs.c.job_id, filter.job_id_suffix)))
         if filter.job_types:
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        if filter.labels:
-            where.append(self._dialect.has_labels(prompts.c.labels, filter.labels))
+        where += self._dialect.labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
@@ -295,15 +294,19 @@ class Reads(Carrying):
         return [rows.to_event(r) for r in await self._all(statement)]
 
 
-def _fitting(found: Sequence[Any], max_bytes: int) -> Sequence[Any]:
-    """As many rows, from the first, as take about `max_bytes` by their `size`; at least one."""
-    for count, row in enumerate(found):
-        max_bytes -= 500 + row["size"]
-        if count and max_bytes < 0:
-            return found[:count]
-    return found
-
-
 def _rank(row: Any) -> tuple[int, str | None, str]:
     at = row["timeout_at"]
     return row["priority"], at.isoformat() if at else None, row["interaction_id"]
+
+
+def _ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:
+    """The ids of any namespace that end with a suffix of at least six characters.
+
+    A select of its own: beside the order and the namespace of a list SQLite would walk the index of those.
+    """
+    own = column.table.alias().c[column.name]
+    text = sa.cast(own, sa.Text)
+    # As the index has it, not as a parameter: a plan that is made once for all values must see it.
+    last = sa.func.substr(text, sa.literal_column(str(HANDLE_AT)))
+    found = sa.select(own).where(last == suffix[-6:])
+    return found if len(suffix) == 6 else found.where(sa.func.substr(text, 37 - len(suffix)) == suffix)

@@ -34,7 +34,7 @@ JOB_CHANGED_COLUMNS = (
     "promoted", "priority", "labels", "attempt", "rounds", "open_prompts", "open_blocking", "version",
     "token", "ready_at", "session_id", "worker_id", "holder", "cancel_requested_at", "cancel_at",
     "cancel_reason", "retention_s", "purge_at", "checkpoints", "understanding_version",
-    "run_until", "run_left_s", "wake", "stalled_at", "unreceived",
+    "run_until", "run_left_s", "wake", "stalled_at", "unreceived", "cancelled_by",
 )  # fmt: skip
 """What may change; the first is the key."""
 
@@ -56,7 +56,7 @@ def job_changed(job: Job) -> tuple[Any, ...]:
         job.open_blocking, job.version, job.token, job.ready_at, job.session_id, job.worker_id, job.holder,
         job.cancel_requested_at, job.cancel_at, job.cancel_reason,
         _seconds(job.retention), job.purge_at, job.checkpoints, job.understanding_version, job.run_until,
-        _seconds(job.run_left), job.wake or None, job.stalled_at, job.unreceived,
+        _seconds(job.run_left), job.wake or None, job.stalled_at, job.unreceived, job.cancelled_by or None,
     )  # fmt: skip
 
 
@@ -103,6 +103,7 @@ def to_job(row: Row) -> Job:
         cancel_requested_at=row["cancel_requested_at"],
         cancel_at=row["cancel_at"],
         cancel_reason=row["cancel_reason"],
+        cancelled_by=row["cancelled_by"] or "",
         retention=_span(row["retention_s"]),
         purge_at=row["purge_at"],
         request_id=row["request_id"] or "",
@@ -147,7 +148,7 @@ PROMPT_CONTENT_COLUMNS = (
 
 PROMPT_COLUMNS = (
     *PROMPT_CHANGED_COLUMNS, *PROMPT_CONTENT_COLUMNS, "namespace", "job_type", "round_number", "key",
-    "created_at",
+    "created_at", "requested_by",
 )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def prompt_whole(prompt: Prompt) -> tuple[Any, ...]:
     """The values of PROMPT_COLUMNS."""
     return (
         *prompt_changed(prompt), *prompt_content(prompt), prompt.namespace, prompt.job_type, prompt.round,
-        prompt.key, prompt.created_at,
+        prompt.key, prompt.created_at, prompt.requested_by or None,
     )  # fmt: skip
 
 
@@ -219,6 +220,7 @@ def to_prompt(row: Row) -> Prompt:
         nudges=_nudges_from_json(row["nudges"]) if row["nudges"] else None,
         unattended_since=row["unattended_since"],
         same_digest=row["same_digest"] or "",
+        requested_by=row["requested_by"] or "",
     )
 
 

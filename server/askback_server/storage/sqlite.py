@@ -272,7 +272,11 @@ class SQLite(Dialect):
         """There is no lateral join: an array of ids for each value, which finds their rows again."""
         return lists.firsts(values, first)
 
-    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+    octets = staticmethod(lists.octets)
+
+    def has_labels(
+        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
+    ) -> sa.ColumnElement[bool]:
         """No wanted member is missing."""
         return lists.has_labels(column, labels)
 
@@ -281,10 +285,6 @@ class SQLite(Dialect):
     ) -> sa.ColumnElement[bool]:
         """A scan of the array."""
         return lists.has_any(column, key, values)
-
-    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-        """See Dialect."""
-        return sa.func.length(sa.cast(column, sa.LargeBinary))
 
     async def drop_events(self, before: datetime) -> int:
         """Delete the rows, a thousand at a time, and let others write in between."""

@@ -6,6 +6,10 @@ import sqlalchemy as sa
 
 from askback_server.storage.types import Id, Instant, JsonB, JsonText, Xid
 
+HANDLE_AT = 31
+"""Where the last six of the 36 characters of an id begin. The handle indexes are on these, because ids that
+were made at about the same time begin alike."""
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -66,6 +70,7 @@ jobs = sa.Table(
     sa.Column("wake", sa.Text),
     sa.Column("stalled_at", Instant),
     sa.Column("unreceived", sa.Integer),
+    sa.Column("cancelled_by", sa.Text),
     sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
@@ -95,6 +100,7 @@ jobs = sa.Table(
         postgresql_where=sa.text("purge_at IS NOT NULL"), sqlite_where=sa.text("purge_at IS NOT NULL"),
     ),
     sa.Index("ix_jobs_newest", "namespace", "job_id"),
+    sa.Index("ix_jobs_handle", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
     sa.Index("ix_jobs_created", "created_at"),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
@@ -132,6 +138,7 @@ prompts = sa.Table(
     sa.Column("nudge_at", Instant),
     sa.Column("unattended_since", Instant),
     sa.Column("same_digest", sa.Text),
+    sa.Column("requested_by", sa.Text),
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(
@@ -153,6 +160,7 @@ prompts = sa.Table(
         postgresql_where=sa.text("unattended_since IS NOT NULL"),
         sqlite_where=sa.text("unattended_since IS NOT NULL"),
     ),
+    sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},
 )  # fmt: skip
 

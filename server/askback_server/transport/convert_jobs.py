@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.errors import InvalidField
@@ -17,6 +18,8 @@ from askback_server.domain.retries import Keep
 from askback_server.ports.queries import JobFilter
 from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_values import (
+    any_labels,
+    id_suffix,
     job_id,
     moment,
     namespace,
@@ -60,6 +63,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
     storable(found, "filter.job_types", filter.job_types)
     storable(found, "filter.user_ids", filter.user_ids)
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(found, filter.any_labels)
     raise_faults(found)
     return JobFilter(
         namespace=namespace(asked, principal),
@@ -67,8 +71,10 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
         labels=dict(filter.labels),
+        any_labels=several,
         created_after=bounds.get("created_after"),
         created_before=bounds.get("created_before"),
+        id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
     )
 
 
@@ -136,6 +142,8 @@ def put_job(target: job_pb2.Job, job: Job) -> None:
         put_time(target.ready_time, job.ready_at)
     if job.cancel_requested_at is not None:
         put_time(target.cancel_request_time, job.cancel_requested_at)
+    target.cancel_reason = job.cancel_reason
+    target.cancelled_by = job.cancelled_by
     if job.retention is not None:
         put_span(target.retention, job.retention)
     if job.purge_at is not None:
@@ -170,8 +178,13 @@ def event_message(event: Event) -> job_pb2.JobEvent:
     if event.prompt_id:
         message.prompt_id = event.prompt_id
     if event.data:
-        message.data_json = json.dumps(dict(event.data), ensure_ascii=False, separators=(",", ":"))
+        message.data_json = event_data(event.data)
     return message
+
+
+def event_data(data: Mapping[str, Any]) -> str:
+    """An event's data as JSON text."""
+    return json.dumps(dict(data), ensure_ascii=False, separators=(",", ":"))
 
 
 def understanding_message(state: DeepUnderstanding) -> job_pb2.DeepUnderstanding:

@@ -23,7 +23,15 @@ from askback_server.domain.prompts import (
 from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
 from askback_server.transport.convert_contents import DECISION_NUMBERS, content_bytes
-from askback_server.transport.convert_values import job_id, namespace, put_time, raise_faults, storable
+from askback_server.transport.convert_values import (
+    any_labels,
+    id_suffix,
+    job_id,
+    namespace,
+    put_time,
+    raise_faults,
+    storable,
+)
 from askback_server.transport.wire import Kept, within
 
 _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
@@ -66,13 +74,14 @@ def watched_prompts(
     """A console's live view. Raises InvalidField, JobNotFound, PermissionDenied."""
     if filter.states:
         raise InvalidField.of("filter.states", "must be empty: only open prompts are watched")
-    if filter.unattended:
-        raise InvalidField.of("filter.unattended", "must be empty: it narrows lists only")
+    for name in ("unattended", "id_suffix", "job_id_suffix", "mine", "overdue"):
+        if getattr(filter, name):
+            raise InvalidField.of(f"filter.{name}", "must be empty: it narrows lists only")
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
 
 
 def listed_prompts(request: hitl_service_pb2.ListPromptsRequest, principal: Principal) -> PromptFilter:
-    """A page's view: a console's, or with a job's id the asker's side (`viewer` None).
+    """A page's view: a console's, or with an id or the end of one the asker's side (`viewer` None).
 
     With `job_id` and no namespace in the request, the namespace is the job's: put it in its place.
     Raises InvalidField, JobNotFound, PermissionDenied.
@@ -86,7 +95,8 @@ def listed_prompts(request: hitl_service_pb2.ListPromptsRequest, principal: Prin
         else:
             states.append(state)
     raise_faults(found)
-    asker = bool(request.filter.job_id) and principal.has(Role.CLIENT, Role.WORKER)
+    named = request.filter.job_id or request.filter.id_suffix or request.filter.job_id_suffix
+    asker = bool(named) and principal.has(Role.CLIENT, Role.WORKER)
     viewer = None if asker else principal
     return _filter(
         request.filter, request.namespace, principal, viewer, tuple(states) or (PromptState.PENDING,)
@@ -106,6 +116,7 @@ def _filter(
     for name in ("job_types", "kinds", "groups"):
         storable(found, f"filter.{name}", getattr(filter, name))
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(found, filter.any_labels)
     raise_faults(found)
     return PromptFilter(
         namespace=namespace(asked, principal),
@@ -113,10 +124,15 @@ def _filter(
         job_types=tuple(filter.job_types),
         kinds=tuple(filter.kinds),
         labels=dict(filter.labels),
+        any_labels=several,
         groups=tuple(filter.groups),
         job_id=job_id(filter.job_id, "filter.job_id") if filter.job_id else "",
         states=states,
         unattended=filter.unattended,
+        person=principal.subject if filter.mine else "",
+        overdue=filter.overdue,
+        id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),
+        job_id_suffix=id_suffix(filter.job_id_suffix, "filter.job_id_suffix"),
     )
 
 
@@ -126,6 +142,7 @@ def _serialised(prompt: Prompt) -> bytes:
     target.job_id = prompt.job_id
     target.namespace = prompt.namespace
     target.job_type = prompt.job_type
+    target.requested_by = prompt.requested_by
     target.key = prompt.key
     target.round = prompt.round
     target.revision = prompt.revision

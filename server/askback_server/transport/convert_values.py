@@ -12,12 +12,13 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from askback.v1 import job_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.errors import InvalidField, JobNotFound
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.ports.clock import is_id
+from askback_server.ports.clock import is_id, is_suffix
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400
@@ -99,6 +100,13 @@ def job_id(value: str, field: str = "job_id") -> str:
     raise JobNotFound(value)
 
 
+def id_suffix(value: str, field: str) -> str:
+    """The end of an id, or empty for any id. Raises InvalidField."""
+    if value and not is_suffix(value):
+        raise InvalidField.of(field, "must be the last 6 to 36 characters of an id, in lower case")
+    return value
+
+
 def namespace(asked: str, principal: Principal) -> str:
     """The tenant that a request means. Raises PermissionDenied, or InvalidField for no such name."""
     name = principal.namespace(asked)
@@ -114,6 +122,23 @@ def storable(found: list[Violation], field: str, values: Iterable[str]) -> None:
     be asked for."""
     if any("\0" in value for value in values):
         found.append(Violation(field, "must not contain the NUL character"))
+
+
+def any_labels(
+    found: list[Violation], conditions: Iterable[job_pb2.LabelCondition]
+) -> dict[str, tuple[str, ...]]:
+    """A filter's labels with several values each, by name. Notes what is wrong."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for index, condition in enumerate(conditions):
+        at = f"filter.any_labels[{index}]"
+        storable(found, at, (condition.name, *condition.values))
+        if not condition.name:
+            found.append(Violation(f"{at}.name", "is required"))
+        if not condition.values:
+            found.append(Violation(f"{at}.values", "is required: the values of which the label has one"))
+        before = wanted.get(condition.name)
+        wanted[condition.name] = tuple(v for v in condition.values if before is None or v in before)
+    return wanted
 
 
 _LIMITS = Limits()

@@ -41,12 +41,12 @@ from askback_server.transport.call_ends import (
     status_of,
 )
 from askback_server.transport.calls import CURRENT, Call
-from askback_server.transport.certificates import certificate_names, no_certificate
+from askback_server.transport.certificates import CertificateNames, certificate_names, no_certificate
 from askback_server.transport.errors import abort
 from askback_server.transport.field_limits import check_fields
 from askback_server.transport.open_calls import OpenCall, OpenCalls, StreamContext
 from askback_server.transport.served_calls import ServedCalls
-from askback_server.transport.tokens import Authenticator, Metadata
+from askback_server.transport.tokens import Authenticator, Credentials, Metadata
 
 _OPEN_TO_ALL = {"/grpc.health.v1.Health/": "health", "/grpc.reflection.": "reflection"}
 _WAITING = frozenset({"/askback.v1.WorkerService/LeaseJobs", "/askback.v1.WorkerService/AwaitPrompt"})
@@ -123,7 +123,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return self._authenticator.authenticate(metadata, no_certificate)
         if context is None:
             return None
-        return self._authenticator.authenticate(metadata, partial(certificate_names, context))
+        return self._authenticator.authenticate(metadata, self._names(context))
 
     async def _refuse(self, _: Any, context: Context) -> None:
         """The handler of a call that is refused by its metadata: no message of it is received."""
@@ -206,9 +206,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
     def _credentials(self, arrival: Arrival, context: Context) -> tuple[Callable[[], Principal], Any]:
         """What asks again who the caller is, and when its credentials expire."""
-        names = partial(certificate_names, context) if self.certificates else no_certificate
-        again = partial(self._authenticator.authenticate, arrival.metadata, names)
-        return again, self._authenticator.expires(arrival.metadata, names)
+        again = partial(self._authenticator.authenticate, arrival.metadata, self._names(context))
+        return again, self.credentials(context).expires
+
+    def credentials(self, context: Context) -> Credentials:
+        """What the caller of the call that is being served showed. Raises Unauthenticated."""
+        return self._authenticator.credentials(_ARRIVAL.get().metadata, self._names(context))
+
+    def _names(self, context: Context) -> CertificateNames:
+        return partial(certificate_names, context) if self.certificates else no_certificate
 
     def _stream(self, method: str, behaviour: Any, parse: Callable[[bytes], Any] | None) -> Any:
         service = _open_service(method)

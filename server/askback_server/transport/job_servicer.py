@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
+from askback_server.domain.principals import Role
 from askback_server.domain.replies import JobCreated
 from askback_server.engine.retrying import retry_of
 from askback_server.sessions.lease_parcel import fitting
@@ -20,6 +21,7 @@ from askback_server.transport.convert_jobs import (
 )
 from askback_server.transport.convert_prompts import prompt_message, prompt_messages
 from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.job_heads import seen_job_message
 from askback_server.transport.job_streams import READERS, serve_job, serve_jobs
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
@@ -42,12 +44,12 @@ class JobServicer:
     async def GetJob(self, request: pb.GetJobRequest, _: Any) -> pb.GetJobResponse:
         """As the contract says."""
         principal = current_principal()
-        principal.require(*READERS)
+        principal.require(*READERS, Role.CONSOLE)
         strong = request.consistency == pb.CONSISTENCY_STRONG
-        queries = self._replica.queries
-        job, prompts = await queries.job_with_prompts(job_id(request.job_id), principal, strong=strong)
-        room = self._replica.limits.page_bytes - len(job.input_json) - len(job.result_json)
-        return pb.GetJobResponse(job=job_message(job), open_prompts=prompt_messages(fitting(prompts, room)))
+        seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=strong)
+        room = self._replica.limits.page_bytes - len(seen.job.input_json) - len(seen.job.result_json)
+        prompts = prompt_messages(fitting(seen.open_prompts, room))
+        return pb.GetJobResponse(job=seen_job_message(seen), open_prompts=prompts)
 
     async def ListJobs(self, request: pb.ListJobsRequest, _: Any) -> pb.ListJobsResponse:
         """As the contract says."""
@@ -59,14 +61,15 @@ class JobServicer:
         limit = page_size(request.page_size, self._replica.limits)
         page = await self._replica.jobs.list_jobs(filter, limit, after, self._replica.limits.page_bytes)
         token = seal(secret, query, [page.next]) if page.next else ""
-        return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token)
+        total = await self._replica.jobs.count_jobs(filter) if request.count else 0
+        return pb.ListJobsResponse(jobs=map(job_message, page.jobs), next_page_token=token, total_size=total)
 
     async def WatchJob(self, request: pb.WatchJobRequest, context: Any) -> None:
         """As the contract says."""
         principal = current_principal()
-        principal.require(*READERS)
-        job = await self._replica.queries.job(job_id(request.job_id), principal, strong=True)
-        await serve_job(self._replica, current_access(), principal, job, request.after_seq, context)
+        principal.require(*READERS, Role.CONSOLE)
+        seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=True)
+        await serve_job(self._replica, current_access(), principal, seen.job, request.after_seq, context)
 
     async def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> None:
         """As the contract says."""

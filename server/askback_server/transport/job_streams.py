@@ -7,17 +7,18 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
-from askback_server.domain.errors import JobNotFound
 from askback_server.domain.events import Event
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import JobFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.job_follower import job_events
+from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.unsent import Account, weight
 from askback_server.transport.convert_jobs import event_message, job_message
+from askback_server.transport.job_heads import event_head
 from askback_server.transport.streams import write_all
 
 READERS = (Role.CLIENT, Role.WORKER)
@@ -36,10 +37,6 @@ def _accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, Accou
         yield kept, writing
 
 
-def _event(event: Event) -> bytes:
-    return pb.WatchJobResponse(events=[event_message(event)]).SerializeToString()
-
-
 def _event_size(event: Event) -> int:
     data = event.data or {}
     return EVENT + sum(len(value) for value in data.values() if isinstance(value, str))
@@ -49,18 +46,24 @@ async def serve_job(
     replica: Replica, access: Access, known: Principal, job: Job, after_seq: int, context: Any
 ) -> None:
     """WatchJob, to its end. `known` is the principal that was let in."""
+    viewer = JobViewer(replica.queries, job, known)
 
-    def access_changed(now: Principal) -> None:
-        now.require(*READERS)
-        if not now.may_use(job.namespace):
-            raise JobNotFound(job.job_id)
+    def message(event: Event) -> bytes:
+        # Asked when it is written: access may have changed while it waited.
+        told = event_message(event) if viewer.sees_all else event_head(event, viewer.sees_prompt_of(event))
+        return pb.WatchJobResponse(events=[told]).SerializeToString()
 
-    access.follow(access_changed, known)
     with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
-        async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, kept):
+
+        def access_changed(now: Principal) -> None:
+            viewer.access_changed(now)
+            watch.changed.set()
+
+        access.follow(access_changed, known)
+        async for events in job_events(replica.feed, replica.jobs, job, after_seq, watch, kept, viewer):
             if events:
                 await write_all(
-                    context, writing, replica.admission.large_messages, events, _event, _event_size
+                    context, writing, replica.admission.large_messages, events, message, _event_size
                 )
             else:
                 await context.write(b"")

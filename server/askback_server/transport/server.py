@@ -11,9 +11,10 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
-from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback.v1 import access_service_pb2, hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.sessions.replica import Replica
 from askback_server.transport.acceptor import aio_server
+from askback_server.transport.access_servicer import AccessServicer
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.health import Health
 from askback_server.transport.hitl_servicer import HitlServicer
@@ -115,6 +116,7 @@ SERVICES = (
     job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
     worker_service_pb2.DESCRIPTOR.services_by_name["WorkerService"],
     hitl_service_pb2.DESCRIPTOR.services_by_name["HitlService"],
+    access_service_pb2.DESCRIPTOR.services_by_name["AccessService"],
 )
 
 
@@ -140,7 +142,8 @@ class Server:
         sizes = (("grpc.max_receive_message_length", most), ("grpc.max_send_message_length", 4 * most))
         self.calls = CallInterceptor(authenticator, replica.limits)
         self._server = aio_server((*self._options, *sizes), (self.calls,))
-        servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica))
+        access = AccessServicer(self.calls.credentials)
+        servicers = (JobServicer(replica), WorkerServicer(replica), HitlServicer(replica), access)
         for service, servicer in zip(SERVICES, servicers, strict=True):
             self._server.add_registered_method_handlers(service.full_name, _handlers(service, servicer))
         self.health = Health()

@@ -2,11 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any, assert_type
+from typing import Annotated, Any, Literal, Optional, assert_type
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from askback import After, Client, Job, Remind, Run, Understanding, Verdict, Worker
 
@@ -48,6 +48,11 @@ async def everything(job: Job, order: str) -> None:
     assert_type(await job.ask("How?", Ruling, key="model", to=["group:desk"]), Ruling)
     assert_type(await job.ask("Where?", Address, key="dataclass"), Address)
     assert_type(await job.ask("Which ones?", list[str], key="list"), list[str])
+    assert_type(await job.ask("Where to?", Literal["a", "b"], key="literal"), Literal["a", "b"])
+    assert_type(await job.ask("Any comment?", str | None, key="optional"), str | None)
+    assert_type(await job.ask("Which day?", Optional[date], key="date"), date | None)  # noqa: UP045
+    assert_type(await job.ask("Name or number?", int | str, key="union"), int | str)
+    assert_type(await job.ask("How much?", Annotated[int, Field(ge=1)], key="annotated"), int)
     four_hours = timedelta(hours=4)
     assert_type(await job.ask("Or not?", int, key="none", deadline=four_hours, default=None), int | None)
     assert_type(await job.ask("Or so?", int, key="default", deadline=four_hours, default=3), int)
@@ -68,6 +73,8 @@ async def everything(job: Job, order: str) -> None:
     assert_type(ruled, Verdict[Ruling])
     assert_type(ruled.values.amount, float)
     assert_type((await job.confirm("Pay?", key="policy", form=Policy)).values, Policy)
+    sides = await job.confirm("Pay?", key="side", form=Literal["left", "right"])
+    assert_type(sides.values, Literal["left", "right"])
     assert_type((await job.confirm("Pay?", key="schema", form={"type": "object"})).values, dict[str, Any])
     preview = await job.preview("So?", key="notes", contents={"notes": "text"})
     assert_type(preview, Verdict[None])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from askback.client import Client
 from askback.jobs import JobInfo
-from askback.spans import when
+from askback.spans import Times
 from askback.text import one_line
 
 
@@ -48,17 +48,16 @@ class CarriedOver:
             "retriedFrom": self.retried_from, "answers": self.answers, "checkpoints": self.checkpoints,
         }  # fmt: skip
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, times: Times) -> Iterator[str]:
         """The same for people."""
         counted = f"{len(self.answers)} answers, {len(self.checkpoints)} checkpoints"
         yield f"carried over from {one_line(self.retried_from)}: {counted}"
-        now = datetime.now(UTC)
         for answer in self.answers:
             key, decision, by = (one_line(answer.get(name, "")) for name in ("key", "decision", "by"))
-            yield f"   {key}: {decision} by {by}, {_when(answer, now)}"
+            yield f"   {key}: {decision} by {by}, {_when(answer, times)}"
         for point in self.checkpoints:
-            yield f"   checkpoint {one_line(point.get('key', ''))}, {_when(point, now)}"
+            yield f"   checkpoint {one_line(point.get('key', ''))}, {_when(point, times)}"
 
 
-def _when(item: dict[str, Any], now: datetime) -> str:
-    return when(datetime.fromisoformat(item["at"]), now)
+def _when(item: dict[str, Any], times: Times) -> str:
+    return times.when(datetime.fromisoformat(item["at"]))

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import finished_jobs
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=finished_jobs)
 @click.option("--format", "form", type=click.Choice(["pytest", "vector"]), required=True)
 @click.option("--worker", metavar="MODULE:NAME", help="Where the Worker of the job's type is, for pytest.")
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="[default: stdout]")
+@click.option("--file", "output", metavar="FILE", type=click.Path(path_type=Path), help="[default: stdout]")
 @client_command
 async def export(session: Session, job_id: str, form: str, worker: str | None, output: Path | None) -> None:
     """Write a finished job as a test, or as a conformance vector.
@@ -30,7 +32,7 @@ async def export(session: Session, job_id: str, form: str, worker: str | None, o
 
     if form == "pytest" and not _is_name(worker):
         raise click.UsageError("--format pytest needs --worker MODULE:NAME, for example refunds:worker")
-    history = await History.read(session.client, job_id)
+    history = await History.read(session.client, await job_id_of(session.client, job_id))
     if form == "pytest":
         text = scripted_test(history, str(worker))
     else:
@@ -46,7 +48,7 @@ def _write(output: Path, text: str) -> None:
     try:
         output.write_text(text, "utf-8")
     except OSError as error:
-        raise click.UsageError(f"--output {output}: {error.strerror}") from None
+        raise click.UsageError(f"--file {output}: {error.strerror}") from None
 
 
 def _is_name(worker: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""`askback job ls` and `askback job show`."""
+"""`askback job ls`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.cli.completion import any_job
+from askback.cli.candidates import job_labels, job_types, owners
+from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from askback.jobs import JobInfo
-    from askback.prompts import PromptInfo
+    from askback.table import Column
 
 STATES = {
     "pending": "PENDING",
@@ -23,16 +26,28 @@ STATES = {
     "failed": "FAILED",
     "cancelled": "CANCELLED",
 }
+_NAME = 16
+_LABELS = 30
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="In this state.")
-@click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
-@click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
-@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label.")
+@click.option(
+    "--type", "job_types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Of this type."
+)
+@click.option("--owner", "owners", multiple=True, metavar="USER", shell_complete=owners, help="Of this user.")
+@click.option(
+    "--label",
+    "label_pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=job_labels,
+    help="With this label; repeated for one NAME: any of the values.",
+)
 @click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option("--watch", is_flag=True, help="Stay, and print every change; jobs that have not ended first.")
 @client_command
 async def ls(
     session: Session,
@@ -43,153 +58,121 @@ async def ls(
     since: datetime | None,
     before: datetime | None,
     limit: int,
+    watch: bool,
 ) -> None:
-    """List jobs, newest first. Options of one kind are alternatives; different kinds must all hold."""
-    from datetime import UTC
+    """List jobs, newest first.
 
-    from askback.cli.job_input import labels
+    Repeating an option means OR; different options, and labels of different names, mean AND. A table has
+    the columns that fit the terminal and that differ between its rows; -v has whole ids and times. On a
+    pipe, or with -o tsv, each job is a line with tabs between state, type, what it does, id, created at,
+    ended at, owner, open prompts, priority and labels, without a header. With --json one job a line; with
+    --watch and --json one event a line: changed, removed, caughtUp.
+    """
+    from askback.cli.job.following import watch_jobs
+    from askback.cli.job_input import label_conditions
     from askback.cli.record import record
-    from askback.cli.words import JOB_STATES
-    from askback.spans import span_words
 
-    found = session.client.list(
-        states=[STATES[state] for state in states],
-        job_types=job_types,
-        user_ids=owners,
-        labels=labels(label_pairs),
-        created_after=since,
-        created_before=before,
-        page_size=min(limit + 1, 500) if limit else 500,
-    )
-    rows: list[tuple[str, ...]] = []
-    now, count = datetime.now(UTC), 0
-    async for job in found:
-        count += 1
-        if limit and count > limit:
-            session.out.note(f"there are more than {limit}; --limit 0 lists all")
+    narrowed: dict[str, Any] = {
+        "states": [STATES[state] for state in states],
+        "job_types": job_types,
+        "user_ids": owners,
+        "labels": label_conditions(label_pairs),
+    }
+    if watch:
+        other = "since" if since else "before" if before else None
+        if other:
+            raise click.UsageError(f"--watch follows jobs as they change; --{other} does not go with it")
+        await watch_jobs(session, narrowed)
+        return
+    narrowed |= {"created_after": since, "created_before": before}
+    found: list[JobInfo] = []
+    more = False
+    async for job in session.client.list(**narrowed, page_size=min(limit + 1, 500) if limit else 500):
+        more = bool(limit) and len(found) >= limit
+        if more:
             break
         if session.out.as_json:
             session.out.json(record(job.proto))
-            continue
-        age = span_words(now - job.created_at) if job.created_at else ""
-        rows.append((job.job_id, job.job_type, JOB_STATES.get(job.state, job.state), age, _doing(job)))
-    if not session.out.as_json:
-        session.out.table(("JOB", "TYPE", "STATE", "AGE", "DOING"), rows)
-
-
-@click.command()
-@click.argument("job_id", shell_complete=any_job)
-@client_command
-async def show(session: Session, job_id: str) -> None:
-    """Show a job and its prompts.
-
-    With --json: {"job": …, "prompts": […]}, and "carriedOver" if it has something of the job that it repeats.
-    """
-    from askback.cli.job.carried import CarriedOver
-    from askback.cli.record import record
-    from askback.enums import PromptState
-
-    job = await session.client.get(job_id)
-    states = [state for state in PromptState if state is not PromptState.UNSPECIFIED]
-    prompts = [prompt async for prompt in session.client.prompts(job_id=job_id, states=states)]
-    prompts.sort(key=lambda prompt: prompt.proto.round)
-    carried = await CarriedOver.read(session.client, job)
+        found.append(job)
     if session.out.as_json:
-        found: dict[str, Any] = {"job": record(job.proto), "prompts": [record(p.proto) for p in prompts]}
-        session.out.json(found if carried is None else {**found, "carriedOver": carried.record})
         return
-    for line in job_lines(job):
-        session.out.line(line)
-    for line in carried.lines() if carried is not None else ():
-        session.out.line(line)
-    for prompt in prompts:
-        session.out.line()
-        for line in prompt_lines(prompt):
-            session.out.line(line)
+    write_jobs(session, found)
+    total = await session.client.count(**narrowed) if more and not session.out.quiet else len(found)
+    shown = f", {len(found)} shown; --limit 0 lists all" if more else ""
+    session.out.note(f"{total} job{'' if total == 1 else 's'}{shown}")
 
 
-def job_lines(job: JobInfo) -> list[str]:
-    """The job for people, line by line."""
+def write_jobs(session: Session, found: Sequence[JobInfo]) -> None:
+    """Print jobs as a table, or as lines for a program."""
+    if session.out.as_tsv:
+        for job in found:
+            session.out.tsv(row(job))
+    else:
+        session.out.table(columns(found, exact=session.out.verbose))
+
+
+def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
+    """The columns for these jobs; with `exact` whole ids, and times in place of spans."""
     from datetime import UTC
 
-    from askback.cli.words import JOB_STATES, fields, json_words
-    from askback.spans import when
+    from askback.cli.words import JOB_STATES
+    from askback.handle import handles
+    from askback.spans import exact_time, span_words
+    from askback.table import Column
+
+    now = datetime.now(UTC)
+    short = handles(job.job_id for job in found)
+
+    def age(job: JobInfo) -> str:
+        if job.created_at is None:
+            return ""
+        return exact_time(job.created_at) if exact else span_words(now - job.created_at)
+
+    return [
+        Column("STATE", [JOB_STATES.get(job.state, str(job.state)) for job in found], kept=True),
+        Column("TYPE", [job.job_type for job in found], kept=True, most=_NAME),
+        Column("DOING", [doing(job) for job in found], wide=True, telling=True),
+        Column("ID", [job.job_id if exact else short[job.job_id] for job in found], kept=True),
+        Column("CREATED" if exact else "AGE", [age(job) for job in found], kept=True),
+        Column("OWNER", [job.proto.user_id for job in found], most=_NAME),
+        Column("PRIO", [job.proto.priority or "" for job in found]),
+        Column("LABELS", [_labels(job) for job in found], most=_LABELS),
+    ]
+
+
+def row(job: JobInfo) -> list[object]:
+    """One job for a program; see `ls`. Times are UTC; what there is not is empty."""
+    from askback.terminal.queue import instant
+
+    names = {state: name for name, state in STATES.items()}
+    return [
+        names.get(job.state, job.state.lower()), job.job_type, doing(job), job.job_id,
+        instant(job.created_at), instant(job.completed_at), job.proto.user_id, job.open_prompts,
+        job.proto.priority, _labels(job),
+    ]  # fmt: skip
+
+
+def _labels(job: JobInfo) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(job.labels.items()))
+
+
+def doing(job: JobInfo) -> str:
+    """What the job does now, or why it ended: open questions, progress, failure, reason of its cancel."""
     from askback.text import one_line
 
-    proto, now = job.proto, datetime.now(UTC)
-    state = JOB_STATES.get(job.state, str(job.state))
-    if proto.HasField("cancel_request_time") and not job.state.is_terminal:
-        state += " (asked to stop)"
-    failure = ""
-    if job.failure is not None:
-        code, message, details = job.failure
-        failure = f"{one_line(code)}: {one_line(message)}"
-        failure += "" if details is None else f" {json_words(proto.failure.details_json)}"
-    return fields(
-        [
-            ("job", job.job_id),
-            ("type", one_line(job.job_type)),
-            ("state", state),
-            ("doing", "" if job.state.is_terminal else _doing(job)),
-            ("owner", one_line(proto.user_id)),
-            ("namespace", one_line(proto.namespace)),
-            ("labels", ", ".join(f"{one_line(k)}={one_line(v)}" for k, v in sorted(job.labels.items()))),
-            ("priority", str(proto.priority or "")),
-            ("attempt", "" if proto.workerless else f"{job.attempt} of {proto.max_attempts}"),
-            ("worker", one_line(job.worker_id)),
-            ("created", when(job.created_at, now)),
-            ("ended", when(job.completed_at, now)),
-            ("retried from", one_line(proto.retried_from_job_id)),
-            ("first of chain", one_line(job.root_job_id) if job.root_job_id != job.job_id else ""),
-            ("input", json_words(proto.input_json) if proto.input_json else ""),
-            ("result", json_words(proto.result_json) if proto.result_json else ""),
-            ("failure", failure),
-        ]
-    )
+    if job.state.is_waiting:
+        return f"{job.open_prompts} open questions" if job.open_prompts != 1 else "1 open question"
+    if job.state == "FAILED" and job.failure:
+        return one_line(job.failure[1])
+    if job.state == "CANCELLED":
+        return one_line(job.cancel_reason)
+    return "" if job.state.is_terminal else progress_words(job)
 
 
-def prompt_lines(prompt: PromptInfo) -> list[str]:
-    """One of a job's prompts for people, line by line."""
-    from datetime import UTC
-
-    from askback.cli.words import PROMPT_STATES, audience_words, fields, resolution_words
-    from askback.spans import when
-    from askback.text import one_line
-
-    now, resolution = datetime.now(UTC), prompt.resolution
-    named = f" ({one_line(prompt.key)})" if prompt.key else ""
-    kind = one_line(prompt.kind)
-    lines = [f"#{prompt.proto.round} {kind}{named}: {one_line(prompt.title)}"]
-    more = fields(
-        [
-            ("prompt", prompt.prompt_id),
-            ("state", PROMPT_STATES.get(prompt.state, str(prompt.state))),
-            ("answer", resolution_words(resolution) if resolution else ""),
-            ("ended", when(resolution.at, now) if resolution else ""),
-            ("reworded", _rewording(prompt)),
-            ("for", audience_words(prompt) if prompt.is_open else ""),
-            ("claimed by", one_line(prompt.claimed_by)),
-            ("deadline", when(prompt.expires_at, now) if prompt.is_open else ""),
-        ]
-    )
-    return lines + [f"   {line}" for line in more]
-
-
-def _rewording(prompt: PromptInfo) -> str:
-    """Which other wording the answer was kept for."""
-    if not prompt.proto.HasField("rewording"):
-        return ""
-    rewording = prompt.proto.rewording
-    return f"answer kept for other words: digest {rewording.digest}, now {rewording.asked_digest}"
-
-
-def _doing(job: JobInfo) -> str:
+def progress_words(job: JobInfo) -> str:
+    """The newest progress: `3/10 reading the ledger`; empty if there was none."""
     from askback.text import one_line
 
     progress = job.progress
-    if job.state.is_waiting:
-        return f"{job.open_prompts} open" if job.open_prompts != 1 else "1 open question"
-    if job.state.is_terminal:
-        return one_line(job.failure[1], 60) if job.failure and job.state == "FAILED" else ""
-    steps = f"{progress.done}/{progress.total} " if progress.total else ""
-    return f"{steps}{one_line(progress.message, 60)}".strip()
+    steps = f"{progress.done}/{progress.total} " if progress.total else f"{progress.done or ''} "
+    return f"{steps}{one_line(progress.message)}".strip()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import finished_jobs, unfinished_jobs
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=unfinished_jobs)
 @click.option("--reason", default="", help="Why, for people.")
 @client_command
@@ -16,6 +18,7 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
     """Cancel a job. One that a worker holds ends when the worker agrees, or its grace has passed."""
     from askback.cli.record import record
 
+    job_id = await job_id_of(session.client, job_id)
     job = await session.client.cancel(job_id, reason)
     if session.out.as_json:
         session.out.json(record(job.proto))
@@ -26,7 +29,7 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
         session.out.line(f"{job_id} is asked to stop; to see it end: {follow}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=finished_jobs)
 @click.option(
     "--keep",
@@ -49,6 +52,7 @@ async def retry(session: Session, job_id: str, keep: str | None, fresh: bool, re
         if keep == "all":
             raise click.UsageError("--fresh and --keep all contradict each other")
         keep = "nothing"
+    job_id = await job_id_of(session.client, job_id)
     run = await session.client.retry(
         job_id, keep=keep.upper() if keep is not None else None, request_id=request_id
     )

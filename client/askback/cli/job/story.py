@@ -10,6 +10,10 @@ from askback.jobs import Event
 from askback.text import one_line
 from askback.times import timestamp
 
+_BOOKKEEPING = (
+    "JOB_LEASED", "CHECKPOINT_SAVED", "PROMPT_CONSUMED", "PROMPT_UNATTENDED", "PROMPT_ATTENDED",
+    "UNDERSTANDING_UPDATED", "WITHHELD",
+)  # fmt: skip
 _OPENS = ("PROMPT_ASKED", "PROMPT_AMENDED")
 _CLOSES = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
@@ -57,6 +61,12 @@ class Story:
         return JOB_STATES.get(self.state, str(self.state))
 
 
+def is_bookkeeping(event: Event) -> bool:
+    """Whether an event tells how the service works, and not what becomes of the job."""
+    parked = event.type == "JOB_RELEASED" and bool(event.data.get("parked"))
+    return parked or event.type in _BOOKKEEPING
+
+
 def event_words(event: Event) -> str:
     """What happened, in one line."""
     data, message = event.data, one_line(event.message)
@@ -64,6 +74,8 @@ def event_words(event: Event) -> str:
         case "JOB_CREATED":
             return f"created by {one_line(event.actor)}"
         case "JOB_LEASED":
+            if not data:  # a job of which we see the head
+                return "taken by a worker"
             return (
                 f"taken by {one_line(data.get('worker_id', event.actor))}, attempt {data.get('attempt', 1)}"
             )
@@ -74,6 +86,8 @@ def event_words(event: Event) -> str:
             return "parked: it waits without a worker" if data.get("parked") else "given back by its worker"
         case "JOB_LEASE_LOST":
             return "its worker was lost" if data.get("received", True) else "no worker received it"
+        case "JOB_RETRIED" if not data:
+            return "attempt failed"
         case "JOB_RETRIED":
             again = "it will be tried again" if data.get("counted", True) else "tried again, not counted"
             return f"attempt failed ({one_line(data.get('code', ''))}: {message}); {again}"
@@ -81,8 +95,14 @@ def event_words(event: Event) -> str:
             return "waits for people again"
         case "JOB_COMPLETED":
             return "completed"
+        case "JOB_FAILED" if not data:
+            return "failed"
         case "JOB_FAILED":
             return f"failed: {one_line(data.get('code', ''))}: {message}"
+        case "JOB_CANCEL_REQUESTED" if not event.actor:
+            return "asked to stop"
+        case "WITHHELD":
+            return "something that you may not see"
         case "JOB_CANCEL_REQUESTED":
             return f"{one_line(event.actor)} wants it cancelled{f': {message}' if message else ''}"
         case "JOB_CANCELLED":
@@ -115,11 +135,11 @@ def event_words(event: Event) -> str:
             )
             return f"question {data.get('round')} answered by {by}: {one_line(data.get('decision', ''))}"
         case "PROMPT_UNATTENDED":
-            return f"question {data.get('round')}: nobody who may answer is there"
+            return f"question {data.get('round')}: no one who may answer has a console open"
         case "PROMPT_ATTENDED":
-            return f"question {data.get('round')}: somebody who may answer is there"
+            return f"question {data.get('round')}: someone who may answer has a console open"
         case "PROMPT_EXPIRED":
-            return f"question {data.get('round')} expired: nobody answered in time"
+            return f"question {data.get('round')} expired: no one answered in time"
         case "PROMPT_CANCELLED":
             return f"question {data.get('round')} withdrawn"
         case "PROMPT_SUPERSEDED":

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
+from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
@@ -17,13 +19,20 @@ if TYPE_CHECKING:
     from askback.cli.output import Output
     from askback.jobs import Event
 
+_STAMP = 22
+"""So wide is the time of an event that happened today: `12 min ago (18:05 CET)`."""
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
 @client_command
 async def watch(session: Session, job_id: str, after_seq: int) -> int:
     """Follow a job to its end; the exit code says how it ended.
+
+    Bookkeeping (leases, saved checkpoints, answers that the worker has taken up, who has a console open) is
+    left out; -v and --json have every event. On a pipe, or with -o tsv, each event is a line with tabs
+    between its time in UTC, its number, its type and what happened.
 
     0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
     said: 0 yes, 5 no, 6 nobody in time, also where the default was no. Broken connections and restarts
@@ -32,9 +41,10 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
 
     from askback.cli.endings import job_exit
     from askback.cli.exits import Exit
-    from askback.cli.job.story import Story, event_record
+    from askback.cli.job.story import Story, event_record, is_bookkeeping
     from askback.errors import NotFound
 
+    job_id = await job_id_of(session.client, job_id)
     run = session.client.run(job_id)
     await run.job()  # fails at once where following would wait for a server for ever
     out, story = session.out, Story()
@@ -46,7 +56,7 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
             story.apply(event)
             if out.as_json:
                 out.json(event_record(event))
-            else:
+            elif out.verbose or not is_bookkeeping(event):
                 show(event)
     try:
         return job_exit(await session.client.get(job_id))
@@ -57,14 +67,25 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
 @contextmanager
 def _display(out: Output, story: Story) -> Iterator[Callable[[Event], None]]:
     """How events are shown: lines, and on a terminal a bar below them."""
+    from datetime import UTC, datetime
+
     from askback.cli.job.story import event_words
+    from askback.spans import when
+    from askback.terminal.queue import instant
 
     def line(event: Event) -> str:
-        at = f"{event.at.astimezone():%H:%M:%S}" if event.at else ""
-        return f"{at} #{event.seq} {event_words(event)}"
+        at = when(event.at, datetime.now(UTC), exact=out.verbose)
+        number = f"#{event.seq} " if out.verbose else ""
+        return f"{at.ljust(_STAMP)}  {number}{event_words(event)}"
+
+    def plain(event: Event) -> None:
+        if out.as_tsv and not out.quiet:
+            out.tsv([instant(event.at), event.seq, event.type, event_words(event)])
+        elif not out.quiet:
+            out.line(line(event))
 
     if not out.is_rich:
-        yield lambda event: None if out.quiet else out.line(line(event))
+        yield plain
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
     from rich.text import Text

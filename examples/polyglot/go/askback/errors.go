@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
 // FrameError is a frame that the server refused. It says what the status of the unary call would say.

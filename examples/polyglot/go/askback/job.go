@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
 // Job is a job that this worker holds.

@@ -2,7 +2,6 @@
 // restarts. It is an example to copy: everything it does follows from the comments of the contract.
 package askback
 
-//go:generate buf generate --template ../buf.gen.yaml --output .. ../../../../protos
 //go:generate cp ../../../../client/askback/service_config.json .
 
 import (

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
 // anyTime is a time that a vector leaves open.

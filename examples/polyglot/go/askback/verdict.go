@@ -3,7 +3,7 @@ package askback
 import (
 	"strings"
 
-	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
 // Authorises says whether people (or a default that was declared) said yes. It is true for an answer that accepts,

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"github.com/askback/askback/examples/polyglot/go/askback"
-	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
 func main() {

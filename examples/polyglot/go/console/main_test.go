@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	pb "github.com/askback/askback/examples/polyglot/go/gen/askback/v1"
+	pb "github.com/askback/askback/gen/go/askback/v1"
 )
 
 func offering(form bool, decisions ...pb.Decision) *pb.Prompt {

@@ -1,0 +1,51 @@
+"""Short forms of values for `repr`: what fits into a line of a log or a failing test."""
+
+from __future__ import annotations
+
+from reprlib import Repr
+from typing import Any
+
+MOST = 48
+"""Characters of one value."""
+
+_repr = Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = MOST
+
+
+def short(value: Any) -> str:
+    """The value's repr, cut to MOST characters."""
+    text = _repr.repr(value)
+    return text if len(text) <= MOST else f"{text[: MOST - 1]}…"
+
+
+def repr_of_content(content: Any) -> str:
+    """`<Content 'notes' text/markdown: 'Pay **12.5** …'>`."""
+    return f"<Content {content.content_id!r} {content.media_type}: {short(content.url or content.text)}>"
+
+
+def repr_of_answer(answer: Any) -> str:
+    """`<AnswerInfo ACCEPT by 'ana', comment='checked'>`."""
+    return f"<AnswerInfo {_answer(answer)}>"
+
+
+def _answer(answer: Any) -> str:
+    who = "the default" if answer.by_default else short(answer.by)
+    given = {name: getattr(answer, name) for name in ("values", "edits", "comment")}
+    return ", ".join(
+        [f"{answer.decision} by {who}", *(f"{name}={short(said)}" for name, said in given.items() if said)]
+    )
+
+
+def repr_of_resolution(resolution: Any) -> str:
+    """`<Resolution ANSWERED: ACCEPT by 'ana'>` or `<Resolution CANCELLED by 'bob': 'not needed'>`."""
+    if resolution.answer is not None:
+        return f"<Resolution {resolution.state}: {_answer(resolution.answer)}>"
+    return f"<Resolution {resolution.state} by {short(resolution.actor)}: {short(resolution.reason)}>"
+
+
+def repr_of_outcome(outcome: Any) -> str:
+    """`<AnswerOutcome ACCEPTED: 'Pay?' ANSWERED: ACCEPT by 'ana'>`."""
+    replayed = ", replayed" if outcome.replayed else ""
+    prompt = outcome.prompt
+    answered = f": {_answer(prompt.answered)}" if prompt.answered is not None else ""
+    return f"<AnswerOutcome {outcome.status}{replayed}: {short(prompt.title)} {prompt.state}{answered}>"

@@ -1,0 +1,187 @@
+"""The client for programs without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+
+from askback import client as aio
+from askback.calls import DEADLINE
+from askback.channel import Endpoint, Tls
+from askback.client import ClientOptions
+from askback.client_asking import AskOptions
+from askback.client_jobs import StartOptions
+from askback.contact import PATIENCE
+from askback.enums import DecisionKind, Keep
+from askback.job_filter import LabelConditions
+from askback.sync.console import Console
+from askback.sync.run import Run
+from askback.sync.twin import Twin, blocking, iterating
+from askback.understanding import Understanding
+from askback.v1 import prompt_pb2
+from askback.verdict import Verdict
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm as FormType
+
+T = TypeVar("T")
+
+
+class Client(Twin):
+    """A connection to the service for programs without an event loop: Django, Flask, scripts, notebooks.
+
+        with Client() as client:
+            run = client.start("refund", {"order": "A-17"})
+            print(run.result(timeout=60))
+
+    Arguments, methods, results and errors are those of askback.Client; what that returns by `await` is
+    returned here, and its async iterators are iterators. One client may be used by any number of threads at
+    once, and also where an event loop runs, as in a notebook (the call blocks that loop).
+
+    The calls run in one event loop in a daemon thread named `askback.sync`, which all clients of a process
+    share and which the first call starts. At the end of the process the connections are closed. Ctrl-C
+    cancels the call that waits. Make clients at import if you like, but use them only after a fork: a
+    client that was connected before raises RuntimeError in the child.
+    """
+
+    _twin: aio.Client
+
+    def __init__(
+        self,
+        target: str | Endpoint | None = None,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Sequence[str] | None = None,
+        namespace: str | None = None,
+        tls: Tls | bool | None = None,
+        deadline: float = DEADLINE,
+        connect_timeout: float = PATIENCE,
+    ) -> None:
+        super().__init__(
+            aio.Client(
+                target,
+                token=token,
+                user=user,
+                groups=groups,
+                namespace=namespace,
+                tls=tls,
+                deadline=deadline,
+                connect_timeout=connect_timeout,
+            )
+        )
+
+    @classmethod
+    def connect(cls, target: str | Endpoint | None = None, **options: Unpack[ClientOptions]) -> Self:
+        """The same as `Client(...)`; reads well in `with Client.connect(...) as client`."""
+        return cls(target, **options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Repeatable; a later call opens it again."""
+        self._wait(self._twin.aclose())
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its jobs and prompts; empty: the caller's own."""
+        return self._twin.namespace
+
+    @overload
+    def start(self, job_type: str, input: Any = None, **options: Unpack[StartOptions]) -> Run[Any]: ...
+    @overload
+    def start(
+        self, job_type: str, input: Any = None, *, returns: FormType[T], **options: Unpack[StartOptions]
+    ) -> Run[T]: ...
+    def start(
+        self, job_type: str, input: Any = None, *, returns: Any = Any, **options: Unpack[StartOptions]
+    ) -> Run[Any]:
+        """Create a job and return its handle; arguments and errors are those of askback.Client.start."""
+        return Run(self._wait(self._twin.start(job_type, input, returns=returns, **options)))
+
+    @overload
+    def ask(
+        self, title: str, *, form: None = ..., default: bool | DecisionKind | None = ...,
+        **options: Unpack[AskOptions],
+    ) -> Run[Verdict[None]]: ...  # fmt: skip
+    @overload
+    def ask(
+        self, title: str, *, form: FormType[T], default: T | bool | DecisionKind | None = ...,
+        **options: Unpack[AskOptions],
+    ) -> Run[Verdict[T]]: ...  # fmt: skip
+    @overload
+    def ask(
+        self, title: str, *, form: Mapping[str, Any] | Sequence[prompt_pb2.Question], default: Any = ...,
+        **options: Unpack[AskOptions],
+    ) -> Run[Verdict[dict[str, Any]]]: ...  # fmt: skip
+    def ask(
+        self, title: str, *, form: Any = None, default: Any = None, **options: Unpack[AskOptions]
+    ) -> Run[Verdict[Any]]:
+        """Ask people without a worker, as askback.Client.ask: `if client.ask("Deploy?").result(): ...`"""
+        return Run(self._wait(self._twin.ask(title, form=form, default=default, **options)))
+
+    @overload
+    def run(self, job_id: str) -> Run[Any]: ...
+    @overload
+    def run(self, job_id: str, *, returns: FormType[T]) -> Run[T]: ...
+    def run(self, job_id: str, *, returns: Any = Any) -> Run[Any]:
+        """The handle of a job that exists already, as askback.Client.run."""
+        return Run(self._twin.run(job_id, returns=returns))
+
+    def retry(
+        self, job_id: str, *, keep: Keep | str | None = None, request_id: str | None = None
+    ) -> Run[Any]:
+        """Start a new job like a finished one and return its handle, as askback.Client.retry."""
+        return Run(self._wait(self._twin.retry(job_id, keep=keep, request_id=request_id)))
+
+    def update_understanding(self, job_id: str, *, expected_version: int = 0, **fields: Any) -> Understanding:
+        """Change the named fields (those of Understanding). Raises NotFound, Aborted, TypeError."""
+        changing = self._twin.update_understanding(job_id, expected_version=expected_version, **fields)
+        return self._wait(changing)
+
+    get = blocking(aio.Client.get)
+    count = blocking(aio.Client.count)
+    list = iterating(aio.Client.list)
+    cancel = blocking(aio.Client.cancel)
+    delete = blocking(aio.Client.delete)
+    update = blocking(aio.Client.update)
+    watch_all = iterating(aio.Client.watch_all)
+    understanding = blocking(aio.Client.understanding)
+    prompt = blocking(aio.Client.prompt)
+    prompts = iterating(aio.Client.prompts)
+    prompt_page = blocking(aio.Client.prompt_page)
+    watch_prompts = iterating(aio.Client.watch_prompts)
+    answer = blocking(aio.Client.answer)
+    claim = blocking(aio.Client.claim)
+    release = blocking(aio.Client.release)
+    cancel_prompt = blocking(aio.Client.cancel_prompt)
+    answers = iterating(aio.Client.answers)
+    answer_records = iterating(aio.Client.answer_records)
+    whoami = blocking(aio.Client.whoami)
+
+    def console(
+        self,
+        *,
+        user: str | None = None,
+        groups: Sequence[str] | None = None,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: LabelConditions | None = None,
+        job_id: str = "",
+        for_groups: Iterable[str] = (),
+        credit: int = 32,
+        console_id: str = "",
+        connect_timeout: float | None = 20.0,
+        test: bool = False,
+    ) -> Console:
+        """A live console for one person, as askback.Client.console: `with client.console() as desk`."""
+        desk = self._twin.console(
+            user=user, groups=groups, kinds=kinds, job_types=job_types, labels=labels, job_id=job_id,
+            for_groups=for_groups, credit=credit, console_id=console_id,
+            connect_timeout=connect_timeout, test=test,
+        )  # fmt: skip
+        return Console(desk)

@@ -1,0 +1,151 @@
+"""A live console for programs without an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, Self
+
+from askback import console as aio
+from askback import console_prompt as aio_prompt
+from askback.desk import Closing
+from askback.prompts import PromptInfo
+from askback.sync.loop_thread import LoopThread, loop_thread
+from askback.sync.twin import Twin, blocking, items, iterating
+from askback.times import seconds
+
+
+class CaughtUpFlag:
+    """Whether the view is complete, as a threading.Event."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def is_set(self) -> bool:
+        """Whether all that was open has been received."""
+        return self._console._twin.caught_up.is_set()
+
+    def wait(self, timeout: timedelta | float | None = None) -> bool:
+        """Wait until it is set; False if it was not within `timeout` (a timedelta or seconds)."""
+        limit = None if timeout is None else seconds(timeout, "timeout")
+        return self._console._wait(_set_within(self._console._twin, limit))
+
+
+class Console(Twin):
+    """One person's desk, as askback.Console. Made by `Client.console`; use it with `with`.
+
+        with client.console() as desk:
+            for prompt in desk.prompts():
+                prompt.approve(comment="checked")
+
+    It may be used in several threads: iterators share the prompts among them. Listeners are called in the
+    background thread and must not use askback.sync themselves.
+    """
+
+    _twin: aio.Console
+
+    def __init__(self, twin: aio.Console) -> None:
+        super().__init__(twin)
+        self._entered: LoopThread | None = None
+
+    def _loop(self) -> LoopThread:
+        if self._entered is None:
+            raise RuntimeError("enter the console first: with client.console() as desk")
+        return self._entered
+
+    def __enter__(self) -> Self:
+        self._entered = loop_thread()
+        self._entered.close_at_end(self._twin)
+        self._wait(self._twin.__aenter__())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave. Repeatable."""
+        if self._entered is not None:
+            self._wait(self._twin.aclose())
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stream is open now. Without one, prompts may be out of date and answers wait."""
+        return self._twin.connected
+
+    @property
+    def caught_up(self) -> CaughtUpFlag:
+        """Set while the view is complete: all that was open has been received."""
+        return CaughtUpFlag(self)
+
+    @property
+    def open_ids(self) -> list[str]:
+        """The ids of the prompts that are open in this view now, received ones only."""
+        return self._twin.open_ids
+
+    def prompts(self) -> Iterator[ConsolePrompt]:
+        """Open prompts as they come, as askback.Console.prompts: the loop ends only by an error, by `break`
+        or by Ctrl-C."""
+        for prompt in items(self._loop(), self._twin.prompts()):
+            yield ConsolePrompt(prompt, self)
+
+    def __iter__(self) -> Iterator[ConsolePrompt]:
+        """As `prompts()`: `for prompt in desk`."""
+        return self.prompts()
+
+    closings = iterating(aio.Console.closings)
+
+    def request(self, **body: Any) -> Any:
+        """Send one frame by the name of its body and return the reply's body. Raises AskbackError."""
+        return self._wait(self._twin.request(**body))
+
+    def on_closed(self, listener: Callable[[Closing], None]) -> Callable[[], None]:
+        """Call `listener`, in the background thread, with all that leaves the view."""
+        return self._twin.on_closed(listener)
+
+    def on_connection(self, watcher: Callable[[bool], None]) -> Callable[[], None]:
+        """Call `watcher`, in the background thread, with False when the stream is lost and True when there is
+        one again."""
+        return self._twin.on_connection(watcher)
+
+    def is_open(self, prompt_id: str) -> bool:
+        """Whether the prompt is in the view and, as far as is known, open."""
+        return self._twin.is_open(prompt_id)
+
+
+class ConsolePrompt(Twin, PromptInfo):
+    """A prompt as it was shown, as askback.ConsolePrompt: the verbs answer it and wait for the result."""
+
+    _twin: aio_prompt.ConsolePrompt
+
+    def __init__(self, twin: aio_prompt.ConsolePrompt, console: Console) -> None:
+        super().__init__(twin)
+        PromptInfo.__init__(self, twin.proto)
+        self._desk = console
+
+    def _loop(self) -> LoopThread:
+        return self._desk._loop()
+
+    @property
+    def still_open(self) -> bool:
+        """Whether it is open, as far as the console knows by now."""
+        return self._twin.still_open
+
+    approve = blocking(aio_prompt.ConsolePrompt.approve)
+    answer = blocking(aio_prompt.ConsolePrompt.answer)
+    edit = blocking(aio_prompt.ConsolePrompt.edit)
+    decline = blocking(aio_prompt.ConsolePrompt.decline)
+    revise = blocking(aio_prompt.ConsolePrompt.revise)
+    dismiss = blocking(aio_prompt.ConsolePrompt.dismiss)
+    decide = blocking(aio_prompt.ConsolePrompt.decide)
+    claim = blocking(aio_prompt.ConsolePrompt.claim)
+    release = blocking(aio_prompt.ConsolePrompt.release)
+
+
+async def _set_within(console: aio.Console, limit: float | None) -> bool:
+    try:
+        async with asyncio.timeout(limit):
+            await console._or_failure(console.caught_up)
+    except TimeoutError:
+        return False
+    return True

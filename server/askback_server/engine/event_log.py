@@ -1,0 +1,84 @@
+"""One line of log for each business event: who asked, answered, cancelled or ended what.
+
+Lines name jobs and prompts by their ids, keys and kinds. They never hold a title, an answer's values, edits
+or comment, a reason, or the text of a failure.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from askback_server.domain.events import Event, EventType
+from askback_server.engine.committed import Committed
+from askback_server.engine.observer import Unobserved
+
+log = logging.getLogger("askback.events")
+
+_WORDS = {
+    EventType.JOB_CREATED: "job created",
+    EventType.JOB_RETRIED: "job attempt failed",
+    EventType.JOB_COMPLETED: "job completed",
+    EventType.JOB_FAILED: "job failed",
+    EventType.JOB_CANCEL_REQUESTED: "job cancel requested",
+    EventType.JOB_CANCELLED: "job cancelled",
+    EventType.JOB_UPDATED: "job updated",
+    EventType.JOB_DELETED: "job deleted",
+    EventType.PROMPT_ASKED: "prompt asked",
+    EventType.PROMPT_AMENDED: "prompt amended",
+    EventType.PROMPT_CLAIMED: "prompt claimed",
+    EventType.PROMPT_RELEASED: "prompt released",
+    EventType.PROMPT_ANSWERED: "prompt answered",
+    EventType.PROMPT_EXPIRED: "prompt expired",
+    EventType.PROMPT_CANCELLED: "prompt cancelled",
+    EventType.PROMPT_SUPERSEDED: "prompt superseded",
+    EventType.PROMPT_ESCALATED: "prompt escalated",
+    EventType.ANSWER_REFUSED: "answer refused",
+    EventType.ANSWER_LATE: "answer came too late",
+}
+"""What is not in here (leases, progress, checkpoints, reminders) is the engine's own business."""
+
+_DATA = (
+    "decision",
+    "source",
+    "status",
+    "answer_id",
+    "code",
+    "attempt",
+    "step",
+    "retried_from",
+    "carried_from",
+)
+"""What a line takes from an event's data. Everything else there may be somebody's text."""
+
+
+class EventLog(Unobserved):
+    """Writes the lines, after the commit, at the replica that made it: each event once."""
+
+    def committed(self, batch: Sequence[Committed]) -> None:
+        """This replica has made this true."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        for item in batch:
+            for event in item.events:
+                if words := _WORDS.get(event.type):
+                    # Not log.info: it looks for the caller's line, which is always this one.
+                    fields = _fields(item, event)
+                    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, words, (), None, extra=fields))
+
+
+def _fields(item: Committed, event: Event) -> dict[str, Any]:
+    data: Mapping[str, Any] = event.data or {}
+    fields: dict[str, Any] = {"event": event.type.value, "by": data.get("by") or event.actor}
+    for name in _DATA:
+        if value := data.get(name):
+            fields[name] = str(value)
+    if event.prompt_id:
+        prompt = next((p for p in item.prompts if p.prompt_id == event.prompt_id), None)
+        fields["key"] = prompt.key if prompt is not None else data.get("key", "")
+        if prompt is not None:
+            fields["kind"] = prompt.content.kind
+        fields["prompt_id"] = event.prompt_id
+    fields |= {"job_id": event.job_id, "job_type": item.job.job_type, "namespace": event.namespace}
+    return fields

@@ -1,0 +1,102 @@
+"""What narrows, sorts and follows `inbox ls` and `job ls`, and what `job show` says of a cancel."""
+
+import json
+import re
+from typing import Any
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import worker_service_pb2 as workers
+from tests.support.service import World, audience, confirm, form, seconds
+from tests.support.shell import Shell
+
+
+async def _titles(shell: Shell, *options: str) -> list[str]:
+    return [line.split("\t")[2] for line in (await shell.ok("inbox", "ls", "-q", *options)).out.splitlines()]
+
+
+async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) -> None:
+    held = await lite.asked(confirm("Held"))
+    await lite.asked(confirm("For anyone"))
+    await lite.asked(confirm("For ana", audience=audience("ana")))
+    others = await lite.asked(confirm("Held by bob"))
+    for who, prompt in (("ana", held), ("bob", others)):
+        claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id)
+        await lite.as_user(who).hitl.ClaimPrompt(claim)
+    assert sorted(await _titles(shell, "--mine")) == ["For ana", "Held"]
+    assert (await shell.ok("inbox", "ls", "--mine", "--limit", "1")).err.startswith("2 open, 1 shown")
+
+
+async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
+    step: Any = {"after": seconds(0.1), "to": audience("boss")}
+    late = await lite.asked(confirm("Late", audience=audience("ana"), escalation=[step]))
+    await lite.asked(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
+    watch = hitl.WatchPromptsRequest()
+    async for message in lite.as_user("boss").hitl.WatchPrompts(watch):
+        if any(event.upserted.prompt.prompt_id == late.prompt_id for event in message.events):
+            break
+    assert await _titles(shell, "--overdue") == ["Late"]
+
+
+async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
+    await lite.asked(confirm("b", timeout=seconds(7_200)))
+    await lite.asked(form("C", timeout=seconds(3_600)))
+    await lite.asked(confirm("a", priority=5))
+    for order, wanted in (
+        ("urgency", ["a", "C", "b"]),
+        ("deadline", ["C", "b", "a"]),
+        ("oldest", ["b", "C", "a"]),
+        ("newest", ["a", "C", "b"]),
+        ("kind", ["C", "a", "b"]),
+        ("title", ["a", "b", "C"]),
+    ):
+        assert await _titles(shell, "--sort", order) == wanted, order
+    assert await _titles(shell, "--sort", "title", "--limit", "1") == ["a"]
+    assert (await shell.run("inbox", "ls", "--watch", "--sort", "title")).code == 2
+    assert (await shell.run("inbox", "ls", "--watch", "--mine")).code == 2
+
+
+async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
+    """As a table and lines, as lines with tabs, and as JSON; each change once."""
+    first = await lite.create("refund")
+    table = await shell.start("job", "ls", "--watch", "-o", "table", COLUMNS="100")
+    plain = await shell.start("job", "ls", "--watch")
+    as_json = await shell.start("job", "ls", "--watch", "--json")
+    assert (await table.says(first.job_id[-6:])).startswith("queued  refund")
+    assert (await plain.says(first.job_id)).split("\t")[:3] == ["changed", "pending", "refund"]
+    await as_json.says("caughtUp")
+    await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=first.job_id, reason="wrong"))
+    line = await table.says("cancelled")
+    assert line.split() == ["cancelled", "refund", first.job_id[-6:], "wrong"]
+    assert (await plain.says("cancelled")).split("\t")[3:5] == ["wrong", first.job_id]
+    assert json.loads(await as_json.says("CANCELLED"))["job"]["cancelledBy"] == "ada"
+    for watching in (table, plain, as_json):
+        watching.kill()
+    assert (await shell.run("job", "ls", "--watch", "--since", "1h")).code == 2
+
+
+async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: World, shell: Shell) -> None:
+    leased = await lite.held("import")
+    progress = job_pb2.Progress(done=3, total=10, message="reading")
+    await lite.workers.ReportProgress(
+        workers.ReportProgressRequest(
+            job_id=leased.job.job_id, token=leased.token, progress=progress, milestone=True
+        )
+    )
+    await lite.as_user("bob").jobs.CancelJob(
+        jobs.CancelJobRequest(job_id=leased.job.job_id, reason="wrong file")
+    )
+    release = workers.ReleaseJobRequest(job_id=leased.job.job_id, token=leased.token)
+    await lite.workers.ReleaseJob(release)
+    shown = (await shell.ok("job", "show", leased.job.job_id[-6:])).out.splitlines()
+    assert "cancelled by\tbob: wrong file" in shown
+    assert "progress\t3/10 reading (30 %)" in shown
+    exact = (await shell.ok("job", "show", leased.job.job_id[-6:], "-v")).out
+    assert re.search(r"created\t.* \(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d\)", exact)
+    fields = (await shell.ok("job", "show", leased.job.job_id[-6:], "-o", "tsv")).out.splitlines()
+    assert fields[0].startswith('job\t{"')
+    assert (await shell.run("job", "show", leased.job.job_id, "--json", "-o", "tsv")).code == 2
+    listed = (await shell.ok("job", "ls", "-o", "tsv")).out
+    assert "  " not in listed
+    assert "\x1b" not in listed

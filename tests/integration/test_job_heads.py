@@ -1,0 +1,384 @@
+"""The audience of one of a job's prompts reads the job's head: GetJob, WatchJob and `explain`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from askback import Client, JobState, PermissionDenied
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import job_pb2
+from askback.v1 import job_service_pb2 as jobs
+from askback.v1 import prompt_pb2 as prompts
+from askback.v1 import worker_service_pb2 as workers
+from askback_server.domain.events import EventType
+from askback_server.transport.job_heads import _EVENTS
+from askback_server.transport.tokens import hash_token
+from tests.support.service import (
+    EOF,
+    NOBODY_ID,
+    REJECT,
+    SOON,
+    World,
+    answer,
+    audience,
+    confirm,
+    refusal_of,
+    refused,
+    seconds,
+    serving,
+)
+from tests.support.shell import Shell
+
+PEOPLE = {
+    "asker": (["client", "worker", "console"], ["law", "ops"]),
+    "lara": (["console"], ["law"]),
+    "otto": (["console"], ["ops"]),
+    "eve": (["console"], []),
+}
+ALL_STATES = [number for number in prompts.PromptState.values() if number]
+
+
+class Tokens:
+    """A file with each person's name as the token; `write` changes it under the running server."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.now: Callable[[], None] = lambda: None
+        self.write()
+
+    def write(self, **changed: tuple[list[str], list[str]]) -> None:
+        lines = [
+            f'[[tokens]]\nsha256 = "{hash_token(name)}"\nsubject = "{name}"\nroles = {roles}\n'
+            f'namespaces = ["default"]\ngroups = {groups}\n'.replace("'", '"')
+            for name, (roles, groups) in {**PEOPLE, **changed}.items()
+        ]
+        self.file.write_text("\n".join(lines))
+        self.now()
+
+
+@pytest.fixture
+async def tokens(tmp_path: Path) -> Tokens:
+    return Tokens(tmp_path / "tokens.toml")
+
+
+@contextlib.asynccontextmanager
+async def served(url: str, tokens: Tokens) -> AsyncIterator[World]:
+    async with serving(url, auth=str(tokens.file)) as world:
+        calls = world.service._server.calls  # type: ignore[union-attr]
+
+        def now() -> None:
+            calls._authenticator._refresh()  # type: ignore[attr-defined]
+            calls.streams.look()
+
+        tokens.now = now
+        asker = world.with_token("asker")
+        world.jobs, world.hitl, world.workers = asker.jobs, asker.hitl, asker.workers
+        yield world
+
+
+@pytest.fixture
+async def world(migrated_db_url: str, tokens: Tokens) -> AsyncIterator[World]:
+    """Calls as the asker; on each database in turn."""
+    async with served(migrated_db_url, tokens) as running:
+        yield running
+
+
+@pytest.fixture
+async def lite(lite_url: str, tokens: Tokens) -> AsyncIterator[World]:
+    """The same on SQLite."""
+    async with served(lite_url, tokens) as running:
+        yield running
+
+
+def held(leased: workers.LeasedJob) -> dict[str, Any]:
+    return {"job_id": leased.job.job_id, "token": leased.token}
+
+
+async def busy_job(world: World) -> workers.LeasedJob:
+    """A job with a canary wherever a head must not tell; a prompt for law and one for ops."""
+    leased = await world.held(
+        "refund", input_json='"canary-input"', labels={"team": "red"}, request_id="canary-request",
+        priority=7, max_attempts=2,
+    )  # fmt: skip
+    await world.workers.SaveCheckpoint(
+        workers.SaveCheckpointRequest(key="canary-step", value_json='"canary-checkpoint"', **held(leased))
+    )
+    await world.workers.ReportProgress(
+        workers.ReportProgressRequest(
+            progress=job_pb2.Progress(done=1, total=4, message="packing"), milestone=True, **held(leased)
+        )
+    )
+    await world.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
+    await world.ask(leased, "canary-ops", confirm("canary-title", audience=audience(groups=["ops"])))
+    return leased
+
+
+async def ended(world: World, leased: workers.LeasedJob, how: str) -> None:
+    if how == "failed":
+        failure = job_pb2.Failure(
+            code="canary-code", message="canary-failure", details_json='"canary-details"'
+        )
+        await world.workers.FailJob(workers.FailJobRequest(failure=failure, **held(leased)))
+    elif how == "completed":
+        await world.workers.CompleteJob(
+            workers.CompleteJobRequest(result_json='"canary-result"', **held(leased))
+        )
+    elif how == "cancelled":
+        await world.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id, reason="canary-reason"))
+        await world.workers.ReleaseJob(workers.ReleaseJobRequest(**held(leased)))
+
+
+async def all_events(call: Any) -> list[job_pb2.JobEvent]:
+    found: list[job_pb2.JobEvent] = []
+    async with asyncio.timeout(SOON):
+        while (message := await call.read()) is not EOF:
+            found += message.events
+    return found
+
+
+def names(events: list[job_pb2.JobEvent]) -> list[str]:
+    return [job_pb2.JobEventType.Name(e.type).removeprefix("JOB_EVENT_TYPE_") for e in events]
+
+
+@pytest.mark.parametrize("how", ["failed", "completed", "cancelled"])
+async def test_the_audience_sees_the_head_of_a_job(world: World, how: str) -> None:
+    leased = await busy_job(world)
+    lara, job_id = world.with_token("lara"), leased.job.job_id
+    get = jobs.GetJobRequest(job_id=job_id)
+    found = await lara.jobs.GetJob(get)
+    assert [p.content.title for p in found.open_prompts] == ["For law"]
+    head = found.job
+    assert (head.job_type, head.user_id, head.labels["team"]) == ("refund", "asker", "red")
+    assert (head.state, head.progress.message, head.progress.total) == (3, "packing", 4)
+    assert (head.rounds, head.open_prompts, head.open_blocking_prompts) == (1, 1, 1)
+    whole = (await world.jobs.GetJob(get)).job
+    assert not whole.head_only
+    assert (whole.rounds, whole.input_json) == (2, '"canary-input"')
+    await ended(world, leased, how)
+    # Its prompts are closed: they are its audience's all the same.
+    for consistency in (jobs.CONSISTENCY_UNSPECIFIED, jobs.CONSISTENCY_STRONG):
+        get.consistency = consistency
+        found = await lara.jobs.GetJob(get)
+        assert found.job.head_only
+        assert "canary" not in str(found)
+    assert {f.name for f, _ in found.job.ListFields()} == {
+        "job_id", "namespace", "job_type", "user_id", "state", "progress", "labels", "rounds", "version",
+        "create_time", "update_time", "complete_time", "purge_time", "head_only",
+    } | ({"cancel_request_time"} if how == "cancelled" else set())  # fmt: skip
+    assert (found.job.state, found.job.rounds, found.job.open_prompts) == (
+        {"completed": 4, "failed": 5, "cancelled": 6}[how], 1, 0,
+    )  # fmt: skip
+    listed = await lara.hitl.ListPrompts(
+        hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id, states=ALL_STATES))
+    )
+    assert ([p.content.title for p in listed.prompts], listed.total_size) == (["For law"], 1)
+
+
+@pytest.mark.parametrize("how", ["failed", "completed", "cancelled"])
+async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) -> None:
+    leased = await busy_job(world)
+    watch = world.with_token("lara").jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id))
+    first = await watch.read()
+    await ended(world, leased, how)
+    live = [*first.events, *await all_events(watch)]
+    again = await all_events(
+        world.with_token("lara").jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id))
+    )
+    assert live == again
+    assert "canary" not in str(live)
+    assert [e.seq for e in live] == list(range(1, len(live) + 1))
+    assert names(live)[:6] == [
+        "JOB_CREATED", "JOB_LEASED", "WITHHELD", "JOB_PROGRESSED", "PROMPT_ASKED", "WITHHELD",
+    ]  # fmt: skip
+    assert names(live)[-1] == f"JOB_{how.upper()}"
+    assert (live[0].actor, live[0].data_json) == ("asker", '{"job_type":"refund"}')
+    assert '"message":"packing"' in live[3].data_json
+    assert "For law" in live[4].data_json
+    assert {f.name for f, _ in live[5].ListFields()} == {"job_id", "seq", "type", "time", "state"}
+    assert all(not e.data_json and not e.actor for e in live if e.type != 3 and e.seq > 1 and not e.prompt_id)
+    # The asker's side is told everything.
+    whole = await all_events(world.jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id)))
+    assert "WITHHELD" not in names(whole)
+    assert [e.state for e in whole] == [e.state for e in live]
+
+
+async def test_who_is_in_no_audience_of_the_job_finds_none(world: World) -> None:
+    leased = await busy_job(world)
+    plain = await world.create("refund")
+    for job_id in (leased.job.job_id, plain.job_id, NOBODY_ID):
+        eve = world.with_token("eve")
+        get = await refused(
+            eve.jobs.GetJob(jobs.GetJobRequest(job_id=job_id)), "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id
+        )
+        watch = await refused(
+            eve.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)).read(),
+            "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id,
+        )  # fmt: skip
+        assert get == watch
+        assert get.message.replace(job_id, "") == (
+            await refused(eve.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID)), "NOT_FOUND", "JOB_NOT_FOUND")
+        ).message.replace(NOBODY_ID, "")
+        page = await eve.hitl.ListPrompts(
+            hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id, states=ALL_STATES))
+        )
+        assert (len(page.prompts), page.total_size) == (0, 0)
+
+
+async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: World) -> None:
+    prompt = await lite.asked(confirm("For all"), input_json='"canary"')
+    found = await lite.with_token("eve").jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id))
+    assert (found.job.workerless, found.job.input_json) == (True, "")
+    await lite.hitl.AnswerPrompt(answer(prompt, decision=REJECT, comment="canary"))
+    found = await lite.with_token("eve").jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id))
+    assert (found.job.state, found.job.result_json) == (4, "")
+
+
+async def ended_watch(watch: Any) -> Any:
+    """How a watch ends."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await all_events(watch)
+    return refusal_of(raised.value)
+
+
+async def watching(world: World, who: str, job_id: str, events: int) -> Any:
+    """A watch that has told so many events and waits for the next."""
+    watch = world.with_token(who).jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id))
+    told = 0
+    async with asyncio.timeout(SOON):
+        while told < events:
+            told += len((await watch.read()).events)
+    return watch
+
+
+async def test_a_watch_ends_when_an_escalation_turns_to_others(world: World) -> None:
+    """`replace` takes the prompt out of lara's sight, and with it the job; otto sees it from then on."""
+    leased = await world.held()
+    step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
+    content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
+    await world.ask(leased, "pay", content)
+    watch = await watching(world, "lara", leased.job.job_id, 3)
+    found = await ended_watch(watch)
+    assert (found.code.name, found.reason) == ("NOT_FOUND", "JOB_NOT_FOUND")
+    otto = await watching(world, "otto", leased.job.job_id, 4)
+    otto.cancel()
+    get = jobs.GetJobRequest(job_id=leased.job.job_id)
+    assert (await world.with_token("otto").jobs.GetJob(get)).open_prompts
+    await refused(world.with_token("lara").jobs.GetJob(get), "NOT_FOUND", "JOB_NOT_FOUND")
+
+
+async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: World) -> None:
+    leased = await lite.held()
+    await lite.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
+    await lite.ask(leased, "ops", confirm("For ops", audience=audience(groups=["ops"])))
+    watch = await watching(lite, "lara", leased.job.job_id, 4)
+    await lite.amended(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
+    [event] = (await watch.read()).events
+    assert names([event]) == ["PROMPT_AMENDED"]
+    # And the other way round: the first one is taken away, the second keeps the watch open.
+    await lite.amended(leased, "law", "No more", audience=audience(groups=["ops"]))
+    [event] = (await watch.read()).events
+    assert (names([event]), event.prompt_id) == (["WITHHELD"], "")
+    await lite.amended(leased, "ops", "For ops only", audience=audience(groups=["ops"]))
+    found = await ended_watch(watch)
+    assert found.reason == "JOB_NOT_FOUND"
+
+
+async def test_a_watch_ends_with_the_group_that_it_needs(world: World, tokens: Tokens) -> None:
+    leased = await world.held()
+    prompt = await world.ask(leased, "law", confirm(audience=audience(groups=["law"])))
+    await world.hitl.AnswerPrompt(answer(prompt))
+    await world.settled()  # nothing else wakes the watch
+    watch = await watching(world, "lara", leased.job.job_id, 4)
+    for _ in range(5):  # round trips, in which it comes to wait
+        await world.job(leased.job.job_id)
+    tokens.write(lara=(["console"], ["other"]))
+    found = await ended_watch(watch)
+    assert (found.code.name, found.reason) == ("NOT_FOUND", "JOB_NOT_FOUND")
+
+
+async def test_a_watch_follows_groups_that_change(lite: World, tokens: Tokens) -> None:
+    leased = await busy_job(lite)
+    watch = await watching(lite, "lara", leased.job.job_id, 6)
+    tokens.write(lara=(["console"], ["ops"]))
+    await lite.amended(leased, "canary-ops", "ops again", audience=audience(groups=["ops"]))
+    await lite.amended(leased, "law", "law again", audience=audience(groups=["law"]))
+    events = [*(await watch.read()).events]
+    while len(events) < 2:
+        events += (await watch.read()).events
+    assert names(events) == ["PROMPT_AMENDED", "WITHHELD"]
+    watch.cancel()
+
+
+async def test_a_client_that_becomes_a_console_sees_the_head_from_then_on(
+    lite: World, tokens: Tokens
+) -> None:
+    leased = await busy_job(lite)
+    tokens.write(lara=(["client"], ["law"]))
+    watch = await watching(lite, "lara", leased.job.job_id, 6)
+    tokens.write(lara=(["console"], ["law"]))
+    await lite.workers.SaveCheckpoint(
+        workers.SaveCheckpointRequest(key="canary", value_json="1", **held(leased))
+    )
+    [event] = (await watch.read()).events
+    assert names([event]) == ["WITHHELD"]
+    tokens.write(lara=(["worker"], ["law"]))
+    await lite.workers.SaveCheckpoint(
+        workers.SaveCheckpointRequest(key="shown", value_json="1", **held(leased))
+    )
+    [event] = (await watch.read()).events
+    assert "shown" in event.data_json
+    watch.cancel()
+
+
+def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
+    withheld = {
+        EventType.JOB_CARRIED_OVER, EventType.CHECKPOINT_SAVED, EventType.UNDERSTANDING_UPDATED,
+    }  # fmt: skip
+    of_prompts = {t for t in EventType if t.startswith(("PROMPT_", "ANSWER_"))}
+    assert set(_EVENTS) == set(EventType) - withheld - of_prompts
+
+
+async def test_the_audience_explains_a_job(lite: World, tmp_path: Path) -> None:
+    """With a console's token alone; and never more than the head."""
+    leased = await busy_job(lite)
+    shell = Shell(tmp_path, f"127.0.0.1:{lite.service.port}", ASKBACK_TOKEN="lara")
+    try:
+        job_id = leased.job.job_id
+        text = (await shell.ok("explain", job_id)).out
+        assert "waits for people: 1 question must be answered" in text
+        assert "For law" in text
+        assert "askback inbox approve" in text
+        assert "canary" not in text
+        [prompt] = (await lite.with_token("lara").jobs.GetJob(jobs.GetJobRequest(job_id=job_id))).open_prompts
+        await lite.with_token("lara").hitl.AnswerPrompt(answer(prompt))
+        found = (await shell.ok("explain", job_id, "--json")).json
+        assert found["summary"].endswith("others must answer questions that you may not see")
+        assert "canary" not in str(found)
+        await ended(lite, leased, "failed")
+        done = await shell.ok("explain", job_id)
+        assert "refund" in done.out
+        assert "has failed" in done.out
+        assert "job retry" not in done.out
+        watched = await shell.run("job", "watch", job_id)
+        assert watched.code == 5
+        assert "canary" not in watched.out + watched.err
+    finally:
+        shell.end()
+
+
+async def test_a_head_has_no_result_to_return(lite: World) -> None:
+    leased = await busy_job(lite)
+    async with Client(f"127.0.0.1:{lite.service.port}", token="lara") as client:
+        run = client.run(leased.job.job_id)
+        await ended(lite, leased, "completed")
+        job = await run.job()
+        assert (job.head_only, job.state, job.created_by) == (True, JobState.COMPLETED, "asker")
+        with pytest.raises(PermissionDenied, match="role client"):
+            await run.result()
+        events = [event async for event in run.watch()]
+        assert events[-1].type == "JOB_COMPLETED"

@@ -1,0 +1,33 @@
+"""Handles: unique, as short as they may be, and from the end of the id."""
+
+import pytest
+
+from askback.handle import completed, handles, is_handle, is_id
+
+A = "01a22406-1111-7111-8111-00001abcdef0"
+B = "01a22406-1111-7111-8111-00002abcdef0"
+C = "01a22406-1111-7111-8111-0000ffffffff"
+
+
+def test_they_are_longer_where_six_characters_are_not_unique() -> None:
+    assert handles([A, C]) == {A: "bcdef0", C: "ffffff"}
+    assert handles([A, B, C]) == {A: "1abcdef0", B: "2abcdef0", C: "ffffff"}
+    assert handles([A, A]) == {A: "bcdef0"}
+    assert handles([]) == {}
+    assert handles(["x", "p-1"]) == {"x": "x", "p-1": "p-1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "handle", "whole"),
+    [("abcdef", True, False), ("abcde", False, False), ("ABCDEF", False, False), ("ghijkl", False, False),
+     (A, False, True), (A[1:], True, False), ("", False, False)],
+)  # fmt: skip
+def test_what_can_be_one(text: str, handle: bool, whole: bool) -> None:
+    assert (is_handle(text), is_id(text)) == (handle, whole)
+
+
+def test_a_shell_completes_a_handle_or_the_whole_id() -> None:
+    assert completed([A, B, C], "") == {A: "1abcdef0", B: "2abcdef0", C: "ffffff"}
+    assert completed([A, B, C], "ff") == {C: "ffffff"}
+    assert completed([A, B], "01a2") == {A: A, B: B}
+    assert completed([A], "x") == {}
