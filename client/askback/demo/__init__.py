@@ -125,11 +125,12 @@ async def _sit(
     killed = False
     async for prompt in desk.prompts():
         await events.told(prompt.prompt_id)
-        narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
-        if prompt.key == story.kill_at and not killed:
-            killed = True
-            await _kill_and_restart(narrator, desk, server, prompt)
-        await person.answer(prompt)
+        with events.held():
+            narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
+            if prompt.key == story.kill_at and not killed:
+                killed = True
+                await _kill_and_restart(narrator, desk, server, prompt)
+            await person.answer(prompt)
 
 
 async def _kill_and_restart(

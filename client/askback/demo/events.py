@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from askback.demo.narrator import Narrator
@@ -21,6 +23,7 @@ class JobEvents:
         self._run = run
         self._titles: dict[str, str] = {}
         self._asked = asyncio.Condition()
+        self._held: list[tuple[str, str]] | None = None
 
     async def tell(self) -> None:
         """Say each event until the job ends. The watch survives the killed server."""
@@ -29,13 +32,27 @@ class JobEvents:
                 async with self._asked:
                     self._titles[event.prompt_id] = event.message
                     self._asked.notify_all()
-            if line := self._line(event):
+            line = self._line(event)
+            if line is not None and self._held is not None:
+                self._held.append(line)
+            elif line is not None:
                 self._narrator.say(*line)
 
     async def told(self, prompt_id: str) -> None:
         """Wait until everything that happened before this question has been said."""
         async with self._asked:
             await self._asked.wait_for(lambda: prompt_id in self._titles)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While a person is busy with a question, what happens to the job is said afterwards."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for line in held:
+                self._narrator.say(*line)
 
     def _line(self, event: Event) -> tuple[str, str] | None:
         """Who does what; None for events of the engine."""
