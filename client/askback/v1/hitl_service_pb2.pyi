@@ -344,12 +344,14 @@ class PromptEvent(_message.Message):
 
     @_builtins.property
     def caught_up(self) -> Global___PromptsCaughtUp:
-        """The snapshot is complete: you have every open prompt that matches."""
+        """The snapshot is complete: you have every open prompt that matches. It comes again when you read
+        so slowly that the view was read once more.
+        """
 
     @_builtins.property
     def reset_view(self) -> Global___PromptsReset:
-        """The resume token could not be honoured: forget all prompts; a snapshot and `caught_up`
-        follow.
+        """The resume token could not be honoured, or you read so slowly that more has changed than could
+        be told: forget all prompts; a snapshot and `caught_up` follow.
         """
 
     @_builtins.property

@@ -562,8 +562,8 @@ class WatchJobsResponse(_message.Message):
     caught_up: _builtins.bool
     """True in the one message that completes the snapshot."""
     reset: _builtins.str
-    """Not empty: the resume token could not be honoured, for this reason. Forget all jobs; a snapshot
-    follows.
+    """Not empty: the resume token could not be honoured, or you read so slowly that more has changed
+    than could be told. Forget all jobs; a snapshot follows.
     """
     resume_token: _builtins.str
     """You have everything up to here: resume from this token. Empty: no newer position."""

@@ -115,6 +115,10 @@ class Dialect(ABC):
     ) -> sa.ColumnElement[bool]:
         """Whether the JSON array under `key` names one of the values."""
 
+    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """How many bytes a document takes; NULL of none."""
+        return sa.func.octet_length(sa.cast(column, sa.Text))
+
     @abstractmethod
     async def drop_events(self, before: datetime) -> int:
         """Drop events of whole days that ended before a time."""

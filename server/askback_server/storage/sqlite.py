@@ -272,6 +272,8 @@ class SQLite(Dialect):
         """There is no lateral join: an array of ids for each value, which finds their rows again."""
         return lists.firsts(values, first)
 
+    octets = staticmethod(lists.octets)
+
     def has_labels(
         self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
     ) -> sa.ColumnElement[bool]:

@@ -69,3 +69,8 @@ def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> s
     each = sa.func.json_each(column, f"$.{key}").table_valued("value")
     named = sa.select(sa.literal(1)).select_from(each).where(among(each.c.value, values))
     return sa.exists(named)
+
+
+def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """How many bytes a text takes. `octet_length` came with SQLite 3.43."""
+    return sa.func.length(sa.cast(column, sa.LargeBinary))

@@ -666,13 +666,14 @@ type PromptEvent_Removed struct {
 }
 
 type PromptEvent_CaughtUp struct {
-	// The snapshot is complete: you have every open prompt that matches.
+	// The snapshot is complete: you have every open prompt that matches. It comes again when you read
+	// so slowly that the view was read once more.
 	CaughtUp *PromptsCaughtUp `protobuf:"bytes,4,opt,name=caught_up,json=caughtUp,proto3,oneof"`
 }
 
 type PromptEvent_ResetView struct {
-	// The resume token could not be honoured: forget all prompts; a snapshot and `caught_up`
-	// follow.
+	// The resume token could not be honoured, or you read so slowly that more has changed than could
+	// be told: forget all prompts; a snapshot and `caught_up` follow.
 	ResetView *PromptsReset `protobuf:"bytes,5,opt,name=reset_view,json=resetView,proto3,oneof"`
 }
 

@@ -945,8 +945,8 @@ type WatchJobsResponse struct {
 	RemovedJobIds []string `protobuf:"bytes,2,rep,name=removed_job_ids,json=removedJobIds,proto3" json:"removed_job_ids,omitempty"`
 	// True in the one message that completes the snapshot.
 	CaughtUp bool `protobuf:"varint,3,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
-	// Not empty: the resume token could not be honoured, for this reason. Forget all jobs; a snapshot
-	// follows.
+	// Not empty: the resume token could not be honoured, or you read so slowly that more has changed
+	// than could be told. Forget all jobs; a snapshot follows.
 	Reset_ string `protobuf:"bytes,4,opt,name=reset,proto3" json:"reset,omitempty"`
 	// You have everything up to here: resume from this token. Empty: no newer position.
 	ResumeToken   string `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
