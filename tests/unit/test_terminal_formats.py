@@ -10,8 +10,9 @@ import pytest
 
 from askback.terminal.fields import Field
 from askback.terminal.formats import FORMATS
-from askback.terminal.reading import read
+from askback.terminal.reading import fits, read
 from askback.terminal.schema_fields import of_schema
+from askback.terminal.showing import text_for
 
 
 @pytest.fixture
@@ -116,3 +117,14 @@ def test_addresses_are_judged_where_they_are_typed(name: str, right: str, wrong:
     assert FORMATS[name].read(right) == right
     with pytest.raises(ValueError, match="must be an IP"):
         FORMATS[name].read(wrong)
+
+
+def test_the_default_of_a_decimal_is_offered() -> None:
+    """pydantic writes it as a text, which the schema takes beside a number."""
+    decimal = {"anyOf": [{"type": "number", "minimum": 1}, {"type": "string", "format": "decimal"}]}
+    assert fits(_field(decimal), "12.50")
+    assert not fits(_field(decimal), "0.50")
+    assert not fits(_field(decimal), "much")
+    assert fits(_field({"type": "array", "items": decimal}), ["1.10", 2])
+    assert not fits(_field({"type": "number"}), "12.50")
+    assert text_for(_field(decimal), "12.50") == "12.50"

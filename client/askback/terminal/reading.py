@@ -125,6 +125,8 @@ def _field_fits(field: Field, value: Any) -> bool:
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
             return whole and not isinstance(value, bool) and field.bounds.hold(value)
         case Kind.NUMBER:
+            if field.format == "decimal" and isinstance(value, str) and _NUMBER.fullmatch(value):
+                value = spelled_number(value)  # the default of a Decimal is the text of its digits
             number = isinstance(value, int | float) and not isinstance(value, bool)
             return number and field.bounds.hold(value)
         case Kind.LIST:

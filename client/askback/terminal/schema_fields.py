@@ -203,7 +203,8 @@ def _plain(part: dict[str, Any]) -> tuple[Kind, dict[str, Any]] | None:
         choices, other = offered
         return Kind.SINGLE, {"choices": choices, "allow_other": other}
     if (number := _number_union(part)) is not None:
-        return Kind.NUMBER, {"bounds": _range(number)}
+        spelt = any(branch.get("type") == "string" for branch in branches_of(part))
+        return Kind.NUMBER, {"bounds": _range(number), "format": "decimal" if spelt else ""}
     match type_of(part):
         case "string" if part.get("format") == "date":
             first, last = text_of(part, "formatMinimum"), text_of(part, "formatMaximum")
