@@ -179,6 +179,20 @@ async def test_the_audience_sees_the_head_of_a_job(world: World, how: str) -> No
     assert ([p.content.title for p in listed.prompts], listed.total_size) == (["For law"], 1)
 
 
+@pytest.mark.parametrize("how", ["failed", "completed", "cancelled", "superseded"])
+async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(lite: World, how: str) -> None:
+    leased = await busy_job(lite)
+    if how == "superseded":
+        content = confirm("canary-title", audience=audience(groups=["ops"]))
+        await lite.ask(leased, "canary-successor", content, supersedes_keys=["law"])
+    await ended(lite, leased, how)
+    lara = lite.with_token("lara")
+    job = hitl.PromptFilter(job_id=leased.job.job_id, states=ALL_STATES)
+    [closed] = (await lara.hitl.ListPrompts(hitl.ListPromptsRequest(filter=job))).prompts
+    assert closed.resolution.reason
+    assert "canary" not in str(closed)
+
+
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled"])
 async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) -> None:
     leased = await busy_job(world)
