@@ -27,6 +27,19 @@ class Address:
     target: str
     tls: bool | None = None
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine for sure: a loopback address, `localhost` or a Unix socket."""
+        if self.target.startswith(("unix:", "unix-abstract:")):
+            return True
+        host = re.sub(r"^(dns:///|ipv[46]:)", "", self.target).rpartition(":")[0].strip("[]")
+        if host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
 
 def parse_address(text: str) -> Address:
     """The address of a server, from `HOST`, `HOST:PORT`, a URL without a path, or a target of gRPC's.

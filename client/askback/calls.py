@@ -36,6 +36,10 @@ _NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL",
 """Reasons that promise that nothing was changed: even a call that is not idempotent may be repeated."""
 
 
+SILENCE = 2.0
+"""Seconds without an answer after which a person should be told that a call is still being tried."""
+OnSilence = Callable[[AskbackError | None, float], object]
+"""Takes the newest error (None: there was none yet) and how many seconds are left (infinite: no limit)."""
 STREAMS_PER_CONNECTION = 50
 """Server streams that one connection carries. A server allows at least 64 calls at once on a connection and
 makes the others wait without a word; what is left is for unary calls and the health check."""
@@ -64,6 +68,8 @@ class Calls:
         self.endpoint = endpoint
         self.deadline = seconds(deadline, "deadline")
         self.patience = patience
+        self.on_silence: OnSilence | None = None
+        """Called once for a call that has had no answer for SILENCE seconds and goes on being tried."""
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     @property
@@ -134,22 +140,32 @@ class Calls:
             _name(method),
             lambda error: not (is_transient(error) and (idempotent or error.reason in _NOTHING_DONE)),
         )
-        await self.connect(None if patient else min(self.patience, self.deadline))
-        while True:
-            left = end - loop.time()
-            try:
-                return await method(
-                    request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
-                )
-            except grpc.aio.AioRpcError as rpc:
-                error = from_rpc(rpc)
-            try:
-                pause = retries.pause(error)
-            except AskbackError as final:
-                raise _told(final, retries.method) from None
-            if loop.time() + pause >= end:
-                raise await self._given_up(error)
-            await asyncio.sleep(pause)
+        error: AskbackError | None = None
+
+        def tell() -> None:
+            if self.on_silence is not None:
+                self.on_silence(error, end - loop.time())
+
+        silence = loop.call_later(SILENCE, tell)
+        try:
+            await self.connect(None if patient else min(self.patience, self.deadline))
+            while True:
+                left = end - loop.time()
+                try:
+                    return await method(
+                        request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
+                    )
+                except grpc.aio.AioRpcError as rpc:
+                    error = from_rpc(rpc)
+                try:
+                    pause = retries.pause(error)
+                except AskbackError as final:
+                    raise _told(final, retries.method) from None
+                if loop.time() + pause >= end:
+                    raise await self._given_up(error)
+                await asyncio.sleep(pause)
+        finally:
+            silence.cancel()
 
     async def connect(
         self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None

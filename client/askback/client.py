@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
@@ -13,6 +13,7 @@ from askback.client_prompts import PromptCalls
 from askback.contact import PATIENCE
 from askback.current import entered
 from askback.identity import Identity
+from askback.job_filter import LabelConditions, label_fields
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 
@@ -107,7 +108,7 @@ class Client(AskCalls, PromptCalls):
         groups: Sequence[str] | None = None,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         for_groups: Iterable[str] = (),
         credit: int = 32,
@@ -117,14 +118,14 @@ class Client(AskCalls, PromptCalls):
     ) -> Console:
         """A live console for one person: `async with client.console() as desk`.
 
-        `user` and `groups` say who it is where that differs from the client's own (without
-        authentication only). `kinds`, `job_types`, `labels`, `job_id` and `for_groups` (groups that the
-        audience must name) narrow the view. `credit` is how many prompts may be on their way before the
-        program takes one; 0: the server paces. Entering it raises CannotConnect at once, or when the
-        client's own `connect_timeout` is over, where there is no connection. A server that is slow has
-        this `connect_timeout` (None: both wait without limit). It raises what refuses the console for
-        good, or Unavailable. `test` says that a test's scripted human sits there: a server that is not in
-        test mode takes nothing from it.
+        `user` and `groups` say who it is where that differs from the client's own (without authentication
+        only). `kinds`, `job_types`, `labels` (by name, a value or several of which one must be there),
+        `job_id` and `for_groups` (groups that the audience must name) narrow the view. `credit` is how
+        many prompts may be on their way before the program takes one; 0: the server paces. Entering it
+        raises CannotConnect at once, or when the client's own `connect_timeout` is over, where there is
+        no connection. A server that is slow has this `connect_timeout` (None: both wait without limit).
+        It raises what refuses the console for good, or Unavailable. `test` says that a test's scripted
+        human sits there: a server that is not in test mode takes nothing from it.
         """
         from askback.console import Console
 
@@ -136,7 +137,7 @@ class Client(AskCalls, PromptCalls):
                 groups=endpoint.groups if groups is None else tuple(groups),
             )
         view = hitl.PromptFilter(
-            kinds=kinds, job_types=job_types, labels=dict(labels or {}), job_id=job_id, groups=for_groups
+            kinds=kinds, job_types=job_types, job_id=job_id, groups=for_groups, **label_fields(labels)
         )
         return Console(
             endpoint,

@@ -97,6 +97,8 @@ class AskCalls(JobCalls):
         declared = None
         if isinstance(default, bool):
             declared = Default(DecisionKind.ACCEPT if default else DecisionKind.REJECT)
+        elif isinstance(default, Default):
+            declared = default
         elif isinstance(default, DecisionKind):
             declared = Default(default)
         elif default is not None and shape is not None:

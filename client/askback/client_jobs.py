@@ -15,7 +15,7 @@ from askback.calls import Calls
 from askback.content import Deadline
 from askback.enums import JobState, Keep
 from askback.following import messages
-from askback.job_filter import job_filter
+from askback.job_filter import LabelConditions, job_filter
 from askback.jobs import JobChange, JobInfo
 from askback.json_text import dumps
 from askback.prompts import PromptInfo
@@ -122,7 +122,7 @@ class JobCalls:
         states: Iterable[JobState | str] = (),
         job_types: Iterable[str] = (),
         user_ids: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         id_suffix: str = "",
@@ -130,7 +130,8 @@ class JobCalls:
     ) -> AsyncIterator[JobInfo]:
         """The jobs that match, newest first, page by page as they are taken.
 
-        `created_after` and `created_before` have a time zone; `id_suffix` is the last 6 to 36 characters of
+        `labels` has by name a value, or several of which the job must have one. `created_after` and
+        `created_before` have a time zone; `id_suffix` is the last 6 to 36 characters of
         the id. Raises InvalidTime, InvalidArgument.
         """
         request = pb.ListJobsRequest(
@@ -152,7 +153,7 @@ class JobCalls:
         states: Iterable[JobState | str] = (),
         job_types: Iterable[str] = (),
         user_ids: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         created_after: datetime | None = None,
         created_before: datetime | None = None,
     ) -> int:
@@ -230,7 +231,7 @@ class JobCalls:
         states: Iterable[JobState | str] = (),
         job_types: Iterable[str] = (),
         user_ids: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
     ) -> AsyncIterator[JobChange]:
         """The jobs that match, then each one that changes, for ever; goes on after a break.
 

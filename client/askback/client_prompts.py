@@ -15,6 +15,7 @@ from askback.desk import CaughtUp, Closing, Desk
 from askback.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback.errors import Violation
 from askback.following import messages
+from askback.job_filter import LabelConditions, label_fields
 from askback.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback.times import duration
 from askback.v1 import hitl_service_pb2 as pb
@@ -49,7 +50,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
@@ -76,7 +77,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         states: Iterable[PromptState | str] = (),
         for_groups: Iterable[str] = (),
@@ -107,7 +108,7 @@ class PromptCalls:
         *,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         for_groups: Iterable[str] = (),
     ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
@@ -202,7 +203,7 @@ class PromptCalls:
 def _view(
     kinds: Iterable[str],
     job_types: Iterable[str],
-    labels: Mapping[str, str] | None,
+    labels: LabelConditions | None,
     job_id: str,
     for_groups: Iterable[str],
     states: Iterable[PromptState | str] = (),
@@ -210,7 +211,7 @@ def _view(
     return pb.PromptFilter(
         kinds=kinds,
         job_types=job_types,
-        labels=dict(labels or {}),
+        **label_fields(labels),
         job_id=job_id,
         states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
         groups=for_groups,

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from askback.form_schema import FormSchema, secret_in
 from askback.json_text import dumps, fit, loads, loads_spelled
 from askback.nonretryable import InvalidValue
-from askback.schema import NULLABLE, flattened
+from askback.schema import NULLABLE, flattened, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
@@ -50,9 +51,14 @@ class TypeForm:
         """
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         try:
-            schema = flattened(adapter.json_schema())
+            schema = flattened(adapter.json_schema(schema_generator=FormSchema))
         except Exception as error:
             raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
+        if secret_in(schema):
+            raise TypeError(
+                f"{type_!r} asks for a secret: answers are stored in plain and shown. "
+                "Ask where the secret is kept, or for a confirmation that it is in place"
+            )
         wrapped = schema.get("type") != "object" or NULLABLE in schema
         nullable: frozenset[str] = frozenset()
         if wrapped:
@@ -63,6 +69,8 @@ class TypeForm:
                 "required": [] if NULLABLE in schema else [VALUE],
                 "additionalProperties": False,
             }
+        elif not schema.get("properties"):
+            schema["title"] = title
         else:
             nullable = frozenset(
                 name
@@ -97,11 +105,11 @@ class TypeForm:
             except ValidationError as error:
                 raise InvalidValue(f"{value!r:.100} does not fit the form: {_first_fault(error)}") from None
         if self.wrapped:
-            return _text({} if plain is None else {VALUE: plain})
-        return _text({k: v for k, v in plain.items() if v is not None})
+            plain = {} if plain is None else {VALUE: plain}
+        return _text(without_nulls(plain, json.loads(self.schema_json)))
 
     def _plain(self, value: Any) -> Any:
-        return self.adapter.dump_python(value, mode="json", by_alias=True, warnings="error")
+        return self.adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
         return [_flat(item, definitions, path) for item in node]
     if not isinstance(node, dict):
         return node
+    if "discriminator" in node and isinstance(node["discriminator"], dict):
+        # Its mapping names definitions, which are written out here.
+        node = {**node, "discriminator": {"propertyName": node["discriminator"].get("propertyName")}}
     if "$ref" in node:
         name = str(node["$ref"]).removeprefix("#/$defs/")
         if name in path:
@@ -41,7 +44,11 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
         if key in _DATA:
             result[key] = value
         elif key == "properties":
-            result[key] = {name: _field(name, item, definitions, path) for name, item in value.items()}
+            wanted = node.get("required", ()) if path else ()
+            result[key] = {
+                name: _field(name, item, definitions, path, must=name in wanted)
+                for name, item in value.items()
+            }
         elif key in _BY_NAME:
             result[key] = {name: _flat(item, definitions, path) for name, item in value.items()}
         else:
@@ -49,12 +56,39 @@ def _flat(node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
     return result
 
 
-def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, ...]) -> Any:
-    """A property. One without a title of its own is named after itself, not after its class."""
-    flat = _flat(node, definitions, path)
+def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, ...], *, must: bool) -> Any:
+    """A property. One without a title of its own is named after itself, not after its class.
+
+    `must`: it has to be there, below the top of the form. Then its null stays, as nothing else stands for it.
+    """
+    if must and isinstance(node, dict) and _without_null(node) is not None:
+        own = {key: value for key, value in node.items() if key != "anyOf"}
+        flat: Any = {**own, "anyOf": [_flat(branch, definitions, path) for branch in node["anyOf"]]}
+    else:
+        flat = _flat(node, definitions, path)
     if isinstance(node, dict) and isinstance(flat, dict) and "title" not in node:
         flat["title"] = name.replace("_", " ").title()
+    if isinstance(flat, dict) and "default" in flat:
+        flat["default"] = without_nulls(flat["default"], flat)
     return flat
+
+
+def without_nulls(value: Any, schema: Any) -> Any:
+    """A JSON value without the nulls that its flattened schema does not know: they are left out."""
+    if isinstance(value, list):
+        items = schema.get("items") if isinstance(schema, dict) else None
+        return [without_nulls(item, items) for item in value]
+    if not isinstance(value, dict) or not isinstance(schema, dict):
+        return value
+    branches = schema.get("anyOf") or schema.get("oneOf") or [schema]
+    known: dict[str, Any] = next((b for b in branches if set(value) <= set(b.get("properties", ()))), {})
+    parts = known.get("properties", {})
+    found = {}
+    for name, item in value.items():
+        part = parts.get(name, schema.get("additionalProperties"))
+        if item is not None or name not in parts or {"type": "null"} in part.get("anyOf", ()):
+            found[name] = without_nulls(item, part)
+    return found
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,19 +1,49 @@
-"""Times as people read them: `3 h 20 min`, `in 3 h (18:05 CET)`, `2 d ago (27 Nov 18:05 CET)`."""
+"""Spans and times as people write and read them: `1d12h`, `in 3 h (18:05 CET)`, `2 d ago (27 Nov 18:05 CET)`.
+
+`parse_span` is the only parser of spans: the command line's options and the server's settings use it.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+_SIZES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII)
+_MOST_SECONDS = 315_576_000_000
+"""10,000 years, the longest google.protobuf.Duration."""
+
+
+def parse_span(text: str) -> timedelta:
+    """A span longer than nothing, with units: `90s`, `15m`, `4h`, `1d12h`, `2w`.
+
+    Raises ValueError, which says what would be right; a bare number is refused, because it may mean any
+    unit.
+    """
+    given = text.strip().lower()
+    if _NUMBER.fullmatch(given):
+        raise ValueError(f"{text!r} has no unit; write {given}s, {given}m, {given}h or {given}d")
+    if not given or _PART.sub("", given).strip():
+        raise ValueError(f"{text!r} is not a span of time; write 90s, 15m, 4h or 1d12h")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(given))
+    if not seconds <= _MOST_SECONDS:
+        raise ValueError(f"{text!r} is too long")
+    span = timedelta(seconds=seconds)
+    if span <= timedelta(0):
+        raise ValueError(f"{text!r} must be longer than 0 s")
+    return span
 
 
 def span_words(span: timedelta) -> str:
     """The span by its two largest units: `3 h 20 min`, `12 s`."""
     seconds = max(0, round(span.total_seconds()))
     words = []
-    for name, size in _UNITS:
+    for name, size in _SIZES:
         count, seconds = divmod(seconds, size)
         words.append(f"{count} {name}" if count else "")
     first = next((i for i, word in enumerate(words) if word), 3)

@@ -62,13 +62,17 @@ def migrate(flags: Mapping[str, Any]) -> int:
     try:
         url = database_url({name: value for name, value in flags.items() if name not in own})
         wait = flags.get("wait")
-        upgrade(url, wait=WAIT if wait is None else wait)
+        before, after = upgrade(url, wait=WAIT if wait is None else wait)
         if flags.get("after_restore"):
             begin_history_after_restore(url)
             print("consoles will read all open prompts again")
+    except ConfigError as error:
+        print(f"askback: {error}", file=sys.stderr)
+        return 2
     except (AskbackError, ValueError) as error:
         print(f"askback: {error}", file=sys.stderr)
         return 1
+    print(f"schema: version {after}" if before == after else f"schema: version {before or 'none'} → {after}")
     print("the schema is up to date")
     return 0
 

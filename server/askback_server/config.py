@@ -7,16 +7,17 @@ one is refused with where it stands and what would be right (`config_sources.py`
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import os
 import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from types import MappingProxyType
 from typing import Any
 
 from askback.files import unreadable
+from askback_server.addresses import address, is_address, is_loopback, overlap, with_port
 from askback_server.config_names import SHORT_RETENTION, ended_retention, running_limits
 from askback_server.database_urls import driver_url
 from askback_server.domain.limits import Limits
@@ -80,7 +81,9 @@ def _setting(default: str | bool | int | float, help: str, **more: Any) -> Any:
 class Config:
     """What `askback serve` needs. Times are seconds."""
 
-    listen: str = _setting("127.0.0.1:50051", "Where calls are taken.", metavar="HOST:PORT")
+    listen: str = _setting(
+        "127.0.0.1:50051", "Where calls are taken; port 50051 if none is given.", metavar="HOST[:PORT]"
+    )
     db: str = _setting(
         "sqlite+aiosqlite:///askback.db",
         "Database URL: sqlite:///FILE or postgresql://USER@HOST/NAME.",
@@ -117,7 +120,7 @@ class Config:
         metavar="TYPE=N,…", by_name=running_limits,
     )  # fmt: skip
     retention: str = _setting(
-        "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 12h, 30d.",
+        "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 30d, 1d12h.",
         metavar="STATE=TIME,…", by_name=ended_retention,
     )  # fmt: skip
     allow_short_retention: bool = _setting(
@@ -156,10 +159,10 @@ class Config:
     @property
     def host(self) -> str:
         """The host that is listened on."""
-        return address(self.listen)[0]
+        return address(with_port(self.listen))[0]
 
     def checked(self, places: Mapping[str, str] | None = None) -> Config:
-        """The same settings, the database's URL with its driver, if they make sense together. Raises
+        """The same settings, completed (port, database driver), if they make sense together. Raises
         ConfigError.
 
         `places` say, by a setting's name, where its value stands; without one it is called by its flag.
@@ -169,16 +172,23 @@ class Config:
             shown = masked(self.db) if name == "db" else getattr(self, name)
             return (places or {}).get(name) or f"{SETTINGS[name].flag} {shown}"
 
-        for name in ("listen", "health_listen", "metrics_listen"):
-            given = getattr(self, name)
-            if (given or name == "listen") and not _ADDRESS.fullmatch(given):
+        given = {"listen": with_port(self.listen)}
+        given |= {name: getattr(self, name) for name in ("health_listen", "metrics_listen")}
+        listened = {name: text for name, text in given.items() if text or name == "listen"}
+        for name, text in listened.items():
+            if not is_address(text):
                 raise ConfigError(f"{at(name)} is not HOST:PORT, for example 127.0.0.1:50051")
-        if not self.auth and not _is_loopback(self.host):
+        for name, other in combinations(listened, 2):
+            if overlap(listened[name], listened[other]):
+                raise ConfigError(
+                    f"{at(other)} is where {SETTINGS[name].flag} listens too: choose another port"
+                )
+        if not self.auth and not is_loopback(self.host):
             raise ConfigError(
                 f"{at('listen')} can be reached from outside, and no authentication is set: "
                 "give --auth TOKENFILE, or listen on 127.0.0.1"
             )
-        if self.test_mode and not _is_loopback(self.host):
+        if self.test_mode and not is_loopback(self.host):
             raise ConfigError(
                 f"{at('listen')} can be reached from outside, and --test-mode lets programs answer "
                 "in people's place: listen on 127.0.0.1, or leave test mode"
@@ -212,7 +222,7 @@ class Config:
             raise ConfigError(
                 f"{at('db')}: use sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME"
             )
-        return dataclasses.replace(self, db=db)
+        return dataclasses.replace(self, db=db, listen=given["listen"])
 
     @property
     def queue_limits(self) -> Mapping[str, int]:
@@ -235,27 +245,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 )
 """Every setting by its name, in the order in which people are shown them."""
 
-_ADDRESS = re.compile(
-    r"([^\s:\[\]]+|\[[0-9a-fA-F:.]+\]):(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
-)
-
-
-def address(text: str) -> tuple[str, int]:
-    """Host and port of a checked HOST:PORT; an IPv6 host loses its brackets."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
-
 
 def masked(url: str) -> str:
     """A database's URL without its passwords, for people and logs."""
     url = re.sub(r"(?i)([?&][^=&]*(?:pass|secret)[^=&]*=)[^&]*", r"\1***", url)
     return re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

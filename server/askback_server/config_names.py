@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
+from askback.spans import parse_span
 from askback_server.domain.jobs import TERMINAL
 from askback_server.domain.limits import Limits
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SPAN = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)([smhd]?)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 SHORT_RETENTION = timedelta(hours=1)
 """A shorter one is most likely a mistake: answers go before their readers have seen them."""
@@ -67,22 +67,24 @@ def _span_words(span: timedelta) -> str:
 
 def ended_retention(text: str) -> dict[str, timedelta]:
     """How long finished jobs are kept, by `STATE` or `NAMESPACE:STATE`, a state being one in which a job
-    ends, or `default`. Times with a unit: `90s`, `30m`, `12h`, `7d`. Raises ValueError."""
+    ends, or `default`. Times with units: `90s`, `12h`, `1d12h`. Raises ValueError."""
     found = {}
     longest = Limits().retention_max
     for name, value in pairs(text).items():
         namespace, colon, state = name.rpartition(":")
         if state not in ENDS or (colon and not _NAME.fullmatch(namespace)):
             raise ValueError(f"{name} is not STATE or NAMESPACE:STATE; states: {', '.join(sorted(ENDS))}")
-        matched = _SPAN.fullmatch(value)
-        if matched and not matched[2]:
-            raise ValueError(
-                f"{name}={value} has no unit: write {name}={value}d for days, or {value}h, {value}s"
-            )
-        seconds = float(matched[1]) * _UNITS[matched[2]] if matched else 0.0
-        if not 0 < seconds <= longest.total_seconds():
+        try:
+            kept = parse_span(value)
+        except ValueError as error:
+            if "has no unit" in str(error):
+                raise ValueError(
+                    f"{name}={value} has no unit: write {name}={value}d for days, or {value}h, {value}s"
+                ) from None
+            kept = timedelta(0)
+        if not timedelta(0) < kept <= longest:
             raise ValueError(
                 f"{name}={value} must be a time like 12h or 30d, more than 0s and up to {longest.days}d"
             )
-        found[name] = timedelta(seconds=seconds)
+        found[name] = kept
     return found

@@ -16,6 +16,13 @@ from askback_server.config import SETTINGS, Config, ConfigError, Setting, masked
 from askback_server.config_names import joined
 
 FILE_VARIABLE = "ASKBACK_CONFIG"
+OF_CLIENTS = frozenset(
+    f"ASKBACK_{name}"
+    for name in (
+        "SERVER", "TOKEN", "USER", "GROUP", "NAMESPACE", "TLS", "CA", "CERT", "KEY", "PROFILE", "TIMEOUT",
+    )
+)  # fmt: skip
+"""Variables that programs and the command line read, and the server does not."""
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 
 
@@ -59,6 +66,12 @@ def database_url(flags: Mapping[str, Any], environment: Mapping[str, str] | None
     return Config(db=given.values.get("db", Config().db)).checked(given.places).db
 
 
+def token_file(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
+    """The path of the token file alone; empty if none is set. Raises ConfigError."""
+    found: str = _given(flags, environment).values.get("auth", "")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Given:
     """The settings that are not left to their defaults."""
@@ -71,6 +84,7 @@ class _Given:
 
 def _given(flags: Mapping[str, Any], environment: Mapping[str, str] | None) -> _Given:
     environment = os.environ if environment is None else environment
+    _refuse_misspelt(environment)
     path = flags.get("config") or environment.get(FILE_VARIABLE) or ""
     written = _file(path) if path else {}
     if unknown := set(flags) - set(SETTINGS) - {"config"}:
@@ -91,6 +105,23 @@ def _given(flags: Mapping[str, Any], environment: Mapping[str, str] | None) -> _
             raise ConfigError(f"{place} must be {setting.wants}")
         found.values[name], found.origins[name], found.places[name] = value, origin, place
     return found
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """Raise ConfigError for a variable that is most likely a setting's, misspelt.
+
+    Others that begin alike are let be: Kubernetes sets ASKBACK_SERVICE_HOST and more beside a service that
+    is called askback.
+    """
+    known = {setting.variable: setting.variable.replace("_", "") for setting in SETTINGS.values()}
+    known[FILE_VARIABLE] = FILE_VARIABLE.replace("_", "")
+    bare = {squeezed: variable for variable, squeezed in known.items()}
+    for name in sorted(environment):
+        if not name.startswith("ASKBACK_") or name in known or name in OF_CLIENTS:
+            continue
+        near = difflib.get_close_matches(name.replace("_", ""), bare, 1, 0.87)
+        if near:
+            raise ConfigError(f"{name} in the environment is not a setting; did you mean {bare[near[0]]}?")
 
 
 def _file(path: str) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-from askback_server.config import address
+from askback_server.addresses import address
 
 _NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 

@@ -235,7 +235,10 @@ async def test_only_the_culprit_of_a_refused_batch_gets_its_error(migrated_db_ur
         assert [(e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED] == [*range(11)]
 
 
-async def test_a_full_queue_refuses_and_keeps_room_for_answers(migrated_db_url: str) -> None:
+async def test_a_full_queue_refuses_and_keeps_room_for_answers(
+    migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("askback_server.engine.command_queue.OPEN_TO_ONE", 1.0)
     async with node(migrated_db_url, wrap=Gated, queue=16) as here:
         job, prompt = await here.waiting()
         here.store.gate.clear()
@@ -359,12 +362,15 @@ async def test_guards_of_two_epochs_of_one_session_do_not_become_one(migrated_db
             here.store.gate.clear()
             here.engine.submit(c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"priority": 1}))
             await here.store.waiting.wait()
-            stale = here.engine.submit(here.progress_command(job, 1, session=old))
-            live = here.engine.submit(here.progress_command(job, 2, session=replace(old, epoch=2)))
-            answered = here.engine.submit(here.answer_command(prompt))
-            if not stale_first:
-                # The same three, the other way round.
-                here.engine._queue._items.reverse()
+            commands = [
+                here.progress_command(job, 1, session=old),
+                here.progress_command(job, 2, session=replace(old, epoch=2)),
+                here.answer_command(prompt),
+            ]
+            if stale_first:
+                stale, live, answered = map(here.engine.submit, commands)
+            else:
+                answered, live, stale = map(here.engine.submit, reversed(commands))
             here.store.gate.set()
             with pytest.raises(SessionMoved):
                 await stale

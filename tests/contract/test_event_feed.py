@@ -16,7 +16,8 @@ from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Changed, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Closed
-from askback_server.sessions.job_follower import JobsFollower
+from askback_server.sessions.images import Images
+from askback_server.sessions.jobs_follower import JobsFollower
 from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.unsent import Unsent
@@ -174,7 +175,7 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
         tokens = ResumeTokens(b"key", here.feed.epoch)
         followed = (here.feed, here.database.feed, here.database.jobs, tokens)
         account, admission = Unsent(10**9, 10**9).account("ann", print), Admission(8)
-        watched = JobsFollower(jobs, "carl", *followed, Watch(), admission, account)
+        watched = JobsFollower(jobs, "carl", *followed, Watch(), admission, Images(10**9), account)
         place = tokens.make(here.feed.position, digest_of_view(prompts))
         jobs_place = tokens.make(here.feed.position, watched._digest)
         older = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
@@ -183,7 +184,7 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
                 await older.execute("SELECT pg_current_xact_id()")
                 await here.answer(prompt)
                 view = PromptView(prompts)
-                follower = PromptFollower(view, *followed, admission, account, asyncio.Event())
+                follower = PromptFollower(view, *followed, admission, Images(10**9), account, asyncio.Event())
                 follower.attach()
                 await follower.load(place)
                 told = view.take(10, "")

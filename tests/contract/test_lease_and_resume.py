@@ -71,7 +71,7 @@ async def test_who_resumes_waits_for_a_lease_that_is_being_committed(pg: Databas
     resumed = await resuming
     assert resumed is not None
     assert resumed.epoch == session.epoch + 1
-    assert [j.job_id for j in await other.sessions.held(session.session_id)] == [job.job_id]
+    assert list(await other.sessions.leases(session.session_id)) == [job.job_id]
 
 
 async def test_a_lease_that_waits_for_who_resumes_is_refused(pg: Database, pg_url: str) -> None:
@@ -88,7 +88,7 @@ async def test_a_lease_that_waits_for_who_resumes_is_refused(pg: Database, pg_ur
     finally:
         await connection.close()
     assert (await writing).lost == {job.job_id: Lost.MOVED}
-    assert await pg.sessions.held(session.session_id) == []
+    assert await pg.sessions.leases(session.session_id) == {}
 
 
 async def test_no_session_is_reaped_under_a_lease(pg: Database, other: Database) -> None:

@@ -20,6 +20,7 @@ from tests.support.aggregates import ADMIN, ANN, BOB
 from tests.support.storage import closed, creation, new_job, new_prompt, now, submission
 
 BIG = 1 << 30
+NO_ID = "00000000-0000-7000-8000-000000000000"
 
 
 async def put(database: Database, *jobs: Job) -> list[str]:
@@ -167,6 +168,39 @@ async def test_labels_of_any_spelling_are_found(database: Database) -> None:
     for key, value in labels.items():
         assert await job_pages(database, JobFilter("default", labels={key: value}), 5) == [[job_id]], key
         assert await job_pages(database, JobFilter("default", labels={key: value + "x"}), 5) == [[]], key
+
+
+async def test_one_of_several_values_of_each_label(database: Database) -> None:
+    """Values of one label are alternatives; labels of different names must all fit, and `labels` too."""
+    spelt: dict[str, dict[str, str]] = {
+        "a": {"set": "odd", "stage": "p"}, "b": {"set": "long", "stage": "p"},
+        "c": {"set": "even", "stage": "q"}, "d": {"stage": "p"}, "e": {'s"\\t': "ü", "set": "odd "},
+    }  # fmt: skip
+    jobs = {name: new_job(labels=labels) for name, labels in spelt.items()}
+    names = {}
+    for name, job in jobs.items():
+        prompt = new_prompt(job, PromptContent("confirm", "?", labels=spelt[name]))
+        await database.jobs.write([creation(job, prompt)])
+        names |= {job.job_id: name, prompt.prompt_id: name}
+    for labels, any_labels, expected in (
+        ({}, {"set": ("odd", "long")}, "ab"),
+        ({}, {"set": ("odd", "long"), "stage": ("p",)}, "ab"),
+        ({"stage": "p"}, {"set": ("even", "long")}, "b"),
+        ({"stage": "p"}, {"stage": ("p", "q")}, "abd"),
+        ({}, {"stage": ("q", "p")}, "abcd"),
+        ({}, {"set": ()}, ""),
+        ({}, {'s"\\t': ("u", "ü")}, "e"),
+        ({}, {"missing": ("", "x")}, ""),
+        ({}, {f"k{n}": ("x",) for n in range(20)}, ""),
+    ):
+        given: dict[str, Any] = {"labels": labels, "any_labels": any_labels}
+        [found] = await job_pages(database, JobFilter("default", **given), 9)
+        assert "".join(sorted(names[i] for i in found)) == expected, given
+        [seen] = await prompt_pages(database, PromptFilter("default", viewer=ADMIN, **given), 9)
+        assert "".join(sorted(names[i] for i in seen)) == expected, given
+        # What is live is judged in memory, by the same rule.
+        matching = JobFilter("default", **given)
+        assert "".join(n for n, job in jobs.items() if matching.matches(job)) == expected, given
 
 
 async def test_pages_of_jobs_have_no_gap_and_no_double(database: Database) -> None:
@@ -357,3 +391,32 @@ async def test_the_audit_is_paged_by_seq(database: Database) -> None:
     assert await database.jobs.list_submissions(prompt.prompt_id, 3, 0) == kept[:3]
     assert await database.jobs.list_submissions(prompt.prompt_id, 3, 3) == kept[3:6]
     assert await database.jobs.list_submissions(prompt.prompt_id, 3, 6) == kept[6:]
+
+
+async def test_no_more_comes_into_memory_than_fits_into_a_page(database: Database) -> None:
+    """Else a page of small bytes, of 500 large prompts, would be hundreds of megabytes for a moment."""
+    text = '"' + "x" * 50_000 + '"'
+    jobs = [new_job(input_json=text) for _ in range(12)]
+    prompts = [new_prompt(job, PromptContent("confirm", "?", body=text)) for job in jobs]
+    await database.jobs.write([creation(job, p) for job, p in zip(jobs, prompts, strict=True)])
+    store: Any = database.jobs
+    own, most = store._all, 0
+
+    async def read(statement: Any) -> Any:
+        nonlocal most
+        found = await own(statement)
+        most = max(most, sum(len(str(value)) for row in found for value in row.values()))
+        return found
+
+    store._all = read
+    ids = [p.prompt_id for p in prompts]
+    for size in (120_000, 1):
+        fit = max(1, size // 50_000)
+        assert len((await store.list_jobs(JobFilter("default"), 500, None, size)).jobs) == fit
+        assert len((await store.list_prompts(PromptFilter("default"), 500, None, size)).prompts) == fit
+        found, count = await store.first_prompts([NO_ID, *ids], size)
+        assert {p.prompt_id for p in found} == set(ids[: count - 1])
+        assert len((await store.first_jobs([job.job_id for job in jobs], size))[0]) == fit
+        assert most < max(size, 50_000) + 10_000
+        most = 0
+    assert await store.first_prompts([NO_ID] * 3, 10**6) == ([], 3)

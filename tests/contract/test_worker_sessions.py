@@ -115,13 +115,13 @@ async def test_close_wants_the_epoch(database: Database) -> None:
     assert not await database.sessions.close(row.session_id, 2)
 
 
-async def test_held_gives_the_session_s_jobs(database: Database) -> None:
+async def test_leases_gives_the_session_s_jobs(database: Database) -> None:
     row, _ = await database.sessions.open("default", "w", "wanda", "here", TTL)
     mine = [new_job(session_id=row.session_id) for _ in range(2)]
     others = [new_job(session_id=uuid7()), new_job()]
     await database.jobs.write([creation(job) for job in (*mine, *others)])
-    found = await database.sessions.held(row.session_id)
-    assert sorted(j.job_id for j in found) == sorted(j.job_id for j in mine)
+    found = await database.sessions.leases(row.session_id)
+    assert found == {j.job_id: (j.token, j.version) for j in mine}
 
 
 async def test_many_replicas_resume_one_session_at_once(database: Database) -> None:

@@ -60,7 +60,7 @@ async def test_the_server_is_killed_under_a_console(server: Server, desks: Desks
             await server.serve()
             await ana.sees("== connected again;")
             if round == 0:
-                await ana.sees("ACCEPTED: your answer is the one that counts: ACCEPT")
+                await ana.sees("Approved: First?")
         third = await _ask(client, "Third?")
         news = await ana.sees("* 3 new: [confirm] Third?")
         assert "First?" not in news
@@ -106,8 +106,7 @@ async def test_a_console_on_a_terminal(server: Server, desks: Desks) -> None:
         ana = desks.start("ana", "console", terminal=True)
         await ana.sees("askback> ")
         await ana.says("show 2")
-        await ana.says("answer 1", "leave it for now")
-        await ana.sees("> ")
+        await ana.says("answer 1", "Decide: ")
         ana.type("approve 2")  # no Enter yet
         await client.answer(first.prompt_id, "REJECT", comment="no")
         await ana.sees("+ 1 answered by boss")
@@ -132,13 +131,15 @@ async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path
         prompt = await _ask(client, "Right?", kind="preview", contents=contents)
         ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True, EDITOR=str(editor))
         await ana.sees("[preview] Right?")
-        await ana.sees("leave it for now")
-        await ana.says("2", "Edit 'Notes'? [y/n]")
-        await ana.says("", "! type one of: y, yes, n, no")
-        await ana.sees("Edit 'Notes'? [y/n]")
-        await ana.says("y", "Comment")
+        await ana.sees("Decide: ")
+        await ana.says("e", "Notes: +1 -1 lines")
+        await ana.sees("+the final")
+        await ana.sees("Send it? [y]es, [n]o: change it, [c]omment, [q]uit: ")
+        await ana.says("", "! type one of: y, yes, n, no, c, comment, q, quit")
+        await ana.sees("Send it?")
+        await ana.says("c", "Comment: ")
         await ana.says("better", "Send it?")
-        await ana.says("y", "ACCEPTED: your answer is the one that counts: EDIT")
+        await ana.says("y", "Approved with changes: Right?")
         assert await ana.ended() == 0
         answer = (await client.prompt(prompt.prompt_id)).answered
         assert answer is not None
@@ -152,16 +153,15 @@ async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: D
     """It is kept, and sent when the person says so: the same answer."""
     async with boss(server) as client:
         prompt = await _ask(client, "Why?", form=str, kind="clarify")
-        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5", terminal=True)
-        await ana.sees("leave it for now")
-        await ana.says("1", "1/1 ")
-        await ana.says("because", "Comment")
-        await ana.says("", "Send it?")
+        ana = desks.start("ana", "inbox", "answer", prompt.prompt_id, "--timeout", "5s", terminal=True)
+        await ana.sees("Decide: ")
+        await ana.says("", "Why? (required)")
+        await ana.says("because", "Send it?")
         server.kill()
         await ana.says("y", "your answer is kept")
         await ana.sees("Try again? [y/n] ")
         await server.serve()
-        await ana.says("y", "ACCEPTED")
+        await ana.says("y", "Answered: Why?")
         assert await ana.ended() == 0
         assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
 
@@ -172,18 +172,16 @@ async def test_next_gives_back_what_it_claimed(server: Server, desks: Desks) -> 
         prompt = await _ask(client, "Take me?")
         for key, code in ((CTRL_D, 0), (CTRL_C, 130)):
             ana = desks.start("ana", "inbox", "next", terminal=True)
-            await ana.sees("[a]nswer, [s]kip, [q]uit: ")
+            await ana.sees("Decide: ")
             assert (await client.prompt(prompt.prompt_id)).claimed_by == "ana"
             ana.type(key)
             assert await ana.ended() == code
             assert (await client.prompt(prompt.prompt_id)).claimed_by == ""
             assert "Traceback" not in ana.shown
         ana = desks.start("ana", "inbox", "next", terminal=True)
-        await ana.sees("[a]nswer, [s]kip, [q]uit: ")
-        await ana.says("a", "leave it for now")
-        await ana.says("3", "Comment")
-        await ana.says("not now", "Send it?")
-        await ana.says("y", "ACCEPTED: your answer is the one that counts: REJECT")
+        await ana.sees("Decide: ")
+        await ana.says("r", "Reason (Enter for none): ")
+        await ana.says("not now", "Rejected: Take me?")
         await ana.sees("nothing more waits for you")
         assert await ana.ended() == 0
         assert (await client.prompt(prompt.prompt_id)).state is PromptState.ANSWERED
@@ -197,7 +195,7 @@ async def test_approve_shows_and_asks(server: Server, desks: Desks, typed: str, 
         ana = desks.start("ana", "inbox", "approve", one.prompt_id, two.prompt_id, terminal=True)
         await ana.sees("[confirm] one")
         await ana.sees("Confirm? [y/N] ")
-        await ana.says("y", "ACCEPTED")
+        await ana.says("y", "Approved: one")
         await ana.sees("[confirm] two")
         await ana.sees("Confirm? [y/N] ")
         ana.type(typed + "\n")

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 from google.protobuf.descriptor import FieldDescriptor
@@ -143,7 +144,7 @@ async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
 
     create = jobs.CreateJobRequest(
         namespace=namespace, job_type="run", labels={"l": everybody("job-label")},
-        input_json=f'"{secret("run-input")}"', request_id=secret("request-id"),
+        input_json=f'"{secret("run-input")}"', request_id=f"{secret('request-id')}-{uuid4()}",
     )  # fmt: skip
     await owner.jobs.CreateJob(create)
     lease = workers.LeaseJobsRequest(

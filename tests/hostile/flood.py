@@ -36,8 +36,8 @@ PER_CONNECTION = 90
 """Streams of one connection: below the server's limit, so that none waits for another."""
 LARGE = 400_000
 """Bytes of a body, and of a job's input less a half."""
-PROMPTS = 5
-BASE, PER_STREAM = 192.0, 0.25
+PROMPTS = 40
+BASE, PER_STREAM = 224.0, 0.25
 """MiB that the documentation (docs/security.md) tells operators to plan with, for one hostile principal."""
 MESSAGE = 4.0
 """MiB more for each stream that sends messages as large as they may be, all at the same time."""

@@ -82,6 +82,6 @@ async def test_the_command_line_is_there(light: Environment, stage: Stage) -> No
     version = stage.command("version", light.askback, "--version")
     assert await version.ended() == 0
     assert light.packages()["askback"] in version.out
-    health = stage.command("health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5")
+    health = stage.command("health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5s")
     assert await health.ended() != 0
     assert len(health.log.splitlines()) == 1, health.log

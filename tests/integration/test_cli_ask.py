@@ -111,7 +111,7 @@ async def test_free_text_is_printed(lite: World, shell: Shell) -> None:
     await lite.hitl.AnswerPrompt(answer(await _open(lite), decision=RESPOND, comment="because\nof that"))
     done = await asking.done()
     assert (done.code, done.out) == (0, "because\nof that\n")
-    assert "how to answer it: askback explain " in done.err
+    assert "to answer: askback inbox answer " in done.err
 
 
 async def test_files_are_shown_and_edited(lite: World, shell: Shell) -> None:
@@ -222,6 +222,7 @@ async def test_a_withdrawn_question_is_no_yes(lite: World, shell: Shell) -> None
         ["--escalate", "30=group:leads"],
         ["--remind", "30"],
         ["--timeout", "nan"],
+        ["--timeout", "5"],
     ],
     ids=" ".join,
 )

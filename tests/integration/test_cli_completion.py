@@ -1,9 +1,19 @@
 """Completion of job ids asks the server, briefly, and never fails aloud."""
 
+import asyncio
+
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.processes import quiet_port
-from tests.support.service import World
-from tests.support.shell import Shell
+from tests.support.service import World, audience, confirm
+from tests.support.shell import ASKBACK, Shell
+
+
+async def _listed(shell: Shell, words: str) -> str:
+    """What bash lists when Tab is pressed again."""
+    done = await shell.ok(
+        _ASKBACK_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")), COMP_TYPE="63"
+    )
+    return done.out.strip("\n")
 
 
 async def _completed(shell: Shell, words: str, kind: str = "zsh") -> list[list[str]]:
@@ -51,3 +61,59 @@ async def test_a_wrong_profile_or_no_server_gives_nothing(shell: Shell) -> None:
     assert await _completed(shell, f"askback job show --server 127.0.0.1:{quiet_port()} ") == []
     assert await _completed(shell, "askback job show --profile nowhere ") == []
     assert await _completed(shell, "askback job show --ca nowhere ") == []
+
+
+async def test_values_of_options_come_with_descriptions(lite: World, shell: Shell) -> None:
+    """Kinds, types, labels, owners, groups and namespaces: those that there are, the most frequent first."""
+    content = confirm(kind="triage", labels={"team": "core"}, audience=audience(groups=["ops"]))
+    await lite.create("refund", prompt=content)
+    await lite.create("refund", labels={"set": "odd"})
+    await lite.create("import", labels={"set": "long"})
+    of_jobs = "of the newest 100 jobs"
+    found = await _completed(shell, "askback inbox ls --group ops --kind ")
+    assert ["confirm", "yes or no"] in found
+    assert ["clarify", "values, or an answer in words"] in found
+    assert ["triage", "1 open"] in found
+    assert await _completed(shell, "askback ask T --kind pre") == [["preview", "texts to approve or edit"]]
+    assert await _completed(shell, "askback job start ") == [
+        ["refund", f"2 {of_jobs}"], ["import", f"1 {of_jobs}"],
+    ]  # fmt: skip
+    assert await _completed(shell, "askback job ls --type i") == [["import", f"1 {of_jobs}"]]
+    assert await _completed(shell, "askback inbox ls --group ops --type ") == [["refund", "1 open"]]
+    assert await _completed(shell, "askback job ls --label set=o") == [["set=odd", f"1 {of_jobs}"]]
+    assert await _completed(shell, "askback inbox ls --group ops --label ") == [["team=core", "1 open"]]
+    assert await _completed(shell, "askback inbox ls --group ops --for-group ") == [["ops", "1 open"]]
+    assert await _completed(shell, "askback job ls --namespace ") == [["default", "the default"]]
+    assert await _listed(shell, "askback job start ") == (
+        f"plain,refund  2 {of_jobs}\nplain,import  1 {of_jobs}"
+    )
+    assert await _listed(shell, "askback job start i") == "plain,import"
+
+
+async def test_bash_lists_titles_and_inserts_ids(lite: World, shell: Shell) -> None:
+    """The script itself, in bash: descriptions with blanks, commas and wildcards stay in one candidate."""
+    for title in ("Deploy now, or later?", "All of [a*]?"):
+        await lite.create(prompt=confirm(title))
+    script = (await shell.ok("completion", "bash")).out
+    bash = f"""
+        shopt -s nullglob  # a pattern that is not quoted would be gone
+        {script}
+        COMP_WORDS=(askback inbox show ""); COMP_CWORD=3
+        for COMP_TYPE in 63 9; do
+            COMPREPLY=(); _askback_completion {ASKBACK}; printf '%s\\n' "${{COMPREPLY[@]}}"
+        done
+    """
+    process = await asyncio.create_subprocess_exec(
+        "bash", "--norc", "-c", bash, env=shell.environment, cwd=shell.home, stdout=asyncio.subprocess.PIPE
+    )
+    out = (await process.communicate())[0].decode()
+    listed, bare = out.splitlines()[:2], out.splitlines()[2:]
+    assert [line[6:] for line in listed] == ["  [confirm] Deploy now, or later?", "  [confirm] All of [a*]?"]
+    assert bare == [line[:6] for line in listed]
+
+
+async def test_fish_splits_at_the_first_comma_only(shell: Shell) -> None:
+    script = (await shell.ok("completion", "fish")).out
+    assert 'string split -m 1 "," $completion' in script
+    done = await shell.ok(_ASKBACK_COMPLETE="fish_complete", COMP_WORDS="askback inbox ", COMP_CWORD="")
+    assert "plain,show\tShow a prompt, and who answered what." in done.out

@@ -27,17 +27,16 @@ async def test_a_prompt_appears_and_is_answered_field_by_field(lite: World, desk
     await ana.sees("nothing is open\naskback> ")
     prompt = await lite.asked(form("How many?"))
     await ana.sees("* 1 new: [clarify] How many?")
-    await ana.says("answer 1", "> ")
+    await ana.says("answer 1", "Decide: ")
     assert "\a" in ana.raw
-    await ana.says("1", "1/2 How many?")
+    await ana.says("", "1/2 How many?")
     await ana.says("x", "! must be a whole number")
     await ana.says("3", "2/2 Why?")
-    await ana.says("so", "Comment")
-    await ana.says("", "Send it?")
-    await ana.says("y", "ACCEPTED: your answer is the one that counts: RESPOND\naskback> ")
+    await ana.says("so", "Send it?")
+    await ana.says("y", "Answered: How many?\naskback> ")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.values_json, closed.user_id) == ('{"n":3,"why":"so"}', "ana")
-    await ana.asks("show 1", "answered by ana")
+    await ana.asks("1", "answered by ana")  # the number alone shows it
     await ana.says("approve 1", "! 1 answered by ana")
     ana.type("quit\n")
     assert await ana.ended() == 4  # on a pipe, what was refused counts
@@ -60,7 +59,7 @@ async def test_a_step_and_a_reminder_ring_again(lite: World, desks: Desks) -> No
 
 
 async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> None:
-    """Exactly one is told ACCEPTED; the other is told who won; everybody sees the same."""
+    """Exactly one is told that it approved; the other is told who won; everybody sees the same."""
     for _ in range(3):
         prompt = await lite.asked()
         both = [desks.start(name, "console") for name in ("ana", "bob")]
@@ -72,7 +71,7 @@ async def test_two_consoles_race_for_one_prompt(lite: World, desks: Desks) -> No
         for desk in both:
             await desk.ended()
         by = (await lite.prompt(prompt.prompt_id)).resolution.answer.user_id
-        won = [desk.shown.count("ACCEPTED: your answer is the one that counts") for desk in both]
+        won = [desk.shown.count("Approved: ") for desk in both]
         assert sorted(won) == [0, 1]
         assert by == ("ana", "bob")[won.index(1)]
         loser = both[won.index(0)].shown
@@ -86,8 +85,8 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks
     ana = desks.start("ana", "console")
     await ana.sees("askback> ")
     await ana.says("show 2")
-    await ana.says("answer 1", "3) leave it for now")
-    await ana.says("1", "1/2 ")
+    await ana.says("answer 1", "Decide: ")
+    await ana.says("", "1/2 ")
     winner = answer(first, decision=prompts.DECISION_RESPOND, values_json='{"n": 9}')
     await lite.as_user("bob").hitl.AnswerPrompt(winner)
     await ana.sees("+ 1 answered by bob ")
@@ -99,7 +98,7 @@ async def test_what_is_typed_for_an_ended_prompt_goes_nowhere(lite: World, desks
     assert (await lite.prompt(second.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await lite.prompt(first.prompt_id)).submissions == 1
     await ana.says("approve", "! 1 answered by bob")  # the selection has not slid to the other one
-    await ana.says("approve 2 read it", "ACCEPTED")
+    await ana.says("approve 2 read it", "Approved: Second?")
     closed = (await lite.prompt(second.prompt_id)).resolution.answer
     assert (closed.user_id, closed.comment) == ("ana", "read it")
     ana.type("quit\n")
@@ -111,7 +110,7 @@ async def test_what_is_typed_for_an_older_wording_goes_nowhere(lite: World, desk
     prompt = await lite.ask(lease, "k", confirm("Old wording"))
     ana = desks.start("ana", "console")
     await ana.sees("askback> ")
-    await ana.says("answer 1", "4) leave it for now")
+    await ana.says("answer 1", "Decide: ")
     await lite.amended(lease, "k", "New wording")
     await ana.sees("+ 1 changed: it is at revision 2 now: New wording")
     await ana.sees(ENTER)
@@ -120,7 +119,7 @@ async def test_what_is_typed_for_an_older_wording_goes_nowhere(lite: World, desk
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
     shown = await ana.says("approve 1", "Confirm? [y/N] ")  # not read yet: shown first
     assert "[confirm] New wording" in shown
-    await ana.says("y", "ACCEPTED")
+    await ana.says("y", "Approved: New wording")
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.revision == 2
 
 
@@ -132,7 +131,7 @@ async def test_a_prompt_that_was_not_read_is_shown_and_asked_about(lite: World, 
     assert "[confirm] Delete all?" in shown
     await ana.says("", "1 is left as it is")
     assert (await lite.prompt(prompt.prompt_id)).submissions == 0
-    await ana.says("reject 1 no way", "ACCEPTED")
+    await ana.says("reject 1 no way", "Rejected: Delete all?")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (closed.decision, closed.comment) == (REJECT, "no way")
 
@@ -159,11 +158,13 @@ async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None
 async def test_a_script(lite: World, shell: Shell) -> None:
     """Lines from a pipe that is closed: all of them are done, and the exit code tells of a refusal."""
     prompt = await lite.asked(form("How many?"))
-    script = b"wait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
+    script = b"help\nwait\nshow 1\nanswer 1 n=x\nanswer 1 n=3 why='two words'\nlist\n"
     done = await shell.run("console", stdin=script)
     assert done.code == 2
     assert "! n: must be a whole number" in done.out
-    assert "ACCEPTED" in done.out
+    assert "\nwait                         wait until" in done.out
+    assert "\n  r      reject it; asks for a reason\n" in done.out
+    assert "Answered: How many?" in done.out
     assert done.out.endswith("nothing is open\naskback> \n")
     closed = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert closed.values_json == '{"n":3,"why":"two words"}'
@@ -183,7 +184,7 @@ async def test_a_script_that_loses_ends_with_4(lite: World, shell: Shell, desks:
     await other.says("approve 1", "CLAIMED")
     other.type("quit\n")
     assert await other.ended() == 4
-    await ana.says("approve 1", "ACCEPTED")
+    await ana.says("approve 1", "Approved: ")
     ana.type("quit\n")
     assert await ana.ended() == 0
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.decision == ACCEPT
@@ -205,7 +206,7 @@ async def test_many_prompts_at_the_start_and_only_mine(lite: World, desks: Desks
 
 
 async def test_a_console_that_is_refused_says_why(lite: World, shell: Shell) -> None:
-    away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5", stdin=b"")
+    away = await shell.run("console", "--server", "127.0.0.1:1", "--timeout", "0.5s", stdin=b"")
     assert away.code == 7
     assert (await shell.run("console", "--label", "x", stdin=b"")).code == 2
 
@@ -215,15 +216,14 @@ async def test_a_notice_does_not_disturb_what_is_typed(lite: World, desks: Desks
     prompt = await lite.asked(form("First?"))
     ana = desks.start("ana", "console")
     await ana.sees("askback> ")
-    await ana.says("answer 1", "3) leave it for now")
-    await ana.says("1", "1/2 ")
+    await ana.says("answer 1", "Decide: ")
+    await ana.says("", "1/2 ")
     await ana.sees("> ")
     await lite.asked(confirm("Second?"))
     await ana.sees("\n* 2 new: [confirm] Second?\n     > ")
     await ana.says("4", "2/2 ")
-    await ana.says("", "Comment")
     await ana.says("", "Send it?")
-    await ana.says("y", "ACCEPTED")
+    await ana.says("y", "Answered: First?")
     assert (await lite.prompt(prompt.prompt_id)).resolution.answer.values_json == '{"n":4}'
     request = hitl.GetPromptRequest(prompt_id=prompt.prompt_id)
     assert (await lite.hitl.GetPrompt(request)).prompt.submissions == 1

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,15 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
         "configuration", "environment", "database", "server", "health", "contract", "identity", "clock",
     ]  # fmt: skip
     assert "grpcio" in found["packages"][1]
-    assert found["extra server"] == ("ok", "installed")
+    assert found["extra server"][1].startswith("installed")
     assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"
     assert f"schema {SCHEMA}" in found["database"][1]
     assert found["health"][1] == "serving: JobService, WorkerService, HitlService, AccessService"
     assert found["contract"][1].startswith("client and server agree")
-    assert found["identity"][1] == "user ana, groups ops; may act as client, worker, console"
+    assert found["identity"][1] == (
+        "ana (by its own word: this server does not authenticate); namespaces default, all others; "
+        "roles client, console, worker; groups ops; admin no; expires never"
+    )
     assert "replica r1" in found["clock"][1]
     text = await shell.ok("doctor")
     assert text.out.splitlines()[0].startswith("ok    python ")
@@ -64,19 +68,19 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
 
 async def test_no_server(shell: Shell) -> None:
     target = f"127.0.0.1:{quiet_port()}"
-    done = await shell.run("doctor", "--server", target, "--timeout", "0.3", "--json")
+    done = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "--json")
     assert done.code == 1
     level, message = _found(done)["server"]
     assert level == "fail"
     assert target in message
     assert "health" not in _found(done)
-    text = await shell.run("doctor", "--server", target, "--timeout", "0.3", "-q")
+    text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q")
     assert text.out.splitlines()[0].startswith("fail  server ")
     assert "-> start it with `askback serve`" in text.out
 
 
 async def test_not_the_tongue_that_is_spoken(lite: World, shell: Shell) -> None:
-    done = await shell.run("doctor", "--tls", "--timeout", "0.5", "--json")
+    done = await shell.run("doctor", "--tls", "--timeout", "0.5s", "--json")
     assert done.code == 1
     assert "does not speak TLS with us" in _found(done)["server"][1]
 
@@ -89,7 +93,7 @@ async def test_something_else_listens(shell: Shell) -> None:
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "0.5", "--json")
+        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "0.5s", "--json")
     assert done.code == 1
     assert "does not speak plaintext gRPC with us" in _found(done)["server"][1]
 
@@ -100,7 +104,7 @@ async def test_a_server_without_our_services(shell: Shell) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "2", "--json")
+        done = await shell.run("doctor", "--server", f"127.0.0.1:{port}", "--timeout", "2s", "--json")
     finally:
         await server.stop(0)
     found = _found(done)
@@ -160,11 +164,34 @@ async def test_identity_with_tokens(guarded: dict[str, Any], tmp_path: Path) -> 
         assert "send a token" in message
         code, (level, message) = await identity(ASKBACK_TOKEN="wrong")
         assert (code, level) == (1, "fail")
-        assert await identity(ASKBACK_TOKEN="one") == (0, ("ok", "a token; may act as console"))
-        assert await identity(ASKBACK_TOKEN="two") == (0, ("ok", "a token; may act as worker"))
+        for token, name, role in (("one", "ana", "console"), ("two", "bob", "worker")):
+            said = f"{name} (by a token); namespaces payments; roles {role}; groups none; admin no"
+            said += "; expires never"
+            assert await identity(ASKBACK_TOKEN=token) == (0, ("ok", said))
         code, (level, message) = await identity("--namespace", "default", ASKBACK_TOKEN="one")
         assert (code, level) == (1, "fail")
         assert "payments" in message
+
+
+async def test_a_token_that_expires_soon(guarded: dict[str, Any], tmp_path: Path) -> None:
+    """A warning with the time that is left."""
+    path = Path(guarded["auth"])
+    soon = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    path.write_text(path.read_text().replace('subject = "ana"', f'subject = "ana"\nexpires = {soon}'))
+    async with serving(**guarded) as world:
+        shell = Shell(tmp_path, f"127.0.0.1:{world.service.port}", ASKBACK_TOKEN="one")
+        level, message = _found(await shell.run("doctor", "--json"))["identity"]
+    assert level == "warn"
+    assert re.search(r"expires in 3 d \(", message)
+
+
+async def test_doctor_changes_nothing_and_looks_like_no_attack(
+    lite: World, shell: Shell, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It calls nothing that changes something, not even with an id that is nobody's."""
+    caplog.set_level("DEBUG", "askback")
+    await shell.ok("doctor")
+    assert "CancelJob" not in caplog.text
 
 
 async def test_exit_code_8_for_who_may_not(guarded: dict[str, Any], tmp_path: Path) -> None:
@@ -220,7 +247,7 @@ async def test_the_database(shell: Shell, tmp_path: Path) -> None:
 async def test_the_database_on_both(migrated_db_url: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     target = f"127.0.0.1:{quiet_port()}"
-    words = ["--server", target, "--timeout", "0.2", "--db", migrated_db_url]
+    words = ["--server", target, "--timeout", "0.2s", "--db", migrated_db_url]
     level, message = _found(await shell.run("doctor", "--json", *words))["database"]
     assert level == "ok"
     assert message.endswith(f"schema {SCHEMA}")

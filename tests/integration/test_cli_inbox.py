@@ -139,7 +139,7 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
     (shell.home / "values.json").write_text('{"n": 1, "why": "file"}')
     words = ("inbox", "answer", prompt.prompt_id, "n=3", "--values", "@values.json", "--comment", "c")
     taken = await shell.ok(*words, "--answer-id", "mine")
-    assert taken.out == "ACCEPTED: your answer is the one that counts: RESPOND\n"
+    assert taken.out == "Answered: Which?\n"
     (_, stored) = await _answers(lite, prompt.prompt_id)
     assert json.loads(stored.answer.values_json) == {"n": 3, "why": "file"}
     assert (stored.answer.comment, stored.answer.answer_id, stored.answer.revision) == ("c", "mine", 1)
@@ -220,7 +220,7 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: S
     assert "CLOSED: expired unanswered" in late.err
     assert (await shell.run("inbox", "answer", NOBODY_ID, "--decision", "accept")).code == 3
     away = await shell.run(
-        "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3", "--json"
+        "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3s", "--json"
     )  # nobody may listen on port 1
     assert away.code == 7
 
@@ -233,7 +233,7 @@ async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -
     done = await shell.run(*words, "--yes", "--comment", "fine")
     assert done.code == 4
     one, two, three = done.out.splitlines()
-    assert one == f"{first.prompt_id}  ACCEPTED: your answer is the one that counts: ACCEPT"
+    assert one == f"{first.prompt_id}  Approved: Go on?"
     assert two.startswith(f"{second.prompt_id}  CLOSED: answered by bob")
     assert three.startswith(f"{NOBODY_ID}  ")
     (stored,) = await _answers(lite, first.prompt_id)
@@ -266,12 +266,12 @@ async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
     high = await lite.asked(confirm("High", priority=9))
     taken = await lite.asked(confirm("Taken", priority=99))
     await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=taken.prompt_id))
-    done = await shell.run("inbox", "next", stdin=b"a\n1\nwell done\ny\ns\n")
+    done = await shell.run("inbox", "next", stdin=b"c well done\na\ny\ns\n")
     assert done.code == 0, done
     assert "Taken" not in done.out
     assert done.out.index("High") < done.out.index("Low")
     assert "nothing more waits for you" in done.out
-    assert done.err == "1 answered\n"
+    assert done.err == "1 answered, 1 skipped and still open\n"
     closed: Any = await lite.prompt(high.prompt_id)
     assert (closed.resolution.answer.decision, closed.resolution.answer.comment) == (ACCEPT, "well done")
     assert (await lite.prompt(low.prompt_id)).claimed_by == ""

@@ -226,12 +226,12 @@ async def test_every_kind_of_refusal(lite: World, shell: Shell) -> None:
         assert missing.out == ""
     none = f"127.0.0.1:{quiet_port()}"
     for command in ("show", "watch"):
-        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3")
+        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3s")
         assert gone.code == 7
         assert f"nothing listens on {none}" in gone.err
         assert len(gone.err.splitlines()) == 1
         assert "Traceback" not in gone.err
-    as_json = await shell.run("job", "ls", "--server", none, "--timeout", "0.3", "--json")
+    as_json = await shell.run("job", "ls", "--server", none, "--timeout", "0.3s", "--json")
     assert json.loads(as_json.err)["error"]["exit"] == 7
 
 

@@ -58,7 +58,7 @@ async def test_one_burst_answers_one_question_at_most(lite: World, desks: Desks)
         await ana.says("", "! type one of: ")  # nothing of the burst was an answer
         await ana.sees("Confirm? [y/N] ")
     assert await _open(lite, *both) == [True, True]
-    await ana.says("y", "ACCEPTED")
+    await ana.says("y", "Approved: One?")
     await ana.sees("Confirm? [y/N] ")
     await ana.says(f"{PASTE}y{ENDS}", "left as it is")  # only the Enter counts
     assert await ana.ended() == 0
@@ -68,16 +68,20 @@ async def test_one_burst_answers_one_question_at_most(lite: World, desks: Desks)
 async def test_a_paste_stays_in_its_field(lite: World, desks: Desks) -> None:
     prompt = await lite.asked(confirm("Deploy?"))
     ana = terminal(desks, "answer", prompt.prompt_id)
-    await ana.sees("leave it for now")
-    await ana.says("1", "Comment")
+    await ana.sees("Decide: ")
+    ana.type(f"{PASTE}a\ry\r{ENDS}")
+    await ana.says("", "! type one of these keys")
+    await ana.sees("Decide: ")
+    await ana.says("c", "Comment: ")
     ana.type("Only if green.\r\rElse reject.\r")
     await ana.sees("Else reject.")
-    await ana.says("", "Send it? ")
+    await ana.says("", "Decide: ")
+    await ana.says("a", "Confirm? [y/N] ")
     ana.type(f"{PASTE}y\ry\r{ENDS}")
-    await ana.says("", "! type one of: ")
-    await ana.sees("Send it? ")
+    await ana.says("", "Decide: ")  # the Enter alone: no
     assert await _open(lite, prompt) == [True]
-    await ana.says("y", "ACCEPTED")
+    await ana.says("a", "Confirm? [y/N] ")
+    await ana.says("y", "Approved: Deploy?")
     assert await ana.ended() == 0
     said = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (said.decision, said.comment) == (ACCEPT, "Only if green.\n\nElse reject.")
@@ -86,14 +90,88 @@ async def test_a_paste_stays_in_its_field(lite: World, desks: Desks) -> None:
 async def test_next_asks_again_for_an_unknown_key(lite: World, desks: Desks) -> None:
     prompt = await lite.asked(confirm("Take me?"))
     ana = terminal(desks, "next")
-    for keys in ("x", "", "skip it", "1"):
-        await ana.sees("[a]nswer, [s]kip, [q]uit: ")
-        await ana.says(keys, "! type one of: a, answer, s, skip, q, quit")
-    await ana.sees("[q]uit: ")
+    for keys in ("x", "", "skip it", "1", "aa", "y"):
+        await ana.sees("Decide: ")
+        await ana.says(keys, "these keys")
+    await ana.sees("Decide: ")
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
     await ana.says("s", "nothing more waits")
     assert await ana.ended() == 0
+    assert "1 skipped and still open" in ana.shown
     assert await _open(lite, prompt) == [True]
+
+
+async def test_next_goes_back_and_forth(lite: World, desks: Desks) -> None:
+    """j and k move, / finds; what is left is given back, and what was typed is kept."""
+    for title in ("First?", "Second?", "Third?"):
+        await lite.asked(confirm(title))
+    ana = terminal(desks, "next")
+    await ana.sees("[confirm] First?")
+    await ana.sees("Decide: ")
+    await ana.says("c looks fine", "the next decision carries it")
+    await ana.sees("Decide: ")
+    await ana.says("k", "there is none before this one")
+    await ana.sees("Decide: ")
+    await ana.says("j", "[confirm] Second?")
+    await ana.sees("Decide: ")
+    await ana.says("/third", "[confirm] Third?")
+    await ana.sees("Decide: ")
+    await ana.says("/nothing like it", "none has the words 'nothing like it'")
+    await ana.sees("Decide: ")
+    await ana.says("k", "[confirm] Second?")
+    await ana.sees("Decide: ")
+    await ana.says("r", "Reason (Enter for none): ")
+    await ana.says("too dear", "Rejected: Second?")
+    await ana.sees("[confirm] Third?")
+    await ana.sees("Decide: ")
+    await ana.says("k", "[confirm] First?")
+    await ana.sees("Decide: ")
+    await ana.says("a", "comment: looks fine")
+    await ana.sees("Confirm? [y/N] ")
+    await ana.says("y", "Approved: First?")
+    await ana.sees("Decide: ")
+    await ana.says("q", "2 answered")
+    assert await ana.ended() == 0
+    prompts_now = (await lite.hitl.ListPrompts(hitl.ListPromptsRequest())).prompts
+    assert [(p.content.title, p.claimed_by) for p in prompts_now] == [("Third?", "")]
+
+
+UP, CTRL_S = "\x1b[A", "\x13"
+
+
+async def test_a_text_is_edited_without_an_editor_and_a_command_recalled(lite: World, desks: Desks) -> None:
+    """In place, with its own line ends; what changed is shown; Up brings a command back, and no answer."""
+    part = prompts.PromptPart(content_id="notes", title="Notes", text="one\ntwo\n", editable=True)
+    first, second = [
+        await lite.asked(confirm(f"Notes {n}?", kind="preview", contents=[part])) for n in range(2)
+    ]
+    ana = desks.start("ana", "console", terminal=True)
+    await ana.sees("askback> ")
+    await ana.says("show 1", "a Approve   e Accept with changes")
+    await ana.sees("askback> ")
+    await ana.says("e", "Ctrl-S when you are done")
+    await ana.sees("two")
+    ana.type("three\rfour")
+    await ana.sees("four")
+    ana.type(CTRL_S)
+    await ana.sees("Notes: +2 -0 lines")
+    await ana.sees("Send it? ")
+    await ana.says("y", "Approved with changes: Notes 0?")
+    await ana.sees("askback> ")
+    ana.type(UP)
+    await ana.sees("e")
+    ana.type(UP)
+    await ana.sees("show 1")
+    ana.type("\x7f")
+    await ana.says("2", "[preview] Notes 1?")
+    await ana.sees("askback> ")
+    await ana.says("a", "Approve? [y/N] ")
+    await ana.says("y", "Approved: Notes 1?")
+    await ana.sees("askback> ")
+    said = [(await lite.prompt(one.prompt_id)).resolution.answer for one in (first, second)]
+    assert [(one.edits[0].text if one.edits else "") for one in said] == ["one\ntwo\nthree\nfour\n", ""]
+    ana.type("q\n")
+    assert await ana.ended() == 0
 
 
 SCRIPT = "".join(f"echo step {n:04}\n" for n in range(90)) + "rm -rf /important\n"
@@ -104,19 +182,21 @@ async def test_a_long_text_is_paged(lite: World, desks: Desks) -> None:
     parts = [prompts.PromptPart(content_id=name, text=text) for name, text in (("a", "a"), ("b", SCRIPT))]
     first, second = [await lite.asked(confirm(f"{n}?", contents=parts)) for n in range(2)]
     ana = terminal(desks, "approve", first.prompt_id, second.prompt_id, rows=40)
-    await ana.sees("Enter: more, a: all, q: stop here -- ")
-    await ana.says("y", "! type one of: m, more, a, all, q, quit")
-    await ana.sees("stop here -- ")
+    await ana.sees("Enter: more, all: the rest, q: stop -- ")
+    for key in ("y", "a"):  # `a` approves elsewhere, and does nothing here
+        await ana.says(key, "! type one of: more, b, back, all, q, quit")
+        await ana.sees("q: stop -- ")
     assert "/important" not in ana.shown
-    await ana.says("q", "Confirm? [y/N] ")
-    await ana.says("y", "You have not been shown all of it")
+    await ana.says("q", "You have not been shown all of it")
     await ana.sees("Say yes to what you have not seen? [y/N] ")
     await ana.says("", "left as it is")
-    await ana.sees("stop here -- ")
-    await ana.says("", "stop here -- ")
-    await ana.says("", "rm -rf /important")
+    await ana.sees("q: stop -- ")
+    await ana.says("", "q: stop -- ")
+    assert ana.shown.count("[confirm] 1?") == 2  # the title stands above each page
+    await ana.says("b", "q: stop -- ")
+    await ana.says("all", "rm -rf /important")
     await ana.sees("Confirm? [y/N] ")
-    await ana.says("y", "ACCEPTED")
+    await ana.says("y", "Approved: 1?")
     assert await ana.ended() == 0
     assert await _open(lite, first, second) == [True, False]
 
@@ -135,7 +215,7 @@ async def test_a_console_tracks_what_was_shown(lite: World, desks: Desks) -> Non
         await ana.says("", f"{number} is left as it is")
         await ana.sees("askback> ")
     await ana.says("show 1 --full")
-    await ana.says("approve 1", "ACCEPTED")
+    await ana.says("approve 1", "Approved: Long?")
     await ana.sees("askback> ")
     ana.type("approve 2\rapprove 2\r")
     await ana.sees("approve 2\napprove 2")
@@ -147,8 +227,8 @@ async def test_what_was_typed_is_offered_after_an_amendment(lite: World, desks: 
     lease = await lite.held()
     prompt = await lite.ask(lease, "k", form("How many?"))
     ana = terminal(desks, "answer", prompt.prompt_id)
-    await ana.sees("leave it for now")
-    await ana.says("1", "1/2 ")
+    await ana.sees("Decide: ")
+    await ana.says("", "1/2 ")
     await ana.says("7", "2/2 ")
     amended = form("How many?", body="at most 9")
     await lite.ask(lease, "k", amended)
@@ -159,9 +239,8 @@ async def test_what_was_typed_is_offered_after_an_amendment(lite: World, desks: 
     await ana.sees("at most 9")
     await ana.sees("[Enter: 7]> ")
     await ana.says("", "2/2 ")
-    await ana.says("", "Comment")
     await ana.says("", "Send it?")
-    await ana.says("y", "ACCEPTED")
+    await ana.says("y", "Answered: How many?")
     said = (await lite.prompt(prompt.prompt_id)).resolution.answer
     assert (said.values_json, said.revision) == ('{"n":7}', 2)
 
@@ -170,8 +249,8 @@ async def test_what_happens_meanwhile_is_told_at_once(lite: World, desks: Desks)
     """How much time is left, who took it on, and the end; what was typed is written out."""
     prompt = await lite.asked(form("How many?", timeout=seconds(300)))
     ana = terminal(desks, "answer", prompt.prompt_id)
-    await ana.sees("leave it for now")
-    await ana.says("1", "1/2 ")
+    await ana.sees("Decide: ")
+    await ana.says("", "1/2 ")
     await ana.sees(" left")
     await ana.says("7", "2/2 ")
     bob = lite.as_user("bob").hitl
@@ -198,7 +277,7 @@ async def test_yes_says_what_it_answers(lite: World, shell: Shell) -> None:
     """On stderr, so that the log of a script has it; the result stays alone on stdout."""
     prompt = await lite.asked(confirm("Drop the table?", body="All of it."))
     done = await shell.ok("inbox", "approve", "--yes", prompt.prompt_id)
-    assert done.out == f"{prompt.prompt_id}  ACCEPTED: your answer is the one that counts: ACCEPT\n"
+    assert done.out == "Approved: Drop the table?\n"
     assert "[confirm] Drop the table?" in done.err
     assert "| All of it." in done.err
     assert "--revision 1" in done.err

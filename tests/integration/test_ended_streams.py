@@ -15,7 +15,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.errors import LimitExceeded
 from askback_server.sessions.converse import ConverseSession
-from askback_server.sessions.job_follower import JobsFollower, JobsNews
+from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.unsent import Account

@@ -411,7 +411,7 @@ class Machine(RuleBasedStateMachine):
                 end = (job.state, job.result_json, job.failure, job.completed_at)
                 assert self.ended.setdefault(job_id, end) == end, "an end has changed"
         for replica in self.rig.replicas:
-            for job_id, (kept, _) in replica.hot._entries.items():
+            for job_id, (kept, *_) in replica.hot._entries.items():
                 entry = stored.get(job_id)
                 if entry is not None and kept.job is not None:
                     assert kept.job.version <= entry["job"].version
@@ -433,7 +433,7 @@ class Machine(RuleBasedStateMachine):
     async def check_coherent(self, replica: Replica, began: dict[str, int]) -> None:
         """A replica that has read the log to its end remembers nothing old, and has told its followers."""
         stored, _ = await self.rig.stored()
-        for job_id, (kept, _) in replica.hot._entries.items():
+        for job_id, (kept, *_) in replica.hot._entries.items():
             assert job_id in stored, "a deleted job is remembered"
             assert kept.job is not None
             assert kept.job.version == stored[job_id]["job"].version, "memory older than the feed's position"

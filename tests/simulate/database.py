@@ -193,6 +193,12 @@ class SimulatedDatabase:
         ids = list(prompt_ids)
         return await self._look(lambda: [self.rows.prompts[i] for i in ids if i in self.rows.prompts])
 
+    async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
+        return await self.get_jobs(job_ids), len(job_ids)
+
+    async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
+        return await self.get_prompts(prompt_ids), len(prompt_ids)
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         await self._pause()
         if ref.prompt_id:
@@ -400,11 +406,10 @@ class SimulatedDatabase:
             del self.rows.sessions[session_id]
         return len(dead)
 
-    async def held(self, session_id: str) -> list[Job]:
-        return await self._look(lambda: [j for j in self.rows.jobs.values() if j.session_id == session_id])
-
     async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
-        return {job.job_id: (job.token, job.version) for job in await self.held(session_id)}
+        jobs = self.rows.jobs
+        held = await self._look(lambda: [j for j in jobs.values() if j.session_id == session_id])
+        return {job.job_id: (job.token, job.version) for job in held}
 
     async def close_session(self, session_id: str, epoch: int) -> bool:
         row = self._alive(session_id)

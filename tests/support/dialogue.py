@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from askback.prompts import PromptInfo
-from askback.terminal.paper import PlainPaper
+from askback.terminal.paper import Paper, PlainPaper
+from askback.terminal.showing import HIDDEN
+from askback.terminal.terminal import write_by_lines
 from askback.v1 import prompt_pb2 as pb
 
 ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
@@ -18,21 +20,28 @@ class Said:
 
     def __init__(self, *lines: str, texts: Iterable[str] = ()) -> None:
         self._out = io.StringIO()
-        self.paper = PlainPaper(self._out)
+        self.paper: Paper = PlainPaper(self._out)
         self._lines = list(lines)
         self._texts = list(texts)
+
+    has_keys = False
+    columns = 80
 
     def start_question(self) -> None:
         """Nothing is typed ahead here."""
 
-    async def ask(self, question: str) -> str:
+    async def ask(self, question: str, *, secret: bool = False) -> str:
         """The next line; EOFError when there is none."""
         self.paper.begin(question)
         if not self._lines:
             raise EOFError
         line = self._lines.pop(0)
-        self.paper.line(line)
+        self.paper.line(HIDDEN if secret else line)
         return line
+
+    async def write(self, question: str, text: str = "") -> str:
+        """Lines up to a single dot."""
+        return await write_by_lines(self, question, text)
 
     async def choose(self, question: str) -> str:
         """The same: nothing is pasted."""

@@ -90,7 +90,8 @@ class Shell:
     def __init__(self, home: Path, target: str = "", **environment: str) -> None:
         self.home = home
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASKBACK_")}
-        inherited.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "USER", "LOGNAME"):
+            inherited.pop(name, None)
         self.environment = {
             **inherited,
             "XDG_CONFIG_HOME": str(home),

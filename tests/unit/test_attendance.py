@@ -160,3 +160,14 @@ def test_a_view_comes_back_from_its_document() -> None:
     assert (found.job_types, dict(found.labels), found.job_id) == (("a", "b"), {"x": "y"}, "j")
     assert found.viewer is not None
     assert (found.viewer.subject, found.viewer.groups) == ("ann", ANN.groups)
+
+
+def test_a_view_with_several_values_of_a_label_is_read_back() -> None:
+    """Other replicas read it as text; one of the version before sees a value that no label has."""
+    view = PromptFilter("default", ANN, labels={"a": "1"}, any_labels={"b": ("2", "3")})
+    assert view_of(document(view)) == PromptFilter(
+        "default", view_of(document(view)).viewer, labels={"a": "1"}, any_labels={"b": ("2", "3")}
+    )
+    assert (
+        document(PromptFilter("default", ANN, labels={"a": "1"})).count("[") == document(view).count("[") - 2
+    )

@@ -36,6 +36,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("ASKBACK_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.delenv("LOGNAME", raising=False)
     (tmp_path / "askback").mkdir()
     return tmp_path / "askback"
 
@@ -108,6 +110,31 @@ def test_wrong_configurations_are_refused(home: Path) -> None:
     assert "(it has: home, work)" in connect("--profile", "x", code=2)
 
 
+def test_the_login_name_is_sent_to_this_machine_only(home: Path) -> None:
+    """Where nothing else says who speaks: no user, no token, no certificate."""
+    for server in (
+        "127.0.0.1:1",
+        "localhost",
+        "[::1]:5",
+        "http://127.0.0.2:1",
+        "unix:/tmp/s",
+        "dns:///localhost:1",
+    ):
+        assert connect("--server", server, USER="ana").user == "ana", server
+    for server in ("askback.example", "10.0.0.1:1", "https://work.example", "127.example:1"):
+        assert connect("--server", server, USER="ana").user is None, server
+    assert connect(USER="ana").user == "ana"
+    assert connect(LOGNAME="bob").user == "bob"
+    assert connect("--user", "eve", USER="ana").user == "eve"
+    assert connect(ASKBACK_USER="eve", USER="ana").user == "eve"
+    assert connect("--token", "t", USER="ana").user is None
+    assert connect(ASKBACK_TOKEN="t", USER="ana").user is None
+    assert connect("--cert", "c", "--key", "k", USER="ana").user is None
+    for name in ("", " ", "jürgen", "a\nb"):
+        assert connect(USER=name).user is None, name
+    assert connect(USER="ana").command("job ls") == "askback job ls"
+
+
 def test_tls(home: Path, tmp_path: Path) -> None:
     assert connect().tls_files() is False
     found = connect("--tls").tls_files()
@@ -126,7 +153,7 @@ def test_tls(home: Path, tmp_path: Path) -> None:
 def test_a_suggested_command_reaches_the_same_server(home: Path) -> None:
     """What was typed is repeated, quoted, but for the token and the timeout."""
     typed = connect(
-        "--server", "a b:1", "--token", "t", "--group", "x", "--group", "y", "--tls", "--timeout", "3"
+        "--server", "a b:1", "--token", "t", "--group", "x", "--group", "y", "--tls", "--timeout", "3s"
     )
     assert typed.command("job show 1") == "askback job show 1 --server 'a b:1' --group x --group y --tls"
     assert connect(ASKBACK_SERVER="a:1").command("job ls") == "askback job ls"

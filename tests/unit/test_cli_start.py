@@ -13,6 +13,7 @@ from askback.cli import COMMANDS, main
 from askback.cli.inbox import COMMANDS as INBOX_COMMANDS
 from askback.cli.job import COMMANDS as JOB_COMMANDS
 from askback.cli.lazy import Lazy, LazyGroup
+from askback.cli.token import COMMANDS as TOKEN_COMMANDS
 
 HEAVY = {"grpc", "google", "pydantic", "pydantic_core", "rich", "asyncio", "sqlalchemy", "askback_server"}
 SCRIPT = "from askback.cli import main; main(prog_name='askback')"
@@ -120,6 +121,9 @@ def _tables() -> Iterator[tuple[LazyGroup, Lazy]]:
     job = main.get_command(click.Context(main), "job")
     assert isinstance(job, LazyGroup)
     yield job, JOB_COMMANDS
+    token = main.get_command(click.Context(main), "token")
+    assert isinstance(token, LazyGroup)
+    yield token, TOKEN_COMMANDS
     inbox = main.get_command(click.Context(main), "inbox")
     assert isinstance(inbox, LazyGroup)
     yield inbox, INBOX_COMMANDS

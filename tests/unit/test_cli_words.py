@@ -89,9 +89,10 @@ def test_a_time_outside_the_calendar_is_refused(text: str) -> None:
         Moment().convert(text, None, None)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "-inf", "1e400", "ten"])
-def test_seconds_are_a_number(text: str) -> None:
-    assert Seconds().convert("1.5", None, None) == 1.5
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "-inf", "1e400", "ten", "1.5", "10", "0s", "50ms"])
+def test_a_timeout_is_a_span_with_a_unit(text: str) -> None:
+    assert Seconds().convert("1.5s", None, None) == 1.5
+    assert Seconds().convert("1m30s", None, None) == 90.0
     with pytest.raises(click.BadParameter):
         Seconds().convert(text, None, None)
 

@@ -1,6 +1,7 @@
 """Settings: flags over the environment over a file over defaults; a wrong one is refused with the reason."""
 
 import logging
+import re
 import sys
 import threading
 import tomllib
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from askback_server.__main__ import migrate, serve
-from askback_server.config import SETTINGS, Config, ConfigError, address, masked
-from askback_server.config_sources import database_url, effective, load
+from askback_server.addresses import address
+from askback_server.config import SETTINGS, Config, ConfigError, masked
+from askback_server.config_sources import OF_CLIENTS, database_url, effective, load
 from askback_server.options import serve_options
 
 
@@ -145,7 +147,7 @@ def test_a_flag_names_the_file_rather_than_the_environment(file: Path) -> None:
         ("batch = 0", "askback.toml: batch = 0 must be between 1 and 2000"),
         ("migrate = 'yes'", "askback.toml: migrate = 'yes' must be true or false"),
         ("auth = 3", "askback.toml: auth = 3 must be a text"),
-        ("listen = 'x'", "askback.toml: listen = 'x' is not HOST:PORT"),
+        ("listen = 'x:y'", "askback.toml: listen = 'x:y' is not HOST:PORT"),
         ("listen = '0.0.0.0:1'", "askback.toml: listen = '0.0.0.0:1' can be reached from outside"),
         ("log_format = 'xml'", "askback.toml: log_format = 'xml' must be text or json"),
         ("lease_ttl = nan", "must be between 0.5 and 3600"),
@@ -257,7 +259,88 @@ def test_serve_says_on_stderr_what_is_wrong_and_ends(
 
 def test_migrate_is_a_command_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert migrate({"db": f"sqlite+aiosqlite:///{tmp_path}/a.db"}) == 0
-    assert "up to date" in capsys.readouterr().out
-    assert migrate({"db": "nonsense"}) == 1
+    out = capsys.readouterr().out
+    assert re.match(r"schema: version none → \w+\nthe schema is up to date\n", out), out
+    assert migrate({"db": f"sqlite+aiosqlite:///{tmp_path}/a.db"}) == 0
+    assert re.match(r"schema: version \w+\nthe schema is up to date\n", capsys.readouterr().out)
+    assert migrate({"db": "nonsense"}) == 2  # as `serve` says of a wrong setting
     assert "sqlite+aiosqlite:///FILE" in capsys.readouterr().err
     assert migrate({"db": f"sqlite+aiosqlite:///{tmp_path}/no/such/a.db"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("localhost", "localhost:50051"),
+        ("127.0.0.1", "127.0.0.1:50051"),
+        ("::1", "[::1]:50051"),
+        ("[::1]", "[::1]:50051"),
+        ("127.0.0.1:1", "127.0.0.1:1"),
+    ],
+)
+def test_a_host_alone_listens_on_the_default_port(given: str, used: str) -> None:
+    assert load({"listen": given}, {}).listen == used
+    assert load({"listen": given}, {}).host == used.rpartition(":")[0].strip("[]")
+
+
+@pytest.mark.parametrize(
+    "given", ["50051", "host:", ":50051", "a b", "host:x", "http://host", "", "fe80::1::2"]
+)
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match="is not HOST:PORT, for example"):
+        load({"listen": given, "auth": __file__}, {})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("listen", "127.0.0.1:7"), ("health_listen", "127.0.0.1:7")),
+        (("listen", "127.0.0.1"), ("health_listen", "localhost:50051")),
+        (("listen", "127.0.0.1:7"), ("metrics_listen", "0.0.0.0:7")),
+        (("health_listen", "[::]:7"), ("metrics_listen", "127.0.0.1:7")),
+    ],
+)
+def test_two_addresses_that_are_one_are_refused(first: tuple[str, str], second: tuple[str, str]) -> None:
+    flags = ["--" + name.replace("_", "-") for name, _ in (first, second)]
+    with pytest.raises(ConfigError) as refused:
+        load(dict((first, second)), {})
+    assert str(refused.value) == (
+        f"{flags[1]} {second[1]} is where {flags[0]} listens too: choose another port"
+    )
+
+
+def test_two_addresses_that_differ_are_taken() -> None:
+    for other in ("127.0.0.1:8", "192.0.2.1:7"):
+        load({"listen": "127.0.0.1:7", "health_listen": other}, {})
+    load({"listen": "127.0.0.1:0", "health_listen": "127.0.0.1:0"}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ASKBACK_LEASETTL", "ASKBACK_LEASE_TTL"),
+        ("ASKBACK_LEASE_TLL", "ASKBACK_LEASE_TTL"),
+        ("ASKBACK_HEARTBEATS", "ASKBACK_HEARTBEAT"),
+        ("ASKBACK_RETENTON", "ASKBACK_RETENTION"),
+        ("ASKBACK_LOGFORMAT", "ASKBACK_LOG_FORMAT"),
+        ("ASKBACK_TLSCERT", "ASKBACK_TLS_CERT"),
+        ("ASKBACK_METRIC_LISTEN", "ASKBACK_METRICS_LISTEN"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load({}, {name: "1"})
+    assert str(refused.value) == f"{name} in the environment is not a setting; did you mean {meant}?"
+
+
+def test_variables_that_are_not_the_servers_are_let_be() -> None:
+    """Those of clients and of Kubernetes, beside a service called askback."""
+    from askback.channel import ENVIRONMENT
+
+    assert set(ENVIRONMENT) | {"ASKBACK_PROFILE", "ASKBACK_TIMEOUT"} == OF_CLIENTS
+    kubernetes = (
+        "ASKBACK_SERVICE_HOST", "ASKBACK_SERVICE_PORT", "ASKBACK_SERVICE_PORT_GRPC", "ASKBACK_PORT",
+        "ASKBACK_PORT_50051_TCP", "ASKBACK_PORT_50051_TCP_ADDR", "ASKBACK_HEALTH_SERVICE_HOST",
+        "ASKBACK_METRICS_PORT_9090_TCP_PROTO", "ASKBACK_METRICS_SERVICE_PORT",
+    )  # fmt: skip
+    load({}, dict.fromkeys((*OF_CLIENTS, *kubernetes, "ASKBACK_REQUIRE", "OTHER"), "x"))

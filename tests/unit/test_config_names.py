@@ -38,12 +38,13 @@ def test_a_wrong_limit_is_refused(text: str, says: str) -> None:
 
 
 def test_times_by_state_and_namespace() -> None:
-    found = ended_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=1s")
+    found = ended_retention("default=30d,FAILED=12h,team-a:default=1.5m,team-a:COMPLETED=1s,CANCELLED=1d12h")
     assert found == {
         "default": timedelta(days=30),
         "FAILED": timedelta(hours=12),
         "team-a:default": timedelta(seconds=90),
         "team-a:COMPLETED": timedelta(seconds=1),
+        "CANCELLED": timedelta(hours=36),
     }
 
 

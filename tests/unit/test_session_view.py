@@ -256,3 +256,68 @@ def test_what_is_gone_with_its_job_is_taken_away() -> None:
     assert view.take(10, "") == [Closed(closed), Removed("p1", 9)]
     view.offer(replace(told, version=8))
     assert not view.has_news
+
+
+behind = st.lists(
+    st.one_of(
+        changes,
+        st.integers(1, 3).map(lambda n: ("take", n)),
+        st.just(("fall behind", 0)),
+        st.just(("read again", 0)),
+    ),
+    max_size=30,
+)
+
+
+@given(behind)
+@example([(0, "open"), ("take", 1), (0, "close"), ("fall behind", 0), ("read again", 0)])
+@example([(0, "open"), (1, "open"), ("take", 1), (0, "away"), ("fall behind", 0), (0, "old")])
+@settings(max_examples=200)
+def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> None:
+    """It forgets all that waits to be told, and reads again what the console has and what matches."""
+    view, console, world = PromptView(FILTER), Console(), World()
+    unread = [False]
+
+    def read_again() -> None:
+        if unread.pop():
+            known = view.known
+            assert known is not None
+            by_id = {p.prompt_id: p for p in world.now.values()}
+            for prompt_id in known:
+                view.judge(by_id[prompt_id])
+            for prompt in world.shown.values():
+                view.offer(prompt)
+            console.caught_up = None
+            view.loaded()
+        unread.append(False)
+
+    view.loaded()
+    for what, how in script:
+        if what == "fall behind":
+            view.fall_behind()
+            unread = [True]
+            assert view.waiting == (0, 0)
+            assert not view.is_settled
+        elif what == "read again":
+            read_again()
+        else:
+            play(view, console, world, [(what, how)])
+    read_again()
+    settle(view, console)
+    assert console.has == world.shown
+    assert view.caught_up
+
+
+def test_what_went_with_its_job_meanwhile_is_taken_away() -> None:
+    view, console = PromptView(FILTER), Console()
+    view.offer(image(1, 5))
+    view.loaded()
+    settle(view, console)
+    view.lose("p1", 7)
+    view.fall_behind()
+    assert view.known == ["p1"]
+    view.lose("p1")
+    view.loaded()
+    console.caught_up = None
+    settle(view, console)
+    assert not console.has

@@ -8,6 +8,7 @@ import pty
 import select
 import signal
 import tty
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -185,6 +186,27 @@ async def test_keys_typed_while_a_question_is_drawn_are_thrown_away(monkeypatch:
     os.close(ours)
 
 
+async def test_a_secret_is_not_shown_while_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(theirs, closefd=True) as terminal, monkeypatch.context() as patch:
+        patch.setattr("sys.stdin", terminal)
+        patch.setattr("sys.stdout", io.TextIOWrapper(os.fdopen(os.dup(theirs), "wb"), write_through=True))
+        keyboard = Keyboard()
+        shown = b""
+        for recall in (True, False):
+            asking = asyncio.create_task(keyboard.ask("Token? ", secret=True, recall=recall))
+            while not asking.done():
+                await asyncio.sleep(0.01)
+                if select.select([ours], [], [], 0)[0]:
+                    shown += os.read(ours, 4096)
+                    if b"Token? " in shown and b"*****" not in shown.rpartition(b"Token? ")[2]:
+                        os.write(ours, b"swordfish\r")
+            assert asking.result() == "swordfish"
+        assert b"sword" not in shown
+    os.close(ours)
+
+
 @pytest.mark.parametrize("typed", ["x", "yy", "yes please", "Y E S", "ｙ", "y\ny", "1", "ja", "-", "ok"])
 async def test_an_unknown_word_asks_again(typed: str) -> None:
     for answers in (YES_OR_NO, NO_UNLESS_YES):
@@ -213,15 +235,17 @@ async def sent(asked: PromptInfo, said: Said, **options: Any) -> list[Draft]:
 BOTH = ((ACCEPT, "Yes"), (EDIT, "Change"), (RESPOND, "Answer"), (REJECT, "No"))
 
 
-@pytest.mark.parametrize("choice", ["1", "2", "3"])
+@pytest.mark.parametrize("choice", ["a", "e", ""])
 async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
     unseen = ("script: 900 of 20900 characters",)
+    contents = [pb.PromptPart(content_id="t", text="old", editable=True)]
+    asked = prompt(decisions=BOTH, contents=contents)
     for reply in ("", "n"):
-        said = Said(choice, reply)
-        assert await sent(prompt(decisions=BOTH), said, unseen=unseen) == []
+        said = Said(choice, reply, "q")
+        assert await sent(asked, said, unseen=unseen) == []
         assert unseen[0] in said.text
-    assert len(await sent(prompt(decisions=BOTH), Said(choice, "y", "", "y"), unseen=unseen)) == 1
-    assert len(await sent(prompt(decisions=BOTH), Said("4", "", "y"), unseen=unseen)) == 1  # a no needs none
+    assert len(await sent(asked, Said(choice, "y", "y", texts=["new"]), unseen=unseen)) == 1
+    assert len(await sent(asked, Said("r", "no"), unseen=unseen)) == 1  # a no needs none
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
@@ -262,9 +286,9 @@ def test_what_no_terminal_shows_is_unseen(part: pb.PromptPart) -> None:
 
 async def test_a_long_default_is_shown_before_enter_takes_it() -> None:
     hidden = "y" * 70 + " and delete everything"
-    said = Said("1", "", "", "y")
+    said = Said("", "", "y")
     (draft,) = await sent(asking(question("q", text=pb.TextInput(default_value=hidden))), said)
-    assert draft.object == {"q": hidden}
+    assert draft.values == {"q": hidden}
     assert said.text.count("and delete everything") == 2  # before it was taken, and before it was sent
 
 
@@ -275,20 +299,20 @@ async def test_what_was_typed_is_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
     typed = Typed()
     with pytest.raises(EOFError):
-        await sent(TEXTS, Said("1", "first", "second", "why"), typed=typed)
-    said = Said("", "", "", "y")  # the decision to answer is kept too
+        await sent(TEXTS, Said("c why", "", "first", "second"), typed=typed)
+    said = Said("", "", "y")  # the decision to answer is kept too
     (draft,) = await sent(TEXTS, said, typed=typed)
-    assert (draft.object, draft.comment) == ({"a": "first", "b": "second"}, "why")
+    assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
     written = Said()
     typed.write(written.paper, TEXTS)
     assert "Title of a: first" in written.text
 
 
 async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
-    typed = Typed(values={("a",): "word"})
+    typed = Typed({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
-    (draft,) = await sent(number, Said("1", "", "4", "", "y"), typed=typed)
-    assert draft.object == {"a": 4}
+    (draft,) = await sent(number, Said("", "", "4", "y"), typed=typed)
+    assert draft.values == {"a": 4}
 
 
 async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
@@ -300,13 +324,13 @@ async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
             raise PromptClaimed("taken", metadata={"claimed_by": "bob"})
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", TEXTS, False)
 
-    said = Said("1", "first", "", "", "y", "", "y")
+    said = Said("", "first", "", "y", "", "y")
     await settle(TEXTS, said, send)
     assert drafts[0] == drafts[1]
     assert said.text.count("Title of a: first") == 2
     drafts.clear()
     with pytest.raises(PromptClaimed):
-        await settle(TEXTS, Said("1", "first", "", "", "y", "n"), send)
+        await settle(TEXTS, Said("", "first", "", "y", "n"), send)
 
 
 CITIES = question(
@@ -372,13 +396,13 @@ EMPTY = [
 async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
     asked = prompt(schema_json=json.dumps(schema))
     assert entries(asked) == ()
-    (draft,) = await sent(asked, Said("1", "", "y"))
+    (draft,) = await sent(asked, Said("", "y"))
     assert draft == Draft(DecisionKind.RESPOND)
 
 
 async def test_any_object_may_be_none() -> None:
-    (draft,) = await sent(prompt(schema_json='{"type": "object"}'), Said("1", "", "", "y"))
-    assert draft.object == {}
+    (draft,) = await sent(prompt(schema_json='{"type": "object"}'), Said("", "", "y"))
+    assert draft.values == {}
     (whole,) = entries(prompt(schema_json='{"type": "object", "required": ["a"]}'))
     assert isinstance(whole, Field)
     assert whole.required
@@ -402,7 +426,66 @@ async def test_a_default_that_does_not_fit_is_not_offered(part: dict[str, Any], 
     (field,) = entries(asked)
     assert isinstance(field, Field)
     assert not fits(field, default)
-    said = Said("1", "")
+    said = Said("", "")
     with pytest.raises(EOFError):
         await sent(asked, said)
     assert "! must be given" in said.text
+
+
+@pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])
+async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
+    """What the asker calls a decision cannot make a key or a word of the table mean that decision."""
+    asked = prompt(decisions=((ACCEPT, label),))
+    for word in (
+        "r",
+        "reject",
+        "e",
+        "edit",
+        "d",
+        "dismiss",
+        "v",
+        "s",
+        "skip",
+        "q",
+        "quit",
+        "y",
+        "yes",
+        "1",
+        "ok",
+    ):
+        if word == label.casefold() and word in ("yes", "1"):
+            continue  # a word of no key: it is what the asker calls it, and still confirmed
+        with suppress(EOFError):
+            assert await sent(asked, Said(word, "y", "y")) == []
+    with pytest.raises(EOFError):
+        await sent(asked, Said("a"))
+    assert len(await sent(asked, Said("a", "y"))) == 1
+
+
+@pytest.mark.parametrize("keys", ["aa", "a a", "approve!", "A\nA", "a y", "ay", "aaaaaaaa", "rr", "\n", " "])
+async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
+    asked = prompt(decisions=BOTH[:1] + BOTH[3:])
+    with pytest.raises(EOFError):
+        await sent(asked, Said(keys))
+    with pytest.raises(EOFError):
+        await sent(asked, Said("a", keys) if keys.strip() else Said(keys, keys))
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("Confirm", "a Confirm"), ("approve", "a approve"), ("", "a approve"),
+        ("Ship it", "a approve (Ship it)"), ("Reject", "a approve (Reject)"),
+        ("Do nothing   r Reject", "a approve (Do nothing r Reject)"),
+        ("no\nr Reject", "a approve (no r Reject)"), ("x" * 90, f"a approve ({'x' * 90})"),
+    ],
+)  # fmt: skip
+async def test_a_label_does_not_pass_for_another_decision(label: str, shown: str) -> None:
+    """In the menu, and in the question that confirms it."""
+    said = Said("a")
+    with pytest.raises(EOFError):
+        await sent(prompt(decisions=((ACCEPT, label),)), said)
+    menu, _, question = said.text.strip().partition("\n")
+    assert menu == shown
+    name = shown.removeprefix("a ")
+    assert question.endswith(f"{name[:1].upper()}{name[1:]}? [y/N] ".rstrip())

@@ -1,6 +1,7 @@
 """Prompts as text: complete, in words, and harmless whatever others wrote."""
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -161,8 +162,9 @@ def test_the_facts_in_words() -> None:
         "  for         user:ana, group:desk",
         "  priority    5",
         "  labels      env=prod",
-        "  job         j-1, key k, round 1",
-        "  prompt      p-1, revision 1",
+        "  job         j-1",
+        "  prompt      p-1",
+        "  key         k, round 1, revision 1",
     ):
         assert line in text
     assert "  deadline    in 4 h (11:55 UTC), then the job fails\n" in text
@@ -246,3 +248,20 @@ def test_a_stream_that_cannot_show_a_letter_gets_another() -> None:
     PlainPaper(out).line("Grüße")
     out.flush()
     assert raw.getvalue() == b"Gr??e\n"
+
+
+def test_a_form_is_listed_with_its_defaults() -> None:
+    """In full where it is read, by names where it is asked next; a group that may be left out says so."""
+    address = {"type": "object", "title": "Address", "properties": {"x": {"type": "integer", "title": "X"}}}
+    properties = {
+        "currency": {"type": "string", "title": "Currency", "default": "EUR"},
+        "note": {"type": "string", "title": "Note", "default": ""},
+        "o": {**address, "required": ["x"]},
+    }
+    asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
+    full, brief = io.StringIO(), io.StringIO()
+    write_sheet(PlainPaper(full), asked, words.now())
+    assert "  - currency  Currency [EUR if left out]\n  - note  Note\n" in full.getvalue()
+    assert "  - o  Address [may be left out]\n    - o.x *  X [a whole number]\n" in full.getvalue()
+    write_sheet(PlainPaper(brief), asked, words.now(), asking=True)
+    assert "  To fill in: Currency [EUR], Note, Address\n" in brief.getvalue()

@@ -9,7 +9,7 @@ import pytest
 from askback.enums import AnswerStatus, DecisionKind
 from askback.errors import AnswerInvalid, Violation
 from askback.prompts import AnswerOutcome, PromptInfo
-from askback.terminal.wizard import Draft, settle
+from askback.terminal.wizard import Draft, Left, settle
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, REVISE, Said, asking, prompt, question
 
@@ -30,18 +30,18 @@ async def run(asked: PromptInfo, said: Said, *refusals: dict[str, str], **option
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
 
     outcome = await settle(asked, said, send, **options)
-    assert (outcome is not None) == (len(sent) > len(refusals))
+    assert isinstance(outcome, Left) == (len(sent) <= len(refusals))
     assert said.left == []
     return sent
 
 
 async def test_a_form_field_by_field() -> None:
-    said = Said("1", "0", "x", "", "3", "", "because", "y")
+    said = Said("c because", "", "0", "x", "", "3", "", "y")
     (draft,) = await run(asking(N, WHY, decisions=BOTH), said)
     assert draft.decision is DecisionKind.RESPOND
-    assert draft.object == {"n": 3, "why": "as ever"}
+    assert draft.values == {"n": 3, "why": "as ever"}
     assert draft.comment == "because"
-    assert "1/2 Title of n (required) [a whole number; at least 1 and at most 9]" in said.text
+    assert "1/2 Title of n (required)\n     a whole number; at least 1 and at most 9\n" in said.text
     assert "! must be at least 1 and at most 9" in said.text
     assert "! must be given" in said.text
     assert "[Enter: as ever, - for none]" in said.text
@@ -50,19 +50,19 @@ async def test_a_form_field_by_field() -> None:
 @pytest.mark.parametrize(
     ("asked", "lines", "values"),
     [
-        (question(boolean=pb.BooleanInput(default_value=False)), ["", "", "y"], {"q": False}),
-        (question(boolean=pb.BooleanInput()), ["", "", "y"], {}),
-        (question(text=pb.TextInput(default_value="x")), ["-", "", "y"], {}),
-        (question(text=pb.TextInput()), ['""', "", "y"], {"q": ""}),
-        (question(text=pb.TextInput(multiline=True)), ["a", "", "b", ".", "", "y"], {"q": "a\n\nb\n"}),
-        (question(multi=pb.MultiInput(options=[pb.Option(value="a")])), ["1", "", "y"], {"q": ["a"]}),
-        (question(number=pb.NumberInput(default_value=0)), ["", "", "y"], {"q": 0.0}),
-        (question(date=pb.DateInput()), ["2024-02-29", "", "y"], {"q": "2024-02-29"}),
+        (question(boolean=pb.BooleanInput(default_value=False)), ["", "y"], {"q": False}),
+        (question(boolean=pb.BooleanInput()), ["", "y"], {}),
+        (question(text=pb.TextInput(default_value="x")), ["-", "y"], {}),
+        (question(text=pb.TextInput()), ['""', "y"], {"q": ""}),
+        (question(text=pb.TextInput(multiline=True)), ["a", "", "b", ".", "y"], {"q": "a\n\nb\n"}),
+        (question(multi=pb.MultiInput(options=[pb.Option(value="a")])), ["1", "y"], {"q": ["a"]}),
+        (question(number=pb.NumberInput(default_value=0)), ["", "y"], {"q": 0.0}),
+        (question(date=pb.DateInput()), ["2024-02-29", "y"], {"q": "2024-02-29"}),
     ],
 )  # fmt: skip
 async def test_enter_default_and_nothing(asked: pb.Question, lines: list[str], values: Any) -> None:
-    (draft,) = await run(asking(asked), Said("1", *lines))
-    assert draft.object == values
+    (draft,) = await run(asking(asked), Said("", *lines))
+    assert draft.values == values
 
 
 async def test_what_is_shown_of_a_choice() -> None:
@@ -72,9 +72,9 @@ async def test_what_is_shown_of_a_choice() -> None:
     ]
     asked = question(single=pb.SingleInput(options=options, allow_other=True), rationale="we bill it")
     asked.help = "More\nabout it"
-    said = Said("1", "first", "", "y")
+    said = Said("", "first", "y")
     (draft,) = await run(asking(asked), said)
-    assert draft.object == {"q": "a"}
+    assert draft.values == {"q": "a"}
     for line in (
         "1) First (recommended): cheap",
         "2) b",
@@ -86,70 +86,75 @@ async def test_what_is_shown_of_a_choice() -> None:
 
 
 async def test_once_more_keeps_what_was_typed_and_quit_sends_nothing() -> None:
-    (draft,) = await run(asking(N, WHY), Said("1", "3", "x", "", "n", "1", "", "", "", "y"))
-    assert draft.object == {"n": 3, "why": "x"}
-    assert await run(asking(N, WHY), Said("1", "3", "x", "", "q")) == []
-    assert await run(asking(N), Said("leave it for now")) == []
+    (draft,) = await run(asking(N, WHY), Said("", "3", "x", "n", "", "", "y"))
+    assert draft.values == {"n": 3, "why": "x"}  # and the decision is not asked again
+    assert await run(asking(N, WHY), Said("", "3", "x", "q")) == []
+    for word in ("s", "skip", "q", "quit"):
+        assert await run(asking(N), Said(word)) == []
 
 
 async def test_enter_decides_nothing() -> None:
-    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"), (REJECT, "No"))), Said("", "", "2", "", "y"))
+    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"), (REJECT, "No"))), Said("", "", "r", ""))
     assert draft == Draft(DecisionKind.REJECT)
+    (draft,) = await run(prompt(decisions=((ACCEPT, "Yes"),)), Said("", "a", "", "a", "y"))
+    assert draft == Draft(DecisionKind.ACCEPT)
 
 
 async def test_a_no_asks_for_no_values() -> None:
-    (draft,) = await run(asking(N, decisions=BOTH), Said("No", "", "y"))
-    assert (draft.decision, draft.object) == (DecisionKind.REJECT, None)
+    (draft,) = await run(asking(N, decisions=BOTH), Said("No", "too dear"))
+    assert (draft.decision, draft.values, draft.comment) == (DecisionKind.REJECT, None, "too dear")
 
 
 async def test_only_what_was_refused_is_asked_again() -> None:
-    said = Said("1", "3", "x", "hm", "y", "4")
+    said = Said("", "3", "x", "c", "hm", "y", "4")
     first, second = await run(asking(N, WHY), said, {"values_json/n": "must be even"})
-    assert (first.object, second.object) == ({"n": 3, "why": "x"}, {"n": 4, "why": "x"})
+    assert (first.values, second.values) == ({"n": 3, "why": "x"}, {"n": 4, "why": "x"})
     assert second.comment == "hm"
-    assert "! n: must be even" in said.text
+    _, _, after = said.text.partition("! n: must be even")
+    assert "Title of n (required)" in after
+    assert "Enter: 3" not in after  # offered once more, it would be refused once more
 
 
 async def test_a_comment_that_must_be_there() -> None:
     asked = prompt()
     asked.proto.content.decisions.add(decision=pb.DECISION_REVISE, label="Again", comment_required=True)
-    (draft,) = await run(asked, Said("Again", "", " ", "shorter", "y"))
+    (draft,) = await run(asked, Said("Again", "", " ", "shorter"))
     assert draft == Draft(DecisionKind(DecisionKind.REVISE), comment="shorter")
-    _, mended = await run(prompt(), Said("1", "", "y", "", "so"), {"comment": "is required"})
+    _, mended = await run(prompt(), Said("", "y", "", "so"), {"comment": "is required"})
     assert mended.comment == "so"
 
 
 @pytest.mark.parametrize("field", ["decision", "values_json", "values_json/unknown", "something/new"])
 async def test_what_cannot_be_mended_is_asked_anew(field: str) -> None:
-    said = Said("1", "3", "x", "", "y", "1", "5", "", "", "y")
+    said = Said("", "3", "x", "y", "", "5", "", "y")
     _, second = await run(asking(N, WHY), said, {field: "no"})
-    assert second.object == {"n": 5, "why": "as ever"}
+    assert second.values == {"n": 5, "why": "x"}
 
 
 async def test_a_path_with_odd_names_and_below_a_field() -> None:
     schema = {"type": "object", "properties": {"a/b~c": {"type": "array", "items": {"type": "string"}}}}
     asked = prompt(schema_json=json.dumps(schema))
-    _, second = await run(asked, Said("1", "x, y", "", "y", "z"), {"values_json/a~1b~0c/1": "too long"})
-    assert second.object == {"a/b~c": ["z"]}
+    _, second = await run(asked, Said("", "x, y", "y", "z", ""), {"values_json/a~1b~0c/1": "too long"})
+    assert second.values == {"a/b~c": ["z"]}
 
 
 async def test_groups() -> None:
     inner = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     properties = {"to": {**inner, "title": "Address"}, "n": {"type": "integer"}}
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
-    (without,) = await run(asked, Said("1", "", "3", "", "y"))
-    assert without.object == {"n": 3}
-    (within,) = await run(asked, Said("1", "y", "", "Bonn", "", "", "y"))
-    assert within.object == {"to": {"city": "Bonn"}}
-    _, mended = await run(asked, Said("1", "y", "Bonn", "", "", "y", "Ulm"), {"values_json/to": "no"})
-    assert mended.object == {"to": {"city": "Ulm"}}
+    (without,) = await run(asked, Said("", "", "3", "y"))
+    assert without.values == {"n": 3}
+    (within,) = await run(asked, Said("", "y", "", "Bonn", "", "y"))
+    assert within.values == {"to": {"city": "Bonn"}}
+    _, mended = await run(asked, Said("", "y", "Bonn", "", "y", "Ulm"), {"values_json/to": "no"})
+    assert mended.values == {"to": {"city": "Ulm"}}
 
 
 async def test_required_null() -> None:
     part = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": {"f": part}, "required": ["f"]}))
-    (draft,) = await run(asked, Said("1", "", "", "y"))
-    assert draft.object == {"f": None}
+    (draft,) = await run(asked, Said("", "", "y"))
+    assert draft.values == {"f": None}
 
 
 async def test_edits_replace_only_what_changed() -> None:
@@ -159,14 +164,29 @@ async def test_edits_replace_only_what_changed() -> None:
         pb.PromptPart(content_id="c", text="fixed"),
     ]
     asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"), (REVISE, "Again")))
-    said = Said("1", "y", "y", "", "y", texts=["new\n", "same"])
+    said = Said("e", "y", "y", "y", texts=["new\n", "same"])
     (draft,) = await run(asked, said)
     assert draft.edits == {"a": "new\n"}
     assert "unchanged" in said.text
+    assert "A: +1 -1 lines" in said.text
+    assert "    -old\n    +new\n" in said.text
+    assert await run(asked, Said("e", "n", "n", "q")) == []  # nothing was changed, so nothing is approved
     _, again = await run(
-        asked, Said("1", "n", "n", "", "y", "y", "n", texts=["x"]), {"edits": "must hold an edit"}
+        asked, Said("e", "y", "n", "y", "e", "n", texts=["z", "x"]), {"edits": "must be shorter"}
     )
     assert again.edits == {"a": "x"}
+
+
+async def test_an_edit_that_is_changed_once_more_asks_no_decision_again() -> None:
+    """The only text is edited at once; `n` goes back into the editor, and what was typed is there."""
+    contents = [pb.PromptPart(content_id="a", title="notes", text="one\ntwo\n", editable=True)]
+    asked = prompt(kind="preview", contents=contents, decisions=((EDIT, "Change"),))
+    said = Said("e", "n", "e", "y", texts=["one\n2\n", "one\n3\n4\n"])
+    (draft,) = await run(asked, said)
+    assert draft.edits == {"a": "one\n3\n4\n"}
+    assert said.text.count("Decide: ") == 1
+    assert "notes: +1 -1 lines" in said.text
+    assert "notes: +2 -1 lines" in said.text
 
 
 async def test_given_decision_and_comment_are_not_asked() -> None:
@@ -175,7 +195,7 @@ async def test_given_decision_and_comment_are_not_asked() -> None:
     assert draft == Draft(DecisionKind.ACCEPT, comment="ok")
 
 
-@pytest.mark.parametrize("lines", [[], ["1"], ["1", "3"], ["1", "3", "x", "c"]])
+@pytest.mark.parametrize("lines", [[], [""], ["", "3"], ["", "3", "x"]])
 async def test_the_end_of_the_input_sends_nothing(lines: list[str]) -> None:
     sent: list[Draft] = []
     send: Callable[..., Any] = sent.append

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import click
 
-from askback.cli.lazy import LazyGroup
+from askback.cli.lazy import Program
 
 COMMANDS = {
     "ask": ("askback.cli.ask:ask", "Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody."),
@@ -26,10 +26,18 @@ COMMANDS = {
         "A live console: prompts appear as they come, and commands are lines (`help` lists them).",
     ),
     "explain": ("askback.cli.explain:explain", "Say what a job waits for, and the command that unblocks it."),
+    "whoami": (
+        "askback.cli.whoami:whoami",
+        "Say who the server takes you for: name, namespaces, roles, groups, expiry.",
+    ),
     "serve": ("askback.cli.service:serve", "Run the service."),
     "migrate": ("askback.cli.service:migrate", "Bring the database to this version's schema."),
+    "token": ("askback.cli.token:token", "Add, list and revoke the tokens of a server."),
     "hash-token": ("askback.cli.service:hash_token", "Print the hash of a token, as a token file wants it."),
-    "health": ("askback.cli.service:health", "Ask a server whether it is ready; exit 0 if it is, 1 if not."),
+    "health": (
+        "askback.cli.service:health",
+        "Ask a server whether it is ready; exit 0 if it is, 1 if not, 7 if it cannot be reached.",
+    ),
     "doctor": (
         "askback.cli.doctor:doctor",
         "Look for what is wrong with an installation, and say what to do.",
@@ -51,11 +59,13 @@ Exit codes:
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=Program,
     lazy=COMMANDS,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="askback")
+@click.version_option(
+    package_name="askback", message="askback %(version)s (client and server are one package)"
+)
 def main() -> None:
     """Jobs that may stop and ask people."""

@@ -7,25 +7,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import kinds
+from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from askback.prompts import PromptInfo
     from askback.run import Run
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("title")
 @click.option("--to", multiple=True, metavar="group:NAME", help="Who is asked; user:NAME too. [default: all]")
-@click.option("--kind", help="[default: confirm; clarify with --choice or --form; preview with --editable]")
+@click.option(
+    "--kind",
+    shell_complete=kinds,
+    help="[default: confirm; clarify with --choice or --form; preview with --editable]",
+)
 @click.option("--body", default="", help="More about it in Markdown: text, @FILE, or - for stdin.")
-@click.option("--choice", "choices", multiple=True, metavar="VALUE[=TITLE]", help="One of these is wanted.")
-@click.option("--form", metavar="FILE", help="A JSON Schema of type object: values are wanted.")
+@click.option(
+    "--choice",
+    "choices",
+    multiple=True,
+    metavar="VALUE[=TITLE]",
+    help="One of these is wanted; repeat it, or give all at once: a,b,c.",
+)
+@click.option(
+    "--form",
+    metavar="FILE",
+    help="A JSON Schema of type object: values are wanted. FILE or @FILE, - for stdin.",
+)
 @click.option("--contents", multiple=True, metavar="FILE", help="Show this file: Markdown, diff, JSON, text.")
 @click.option("--editable", is_flag=True, help="The files may be answered with changes.")
-@click.option("--deadline", type=Span(), help="How long people have: 90s, 4h, 2d. [default: for ever]")
-@click.option("--default", type=click.Choice(["yes", "no"]), help="Taken when the deadline has passed.")
+@click.option("--deadline", type=Span(), help="How long people have: 90s, 4h, 2d. [default: no limit]")
+@click.option(
+    "--default",
+    metavar="ANSWER",
+    help="Taken when the deadline has passed: yes or no; one of the choices; the form's values as JSON.",
+)
 @click.option(
     "--escalate",
     "steps",
@@ -59,8 +81,10 @@ async def ask(
       askback ask "Refund?" --to group:desk --escalate 1h=group:leads --remind 30m
 
     0 is a yes or an answer (a default's too), 5 a no or a withdrawn question, 6 a deadline that passed
-    without one, also where the default was no. Ctrl-C leaves the question open and says how to take it up
-    again.
+    without one, also where the default was no.
+
+    Ctrl-C leaves the question open, and says how to take it up again. People who see it are not told that
+    the asker has gone, and their answer is kept: use --cancel-on-interrupt where nobody would read it.
     """
     import asyncio
     import uuid
@@ -99,6 +123,7 @@ def question(
     **rest: Any,
 ) -> dict[str, Any]:
     """The arguments of `Client.ask` for these options. Raises click.UsageError."""
+    from askback.cli.ask_default import default_answer, offered_choices
     from askback.cli.contents import content_of
     from askback.cli.job_input import labels, parse_json, read_source
     from askback.content import prompt_content
@@ -106,17 +131,19 @@ def question(
 
     if choices and form:
         raise click.UsageError("--choice and --form do not go together")
-    if default and deadline is None:
+    if default is not None and deadline is None:
         raise click.UsageError("--default needs --deadline")
     if editable and not contents:
         raise click.UsageError("--editable needs --contents")
     shape: Any = None
     if form:
-        shape = parse_json(read_source(f"@{form}", "--form"), "--form")
+        shape = parse_json(read_source(form if form[0] in "@-" else f"@{form}", "--form"), "--form")
         if not isinstance(shape, dict):
-            raise click.UsageError(f"--form {form}: a JSON Schema of type object is wanted")
+            raise click.UsageError(f"--form: {form} must be a JSON Schema of type object")
     elif choices:
-        shape = [_choice(title, choices)]
+        offered = offered_choices(choices)
+        shape = [_choice(title, offered)]
+    kind = kind or ("preview" if editable else "clarify" if shape else "confirm")
     escalate = [After(after).to(*names) for after, names in steps]
     try:
         prompt_content("", kind="confirm", to=rest.get("to", ()), escalate=escalate)
@@ -124,28 +151,29 @@ def question(
         raise click.UsageError("--to and --escalate take user:NAME and group:NAME") from None
     return {
         **rest,
-        "kind": kind or ("preview" if editable else "clarify" if shape else "confirm"),
+        "kind": kind,
         "body": read_source(body, "--body"),
         "form": shape,
         "contents": [content_of(path, number, editable) for number, path in enumerate(contents, 1)],
         "deadline": deadline,
-        "default": None if default is None else default == "yes",
+        "default": None
+        if default is None
+        else default_answer(default, kind, offered if choices else None, form),
         "escalate": escalate,
         "labels": labels(label_pairs),
     }
 
 
-def _choice(title: str, choices: tuple[str, ...]) -> Any:
-    """The form's only question: one of several options."""
+def _choice(title: str, offered: Mapping[str, str]) -> Any:
+    """The form's only question: one of several options, by value with their titles."""
     from askback.form import VALUE
     from askback.v1 import prompt_pb2 as pb
 
-    options = [choice.partition("=") for choice in choices]
     return pb.Question(
         question_id=VALUE,
         title=title,
         required=True,
-        single=pb.SingleInput(options=[pb.Option(value=value, title=text) for value, _, text in options]),
+        single=pb.SingleInput(options=[pb.Option(value=v, title=text) for v, text in offered.items()]),
     )
 
 
@@ -154,6 +182,7 @@ async def _answered(session: Session, run: Run) -> int:
     from contextlib import suppress
     from datetime import UTC, datetime
 
+    from askback.cli.answering import commands_elsewhere
     from askback.cli.endings import answer_exit
     from askback.cli.record import record
     from askback.cli.words import audience_words, resolution_words
@@ -164,7 +193,10 @@ async def _answered(session: Session, run: Run) -> int:
     deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=session.out.verbose)
     until = f", deadline {deadline}" if deadline else ""
     session.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
-    session.out.note(f"  how to answer it: {session.connection.command(f'explain {run.job_id}')}")
+    for what, command in zip(
+        ("to answer", "to say no"), commands_elsewhere(run.prompt, session.connection), strict=False
+    ):
+        session.out.note(f"  {what + ':':<11}{command}")
     with suppress(JobCancelled, JobFailed):  # the prompt says more
         await run.result()
     prompt = await session.client.prompt(run.prompt.prompt_id)

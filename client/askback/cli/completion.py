@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
 _HOW = {
     "bash": 'eval "$(askback completion bash)"         in ~/.bashrc',
     "zsh": 'eval "$(askback completion zsh)"          in ~/.zshrc, after compinit',
     "fish": "askback completion fish | source          in ~/.config/fish/config.fish",
 }
-WAIT = 1.0
-"""Seconds that a server has; a shell cannot wait longer."""
 
 
 @click.command(epilog="\b\n" + "\n".join(_HOW.values()))
@@ -21,10 +19,9 @@ WAIT = 1.0
 def completion(shell: str) -> None:
     """Print the shell's completion script."""
     from askback.cli import main
+    from askback.cli.shells import completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None
-    click.echo(found(main, {}, "askback", "_ASKBACK_COMPLETE").source())
+    click.echo(completion_class(shell)(main, {}, "askback", "_ASKBACK_COMPLETE").source())
 
 
 def unfinished_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -43,37 +40,13 @@ def any_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[CompletionItem]:
-    """The newest jobs in these states (numbers of the contract), with type and state; none on any error."""
-    import asyncio
-    import os
-
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from askback.cli.connection import Connection
+    """The newest jobs in these states (numbers of the contract), with type and state."""
+    from askback.cli.candidates import newest_jobs
     from askback.handle import completed
     from askback.text import one_line
     from askback.v1 import job_pb2
-    from askback.v1 import job_service_pb2 as pb
-    from askback.v1.job_service_pb2_grpc import JobServiceStub
 
-    try:
-        connection = Connection.of(ctx.params)
-        endpoint = connection.endpoint()
-    except click.UsageError:  # the command itself will say what is wrong
-        return []
-    request = pb.ListJobsRequest(namespace=connection.namespace, page_size=100)
-    request.filter.states.extend(job_pb2.JobState.ValueType(state) for state in states)
-
-    async def listed() -> list[job_pb2.Job]:
-        async with endpoint.open() as channel:
-            stub = JobServiceStub(channel)
-            return list((await stub.ListJobs(request, timeout=WAIT, metadata=endpoint.metadata())).jobs)
-
-    import grpc
-
-    try:
-        found = asyncio.run(listed())
-    except grpc.RpcError:
-        return []
+    found = newest_jobs(ctx, states)
     matching = completed((job.job_id for job in found), incomplete)
     return [
         CompletionItem(

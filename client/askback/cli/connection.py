@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import asked_groups, namespaces, profiles
+from askback.cli.command import SharedOption
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
 from askback.cli.spans import Seconds
 
 if TYPE_CHECKING:
+    from askback.calls import OnSilence
     from askback.channel import Endpoint, Tls
     from askback.client import Client
 
@@ -24,21 +28,29 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "server", "The port is 50051 if none is given. [default: 127.0.0.1:50051]", metavar="HOST[:PORT]"
         ),
         _option("token", "Bearer token; better in ASKBACK_TOKEN or a profile."),
-        _option("user", "Who you are to a server without authentication."),
-        _option("group", "One of your groups, likewise.", name="groups", multiple=True),
-        _option("namespace", "The tenant. [default: yours]"),
+        _option(
+            "user",
+            "Who you are to a server without authentication. [default: on this machine, $USER]",
+        ),
+        _option(
+            "group",
+            "One of your groups, likewise.",
+            name="groups",
+            multiple=True,
+            shell_complete=asked_groups,
+        ),
+        _option("namespace", "The tenant. [default: yours]", shell_complete=namespaces),
         _option("tls", "Speak TLS.", is_flag=True, default=None),
         _option("ca", "Trust these roots (PEM). Implies --tls.", metavar="FILE"),
         _option("cert", "Client certificate (PEM), for mTLS.", metavar="FILE"),
         _option("key", "Its private key (PEM).", metavar="FILE"),
-        _option("profile", "A profile of ~/.config/askback/config.toml."),
+        _option("profile", "A profile of ~/.config/askback/config.toml.", shell_complete=profiles),
         _option(
             "timeout",
-            "How long one call may take, retries included.",
+            "How long one call may take, retries included: 500ms, 30s. [default: 10s]",
             type=Seconds(),
             default=10.0,
-            show_default=True,
-            metavar="SECONDS",
+            metavar="SPAN",
         ),
     ]
     for option in reversed(options):
@@ -48,7 +60,8 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(flag: str, text: str, *, name: str = "", **settings: Any) -> Callable[..., Any]:
     """An option that is also read from ASKBACK_<FLAG> in the environment."""
-    return click.option(f"--{flag}", name or flag, envvar=f"ASKBACK_{flag.upper()}", help=text, **settings)
+    names = (f"--{flag}", name or flag)
+    return click.option(*names, cls=SharedOption, envvar=f"ASKBACK_{flag.upper()}", help=text, **settings)
 
 
 CONNECTION_OPTIONS = (
@@ -78,7 +91,10 @@ class Connection:
     def of(cls, options: Mapping[str, Any], flags: str = "") -> Connection:
         """From the values of `connection_options`. Raises click.UsageError."""
         given = {name: options[name] for name in CONNECTION_OPTIONS if options.get(name) not in (None, ())}
-        return cls(**{**profile_settings(given), **given, "flags": flags})
+        found = {**profile_settings(given), **given, "flags": flags}
+        if not any(found.get(name) for name in ("user", "token", "cert")):
+            found["user"] = _login_name(found.get("server", DEFAULT_SERVER))
+        return cls(**found)
 
     def tls_files(self) -> Tls | bool:
         """What the SDK takes as `tls`. Raises click.UsageError for a file that cannot be used."""
@@ -103,16 +119,49 @@ class Connection:
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
-    def client(self) -> Client:
-        """A client of the SDK; enter it with `async with`. Raises as `endpoint`."""
+    def client(self, on_silence: OnSilence | None = None) -> Client:
+        """A client of the SDK; enter it with `async with`. Raises as `endpoint`.
+
+        `on_silence` is called for a call that goes on being tried without an answer: see askback.calls.
+        """
         from askback.client import Client
         from askback.contact import HASTE
 
-        return Client(self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE)
+        client = Client(
+            self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE
+        )
+        client._calls.on_silence = on_silence  # a program is told by its errors, and needs no such thing
+        return client
 
     def command(self, words: str) -> str:
         """A command line that a person can type, with the options that reach the same server."""
         return f"askback {words}{self.flags}"
+
+    @property
+    def reaching_flags(self) -> str:
+        """The options that reach this server from anywhere, in whatever way it is known here."""
+        words: list[str] = []
+        for name, default in (("server", DEFAULT_SERVER), ("ca", None), ("namespace", "")):
+            if (value := getattr(self, name)) != default:
+                words += [f"--{name}", shlex.quote(value)]
+        if self.tls and not self.ca:
+            words.append("--tls")
+        return "".join(f" {word}" for word in words)
+
+
+def _login_name(server: str) -> str | None:
+    """The name in `USER`, to be sent to a server on this machine, so that its audit names a person.
+
+    None for another server, which must be told a name on purpose, and for a name that no call can carry.
+    """
+    from askback.address import parse_address
+
+    name = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
+    try:
+        here = parse_address(server).is_loopback
+    except ValueError:  # refused when it is used
+        here = False
+    return name if here and name.isascii() and name.isprintable() and name.strip() else None
 
 
 def typed_flags(ctx: click.Context) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import click
-
+from askback.cli.job_input import read_text
 from askback.prompts import Content
 
 _TYPES = {
@@ -24,10 +23,7 @@ def content_of(path: str, number: int, editable: bool) -> Content:
     Its id is the file's name as far as ids go, behind `number` if it is to begin otherwise.
     """
     file = Path(path)
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"--contents {path}: {error}") from None
+    text = read_text(path, "--contents")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.name)[:100]
     return Content(
         name if name[:1].isalpha() else f"file-{number}-{name}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.connection import Connection, connection_options, typed_flags
 from askback.cli.exits import Exit
 from askback.cli.output import Output, output_options
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--db", metavar="URL", help="Look at this database too.")
 @connection_options
 @output_options

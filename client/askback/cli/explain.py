@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
 from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def explain(session: Session, job_id: str) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from askback.cli.answering import commands_here
 from askback.cli.connection import Connection
 from askback.cli.job.story import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
-from askback.enums import AnswerStatus, DecisionKind, FinalAction, JobState, named
+from askback.enums import AnswerStatus, FinalAction, JobState, named
 from askback.jobs import Event, JobInfo
 from askback.prompts import AnswerInfo, PromptInfo
 from askback.spans import Times, span_words
@@ -47,7 +48,7 @@ def explain_job(
     again = verb == "watch" or (job.state in (JobState.FAILED, JobState.CANCELLED) and not job.head_only)
     return {
         "job": record(job.proto),
-        "summary": _summary(job, events, times),
+        "summary": job_summary(job, times, events[-1].at if events else None),
         "prompts": prompts,
         "byDefault": _by_default(events),
         "commands": [connection.command(f"job {verb} {job.job_id}")] if verb and again else [],
@@ -68,9 +69,10 @@ def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(job: JobInfo, events: Sequence[Event], times: Times) -> str:
-    """What the job waits for, in a sentence."""
-    since = f" for {span_words(times.now - events[-1].at)}" if events and events[-1].at else ""
+def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
+    """What the job waits for, to follow its name; `changed` is when its last event was."""
+    lasted = span_words(times.now - changed) if changed else ""
+    since = f" for {lasted}" if lasted else ""
     failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
     ready = moment(job.proto, "ready_time")
     match job.state:
@@ -87,7 +89,8 @@ def _summary(job: JobInfo, events: Sequence[Event], times: Times) -> str:
             text = f"tries again {times.when(ready)} after a failed attempt ({failure})"
         case JobState.PENDING:
             kind = one_line(job.job_type)
-            text = f"waits{since} for a worker: start one for the job type {kind!r}, or look why none is free"
+            waited = f"has waited {lasted}" if lasted else "waits"
+            text = f"{waited} for a worker: start one for the job type {kind!r}, or look why none is free"
         case JobState.RUNNING if job.head_only:
             text = f"runs; no news{since}"
         case JobState.RUNNING:
@@ -128,7 +131,7 @@ def _prompt(
         "reminders": _reminders(prompt, times),
         "deadline": _deadline(prompt, times),
         "history": _history(submissions, events),
-        "commands": _commands(prompt, connection),
+        "commands": commands_here(prompt, connection),
     }
 
 
@@ -245,34 +248,6 @@ def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
         return said
     faults = "; ".join(f"{one_line(v.field)}: {one_line(v.description)}" for v in answer.violations)
     return f"{said} and was refused ({status}): {faults or _WHY.get(status, '')}"
-
-
-def _commands(prompt: PromptInfo, connection: Connection) -> list[str]:
-    """What somebody who may answer can type."""
-    offered = {option.decision for option in prompt.decisions}
-    verbs = []
-    if prompt.schema is not None or DecisionKind.ACCEPT not in offered:
-        verbs.append("answer")
-    else:
-        verbs.append("approve")
-    if offered & {DecisionKind.REJECT, DecisionKind.DISMISS}:
-        verbs.append("reject")
-    who = _as_somebody_named(prompt, connection)
-    return [connection.command(f"inbox {verb} {prompt.prompt_id}") + who for verb in verbs]
-
-
-def _as_somebody_named(prompt: PromptInfo, connection: Connection) -> str:
-    """Options that make the command that of somebody who may answer, to a server without authentication."""
-    audience = prompt.proto.content.audience
-    if connection.token is not None or not (audience.users or audience.groups):
-        return ""
-    if connection.user in audience.users or set(connection.groups) & set(audience.groups):
-        return ""
-    import shlex
-
-    if audience.groups:
-        return f" --group {shlex.quote(one_line(sorted(audience.groups)[0]))}"
-    return f" --user {shlex.quote(one_line(sorted(audience.users)[0]))}"
 
 
 def lines(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,14 +11,26 @@ import click
 
 def read_source(source: str, option: str) -> str:
     """Text of an option: `-` is stdin, `@FILE` a file, anything else itself. Raises click.UsageError."""
-    try:
-        if source == "-":
+    if source == "-":
+        try:
             return sys.stdin.read()
-        if source.startswith("@"):
-            return Path(source[1:]).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{option} {source}: {error}") from None
-    return source
+        except UnicodeDecodeError:
+            raise click.UsageError(f"{option}: what stdin has is not UTF-8 text") from None
+    return read_text(source[1:], option) if source.startswith("@") else source
+
+
+def read_text(path: str, option: str) -> str:
+    """The text of a file. Raises click.UsageError, which names the file as it was typed."""
+    from askback.files import read_file
+
+    if not path:
+        raise click.UsageError(f"{option}: there is no file name behind the @")
+    try:
+        return read_file(path).decode("utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{option}: {error}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{option}: {path} is not UTF-8 text") from None
 
 
 def parse_json(text: str, what: str) -> Any:
@@ -49,12 +60,25 @@ def job_input(source: str | None, pairs: Sequence[str]) -> Any:
 
 def labels(pairs: Sequence[str], option: str = "--label") -> dict[str, str]:
     """`NAME=VALUE` options as a mapping. Raises click.UsageError."""
-    found = {}
+    found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals):
             raise click.UsageError(f"{option} {pair!r} is not NAME=VALUE")
-        found[name] = value
+        if found.setdefault(name, value) != value:
+            raise click.UsageError(f"{option}: {name} can have one value, not {found[name]!r} and {value!r}")
+    return found
+
+
+def label_conditions(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """`--label NAME=VALUE` options that filter: by name, the values of which a label must have one.
+
+    Raises click.UsageError.
+    """
+    found: dict[str, list[str]] = {}
+    for pair in dict.fromkeys(pairs):
+        for name, value in labels([pair]).items():
+            found.setdefault(name, []).append(value)
     return found
 
 

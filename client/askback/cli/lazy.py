@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -32,6 +34,23 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but an unknown name is answered with the nearest known one."""
+        if args[0] not in self.lazy and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from askback.cli.usage import unknown_command
+
+            raise click.UsageError(unknown_command(ctx, args[0], self.lazy, dict(self._nested(ctx))), ctx)
+        return super().resolve_command(ctx, args)
+
+    def _nested(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+        """The commands of the groups in this one: their name, and their path from here."""
+        for name in self.lazy:
+            group = self.get_command(ctx, name)
+            if isinstance(group, LazyGroup):
+                yield from ((inner, f"{name} {inner}") for inner in group.lazy)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands into the help."""
         with formatter.section("Commands"):
@@ -45,3 +64,29 @@ class LazyGroup(click.Group):
             if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+class Program(LazyGroup):
+    """The outermost group: what click raises ends it in our words and with our exit codes."""
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run and exit. Wrong usage is told in a line or two on stderr and exits 2; Ctrl-C exits 130.
+
+        With `standalone_mode=False` it is click's own.
+        """
+        if not settings.pop("standalone_mode", True):
+            return super().main(*args, **{**settings, "standalone_mode": False})
+        if (instruction := os.environ.get("_ASKBACK_COMPLETE", "")).endswith("_complete"):
+            from askback.cli.shells import completion_class
+
+            completion_class(instruction.partition("_")[0])
+        try:
+            code = super().main(*args, **{**settings, "standalone_mode": False})
+        except click.ClickException as error:
+            from askback.cli.usage import show_usage_error
+
+            show_usage_error(error)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        sys.exit(code if isinstance(code, int) else 0)

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.spans import Seconds
 
 
-def _server(module: str = "__main__") -> Any:
+def service_module(module: str = "__main__") -> Any:
     """A module of the service, its entrance by default, if it is installed."""
     try:
         return importlib.import_module(f"askback_server.{module}")
@@ -27,7 +28,7 @@ class _Serve(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The settings' options, and --help."""
-        return [*_server("options").serve_options(), *super().get_params(ctx)]
+        return [*service_module("options").serve_options(), *super().get_params(ctx)]
 
 
 @click.command(cls=_Serve)
@@ -36,7 +37,7 @@ def serve(**flags: Any) -> None:
     file that --config names; flags win over the environment, and that over the file."""
     # Read when grpc is imported. Its own lines fit no log format, and repeat while something is wrong.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    sys.exit(_server().serve(flags))
+    sys.exit(service_module().serve(flags))
 
 
 @click.command()
@@ -44,9 +45,9 @@ def serve(**flags: Any) -> None:
 @click.option("--config", metavar="FILE", help="TOML file of settings, as of `askback serve`.")
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 86_400),
-    metavar="SECONDS",
-    help="How long to wait for another migration, or for a table that is in use. [default: 60]",
+    type=Seconds(),
+    metavar="SPAN",
+    help="How long to wait for another migration, or for a table that is in use. [default: 1m]",
 )
 @click.option(
     "--after-restore",
@@ -55,10 +56,10 @@ def serve(**flags: Any) -> None:
 )
 def migrate(**flags: Any) -> None:
     """Bring the database to this version's schema."""
-    sys.exit(_server().migrate(flags))
+    sys.exit(service_module().migrate(flags))
 
 
-@click.command("hash-token")
+@click.command("hash-token", cls=Command)
 @click.argument("token", required=False)
 def hash_token(token: str | None) -> None:
     """Print the hash of a token, as a token file wants it.
@@ -76,16 +77,23 @@ def hash_token(token: str | None) -> None:
 
 @click.command()
 @click.option("--server", envvar="ASKBACK_SERVER", default="127.0.0.1:50051", show_default=True)
-@click.option("--timeout", type=Seconds(), default=3.0, show_default=True, help="Seconds.")
+@click.option(
+    "--timeout",
+    type=Seconds(),
+    default=3.0,
+    metavar="SPAN",
+    help="How long to wait: 500ms, 3s. [default: 3s]",
+)
 @click.option("--tls", is_flag=True, help="Speak TLS. The options below imply it.")
 @click.option("--ca", type=click.File("rb"), help="Trust these authorities (PEM).")
 @click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")
 @click.option("--key", type=click.File("rb"), help="Its private key (PEM).")
 def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
-    """Ask a server whether it is ready; exit 0 if it is, 1 if not."""
+    """Ask a server whether it is ready; exit 0 if it is, 1 if not, 7 if it cannot be reached."""
     import grpc
 
     from askback.address import parse_address
+    from askback.cli.exits import Exit
 
     ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
     try:
@@ -108,11 +116,25 @@ def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
 
             secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
             problem = asyncio.run(diagnose(Endpoint(address.target, tls=secure)))
-            why = problem.message if problem else f"{server} does not answer: {error.code().name}"
-            raise click.ClickException(why) from None
+            told = click.ClickException(
+                problem.message if problem else f"{server} {_silence(error, timeout)}"
+            )
+            told.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
+            raise told from None
     if answer != b"\x08\x01":
-        raise click.ClickException(f"{server} is not ready")
+        raise click.ClickException(f"{server} is not ready: it is starting or draining")
     click.echo(f"{server} is ready")
+
+
+def _silence(error: Any, timeout: float) -> str:
+    """What a server does that takes the connection and does not say whether it is ready."""
+    import grpc
+
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"does not answer within {timeout:g} s"
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return "has no health checks: it is no Askback"
+    return f"does not say whether it is ready ({error.code().name})"
 
 
 @click.command()

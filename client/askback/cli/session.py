@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,10 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.arguments import typed_violations
 from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
-from askback.errors import AskbackError, CannotConnect, Unavailable
+from askback.errors import (
+    AskbackError,
+    CannotConnect,
+    InvalidArgument,
+    JobCancelled,
+    JobFailed,
+    PermissionDenied,
+    Unavailable,
+)
+from askback.text import clean
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -48,7 +59,7 @@ def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[.
     parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
     exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
 
-        @click.command()
+        @click.command(cls=Command)
         @click.argument("job_id")
         @client_command
         async def show(session: Session, job_id: str) -> None:
@@ -79,7 +90,11 @@ def _run(
         assert task is not None
         with suppress(NotImplementedError):  # no such handlers on Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connection.client() as client:
+
+        def tell(error: AskbackError | None, left: float) -> None:
+            _still_trying(out, connection.server, error, left)
+
+        async with connection.client(tell) as client:
             return await function(Session(client, out, connection), **own)
 
     try:
@@ -94,17 +109,53 @@ def _run(
         return Exit.INTERRUPTED
 
 
+def _still_trying(out: Output, server: str, error: AskbackError | None, left: float) -> None:
+    """Say that a call is being tried again, and why, to a person who would see nothing for long."""
+    why = f": {error.message}" if error is not None else ""
+    until = f" for {left:.0f} s more" if math.isfinite(left) else ""
+    out.note(f"no answer from {server} yet{why}; trying{until}, Ctrl-C ends it")
+
+
 def report(out: Output, error: AskbackError, connection: Connection) -> None:
-    """Print an error, with what to do about it."""
+    """Print an error on stderr, with what to do about it.
+
+    A job's own failure is a result of the command, so it is told without the command's name in front.
+    """
     code = exit_of(error)
-    message = str(error)
-    if isinstance(error, Unavailable) and not error.from_server and not isinstance(error, CannotConnect):
-        message += "\n  (`askback doctor` looks for the cause)"
-    elif code is Exit.DENIED and connection.token is None:
-        message += "\n  (no token was sent: set ASKBACK_TOKEN, or put one into a profile)"
-    if not out.as_json:
-        out.error(message)
+    if out.as_json:
+        _report_json(out, error, code)
         return
+    if isinstance(error, JobFailed | JobCancelled):
+        click.echo(clean(_ending(error)), err=True)
+        return
+    out.error("\n  ".join(_lines(error, code, connection)))
+
+
+def _lines(error: AskbackError, code: Exit, connection: Connection) -> list[str]:
+    """The error line by line. Wrong fields are named as they were typed, and not repeated in a summary."""
+    context = click.get_current_context(silent=True)
+    if isinstance(error, InvalidArgument) and error.violations:
+        parameters = context.command.get_params(context) if context is not None else ()
+        return [f"{v.field}: {v.description}" for v in typed_violations(error, parameters)]
+    lines = [error.message]
+    if isinstance(error, Unavailable) and not error.from_server and not isinstance(error, CannotConnect):
+        lines.append("(`askback doctor` looks for the cause)")
+    elif code is Exit.DENIED and connection.token is None:
+        lines.append("(no token was sent: set ASKBACK_TOKEN, or put one into a profile)")
+    elif isinstance(error, PermissionDenied):
+        lines.append("(`askback whoami` says what you may do)")
+    return lines
+
+
+def _ending(error: JobFailed | JobCancelled) -> str:
+    """How a job ended without a result: `job X failed: ValueError: …`."""
+    if isinstance(error, JobCancelled):
+        return error.message.replace("the job", f"job {error.job_id}", 1)
+    kind = f"{error.failure_code}: " if error.failure_code and error.failure_code != error.message else ""
+    return f"job {error.job_id} failed: {kind}{error.message}"
+
+
+def _report_json(out: Output, error: AskbackError, code: Exit) -> None:
     out.error(
         error.message,
         code=error.code,

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)", re.ASCII)
-_MOST_SECONDS = 315_576_000_000
-"""10,000 years, the longest google.protobuf.Duration."""
+from askback.spans import parse_span
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
@@ -24,32 +19,25 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         """The span."""
         if isinstance(value, timedelta):
             return value
-        text = str(value).strip().lower()
-        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", text):
-            self.fail(f"{value!r} has no unit; write {text}s, {text}m, {text}h or {text}d", param, ctx)
-        if not text or _PART.sub("", text).strip():
-            self.fail(f"{value!r} is not a span of time; write 90s, 15m, 4h or 1d12h", param, ctx)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-        if not seconds <= _MOST_SECONDS:
-            self.fail(f"{value!r} is too long", param, ctx)
-        span = timedelta(seconds=seconds)
-        if span <= timedelta(0):
-            self.fail(f"{value!r} must be longer than 0 s; leave the option out for none", param, ctx)
-        return span
+        try:
+            return parse_span(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds, at least 0.1; NaN and infinity are refused."""
+class Seconds(Span):
+    """A span of at least 100 ms, as seconds: `3s`, `500ms`, `1m`."""
 
-    def __init__(self) -> None:
-        super().__init__(min=0.1)
+    LEAST = timedelta(milliseconds=100)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        return number
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The seconds, a float."""
+        if isinstance(value, float):
+            return value
+        span = super().convert(value, param, ctx)
+        if span < self.LEAST:
+            self.fail(f"{value!r} is too short; at least 100ms", param, ctx)
+        return span.total_seconds()
 
 
 class Step(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
@@ -73,6 +61,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
     """A point in time with its zone, `2026-11-25T08:00+01:00` or `…T07:00Z`, or a span: so long ago."""
 
     name = "time"
+    span_is = "so long ago"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The point in time, aware."""
@@ -82,7 +71,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            return self._ago(text, param, ctx)
+            return self._at_distance(text, param, ctx)
         if moment.utcoffset() is None:
             day = text if "T" in text or " " in text else f"{text}T00:00"
             self.fail(f"{value!r} has no time zone; write {day}Z for UTC, or {day}+01:00", param, ctx)
@@ -91,15 +80,40 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         except OverflowError:
             self.fail(f"{value!r} is outside the years 1 to 9999 in UTC", param, ctx)
 
-    def _ago(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def _at_distance(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         try:
             span = Span().convert(text, None, None)
         except click.BadParameter as error:
             hint = f" ({error.message})" if "unit" in error.message else ""
             self.fail(
-                f"{text!r} is not a time; write 2026-11-25T08:00Z, or 4h: so long ago{hint}", param, ctx
+                f"{text!r} is not a time; write 2026-11-25T08:00Z, or 4h: {self.span_is}{hint}", param, ctx
             )
         try:
-            return datetime.now(UTC) - span
+            return self._moved(datetime.now(UTC), span)
         except OverflowError:
-            return datetime.min.replace(tzinfo=UTC)
+            return self._limit()
+
+    def _moved(self, now: datetime, span: timedelta) -> datetime:
+        return now - span
+
+    def _limit(self) -> datetime:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+class Later(Moment):
+    """A point in time to come, with its zone, or a span: so long from now."""
+
+    span_is = "so long from now"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The point in time, aware."""
+        moment = super().convert(value, param, ctx)
+        if moment <= datetime.now(UTC):
+            self.fail(f"{value!r} has passed", param, ctx)
+        return moment
+
+    def _moved(self, now: datetime, span: timedelta) -> datetime:
+        return now + span
+
+    def _limit(self) -> datetime:
+        return datetime.max.replace(tzinfo=UTC)

@@ -24,7 +24,7 @@ _DECISIONS = {
     DecisionKind.RESPOND: "answered",
     DecisionKind.REVISE: "no: to be done again",
     DecisionKind.REJECT: "no",
-    DecisionKind.DISMISS: "no answer wanted",
+    DecisionKind.DISMISS: "dismissed",
 }
 
 

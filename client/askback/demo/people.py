@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from askback.console_prompt import ConsolePrompt
 from askback.demo.narrator import Narrator
 from askback.demo.story import Line
+from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
 from askback.terminal.board import Row
 from askback.terminal.pages import show_prompt
 from askback.terminal.terminal import Terminal
-from askback.terminal.verdicts import refused, taken
-from askback.terminal.wizard import by_console, settle
+from askback.terminal.verdicts import field_of, refused, taken
+from askback.terminal.wizard import Left, by_console, settle
 from askback.terminal.words import now
+
+_DOES: Final = {
+    DecisionKind.ACCEPT: "approves",
+    DecisionKind.EDIT: "edits",
+    DecisionKind.RESPOND: "answers",
+    DecisionKind.REVISE: "asks for changes",
+    DecisionKind.REJECT: "rejects",
+    DecisionKind.DISMISS: "dismisses",
+}
 
 
 class Person(Protocol):
@@ -43,10 +53,10 @@ class Scripted:
                     line.decision, values=line.values, edits=line.edits, comment=line.comment
                 )
             except AnswerInvalid as error:
-                what = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-                self._narrator.say("person", f"says {_spoken(line)} and is refused: {what}")
+                what = "; ".join(f"{field_of(v.field)}: {v.description}" for v in error.violations)
+                self._narrator.say("person", f"{_spoken(line)} and is refused: {what}")
             else:
-                self._narrator.say("person", f"says {_spoken(line)}: {outcome.status}")
+                self._narrator.say("person", f"{_spoken(line)}. {taken(outcome)}")
                 return
 
 
@@ -68,7 +78,7 @@ class AtTerminal:
             except (PromptClosed, PromptStale) as error:
                 self._narrator.say("person", refused(error, now()))
                 return
-            if outcome is not None:
+            if not isinstance(outcome, Left):
                 self._narrator.say("person", taken(outcome))
                 return
             if not prompt.blocking:
@@ -78,12 +88,12 @@ class AtTerminal:
 
 
 def _spoken(line: Line) -> str:
-    """An answer in words."""
-    parts: list[str] = [line.decision]
+    """What the person does, in words: `approves ('checked the ledger')`."""
+    parts = [_DOES.get(line.decision, line.decision)]
     if line.values is not None:
         parts.append(json.dumps(line.values))
     if line.edits is not None:
-        parts.append(f"with new {', '.join(line.edits)}")
+        parts.append(f"the {', '.join(line.edits)}")
     if line.comment:
         parts.append(f"({line.comment!r})")
     return " ".join(parts)

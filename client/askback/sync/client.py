@@ -13,6 +13,7 @@ from askback.client_asking import AskOptions
 from askback.client_jobs import StartOptions
 from askback.contact import PATIENCE
 from askback.enums import DecisionKind, Keep
+from askback.job_filter import LabelConditions
 from askback.sync.console import Console
 from askback.sync.run import Run
 from askback.sync.twin import Twin, blocking, iterating
@@ -169,7 +170,7 @@ class Client(Twin):
         groups: Sequence[str] | None = None,
         kinds: Iterable[str] = (),
         job_types: Iterable[str] = (),
-        labels: Mapping[str, str] | None = None,
+        labels: LabelConditions | None = None,
         job_id: str = "",
         for_groups: Iterable[str] = (),
         credit: int = 32,

@@ -14,6 +14,9 @@ YES_OR_NO: Final = {"y": True, "yes": True, "n": False, "no": False}
 NO_UNLESS_YES: Final = {**YES_OR_NO, "": False}
 """For questions that end in [y/N]: a bare Enter is a no."""
 
+KEEP: Final = {"y": "keep", "yes": "keep", "e": "edit", "edit": "edit", "n": "drop", "no": "drop"}
+"""For what was typed before: keep it, edit it, or drop it."""
+
 
 async def pick(dialogue: Dialogue, question: str, answers: Mapping[str, T]) -> T:
     """Ask until one of the words is typed, in any case; what it stands for. Raises EOFError."""

@@ -1,4 +1,4 @@
-"""A form as fields that can be asked one after the other."""
+"""A form as entries that can be asked one after the other."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     DATE = "date"
+    LIST = "list"
+    """Several values of `Field.item`, on one line or on lines of their own."""
+    PAIRS = "pairs"
+    """Values of `Field.item` by name: NAME=VALUE."""
     JSON = "json"
     """As JSON text: whatever has no simpler form."""
 
@@ -72,44 +76,89 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One value of a form: where it goes in the values, and how it is asked.
+class Part:
+    """What all entries of a form have: where the value goes, and what it is called.
 
-    `bounds` are of the value; of a text the number of characters, of a multiple choice that of choices.
+    `path` is that from the form's values, or from the value of the list or union that the entry is part of.
+    `default` is what the asker suggests.
     """
 
     path: tuple[str, ...]
-    kind: Kind
     title: str
     help: str = ""
-    rationale: str = ""
     required: bool = False
     nullable: bool = False
     default: Any = NOTHING
-    choices: tuple[Choice, ...] = ()
-    allow_other: bool = False
-    bounds: Bounds = Bounds()
-    pattern: str = ""
-    multiline: bool = False
 
     @property
     def name(self) -> str:
         """Its name on the command line and in messages."""
         return ".".join(self.path)
 
+    @property
+    def key(self) -> str:
+        """Its name within the object that it is part of; empty for a form that is one value."""
+        return self.path[-1] if self.path else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Fields that belong together: an object within the values. An optional one may be left out whole."""
+class Field(Part):
+    """One value that is typed.
 
-    path: tuple[str, ...]
-    title: str
-    help: str = ""
-    required: bool = False
-    fields: tuple[Field, ...] = ()
+    `bounds` are of the value; of a text the number of characters, of several values their number.
+    """
+
+    kind: Kind
+    rationale: str = ""
+    choices: tuple[Choice, ...] = ()
+    allow_other: bool = False
+    bounds: Bounds = Bounds()
+    pattern: str = ""
+    multiline: bool = False
+    format: str = ""
+    """Of a text: its JSON Schema `format`; see `formats`."""
+    secret: bool = False
+    """Not shown while it is typed, and nowhere after."""
+    item: Field | None = None
+    """Of a LIST or PAIRS: one of the values."""
+    unique: bool = False
+    example: str = ""
+    """Of a JSON field: a value that would fit."""
 
 
-Entry = Field | Group
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Part):
+    """Fields that belong together: an object, or a list with fixed places (`sequence`).
+
+    An optional one may be left out whole.
+    """
+
+    fields: tuple[Entry, ...] = ()
+    fixed: tuple[tuple[str, Any], ...] = ()
+    """Values that the schema leaves no choice about, such as the tag of a union: never asked."""
+    sequence: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items(Part):
+    """Any number of objects, lists or unions, edited one by one; `keyed`: each has a name of its own."""
+
+    item: Entry
+    bounds: Bounds = Bounds()
+    unique: bool = False
+    keyed: bool = False
+    names: tuple[Choice, ...] = ()
+    """Of keyed items: the names there may be; empty for any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants(Part):
+    """A value of one of several kinds: the kind is chosen first."""
+
+    variants: tuple[Entry, ...]
+
+
+Entry = Field | Group | Items | Variants
 
 
 def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
@@ -125,11 +174,11 @@ def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
     return () if schema is None else of_schema(schema)
 
 
-def flat(form: tuple[Entry, ...]) -> Iterator[Field]:
-    """All fields, those of groups included."""
+def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
+    """All entries that have a name of their own on the command line: those of objects, and no objects."""
     for entry in form:
-        if isinstance(entry, Group):
-            yield from entry.fields
+        if isinstance(entry, Group) and not entry.sequence:
+            yield from flat(entry.fields)
         else:
             yield entry
 

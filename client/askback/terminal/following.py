@@ -35,7 +35,7 @@ async def work_on(
     Raises PromptClosed if it has ended or ends meanwhile, PromptStale if it is not at `revision` (None:
     any will do), EOFError, and what `work` raises.
     """
-    typed = typed or Typed()
+    typed = Typed() if typed is None else typed
     while True:
         if revision is not None and prompt.revision != revision:
             raise _stale(prompt)
@@ -95,7 +95,7 @@ async def tell_moved(terminal: Terminal, what: str, prompt: PromptInfo, typed: T
     terminal.paper.line(f"+ {what}", "warning")
     while (await terminal.choose("  What you typed was not sent. Press Enter to go on: ")).strip():
         pass
-    if typed.values or typed.edits or typed.comment:
+    if typed:
         terminal.paper.line("  What you had typed:", "quiet")
         typed.write(terminal.paper, prompt)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from askback.terminal import words
 from askback.terminal.board import Row
-from askback.terminal.terminal import BY_LINES, Left, Terminal, dotted
+from askback.terminal.terminal import Left, Terminal, rewrite_in_place, write_by_lines
 
 
 class Moved(Exception):
@@ -37,13 +38,29 @@ class Guarded:
         """A question begins with what is written next: what was typed before that is no answer to it."""
         self._terminal.start_question()
 
-    async def ask(self, question: str) -> str:
+    @property
+    def columns(self) -> int:
+        """How wide lines may be."""
+        return self._terminal.columns
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a person types at a keyboard."""
+        return self._terminal.has_keys
+
+    async def ask(self, question: str, *, secret: bool = False) -> str:
         """Put a question; the line that answers it. Raises EOFError, Moved."""
-        return await self._line(self._terminal.ask, question)
+        return await self._line(partial(self._terminal.ask, secret=secret), question)
 
     async def choose(self, question: str) -> str:
         """The same for a question with few answers: a paste is none of them. Raises EOFError, Moved."""
         return await self._line(self._terminal.choose, question)
+
+    async def write(self, question: str, text: str = "") -> str:
+        """The same for a text of several lines. Raises EOFError, Moved."""
+        if not self.has_keys:
+            return await write_by_lines(self, question, text)
+        return await self._line(lambda asked, left: self._terminal.write(asked, text, left), question)
 
     async def _line(self, put: Callable[[str, Left | None], Awaitable[str]], question: str) -> str:
         self.check()
@@ -70,5 +87,4 @@ class Guarded:
             found = await self._terminal.rewrite(text, media_type)
             self.check()
             return found
-        self.paper.line(BY_LINES, "quiet")
-        return await dotted(self)
+        return await rewrite_in_place(self, text)

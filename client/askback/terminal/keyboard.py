@@ -13,7 +13,7 @@ from typing import Any
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Size
-from prompt_toolkit.history import DummyHistory
+from prompt_toolkit.history import DummyHistory, InMemoryHistory
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPress, KeyPressEvent
@@ -41,30 +41,66 @@ class Keyboard:
         self._keys = _Keys(sys.stdin)
         self._output = _output()
         self._app: Application[str] | None = None
+        self._history = InMemoryHistory()
 
     async def ask(
         self,
         question: str,
         *,
         choice: bool = False,
+        secret: bool = False,
+        recall: bool = False,
         started: bool = False,
         left: Callable[[], str] | None = None,
     ) -> str:
         """Draw a question; the line that answers it. Raises EOFError for Ctrl-D.
 
         What was typed before it is on the screen is thrown away, unless it was `started`: its beginning is
-        on the screen already. `choice`: the answer is a word or two, so that a paste is none. `left` gives
-        what is shown at the right and renewed every second: how much time there is.
+        on the screen already. `choice`: the answer is a word or two, so that a paste is none. `secret`: it
+        is not shown. `recall`: Up brings back earlier answers to such questions, which are kept in memory
+        only. `left` gives what is shown at the right and renewed every second: how much time there is.
         """
-        session: PromptSession[str] = PromptSession(
+        history = self._history if recall and not secret else DummyHistory()
+        session = self._session(_bindings(choice), history=history, is_password=secret)
+        return await self._answered(session, question, started, left)
+
+    async def write(
+        self, question: str, text: str, *, started: bool = False, left: Callable[[], str] | None = None
+    ) -> str:
+        """The same for a text of several lines, which begins as `text`. Raises EOFError."""
+        bindings = _bindings(choice=False)
+
+        @bindings.add("c-s", eager=True)
+        def finish(event: KeyPressEvent) -> None:
+            event.current_buffer.validate_and_handle()
+
+        session = self._session(
+            bindings,
+            history=DummyHistory(),
+            multiline=True,
+            reserve_space_for_menu=0,
+        )  # fmt: skip
+        return await self._answered(session, question, started, left, text)
+
+    def _session(self, bindings: KeyBindings, **options: Any) -> PromptSession[str]:
+        return PromptSession(
             input=self._keys,
             output=self._output,
-            history=DummyHistory(),
-            key_bindings=_bindings(choice),
+            key_bindings=bindings,
             color_depth=_depth(),
             enable_suspend=True,
             include_default_pygments_style=False,
+            **options,
         )
+
+    async def _answered(
+        self,
+        session: PromptSession[str],
+        question: str,
+        started: bool,
+        left: Callable[[], str] | None,
+        text: str = "",
+    ) -> str:
         self._app = session.app
         _draw_once(session.app)
         if not started:
@@ -74,6 +110,7 @@ class Keyboard:
                 # A style, however plain, keeps the space at the end: without one it is not written.
                 [("fg:ansidefault bold", question)],
                 rprompt=None if left is None else lambda: [("fg:ansidefault", left()), ("", " ")],
+                default=text,
                 refresh_interval=0.0 if left is None else 1.0,
                 handle_sigint=False,
                 set_exception_handler=False,

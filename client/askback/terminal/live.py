@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import shutil
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
 
 from askback.answers import giving_values, saying_no
 from askback.console import Console
@@ -14,25 +13,24 @@ from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
 from askback.enums import DecisionKind
 from askback.errors import AskbackError
-from askback.prompts import AnswerOutcome, PromptInfo
+from askback.prompts import PromptInfo
 from askback.terminal import words
-from askback.terminal.asking import NO_UNLESS_YES, pick, unseen_is_meant
+from askback.terminal.answering import Answering
 from askback.terminal.board import Board, Ended, Row
-from askback.terminal.draft import Typed
-from askback.terminal.following import tell_moved
-from askback.terminal.guard import Guarded, Moved
+from askback.terminal.fields import entries
+from askback.terminal.finding import matches
+from askback.terminal.keys import KEYS, Action, help_lines
 from askback.terminal.pages import show_prompt
 from askback.terminal.queue import screen
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
-from askback.terminal.typed import typed_values
-from askback.terminal.verdicts import taken, tell
-from askback.terminal.wizard import CARRIES_VALUES, by_console, settle
+from askback.terminal.verdicts import tell
+from askback.terminal.wizard import Left
 from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
 list [--all]                 what is open, the most urgent first; --all when they do not fit the screen
-show [N] [--full]            read a prompt; it becomes the one that commands without N mean
+N, show N [--full]            show a prompt; commands without N are then about it
 answer [N]                   decide, and fill in its form field by field
 answer N field=value ...     give the values at once
 approve [N] [comment]        say yes; a prompt that you have not read is shown first
@@ -40,10 +38,13 @@ reject [N] [comment]         say no
 claim [N], release [N]       take it on, so that nobody else answers it meanwhile; give it back
 skip [N]                     leave it to others: it is not listed any more
 wait                         wait until something is open
-help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console"""
+help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
 
+Keys, each with Enter, about the prompt that you look at:"""
 
-_LOCAL = ("list", "ls", "wait", "help", "?")
+_LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
+_MOST_FOUND = 20
+"""So many prompts of a search are listed."""
 
 
 class LiveConsole:
@@ -61,17 +62,36 @@ class LiveConsole:
         self._board = Board()
         self._arrived = asyncio.Event()
         self._listed = False
-        self._working: Row[ConsolePrompt] | None = None
-        self._claimed: set[str] = set()
-        self._typed: dict[tuple[str, str], Typed] = {}
         self.errors: list[AskbackError | LookupError | ValueError] = []
         """What was refused so far: a script's exit code is made of it."""
+        self._answering = Answering(self._board, terminal, self.errors)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list, "ls": self._list, "show": self._show, "answer": self._answer,
-            "approve": self._approve, "reject": self._reject, "claim": self._claim,
-            "release": self._release, "skip": self._skip, "wait": self._wait, "help": self._help,
-            "?": self._help,
+            "claim": self._claim, "release": self._release, "wait": self._wait, "": self._fill,
+            "/": self._search, **self._by_key(),
         }  # fmt: skip
+
+    def _by_key(self) -> dict[str, Callable[[str], Awaitable[None]]]:
+        """What the keys do here, each also by its word."""
+        other: dict[Action, Callable[[str], Awaitable[None]]] = {
+            Action.COMMENT: self._comment,
+            Action.SKIP: self._skip,
+            Action.HELP: self._help,
+            Action.NEXT: lambda rest: self._move(1),
+            Action.PREVIOUS: lambda rest: self._move(-1),
+        }
+        found: dict[str, Callable[[str], Awaitable[None]]] = {}
+        does: Callable[[str], Awaitable[None]]
+        for key in KEYS:
+            if key.decision is not None and key.action is not Action.FILL:
+                which = saying_no if key.action is Action.REJECT else partial(_always, key.decision)
+                does = partial(self._decide, which=which)
+            elif key.action in other:
+                does = other[key.action]
+            else:
+                continue
+            found |= {key.key: does, str(key.action): does}
+        return found
 
     async def run(self) -> None:
         """Until `quit` or the end of the input. Raises AskbackError when the server refuses for good."""
@@ -95,10 +115,15 @@ class LiveConsole:
         async for prompt in self._desk.prompts():
             row, what = self._board.put(prompt)
             self._arrived.set()
-            if what == "claimed" and row is self._working:
+            if what == "claimed" and row is self._answering.working:
                 who = words.claim(prompt, words.now())
                 self._terminal.notice(f"* {who} has taken {row.number} on" if who else "* it was given back")
-            if what in ("same", "claimed") or row.skipped or not self._listed or row is self._working:
+            if (
+                what in ("same", "claimed")
+                or row.skipped
+                or not self._listed
+                or row is self._answering.working
+            ):
                 continue
             left = words.left(prompt, words.now())
             time = "" if left == "-" else f" ({left} left)"
@@ -109,7 +134,7 @@ class LiveConsole:
     def _closed(self, closing: Closing) -> None:
         row = self._board.close(closing)
         self._arrived.set()
-        if row is not None and self._listed and row is not self._working:
+        if row is not None and self._listed and row is not self._answering.working:
             self._terminal.notice(f"+ {row.number} {row.epitaph(words.now())}: {row.prompt.title}", "quiet")
 
     def _connection(self, connected: bool) -> None:
@@ -129,7 +154,7 @@ class LiveConsole:
         self._listed = True
         while True:
             try:
-                line = (await self._terminal.ask("askback> ")).strip()
+                line = (await self._terminal.ask("askback> ", recall=True)).strip()
             except EOFError:
                 return
             if "\n" in line:
@@ -138,10 +163,13 @@ class LiveConsole:
             verb, _, rest = line.partition(" ")
             if verb in ("quit", "exit", "q"):
                 return
+            if line.startswith("/"):
+                verb, rest = "/", line[1:]
+            elif verb.isascii() and verb.isdecimal():
+                verb, rest = "show", line  # the number of a row alone
             command = self._commands.get(verb)
             if command is None:
-                if verb:
-                    self._refused(LookupError(f"{verb!r} is no command; `help` lists them"))
+                self._refused(LookupError(f"{verb!r} is no command; `help` lists them"))
                 continue
             if not self._desk.connected and verb not in _LOCAL:
                 self._paper.line("no connection now; what needs the server waits for it", "warning")
@@ -160,7 +188,9 @@ class LiveConsole:
             self._paper.line(f"! {error.args[0] if error.args else error}", "error")
 
     async def _help(self, rest: str) -> None:
-        self._paper.block(HELP)
+        self._paper.raw(f"{HELP}\n")  # our own words: `block` would count the spaces in them
+        for line in help_lines():
+            self._paper.line(f"  {line}")
 
     async def _list(self, rest: str) -> None:
         rows = self._board.open_rows()
@@ -184,7 +214,10 @@ class LiveConsole:
         row = self._board.find(word)
         if row.closing is None:
             self._board.current = row
-            await show_prompt(self._terminal, row, full=option.strip() == "--full")
+            keys = self._terminal.has_keys
+            await show_prompt(self._terminal, row, full=option.strip() == "--full", asking=keys)
+            if keys:
+                self._answering.write_menu(row)
             return
         request = pb.GetPromptRequest(prompt_id=row.prompt.prompt_id)
         reply: pb.GetPromptResponse = await self._desk.request(get_prompt=request)
@@ -194,109 +227,84 @@ class LiveConsole:
     async def _answer(self, rest: str) -> None:
         word, _, given = rest.partition(" ")
         row = self._open(word)
-        self._board.current = row
-        prompt = row.prompt
-        if given.strip():
-            values = typed_values(prompt, shlex.split(given))
-            await self._work(row, lambda guarded: self._once(row, guarded, giving_values(prompt), values, ""))
+        await self._left(row, await self._answering.answer(row, given.strip()))
+
+    async def _fill(self, rest: str) -> None:
+        """An empty line fills in the form of the prompt that the person looks at, and decides nothing."""
+        row = self._board.current
+        if (
+            row is None
+            or row.closing is not None
+            or row.seen != row.prompt.revision
+            or not entries(row.prompt)
+        ):
             return
-        typed = self._typed_for(row)
+        await self._left(row, await self._answering.decide(row, giving_values(row.prompt), "", named=False))
 
-        async def fill_in(guarded: Guarded) -> AnswerOutcome | None:
-            if row.seen != prompt.revision:
-                await show_prompt(self._terminal, row, guarded)
-            return await settle(prompt, guarded, by_console(prompt), typed=typed, unseen=row.unseen)
-
-        await self._work(row, fill_in)
-
-    def _typed_for(self, row: Row[ConsolePrompt]) -> Typed:
-        """What was typed for this question, under its key: offered again when it is asked again."""
-        return self._typed.setdefault((row.prompt.job_id, row.prompt.key), Typed())
-
-    async def _approve(self, rest: str) -> None:
-        word, _, comment = rest.partition(" ")
-        await self._say(self._open(word), DecisionKind.ACCEPT, comment.strip())
-
-    async def _reject(self, rest: str) -> None:
+    async def _decide(self, rest: str, which: Callable[[PromptInfo], DecisionKind]) -> None:
         word, _, comment = rest.partition(" ")
         row = self._open(word)
-        await self._say(row, saying_no(row.prompt), comment.strip())
+        decision = which(row.prompt)
+        left = await self._answering.decide(row, decision, comment.strip(), named=bool(word))
+        await self._left(row, left)
 
-    async def _say(self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str) -> None:
-        offered = [option.decision for option in row.prompt.decisions]
-        if decision not in offered:
-            raise ValueError(f"{row.number} offers {', '.join(offered)}; use `answer {row.number}`")
-        await self._work(row, lambda guarded: self._once(row, guarded, decision, None, comment))
+    async def _left(self, row: Row[ConsolePrompt], left: Left | None) -> None:
+        """Do what the person wants instead of an answer."""
+        if left is not None and left.action is Action.SKIP:
+            await self._skip(str(row.number))
 
-    async def _once(
-        self, row: Row[ConsolePrompt], guarded: Guarded, decision: DecisionKind, values: Any, comment: str
-    ) -> AnswerOutcome | None:
-        """One decision without a form; a prompt that the person has not read is shown first."""
-        prompt = row.prompt
-        option = next((o for o in prompt.decisions if o.decision is decision), None)
-        if row.seen != prompt.revision:
-            await show_prompt(self._terminal, row, guarded)
-            question = f"{option.label if option else decision}? [y/N] "
-            if not await pick(guarded, question, NO_UNLESS_YES):
-                return None
-        if decision in CARRIES_VALUES and not await unseen_is_meant(guarded, row.unseen):
-            return None
-        while option and option.comment_required and not comment:
-            comment = (await guarded.ask("Comment: ")).strip()
-        guarded.check()
-        return await prompt.decide(decision, values=values, comment=comment)
+    async def _comment(self, rest: str) -> None:
+        row = self._open("")
+        text = rest or (await self._terminal.ask("Comment: ")).strip()
+        self._answering.take_comment(row, text)
+        self._paper.line(
+            f"the next decision about {row.number} carries it" if text else "no comment", "quiet"
+        )
 
-    async def _work(
-        self, row: Row[ConsolePrompt], work: Callable[[Guarded], Awaitable[AnswerOutcome | None]]
-    ) -> None:
-        """Let the person work on one prompt, and tell what became of it."""
-        self._board.current = self._working = row
-        try:
-            outcome = await work(Guarded(self._terminal, row))
-        except Moved:
-            await self._tell_moved(row)
-            return
-        except EOFError:
-            outcome = None
-        finally:
-            self._working = None
-        if outcome is None:
-            self._paper.line(f"{row.number} is left as it is", "quiet")
-        else:
-            self._claimed.discard(row.prompt.prompt_id)
-            self._typed.pop((row.prompt.job_id, row.prompt.key), None)
-            self._paper.line(taken(outcome), "good")
+    async def _move(self, step: int) -> None:
+        """Look at the next or the previous one."""
+        rows = self._board.open_rows()
+        at = rows.index(self._board.current) if self._board.current in rows else -1 if step > 0 else len(rows)
+        if not 0 <= at + step < len(rows):
+            raise LookupError("there is none " + ("after this one" if step > 0 else "before this one"))
+        await self._show(str(rows[at + step].number))
 
-    async def _tell_moved(self, row: Row[ConsolePrompt]) -> None:
-        """Say what happened under the person's hands, and let nothing that was typed go on from here."""
-        how = f"{row.number} {row.epitaph(words.now())}"
-        self.errors.append(Ended(how))
-        await tell_moved(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._typed_for(row))
-        if row.closing is None:
-            self._paper.line(f"  `answer {row.number}` offers it again", "quiet")
+    async def _search(self, text: str) -> None:
+        """List what has these words; the only one is shown."""
+        rows = [row for row in self._board.open_rows() if matches(row.prompt, text)]
+        if not text or not rows:
+            raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
+        for row in rows[:_MOST_FOUND]:
+            self._paper.line(f"{row.number:>4}  [{row.prompt.kind}] {row.prompt.title}")
+        if len(rows) > _MOST_FOUND:
+            self._paper.line(f"      and {len(rows) - _MOST_FOUND} more", "quiet")
+        if len(rows) == 1:
+            await self._show(str(rows[0].number))
 
     async def _claim(self, rest: str) -> None:
         row = self._open(rest)
         await row.prompt.claim()
-        self._claimed.add(row.prompt.prompt_id)
+        self._answering.claimed.add(row.prompt.prompt_id)
         self._paper.line(f"{row.number} is yours, for 10 minutes or until you leave", "good")
 
     async def _release(self, rest: str) -> None:
         row = self._open(rest)
         await row.prompt.release()
-        self._claimed.discard(row.prompt.prompt_id)
+        self._answering.claimed.discard(row.prompt.prompt_id)
         self._paper.line(f"{row.number} is nobody's now")
 
     async def _skip(self, rest: str) -> None:
         row = self._open(rest)
         row.skipped = True
-        if row.prompt.prompt_id in self._claimed:
+        if row.prompt.prompt_id in self._answering.claimed:
             await self._release(str(row.number))
         self._paper.line(f"{row.number} is left to others", "quiet")
 
     async def _release_all(self) -> None:
         """Give every claim of this console back; a server that does not answer ends them by time."""
-        prompts = [row.prompt for row in self._board.open_rows() if row.prompt.prompt_id in self._claimed]
+        prompts = [
+            row.prompt for row in self._board.open_rows() if row.prompt.prompt_id in self._answering.claimed
+        ]
         if prompts and self._desk.connected:
             giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
             await asyncio.wait((giving,), timeout=2.0)
@@ -306,3 +314,7 @@ class LiveConsole:
         if row.closing is not None:
             raise Ended(f"{row.number} {row.epitaph(words.now())}")
         return row
+
+
+def _always(decision: DecisionKind, prompt: PromptInfo) -> DecisionKind:
+    return decision

@@ -12,10 +12,11 @@ from askback.terminal.asking import pick
 from askback.terminal.board import Row
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Dialogue, Terminal
-from askback.text import columns
+from askback.text import columns, one_line
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
-_MORE = {"": "page", "m": "page", "more": "page", "a": "all", "all": "all", "q": "stop", "quit": "stop"}
+_MORE = {"": "page", "more": "page", "b": "back", "back": "back", "all": "all", "q": "stop", "quit": "stop"}
+"""No `a`: it approves, at the question that may come next."""
 
 
 async def show_prompt(
@@ -24,44 +25,55 @@ async def show_prompt(
     dialogue: Dialogue | None = None,
     *,
     full: bool = False,
+    asking: bool = True,
     warnings: Sequence[str] = (),
 ) -> None:
     """Show a prompt as it is now, and keep in its row what was shown.
 
     On a terminal it comes by pages, all of it; where pages are not known, long texts are cut unless `full`.
-    `dialogue` asks for the next page, the terminal if not given. Raises EOFError, and what that raises.
+    `asking`: the answer is asked for next, so that form and decisions are only named. `dialogue` asks for the
+    next page, the terminal if not given. Raises EOFError, and what that raises.
     """
     revision = row.prompt.revision
     if not terminal.rows:
-        unseen = write_sheet(terminal.paper, row.prompt, words.now(), full=full, warnings=warnings)
+        unseen = write_sheet(
+            terminal.paper, row.prompt, words.now(), full=full, asking=asking, warnings=warnings
+        )
     else:
         drawing = io.StringIO()
         drawn = terminal.paper.like(drawing)
-        unseen = write_sheet(drawn, row.prompt, words.now(), full=True, warnings=warnings)
+        unseen = write_sheet(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
         lines = drawing.getvalue().splitlines(keepends=True)
-        left = await _paged(terminal, dialogue or terminal, lines)
+        left = await _paged(terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}")
         if left:
             unseen = (f"the last {left} of {len(lines)} lines", *unseen)
     row.seen, row.unseen = revision, unseen
 
 
-async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str]) -> int:
-    """Write the lines page by page; how many of them were not shown."""
-    shown = 0
-    while shown < len(lines):
-        end = _page_end(lines, shown, terminal.rows - 1, terminal.columns)
-        terminal.paper.raw("".join(lines[shown:end]))
-        shown = end
-        if shown == len(lines):
-            break
-        question = f"-- {shown} of {len(lines)} lines. Enter: more, a: all, q: stop here -- "
+async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str], header: str) -> int:
+    """Write the lines page by page, the header above each; how many of them were not shown."""
+    starts, seen = [0], 0
+    while True:
+        first = starts[-1] == 0
+        if not first:
+            terminal.paper.line(one_line(header, terminal.columns), "title")
+        end = _page_end(lines, starts[-1], terminal.rows - (1 if first else 2), terminal.columns)
+        terminal.paper.raw("".join(lines[starts[-1] : end]))
+        seen = max(seen, end)
+        if end == len(lines):
+            return 0
+        back = "" if first else " b: back,"
+        question = f"-- {end}/{len(lines)} lines. Enter: more,{back} all: the rest, q: stop -- "
         what = await pick(dialogue, question, _MORE)
-        if what == "stop":
-            break
-        if what == "all":
-            terminal.paper.raw("".join(lines[shown:]))
-            shown = len(lines)
-    return len(lines) - shown
+        if what == "page":
+            starts.append(end)
+        elif what == "back":
+            starts = starts[:-1] or [0]
+        elif what == "stop":
+            return len(lines) - seen
+        else:
+            terminal.paper.raw("".join(lines[end:]))
+            return 0
 
 
 def _page_end(lines: list[str], start: int, rows: int, width: int) -> int:

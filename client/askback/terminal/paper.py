@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
 from askback.text import clean, visible
 
@@ -121,10 +121,8 @@ class RichPaper:
 
     def markdown(self, text: str, indent: str = "") -> None:
         """Markdown, rendered, if that leaves nothing out; else as it was written."""
-        from rich.markdown import Markdown
-
         text = clean(text)
-        document = Markdown(text, hyperlinks=False)  # links show their addresses
+        document = _document(text)
         document.parsed = _parser().parse(text)
         with self._console.capture() as capture:
             self._console.print(_Cleaned(document, indent))
@@ -154,6 +152,21 @@ class RichPaper:
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(text, style=STYLES[style], soft_wrap=True)
+
+
+def _document(text: str) -> Any:
+    """Markdown for rich: links show their addresses, and headings stand at the left like the rest."""
+    from rich.markdown import Heading, Markdown
+
+    class _Heading(Heading):
+        def __rich_console__(self, console: Any, options: Any) -> Any:
+            self.text.justify = "left"
+            yield self.text
+
+    class _Document(Markdown):
+        elements: ClassVar[Any] = {**Markdown.elements, "heading_open": _Heading}
+
+    return _Document(text, hyperlinks=False)
 
 
 def _parser() -> Any:

@@ -1,46 +1,62 @@
-"""Fields of a JSON Schema: the flat subset that people can fill in line by line.
+"""Entries of a JSON Schema: what people can fill in.
 
-Shown as fields: text, numbers, booleans, dates, `enum`, titled `oneOf` and `anyOf`, lists of those, lists
-of texts, and objects of these one level deep; `null` beside a type makes it optional. Anything else is
-asked as JSON: that field alone, or the whole form. The server judges in any case.
+Fields for text (with formats such as date-time), numbers, booleans, `enum` and titled constants, lists of
+these, and objects of these by name; groups for objects and fixed lists, at any sensible depth; items for
+lists of groups; variants for unions. `null` beside a type makes it optional. What has no such form, a
+recursive schema for one, is asked as JSON: that value alone, or the whole form. The server judges in
+any case.
 """
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
 
-from askback.terminal.fields import NOTHING, Bounds, Choice, Entry, Field, Group, Kind
+from askback.terminal.fields import NOTHING, Bounds, Choice, Entry, Field, Group, Items, Kind, Variants
+from askback.terminal.schema_examples import example_of
+from askback.terminal.schema_shapes import (
+    branches_of,
+    items_of,
+    mapping_of,
+    number_of,
+    simple,
+    text_of,
+    type_of,
+)
 
-_DEPTH = 20
-"""So many references in a row are enough."""
-_WHOLE = ("$ref", "allOf", "anyOf", "oneOf", "if")
-"""What makes a schema too involved to be asked field by field."""
+_DEEPEST = 8
+"""So many levels are asked for one within the other."""
+_MOST = 2_000
+"""So many entries are made of one schema; what comes after them is asked as JSON."""
 _WANT_MORE = ("required", "minProperties", "not", "enum", "const")
 """With these an empty object may not do."""
-_KINDS = {
-    "boolean": Kind.BOOLEAN,
-    "string": Kind.TEXT,
-    "integer": Kind.INTEGER,
-    "number": Kind.NUMBER,
-}
+_PLAIN = (Kind.TEXT, Kind.INTEGER, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN)
+"""Kinds of values of which several fit on one line."""
+_KINDS: Final = {"boolean": Kind.BOOLEAN, "integer": Kind.INTEGER, "number": Kind.NUMBER}
+_NAMES: Final = {
+    "boolean": "yes or no", "string": "text", "integer": "a whole number", "number": "a number",
+    "array": "a list", "object": "several fields",
+}  # fmt: skip
 
 
 def of_schema(schema: Any) -> tuple[Entry, ...]:
-    """The entries of a schema of type object; one JSON field for all of it if it is not that simple."""
-    properties = _mapping(schema, "properties")
-    whole = any(key in schema for key in _WHOLE) if isinstance(schema, dict) else True
-    if not properties and not whole and _is_empty(schema):
+    """The entries of a schema of type object: its properties, or one entry for all of it."""
+    root: dict[str, Any] = schema if isinstance(schema, dict) else {}
+    part, _ = simple(root, root)
+    form = _Form(root)
+    if mapping_of(part, "properties") and not branches_of(part):
+        return form.properties((), part, 0)
+    if not branches_of(part) and _is_empty(part):
         return ()
-    if not properties or whole:
-        # Where an empty object may do, Enter gives one; the server judges.
-        may_be_empty = not whole and not any(key in schema for key in _WANT_MORE)
-        help = _spelt(schema)
-        return (Field(path=(), kind=Kind.JSON, title="The values", help=help, required=not may_be_empty),)
-    return tuple(
-        _entry((name,), part, schema, required=name in _list(schema, "required"))
-        for name, part in properties.items()
+    # Where an empty object may do, Enter gives one; the server judges.
+    required = bool(branches_of(part)) or not part or any(key in part for key in _WANT_MORE)
+    whole = form.entry((), {"title": "The values", **part}, required=required, depth=0)
+    keyed = isinstance(whole, Items) and whole.keyed
+    if keyed or isinstance(whole, Variants) or (isinstance(whole, Field) and whole.kind is Kind.PAIRS):
+        return (whole,)
+    return (
+        Field(path=(), kind=Kind.JSON, title="The values", required=required, example=example_of(part, root)),
     )
 
 
@@ -52,104 +68,182 @@ def _is_empty(schema: dict[str, Any]) -> bool:
     return more is False or (schema.get("properties") == {} and more is None)
 
 
-def _entry(path: tuple[str, ...], part: Any, root: dict[str, Any], *, required: bool) -> Entry:
-    part, nullable = _simple(part, root)
-    if len(path) == 1 and _type(part) == "object" and (inner := _mapping(part, "properties")):
-        fields = [
-            _entry((*path, name), item, root, required=name in _list(part, "required"))
-            for name, item in inner.items()
-        ]
-        return Group(
-            path=path,
-            title=_title(part, path),
-            help=_text(part, "description"),
-            required=required and not nullable,
-            fields=tuple(field for field in fields if isinstance(field, Field)),
+class _Form:
+    """Makes the entries of one schema, and stops where there are too many."""
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+        self._left = _MOST
+
+    def properties(self, path: tuple[str, ...], part: dict[str, Any], depth: int) -> tuple[Entry, ...]:
+        """An entry for each property of an object."""
+        required = items_of(part, "required")
+        return tuple(
+            self.entry((*path, name), item, required=name in required, depth=depth + 1)
+            for name, item in mapping_of(part, "properties").items()
         )
-    kind, given = _asked(part, root)
-    return Field(
-        path=path,
-        kind=kind,
-        title=_title(part, path),
-        help=_spelt(part) if kind is Kind.JSON else _text(part, "description"),
-        required=required,
-        nullable=nullable,
-        default=part.get("default", NOTHING),
-        **given,
-    )
+
+    def entry(self, path: tuple[str, ...], part: Any, *, required: bool, depth: int) -> Entry:
+        """The entry of a value of this schema."""
+        self._left -= 1
+        part, nullable = simple(part, self._root)
+        common: dict[str, Any] = {
+            "path": path,
+            "title": text_of(part, "title") or (path[-1] if path else ""),
+            "help": text_of(part, "description"),
+            "required": required,
+            "nullable": nullable,
+            "default": part.get("default", NOTHING),
+        }
+        if depth <= _DEEPEST and self._left > 0:
+            if (plain := _plain(part)) is not None:
+                kind, given = plain
+                return Field(kind=kind, **common, **given)
+            if (involved := self._involved(path, part, depth, common)) is not None:
+                return involved
+        return Field(kind=Kind.JSON, example=example_of(part, self._root), **common)
+
+    def _involved(
+        self, path: tuple[str, ...], part: dict[str, Any], depth: int, common: dict[str, Any]
+    ) -> Entry | None:
+        """An object, a list or a union; None for anything else."""
+        if branches := branches_of(part):
+            found = [self._variant(path, branch, depth, n) for n, branch in enumerate(branches, 1)]
+            return Variants(variants=tuple(_distinct(found)), **common)
+        match type_of(part):
+            case "object" if mapping_of(part, "properties"):
+                return Group(fields=self.properties(path, part, depth), **common)
+            case "object":
+                return self._by_name(part, depth, common)
+            case "array":
+                return self._list(part, depth, common)
+        return None
+
+    def _variant(self, path: tuple[str, ...], part: Any, depth: int, number: int) -> Entry:
+        """One kind of a union's value. Constants are its tag: they are not asked for."""
+        part, _ = simple(part, self._root)
+        fixed = {
+            name: found["const"]
+            for name, item in mapping_of(part, "properties").items()
+            if "const" in (found := simple(item, self._root)[0])
+        }
+        tag = next((value for value in fixed.values() if isinstance(value, str)), "")
+        name = _NAMES.get(type_of(part), f"variant {number}")
+        part = {**part, "title": text_of(part, "title") or tag or name}
+        if fixed:
+            rest = {k: v for k, v in part["properties"].items() if k not in fixed}
+            fields = self.properties(path, {**part, "properties": rest}, depth)
+            return Group(
+                path=path, title=part["title"], help=text_of(part, "description"), required=True,
+                fields=fields, fixed=tuple(fixed.items()),
+            )  # fmt: skip
+        return self.entry(path, part, required=True, depth=depth + 1)
+
+    def _list(self, part: dict[str, Any], depth: int, common: dict[str, Any]) -> Entry | None:
+        bounds = Bounds(number_of(part, "minItems"), number_of(part, "maxItems"))
+        unique = part.get("uniqueItems") is True
+        places = items_of(part, "prefixItems")
+        if not places and isinstance(part.get("items"), list):
+            places = items_of(part, "items")  # as older dialects write it
+        if places:
+            if bounds.low != bounds.high or bounds.high not in (None, len(places)):
+                return None
+            titled = [
+                {"title": f"{n} of {len(places)}", **simple(p, self._root)[0]}
+                for n, p in enumerate(places, 1)
+            ]
+            fields = tuple(
+                self.entry((str(n),), p, required=True, depth=depth + 1) for n, p in enumerate(titled)
+            )
+            return Group(sequence=True, fields=fields, **common)
+        if not isinstance(part.get("items"), dict):
+            return None
+        item = self.entry((), part["items"], required=True, depth=depth + 1)
+        if isinstance(item, Field):
+            if item.kind is Kind.SINGLE:
+                return Field(
+                    kind=Kind.MULTI,
+                    choices=item.choices,
+                    allow_other=item.allow_other,
+                    bounds=bounds,
+                    **common,
+                )
+            if item.kind is Kind.TEXT and not (item.format or item.pattern or str(item.bounds)):
+                return Field(kind=Kind.MULTI, allow_other=True, bounds=bounds, **common)
+            if item.kind in _PLAIN:
+                return Field(kind=Kind.LIST, item=item, bounds=bounds, unique=unique, **common)
+            if item.kind is Kind.JSON:
+                return None
+        item = replace(item, title=text_of(simple(part["items"], self._root)[0], "title") or common["title"])
+        return Items(item=item, bounds=bounds, unique=unique, **common)
+
+    def _by_name(self, part: dict[str, Any], depth: int, common: dict[str, Any]) -> Entry | None:
+        """Values by name: `dict[str, int]`."""
+        patterns = mapping_of(part, "patternProperties")
+        values = part.get("additionalProperties", True)
+        if len(patterns) == 1 and not isinstance(values, dict):
+            values = next(iter(patterns.values()))
+        if values is False:
+            return None
+        bounds = Bounds(number_of(part, "minProperties"), number_of(part, "maxProperties"))
+        known, _ = simple(part.get("propertyNames"), self._root)
+        names = (_choices(known) or ((), False))[0]
+        if values is True or values == {}:
+            return Field(kind=Kind.PAIRS, bounds=bounds, choices=names, **common)
+        item = self.entry((), values, required=True, depth=depth + 1)
+        if isinstance(item, Field) and item.kind in (*_PLAIN, Kind.SINGLE):
+            return Field(kind=Kind.PAIRS, item=item, bounds=bounds, choices=names, **common)
+        item = replace(item, title=text_of(simple(values, self._root)[0], "title") or common["title"])
+        return Items(item=item, bounds=bounds, keyed=True, names=names, **common)
 
 
-def _asked(part: dict[str, Any], root: dict[str, Any]) -> tuple[Kind, dict[str, Any]]:
-    """How to ask for a value of this schema."""
+def _plain(part: dict[str, Any]) -> tuple[Kind, dict[str, Any]] | None:
+    """How to ask for one value of this schema; None if it is not one that is typed."""
     if (offered := _choices(part)) is not None:
         choices, other = offered
         return Kind.SINGLE, {"choices": choices, "allow_other": other}
-    match _type(part):
+    if (number := _number_union(part)) is not None:
+        return Kind.NUMBER, {"bounds": _range(number)}
+    match type_of(part):
         case "string" if part.get("format") == "date":
-            first, last = _text(part, "formatMinimum"), _text(part, "formatMaximum")
+            first, last = text_of(part, "formatMinimum"), text_of(part, "formatMaximum")
             return Kind.DATE, {"bounds": Bounds(first or None, last or None)}
         case "string":
-            bounds = Bounds(_number(part, "minLength"), _number(part, "maxLength"))
-            return Kind.TEXT, {"bounds": bounds, "pattern": _text(part, "pattern")}
-        case "integer" | "number" as name:
-            return _KINDS[name], {"bounds": _range(part)}
-        case "boolean":
-            return Kind.BOOLEAN, {}
-        case "array":
-            items, _ = _simple(part.get("items"), root)
-            bounds = Bounds(_number(part, "minItems"), _number(part, "maxItems"))
-            if (offered := _choices(items)) is not None:
-                choices, other = offered
-                return Kind.MULTI, {"choices": choices, "allow_other": other, "bounds": bounds}
-            if _type(items) == "string":
-                return Kind.MULTI, {"allow_other": True, "bounds": bounds}
-    return Kind.JSON, {}
+            name = text_of(part, "format")
+            if part.get("contentMediaType") == "application/json":
+                name = "json"
+            bounds = Bounds(number_of(part, "minLength"), number_of(part, "maxLength"))
+            if name == "uri":
+                bounds = Bounds()  # its own message says more
+            secret = name == "password" or part.get("writeOnly") is True
+            pattern = "" if name == "time-local" else text_of(part, "pattern")
+            return Kind.TEXT, {"bounds": bounds, "pattern": pattern, "format": name, "secret": secret}
+        case "integer" | "number" | "boolean" as name:
+            return _KINDS[name], {} if name == "boolean" else {"bounds": _range(part)}
+    return None
 
 
-def _simple(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The schema with its reference written out and its null taken away, and whether it had one."""
-    nullable = False
-    found: dict[str, Any] = part if isinstance(part, dict) else {}
-    for _ in range(_DEPTH):
-        if isinstance(reference := found.get("$ref"), str):
-            beside = {key: value for key, value in found.items() if key != "$ref"}
-            found = {**_target(reference, root), **beside}
-            continue
-        for key in ("anyOf", "oneOf"):
-            branches = _list(found, key)
-            rest = [branch for branch in branches if branch != {"type": "null"}]
-            if len(rest) < len(branches):
-                nullable = True
-                own = {k: v for k, v in found.items() if k != key and not (k == "default" and v is None)}
-                found = (
-                    {**rest[0], **own} if len(rest) == 1 and isinstance(rest[0], dict) else own | {key: rest}
-                )
-                break
-        else:
-            break
-    types = found.get("type")
-    if isinstance(types, list) and "null" in types:
-        left = [name for name in types if name != "null"]
-        nullable = True
-        found = {**found, "type": left[0] if len(left) == 1 else left}
-    return found, nullable
+def _number_union(part: dict[str, Any]) -> dict[str, Any] | None:
+    """The number of a union of numbers, or of a number and a text that spells one (a Decimal)."""
+    branches = branches_of(part)
+    numbers = [branch for branch in branches if branch.get("type") in ("number", "integer")]
+    texts = [branch for branch in branches if branch not in numbers]
+    if not numbers or len(branches) < 2 or not all(map(_spells_a_number, texts)):
+        return None
+    return next((branch for branch in numbers if branch["type"] == "number"), numbers[0])
 
 
-def _target(reference: str, root: dict[str, Any]) -> dict[str, Any]:
-    node: Any = root
-    if not reference.startswith("#/"):
-        return {}
-    for token in reference[2:].split("/"):
-        node = node.get(token.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
-    return node if isinstance(node, dict) else {}
+def _spells_a_number(part: dict[str, Any]) -> bool:
+    digits = "\\d" in text_of(part, "pattern") or "[0-9]" in text_of(part, "pattern")
+    return part.get("type") == "string" and (part.get("format") == "decimal" or digits)
 
 
 def _choices(part: dict[str, Any]) -> tuple[tuple[Choice, ...], bool] | None:
     """What a schema offers, and whether any other text will do; None if it offers nothing."""
     if "const" in part:
-        return (Choice(part["const"], _text(part, "title")),), False
-    if values := _list(part, "enum"):
-        names = _list(part, "enumNames")
+        return (Choice(part["const"], text_of(part, "title")),), False
+    if values := items_of(part, "enum"):
+        names = items_of(part, "enumNames")
         titles = names if len(names) == len(values) else [""] * len(values)
         offered = tuple(
             Choice(value, title if isinstance(title, str) else "")
@@ -157,57 +251,38 @@ def _choices(part: dict[str, Any]) -> tuple[tuple[Choice, ...], bool] | None:
         )
         return offered, False
     for key in ("oneOf", "anyOf"):
-        if not (branches := _list(part, key)):
+        if not (branches := items_of(part, key)):
             continue
         titled = [b for b in branches if isinstance(b, dict) and "const" in b]
         others = [b for b in branches if b not in titled]
-        free = all(isinstance(b, dict) and b.get("type") == "string" for b in others)
+        free = all(isinstance(b, dict) and b.get("type") == "string" and "format" not in b for b in others)
         if titled and (not others or (key == "anyOf" and free)):
-            offered = tuple(Choice(b["const"], _text(b, "title"), _text(b, "description")) for b in titled)
+            offered = tuple(
+                Choice(b["const"], text_of(b, "title"), text_of(b, "description")) for b in titled
+            )
             return offered, bool(others)
     return None
 
 
 def _range(part: dict[str, Any]) -> Bounds:
-    low, high = _number(part, "minimum"), _number(part, "maximum")
-    over, under = _number(part, "exclusiveMinimum"), _number(part, "exclusiveMaximum")
+    low, high = number_of(part, "minimum"), number_of(part, "maximum")
+    over, under = number_of(part, "exclusiveMinimum"), number_of(part, "exclusiveMaximum")
     low_open = over is not None and (low is None or over >= low)
     high_open = under is not None and (high is None or under <= high)
-    return Bounds(over if low_open else low, under if high_open else high, low_open, high_open)
+    lowest, highest = over if low_open else low, under if high_open else high
+    return Bounds(_whole(lowest), _whole(highest), low_open, high_open)
 
 
-def _type(part: dict[str, Any]) -> str:
-    """The one type; an object without `type` is one by its properties; empty if it is not clear."""
-    found = part.get("type", "object" if "properties" in part else "")
-    return found if isinstance(found, str) else ""
+def _whole(bound: Any) -> Any:
+    """0 for 0.0, as people write it."""
+    short = isinstance(bound, float) and bound.is_integer() and abs(bound) < 1e15
+    return int(bound) if short else bound
 
 
-def _spelt(schema: Any) -> str:
-    """A schema for people to read, whole, where there is no better way to say what is wanted."""
-    return "As JSON that satisfies this schema:\n" + json.dumps(
-        schema, ensure_ascii=False, indent=2, default=str
-    )
-
-
-def _title(part: dict[str, Any], path: tuple[str, ...]) -> str:
-    return _text(part, "title") or path[-1]
-
-
-def _mapping(part: Any, key: str) -> dict[str, Any]:
-    found = part.get(key) if isinstance(part, dict) else None
-    return found if isinstance(found, dict) else {}
-
-
-def _list(part: dict[str, Any], key: str) -> list[Any]:
-    found = part.get(key)
-    return found if isinstance(found, list) else []
-
-
-def _text(part: dict[str, Any], key: str) -> str:
-    found = part.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def _number(part: dict[str, Any], key: str) -> Any:
-    found = part.get(key)
-    return found if isinstance(found, int | float | Decimal) and not isinstance(found, bool) else None
+def _distinct(variants: list[Entry]) -> Iterable[Entry]:
+    """The variants, each with a title of its own."""
+    seen: set[str] = set()
+    for number, variant in enumerate(variants, 1):
+        title = variant.title if variant.title.casefold() not in seen else f"{variant.title} ({number})"
+        seen.add(title.casefold())
+        yield replace(variant, title=title)

@@ -9,9 +9,11 @@ from askback.enums import AnswerStatus, named
 from askback.prompts import AnswerInfo, Content, PromptInfo
 from askback.spans import when
 from askback.terminal import words
-from askback.terminal.fields import Field, Group, Kind, entries
+from askback.terminal.choosing import marks
+from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
+from askback.terminal.hints import default_of, hint_of
+from askback.terminal.keys import verb_of
 from askback.terminal.paper import Paper
-from askback.terminal.reading import marks
 from askback.terminal.verdicts import field_of
 from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
@@ -27,14 +29,8 @@ _NOT_TEXT = (
     "application/zip", "application/gzip",
 )  # fmt: skip
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
-_HINTS = {
-    Kind.BOOLEAN: "yes or no",
-    Kind.INTEGER: "a whole number",
-    Kind.NUMBER: "a number",
-    Kind.DATE: "a date, YYYY-MM-DD",
-    Kind.JSON: "JSON",
-    Kind.MULTI: "any of these, with commas between, or a JSON array",
-}
+_NARROW = 60
+"""A field's hint stands beside its title up to so many columns, else below."""
 
 
 def write_sheet(
@@ -43,18 +39,21 @@ def write_sheet(
     at: datetime,
     *,
     full: bool = False,
+    asking: bool = False,
     exact: bool = False,
     warnings: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Write the prompt as it is, `warnings` among its facts. Long texts are cut unless `full`, and say so.
     With `exact` times are exact.
 
+    `asking`: it will be asked at once, field by field, so that the form is only named.
+
     Returns what was not shown, in words: the rest of what was cut, and contents that no terminal shows.
     """
     unseen: list[str] = []
     paper.line(f"[{prompt.kind}] {prompt.title}", "title")
     for name, value in _facts(prompt, at, exact):
-        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "labels") else "")
+        paper.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
     for warning in warnings:
         paper.line(f"  {'! note':<12}{warning}", "warning")
     if prompt.resolution is not None:
@@ -66,26 +65,60 @@ def write_sheet(
         paper.markdown(_cut(paper, prompt.body, full, "the body", unseen), GUTTER)
     for content in prompt.contents:
         _write_content(paper, content, full, unseen)
-    if form := entries(prompt):
+    form = entries(prompt)
+    if form and asking and prompt.is_open:
+        paper.line()
+        paper.line(f"  To fill in: {', '.join(map(_named, form))}")
+    elif form:
         paper.line()
         paper.line("  To fill in", "title")
         for entry in form:
-            for item in entry.fields if isinstance(entry, Group) else (entry,):
-                where = f"{entry.title}: " if isinstance(entry, Group) else ""
-                need = " *" if item.required else ""
-                paper.line(f"  - {item.name or 'values'}{need}  {where}{item.title}{_hint(item)}")
-                if item.choices:
-                    paper.line(f"      {_offered(item, full)}", "quiet")
-                    if not full and len(item.choices) > MOST_CHOICES:
-                        unseen.append(f"the choices of {item.name} from the {MOST_CHOICES + 1}th on")
-    if prompt.is_open:
+            _write_listed(paper, entry, full, unseen)
+    if prompt.is_open and not asking:
         paper.line()
         offered = (
-            f"{option.decision} ({option.label}{', with a comment' if option.comment_required else ''})"
+            f"{verb_of(option.decision)} ({option.label}"
+            f"{', with a comment' if option.comment_required else ''})"
             for option in prompt.decisions
         )
-        paper.line(f"  Decisions: {', '.join(offered)}")
+        paper.line(f"  To decide: {', '.join(offered)}")
     return tuple(unseen)
+
+
+def _write_listed(paper: Paper, entry: Entry, full: bool, unseen: list[str], indent: str = "  ") -> None:
+    """One entry of a form in the list of what is to be filled in; the fields of a group below it."""
+    need = " *" if entry.required and not entry.nullable else ""
+    if isinstance(entry, Group) and not entry.sequence:
+        paper.line(f"{indent}- {entry.name}{need}  {entry.title}{_bracketed(_left_out(entry))}")
+        for item in entry.fields:
+            _write_listed(paper, item, full, unseen, indent + "  ")
+        return
+    said = _bracketed(hint_of(entry), _left_out(entry))
+    paper.line(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{said}")
+    if isinstance(entry, Variants):
+        paper.line(f"{indent}    one of: {', '.join(variant.title for variant in entry.variants)}", "quiet")
+    elif isinstance(entry, Field) and entry.choices and entry.kind is not Kind.PAIRS:
+        paper.line(f"{indent}    {_offered(entry, full)}", "quiet")
+        if not full and len(entry.choices) > MOST_CHOICES:
+            unseen.append(f"the choices of {entry.name} from the {MOST_CHOICES + 1}th on")
+
+
+def _named(entry: Entry) -> str:
+    """An entry with what it is if it is left out."""
+    offered = default_of(entry)
+    return f"{entry.title} [{offered}]" if offered else entry.title
+
+
+def _left_out(entry: Entry) -> str:
+    """What happens if an entry is left out."""
+    if offered := default_of(entry):
+        return f"{offered} if left out"
+    return "may be left out" if isinstance(entry, Group) and (not entry.required or entry.nullable) else ""
+
+
+def _bracketed(*parts: str) -> str:
+    said = "; ".join(part for part in parts if part)
+    return f" [{said}]" if said else ""
 
 
 def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
@@ -106,8 +139,9 @@ def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str,
         yield "priority", str(prompt.proto.content.priority)
     if prompt.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in sorted(prompt.labels.items()))
-    yield "job", f"{prompt.job_id}, key {prompt.key}, round {prompt.proto.round}"
-    yield "prompt", f"{prompt.prompt_id}, revision {prompt.revision}"
+    yield "job", prompt.job_id
+    yield "prompt", prompt.prompt_id
+    yield "key", f"{prompt.key}, round {prompt.proto.round}, revision {prompt.revision}"
 
 
 def _write_content(paper: Paper, content: Content, full: bool, unseen: list[str]) -> None:
@@ -149,33 +183,33 @@ def _cut(paper: Paper, text: str, full: bool, name: str, unseen: list[str]) -> s
     return text[:shown_to]
 
 
-def write_field(paper: Paper, item: Field, place: str = "") -> None:
-    """Write one field as it is asked."""
-    need = " (required)" if item.required else ""
-    paper.line(f"{place or '     '}{item.title}{need}{_hint(item)}", "title")
-    paper.block(item.help, "quiet", "     | ")
-    if item.rationale:
-        paper.block(f"Why: {item.rationale}", "quiet", "     | ")
-    for mark, choice in zip(marks(item.choices), item.choices, strict=True):
+def write_entry(paper: Paper, entry: Entry, place: str = "     ") -> None:
+    """Write one entry of a form as it is asked; `place` is its number, such as `1/4 `, or an indent."""
+    indent = place if not place.strip() else "     "
+    need = " (required)" if entry.required and not entry.nullable else ""
+    hint = _bracketed(hint_of(entry))
+    head = f"{place}{entry.title}{need}"
+    beside = bool(entry.title) and len(head) + len(hint) <= _NARROW
+    if entry.title:
+        paper.line(f"{head}{hint}" if beside else head, "title")
+    if hint and not beside:
+        said = hint[2:-1]
+        for part in [said] if len(indent) + len(said) <= _NARROW else said.split("; "):
+            paper.line(f"{indent}{part}", "quiet")
+    help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
+    paper.block(help, "quiet", f"{indent}| ")
+    if not isinstance(entry, Field):
+        return
+    if entry.rationale:
+        paper.block(f"Why: {entry.rationale}", "quiet", f"{indent}| ")
+    if entry.kind is Kind.PAIRS:
+        return
+    for mark, choice in zip(marks(entry.choices), entry.choices, strict=True):
         suggested = " (recommended)" if choice.recommended else ""
         more = f": {choice.description}" if choice.description else ""
-        paper.line(f"       {mark}) {choice.label}{suggested}{more}")
-    if item.allow_other and item.choices:
-        paper.line("       or any other text")
-    if item.multiline:
-        paper.line("     (several lines; a line with a single dot ends them)", "quiet")
-
-
-def _hint(item: Field) -> str:
-    parts = [_HINTS[item.kind]] if item.kind in _HINTS else []
-    if item.kind is Kind.MULTI and not item.choices:
-        parts = ['texts, with commas between; ["a, b"] is one']
-    if bounds := str(item.bounds):
-        unit = {Kind.TEXT: " characters", Kind.MULTI: " choices"}.get(item.kind, "")
-        parts.append(bounds + unit)
-    if item.pattern:
-        parts.append(f"must match {item.pattern}")
-    return f" [{'; '.join(parts)}]" if parts else ""
+        paper.line(f"{indent}  {mark}) {choice.label}{suggested}{more}")
+    if entry.allow_other and entry.choices:
+        paper.line(f"{indent}  or any other text")
 
 
 def _offered(item: Field, full: bool) -> str:

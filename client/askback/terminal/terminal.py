@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from askback.terminal.lines import Lines
 from askback.terminal.paper import Paper, PlainPaper, flat
+from askback.terminal.showing import HIDDEN
 
 if TYPE_CHECKING:
     from askback.terminal.keyboard import Keyboard
@@ -30,6 +31,7 @@ _SUFFIXES = {
 
 
 BY_LINES = "the new text, whole, ended by a line with a single dot:"
+"""For scripts on a pipe, which have no editor and no keys."""
 
 
 class Dialogue(Protocol):
@@ -37,14 +39,25 @@ class Dialogue(Protocol):
 
     paper: Paper
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether a person types at a keyboard, and may move in what they type."""
+
+    @property
+    def columns(self) -> int:
+        """How wide lines may be."""
+
     def start_question(self) -> None:
         """A question begins with what is written next: what was typed before that is no answer to it."""
 
-    async def ask(self, question: str) -> str:
-        """Put a question; the line that answers it. Raises EOFError."""
+    async def ask(self, question: str, *, secret: bool = False) -> str:
+        """Put a question; the line that answers it, not shown if it is `secret`. Raises EOFError."""
 
     async def choose(self, question: str) -> str:
         """The same for a question with few answers: a paste is none of them. Raises EOFError."""
+
+    async def write(self, question: str, text: str = "") -> str:
+        """The same for a text of several lines, which begins as `text`. Raises EOFError."""
 
     async def rewrite(self, text: str, media_type: str) -> str:
         """The text as the person wants it. Raises EOFError, or OSError if the editor cannot be run."""
@@ -74,6 +87,11 @@ class Terminal:
     def is_terminal(self) -> bool:
         """Whether a person is asked."""
         return self.lines.is_terminal
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a person types at a keyboard, and may move in what they type."""
+        return self._keyboard is not None
 
     @property
     def rows(self) -> int:
@@ -106,21 +124,36 @@ class Terminal:
             self._keyboard.forget()
             self._started = True
 
-    async def ask(self, question: str, left: Left | None = None) -> str:
+    async def ask(
+        self, question: str, left: Left | None = None, *, secret: bool = False, recall: bool = False
+    ) -> str:
         """Put a question; the line that answers it. Raises EOFError.
 
-        `left` gives how much time there is, which a terminal shows while a person types.
+        `left` gives how much time there is, which a terminal shows while a person types. `recall`: Up brings
+        back the lines that were typed for such questions before, in this process only.
         """
-        return await self._line(question, False, left)
+        return await self._line(question, False, left, secret=secret, recall=recall)
 
     async def choose(self, question: str, left: Left | None = None) -> str:
         """The same for a question with few answers: a paste is none of them. Raises EOFError."""
         return await self._line(question, True, left)
 
-    async def _line(self, question: str, choice: bool, left: Left | None) -> str:
+    async def write(self, question: str, text: str = "", left: Left | None = None) -> str:
+        """The same for a text of several lines, which begins as `text`. Raises EOFError."""
+        if self._keyboard is None:
+            return await write_by_lines(self, question, text)
+        self.paper.line("     (several lines; Ctrl-S when you are done)", "quiet")
+        started, self._started = self._started, False
+        return await self._keyboard.write(flat(question), text, started=started, left=left)
+
+    async def _line(
+        self, question: str, choice: bool, left: Left | None, *, secret: bool = False, recall: bool = False
+    ) -> str:
         if self._keyboard is not None:
             started, self._started = self._started, False
-            return await self._keyboard.ask(flat(question), choice=choice, started=started, left=left)
+            return await self._keyboard.ask(
+                flat(question), choice=choice, secret=secret, recall=recall, started=started, left=left
+            )
         self.paper.begin(question)
         self._question = question
         try:
@@ -130,7 +163,7 @@ class Terminal:
             raise
         finally:
             self._question = None
-        self.paper.line(line)  # a script's transcript shows what it said
+        self.paper.line(HIDDEN if secret else line)  # a script's transcript shows what it said
         return line
 
     def notice(self, text: str, style: str = "") -> None:
@@ -147,11 +180,13 @@ class Terminal:
                 self.paper.begin(self._question)
 
     async def rewrite(self, text: str, media_type: str) -> str:
-        """The text after $VISUAL or $EDITOR; without one, or for a script, new lines up to a single dot."""
+        """The text after $VISUAL or $EDITOR; without one after an editor of our own, on the same screen.
+
+        For a script: new lines up to a single dot.
+        """
         if self.has_editor:
             return await self._edited(shlex.split(_editor()), text, media_type)
-        self.paper.line(BY_LINES, "quiet")
-        return await dotted(self)
+        return await rewrite_in_place(self, text)
 
     async def _edited(self, editor: list[str], text: str, media_type: str) -> str:
         with tempfile.TemporaryDirectory(prefix="askback-") as folder:
@@ -190,7 +225,28 @@ def _keyboard() -> Keyboard:
 
 
 def _editor() -> str:
+    """The person's editor; empty if they named none."""
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+
+
+async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:
+    """A text without $EDITOR: as it is written over in place, or the lines of a script up to a single dot."""
+    if dialogue.has_keys:
+        found = await dialogue.write("", text)
+        return found if found == text or not text.endswith("\n") else found.rstrip("\n") + "\n"
+    dialogue.paper.line(BY_LINES, "quiet")
+    return await dotted(dialogue)
+
+
+async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
+    """A text of several lines from a script: an empty first line keeps what there was, `-` clears it."""
+    dialogue.paper.line("     (several lines; a line with a single dot ends them)", "quiet")
+    line = await dialogue.ask(question)
+    if not line.strip():
+        return text
+    if line.strip() == "-" and text:
+        return ""
+    return line + "\n" + await dotted(dialogue)
 
 
 async def dotted(dialogue: Dialogue) -> str:

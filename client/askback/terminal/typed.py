@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from askback.prompts import PromptInfo
 from askback.terminal.fields import entries, flat
-from askback.terminal.reading import nested, read, read_json
+from askback.terminal.reading import guess, read, read_json
 
 
 def typed_values(
@@ -29,14 +30,16 @@ def typed_values(
         is_json = name.endswith(":") and name not in form
         name = name.removesuffix(":") if is_json else name
         if free:
-            values[(name,)] = read_json(text) if is_json else _guessed(text)
+            item = getattr(form[""], "item", None)  # of values by name
+            reading = guess if item is None else partial(read, item)
+            values[(name,)] = _named(name, read_json if is_json else reading, text)
             continue
         field = form.get(name)
         if field is None:
             known = ", ".join(form) or "none: only a decision is asked for"
             raise ValueError(f"the form has no field {name!r}; its fields: {known}")
         values[field.path] = _named(name, read_json, text) if is_json else _named(name, read, field, text)
-    return _merged(dict(given or {}), nested(values))
+    return _merged(dict(given or {}), _nested(values))
 
 
 def _named(name: str, reading: Callable[..., Any], *given: Any) -> Any:
@@ -46,11 +49,15 @@ def _named(name: str, reading: Callable[..., Any], *given: Any) -> Any:
         raise ValueError(f"{name}: {error}") from None
 
 
-def _guessed(text: str) -> Any:
-    try:
-        return read_json(text)
-    except ValueError:
-        return text
+def _nested(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """The values by path as one object."""
+    result: dict[str, Any] = {}
+    for path, value in values.items():
+        node = result
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = value
+    return result
 
 
 def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from askback.enums import AnswerStatus
+from askback.enums import AnswerStatus, DecisionKind
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
 from askback.prompts import AnswerOutcome
 from askback.terminal.paper import Paper
 from askback.terminal.words import ending
 
+_DONE: Final = {
+    DecisionKind.ACCEPT: "Approved",
+    DecisionKind.EDIT: "Approved with changes",
+    DecisionKind.RESPOND: "Answered",
+    DecisionKind.REVISE: "Sent back for changes",
+    DecisionKind.REJECT: "Rejected",
+    DecisionKind.DISMISS: "Dismissed",
+}
+
+
+def done(decision: DecisionKind) -> str:
+    """A decision as a result: `Approved`, `Rejected`, …"""
+    return _DONE.get(decision, f"Answered ({decision})")
+
 
 def taken(outcome: AnswerOutcome) -> str:
-    """An answer that was taken."""
+    """An answer that was taken: `Approved: Pay 12.5 EUR for A-17?`."""
     before = " (this very answer had been taken before)" if outcome.replayed else ""
+    title = outcome.prompt.title
     if outcome.status is AnswerStatus.RECORDED:
-        return f"RECORDED: your answer is kept, and the prompt stays open{before}"
+        return f"Recorded: {title} (your answer is kept, and the prompt stays open){before}"
     answer = outcome.prompt.answered
-    what = f": {answer.decision}" if answer else ""
-    return f"{outcome.status}: your answer is the one that counts{what}{before}"
+    return f"{done(answer.decision) if answer else 'Answered'}: {title}{before}"
 
 
 def refused(error: AskbackError, at: datetime) -> str:

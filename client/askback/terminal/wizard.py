@@ -1,31 +1,47 @@
-"""Answers a prompt with a person: decision, form field by field, edits, comment; again what is refused."""
+"""Answers a prompt with a person: one key decides, a form is filled in; what is refused is asked again."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Final
 
+from askback.answers import giving_values
 from askback.console_prompt import ConsolePrompt
 from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
-from askback.prompts import AnswerOutcome, Content, Option, PromptInfo
+from askback.prompts import AnswerOutcome, Option, PromptInfo
 from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick, unseen_is_meant
 from askback.terminal.draft import Draft, Typed, write_draft, write_value
-from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, entries
-from askback.terminal.reading import fits, read, shown
-from askback.terminal.sheet import write_field
-from askback.terminal.terminal import Dialogue, dotted
+from askback.terminal.editing import edit_contents
+from askback.terminal.fields import entries
+from askback.terminal.filling import Filling
+from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
+from askback.terminal.terminal import Dialogue
 from askback.terminal.verdicts import refused, tell
 from askback.terminal.words import now
 
 CARRIES_VALUES = frozenset({DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND})
-LEAVE = "leave it for now"
-_SEND = {"y": "send", "yes": "send", "n": "change", "no": "change", "q": "quit", "quit": "quit"}
-_KEEP = {"y": "keep", "yes": "keep", "e": "edit", "edit": "edit", "n": "drop", "no": "drop"}
-
+_SEND: Final = {
+    "y": "send", "yes": "send", "n": "change", "no": "change", "c": "comment", "comment": "comment",
+    "q": "quit", "quit": "quit",
+}  # fmt: skip
+_WORDS: Final = {
+    DecisionKind.REJECT: "Reason",
+    DecisionKind.REVISE: "What should change?",
+    DecisionKind.RESPOND: "Your answer",
+}
+"""What a decision's comment is called."""
 
 Send = Callable[[Draft], Awaitable[AnswerOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A prompt that the person did not answer, and what they want instead; `text` is that of a search."""
+
+    action: Action
+    text: str = ""
 
 
 def by_console(prompt: ConsolePrompt) -> Send:
@@ -33,7 +49,7 @@ def by_console(prompt: ConsolePrompt) -> Send:
 
     async def send(draft: Draft) -> AnswerOutcome:
         return await prompt.decide(
-            draft.decision, values=draft.object, edits=draft.edits, comment=draft.comment
+            draft.decision, values=draft.values, edits=draft.edits, comment=draft.comment
         )
 
     return send
@@ -48,16 +64,18 @@ async def settle(
     comment: str | None = None,
     typed: Typed | None = None,
     unseen: Sequence[str] = (),
-) -> AnswerOutcome | None:
-    """Ask until an answer is taken; None if the person leaves the prompt alone.
+    many: bool = False,
+) -> AnswerOutcome | Left:
+    """Ask until an answer is taken, or the person leaves the prompt alone.
 
     What is given is not asked for. `typed` is offered again and holds what is typed now, `unseen` is what
-    the person was not shown. An answer that the server refuses field by field is mended: only those
-    fields are asked again. Raises EOFError at the end of the input, and what `send` raises.
+    the person was not shown, `many` lets them move to other prompts. An answer that the server refuses field
+    by field is mended: only those fields are asked again. Raises EOFError at the end of the input, and what
+    `send` raises.
     """
-    wizard = Wizard(prompt, dialogue, typed, unseen)
+    wizard = Wizard(prompt, dialogue, typed, unseen, many=many)
     draft = await wizard.draft(decision=decision, comment=comment)
-    while draft is not None:
+    while isinstance(draft, Draft):
         try:
             return await send(draft)
         except AnswerInvalid as error:
@@ -68,7 +86,7 @@ async def settle(
             write_draft(dialogue.paper, prompt, draft)
             if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                 raise
-    return None
+    return draft
 
 
 class Wizard:
@@ -80,217 +98,148 @@ class Wizard:
         dialogue: Dialogue,
         typed: Typed | None = None,
         unseen: Sequence[str] = (),
+        *,
+        many: bool = False,
     ) -> None:
         self._prompt = prompt
         self._dialogue = dialogue
-        self._typed = typed or Typed()
+        self._typed = Typed() if typed is None else typed
         self._unseen = unseen
+        self._many = many
         self._form = entries(prompt)
+        self._filling = Filling(self._form, dialogue, self._typed)
         self._kept = self._typed.decision if self._typed.values else None
-        self._refused: dict[tuple[str, ...], Any] = {}
 
     async def draft(
         self, *, decision: DecisionKind | None = None, comment: str | None = None
-    ) -> Draft | None:
-        """Ask for everything, show it, and ask whether to send it. None: leave the prompt alone."""
+    ) -> Draft | Left:
+        """Ask for everything that is not given, and whether to send it."""
+        if comment is not None:
+            self._typed.comment = comment
         while True:
             chosen = decision or self._kept or await self._decision()
             self._kept = None
-            if chosen is None:
-                return None
+            if isinstance(chosen, Left):
+                return chosen
             self._typed.decision = chosen if chosen is DecisionKind.RESPOND else None
-            if chosen in CARRIES_VALUES and not await unseen_is_meant(self._dialogue, self._unseen):
-                return None
-            draft = Draft(chosen)
-            if chosen in CARRIES_VALUES and self._form:
-                draft = replace(draft, values=await self._values())
-            if chosen is DecisionKind.EDIT:
-                draft = replace(draft, edits=await self._edits())
-            said = comment if comment is not None else await self._comment(chosen)
-            draft = replace(draft, comment=said)
-            write_draft(self._dialogue.paper, self._prompt, draft)
-            match await pick(self._dialogue, "Send it? [y]es, [n]o: change it, [q]uit: ", _SEND):
-                case "send":
-                    return draft
-                case "quit":
-                    return None
+            found = await self._draft_with(chosen)
+            if found is not None:
+                return found
+            if decision is not None:
+                return Left(Action.QUIT)
 
-    async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | None:
-        """Ask again for what was refused; for everything where that cannot be told. None: leave it."""
+    async def _decision(self) -> DecisionKind | Left:
+        """Which key was pressed, of those that decide or leave."""
+        paper, fillable = self._dialogue.paper, bool(self._form)
+        known = actions(self._prompt, fillable=fillable, many=self._many)
+        while True:
+            self._dialogue.start_question()
+            deciding, others = menu(self._prompt, fillable=fillable, many=self._many)
+            paper.line()
+            for parts, style in ((deciding, "title"), (others, "quiet")):
+                for text in in_lines(parts, self._dialogue.columns):
+                    paper.line(text, style)
+            line = (await self._dialogue.choose("Decide: ")).strip()
+            if self._many and line.startswith("/"):
+                return Left(Action.SEARCH, line[1:].strip())
+            word, _, rest = line.partition(" ")
+            action = known.get(line.casefold())
+            if rest and known.get(word.casefold()) is Action.COMMENT and word.casefold() != rest.casefold():
+                self._take_comment(rest.strip())
+            elif action is Action.COMMENT:
+                self._take_comment((await self._dialogue.ask("Comment: ")).strip())
+            elif action is Action.HELP:
+                shown = set(known.values())
+                for text in help_lines(key for key in KEYS if key.action in shown):
+                    paper.line(f"  {text}")
+            elif action is Action.FILL:
+                return giving_values(self._prompt)
+            elif action is not None:
+                return decision_of(action) or Left(action)
+            else:
+                paper.line(
+                    f"! {line!r} is none of these keys" if line else "! type one of these keys", "warning"
+                )
+
+    def _take_comment(self, text: str) -> None:
+        self._typed.comment = text
+        self._dialogue.paper.line("  the next decision carries it" if text else "  no comment", "quiet")
+
+    async def _draft_with(self, decision: DecisionKind) -> Draft | Left | None:
+        """The answer with this decision; None if the person thinks better of it."""
+        if decision in CARRIES_VALUES and not await unseen_is_meant(self._dialogue, self._unseen):
+            return None
+        draft, before = Draft(decision), self._typed.comment
+        while True:
+            if decision in CARRIES_VALUES and self._form:
+                draft = replace(draft, values=await self._filling.all())
+            if decision is DecisionKind.EDIT:
+                draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
+                if not draft.edits and not draft.values:
+                    self._dialogue.paper.line("nothing was changed", "quiet")
+                    return None
+            if not self._typed.comment and (self._wants_words(decision) or decision is DecisionKind.REJECT):
+                self._typed.comment = await self._words(decision, required=self._wants_words(decision))
+            draft = replace(draft, comment=self._typed.comment)
+            if draft.values is None and not draft.edits and decision is not DecisionKind.RESPOND:
+                return draft if await self._is_meant(draft, asked=not before) else None
+            write_draft(self._dialogue.paper, self._prompt, draft)
+            sending = "Send it? [y]es, [n]o: change it, [c]omment, [q]uit: "
+            while (what := await pick(self._dialogue, sending, _SEND)) == "comment":
+                self._take_comment((await self._dialogue.ask("Comment: ")).strip())
+                draft = replace(draft, comment=self._typed.comment)
+            if what != "change":
+                return draft if what == "send" else Left(Action.QUIT)
+            if self._wants_words(decision) and draft.values is None:
+                self._typed.comment = ""
+
+    async def _is_meant(self, draft: Draft, *, asked: bool) -> bool:
+        """Whether a decision without values is sent: words that were just typed for it say so."""
+        if asked and (self._wants_words(draft.decision) or draft.decision is DecisionKind.REJECT):
+            return True
+        if draft.comment:
+            write_value(self._dialogue.paper, "comment", draft.comment)
+        option = self._option(draft.decision)
+        name = name_of(draft.decision, option.label)
+        question = f"{name[:1].upper()}{name[1:]}? [y/N] "
+        return await pick(self._dialogue, question, NO_UNLESS_YES)
+
+    def _option(self, decision: DecisionKind) -> Option:
+        return next((o for o in self._prompt.decisions if o.decision is decision), Option(decision))
+
+    def _wants_words(self, decision: DecisionKind) -> bool:
+        """Whether a comment must go with the decision."""
+        return self._option(decision).comment_required
+
+    async def _words(self, decision: DecisionKind, *, required: bool) -> str:
+        """The comment of a decision. Raises EOFError."""
+        name = _WORDS.get(decision, "Comment")
+        question = name if name.endswith("?") else f"{name}{'' if required else ' (Enter for none)'}:"
+        while True:
+            text = (await self._dialogue.ask(f"{question} ")).strip()
+            if text or not required:
+                return text
+            self._dialogue.paper.line("! must be given with this decision", "warning")
+
+    async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | Left:
+        """Ask again for what was refused; for everything where that cannot be told."""
         wrong = [fault.field for fault in violations]
-        paths = {tuple(_tokens(path)) for path in wrong if path.startswith("values_json/")}
-        known = {path for path in paths if self._at(path)}
+        paths = [_tokens(path) for path in wrong if path.startswith("values_json/")]
+        known = [path for path in paths if self._filling.knows(path)]
         fixable = bool(known) or "comment" in wrong or any(path.startswith("edits") for path in wrong)
         if not fixable or known != paths or "values_json" in wrong or "decision" in wrong:
-            self._typed.values.clear()
             return await self.draft()
         if known:
-            values = dict(draft.values or {})
-            for entry in [entry for path in known for entry in self._at(path)]:
-                self._typed.values.pop(entry.path, None)
-                if (was := values.pop(entry.path, NOTHING)) is not NOTHING:
-                    self._refused[entry.path] = was
-                await self._field(entry, values)
-            draft = replace(draft, values=values)
+            await self._filling.mend(known)
+            draft = replace(draft, values=self._filling.values())
         if any(path.startswith("edits") for path in wrong):
-            draft = replace(draft, edits=await self._edits())
+            draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
         if "comment" in wrong:
-            draft = replace(draft, comment=await self._comment(draft.decision, required=True))
+            self._typed.comment = await self._words(draft.decision, required=True)
+            draft = replace(draft, comment=self._typed.comment)
         return draft
-
-    def _at(self, path: tuple[str, ...]) -> list[Field]:
-        """The fields that a refused path speaks of: the one it is in, or all of its group."""
-        for entry in self._form:
-            if isinstance(entry, Group) and path == entry.path:
-                return list(entry.fields)
-            for item in entry.fields if isinstance(entry, Group) else (entry,):
-                if path[: len(item.path)] == item.path:
-                    return [item]
-        return []
-
-    async def _decision(self) -> DecisionKind | None:
-        options = self._prompt.decisions
-        choices = [Choice(option.decision, option.label or option.decision) for option in options]
-        menu = Field(
-            path=("decision",),
-            kind=Kind.SINGLE,
-            title="Your decision",
-            required=True,
-            choices=(*choices, Choice(LEAVE)),
-        )
-        answer: dict[tuple[str, ...], Any] = {}
-        await self._ask_field(menu, answer, NOTHING)
-        chosen = answer[menu.path]
-        return None if chosen == LEAVE else chosen
-
-    async def _values(self) -> dict[tuple[str, ...], Any]:
-        values: dict[tuple[str, ...], Any] = {}
-        for number, entry in enumerate(self._form, 1):
-            place = f"{number}/{len(self._form)} "
-            if isinstance(entry, Field):
-                await self._field(entry, values, place)
-                continue
-            self._dialogue.paper.line(f"{place}{entry.title}", "title")
-            self._dialogue.paper.block(entry.help, "quiet", "     | ")
-            if not entry.required and not await pick(
-                self._dialogue, "     Fill it in? [y/N] ", NO_UNLESS_YES
-            ):
-                continue
-            for item in entry.fields:
-                await self._field(item, values)
-            if entry.required and not entry.fields:
-                values[entry.path] = {}
-        return values
-
-    async def _field(self, item: Field, values: dict[tuple[str, ...], Any], place: str = "") -> None:
-        """Ask for one field of the form, and keep what was typed."""
-        preset = self._typed.values.get(item.path, item.default)
-        if preset is not NOTHING and (
-            not fits(item, preset) or preset == self._refused.get(item.path, NOTHING)
-        ):
-            preset = NOTHING  # offered once more, it would be refused once more
-        await self._ask_field(item, values, preset, place)
-        if item.path in values:
-            self._typed.values[item.path] = values[item.path]
-        else:
-            self._typed.values.pop(item.path, None)
-
-    async def _ask_field(
-        self, item: Field, values: dict[tuple[str, ...], Any], preset: Any, place: str = ""
-    ) -> None:
-        """Ask for one field until what is typed fits, and put it into the values."""
-        paper = self._dialogue.paper
-        self._dialogue.start_question()
-        write_field(paper, item, place)
-        question = "     > "
-        if preset is not NOTHING:
-            clear = "" if item.required else ", - for none"
-            offered = shown(item, preset)
-            if _brief(offered) != offered:
-                write_value(paper, "     Enter takes", offered)
-            question = f"     [Enter: {_brief(offered)}{clear}]> "
-        elif not item.required:
-            question = "     [Enter: none]> "
-        while True:
-            text = await self._dialogue.ask(question)
-            if not text.strip():
-                if preset is not NOTHING:
-                    values[item.path] = preset
-                    return
-                if not item.required:
-                    return
-                if item.nullable:
-                    values[item.path] = None
-                    return
-                paper.line("     ! must be given", "warning")
-                continue
-            if text.strip() == "-" and preset is not NOTHING and not item.required:
-                return
-            if item.multiline:
-                text = text + "\n" + await dotted(self._dialogue)
-            try:
-                values[item.path] = "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
-                return
-            except ValueError as error:
-                paper.line(f"     ! {error}", "warning")
-
-    async def _edits(self) -> dict[str, str]:
-        edits: dict[str, str] = {}
-        for content in self._prompt.contents:
-            if not content.editable:
-                continue
-            text = await self._edited(content)
-            if text is None:
-                continue
-            if text == content.text:
-                self._dialogue.paper.line("unchanged", "quiet")
-                continue
-            edits[content.content_id] = text
-            self._typed.edits[content.content_id] = (content.text, text)
-        return edits
-
-    async def _edited(self, content: Content) -> str | None:
-        """The content's new text; None if it stays."""
-        name = content.title or content.content_id
-        before, text = self._typed.edits.pop(content.content_id, (content.text, content.text))
-        if text != content.text:
-            if before != content.text:
-                self._dialogue.paper.line(f"! {name!r} is not the text any more that you edited", "warning")
-            match await pick(self._dialogue, f"Keep your {name!r}? [y]es, [e]dit it, [n]o: ", _KEEP):
-                case "keep":
-                    return text
-                case "drop":
-                    return None
-        elif not await pick(self._dialogue, f"Edit {name!r}? [y/n] ", YES_OR_NO):
-            return None
-        try:
-            return await self._dialogue.rewrite(text, content.media_type)
-        except OSError as error:
-            self._dialogue.paper.line(f"! {error}", "warning")
-            return None
-
-    async def _comment(self, decision: DecisionKind, *, required: bool = False) -> str:
-        option = next((o for o in self._prompt.decisions if o.decision is decision), Option(decision))
-        required = required or option.comment_required
-        kept = self._typed.comment
-        hint = "" if required else " (Enter for none)"
-        if kept:
-            hint = f" [Enter: {_brief(kept)}{'' if required else ', - for none'}]"
-        while True:
-            text = (await self._dialogue.ask(f"Comment{hint}: ")).strip() or kept
-            if text == "-" and kept and not required:
-                text = ""
-            if text or not required:
-                self._typed.comment = text
-                return text
-            self._dialogue.paper.line("! a comment must be given with this decision", "warning")
 
 
 def _tokens(path: str) -> list[str]:
     """The names of a JSON pointer below `values_json`."""
     return [token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]]
-
-
-def _brief(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 60 else flat[:59] + "…"

@@ -3,6 +3,7 @@
 isort:skip_file
 What people's consoles call."""
 
+from askback.v1 import job_pb2 as _job_pb2
 from askback.v1 import prompt_pb2 as _prompt_pb2
 from askback.v1 import stream_pb2 as _stream_pb2
 from collections import abc as _abc
@@ -61,6 +62,7 @@ class PromptFilter(_message.Message):
     JOB_ID_SUFFIX_FIELD_NUMBER: _builtins.int
     MINE_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
+    ANY_LABELS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Only prompts of this job. Empty: any."""
     unattended: _builtins.bool
@@ -102,6 +104,12 @@ class PromptFilter(_message.Message):
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only prompts whose audience names one of these groups. Empty: any."""
 
+    @_builtins.property
+    def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
+        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        `labels`. Empty: no such condition.
+        """
+
     def __init__(
         self,
         *,
@@ -116,10 +124,11 @@ class PromptFilter(_message.Message):
         job_id_suffix: _builtins.str = ...,
         mine: _builtins.bool = ...,
         overdue: _builtins.bool = ...,
+        any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "groups", b"groups", "id_suffix", b"id_suffix", "job_id", b"job_id", "job_id_suffix", b"job_id_suffix", "job_types", b"job_types", "kinds", b"kinds", "labels", b"labels", "mine", b"mine", "overdue", b"overdue", "states", b"states", "unattended", b"unattended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,12 +344,14 @@ class PromptEvent(_message.Message):
 
     @_builtins.property
     def caught_up(self) -> Global___PromptsCaughtUp:
-        """The snapshot is complete: you have every open prompt that matches."""
+        """The snapshot is complete: you have every open prompt that matches. It comes again when you read
+        so slowly that the view was read once more.
+        """
 
     @_builtins.property
     def reset_view(self) -> Global___PromptsReset:
-        """The resume token could not be honoured: forget all prompts; a snapshot and `caught_up`
-        follow.
+        """The resume token could not be honoured, or you read so slowly that more has changed than could
+        be told: forget all prompts; a snapshot and `caught_up` follow.
         """
 
     @_builtins.property

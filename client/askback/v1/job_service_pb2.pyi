@@ -333,6 +333,7 @@ class JobFilter(_message.Message):
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     ID_SUFFIX_FIELD_NUMBER: _builtins.int
+    ANY_LABELS_FIELD_NUMBER: _builtins.int
     id_suffix: _builtins.str
     """Only the jobs whose id ends with this: the last 6 to 36 characters, in lower case. People type the end of
     an id, because ids that were made at about the same time begin alike. Empty: any.
@@ -361,6 +362,12 @@ class JobFilter(_message.Message):
     def created_before(self) -> _timestamp_pb2.Timestamp:
         """Created before this time. Unset: no bound."""
 
+    @_builtins.property
+    def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
+        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        `labels`. Empty: no such condition.
+        """
+
     def __init__(
         self,
         *,
@@ -371,10 +378,11 @@ class JobFilter(_message.Message):
         created_after: _timestamp_pb2.Timestamp | None = ...,
         created_before: _timestamp_pb2.Timestamp | None = ...,
         id_suffix: _builtins.str = ...,
+        any_labels: _abc.Iterable[_job_pb2.LabelCondition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "id_suffix", b"id_suffix", "job_types", b"job_types", "labels", b"labels", "states", b"states", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_labels", b"any_labels", "created_after", b"created_after", "created_before", b"created_before", "id_suffix", b"id_suffix", "job_types", b"job_types", "labels", b"labels", "states", b"states", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -554,8 +562,8 @@ class WatchJobsResponse(_message.Message):
     caught_up: _builtins.bool
     """True in the one message that completes the snapshot."""
     reset: _builtins.str
-    """Not empty: the resume token could not be honoured, for this reason. Forget all jobs; a snapshot
-    follows.
+    """Not empty: the resume token could not be honoured, or you read so slowly that more has changed
+    than could be told. Forget all jobs; a snapshot follows.
     """
     resume_token: _builtins.str
     """You have everything up to here: resume from this token. Empty: no newer position."""

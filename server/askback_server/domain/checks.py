@@ -131,8 +131,11 @@ def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> 
     violation found.
     """
     check = Checker(limits, "content.")
-    if len(content.kind) > limits.name_chars or not _KIND.match(content.kind):
-        check.bad("kind", "is required: a letter, then letters, digits, '_', '.' or '-'")
+    if not content.kind:
+        check.bad("kind", "is required: clarify, confirm, preview, or one of your own")
+    elif len(content.kind) > limits.name_chars or not _KIND.match(content.kind):
+        shape = f"1 to {limits.name_chars} letters, digits, '_', '.' or '-', starting with a letter"
+        check.bad("kind", f"{content.kind[:40]!r} is not a kind: it must be {shape}")
     check.text("title", content.title, limits.title_chars, required=True)
     if "\n" in content.title or "\r" in content.title:
         check.bad("title", "must be one line")

@@ -62,7 +62,9 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "GetJobRequest": {"job_id": _ID},
     "JobFilter": {
         "states": _STATES, "job_types": _NAMES, "user_ids": _NAMES, "labels": _LABELS, "id_suffix": _ID,
+        "any_labels": _list("labels"),
     },
+    "LabelCondition": {"name": _text("label_chars"), "values": _list("filter_values", "label_chars")},
     "ListJobsRequest": {"namespace": _NAME, "page_token": _TOKEN},
     "WatchJobRequest": {"job_id": _ID},
     "WatchJobsRequest": {"namespace": _NAME, "resume_token": _TOKEN},
@@ -140,7 +142,7 @@ FIELD_LIMITS: Mapping[str, Mapping[str, FieldLimit]] = {
     "ConverseHello": {"namespace": _NAME, "console_id": _ID, "instance_id": _ID, "resume_token": _TOKEN},
     "PromptFilter": {
         "job_types": _NAMES, "kinds": _NAMES, "labels": _LABELS, "job_id": _ID, "states": _STATES,
-        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID,
+        "groups": _NAMES, "id_suffix": _ID, "job_id_suffix": _ID, "any_labels": _list("labels"),
     },
     "ConverseHeartbeat": {"resume_token": _TOKEN},
     "AnswerPromptRequest": {

@@ -1,4 +1,4 @@
-"""Forms that mislead: choices that cannot be told apart, and suggested values that would be refused."""
+"""Forms that mislead: choices that cannot be told apart, suggested values that would be refused, secrets."""
 
 import json
 import unicodedata
@@ -12,8 +12,8 @@ from askback_server.domain.json_schema import compiled_schema
 from askback_server.domain.json_text import BadFields, Violation, pointer
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
-_FORMS_DEPTH = 2
-"""Defaults of fields, and of the fields of an object among them: no console suggests deeper ones."""
+_FORMS_DEPTH = 8
+"""So many objects one within the other are looked into for defaults: no console suggests deeper ones."""
 _MOST_ERRORS = 100
 _MOST_COST = 100_000
 """Cost of the schema times the number of its defaults: beyond that they are not judged here."""
@@ -46,9 +46,12 @@ def confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
 
 
 def check_schema(schema_json: str) -> None:
-    """Raise BadFields on `schema_json` for choices or defaults that mislead. The schema has compiled."""
+    """Raise BadFields on `schema_json` for choices or defaults that mislead, and for secrets.
+
+    The schema has compiled.
+    """
     schema = json.loads(schema_json)
-    found = [*_choices(schema, ()), *_defaults(schema, schema_json)]
+    found = [*_choices(schema, ()), *_defaults(schema, schema_json), *_secrets(schema, ())]
     if found:
         raise BadFields(tuple(Violation("schema_json", f"at {where}: {why}") for where, why in found))
 
@@ -67,6 +70,24 @@ def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for key, value in node.items():
         if key not in _DATA:
             yield from _choices(value, (*path, key))
+
+
+def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Fields that promise to keep a secret, which no answer does: it is stored in plain and shown."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _secrets(item, (*path, str(index)))
+    if not isinstance(node, dict):
+        return
+    if node.get("format") == "password" or node.get("writeOnly") is True:
+        yield (
+            pointer(*path),
+            "asks for a secret, but answers are stored in plain and shown: "
+            "ask where the secret is kept, or for a confirmation that it is in place",
+        )
+    for key, value in node.items():
+        if key not in _DATA:
+            yield from _secrets(value, (*path, key))
 
 
 def _names(node: dict[str, Any]) -> list[Name]:

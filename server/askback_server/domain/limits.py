@@ -121,6 +121,9 @@ class Limits:
     unsent_bytes_in_all: int = 128 * 1024 * 1024
     """The same of all streams of a replica; and once more what the transport is writing. Above that the
     principal with the most loses its stream with the most."""
+    view_bytes_in_all: int = 32 * 1024 * 1024
+    """Changes that views of a replica keep until they can tell them, each counted once however many keep it.
+    Above that the views of the principal with the most forget them, and read them again."""
     received_bytes_in_all: int = 64 * 1024 * 1024
     """Messages of streams that are in memory because their frames wait for their turn or for room, of all
     streams of a replica. Above that the principal with the most loses its stream with the most."""

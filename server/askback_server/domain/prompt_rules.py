@@ -57,7 +57,9 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     prompt = _as_person(aggregate, command)
     check = Checker(facts.limits)
     check.key("answer_id", command.answer_id)
-    if command.revision < 1:
+    if command.revision < 0:
+        check.bad("revision", "must be at least 1: send the revision of the prompt that was shown")
+    elif command.revision == 0:
         check.bad("revision", "is required: send the revision of the prompt that was shown")
     check.text("comment", command.comment, facts.limits.content_bytes)
     # What cannot be kept for the audit is refused at the door, and not judged.

@@ -48,7 +48,7 @@ def document(view: PromptFilter) -> str:
     return json.dumps(
         [
             view.namespace, viewer.subject, sorted(viewer.groups), sorted(view.job_types),
-            sorted(view.kinds), sorted(view.labels.items()), sorted(view.groups), view.job_id,
+            sorted(view.kinds), _label_pairs(view), sorted(view.groups), view.job_id,
         ]
     )  # fmt: skip
 
@@ -57,7 +57,20 @@ def view_of(text: str) -> PromptFilter:
     """The view of a document. Its viewer sees what is addressed to it, whatever its roles."""
     namespace, subject, groups, job_types, kinds, labels, asked, job_id = json.loads(text)
     viewer = Principal(subject, frozenset({Role.CONSOLE}), (namespace,), frozenset(groups))
-    return PromptFilter(namespace, viewer, tuple(job_types), tuple(kinds), dict(labels), tuple(asked), job_id)
+    each = {name: value for name, value in labels if isinstance(value, str)}
+    several = {name: tuple(values) for name, values in labels if not isinstance(values, str)}
+    return PromptFilter(
+        namespace, viewer, tuple(job_types), tuple(kinds), each, tuple(asked), job_id, any_labels=several
+    )
+
+
+def _label_pairs(view: PromptFilter) -> list[tuple[str, str | list[str]]]:
+    """The labels of a view: a text where one value is wanted, a list where one of several is.
+
+    In one list, so that a replica of the version before reads the document too.
+    """
+    several = sorted((name, sorted(values)) for name, values in view.any_labels.items())
+    return [*sorted(view.labels.items()), *several]
 
 
 class Attendance:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from askback_server.domain import commands as c
+from askback_server.domain.principals import SYSTEM
 from askback_server.engine.grouping import Item
 
 QUEUE = 8192
@@ -13,45 +15,79 @@ QUEUE_BYTES = 128 * 1024 * 1024
 """The same in bytes of what the commands carry."""
 OPEN_TO_ALL = 0.75
 """The share of the queue that any command may fill; the rest is for answers and system work."""
+OPEN_TO_ONE = 0.6
+"""The part of that which one principal may fill, even with answers; the rest is for the others."""
 
 
 class CommandQueue:
-    """First in, first out."""
+    """First in, first out for each principal; principals take turns."""
 
     def __init__(self, capacity: int = QUEUE) -> None:
         self._capacity = capacity
-        self._items: deque[Item] = deque()
+        self._first: deque[Item] = deque()
+        """What was put back."""
+        self._waiting: OrderedDict[str, deque[Item]] = OrderedDict()
+        """By principal; whose turn it is comes first."""
+        self._counts: Counter[str] = Counter()
+        """Commands by principal."""
+        self._sizes: Counter[str] = Counter()
+        self._length = 0
         self.bytes = 0
         """What the commands carry."""
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self._length
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
+        return chain(self._first, *self._waiting.values())
 
     def has_room(self, command: c.Command) -> bool:
         """Whether one more command may wait."""
         share = 1.0 if command.URGENT else OPEN_TO_ALL
-        return len(self._items) < self._capacity * share and self.bytes < QUEUE_BYTES * share
+        most, most_bytes = self._capacity * share, QUEUE_BYTES * share
+        if len(self) >= most or self.bytes >= most_bytes:
+            return False
+        if command.principal is SYSTEM:
+            return True
+        subject = command.principal.subject
+        return self._counts[subject] < most * OPEN_TO_ONE and self._sizes[subject] < most_bytes * OPEN_TO_ONE
 
     def append(self, item: Item) -> None:
-        """Let a command wait behind all others."""
-        self._items.append(item)
-        self.bytes += item.command.size
+        """Let a command wait behind all others of its principal."""
+        self._waiting.setdefault(item.command.principal.subject, deque()).append(item)
+        self._count(item, 1)
 
     def put_back(self, items: Sequence[Item]) -> None:
         """Let commands that were taken wait before all others, in their order."""
-        self._items.extendleft(reversed(items))
-        self.bytes += sum(item.command.size for item in items)
+        self._first.extendleft(reversed(items))
+        for item in items:
+            self._count(item, 1)
 
     def take(self, most: int, most_bytes: int) -> list[Item]:
         """The first commands: at most so many, and no more once they carry so many bytes."""
         items: list[Item] = []
         size = 0
-        while self._items and len(items) < most and size < most_bytes:
-            item = self._items.popleft()
+        while len(items) < most and size < most_bytes and (self._first or self._waiting):
+            item = self._first.popleft() if self._first else self._next()
             size += item.command.size
+            self._count(item, -1)
             items.append(item)
-        self.bytes -= size
         return items
+
+    def _next(self) -> Item:
+        subject, waiting = next(iter(self._waiting.items()))
+        item = waiting.popleft()
+        if waiting:
+            self._waiting.move_to_end(subject)
+        else:
+            del self._waiting[subject]
+        return item
+
+    def _count(self, item: Item, change: int) -> None:
+        subject, size = item.command.principal.subject, change * item.command.size
+        self.bytes += size
+        self._length += change
+        self._sizes[subject] += size
+        self._counts[subject] += change
+        if not self._counts[subject]:
+            del self._counts[subject], self._sizes[subject]

@@ -9,6 +9,7 @@ PAGE = 2_000
 """Events read at once."""
 CATCH_UP = 20_000
 """Events read for a resume; beyond that a snapshot is cheaper."""
+TOO_MUCH = "too much changed since the resume token"
 
 
 async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
@@ -19,10 +20,9 @@ async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
     it once more when it is settled, is then no news to anybody. What commits while this reads is
     delivered, for the follower is there.
     """
-    if position < await log.tail():
-        return Refusal("the resume token is older than the log")
-    if not await log.knows(position):
-        return Refusal("the resume token names what this database does not have", history_lost=True)
+    refusal = await refusal_of(log, position)
+    if refusal is not None:
+        return refusal
     found: list[Changed] = []
     for _ in range(CATCH_UP // PAGE):
         changed, reached = await log.after(position, PAGE, settled=False)
@@ -30,4 +30,13 @@ async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
             return found
         found += changed
         position = reached
-    return Refusal("too much changed since the resume token")
+    return Refusal(TOO_MUCH)
+
+
+async def refusal_of(log: FeedStore, position: Position) -> Refusal | None:
+    """Why what was committed after a position cannot be said; None if it can."""
+    if position < await log.tail():
+        return Refusal("the resume token is older than the log")
+    if not await log.knows(position):
+        return Refusal("the resume token names what this database does not have", history_lost=True)
+    return None

@@ -11,6 +11,15 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState
 
 
+def has_labels(
+    labels: Mapping[str, str], each: Mapping[str, str], several: Mapping[str, tuple[str, ...]]
+) -> bool:
+    """Whether the labels have each of some values, and one of several of others."""
+    return all(labels.get(k) == v for k, v in each.items()) and all(
+        labels.get(k) in values for k, values in several.items()
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """Conditions of different fields must all hold; values of one field are alternatives."""
@@ -24,6 +33,8 @@ class JobFilter:
     created_before: datetime | None = None
     id_suffix: str = ""
     """The job's id ends with this; see `is_suffix`."""
+    any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Labels that have one of several values; besides `labels`."""
 
     def matches(self, job: Job) -> bool:
         """Whether a job matches by all but its state."""
@@ -31,7 +42,7 @@ class JobFilter:
             job.namespace == self.namespace
             and (not self.job_types or job.job_type in self.job_types)
             and (not self.user_ids or job.user_id in self.user_ids)
-            and all(job.labels.get(k) == v for k, v in self.labels.items())
+            and has_labels(job.labels, self.labels, self.any_labels)
             and (self.created_after is None or job.created_at >= self.created_after)
             and (self.created_before is None or job.created_at < self.created_before)
             and job.job_id.endswith(self.id_suffix)
@@ -63,6 +74,8 @@ class PromptFilter:
     """Only those that this subject has claimed, or that name it in their audience; of lists, not of views."""
     overdue: bool = False
     """Only those that have escalated, or whose deadline has passed; of lists, not of views."""
+    any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Labels that have one of several values; besides `labels`."""
 
     def seen_by(self, principal: Principal) -> PromptFilter:
         """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace
@@ -86,7 +99,7 @@ class PromptFilter:
             and (not self.job_id or prompt.job_id == self.job_id)
             and (not self.job_types or prompt.job_type in self.job_types)
             and (not self.kinds or content.kind in self.kinds)
-            and all(content.labels.get(k) == v for k, v in self.labels.items())
+            and has_labels(content.labels, self.labels, self.any_labels)
             and (not self.groups or not content.audience.groups.isdisjoint(self.groups))
             and (self.viewer is None or prompt.is_for(self.viewer))
         )

@@ -101,6 +101,13 @@ class JobStore(Protocol):
     async def get_prompts(self, prompt_ids: Iterable[str]) -> list[Prompt]:
         """Prompts by id, those that exist, in no order."""
 
+    async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
+        """The first of these jobs, those that exist, in no order: as many as take about `max_bytes`. And how
+        many of the ids that are, at least one."""
+
+    async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
+        """The same of prompts."""
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt."""
 
@@ -230,11 +237,8 @@ class SessionStore(Protocol):
     async def reap(self) -> int:
         """Delete expired sessions without doubts. Returns how many."""
 
-    async def held(self, session_id: str) -> list[Job]:
-        """The jobs that a session holds."""
-
     async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
-        """The same in short: token and version by job id."""
+        """The jobs that a session holds: token and version by job id."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

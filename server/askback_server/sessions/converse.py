@@ -61,12 +61,13 @@ class ConverseSession(Session):
             around.jobs,
             around.tokens,
             around.admission,
+            around.images,
             self._account,
             self._changed,
         )
         self._follower.attach()
         self._left = around.attending.enter(view.filter)
-        await self._follower.load(hello.resume_token)
+        await self._follower.follow(hello.resume_token)
 
     def _access_changed(self, principal: Principal) -> None:
         """Show what the principal may see now. Raises PermissionDenied if that is nothing."""
@@ -77,7 +78,7 @@ class ConverseSession(Session):
         filter = view.filter.seen_by(principal)
         self._left()
         self._left = self._around.attending.enter(filter)
-        self._spawn(self._follower.look_through(filter))
+        self._follower.look_through(filter)
         self._changed.set()
 
     def _take(self) -> list[ServerFrame]:

@@ -6,7 +6,7 @@ Pure: time comes as an argument.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -28,11 +28,24 @@ def digest_of(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     return LeaseDigest(len(leases), digest)
 
 
+TEXTS = 1024
+"""What a held job may have of texts."""
+
+
+def lease_of(job: Job) -> Job:
+    """A held job without its input and result, if they are large: a worker has up to 1,000 jobs, and was sent
+    what it needs."""
+    if len(job.input_json) + len(job.result_json) <= TEXTS:
+        return job
+    return replace(job, input_json="", result_json="")
+
+
 @dataclass(eq=False)  # no slots: the mark is kept beside the fields
 class Held:
     """A job as its worker knows it."""
 
     job: Job
+    """As `lease_of` gives it."""
     told: dict[str, int] = field(default_factory=dict)
     """Resolutions told, by prompt, with the versions they had."""
     cancel_told: bool = False

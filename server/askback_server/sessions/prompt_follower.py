@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
+from askback_server.sessions.images import Images
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.unsent import Account
 
@@ -32,6 +34,7 @@ class PromptFollower:
         jobs: JobStore,
         tokens: ResumeTokens,
         admission: Admission,
+        images: Images,
         account: Account,
         changed: asyncio.Event,
     ) -> None:
@@ -41,15 +44,16 @@ class PromptFollower:
         self._jobs = jobs
         self._tokens = tokens
         self._reading = partial(admission.view, account.subject)
+        self._images = images
         self._account = account
         self._pages: list[Callable[[], None]] = []
         """What gives the room back that was reserved for pages that are not written yet."""
         self._changed = changed
         self._taken = asyncio.Event()
-        self._turn = asyncio.Lock()
-        """Only one of what loads or looks again does so at a time."""
-        self._looks = 0
-        """Changes of access that have not been looked at whole."""
+        self._again = asyncio.Event()
+        """Set when the view is to be read once more, whole: to load it, because the console's access has
+        changed, or because it fell behind."""
+        self._why = ""
         self._digest = digest_of_view(view.filter)
         self._made: tuple[Position, str] | None = None
         self._safe = feed.position
@@ -59,15 +63,18 @@ class PromptFollower:
     def attach(self) -> None:
         """Follow the feed from now on."""
         self._safe = self._feed.position
+        self._view.images = images = self._images.of_view(self._account, self._fall_behind)
         self._stops = [
             self._feed.follow(self._committed),
             self._feed.follow_position(self._moved),
+            images.close,
         ]
 
     def detach(self) -> None:
         """Follow no more."""
         while self._stops:
             self._stops.pop()()
+        self._view.images = None
         self._give_back()
 
     def _committed(self, item: Committed) -> None:
@@ -80,11 +87,21 @@ class PromptFollower:
         if self._view.has_news:
             self._changed.set()
 
+    def _fall_behind(self) -> None:
+        """More changes wait than may be kept: forget them, and read the view again when there is room."""
+        self._view.fall_behind()
+        self._read_again("you read too slowly: more has changed than is kept for you")
+
+    def _read_again(self, why: str) -> None:
+        self._why = why
+        self._again.set()
+
     def written(self) -> None:
         """All that was taken of the view has been written: there may be room for more."""
+        self._view.written()
         if self._has_room():
             self._give_back()
-            self._taken.set()
+        self._taken.set()
 
     def _give_back(self) -> None:
         while self._pages:
@@ -94,30 +111,12 @@ class PromptFollower:
         prompts, size = self._view.waiting
         return prompts < PAGE and size < PAGE_BYTES // 4
 
-    async def look_through(self, filter: PromptFilter) -> None:
+    def look_through(self, filter: PromptFilter) -> None:
         """Show what another filter lets through: the console's access has changed."""
-        view = self._view
         # At once: what is committed meanwhile is judged by it, and no token is given until all is told.
-        view.look_through(filter)
+        self._view.look_through(filter)
         self._digest, self._made = digest_of_view(filter), None
-        self._looks += 1
-        async with self._turn:
-            known = view.known
-            if known is None:
-                view.reset("your access has changed")
-            for start in range(0, len(known or ()), PAGE):
-                async with self._reading():
-                    for prompt in await self._jobs.get_prompts(known[start : start + PAGE]):  # type: ignore[index]
-                        view.judge(prompt)
-                self._changed.set()
-            await self._snapshot()
-            self._looks -= 1
-            self._loaded()
-        self._changed.set()
-
-    def _loaded(self, open_prompts: int = 0) -> None:
-        if not self._looks:  # else another look follows, and only then is all told
-            self._view.loaded(open_prompts)
+        self._read_again("your access has changed")
 
     def _moved(self, position: Position) -> None:
         # A token must never pass what was not told: it moves only while nothing waits.
@@ -132,13 +131,16 @@ class PromptFollower:
             self._made = (self._safe, self._tokens.make(self._safe, self._digest))
         return self._made[1]
 
+    async def follow(self, resume_token: str) -> None:
+        """Bring the view up to date, from a token if it can be honoured, and again whenever it falls behind
+        or its filter changes, until cancelled."""
+        await self.load(resume_token)
+        while True:
+            await self._again.wait()
+            await self._look_again()
+
     async def load(self, resume_token: str) -> None:
         """Bring the view up to date, from a token if it can be honoured."""
-        async with self._turn:
-            await self._load(resume_token)
-        self._changed.set()
-
-    async def _load(self, resume_token: str) -> None:
         if resume_token:
             self._view.resume()
             async with self._reading():
@@ -146,10 +148,17 @@ class PromptFollower:
                 if refusal is None:
                     counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
                     self._loaded(counted.total)
-                    return
-            self._view.reset(refusal.reason, refusal.history_lost)
-        await self._snapshot()
-        self._loaded()
+            if refusal is not None:
+                self._view.reset(refusal.reason, refusal.history_lost)
+        if not resume_token or refusal is not None:
+            self._again.set()
+        self._changed.set()
+        while self._again.is_set():
+            await self._look_again()
+
+    def _loaded(self, open_prompts: int = 0) -> None:
+        if not self._again.is_set():  # else it is read again, and only then is all told
+            self._view.loaded(open_prompts)
 
     async def _resume(self, resume_token: str) -> Refusal | None:
         position = self._tokens.read(resume_token, self._digest)
@@ -159,46 +168,83 @@ class PromptFollower:
         if isinstance(changed, Refusal):
             return changed
         ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
-        for start in range(0, len(ids), PAGE):
-            page = ids[start : start + PAGE]
-            prompts = await self._jobs.get_prompts(page)
-            if len(prompts) < len(page):
+        at = 0
+        while at < len(ids):
+            prompts, count = await self._jobs.first_prompts(ids[at : at + PAGE], PAGE_BYTES)
+            if len(prompts) < count:
                 return Refusal(
                     "jobs were deleted since the resume token, with prompts that it may have shown"
                 )
             for prompt in prompts:
                 self._view.offer(prompt)
+            if self._again.is_set():
+                return Refusal("too much changed since the resume token")
             self._changed.set()
+            at += count
         return None
 
-    async def _snapshot(self) -> None:
+    async def _look_again(self) -> None:
+        """Read the whole view: what the console has, as it is now, and then what matches."""
+        view = self._view
+        while view.is_being_written:  # who does not read what is written needs no more
+            self._taken.clear()
+            await self._taken.wait()
+        self._again.clear()
+        position = self._feed.position  # what follows has all up to here
+        known = view.known
+        if known is None:
+            view.reset(self._why)
+        at = 0
+        while at < len(known or ()) and not self._again.is_set():
+            async with self._page():
+                at += await self._judge((known or [])[at : at + PAGE])
+            self._changed.set()
         after, more = None, True
-        while more:
-            # Pages come by urgency: the next one can wait until the console has taken most of this one.
-            while not self._has_room():
-                self._taken.clear()
-                await self._taken.wait()
-            self._pages.append(await self._account.reserve(PAGE_BYTES))
-            after = await self._read_page(after)
+        while more and not self._again.is_set():
+            async with self._page():
+                after = await self._read_page(after)
             self._changed.set()
             more = after is not None
+        if not self._again.is_set():
+            self._safe = position  # no token is given before all is told
+        self._loaded()
+        self._changed.set()
+
+    @asynccontextmanager
+    async def _page(self) -> AsyncIterator[None]:
+        """Room for a page, when the console has taken most of the one before, and a turn to read it."""
+        while not self._has_room():
+            self._taken.clear()
+            await self._taken.wait()
+        self._pages.append(await self._account.reserve(PAGE_BYTES))
+        async with self._reading():
+            yield
+
+    async def _judge(self, ids: list[str]) -> int:
+        """Show the view what became of the first of these prompts; returns of how many."""
+        prompts, count = await self._jobs.first_prompts(ids, PAGE_BYTES)
+        for prompt in prompts:
+            self._view.judge(prompt)
+        for prompt_id in set(ids[:count]) - {p.prompt_id for p in prompts}:
+            self._view.lose(prompt_id)
+        return count
 
     async def _read_page(self, after: Any) -> Any:
         """Offer the page after a position to the view, and return the next position, if there is one.
 
-        A function of its own: `_snapshot` must not keep a page while it waits for room for the next one.
+        This and `_judge` are functions: nothing may keep a page while it waits for room for the next one.
         """
-        async with self._reading():
-            page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
-            for prompt in page.prompts:
-                self._view.offer(prompt)
+        page = await self._jobs.list_prompts(self._view.filter, PAGE, after, PAGE_BYTES)
+        for prompt in page.prompts:
+            self._view.offer(prompt, counted=False)
         return page.next
 
 
 def digest_of_view(filter: PromptFilter) -> str:
     """What a resume token is bound to."""
     viewer = filter.viewer
+    labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
     return view_digest(
         filter.namespace, viewer and viewer.subject, viewer and sorted(viewer.groups), filter.job_types,
-        filter.kinds, sorted(filter.labels.items()), filter.groups, filter.job_id,
+        filter.kinds, labels, filter.groups, filter.job_id,
     )  # fmt: skip

@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.frames import CaughtUp, Closed, PromptEvent, Removed, Reset, Upserted
+from askback_server.sessions.images import ViewImages
 
 TOMBSTONES = 4_096
 """Closed prompts remembered, so that an old image that comes late shows nobody a closed prompt."""
+TAKE_BYTES = 512 * 1024
+"""What is given to be written at once, unless a single prompt is larger."""
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -30,6 +33,10 @@ class PromptView:
     def __init__(self, filter: PromptFilter, credit: int | None = None) -> None:
         self.filter = filter
         self.credit = credit
+        self.images: ViewImages | None = None
+        """Counts the prompts that wait to be told or are being written, apart from those of pages."""
+        self._writing: list[Prompt] = []
+        """What `take` gave last, until it is written."""
         self._told: dict[str, int] = {}
         """What the console has until it is taken away, with the versions; 0: from an earlier stream."""
         self._fresh: dict[str, Prompt] = {}
@@ -53,6 +60,11 @@ class PromptView:
         return len(self._fresh), sum(p.content.size for p in self._fresh.values())
 
     @property
+    def is_being_written(self) -> bool:
+        """Whether prompts that `take` gave may not be written yet."""
+        return bool(self._writing)
+
+    @property
     def is_settled(self) -> bool:
         """Whether all that is known has been told."""
         return self.caught_up and not self._fresh and not self._gone
@@ -72,8 +84,17 @@ class PromptView:
         not even what is new: a Reset comes first."""
         return self._resumed and not self._loaded
 
-    def offer(self, prompt: Prompt) -> None:
-        """A prompt as it was at its version, from wherever: older images change nothing."""
+    def offer(self, prompt: Prompt, *, counted: bool = True) -> None:
+        """A prompt as it was at its version, from wherever: older images change nothing. Those of a page, for
+        which there is room, are not to be counted. The view may fall behind by it."""
+        self._offer(prompt)
+        waits = self._fresh.get(prompt.prompt_id) is prompt or (
+            isinstance(gone := self._gone.get(prompt.prompt_id), Closed) and gone.prompt is prompt
+        )
+        if counted and waits and self.images is not None:
+            self.images.keep(prompt)
+
+    def _offer(self, prompt: Prompt) -> None:
         prompt_id, version = prompt.prompt_id, prompt.version
         pending = self._fresh.get(prompt_id)
         newest = max(
@@ -82,11 +103,11 @@ class PromptView:
         if version <= newest:
             return
         if prompt.is_open and self.filter.matches(prompt):
+            self._forget(prompt_id)
             self._fresh[prompt_id] = prompt
-            self._gone.pop(prompt_id, None)
             self._tombs.pop(prompt_id, None)
             return
-        self._fresh.pop(prompt_id, None)
+        self._forget(prompt_id)
         if prompt_id not in self._told:
             if prompt_id in self._tombs or not self._may_be_known(prompt):
                 self._bury(prompt_id, version, is_open=prompt.is_open)
@@ -101,12 +122,35 @@ class PromptView:
         else:
             self._gone[prompt_id] = Removed(prompt_id, version)
 
-    def lose(self, prompt_id: str, version: int) -> None:
-        """A prompt is gone with its job, and how it ended is not known any more."""
-        self._fresh.pop(prompt_id, None)
+    def _forget(self, prompt_id: str) -> None:
+        """What waits to be told of a prompt is not to be told any more."""
+        self._let_go(self._fresh.pop(prompt_id, None))
+        gone = self._gone.pop(prompt_id, None)
+        if isinstance(gone, Closed):
+            self._let_go(gone.prompt)
+
+    def _let_go(self, prompt: Prompt | None) -> None:
+        if prompt is not None and self.images is not None:
+            self.images.let_go(prompt)
+
+    def lose(self, prompt_id: str, version: int | None = None) -> None:
+        """A prompt is gone with its job, and how it ended is not known any more. Without a version: with
+        one above what was told."""
+        self._let_go(self._fresh.pop(prompt_id, None))
+        if version is None:
+            version = self._told.get(prompt_id, 0) + 1
         if prompt_id in self._told:
             self._gone.setdefault(prompt_id, Removed(prompt_id, version))
         self._bury(prompt_id, version)
+
+    def fall_behind(self) -> None:
+        """Forget all that waits to be told. Then `judge` each of the `known` prompts as it is now, `lose`
+        those that are gone, offer what matches, and call `loaded`."""
+        self._loaded = self.caught_up = False
+        for prompt_id in self._gone.keys() & self._tombs.keys():
+            self._tombs[prompt_id] -= 1  # the same image will be news, and older ones never
+        for prompt_id in (*self._gone, *self._fresh):
+            self._forget(prompt_id)
 
     def _may_be_known(self, prompt: Prompt) -> bool:
         """Whether a resumed console may have what this view never showed: then its end must be told
@@ -144,7 +188,8 @@ class PromptView:
         for prompt_id in self._hidden:
             self._tombs.pop(prompt_id, None)
         self._hidden.clear()
-        self._fresh = {i: p for i, p in self._fresh.items() if filter.matches(p)}
+        for prompt_id in [i for i, p in self._fresh.items() if not filter.matches(p)]:
+            self._let_go(self._fresh.pop(prompt_id))
 
     @property
     def known(self) -> list[str] | None:
@@ -155,11 +200,11 @@ class PromptView:
         """Take a prompt away that the filter hides now. It may come back as it is."""
         prompt_id = prompt.prompt_id
         if prompt_id in self._told and prompt_id not in self._gone and not self.filter.matches(prompt):
-            self._fresh.pop(prompt_id, None)
+            self._let_go(self._fresh.pop(prompt_id, None))
             self._gone[prompt_id] = Removed(prompt_id, prompt.version)
             self._told[prompt_id] = 0
         else:
-            self.offer(prompt)
+            self.offer(prompt, counted=False)
 
     def resume(self) -> None:
         """The console has what an earlier stream showed it."""
@@ -169,8 +214,11 @@ class PromptView:
         """The console must forget what it has, also what this view showed it."""
         self._reset = Reset(reason, history_lost)
         self._resumed = False
+        for prompt_id in tuple(self._gone):
+            gone = self._gone.pop(prompt_id)
+            if isinstance(gone, Closed):
+                self._let_go(gone.prompt)
         self._told.clear()
-        self._gone.clear()
 
     def loaded(self, open_prompts: int = 0) -> None:
         """The snapshot, or the catching up, has been offered whole. After a resume `open_prompts` is
@@ -186,22 +234,31 @@ class PromptView:
 
     def take(self, limit: int, token: str) -> list[PromptEvent]:
         """The next events. `token` is the position from which all is known to this view."""
+        self.written()
         events: list[PromptEvent] = []
         if self._is_undecided:
             return events
         if self._reset:
             events.append(self._reset)
             self._reset = None
-        while self._gone and len(events) < limit:
+        size = 0
+        while self._gone and len(events) < limit and size < TAKE_BYTES:
             prompt_id, event = self._gone.popitem(last=False)
             del self._told[prompt_id]
             events.append(event)
+            if isinstance(event, Closed):
+                self._writing.append(event.prompt)
+                size += event.prompt.content.size
         room = limit - len(events)
         if self.credit is not None:
             room = min(room, self.credit)
         if room > 0 and self._fresh:
             for prompt in heapq.nsmallest(room, self._fresh.values(), key=urgency):
+                if size >= TAKE_BYTES:
+                    break
                 del self._fresh[prompt.prompt_id]
+                self._writing.append(prompt)
+                size += prompt.content.size
                 self._told[prompt.prompt_id] = prompt.version
                 events.append(Upserted(prompt))
                 if self.credit is not None:
@@ -210,3 +267,9 @@ class PromptView:
             self.caught_up = True
             events.append(CaughtUp(token, len(self._told) + self._known_before))
         return events
+
+    def written(self) -> None:
+        """All that was taken has been written."""
+        for prompt in self._writing:
+            self._let_go(prompt)
+        self._writing.clear()

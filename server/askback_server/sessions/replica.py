@@ -20,6 +20,7 @@ from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore
 from askback_server.sessions.admission import Admission
+from askback_server.sessions.images import Images
 from askback_server.sessions.leaving import Leaver
 from askback_server.sessions.progress import ProgressWriter
 from askback_server.sessions.unsent import Unsent
@@ -59,6 +60,8 @@ class Replica:
     """What the transport has been given and has not written. Apart, for what is kept waits for it."""
     received: Unsent = field(init=False)
     """What streams have been sent and have not taken."""
+    images: Images = field(init=False)
+    """The changes that views keep until they can tell them."""
     admission: Admission = field(init=False)
     streams: set[Leaver] = field(default_factory=set)
     """The open sessions, and calls that watch, for drain."""
@@ -68,6 +71,7 @@ class Replica:
         self.unsent = Unsent(most, share)
         self.writing = Unsent(most, share)
         self.received = Unsent(self.limits.received_bytes_in_all, share)
+        self.images = Images(self.limits.view_bytes_in_all)
         self.admission = Admission(self.limits.view_loads)
 
     @contextmanager

@@ -19,6 +19,7 @@ from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import Call, ClientFrame, ServerFrame
+from askback_server.sessions.images import Images
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.unsent import Unsent
 
@@ -54,6 +55,7 @@ class Surroundings(Protocol):
     unsent: Unsent
     writing: Unsent
     received: Unsent
+    images: Images
     admission: Admission
 
 

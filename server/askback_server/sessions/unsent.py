@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from askback_server.domain.errors import AskbackError, LimitExceeded
@@ -169,6 +169,15 @@ class Account:
     async def room(self, size: int) -> AsyncIterator[None]:
         """Room for so many bytes, when there is some."""
         await self._of.wait(self, size)
+        try:
+            yield
+        finally:
+            self.add(-size)
+
+    @contextmanager
+    def counted(self, size: int) -> Iterator[None]:
+        """So many bytes more meanwhile, without waiting for room."""
+        self.add(size)
         try:
             yield
         finally:

@@ -15,13 +15,14 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import Kept, SessionKeeper
-from askback_server.ports.storage import Doubt, SessionStore, WorkerSession
+from askback_server.ports.storage import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.job_follower import IDLE
 from askback_server.sessions.lease_book import Held
 from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.lost_leases import drop_leases
+from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
 from askback_server.sessions.unconfirmed import unconfirmed_prompts
@@ -113,10 +114,14 @@ class WorkSession(Session):
         self._spawn(self._hand_over(job))
 
     async def _hand_over(self, job: Job) -> None:
-        parcel = await lease_parcel(self._around.jobs, job, self._around.limits)
-        self._core.hand_over(parcel, self._around.clock.monotonic())
+        await self._push(job)
         self._receipts.arm()
         self._changed.set()
+
+    async def _push(self, job: Job) -> None:
+        with self._account.counted(len(job.input_json)):  # until the stream's frames count it
+            parcel = await lease_parcel(self._around.jobs, job, self._around.limits)
+        self._core.hand_over(parcel, self._around.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
@@ -168,7 +173,7 @@ class WorkSession(Session):
         around = self._around
         self.worker_id, self.namespace = hello.worker_id, hello.namespace
         self.job_types = hello.job_types
-        row, secret, resumed = await self._session(hello)
+        row, secret, resumed = await open_session(around, hello, self.principal.subject)
         self.session = SessionRef(row.session_id, row.epoch)
         lost: list[str] = []
         if resumed:
@@ -198,38 +203,33 @@ class WorkSession(Session):
         around.dispatcher.add(self)
         self._changed.set()
 
-    async def _session(self, hello: WorkHello) -> tuple[WorkerSession, str, bool]:
-        around, ttl = self._around, self._around.keeper.ttl
-        subject = self.principal.subject
-        if hello.session_id:
-            row = await around.sessions.resume(
-                hello.session_id, hello.session_secret, subject, around.replica, ttl
-            )
-            if row is None or row.namespace != hello.namespace:
-                raise SessionNotFound(hello.session_id)
-            return row, hello.session_secret, True
-        row, secret = await around.sessions.open(
-            hello.namespace, hello.worker_id, subject, around.replica, ttl
-        )
-        return row, secret, False
-
     async def _resume(self, hello: WorkHello) -> list[str]:
         """Take up the jobs that the session holds. Returns those the worker has lost."""
         around = self._around
-        still = {job.job_id: job for job in await around.sessions.held(self.session.session_id)}
         running = dict(hello.held)
-        for job in still.values():
-            # Followed first, read then: nothing that happens in between is missed.
-            self._core.hold(job, handed_over=False)
-            self._follow(job.job_id)
-        for job in still.values():
+        still = tuple(await around.sessions.leases(self.session.session_id))
+        at = 0
+        while at < len(still):
+            at += await self._hold_first(still[at:])
+        for held in tuple(self._core.held.values()):
+            job = held.job
             if running.get(job.job_id) != job.token:
                 # Leased, but the worker never heard of it: hand it over (again).
-                parcel = await lease_parcel(around.jobs, job, around.limits)
-                self._core.hand_over(parcel, around.clock.monotonic())
+                for again in await around.jobs.get_jobs([job.job_id]):
+                    await self._push(again)
                 continue
             self._core.resume(job, await unconfirmed_prompts(around.jobs, job))
         return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
+
+    async def _hold_first(self, job_ids: Sequence[str]) -> int:
+        """Hold the first of these jobs, if they are the session's still; returns how many ids those are.
+        Followed first, read then: nothing that happens in between is missed."""
+        found, count = await self._around.jobs.first_jobs(job_ids, self._around.limits.page_bytes)
+        for job in found:
+            if job.session_id == self.session.session_id:
+                self._core.hold(job, handed_over=False)
+                self._follow(job.job_id)
+        return count
 
     def _holds(self, job_id: str, token: int) -> bool:
         held = self._core.held.get(job_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.jobs import Job, JobState
@@ -11,7 +11,7 @@ from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, ServerFrame
-from askback_server.sessions.lease_book import Held, LeaseBook
+from askback_server.sessions.lease_book import Held, LeaseBook, lease_of
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.work_frames import (
     CancelRequested,
@@ -111,7 +111,7 @@ class WorkCore:
 
     def hold(self, job: Job, *, handed_over: bool = True) -> Held:
         """The worker holds the job from now on."""
-        held = Held(job, handed_over=handed_over)
+        held = Held(lease_of(job), handed_over=handed_over)
         self.leases.add(held)
         return held
 
@@ -150,7 +150,7 @@ class WorkCore:
         held = self.held.get(item.job.job_id)
         if held is None or item.job.version < held.job.version:
             return held is not None
-        before, held.job = held.job, item.job
+        before, held.job = held.job, lease_of(item.job)
         if item.deleted or item.job.session_id is None or item.job.token != before.token:
             self.leases.remove(held)
             if not held.ending:
@@ -159,7 +159,7 @@ class WorkCore:
         if held.handed_over:
             self._tell(held, item)
         else:
-            held.meanwhile.append(item)
+            held.meanwhile.append(replace(item, job=held.job))
         return True
 
     def _tell(self, held: Held, item: Committed) -> None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from askback_server.ports.clock import Clock
+from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Holder
 from askback_server.ports.wakeups import NoWakeups, Wakeups
 from askback_server.storage.batch import Batch
@@ -95,15 +96,28 @@ class Dialect(ABC):
         """Whose transaction holds the feed back; None if that is not known."""
         return None
 
+    def labelled(
+        self, column: sa.ColumnElement[Any], filter: JobFilter | PromptFilter
+    ) -> list[sa.ColumnElement[bool]]:
+        """The conditions of a filter on a column of labels."""
+        each = {name: (value,) for name, value in filter.labels.items()}
+        return [self.has_labels(column, wanted) for wanted in (each, filter.any_labels) if wanted]
+
     @abstractmethod
-    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
-        """Whether the JSON object has all of these texts under these keys."""
+    def has_labels(
+        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
+    ) -> sa.ColumnElement[bool]:
+        """Whether the JSON object has one of these texts under each of these keys."""
 
     @abstractmethod
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
     ) -> sa.ColumnElement[bool]:
         """Whether the JSON array under `key` names one of the values."""
+
+    def octets(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+        """How many bytes a document takes; NULL of none."""
+        return sa.func.octet_length(sa.cast(column, sa.Text))
 
     @abstractmethod
     async def drop_events(self, before: datetime) -> int:

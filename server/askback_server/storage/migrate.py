@@ -34,8 +34,10 @@ WAIT = 60.0
 """Seconds that a migration waits for another one, or for a table that is in use."""
 
 
-def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> None:
-    """Bring a database to a revision. Blocking; call it from a thread if there is a loop.
+def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> tuple[str, str]:
+    """Bring a database to a revision, and return the one before (empty: a new database) and the one after.
+
+    Blocking; call it from a thread if there is a loop.
 
     Raises StorageUnavailable with the reason, after `wait` seconds with the session that holds a lock which
     is needed. A migration that fails changes nothing on PostgreSQL.
@@ -44,24 +46,27 @@ def upgrade(url: str, revision: str = "head", *, wait: float = WAIT) -> None:
     try:
         if parsed.get_backend_name() == "sqlite":
             # aiosqlite's thread outlives a failed connect and writes a traceback of its own.
-            _run_sqlite(parsed.set(drivername="sqlite"), revision)
+            return _run_sqlite(parsed.set(drivername="sqlite"), revision)
         else:
-            asyncio.run(
+            return asyncio.run(
                 _on_postgres(parsed, lambda c: locked_upgrade(c, partial(_upgrade, c, revision), wait))
             )
     except BROKEN as error:
-        which = f" {parsed.database}" if parsed.get_backend_name() == "sqlite" else ""
-        raise StorageUnavailable(f"cannot migrate{which}: {database_problem(parsed, error)}") from error
+        problem = database_problem(parsed, error)
+        named = parsed.get_backend_name() != "sqlite" or (parsed.database or "") in problem
+        which = "" if named else f" {parsed.database}"
+        raise StorageUnavailable(f"cannot migrate{which}: {problem}") from error
 
 
-def _run_sqlite(url: sa.URL, revision: str) -> None:
+def _run_sqlite(url: sa.URL, revision: str) -> tuple[str, str]:
     with contextlib.suppress(OSError):  # SQLite says it in its own words
         _keep_private(url.database or "")
     engine = sa.create_engine(url)
     try:
         with engine.connect() as connection:
-            _upgrade(connection, revision)
+            versions = _upgrade(connection, revision)
             connection.commit()
+            return versions
     finally:
         engine.dispose()
 
@@ -146,12 +151,19 @@ def _looked_at(connection: sa.Connection) -> str:
     return f"{connection.dialect.name} {server}, schema {found}"
 
 
-def _upgrade(connection: sa.Connection, revision: str) -> None:
+def _upgrade(connection: sa.Connection, revision: str) -> tuple[str, str]:
+    before = _version(connection)
     config = scripts()
     config.attributes["connection"] = connection
     if is_newer(connection):
         # A newer version has migrated it, and there is no way back.
         if refused := check_schema(connection):
             raise StorageUnavailable(refused)
-        return
+        return before, before
     command.upgrade(config, revision)
+    return before, _version(connection)
+
+
+def _version(connection: sa.Connection) -> str:
+    """The schema's revision; empty for a database without one."""
+    return MigrationContext.configure(connection).get_current_revision() or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -12,6 +13,8 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.outages import LOCKED, state_of
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _LOCK = 0x61736B6D
 """Key of the advisory lock: Alembic has none of its own, and replicas may start together."""
@@ -40,8 +43,8 @@ ORDER BY coalesce(a.xact_start, p.prepared) NULLS LAST LIMIT 1
 """A prepared transaction keeps its locks without a session."""
 
 
-def locked_upgrade(connection: sa.Connection, work: Callable[[], None], wait: float) -> None:
-    """Run `work` in one transaction, alone among migrations, and commit.
+def locked_upgrade(connection: sa.Connection, work: Callable[[], T], wait: float) -> T:
+    """Run `work` in one transaction, alone among migrations, commit, and return what it returned.
 
     It is tried again while another migration, or a table that is in use, stands in its way, for `wait`
     seconds. Raises StorageUnavailable then, with the session that holds the lock.
@@ -54,9 +57,9 @@ def locked_upgrade(connection: sa.Connection, work: Callable[[], None], wait: fl
             # Ends with the transaction, whatever happens to the connection.
             taken = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:id)"), {"id": _LOCK})
             if taken.scalar_one():
-                work()
+                done = work()
                 connection.commit()
-                return
+                return done
             what, advisory = "another migration", True
         except sa.exc.DBAPIError as error:
             if state_of(error) != LOCKED:

@@ -7,6 +7,9 @@ several ways to say it, and more of them while a server starts, stops, or has be
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from traceback import clear_frames
@@ -71,10 +74,21 @@ def first_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, asyncpg.TargetServerAttributeNotMatched):
         return "none of the hosts in the database URL takes writes: they are away, standbys, or read-only"
+    if isinstance(cause, OSError) and not isinstance(cause, TimeoutError) and cause.errno:
+        return _connection_words(cause)
     lines = str(cause).strip().splitlines()
     if not lines and isinstance(cause, TimeoutError):
         return "there was no answer in time"
     return lines[0] if lines else type(error).__name__
+
+
+def _connection_words(error: OSError) -> str:
+    """Why there is no connection, with what to look at."""
+    if isinstance(error, socket.gaierror):
+        return "the host's name cannot be resolved: check the database URL"
+    if error.errno == errno.ECONNREFUSED:
+        return "connection refused: see that PostgreSQL runs there, and that the database URL is right"
+    return os.strerror(error.errno or 0).lower()
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, Holder, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
+from askback_server.storage import postgres_lists as lists
 from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
 from askback_server.storage.dialect import BatchOutcome, Dialect
 from askback_server.storage.history import check_history
@@ -107,7 +108,8 @@ class Postgres(Dialect):
             await refuse_shared_connections(self._pools.own)
             await self._connection()
         except BROKEN as error:
-            raise StorageUnavailable(f"cannot reach PostgreSQL: {first_line(error)}") from error
+            where = self._pools.place
+            raise StorageUnavailable(f"cannot reach PostgreSQL{where}: {first_line(error)}") from error
 
     async def _connection(self) -> asyncpg.Connection[asyncpg.Record]:
         primary = self._pools.primary
@@ -272,18 +274,17 @@ class Postgres(Dialect):
         found = first(each.c.value).correlate(each).lateral("found")
         return sa.select(found).select_from(each.join(found, sa.true())).subquery()
 
-    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
-        """`@>`."""
-        wanted = sa.literal(to_json(dict(labels)).decode(), pg.JSONB())
-        return sa.type_coerce(column, pg.JSONB()).contains(wanted)
+    def has_labels(
+        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
+    ) -> sa.ColumnElement[bool]:
+        """No wanted member is missing."""
+        return lists.has_labels(column, labels)
 
     def has_any(
         self, column: sa.ColumnElement[Any], key: str, values: Sequence[str]
     ) -> sa.ColumnElement[bool]:
         """`?|` on the array."""
-        array = sa.func.jsonb_extract_path(column, key, type_=pg.JSONB())
-        wanted = sa.literal(list(values), pg.ARRAY(sa.Text))
-        return sa.func.coalesce(array.op("?|")(wanted), sa.false())
+        return lists.has_any(column, key, values)
 
     async def drop_events(self, before: datetime) -> int:
         """Drop whole day partitions."""

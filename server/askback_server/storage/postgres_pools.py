@@ -63,6 +63,11 @@ class Pools:
         self.writer = self.engine("askback writer", WRITER_SETTINGS, pool_size=1, max_overflow=0)
         """For the one connection that writes batches."""
 
+    @property
+    def place(self) -> str:
+        """` at HOST:PORT`; empty where the URL names no host, or several."""
+        return f" at {self._url.host}:{self._url.port or 5432}" if self._url.host else ""
+
     def engine(self, name: str, settings: Mapping[str, str] = _NOTHING, **options: Any) -> AsyncEngine:
         """An engine whose connections have a name in pg_stat_activity and settings of their own."""
         engine = create_async_engine(

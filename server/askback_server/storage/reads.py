@@ -16,7 +16,7 @@ from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
-from askback_server.storage.carrying import Carrying
+from askback_server.storage.paging import Documents, Paging
 from askback_server.storage.tables import (
     HANDLE_AT,
     answers,
@@ -28,11 +28,14 @@ from askback_server.storage.tables import (
 )
 from askback_server.storage.understanding_rows import to_understanding
 
+JOB_DOCUMENTS: Documents = (jobs.c.input, jobs.c.result, jobs.c.error)
+PROMPT_DOCUMENTS: Documents = (prompts.c.prompt_data, prompts.c.response_data)
+"""The columns of which a row's size consists."""
 _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
 
 
-class Reads(Carrying):
+class Reads(Paging):
     """Set-based reads on the pool."""
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
@@ -130,6 +133,16 @@ class Reads(Carrying):
         statement = sa.select(prompts).where(self._dialect.among(prompts.c.interaction_id, ids))
         return [rows.to_prompt(r) for r in await self._all(statement)]
 
+    async def first_jobs(self, job_ids: Sequence[str], max_bytes: int) -> tuple[list[Job], int]:
+        """See JobStore."""
+        count = await self._fitting_ids(jobs.c.job_id, job_ids, JOB_DOCUMENTS, max_bytes)
+        return await self.get_jobs(job_ids[:count]), count
+
+    async def first_prompts(self, prompt_ids: Sequence[str], max_bytes: int) -> tuple[list[Prompt], int]:
+        """See JobStore."""
+        count = await self._fitting_ids(prompts.c.interaction_id, prompt_ids, PROMPT_DOCUMENTS, max_bytes)
+        return await self.get_prompts(prompt_ids[:count]), count
+
     async def find_prompt(self, ref: PromptRef) -> Prompt | None:
         """One prompt, by its id or by job and key."""
         if ref.prompt_id:
@@ -144,10 +157,9 @@ class Reads(Carrying):
         where = self._job_conditions(filter)
         if after:
             where.append(jobs.c.job_id < after)
-        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc()).limit(limit + 1)
-        found = await self._all(statement)
-        kept = [rows.to_job(r) for r in _fitting(found[:limit], ("input", "result", "error"), max_bytes)]
-        return JobsPage(tuple(kept), kept[-1].job_id if len(kept) < len(found) else None)
+        statement = sa.select(jobs).where(*where).order_by(jobs.c.job_id.desc())
+        found, last = await self._page([jobs.c.job_id], statement, JOB_DOCUMENTS, limit, max_bytes)
+        return JobsPage(tuple(map(rows.to_job, found)), last["job_id"] if last else None)
 
     async def count_jobs(self, filter: JobFilter) -> int:
         """How many jobs match."""
@@ -164,8 +176,7 @@ class Reads(Carrying):
             where.append(among(jobs.c.job_type, filter.job_types))
         if filter.user_ids:
             where.append(among(jobs.c.user_id, filter.user_ids))
-        if filter.labels:
-            where.append(self._dialect.has_labels(jobs.c.labels, filter.labels))
+        where += self._dialect.labelled(jobs.c.labels, filter)
         if filter.created_after is not None:
             where.append(jobs.c.created_at >= filter.created_after)
         if filter.created_before is not None:
@@ -193,12 +204,12 @@ class Reads(Carrying):
                 )
             )
         order = (prompts.c.priority.desc(), deadline, prompts.c.interaction_id)
-        found = await self._all(sa.select(prompts).where(*page).order_by(*order).limit(limit + 1))
+        statement = sa.select(prompts).where(*page).order_by(*order)
+        cursor = (prompts.c.interaction_id, prompts.c.priority, prompts.c.timeout_at)
+        found, last = await self._page(cursor, statement, PROMPT_DOCUMENTS, limit, max_bytes)
         counted = await self._all(sa.select(sa.func.count().label("n")).select_from(prompts).where(*where))
-        page_rows = _fitting(found[:limit], ("prompt_data", "response_data"), max_bytes)
-        kept = [rows.to_prompt(r) for r in page_rows]
-        more = len(kept) < len(found)
-        return PromptsPage(tuple(kept), _rank(kept[-1]) if more else None, counted[0]["n"])
+        next = _rank(last) if last else None
+        return PromptsPage(tuple(map(rows.to_prompt, found)), next, counted[0]["n"])
 
     def _prompt_conditions(self, filter: PromptFilter) -> list[sa.ColumnElement[bool]]:
         among = self._dialect.among
@@ -232,8 +243,7 @@ class Reads(Carrying):
             where.append(among(prompts.c.job_type, filter.job_types))
         if filter.kinds:
             where.append(among(prompts.c.interaction_type, filter.kinds))
-        if filter.labels:
-            where.append(self._dialect.has_labels(prompts.c.labels, filter.labels))
+        where += self._dialect.labelled(prompts.c.labels, filter)
         if filter.groups:
             where.append(self._dialect.has_any(prompts.c.audience, "groups", filter.groups))
         viewer = filter.viewer
@@ -284,24 +294,9 @@ class Reads(Carrying):
         return [rows.to_event(r) for r in await self._all(statement)]
 
 
-def _fitting(found: Sequence[Any], documents: tuple[str, ...], max_bytes: int) -> list[Any]:
-    """As many rows, from the first, as take about `max_bytes`; at least one."""
-    kept: list[Any] = []
-    for row in found:
-        max_bytes -= 500 + sum(_bytes(row[name] or "") for name in documents)
-        if kept and max_bytes < 0:
-            break
-        kept.append(row)
-    return kept
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
-
-
-def _rank(prompt: Prompt) -> tuple[int, str | None, str]:
-    at = prompt.expires_at
-    return prompt.content.priority, at.isoformat() if at else None, prompt.prompt_id
+def _rank(row: Any) -> tuple[int, str | None, str]:
+    at = row["timeout_at"]
+    return row["priority"], at.isoformat() if at else None, row["interaction_id"]
 
 
 def _ending(column: sa.Column[str], suffix: str) -> sa.Select[tuple[str]]:

@@ -272,7 +272,11 @@ class SQLite(Dialect):
         """There is no lateral join: an array of ids for each value, which finds their rows again."""
         return lists.firsts(values, first)
 
-    def has_labels(self, column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+    octets = staticmethod(lists.octets)
+
+    def has_labels(
+        self, column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]
+    ) -> sa.ColumnElement[bool]:
         """No wanted member is missing."""
         return lists.has_labels(column, labels)
 

@@ -17,11 +17,13 @@ SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")
 
 def database_problem(url: str | sa.URL, error: BaseException) -> str:
     """What is wrong with a database, after an error: for SQLite the file or folder at fault, with its owner
-    and mode, if one can be seen; else the error's own first line."""
+    and mode, if one can be seen; else the error's own first line, behind the address of a host that cannot
+    be reached."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         return _file_at_fault(Path(parsed.database).absolute()) or first_line(error)
-    return first_line(error)
+    where = f"{parsed.host}:{parsed.port or 5432}: " if parsed.host and isinstance(error, OSError) else ""
+    return where + first_line(error)
 
 
 def _file_at_fault(database: Path) -> str:

@@ -50,12 +50,15 @@ def firsts(values: Sequence[str], first: Callable[[sa.ColumnElement[Any]], sa.Se
     )
 
 
-def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, str]) -> sa.ColumnElement[bool]:
+def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
     """No wanted member is missing. A JSON path could not name a key with quotes or backslashes."""
     one = sa.literal(1)
-    wanted = sa.func.json_each(_json(dict(labels))).table_valued("key", "value")
+    asked = _json({name: list(values) for name, values in labels.items()})
+    wanted = sa.func.json_each(asked).table_valued("key", "value")
     each = sa.func.json_each(column).table_valued("key", "value")
-    same = sa.and_(each.c.key == wanted.c.key, each.c.value == wanted.c.value)
+    values = sa.func.json_each(wanted.c.value).table_valued("value")
+    fits = each.c.value.in_(sa.select(values.c.value).correlate(wanted))
+    same = sa.and_(each.c.key == wanted.c.key, fits)
     found = sa.exists(sa.select(one).select_from(each).where(same).correlate(wanted, jobs, prompts))
     missing = sa.select(one).select_from(wanted).where(sa.not_(found)).correlate(jobs, prompts)
     return sa.not_(sa.exists(missing))
@@ -66,3 +69,8 @@ def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> s
     each = sa.func.json_each(column, f"$.{key}").table_valued("value")
     named = sa.select(sa.literal(1)).select_from(each).where(among(each.c.value, values))
     return sa.exists(named)
+
+
+def octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """How many bytes a text takes. `octet_length` came with SQLite 3.43."""
+    return sa.func.length(sa.cast(column, sa.LargeBinary))

@@ -14,10 +14,8 @@ import sqlalchemy as sa
 
 from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
-from askback_server.domain.jobs import Job
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Doubt, Doubts, WorkerSession
-from askback_server.storage import rows
 from askback_server.storage.reads import Reads
 from askback_server.storage.tables import jobs, sessions
 
@@ -201,13 +199,8 @@ class Sessions(Reads):
         count: int = await self._dialect.run(lambda c: c.execute(statement).rowcount)
         return count
 
-    async def held(self, session_id: str) -> list[Job]:
-        """The jobs that a session holds."""
-        statement = sa.select(jobs).where(jobs.c.session_id == session_id)
-        return [rows.to_job(r) for r in await self._all(statement)]
-
     async def leases(self, session_id: str) -> dict[str, tuple[int, int]]:
-        """The same in short: token and version by job id."""
+        """The jobs that a session holds: token and version by job id."""
         columns = (jobs.c.job_id, jobs.c.token, jobs.c.version)
         statement = sa.select(*columns).where(jobs.c.session_id == session_id)
         return {r["job_id"]: (r["token"], r["version"]) for r in await self._all(statement)}

@@ -113,12 +113,26 @@ class Certificates:
             context.load_cert_chain(self._certificate, self._key, password="")
         except ssl.SSLError as error:
             what = f"{self._certificate} and {self._key} must be a certificate and its own key, both in PEM"
-            raise BadCertificates(f"{what} and the key not encrypted: {error}") from None
+            why = self._pair_problem(str(error.reason or ""))
+            raise BadCertificates(f"{what} and the key not encrypted: {why}") from None
         if self._client_ca is not None:
             try:
                 context.load_verify_locations(self._client_ca)
             except ssl.SSLError as error:
-                raise BadCertificates(f"{self._client_ca} must hold certificates in PEM: {error}") from None
+                raise BadCertificates(f"{self._client_ca} must hold certificates in PEM") from error
+
+    def _pair_problem(self, reason: str) -> str:
+        """What is wrong with certificate and key; `reason` is OpenSSL's."""
+        if "MISMATCH" in reason:
+            return "this key is another certificate's"
+        certificate, key = read_file(self._certificate), read_file(self._key)
+        if b"CERTIFICATE-----" not in certificate:
+            return f"{self._certificate} has no certificate"
+        if b"PRIVATE KEY-----" not in key:
+            return f"{self._key} has no private key"
+        if b"ENCRYPTED" in key:
+            return "this key is encrypted"
+        return f"OpenSSL cannot read them ({reason.replace('_', ' ').lower() or 'no reason given'})"
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int]:

@@ -18,6 +18,7 @@ from askback_server.domain.retries import Keep
 from askback_server.ports.queries import JobFilter
 from askback_server.transport.convert_prompts import prompt_bytes
 from askback_server.transport.convert_values import (
+    any_labels,
     id_suffix,
     job_id,
     moment,
@@ -62,6 +63,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
     storable(found, "filter.job_types", filter.job_types)
     storable(found, "filter.user_ids", filter.user_ids)
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(found, filter.any_labels)
     raise_faults(found)
     return JobFilter(
         namespace=namespace(asked, principal),
@@ -69,6 +71,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
         labels=dict(filter.labels),
+        any_labels=several,
         created_after=bounds.get("created_after"),
         created_before=bounds.get("created_before"),
         id_suffix=id_suffix(filter.id_suffix, "filter.id_suffix"),

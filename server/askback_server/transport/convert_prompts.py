@@ -24,6 +24,7 @@ from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
 from askback_server.transport.convert_contents import DECISION_NUMBERS, content_bytes
 from askback_server.transport.convert_values import (
+    any_labels,
     id_suffix,
     job_id,
     namespace,
@@ -115,6 +116,7 @@ def _filter(
     for name in ("job_types", "kinds", "groups"):
         storable(found, f"filter.{name}", getattr(filter, name))
     storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(found, filter.any_labels)
     raise_faults(found)
     return PromptFilter(
         namespace=namespace(asked, principal),
@@ -122,6 +124,7 @@ def _filter(
         job_types=tuple(filter.job_types),
         kinds=tuple(filter.kinds),
         labels=dict(filter.labels),
+        any_labels=several,
         groups=tuple(filter.groups),
         job_id=job_id(filter.job_id, "filter.job_id") if filter.job_id else "",
         states=states,

@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from askback.v1 import job_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.errors import InvalidField, JobNotFound
 from askback_server.domain.json_text import Violation
@@ -121,6 +122,23 @@ def storable(found: list[Violation], field: str, values: Iterable[str]) -> None:
     be asked for."""
     if any("\0" in value for value in values):
         found.append(Violation(field, "must not contain the NUL character"))
+
+
+def any_labels(
+    found: list[Violation], conditions: Iterable[job_pb2.LabelCondition]
+) -> dict[str, tuple[str, ...]]:
+    """A filter's labels with several values each, by name. Notes what is wrong."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for index, condition in enumerate(conditions):
+        at = f"filter.any_labels[{index}]"
+        storable(found, at, (condition.name, *condition.values))
+        if not condition.name:
+            found.append(Violation(f"{at}.name", "is required"))
+        if not condition.values:
+            found.append(Violation(f"{at}.values", "is required: the values of which the label has one"))
+        before = wanted.get(condition.name)
+        wanted[condition.name] = tuple(v for v in condition.values if before is None or v in before)
+    return wanted
 
 
 _LIMITS = Limits()

@@ -12,8 +12,9 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import JobFilter
 from askback_server.sessions.access import Access
-from askback_server.sessions.job_follower import JobsFollower, JobsNews, job_events
+from askback_server.sessions.job_follower import job_events
 from askback_server.sessions.job_viewer import JobViewer
+from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.unsent import Account, weight
 from askback_server.transport.convert_jobs import event_message, job_message
@@ -90,7 +91,7 @@ async def serve_jobs(
     with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
         follower = JobsFollower(
             filter, known.subject, replica.feed, replica.log, replica.jobs, replica.tokens, watch,
-            replica.admission, kept,
+            replica.admission, replica.images, kept,
         )  # fmt: skip
         async for news in follower.news(resume_token):
             # Joined, the messages of the jobs and of the rest are one with all of it.

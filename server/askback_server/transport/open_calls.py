@@ -78,7 +78,7 @@ class OpenCall:
     def is_urgent(self) -> bool:
         """Whether the memory that the call takes is wanted at once."""
         error = self.error
-        return isinstance(error, LimitExceeded) and error.metadata.get("limit") == "unsent_bytes_in_all"
+        return isinstance(error, LimitExceeded) and error.metadata.get("limit", "").endswith("_bytes_in_all")
 
     @property
     def was_ended(self) -> bool:

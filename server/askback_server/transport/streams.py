@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import grpc
@@ -211,16 +211,11 @@ async def _serve_prompts(
     account = replica.unsent.account(subject, access.end)
     writing = replica.writing.account(subject, access.end)
     follower = PromptFollower(
-        view, replica.feed, replica.log, replica.jobs, replica.tokens, replica.admission, account, changed
-    )
+        view, replica.feed, replica.log, replica.jobs, replica.tokens, replica.admission, replica.images,
+        account, changed,
+    )  # fmt: skip
     follower.attach()
     leave = replica.attending.enter(filter)
-    loading: set[asyncio.Task[None]] = set()
-
-    def load(work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        loading.add(task)
-        task.add_done_callback(lambda _: changed.set())
 
     def access_changed(principal: Principal) -> None:
         nonlocal leave
@@ -228,18 +223,18 @@ async def _serve_prompts(
         other = view.filter.seen_by(principal)
         leave()
         leave = replica.attending.enter(other)
-        load(follower.look_through(other))
+        follower.look_through(other)
 
-    load(follower.load(resume_token))
+    following = asyncio.create_task(follower.follow(resume_token))
+    following.add_done_callback(lambda _: changed.set())
     access.follow(access_changed, filter.viewer or access.principal)
     large, clock = replica.admission.large_messages, replica.clock.monotonic
     due = clock() + replica.heartbeat
     try:
         while True:
             changed.clear()
-            for task in [t for t in loading if t.done()]:
-                loading.discard(task)
-                task.result()
+            if following.done():
+                following.result()
             while view.has_news:
                 await write_all(context, writing, large, view.take(TAKE, follower.token), _watched, weight)
                 follower.written()
@@ -253,8 +248,7 @@ async def _serve_prompts(
             watch.check()
     finally:
         leave()
-        for task in loading:
-            task.cancel()
+        following.cancel()
         follower.detach()
         account.close()
         writing.close()

@@ -5,28 +5,26 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from askback.files import read_file
 from askback_server.domain.errors import Unauthenticated
 from askback_server.domain.principals import Principal, Role
 from askback_server.transport.certificates import CertificateNames, no_certificate
+from askback_server.transport.token_entries import NAME_CHARS, TokenEntry, token_entry
 
 Metadata = Iterable[tuple[str, str | bytes]]
 """A call's metadata; keys are lower case."""
 
-_FIELDS = frozenset({"sha256", "certificate", "subject", "roles", "namespaces", "groups", "expires"})
 _RECHECK_SECONDS = 1.0
-_NAME_CHARS = 200
 _TRUSTED_ROLES = frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE})
 
 _log = logging.getLogger("askback.tokens")
@@ -70,19 +68,6 @@ class BadTokenFile(ValueError):
 def hash_token(token: str) -> str:
     """What a token file keeps of a token. Tokens are long and random, so a plain hash is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    shown: bytes | str
-    """By what its owner is known: a token's digest, or a name in a certificate."""
-    principal: Principal
-    expires: datetime | None
-
-    @property
-    def is_token(self) -> bool:
-        """Whether a token shows who its owner is, and not a certificate."""
-        return isinstance(self.shown, bytes)
 
 
 class TokenFile:
@@ -142,7 +127,7 @@ class TokenFile:
             self._refresh()
         return self._entries
 
-    def _entry(self, metadata: Metadata, certificate: CertificateNames) -> _Entry:
+    def _entry(self, metadata: Metadata, certificate: CertificateNames) -> TokenEntry:
         self.generation()
         token = _bearer(metadata)
         if not token:
@@ -154,7 +139,7 @@ class TokenFile:
             raise Unauthenticated("the token is not known here; check it, or ask for a new one")
         return entry
 
-    def _certified(self, certificate: CertificateNames) -> _Entry:
+    def _certified(self, certificate: CertificateNames) -> TokenEntry:
         """The entry of the first of a certificate's names that is listed."""
         names = certificate()
         entry = next((self._entries[name] for name in names if name in self._entries), None)
@@ -215,8 +200,8 @@ class NoAuthentication:
 @lru_cache(maxsize=1024)
 def _trusted(user: str, groups: str, admin: bool) -> Principal:
     user = user.strip()
-    if not user or len(user) > _NAME_CHARS or not user.isprintable():
-        raise Unauthenticated(f"askback-user must be 1 to {_NAME_CHARS} printable characters")
+    if not user or len(user) > NAME_CHARS or not user.isprintable():
+        raise Unauthenticated(f"askback-user must be 1 to {NAME_CHARS} printable characters")
     names = frozenset(name.strip() for name in groups.split(",") if name.strip())
     roles = _TRUSTED_ROLES | {Role.ADMIN} if admin else _TRUSTED_ROLES
     return Principal(user, roles, ("default", "*"), names)
@@ -234,22 +219,26 @@ def _bearer(metadata: Metadata) -> str:
     return ""
 
 
-def _read(path: Path) -> dict[bytes | str, _Entry]:
+def _read(path: Path) -> dict[bytes | str, TokenEntry]:
     try:
         content = tomllib.loads(read_file(path).decode())
     except OSError as error:
         raise BadTokenFile(f"token file {error}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadTokenFile(f"token file {path}: {error}") from error
-    listed = content.get("tokens")
-    if set(content) != {"tokens"} or not isinstance(listed, list) or not listed:
-        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else")
-    entries: dict[bytes | str, _Entry] = {}
+    listed = content.get("tokens", [])
+    if other := sorted(set(content) - {"tokens"}):
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]] and nothing else, not {other[0]}")
+    if not isinstance(listed, list):
+        raise BadTokenFile(f"token file {path}: must hold [[tokens]]: begin each entry with that")
+    if not listed:
+        raise BadTokenFile(f"token file {path} has no entries: make one with `askback token add`")
+    entries: dict[bytes | str, TokenEntry] = {}
     for number, fields in enumerate(listed, 1):
         subject = fields.get("subject") if isinstance(fields, dict) else None
         where = f"token file {path}, entry {number}" + (f" ({subject})" if subject else "")
         try:
-            entry = _entry(fields)
+            entry = token_entry(fields)
             if entry.shown in entries:
                 field = "sha256" if isinstance(entry.shown, bytes) else "certificate"
                 raise ValueError(f"{field} is that of an earlier entry")
@@ -257,58 +246,3 @@ def _read(path: Path) -> dict[bytes | str, _Entry]:
             raise BadTokenFile(f"{where}: {error}") from None
         entries[entry.shown] = entry
     return entries
-
-
-def _entry(fields: object) -> _Entry:
-    if not isinstance(fields, dict):
-        raise ValueError("must be a table")
-    if unknown := sorted(set(fields) - _FIELDS):
-        raise ValueError(f"{unknown[0]} is not a field of a token")
-    if ("sha256" in fields) == ("certificate" in fields):
-        raise ValueError("must have either sha256, a token's hash, or certificate, a name in one")
-    shown = _digest(fields["sha256"]) if "sha256" in fields else _certificate(fields["certificate"])
-    subject = fields.get("subject")
-    if not isinstance(subject, str) or not subject.strip() or len(subject) > _NAME_CHARS:
-        raise ValueError(f"subject must be 1 to {_NAME_CHARS} characters")
-    roles = _names(fields, "roles")
-    for role in roles:
-        if role not in set(Role):
-            raise ValueError(f"roles has {role!r}; there are: " + ", ".join(Role))
-    namespaces = _names(fields, "namespaces")
-    if namespaces[0] == "*":  # all of them, and an empty one in a request still means one
-        namespaces = ("default", *namespaces)
-    groups = _names(fields, "groups") if fields.get("groups", []) != [] else ()
-    principal = Principal(subject, frozenset(map(Role, roles)), namespaces, frozenset(groups))
-    return _Entry(shown, principal, _expiry(fields.get("expires")))
-
-
-def _digest(value: object) -> bytes:
-    if isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value):
-        return bytes.fromhex(value)
-    raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash")
-
-
-def _certificate(value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError("certificate must be a name as it stands in the certificate")
-
-
-def _names(fields: Mapping[str, Any], field: str) -> tuple[str, ...]:
-    names = fields.get(field)
-    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
-        raise ValueError(f"{field} must be a list of at least one name")
-    return tuple(names)
-
-
-def _expiry(value: object) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"expires is not an ISO time: {value!r}") from None
-    if not isinstance(value, datetime):
-        raise ValueError("expires must be a time, for example 2027-01-01T00:00:00Z")
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

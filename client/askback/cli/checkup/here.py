@@ -20,6 +20,12 @@ from askback.cli.profiles import config_file, read_profiles
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)[^;]*(?:;.*\bextra\s*==\s*['\"]([a-z]+)['\"])?")
 
+_USES = {
+    "server": "running the service",
+    "testing": "pytest",
+    "tui": "questions, colours and Markdown at a terminal",
+}
+
 
 def look_here() -> Iterator[Finding]:
     """The installation and its configuration."""
@@ -50,7 +56,8 @@ def _packages() -> Iterator[Finding]:
         if not absent:
             yield ok(f"extra {extra}", "installed")
         else:
-            lacks = f"not installed (lacks {', '.join(absent)}): pip install 'askback[{extra}]'"
+            use = f", for {_USES[extra]}" if extra in _USES else ""
+            lacks = f"not installed (lacks {', '.join(absent)}){use}: pip install 'askback[{extra}]'"
             yield ok(f"extra {extra}", lacks)
 
 

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 
+from askback.address import parse_address
 from askback.channel import Endpoint
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.reflected import SERVICES, contract_of, our_contract
 from askback.cli.connection import Connection
+from askback.cli.identity_words import identity_sentence
 from askback.contact import HASTE, connect
-from askback.errors import AskbackError, CannotConnect, PermissionDenied, Unauthenticated
-from askback.spans import span_words
+from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
+from askback.identity import Identity
+from askback.spans import Times, span_words
 from askback.status import from_rpc
 from askback.text import one_line
+from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
-from askback.v1 import job_service_pb2 as jobs
-from askback.v1 import worker_service_pb2 as workers
+from askback.v1.access_service_pb2_grpc import AccessServiceStub
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
-from askback.v1.job_service_pb2_grpc import JobServiceStub
-from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 
-_NOBODY = "00000000-0000-7000-8000-000000000000"
-"""Spelt like an id, and nobody's: a call that names it changes nothing."""
+_NO_JOB = "00000000-0000-7000-8000-000000000000"
+"""Written like a job's id, and no job's: a view of it is empty."""
+_EXPIRES_SOON = timedelta(days=7)
 _SERVING = b"\x08\x01"
 SKEW = 2.0
 """Seconds between two clocks that hurt nobody."""
@@ -42,7 +44,7 @@ async def look_at_server(connection: Connection) -> AsyncIterator[Finding]:
             yield problem
             return
         yield ok("server", f"{name} answers")
-        if endpoint.token and not endpoint.tls and not _is_here(endpoint.target):
+        if endpoint.token and not endpoint.tls and not parse_address(endpoint.target).is_loopback:
             yield warn("token", "it travels in the clear", "serve TLS and use --tls")
         yield await _health(channel, connection.timeout)
         yield await _contract(channel, connection.timeout)
@@ -104,46 +106,43 @@ async def _identity(
 ) -> AsyncIterator[Finding]:
     """Who we are there, what we may do, and whose clock is wrong."""
     timeout, metadata, namespace = connection.timeout, endpoint.metadata(), connection.namespace
-    job_service, hitl_service, worker_service = (
-        JobServiceStub(channel), HitlServiceStub(channel), WorkerServiceStub(channel),
-    )  # fmt: skip
-    probes: dict[str, tuple[Any, Any]] = {
-        "client": (job_service.CancelJob, jobs.CancelJobRequest(job_id=_NOBODY)),
-        "worker": (worker_service.ListCheckpoints, workers.ListCheckpointsRequest(job_id=_NOBODY)),
-        "console": (
-            hitl_service.ListPrompts,
-            hitl.ListPromptsRequest(namespace=namespace, page_size=1),
-        ),
-    }
-    roles = []
-    for role, (method, request) in probes.items():
-        error = await _refusal(method(request, timeout=timeout, metadata=metadata))
-        if isinstance(error, Unauthenticated):
-            todo = (
-                "look at ASKBACK_TOKEN or the profile"
-                if endpoint.token
-                else "set ASKBACK_TOKEN, or use --profile"
-            )
-            yield fail("identity", error.message, todo)
-            return
-        if isinstance(error, PermissionDenied) and "namespace" in error.metadata.get("needs", ""):
-            yield fail("identity", error.message, "name one of yours with --namespace")
-            return
-        if error is None or error.code == "NOT_FOUND":
-            roles.append(role)
-        elif not isinstance(error, PermissionDenied):
-            yield fail("identity", f"{role}: {error.message}", "look into the server's log")
-            return
-    who = "a token" if endpoint.token else f"user {endpoint.user}" if endpoint.user else "nobody named"
-    groups = f", groups {', '.join(endpoint.groups)}" if endpoint.groups and not endpoint.token else ""
-    yield ok("identity", f"{one_line(who + groups)}; may act as {', '.join(roles) or 'nobody'}")
-    if "console" in roles:
-        yield await _clock(hitl_service, namespace, metadata, timeout)
+    before = datetime.now(UTC)
+    try:
+        reply = await AccessServiceStub(channel).WhoAmI(
+            access.WhoAmIRequest(), timeout=timeout, metadata=metadata
+        )
+    except grpc.aio.AioRpcError as rpc:
+        yield _unknown_identity(from_rpc(rpc), endpoint)
+        return
+    identity, now = Identity.from_proto(reply), datetime.now(UTC)
+    said = identity_sentence(identity, Times(identity.server_time or now))
+    left = identity.expires - (identity.server_time or now) if identity.expires is not None else None
+    if not identity.may_use(namespace):
+        yield fail("identity", f"{said}; not {one_line(namespace)}", "name one of yours with --namespace")
+        return
+    if left is not None and left < _EXPIRES_SOON:
+        yield warn("identity", said, "ask for a new token: `askback token add` makes one")
+    else:
+        yield ok("identity", said)
+    if identity.has("console"):
+        yield await _clock(HitlServiceStub(channel), namespace, metadata, timeout)
+    elif identity.server_time is not None:
+        yield _clock_finding("the server", identity.server_time, before, now)
+
+
+def _unknown_identity(error: AskbackError, endpoint: Endpoint) -> Finding:
+    """What to say where the server did not tell who we are."""
+    if isinstance(error, Unauthenticated):
+        known = "look at ASKBACK_TOKEN or the profile" if endpoint.token else ""
+        return fail("identity", error.message, known or "set ASKBACK_TOKEN, or use --profile")
+    if isinstance(error, Unimplemented):
+        return fail("identity", "the server has no AccessService", "it is older than this client: update it")
+    return fail("identity", error.message, "look into the server's log")
 
 
 async def _clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Finding:
     """The difference of the clocks: a session's id is a UUIDv7, which has the server's time in it."""
-    hello = hitl.ConverseHello(namespace=namespace, filter=hitl.PromptFilter(job_id=_NOBODY))
+    hello = hitl.ConverseHello(namespace=namespace, filter=hitl.PromptFilter(job_id=_NO_JOB))
     call = stub.Converse(metadata=metadata, timeout=timeout)
     before = datetime.now(UTC)
     try:
@@ -155,9 +154,12 @@ async def _clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Fi
         )
     finally:
         call.cancel()
-    after = datetime.now(UTC)
     theirs = datetime.fromtimestamp((uuid.UUID(welcome.session_id).int >> 80) / 1000, UTC)
-    replica = f"replica {one_line(welcome.replica)}"
+    return _clock_finding(f"replica {one_line(welcome.replica)}", theirs, before, datetime.now(UTC))
+
+
+def _clock_finding(replica: str, theirs: datetime, before: datetime, after: datetime) -> Finding:
+    """How far a server's clock is from ours; `before` and `after` are ours around its answer."""
     skew = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
     if skew > SKEW:
         where = "ahead" if theirs > after else "behind"
@@ -167,18 +169,6 @@ async def _clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Fi
             "let NTP set both clocks",
         )
     return ok("clock", f"{replica} agrees with ours within {SKEW:g} s")
-
-
-async def _refusal(call: Any) -> AskbackError | None:
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return from_rpc(error)
-    return None
-
-
-def _is_here(target: str) -> bool:
-    return target.startswith(("127.", "localhost:", "[::1]", "unix:"))
 
 
 def _code(error: grpc.RpcError) -> str:

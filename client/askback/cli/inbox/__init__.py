@@ -12,6 +12,11 @@ COMMANDS = {
     "answer": ("askback.cli.inbox.answer:answer", "Answer a prompt: by options, or asked field by field."),
     "approve": ("askback.cli.inbox.decide:approve", "Say yes to the prompts named."),
     "reject": ("askback.cli.inbox.decide:reject", "Say no to the prompts named."),
+    "claim": (
+        "askback.cli.inbox.claim:claim",
+        "Take a prompt on, so that others see it and leave it to you.",
+    ),
+    "release": ("askback.cli.inbox.claim:release", "End your claim on a prompt."),
     "next": ("askback.cli.inbox.turn:turn", "Take the most urgent one, answer it, and go on."),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import open_prompts
 from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
     from askback.terminal.guard import Guarded
+    from askback.terminal.wizard import Left
 
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option("--decision", type=click.Choice(DECISIONS, case_sensitive=False), help="[default: what fits]")
@@ -60,17 +62,21 @@ async def answer(
     from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
     from askback.enums import DecisionKind
     from askback.errors import Unavailable
-    from askback.terminal.wizard import CARRIES_VALUES
+    from askback.terminal.wizard import CARRIES_VALUES, Left
 
     shown = await prompt_of(session.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
+    offered = [option.decision for option in shown.decisions]
+    if chosen is not None and shown.is_open and chosen not in offered:
+        words = ", ".join(option.lower() for option in offered)
+        raise click.UsageError(f"--decision must be one of: {words} (not {chosen.lower()!r})")
     given = pairs or edits or values is not None
     answer_id = answer_id or uuid.uuid4().hex
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
     try:
         if not given and sys.stdin.isatty() and not session.out.as_json and wanted:
-            outcome = await _asked(session, shown, chosen, comment or None, revision)
-            if outcome is None:
+            outcome: AnswerOutcome | Left = await _asked(session, shown, chosen, comment or None, revision)
+            if isinstance(outcome, Left):
                 session.out.note("left as it is")
                 return None
         else:
@@ -148,8 +154,8 @@ async def _asked(
     decision: DecisionKind | None,
     comment: str | None,
     revision: int | None,
-) -> AnswerOutcome | None:
-    """Show the prompt and ask for the answer; None if it is left alone."""
+) -> AnswerOutcome | Left:
+    """Show the prompt and ask for the answer; Left if it is left alone."""
     from askback.cli.inbox.sending import sending
     from askback.terminal.draft import Typed
     from askback.terminal.following import work_on
@@ -157,7 +163,7 @@ async def _asked(
 
     terminal, typed = session.terminal(), Typed()
 
-    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
+    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
         send = sending(session.client, row.prompt, guarded)
         terminal.paper.line()
         return await settle(

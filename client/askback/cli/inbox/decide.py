@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import open_prompts
 from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
     from askback.enums import DecisionKind
+    from askback.errors import InvalidArgument
     from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
     from askback.terminal.guard import Guarded
@@ -34,7 +36,7 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command()
+@click.command(cls=Command)
 @_arguments
 @client_command
 async def approve(session: Session, **arguments: Any) -> int:
@@ -49,7 +51,7 @@ async def approve(session: Session, **arguments: Any) -> int:
     return await _decide(session, lambda prompt: DecisionKind.ACCEPT, **arguments)
 
 
-@click.command()
+@click.command(cls=Command)
 @_arguments
 @client_command
 async def reject(session: Session, **arguments: Any) -> int:
@@ -88,6 +90,7 @@ async def _decide(
         terminal = session.terminal()
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
+        said = f"{name}  " if len(prompts) > 1 else ""
         try:
             prompt = await prompt_of(session.client, name)
             if revision is not None:
@@ -100,9 +103,9 @@ async def _decide(
             if session.out.as_json:
                 session.out.json(refusal_record(error, name=name))
             else:
-                _tell(session, name, error)
+                _tell(session, said, error)
             continue
-        _report(session, name, outcome)
+        _report(session, name if session.out.as_json else said, outcome)
     return first
 
 
@@ -110,27 +113,57 @@ async def _one(
     session: Session, prompt: PromptInfo, decision: DecisionKind, comment: str, terminal: Terminal | None
 ) -> AnswerOutcome | None:
     """One decision; None if the person thinks better of it."""
+    misfit = _misfit(session, prompt, decision) if prompt.is_open else None
+    if misfit is not None and (terminal is None or decision not in [o.decision for o in prompt.decisions]):
+        raise misfit
     if terminal is None:
         return await session.client.answer(prompt, decision, comment=comment)
-    from askback.terminal.asking import NO_UNLESS_YES, pick, unseen_is_meant
+    from askback.cli.inbox.sending import sending
     from askback.terminal.following import work_on
-    from askback.terminal.wizard import CARRIES_VALUES
+    from askback.terminal.wizard import Left, settle
 
     async def ask(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
-        said = comment.strip()
-        option = next((o for o in row.prompt.decisions if o.decision is decision), None)
-        if not await pick(guarded, f"{option.label if option else decision}? [y/N] ", NO_UNLESS_YES):
-            return None
-        if decision in CARRIES_VALUES and not await unseen_is_meant(guarded, row.unseen):
-            return None
-        while option and option.comment_required and not said:
-            said = (await guarded.ask("Comment: ")).strip()
-        return await session.client.answer(row.prompt, decision, comment=said)
+        send = sending(session.client, row.prompt, guarded)
+        outcome = await settle(
+            row.prompt, guarded, send, decision=decision, comment=comment or None, unseen=row.unseen
+        )
+        return None if isinstance(outcome, Left) else outcome
 
     try:
         return await work_on(session.client, prompt, terminal, ask)
     except EOFError:
         return None
+
+
+def _misfit(session: Session, prompt: PromptInfo, decision: DecisionKind) -> InvalidArgument | None:
+    """Why a bare decision cannot answer this prompt, with the command that can; None if it can.
+
+    A terminal asks for the values itself, so only what is not offered is refused before it is opened.
+    """
+    from askback.answers import giving_values
+    from askback.enums import DecisionKind
+    from askback.errors import InvalidArgument
+    from askback.terminal.fields import entries, flat
+    from askback.terminal.keys import verb_of
+
+    offered = [option.decision for option in prompt.decisions]
+    fields = [field for field in flat(entries(prompt)) if field.name]
+    if decision in offered:
+        needed = [field.name for field in fields if field.required]
+        if not needed or decision is not giving_values(prompt):
+            return None
+        names = needed
+    else:
+        names = [field.name for field in fields]
+    name = f"{prompt.job_id}/{prompt.key}" if prompt.key else prompt.prompt_id
+    command = session.connection.command(f"inbox answer {name}")
+    if names and giving_values(prompt) in offered:
+        why = f"this asks for values: {command} {' '.join(f'{name}=…' for name in names[:3])}"
+    elif decision is DecisionKind.ACCEPT and DecisionKind.RESPOND in offered:
+        why = f"this asks for an answer in words: {command} --comment …"
+    else:
+        why = f"{verb_of(decision)} is not offered here; there are: {', '.join(map(verb_of, offered))}"
+    return InvalidArgument(why)
 
 
 async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
@@ -151,22 +184,24 @@ async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
 
 
 def _report(session: Session, name: str, outcome: AnswerOutcome | None) -> None:
+    """Print what became of one prompt; `name` is empty where only one was named."""
     from askback.cli.inbox.refusal import outcome_record
     from askback.terminal.verdicts import taken
 
     if outcome is None:
-        session.out.line(f"{session.out.style(name)}  left as it is")
+        session.out.line(session.out.style(f"{name}left as it is"))
     elif session.out.as_json:
         session.out.json({"name": name, **outcome_record(outcome)})
     else:
-        session.out.line(f"{session.out.style(name)}  {session.out.style(taken(outcome), fg='green')}")
+        session.out.line(f"{session.out.style(name)}{session.out.style(taken(outcome), fg='green')}")
 
 
 def _tell(session: Session, name: str, error: Any) -> None:
+    """Print why one prompt was not answered."""
     from askback.terminal.verdicts import asks_now, field_of, refused
     from askback.terminal.words import now
 
-    session.out.line(f"{session.out.style(name)}  {session.out.style(refused(error, now()), fg='red')}")
+    session.out.line(f"{session.out.style(name)}{session.out.style(refused(error, now()), fg='red')}")
     for violation in error.violations:
         session.out.line(session.out.style(f"    {field_of(violation.field)}: {violation.description}"))
     if asks := asks_now(error):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import open_prompts, view, view_options
 from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
@@ -26,7 +27,7 @@ ORDERS = ("urgency", "deadline", "oldest", "newest", "kind", "title")
 _PAGE = 500
 
 
-@click.command()
+@click.command(cls=Command)
 @view_options
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="[default: open]")
 @click.option("--mine", is_flag=True, help="Only those that you have claimed, or that name you.")
@@ -46,11 +47,11 @@ async def ls(
 ) -> None:
     """List what waits, the most urgent first.
 
-    Repeating an option means OR, different options mean AND. A table has the columns that fit the terminal
-    and that differ between its rows; -v has whole ids and times. On a pipe, or with -o tsv, each prompt is
-    a line with tabs between deadline, kind, title, id, claimed by, asked at, job type, priority, state and
-    job id, without a header. With --json one prompt a line; with --watch and --json one event a line: open,
-    closed, removed, caughtUp.
+    Repeating an option means OR; different options, and labels of different names, mean AND. A table has
+    the columns that fit the terminal and that differ between its rows; -v has whole ids and times. On a
+    pipe, or with -o tsv, each prompt is a line with tabs between deadline, kind, title, id, claimed by,
+    asked at, job type, priority, state and job id, without a header. With --json one prompt a line; with
+    --watch and --json one event a line: open, closed, removed, caughtUp.
     """
     from askback.cli.inbox.watch import watch_queue
     from askback.cli.record import record
@@ -135,7 +136,7 @@ def write_queue(session: Session, prompts: Sequence[PromptInfo]) -> None:
         session.out.table(queue(prompts, now(), exact=session.out.verbose))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.option("--answers", is_flag=True, help="Every submission with its verdict: the audit.")
 @click.option("--full", is_flag=True, help="Long texts whole.")

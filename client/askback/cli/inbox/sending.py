@@ -21,7 +21,7 @@ def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
         while True:
             try:
                 return await client.answer(
-                    prompt, draft.decision, values=draft.object, edits=draft.edits, comment=draft.comment,
+                    prompt, draft.decision, values=draft.values, edits=draft.edits, comment=draft.comment,
                     answer_id=answer_id,
                 )  # fmt: skip
             except Unavailable as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.inbox.view import view, view_options
 from askback.cli.session import Session, client_command
 
@@ -13,87 +14,143 @@ if TYPE_CHECKING:
     from askback.client import Client
     from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
+    from askback.terminal.draft import Typed
     from askback.terminal.guard import Guarded
     from askback.terminal.terminal import Terminal
+    from askback.terminal.wizard import Left
 
-_WORDS = {"a": "answer", "answer": "answer", "s": "skip", "skip": "skip", "q": "quit", "quit": "quit"}
 
-
-@click.command("next")
+@click.command("next", cls=Command)
 @view_options
 @client_command
 async def turn(session: Session, **options: Any) -> None:
     """Take the most urgent one, answer it, and go on.
 
     What others have taken on is passed by. It is claimed while you read: nobody else answers it
-    meanwhile. Skipped or left, it is given back.
+    meanwhile. Skipped or left, it is given back. Keys: a approve, r reject, e edit, Enter fill in the
+    form, c comment, s skip, j and k next and previous, / search, ? help, q quit; each with Enter.
     """
     if session.out.as_json:
         raise click.UsageError("next is a dialogue; programs use `inbox ls --json` and `inbox answer --json`")
-    terminal = session.terminal()
-    narrowed, seen = await view(session.client, options), set[str]()
-    answered = 0
-    while (prompt := await _take(session.client, narrowed, seen)) is not None:
-        seen.add(prompt.prompt_id)
-        done, more = await _turn(session, prompt, terminal)
-        answered += done
-        if not more:
-            break
-    else:
-        terminal.paper.line("nothing more waits for you" if seen else "nothing waits for you")
-    session.out.note(f"{answered} answered")
+    walk = _Walk(session.client, await view(session.client, options), session.terminal())
+    await walk.run()
+    left = f", {walk.skipped} skipped and still open" if walk.skipped else ""
+    session.out.note(f"{walk.answered} answered{left}")
 
 
-async def _take(client: Client, narrowed: dict[str, Any], seen: set[str]) -> PromptInfo | None:
-    """Claim the first prompt in the queue that can be; None if there is none that was not seen yet."""
-    from askback.errors import NotFound, PromptClaimed, PromptClosed
+class _Walk:
+    """One person's way through the queue, which they may go back and forth."""
 
-    async for prompt in client.prompts(**narrowed):
-        if prompt.prompt_id in seen:
-            continue
+    def __init__(self, client: Client, narrowed: dict[str, Any], terminal: Terminal) -> None:
+        self._client = client
+        self._narrowed = narrowed
+        self._terminal = terminal
+        self._seen: set[str] = set()
+        self._behind: list[str] = []
+        self._ahead: list[str] = []
+        self._typed: dict[str, Typed] = {}
+        self.answered = 0
+        self.skipped = 0
+
+    async def run(self) -> None:
+        """Until nothing more waits, or the person quits."""
+        from askback.terminal.keys import Action
+
+        prompt = await self._take()
+        while prompt is not None:
+            self._seen.add(prompt.prompt_id)
+            left = await self._turn(prompt)
+            if left is None or left.action is Action.SKIP:
+                self.skipped += left is not None
+                prompt = await self._take()
+            elif left.action is Action.QUIT:
+                return
+            else:
+                prompt = await self._moved(prompt, left)
+        self._terminal.paper.line("nothing more waits for you" if self._seen else "nothing waits for you")
+
+    async def _take(self, text: str = "") -> PromptInfo | None:
+        """Claim the first prompt in the queue that was not seen yet and can be; None if there is none.
+
+        `text`: of those that have these words, seen or not.
+        """
+        from askback.errors import NotFound, PromptClaimed, PromptClosed
+        from askback.terminal.finding import matches
+
+        while self._ahead and not text:
+            if (known := await self._again(self._ahead.pop())) is not None:
+                return known
+        async for prompt in self._client.prompts(**self._narrowed):
+            if matches(prompt, text) if text else prompt.prompt_id not in self._seen:
+                try:
+                    return await self._client.claim(prompt.prompt_id)
+                except (NotFound, PromptClaimed, PromptClosed):
+                    continue
+        return None
+
+    async def _again(self, prompt_id: str) -> PromptInfo | None:
+        """Claim a prompt that was looked at before; None if it is not to be had any more."""
+        from askback.errors import NotFound, PromptClaimed, PromptClosed
+
         try:
-            return await client.claim(prompt.prompt_id)
+            return await self._client.claim(prompt_id)
         except (NotFound, PromptClaimed, PromptClosed):
-            continue
-    return None
+            return None
 
+    async def _moved(self, prompt: PromptInfo, left: Left) -> PromptInfo | None:
+        """The prompt that the person wants to look at instead; the same one if there is no other."""
+        from askback.terminal.keys import Action
 
-async def _turn(session: Session, prompt: PromptInfo, terminal: Terminal) -> tuple[bool, bool]:
-    """One prompt: whether it was answered, and whether to go on. The claim does not outlive it."""
-    from contextlib import suppress
+        found: PromptInfo | None = None
+        if left.action is Action.PREVIOUS:
+            while self._behind and found is None:
+                found = await self._again(self._behind.pop())
+            if found is not None:
+                self._ahead.append(prompt.prompt_id)
+            missing = "there is none before this one"
+        else:
+            found = await self._take(left.text if left.action is Action.SEARCH else "")
+            if found is not None:
+                self._behind.append(prompt.prompt_id)
+            missing = "there is none after this one" if not left.text else f"none has the words {left.text!r}"
+        if found is None:
+            self._terminal.paper.line(missing, "warning")
+            return await self._again(prompt.prompt_id) or await self._take()
+        return found
 
-    from askback.cli.inbox.sending import sending
-    from askback.errors import AskbackError, PromptClaimed, PromptClosed
-    from askback.terminal.asking import pick
-    from askback.terminal.draft import Typed
-    from askback.terminal.following import work_on
-    from askback.terminal.verdicts import taken, tell
-    from askback.terminal.wizard import settle
-    from askback.terminal.words import now
+    async def _turn(self, prompt: PromptInfo) -> Left | None:
+        """One prompt: None if it has been answered or has ended. The claim does not outlive it."""
+        from contextlib import suppress
 
-    typed = Typed()
+        from askback.cli.inbox.sending import sending
+        from askback.errors import AskbackError, PromptClaimed, PromptClosed
+        from askback.terminal.draft import Typed
+        from askback.terminal.following import work_on
+        from askback.terminal.keys import Action
+        from askback.terminal.verdicts import taken, tell
+        from askback.terminal.wizard import Left, settle
+        from askback.terminal.words import now
 
-    async def ask(row: Row[PromptInfo], guarded: Guarded) -> tuple[AnswerOutcome | None, bool]:
-        what = await pick(guarded, "[a]nswer, [s]kip, [q]uit: ", _WORDS)
-        if what != "answer":
-            return None, what == "skip"
-        send = sending(session.client, row.prompt, guarded)
-        return await settle(row.prompt, guarded, send, typed=typed, unseen=row.unseen), True
+        typed = self._typed.setdefault(prompt.prompt_id, Typed())
 
-    answered = False
-    try:
-        terminal.paper.line()
-        outcome, more = await work_on(session.client, prompt, terminal, ask, typed)
-        if outcome is not None:
-            answered = True
-            terminal.paper.line(taken(outcome), "good")
-        return answered, more
-    except (PromptClaimed, PromptClosed) as error:
-        tell(terminal.paper, error, now())
-    except EOFError:
-        return False, False
-    finally:
-        if not answered:
-            with suppress(AskbackError):
-                await session.client.release(prompt.prompt_id)
-    return False, True
+        async def ask(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
+            send = sending(self._client, row.prompt, guarded)
+            return await settle(row.prompt, guarded, send, typed=typed, unseen=row.unseen, many=True)
+
+        outcome: AnswerOutcome | Left = Left(Action.QUIT)
+        try:
+            self._terminal.paper.line()
+            outcome = await work_on(self._client, prompt, self._terminal, ask, typed)
+            if isinstance(outcome, Left):
+                return outcome
+            self.answered += 1
+            self._terminal.paper.line(taken(outcome), "good")
+        except (PromptClaimed, PromptClosed) as error:
+            tell(self._terminal.paper, error, now())
+        except EOFError:
+            return Left(Action.QUIT)
+        finally:
+            if isinstance(outcome, Left):
+                with suppress(AskbackError):
+                    await self._client.release(prompt.prompt_id)
+        return None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from askback.cli.completion import WAIT
+from askback.cli.candidates import asked_groups, asking_types, kinds, prompt_labels
+from askback.cli.completion import any_job
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -17,15 +18,40 @@ if TYPE_CHECKING:
 def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that narrow a view of prompts."""
     options = (
-        click.option("--kind", "kinds", multiple=True, help="Of this kind: confirm, clarify, preview, …"),
-        click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label."),
         click.option(
-            "--for-group", "for_groups", multiple=True, metavar="GROUP", help="Asked of this group."
+            "--kind",
+            "kinds",
+            multiple=True,
+            shell_complete=kinds,
+            help="Of this kind: confirm, clarify, preview, …",
         ),
         click.option(
-            "--type", "job_types", multiple=True, metavar="TYPE", help="Asked by jobs of this type."
+            "--label",
+            "label_pairs",
+            multiple=True,
+            metavar="NAME=VALUE",
+            shell_complete=prompt_labels,
+            help="With this label; repeated for one NAME: any of the values.",
         ),
-        click.option("--job", "job_id", default="", metavar="JOB", help="Asked by this job."),
+        click.option(
+            "--for-group",
+            "for_groups",
+            multiple=True,
+            metavar="GROUP",
+            shell_complete=asked_groups,
+            help="Asked of this group.",
+        ),
+        click.option(
+            "--type",
+            "job_types",
+            multiple=True,
+            metavar="TYPE",
+            shell_complete=asking_types,
+            help="Asked by jobs of this type.",
+        ),
+        click.option(
+            "--job", "job_id", default="", metavar="JOB", shell_complete=any_job, help="Asked by this job."
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -37,42 +63,21 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
 
     Raises click.UsageError, and for a job's handle that names no one job NotFound or Ambiguous.
     """
-    from askback.cli.job_input import labels
+    from askback.cli.job_input import label_conditions
     from askback.cli.naming import job_id_of
 
     rest = {name: value for name, value in options.items() if name != "label_pairs"}
     job_id = await job_id_of(client, options["job_id"]) if options["job_id"] else ""
-    return {**rest, "job_id": job_id, "labels": labels(options["label_pairs"])}
+    return {**rest, "job_id": job_id, "labels": label_conditions(options["label_pairs"])}
 
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Handles of open prompts with their titles, the most urgent first; none on any error."""
-    import asyncio
-    import os
-
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from askback.cli.connection import Connection
+    from askback.cli.candidates import urgent_prompts
     from askback.handle import completed
     from askback.text import one_line
-    from askback.v1 import hitl_service_pb2 as pb
-    from askback.v1 import prompt_pb2
-    from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
-    connection = Connection.of(ctx.params)
-    endpoint = connection.endpoint()
-    request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=100)
-
-    async def listed() -> list[prompt_pb2.Prompt]:
-        async with endpoint.open() as channel:
-            stub = HitlServiceStub(channel)
-            return list((await stub.ListPrompts(request, timeout=WAIT, metadata=endpoint.metadata())).prompts)
-
-    import grpc
-
-    try:
-        found = asyncio.run(listed())
-    except grpc.RpcError:
-        return []
+    found = urgent_prompts(ctx)
     matching = completed((prompt.prompt_id for prompt in found), incomplete)
     return [
         CompletionItem(

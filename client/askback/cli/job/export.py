@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import finished_jobs
 from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=finished_jobs)
 @click.option("--format", "form", type=click.Choice(["pytest", "vector"]), required=True)
 @click.option("--worker", metavar="MODULE:NAME", help="Where the Worker of the job's type is, for pytest.")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.candidates import job_labels, job_types, owners
+from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Moment
 
@@ -28,11 +30,20 @@ _NAME = 16
 _LABELS = 30
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="In this state.")
-@click.option("--type", "job_types", multiple=True, metavar="TYPE", help="Of this type.")
-@click.option("--owner", "owners", multiple=True, metavar="USER", help="Of this user.")
-@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="With this label.")
+@click.option(
+    "--type", "job_types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Of this type."
+)
+@click.option("--owner", "owners", multiple=True, metavar="USER", shell_complete=owners, help="Of this user.")
+@click.option(
+    "--label",
+    "label_pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=job_labels,
+    help="With this label; repeated for one NAME: any of the values.",
+)
 @click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
@@ -51,21 +62,21 @@ async def ls(
 ) -> None:
     """List jobs, newest first.
 
-    Repeating an option means OR, different options mean AND. A table has the columns that fit the terminal
-    and that differ between its rows; -v has whole ids and times. On a pipe, or with -o tsv, each job is a
-    line with tabs between state, type, what it does, id, created at, ended at, owner, open prompts, priority
-    and labels, without a header. With --json one job a line; with --watch and --json one event a line:
-    changed, removed, caughtUp.
+    Repeating an option means OR; different options, and labels of different names, mean AND. A table has
+    the columns that fit the terminal and that differ between its rows; -v has whole ids and times. On a
+    pipe, or with -o tsv, each job is a line with tabs between state, type, what it does, id, created at,
+    ended at, owner, open prompts, priority and labels, without a header. With --json one job a line; with
+    --watch and --json one event a line: changed, removed, caughtUp.
     """
     from askback.cli.job.following import watch_jobs
-    from askback.cli.job_input import labels
+    from askback.cli.job_input import label_conditions
     from askback.cli.record import record
 
     narrowed: dict[str, Any] = {
         "states": [STATES[state] for state in states],
         "job_types": job_types,
         "user_ids": owners,
-        "labels": labels(label_pairs),
+        "labels": label_conditions(label_pairs),
     }
     if watch:
         other = "since" if since else "before" if before else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
 from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from askback.spans import Times
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
 async def show(session: Session, job_id: str) -> None:

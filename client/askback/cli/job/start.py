@@ -6,12 +6,17 @@ from datetime import timedelta
 
 import click
 
+from askback.cli.candidates import job_types
+from askback.cli.command import Command
 from askback.cli.session import Session, client_command
 from askback.cli.spans import Span
 
+QUIET = 5.0
+"""Seconds after which `--wait` says what a job that does not run waits for."""
 
-@click.command()
-@click.argument("job_type")
+
+@click.command(cls=Command)
+@click.argument("job_type", shell_complete=job_types)
 @click.argument("pairs", nargs=-1, metavar="[NAME=TEXT | NAME:=JSON]...")
 @click.option("--input", "source", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
 @click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A mark to filter by.")
@@ -80,19 +85,44 @@ async def start(
 
 async def _result(session: Session, job_id: str) -> int:
     """Wait for the end and print the result."""
+    import asyncio
+
     from askback.cli.endings import job_exit
     from askback.cli.record import record
     from askback.cli.words import json_words
     from askback.errors import JobCancelled, JobFailed
 
+    explaining = asyncio.create_task(_explain_later(session, job_id))
     try:
         await session.client.run(job_id).result()
     except (JobFailed, JobCancelled) as error:
         if not session.out.as_json or isinstance(error, JobCancelled):
             raise
+    finally:
+        explaining.cancel()
     job = await session.client.get(job_id)
     if session.out.as_json:
         session.out.json(record(job.proto))
     else:
         session.out.line(json_words(job.proto.result_json))
     return job_exit(job)
+
+
+async def _explain_later(session: Session, job_id: str) -> None:
+    """Say what the job waits for if it does not run after a while: for a worker, for people, for its time."""
+    import asyncio
+    from contextlib import suppress
+    from datetime import UTC, datetime
+
+    from askback.cli.explanation import job_summary
+    from askback.enums import JobState
+    from askback.errors import AskbackError
+    from askback.spans import Times
+
+    await asyncio.sleep(QUIET)
+    with suppress(AskbackError):  # what waits for the result says it
+        job = await session.client.get(job_id)
+        if job.state in (JobState.PENDING, JobState.PENDING_HITL):
+            explain = session.connection.command(f"explain {job_id}")
+            summary = job_summary(job, Times(datetime.now(UTC), session.out.verbose), job.created_at)
+            session.out.note(f"it {summary}\n  more: {explain}")

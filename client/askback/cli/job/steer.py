@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import finished_jobs, unfinished_jobs
 from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=unfinished_jobs)
 @click.option("--reason", default="", help="Why, for people.")
 @client_command
@@ -28,7 +29,7 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
         session.out.line(f"{job_id} is asked to stop; to see it end: {follow}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=finished_jobs)
 @click.option(
     "--keep",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback.cli.command import Command
 from askback.cli.completion import any_job
 from askback.cli.naming import job_id_of
 from askback.cli.session import Session, client_command
@@ -22,7 +23,7 @@ _STAMP = 22
 """So wide is the time of an event that happened today: `12 min ago (18:05 CET)`."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
 @client_command

@@ -55,7 +55,10 @@ type PromptFilter struct {
 	Mine bool `protobuf:"varint,15,opt,name=mine,proto3" json:"mine,omitempty"`
 	// True: only open prompts that have waited too long: a step of their escalation was taken, or
 	// their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
-	Overdue       bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	Overdue bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Labels that must be there with one of several values each. Every condition must hold, and every entry of
+	// `labels`. Empty: no such condition.
+	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -165,6 +168,13 @@ func (x *PromptFilter) GetOverdue() bool {
 		return x.Overdue
 	}
 	return false
+}
+
+func (x *PromptFilter) GetAnyLabels() []*LabelCondition {
+	if x != nil {
+		return x.AnyLabels
+	}
+	return nil
 }
 
 // Asks for a page of prompts.
@@ -656,13 +666,14 @@ type PromptEvent_Removed struct {
 }
 
 type PromptEvent_CaughtUp struct {
-	// The snapshot is complete: you have every open prompt that matches.
+	// The snapshot is complete: you have every open prompt that matches. It comes again when you read
+	// so slowly that the view was read once more.
 	CaughtUp *PromptsCaughtUp `protobuf:"bytes,4,opt,name=caught_up,json=caughtUp,proto3,oneof"`
 }
 
 type PromptEvent_ResetView struct {
-	// The resume token could not be honoured: forget all prompts; a snapshot and `caught_up`
-	// follow.
+	// The resume token could not be honoured, or you read so slowly that more has changed than could
+	// be told: forget all prompts; a snapshot and `caught_up` follow.
 	ResetView *PromptsReset `protobuf:"bytes,5,opt,name=reset_view,json=resetView,proto3,oneof"`
 }
 
@@ -2719,7 +2730,7 @@ var File_askback_v1_hitl_service_proto protoreflect.FileDescriptor
 const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1daskback/v1/hitl_service.proto\x12\n" +
-	"askback.v1\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x03\n" +
+	"askback.v1\x1a\x14askback/v1/job.proto\x1a\x17askback/v1/prompt.proto\x1a\x17askback/v1/stream.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x03\n" +
 	"\fPromptFilter\x12\x1b\n" +
 	"\tjob_types\x18\x01 \x03(\tR\bjobTypes\x12\x14\n" +
 	"\x05kinds\x18\x02 \x03(\tR\x05kinds\x12<\n" +
@@ -2733,7 +2744,9 @@ const file_askback_v1_hitl_service_proto_rawDesc = "" +
 	"\tid_suffix\x18\r \x01(\tR\bidSuffix\x12\"\n" +
 	"\rjob_id_suffix\x18\x0e \x01(\tR\vjobIdSuffix\x12\x12\n" +
 	"\x04mine\x18\x0f \x01(\bR\x04mine\x12\x18\n" +
-	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x1a9\n" +
+	"\aoverdue\x18\x10 \x01(\bR\aoverdue\x129\n" +
+	"\n" +
+	"any_labels\x18\x14 \x03(\v2\x1a.askback.v1.LabelConditionR\tanyLabels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x01\n" +
@@ -2963,96 +2976,98 @@ var file_askback_v1_hitl_service_proto_goTypes = []any{
 	(*ConverseGoAway)(nil),        // 34: askback.v1.ConverseGoAway
 	nil,                           // 35: askback.v1.PromptFilter.LabelsEntry
 	(PromptState)(0),              // 36: askback.v1.PromptState
-	(*Prompt)(nil),                // 37: askback.v1.Prompt
-	(*Resolution)(nil),            // 38: askback.v1.Resolution
-	(Decision)(0),                 // 39: askback.v1.Decision
-	(*Edit)(nil),                  // 40: askback.v1.Edit
-	(AnswerStatus)(0),             // 41: askback.v1.AnswerStatus
-	(*FieldViolation)(nil),        // 42: askback.v1.FieldViolation
-	(*durationpb.Duration)(nil),   // 43: google.protobuf.Duration
-	(*AnswerRecord)(nil),          // 44: askback.v1.AnswerRecord
-	(*FrameError)(nil),            // 45: askback.v1.FrameError
-	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
+	(*LabelCondition)(nil),        // 37: askback.v1.LabelCondition
+	(*Prompt)(nil),                // 38: askback.v1.Prompt
+	(*Resolution)(nil),            // 39: askback.v1.Resolution
+	(Decision)(0),                 // 40: askback.v1.Decision
+	(*Edit)(nil),                  // 41: askback.v1.Edit
+	(AnswerStatus)(0),             // 42: askback.v1.AnswerStatus
+	(*FieldViolation)(nil),        // 43: askback.v1.FieldViolation
+	(*durationpb.Duration)(nil),   // 44: google.protobuf.Duration
+	(*AnswerRecord)(nil),          // 45: askback.v1.AnswerRecord
+	(*FrameError)(nil),            // 46: askback.v1.FrameError
+	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
 }
 var file_askback_v1_hitl_service_proto_depIdxs = []int32{
 	35, // 0: askback.v1.PromptFilter.labels:type_name -> askback.v1.PromptFilter.LabelsEntry
 	36, // 1: askback.v1.PromptFilter.states:type_name -> askback.v1.PromptState
-	0,  // 2: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	37, // 3: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
-	37, // 4: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
-	0,  // 5: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
-	7,  // 6: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
-	8,  // 7: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
-	9,  // 8: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
-	10, // 9: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
-	11, // 10: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
-	12, // 11: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
-	13, // 12: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
-	37, // 13: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
-	38, // 14: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
-	39, // 15: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
-	40, // 16: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
-	16, // 17: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
-	41, // 18: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
-	37, // 19: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
-	42, // 20: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
-	43, // 21: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
-	37, // 22: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
-	37, // 23: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
-	37, // 24: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
-	44, // 25: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
-	27, // 26: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
-	28, // 27: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
-	29, // 28: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
-	31, // 29: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	32, // 30: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
-	33, // 31: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
-	14, // 32: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
-	17, // 33: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
-	19, // 34: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
-	21, // 35: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
-	1,  // 36: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
-	3,  // 37: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
-	23, // 38: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
-	30, // 39: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
-	31, // 40: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
-	34, // 41: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
-	45, // 42: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
-	7,  // 43: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
-	15, // 44: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
-	18, // 45: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
-	20, // 46: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
-	22, // 47: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
-	2,  // 48: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
-	4,  // 49: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
-	24, // 50: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
-	0,  // 51: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
-	43, // 52: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	46, // 53: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
-	43, // 54: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
-	25, // 55: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
-	5,  // 56: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
-	1,  // 57: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
-	3,  // 58: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
-	14, // 59: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
-	17, // 60: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
-	19, // 61: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
-	21, // 62: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
-	23, // 63: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
-	26, // 64: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
-	6,  // 65: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
-	2,  // 66: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
-	4,  // 67: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
-	15, // 68: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
-	18, // 69: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
-	20, // 70: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
-	22, // 71: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
-	24, // 72: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
-	64, // [64:73] is the sub-list for method output_type
-	55, // [55:64] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	37, // 2: askback.v1.PromptFilter.any_labels:type_name -> askback.v1.LabelCondition
+	0,  // 3: askback.v1.ListPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	38, // 4: askback.v1.ListPromptsResponse.prompts:type_name -> askback.v1.Prompt
+	38, // 5: askback.v1.GetPromptResponse.prompt:type_name -> askback.v1.Prompt
+	0,  // 6: askback.v1.WatchPromptsRequest.filter:type_name -> askback.v1.PromptFilter
+	7,  // 7: askback.v1.WatchPromptsResponse.events:type_name -> askback.v1.PromptEvent
+	8,  // 8: askback.v1.PromptEvent.upserted:type_name -> askback.v1.PromptUpserted
+	9,  // 9: askback.v1.PromptEvent.closed:type_name -> askback.v1.PromptClosed
+	10, // 10: askback.v1.PromptEvent.removed:type_name -> askback.v1.PromptRemoved
+	11, // 11: askback.v1.PromptEvent.caught_up:type_name -> askback.v1.PromptsCaughtUp
+	12, // 12: askback.v1.PromptEvent.reset_view:type_name -> askback.v1.PromptsReset
+	13, // 13: askback.v1.PromptEvent.bookmark:type_name -> askback.v1.PromptsBookmark
+	38, // 14: askback.v1.PromptUpserted.prompt:type_name -> askback.v1.Prompt
+	39, // 15: askback.v1.PromptClosed.resolution:type_name -> askback.v1.Resolution
+	40, // 16: askback.v1.AnswerPromptRequest.decision:type_name -> askback.v1.Decision
+	41, // 17: askback.v1.AnswerPromptRequest.edits:type_name -> askback.v1.Edit
+	16, // 18: askback.v1.AnswerPromptResponse.result:type_name -> askback.v1.AnswerResult
+	42, // 19: askback.v1.AnswerResult.status:type_name -> askback.v1.AnswerStatus
+	38, // 20: askback.v1.AnswerResult.prompt:type_name -> askback.v1.Prompt
+	43, // 21: askback.v1.AnswerResult.violations:type_name -> askback.v1.FieldViolation
+	44, // 22: askback.v1.ClaimPromptRequest.duration:type_name -> google.protobuf.Duration
+	38, // 23: askback.v1.ClaimPromptResponse.prompt:type_name -> askback.v1.Prompt
+	38, // 24: askback.v1.ReleasePromptResponse.prompt:type_name -> askback.v1.Prompt
+	38, // 25: askback.v1.CancelPromptResponse.prompt:type_name -> askback.v1.Prompt
+	45, // 26: askback.v1.ListAnswersResponse.answers:type_name -> askback.v1.AnswerRecord
+	27, // 27: askback.v1.ConverseRequest.frames:type_name -> askback.v1.ConverseClientFrame
+	28, // 28: askback.v1.ConverseResponse.frames:type_name -> askback.v1.ConverseServerFrame
+	29, // 29: askback.v1.ConverseClientFrame.hello:type_name -> askback.v1.ConverseHello
+	31, // 30: askback.v1.ConverseClientFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	32, // 31: askback.v1.ConverseClientFrame.credit:type_name -> askback.v1.ConverseCredit
+	33, // 32: askback.v1.ConverseClientFrame.goodbye:type_name -> askback.v1.ConverseGoodbye
+	14, // 33: askback.v1.ConverseClientFrame.answer_prompt:type_name -> askback.v1.AnswerPromptRequest
+	17, // 34: askback.v1.ConverseClientFrame.claim_prompt:type_name -> askback.v1.ClaimPromptRequest
+	19, // 35: askback.v1.ConverseClientFrame.release_prompt:type_name -> askback.v1.ReleasePromptRequest
+	21, // 36: askback.v1.ConverseClientFrame.cancel_prompt:type_name -> askback.v1.CancelPromptRequest
+	1,  // 37: askback.v1.ConverseClientFrame.list_prompts:type_name -> askback.v1.ListPromptsRequest
+	3,  // 38: askback.v1.ConverseClientFrame.get_prompt:type_name -> askback.v1.GetPromptRequest
+	23, // 39: askback.v1.ConverseClientFrame.list_answers:type_name -> askback.v1.ListAnswersRequest
+	30, // 40: askback.v1.ConverseServerFrame.welcome:type_name -> askback.v1.ConverseWelcome
+	31, // 41: askback.v1.ConverseServerFrame.heartbeat:type_name -> askback.v1.ConverseHeartbeat
+	34, // 42: askback.v1.ConverseServerFrame.go_away:type_name -> askback.v1.ConverseGoAway
+	46, // 43: askback.v1.ConverseServerFrame.error:type_name -> askback.v1.FrameError
+	7,  // 44: askback.v1.ConverseServerFrame.prompt_event:type_name -> askback.v1.PromptEvent
+	15, // 45: askback.v1.ConverseServerFrame.answer_prompt:type_name -> askback.v1.AnswerPromptResponse
+	18, // 46: askback.v1.ConverseServerFrame.claim_prompt:type_name -> askback.v1.ClaimPromptResponse
+	20, // 47: askback.v1.ConverseServerFrame.release_prompt:type_name -> askback.v1.ReleasePromptResponse
+	22, // 48: askback.v1.ConverseServerFrame.cancel_prompt:type_name -> askback.v1.CancelPromptResponse
+	2,  // 49: askback.v1.ConverseServerFrame.list_prompts:type_name -> askback.v1.ListPromptsResponse
+	4,  // 50: askback.v1.ConverseServerFrame.get_prompt:type_name -> askback.v1.GetPromptResponse
+	24, // 51: askback.v1.ConverseServerFrame.list_answers:type_name -> askback.v1.ListAnswersResponse
+	0,  // 52: askback.v1.ConverseHello.filter:type_name -> askback.v1.PromptFilter
+	44, // 53: askback.v1.ConverseWelcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	47, // 54: askback.v1.ConverseHeartbeat.time:type_name -> google.protobuf.Timestamp
+	44, // 55: askback.v1.ConverseGoAway.after:type_name -> google.protobuf.Duration
+	25, // 56: askback.v1.HitlService.Converse:input_type -> askback.v1.ConverseRequest
+	5,  // 57: askback.v1.HitlService.WatchPrompts:input_type -> askback.v1.WatchPromptsRequest
+	1,  // 58: askback.v1.HitlService.ListPrompts:input_type -> askback.v1.ListPromptsRequest
+	3,  // 59: askback.v1.HitlService.GetPrompt:input_type -> askback.v1.GetPromptRequest
+	14, // 60: askback.v1.HitlService.AnswerPrompt:input_type -> askback.v1.AnswerPromptRequest
+	17, // 61: askback.v1.HitlService.ClaimPrompt:input_type -> askback.v1.ClaimPromptRequest
+	19, // 62: askback.v1.HitlService.ReleasePrompt:input_type -> askback.v1.ReleasePromptRequest
+	21, // 63: askback.v1.HitlService.CancelPrompt:input_type -> askback.v1.CancelPromptRequest
+	23, // 64: askback.v1.HitlService.ListAnswers:input_type -> askback.v1.ListAnswersRequest
+	26, // 65: askback.v1.HitlService.Converse:output_type -> askback.v1.ConverseResponse
+	6,  // 66: askback.v1.HitlService.WatchPrompts:output_type -> askback.v1.WatchPromptsResponse
+	2,  // 67: askback.v1.HitlService.ListPrompts:output_type -> askback.v1.ListPromptsResponse
+	4,  // 68: askback.v1.HitlService.GetPrompt:output_type -> askback.v1.GetPromptResponse
+	15, // 69: askback.v1.HitlService.AnswerPrompt:output_type -> askback.v1.AnswerPromptResponse
+	18, // 70: askback.v1.HitlService.ClaimPrompt:output_type -> askback.v1.ClaimPromptResponse
+	20, // 71: askback.v1.HitlService.ReleasePrompt:output_type -> askback.v1.ReleasePromptResponse
+	22, // 72: askback.v1.HitlService.CancelPrompt:output_type -> askback.v1.CancelPromptResponse
+	24, // 73: askback.v1.HitlService.ListAnswers:output_type -> askback.v1.ListAnswersResponse
+	65, // [65:74] is the sub-list for method output_type
+	56, // [56:65] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_hitl_service_proto_init() }
@@ -3060,6 +3075,7 @@ func file_askback_v1_hitl_service_proto_init() {
 	if File_askback_v1_hitl_service_proto != nil {
 		return
 	}
+	file_askback_v1_job_proto_init()
 	file_askback_v1_prompt_proto_init()
 	file_askback_v1_stream_proto_init()
 	file_askback_v1_hitl_service_proto_msgTypes[7].OneofWrappers = []any{

@@ -947,6 +947,61 @@ func (x *JobEvent) GetDataJson() string {
 	return ""
 }
 
+// A condition of a list or a view: a label that has one of several values.
+type LabelCondition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label's name, 1 to 128 bytes. Required.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The values of which the label must have one, at most 100. Required.
+	Values        []string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelCondition) Reset() {
+	*x = LabelCondition{}
+	mi := &file_askback_v1_job_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelCondition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelCondition) ProtoMessage() {}
+
+func (x *LabelCondition) ProtoReflect() protoreflect.Message {
+	mi := &file_askback_v1_job_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelCondition.ProtoReflect.Descriptor instead.
+func (*LabelCondition) Descriptor() ([]byte, []int) {
+	return file_askback_v1_job_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LabelCondition) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LabelCondition) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 // What a job has learnt of its user's needs in a dialogue: the deep-understanding state, one for
 // each job. The worker writes it under its token, or a client does; the server itself appends to it
 // the prompts of the kind `deep_understanding` and their answers.
@@ -981,7 +1036,7 @@ type DeepUnderstanding struct {
 
 func (x *DeepUnderstanding) Reset() {
 	*x = DeepUnderstanding{}
-	mi := &file_askback_v1_job_proto_msgTypes[4]
+	mi := &file_askback_v1_job_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1048,7 @@ func (x *DeepUnderstanding) String() string {
 func (*DeepUnderstanding) ProtoMessage() {}
 
 func (x *DeepUnderstanding) ProtoReflect() protoreflect.Message {
-	mi := &file_askback_v1_job_proto_msgTypes[4]
+	mi := &file_askback_v1_job_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1061,7 @@ func (x *DeepUnderstanding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeepUnderstanding.ProtoReflect.Descriptor instead.
 func (*DeepUnderstanding) Descriptor() ([]byte, []int) {
-	return file_askback_v1_job_proto_rawDescGZIP(), []int{4}
+	return file_askback_v1_job_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DeepUnderstanding) GetJobId() string {
@@ -1156,7 +1211,10 @@ const file_askback_v1_job_proto_rawDesc = "" +
 	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n" +
 	"\tprompt_id\x18\x06 \x01(\tR\bpromptId\x12*\n" +
 	"\x05state\x18\a \x01(\x0e2\x14.askback.v1.JobStateR\x05state\x12\x1b\n" +
-	"\tdata_json\x18\b \x01(\tR\bdataJson\"\xab\x03\n" +
+	"\tdata_json\x18\b \x01(\tR\bdataJson\"<\n" +
+	"\x0eLabelCondition\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06values\x18\x02 \x03(\tR\x06values\"\xab\x03\n" +
 	"\x11DeepUnderstanding\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x120\n" +
 	"\x14questions_asked_json\x18\x02 \x01(\tR\x12questionsAskedJson\x12!\n" +
@@ -1229,7 +1287,7 @@ func file_askback_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_askback_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_askback_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_askback_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_askback_v1_job_proto_goTypes = []any{
 	(JobState)(0),                 // 0: askback.v1.JobState
 	(JobEventType)(0),             // 1: askback.v1.JobEventType
@@ -1237,31 +1295,32 @@ var file_askback_v1_job_proto_goTypes = []any{
 	(*Failure)(nil),               // 3: askback.v1.Failure
 	(*Progress)(nil),              // 4: askback.v1.Progress
 	(*JobEvent)(nil),              // 5: askback.v1.JobEvent
-	(*DeepUnderstanding)(nil),     // 6: askback.v1.DeepUnderstanding
-	nil,                           // 7: askback.v1.Job.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*LabelCondition)(nil),        // 6: askback.v1.LabelCondition
+	(*DeepUnderstanding)(nil),     // 7: askback.v1.DeepUnderstanding
+	nil,                           // 8: askback.v1.Job.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
 }
 var file_askback_v1_job_proto_depIdxs = []int32{
 	0,  // 0: askback.v1.Job.state:type_name -> askback.v1.JobState
 	3,  // 1: askback.v1.Job.failure:type_name -> askback.v1.Failure
 	4,  // 2: askback.v1.Job.progress:type_name -> askback.v1.Progress
-	7,  // 3: askback.v1.Job.labels:type_name -> askback.v1.Job.LabelsEntry
-	8,  // 4: askback.v1.Job.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 5: askback.v1.Job.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: askback.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
-	8,  // 7: askback.v1.Job.ready_time:type_name -> google.protobuf.Timestamp
-	8,  // 8: askback.v1.Job.cancel_request_time:type_name -> google.protobuf.Timestamp
-	9,  // 9: askback.v1.Job.retention:type_name -> google.protobuf.Duration
-	8,  // 10: askback.v1.Job.purge_time:type_name -> google.protobuf.Timestamp
-	9,  // 11: askback.v1.Job.timeout:type_name -> google.protobuf.Duration
-	8,  // 12: askback.v1.Job.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 13: askback.v1.Job.run_timeout:type_name -> google.protobuf.Duration
-	8,  // 14: askback.v1.Job.run_expire_time:type_name -> google.protobuf.Timestamp
+	8,  // 3: askback.v1.Job.labels:type_name -> askback.v1.Job.LabelsEntry
+	9,  // 4: askback.v1.Job.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 5: askback.v1.Job.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 6: askback.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
+	9,  // 7: askback.v1.Job.ready_time:type_name -> google.protobuf.Timestamp
+	9,  // 8: askback.v1.Job.cancel_request_time:type_name -> google.protobuf.Timestamp
+	10, // 9: askback.v1.Job.retention:type_name -> google.protobuf.Duration
+	9,  // 10: askback.v1.Job.purge_time:type_name -> google.protobuf.Timestamp
+	10, // 11: askback.v1.Job.timeout:type_name -> google.protobuf.Duration
+	9,  // 12: askback.v1.Job.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 13: askback.v1.Job.run_timeout:type_name -> google.protobuf.Duration
+	9,  // 14: askback.v1.Job.run_expire_time:type_name -> google.protobuf.Timestamp
 	1,  // 15: askback.v1.JobEvent.type:type_name -> askback.v1.JobEventType
-	8,  // 16: askback.v1.JobEvent.time:type_name -> google.protobuf.Timestamp
+	9,  // 16: askback.v1.JobEvent.time:type_name -> google.protobuf.Timestamp
 	0,  // 17: askback.v1.JobEvent.state:type_name -> askback.v1.JobState
-	8,  // 18: askback.v1.DeepUnderstanding.update_time:type_name -> google.protobuf.Timestamp
+	9,  // 18: askback.v1.DeepUnderstanding.update_time:type_name -> google.protobuf.Timestamp
 	19, // [19:19] is the sub-list for method output_type
 	19, // [19:19] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
@@ -1280,7 +1339,7 @@ func file_askback_v1_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_askback_v1_job_proto_rawDesc), len(file_askback_v1_job_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -528,7 +528,10 @@ type JobFilter struct {
 	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
 	// Only the jobs whose id ends with this: the last 6 to 36 characters, in lower case. People type the end of
 	// an id, because ids that were made at about the same time begin alike. Empty: any.
-	IdSuffix      string `protobuf:"bytes,7,opt,name=id_suffix,json=idSuffix,proto3" json:"id_suffix,omitempty"`
+	IdSuffix string `protobuf:"bytes,7,opt,name=id_suffix,json=idSuffix,proto3" json:"id_suffix,omitempty"`
+	// Labels that must be there with one of several values each. Every condition must hold, and every entry of
+	// `labels`. Empty: no such condition.
+	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -610,6 +613,13 @@ func (x *JobFilter) GetIdSuffix() string {
 		return x.IdSuffix
 	}
 	return ""
+}
+
+func (x *JobFilter) GetAnyLabels() []*LabelCondition {
+	if x != nil {
+		return x.AnyLabels
+	}
+	return nil
 }
 
 // Asks for a page of jobs.
@@ -935,8 +945,8 @@ type WatchJobsResponse struct {
 	RemovedJobIds []string `protobuf:"bytes,2,rep,name=removed_job_ids,json=removedJobIds,proto3" json:"removed_job_ids,omitempty"`
 	// True in the one message that completes the snapshot.
 	CaughtUp bool `protobuf:"varint,3,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
-	// Not empty: the resume token could not be honoured, for this reason. Forget all jobs; a snapshot
-	// follows.
+	// Not empty: the resume token could not be honoured, or you read so slowly that more has changed
+	// than could be told. Forget all jobs; a snapshot follows.
 	Reset_ string `protobuf:"bytes,4,opt,name=reset,proto3" json:"reset,omitempty"`
 	// You have everything up to here: resume from this token. Empty: no newer position.
 	ResumeToken   string `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
@@ -1675,7 +1685,7 @@ const file_askback_v1_job_service_proto_rawDesc = "" +
 	"\vconsistency\x18\x02 \x01(\x0e2\x17.askback.v1.ConsistencyR\vconsistency\"j\n" +
 	"\x0eGetJobResponse\x12!\n" +
 	"\x03job\x18\x01 \x01(\v2\x0f.askback.v1.JobR\x03job\x125\n" +
-	"\fopen_prompts\x18\x02 \x03(\v2\x12.askback.v1.PromptR\vopenPrompts\"\x88\x03\n" +
+	"\fopen_prompts\x18\x02 \x03(\v2\x12.askback.v1.PromptR\vopenPrompts\"\xc3\x03\n" +
 	"\tJobFilter\x12,\n" +
 	"\x06states\x18\x01 \x03(\x0e2\x14.askback.v1.JobStateR\x06states\x12\x1b\n" +
 	"\tjob_types\x18\x02 \x03(\tR\bjobTypes\x12\x19\n" +
@@ -1683,7 +1693,9 @@ const file_askback_v1_job_service_proto_rawDesc = "" +
 	"\x06labels\x18\x04 \x03(\v2!.askback.v1.JobFilter.LabelsEntryR\x06labels\x12?\n" +
 	"\rcreated_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
 	"\x0ecreated_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12\x1b\n" +
-	"\tid_suffix\x18\a \x01(\tR\bidSuffix\x1a9\n" +
+	"\tid_suffix\x18\a \x01(\tR\bidSuffix\x129\n" +
+	"\n" +
+	"any_labels\x18\x14 \x03(\v2\x1a.askback.v1.LabelConditionR\tanyLabels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb0\x01\n" +
@@ -1819,9 +1831,10 @@ var file_askback_v1_job_service_proto_goTypes = []any{
 	(*Job)(nil),                             // 30: askback.v1.Job
 	(*Prompt)(nil),                          // 31: askback.v1.Prompt
 	(JobState)(0),                           // 32: askback.v1.JobState
-	(*JobEvent)(nil),                        // 33: askback.v1.JobEvent
-	(*fieldmaskpb.FieldMask)(nil),           // 34: google.protobuf.FieldMask
-	(*DeepUnderstanding)(nil),               // 35: askback.v1.DeepUnderstanding
+	(*LabelCondition)(nil),                  // 33: askback.v1.LabelCondition
+	(*JobEvent)(nil),                        // 34: askback.v1.JobEvent
+	(*fieldmaskpb.FieldMask)(nil),           // 35: google.protobuf.FieldMask
+	(*DeepUnderstanding)(nil),               // 36: askback.v1.DeepUnderstanding
 }
 var file_askback_v1_job_service_proto_depIdxs = []int32{
 	25, // 0: askback.v1.CreateJobRequest.labels:type_name -> askback.v1.CreateJobRequest.LabelsEntry
@@ -1840,48 +1853,49 @@ var file_askback_v1_job_service_proto_depIdxs = []int32{
 	26, // 13: askback.v1.JobFilter.labels:type_name -> askback.v1.JobFilter.LabelsEntry
 	29, // 14: askback.v1.JobFilter.created_after:type_name -> google.protobuf.Timestamp
 	29, // 15: askback.v1.JobFilter.created_before:type_name -> google.protobuf.Timestamp
-	6,  // 16: askback.v1.ListJobsRequest.filter:type_name -> askback.v1.JobFilter
-	30, // 17: askback.v1.ListJobsResponse.jobs:type_name -> askback.v1.Job
-	33, // 18: askback.v1.WatchJobResponse.events:type_name -> askback.v1.JobEvent
-	6,  // 19: askback.v1.WatchJobsRequest.filter:type_name -> askback.v1.JobFilter
-	30, // 20: askback.v1.WatchJobsResponse.jobs:type_name -> askback.v1.Job
-	30, // 21: askback.v1.UpdateJobRequest.job:type_name -> askback.v1.Job
-	34, // 22: askback.v1.UpdateJobRequest.update_mask:type_name -> google.protobuf.FieldMask
-	30, // 23: askback.v1.UpdateJobResponse.job:type_name -> askback.v1.Job
-	30, // 24: askback.v1.CancelJobResponse.job:type_name -> askback.v1.Job
-	1,  // 25: askback.v1.RetryJobRequest.keep:type_name -> askback.v1.RetryKeep
-	30, // 26: askback.v1.RetryJobResponse.job:type_name -> askback.v1.Job
-	35, // 27: askback.v1.GetDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
-	35, // 28: askback.v1.UpdateDeepUnderstandingRequest.deep_understanding:type_name -> askback.v1.DeepUnderstanding
-	34, // 29: askback.v1.UpdateDeepUnderstandingRequest.update_mask:type_name -> google.protobuf.FieldMask
-	35, // 30: askback.v1.UpdateDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
-	2,  // 31: askback.v1.JobService.CreateJob:input_type -> askback.v1.CreateJobRequest
-	4,  // 32: askback.v1.JobService.GetJob:input_type -> askback.v1.GetJobRequest
-	7,  // 33: askback.v1.JobService.ListJobs:input_type -> askback.v1.ListJobsRequest
-	9,  // 34: askback.v1.JobService.WatchJob:input_type -> askback.v1.WatchJobRequest
-	11, // 35: askback.v1.JobService.WatchJobs:input_type -> askback.v1.WatchJobsRequest
-	13, // 36: askback.v1.JobService.UpdateJob:input_type -> askback.v1.UpdateJobRequest
-	15, // 37: askback.v1.JobService.CancelJob:input_type -> askback.v1.CancelJobRequest
-	17, // 38: askback.v1.JobService.RetryJob:input_type -> askback.v1.RetryJobRequest
-	19, // 39: askback.v1.JobService.DeleteJob:input_type -> askback.v1.DeleteJobRequest
-	21, // 40: askback.v1.JobService.GetDeepUnderstanding:input_type -> askback.v1.GetDeepUnderstandingRequest
-	23, // 41: askback.v1.JobService.UpdateDeepUnderstanding:input_type -> askback.v1.UpdateDeepUnderstandingRequest
-	3,  // 42: askback.v1.JobService.CreateJob:output_type -> askback.v1.CreateJobResponse
-	5,  // 43: askback.v1.JobService.GetJob:output_type -> askback.v1.GetJobResponse
-	8,  // 44: askback.v1.JobService.ListJobs:output_type -> askback.v1.ListJobsResponse
-	10, // 45: askback.v1.JobService.WatchJob:output_type -> askback.v1.WatchJobResponse
-	12, // 46: askback.v1.JobService.WatchJobs:output_type -> askback.v1.WatchJobsResponse
-	14, // 47: askback.v1.JobService.UpdateJob:output_type -> askback.v1.UpdateJobResponse
-	16, // 48: askback.v1.JobService.CancelJob:output_type -> askback.v1.CancelJobResponse
-	18, // 49: askback.v1.JobService.RetryJob:output_type -> askback.v1.RetryJobResponse
-	20, // 50: askback.v1.JobService.DeleteJob:output_type -> askback.v1.DeleteJobResponse
-	22, // 51: askback.v1.JobService.GetDeepUnderstanding:output_type -> askback.v1.GetDeepUnderstandingResponse
-	24, // 52: askback.v1.JobService.UpdateDeepUnderstanding:output_type -> askback.v1.UpdateDeepUnderstandingResponse
-	42, // [42:53] is the sub-list for method output_type
-	31, // [31:42] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	33, // 16: askback.v1.JobFilter.any_labels:type_name -> askback.v1.LabelCondition
+	6,  // 17: askback.v1.ListJobsRequest.filter:type_name -> askback.v1.JobFilter
+	30, // 18: askback.v1.ListJobsResponse.jobs:type_name -> askback.v1.Job
+	34, // 19: askback.v1.WatchJobResponse.events:type_name -> askback.v1.JobEvent
+	6,  // 20: askback.v1.WatchJobsRequest.filter:type_name -> askback.v1.JobFilter
+	30, // 21: askback.v1.WatchJobsResponse.jobs:type_name -> askback.v1.Job
+	30, // 22: askback.v1.UpdateJobRequest.job:type_name -> askback.v1.Job
+	35, // 23: askback.v1.UpdateJobRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 24: askback.v1.UpdateJobResponse.job:type_name -> askback.v1.Job
+	30, // 25: askback.v1.CancelJobResponse.job:type_name -> askback.v1.Job
+	1,  // 26: askback.v1.RetryJobRequest.keep:type_name -> askback.v1.RetryKeep
+	30, // 27: askback.v1.RetryJobResponse.job:type_name -> askback.v1.Job
+	36, // 28: askback.v1.GetDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
+	36, // 29: askback.v1.UpdateDeepUnderstandingRequest.deep_understanding:type_name -> askback.v1.DeepUnderstanding
+	35, // 30: askback.v1.UpdateDeepUnderstandingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	36, // 31: askback.v1.UpdateDeepUnderstandingResponse.deep_understanding:type_name -> askback.v1.DeepUnderstanding
+	2,  // 32: askback.v1.JobService.CreateJob:input_type -> askback.v1.CreateJobRequest
+	4,  // 33: askback.v1.JobService.GetJob:input_type -> askback.v1.GetJobRequest
+	7,  // 34: askback.v1.JobService.ListJobs:input_type -> askback.v1.ListJobsRequest
+	9,  // 35: askback.v1.JobService.WatchJob:input_type -> askback.v1.WatchJobRequest
+	11, // 36: askback.v1.JobService.WatchJobs:input_type -> askback.v1.WatchJobsRequest
+	13, // 37: askback.v1.JobService.UpdateJob:input_type -> askback.v1.UpdateJobRequest
+	15, // 38: askback.v1.JobService.CancelJob:input_type -> askback.v1.CancelJobRequest
+	17, // 39: askback.v1.JobService.RetryJob:input_type -> askback.v1.RetryJobRequest
+	19, // 40: askback.v1.JobService.DeleteJob:input_type -> askback.v1.DeleteJobRequest
+	21, // 41: askback.v1.JobService.GetDeepUnderstanding:input_type -> askback.v1.GetDeepUnderstandingRequest
+	23, // 42: askback.v1.JobService.UpdateDeepUnderstanding:input_type -> askback.v1.UpdateDeepUnderstandingRequest
+	3,  // 43: askback.v1.JobService.CreateJob:output_type -> askback.v1.CreateJobResponse
+	5,  // 44: askback.v1.JobService.GetJob:output_type -> askback.v1.GetJobResponse
+	8,  // 45: askback.v1.JobService.ListJobs:output_type -> askback.v1.ListJobsResponse
+	10, // 46: askback.v1.JobService.WatchJob:output_type -> askback.v1.WatchJobResponse
+	12, // 47: askback.v1.JobService.WatchJobs:output_type -> askback.v1.WatchJobsResponse
+	14, // 48: askback.v1.JobService.UpdateJob:output_type -> askback.v1.UpdateJobResponse
+	16, // 49: askback.v1.JobService.CancelJob:output_type -> askback.v1.CancelJobResponse
+	18, // 50: askback.v1.JobService.RetryJob:output_type -> askback.v1.RetryJobResponse
+	20, // 51: askback.v1.JobService.DeleteJob:output_type -> askback.v1.DeleteJobResponse
+	22, // 52: askback.v1.JobService.GetDeepUnderstanding:output_type -> askback.v1.GetDeepUnderstandingResponse
+	24, // 53: askback.v1.JobService.UpdateDeepUnderstanding:output_type -> askback.v1.UpdateDeepUnderstandingResponse
+	43, // [43:54] is the sub-list for method output_type
+	32, // [32:43] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_askback_v1_job_service_proto_init() }

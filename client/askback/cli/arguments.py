@@ -1,0 +1,58 @@
+"""What a person typed for a field of a request: `prompt.title` is TITLE, `filter.labels` is --label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import click
+
+from askback.cli.usage import parameter_name
+from askback.errors import AskbackError, Violation
+
+_WRAPPERS = frozenset({"prompt", "content", "filter", "job", "frames"})
+"""Messages that only hold the fields; the command line has no word for them."""
+_PARAMETERS = {
+    "audience": "to",
+    "default_answer": "default",
+    "duration": "span",
+    "escalation": "steps",
+    "input_json": "source",
+    "key": "prompt",
+    "labels": "label_pairs",
+    "questions": "choices",
+    "reminders": "remind",
+    "run_timeout": "run_timeout",
+    "schema_json": "form",
+    "start_delay": "delay",
+    "timeout": "deadline",
+    "user_ids": "owners",
+    "values_json": "values",
+}
+"""By field: the parameter of a command that sets it, where their names differ."""
+_SEGMENT = re.compile(r"[^.\[/]+")
+
+
+def typed_violations(error: AskbackError, parameters: Iterable[click.Parameter]) -> list[Violation]:
+    """The error's violations, each field by the name of the argument or option that set it."""
+    names = {parameter.name or "": parameter_name(parameter) for parameter in parameters}
+    return [Violation(_typed(v.field, names), v.description) for v in error.violations]
+
+
+def _typed(path: str, names: Mapping[str, str]) -> str:
+    """The argument or option behind a field; the path itself where none is.
+
+    A field within the values of a form follows the option that has them: `--default amount`.
+    """
+    path, _, within = path.partition("values_json/")
+    if within:
+        option = _typed(path.rstrip("./"), names) if path else ""
+        return f"{option} {within}".strip()
+    for segment in _SEGMENT.findall(path):
+        if segment in _WRAPPERS:
+            continue
+        for name in (_PARAMETERS.get(segment, segment), segment, f"{segment}s", segment.removesuffix("s")):
+            if name in names:
+                return names[name]
+        return path
+    return path

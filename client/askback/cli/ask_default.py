@@ -1,0 +1,70 @@
+"""What `askback ask` offers, and the answer that it declares for a deadline that passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def offered_choices(choices: Sequence[str]) -> dict[str, str]:
+    """Values and titles of `--choice VALUE[=TITLE]`; a title is empty where none is given.
+
+    A single one without a title may list all of them: `a,b,c`. Raises click.UsageError.
+    """
+    if len(choices) == 1 and "=" not in choices[0]:
+        choices = choices[0].split(",")
+    offered: dict[str, str] = {}
+    for choice in choices:
+        value, _, title = choice.partition("=")
+        value = value.strip()
+        if not value:
+            raise click.UsageError(f"--choice {choice!r} has no value: write VALUE or VALUE=TITLE")
+        if value in offered:
+            raise click.UsageError(f"--choice: {value!r} is there twice")
+        offered[value] = title.strip()
+    return offered
+
+
+def default_answer(text: str, kind: str, offered: Mapping[str, str] | None, form: str | None) -> Any:
+    """What `Client.ask` takes as `default` for `--default TEXT`. Raises click.UsageError.
+
+    One of the choices that are `offered`, the `form`'s values as a JSON object (or @FILE), free text for a
+    clarify question without either, else yes or no.
+    """
+    from askback.content import Default
+    from askback.enums import DecisionKind
+    from askback.form import VALUE
+
+    if offered is not None:
+        value = text if text in offered else next((v for v, title in offered.items() if title == text), None)
+        if value is None:
+            raise click.UsageError(f"--default must be one of: {', '.join(offered)} (not {text!r})")
+        return {VALUE: value}
+    if form:
+        return _values(text)
+    if kind == "clarify":
+        if not text.strip():
+            raise click.UsageError("--default is empty")
+        return Default(DecisionKind.RESPOND, comment=text)
+    if text not in ("yes", "no"):
+        raise click.UsageError(f"--default must be one of: yes, no (not {text!r})")
+    return text == "yes"
+
+
+def _values(text: str) -> dict[str, Any]:
+    """The form's values that a default has."""
+    from askback.cli.job_input import parse_json, read_source
+
+    try:
+        values = parse_json(read_source(text, "--default"), "--default")
+    except click.UsageError as error:
+        if text.startswith("@"):
+            raise
+        raise click.UsageError(
+            f'{error.message}; with --form it is an object of values, for example \'{{"name": "value"}}\''
+        ) from None
+    if not isinstance(values, dict):
+        raise click.UsageError("--default: with --form it is a JSON object of values")
+    return values

@@ -1,0 +1,178 @@
+"""What a shell completes for options and arguments: values with descriptions, asked of the server, briefly.
+
+Every function takes click's (context, parameter, incomplete) and returns nothing on any error: the command
+itself will say what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    import grpc
+
+    from askback.cli.connection import Connection
+    from askback.v1 import job_pb2, prompt_pb2
+
+T = TypeVar("T")
+WAIT = 1.0
+"""Seconds that a server has; a shell cannot wait longer."""
+SOME = 100
+"""How many jobs or prompts are looked at."""
+KINDS = {
+    "confirm": "yes or no",
+    "clarify": "values, or an answer in words",
+    "preview": "texts to approve or edit",
+    "validate": "a result to accept or send back",
+    "deep_understanding": "a question of a longer dialogue",
+    "structure_fix": "data that does not fit its schema",
+}
+
+
+def ask_server(
+    ctx: click.Context, question: Callable[[grpc.aio.Channel, Connection, Any], Awaitable[T]]
+) -> T | None:
+    """What the server of the command's options answers to `question(channel, connection, metadata)`."""
+    import asyncio
+    import os
+
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import grpc
+
+    from askback.cli.connection import Connection
+
+    async def asked() -> T:
+        async with endpoint.open() as channel, asyncio.timeout(WAIT):
+            return await question(channel, connection, endpoint.metadata())
+
+    try:
+        connection = Connection.of(ctx.params)
+        endpoint = connection.endpoint()
+        return asyncio.run(asked())
+    except (click.UsageError, grpc.RpcError, TimeoutError):
+        return None
+
+
+def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The service's kinds, and others that open prompts have."""
+    found = dict.fromkeys(KINDS, "") | _counted("open", (p.content.kind for p in urgent_prompts(ctx)))
+    about = {kind: ", ".join(filter(None, (KINDS.get(kind, ""), count))) for kind, count in found.items()}
+    return _items(about, incomplete)
+
+
+def job_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Types of the newest jobs; for a console, which cannot list jobs, those that ask it something."""
+    found = _counted(f"of the newest {SOME} jobs", (job.job_type for job in newest_jobs(ctx)))
+    return _items(found or _prompt_types(ctx), incomplete)
+
+
+def asking_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Types of the jobs that have open prompts."""
+    return _items(_prompt_types(ctx), incomplete)
+
+
+def owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Who has created the newest jobs."""
+    return _items(
+        _counted(f"of the newest {SOME} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete
+    )
+
+
+def job_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Labels of the newest jobs, as NAME=VALUE."""
+    pairs = (f"{n}={v}" for job in newest_jobs(ctx) for n, v in job.labels.items())
+    return _items(_counted(f"of the newest {SOME} jobs", pairs), incomplete)
+
+
+def prompt_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Labels of open prompts, as NAME=VALUE."""
+    pairs = (f"{n}={v}" for prompt in urgent_prompts(ctx) for n, v in prompt.content.labels.items())
+    return _items(_counted("open", pairs), incomplete)
+
+
+def asked_groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Groups that open prompts are for."""
+    names = (name for prompt in urgent_prompts(ctx) for name in prompt.content.audience.groups)
+    return _items(_counted("open", names), incomplete)
+
+
+def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The namespaces that the caller may name."""
+    from askback.v1 import access_service_pb2 as pb
+    from askback.v1.access_service_pb2_grpc import AccessServiceStub
+
+    async def asked(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> pb.WhoAmIResponse:
+        return await AccessServiceStub(channel).WhoAmI(pb.WhoAmIRequest(), metadata=metadata)
+
+    ctx.params["namespace"] = None  # what is being typed is no namespace yet
+    reply = ask_server(ctx, asked)
+    names = list(reply.namespaces) if reply is not None else []
+    return _items({name: "" if number else "the default" for number, name in enumerate(names)}, incomplete)
+
+
+def profiles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The profiles of the configuration file, with their servers."""
+    from askback.cli.profiles import config_file, read_profiles
+
+    try:
+        found, chosen = read_profiles(config_file())
+    except click.UsageError:
+        return []
+    about = {
+        name: str(settings.get("server", "")) + (" (used if none is named)" if name == chosen else "")
+        for name, settings in found.items()
+    }
+    return _items(about, incomplete)
+
+
+def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.Job]:
+    """The newest jobs, in these states (numbers of the contract) if any; none for a caller that may not list
+    them."""
+    from askback.v1 import job_pb2
+    from askback.v1 import job_service_pb2 as pb
+    from askback.v1.job_service_pb2_grpc import JobServiceStub
+
+    async def asked(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> list[job_pb2.Job]:
+        request = pb.ListJobsRequest(namespace=connection.namespace, page_size=SOME)
+        request.filter.states.extend(job_pb2.JobState.ValueType(state) for state in states)
+        return list((await JobServiceStub(channel).ListJobs(request, metadata=metadata)).jobs)
+
+    return ask_server(ctx, asked) or []
+
+
+def urgent_prompts(ctx: click.Context) -> list[prompt_pb2.Prompt]:
+    """The most urgent open prompts that the caller sees."""
+    from askback.v1 import hitl_service_pb2 as pb
+    from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
+
+    async def asked(
+        channel: grpc.aio.Channel, connection: Connection, metadata: Any
+    ) -> list[prompt_pb2.Prompt]:
+        request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=SOME)
+        return list((await HitlServiceStub(channel).ListPrompts(request, metadata=metadata)).prompts)
+
+    return ask_server(ctx, asked) or []
+
+
+def _prompt_types(ctx: click.Context) -> dict[str, str]:
+    return _counted("open", (prompt.job_type for prompt in urgent_prompts(ctx)))
+
+
+def _counted(what: str, values: Iterable[str]) -> dict[str, str]:
+    """Each value, the most frequent first, with `3 open`."""
+    return {value: f"{count} {what}" for value, count in Counter(filter(None, values)).most_common()}
+
+
+def _items(about: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
+    from askback.text import one_line
+
+    return [
+        CompletionItem(one_line(value), help=one_line(text) or None)
+        for value, text in about.items()
+        if value.startswith(incomplete)
+    ]

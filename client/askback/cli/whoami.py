@@ -1,0 +1,31 @@
+"""`askback whoami`."""
+
+from __future__ import annotations
+
+import click
+
+from askback.cli.command import Command
+from askback.cli.session import Session, client_command
+
+
+@click.command(cls=Command)
+@client_command
+async def whoami(session: Session) -> None:
+    """Say who the server takes you for: name, namespaces, roles, groups, expiry.
+
+    Every role may ask. The first namespace is the one that is used if none is named.
+    """
+    from datetime import UTC, datetime
+
+    from askback.cli.identity_words import identity_record, identity_rows
+    from askback.cli.words import fields
+    from askback.spans import Times
+
+    identity = await session.client.whoami()
+    if session.out.as_json:
+        session.out.json(identity_record(identity))
+        return
+    for line in fields(
+        identity_rows(identity, Times(identity.server_time or datetime.now(UTC), session.out.verbose))
+    ):
+        session.out.line(line)

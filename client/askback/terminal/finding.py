@@ -1,0 +1,13 @@
+"""Finds prompts by their words."""
+
+from __future__ import annotations
+
+from askback.prompts import PromptInfo
+
+
+def matches(prompt: PromptInfo, text: str) -> bool:
+    """Whether every word of the text is in what the prompt says or is called, in any case."""
+    labels = (f"{name}={value}" for name, value in prompt.labels.items())
+    said = (prompt.title, prompt.body, prompt.kind, prompt.key, prompt.job_type, prompt.prompt_id, *labels)
+    found = "\n".join(said).casefold()
+    return all(word in found for word in text.casefold().split())

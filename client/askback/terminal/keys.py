@@ -1,0 +1,179 @@
+"""The keys of every console: one table for the line console, and for those to come (full screen, web).
+
+A line console reads a key as a line: the key, then Enter. `docs/reference/keys.md` is made of this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from askback.enums import DecisionKind
+from askback.prompts import PromptInfo
+from askback.text import columns, one_line
+
+
+class Action(StrEnum):
+    """What a key does."""
+
+    APPROVE = "approve"
+    EDIT = "edit"
+    REJECT = "reject"
+    REVISE = "revise"
+    DISMISS = "dismiss"
+    FILL = "fill in"
+    COMMENT = "comment"
+    SKIP = "skip"
+    UNDO = "undo"
+    NEXT = "next"
+    PREVIOUS = "previous"
+    SEARCH = "search"
+    HELP = "help"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `decision` is what it decides, if it decides; `planned`: no console knows it yet."""
+
+    key: str
+    action: Action
+    does: str
+    decision: DecisionKind | None = None
+    planned: bool = False
+
+
+KEYS: Final = (
+    Key("a", Action.APPROVE, "approve it as it is", DecisionKind.ACCEPT),
+    Key("e", Action.EDIT, "edit what it shows, then approve that", DecisionKind.EDIT),
+    Key("r", Action.REJECT, "reject it; asks for a reason", DecisionKind.REJECT),
+    Key("v", Action.REVISE, "ask for changes: it is done again and asked again", DecisionKind.REVISE),
+    Key("d", Action.DISMISS, "dismiss it: no answer is needed", DecisionKind.DISMISS),
+    Key("Enter", Action.FILL, "fill in its form, field by field", DecisionKind.RESPOND),
+    Key("c", Action.COMMENT, "write a comment, which goes with the next decision"),
+    Key("s", Action.SKIP, "leave it to others, and go on"),
+    Key("u", Action.UNDO, "take the last answer back", planned=True),
+    Key("j", Action.NEXT, "look at the next one"),
+    Key("k", Action.PREVIOUS, "look at the one before"),
+    Key("/", Action.SEARCH, "find a prompt by its words: /refund"),
+    Key("?", Action.HELP, "show these keys"),
+    Key("q", Action.QUIT, "quit"),
+)
+"""In the order in which help shows them."""
+
+_BY_DECISION: Final = {key.decision: key for key in KEYS if key.decision is not None}
+_USUAL: Final = {
+    DecisionKind.ACCEPT: ("accept", "approve", "confirm", "proceed", "use the suggestion", "yes"),
+    DecisionKind.EDIT: ("accept with changes", "approve with changes", "correct it", "edit"),
+    DecisionKind.RESPOND: ("answer", "respond"),
+    DecisionKind.REVISE: ("ask for changes", "revise"),
+    DecisionKind.REJECT: ("reject", "no"),
+    DecisionKind.DISMISS: ("dismiss",),
+}
+"""Labels that say what the decision does; the server's own are among them."""
+_OF_ONE: Final = (Action.COMMENT, Action.SKIP, Action.HELP, Action.QUIT)
+"""What may be done with one prompt, whatever it offers."""
+_OF_MANY: Final = (Action.NEXT, Action.PREVIOUS, Action.SEARCH)
+
+
+def verb_of(decision: DecisionKind) -> str:
+    """What the decision is called: `approve`, `reject`, …"""
+    if decision is DecisionKind.RESPOND:
+        return "answer"
+    known = _BY_DECISION.get(decision)
+    return str(known.action if known else decision).lower()
+
+
+def name_of(decision: DecisionKind, label: str) -> str:
+    """A decision as a person is offered it: what the asker calls it, after what it does if that is not usual.
+
+    `Confirm`, but `approve (Do nothing)`: a label cannot pass for another decision.
+    """
+    said = one_line(label)
+    if said.casefold() in _USUAL.get(decision, ()):
+        return said
+    return f"{verb_of(decision)} ({said})" if said else verb_of(decision)
+
+
+def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mapping[str, Action]:
+    """The lines that do something with this prompt, by what is typed: keys, words and the asker's labels.
+
+    A word of the table never means another decision, whatever the asker calls it. Nothing stands for an
+    empty line unless there is something to fill in. `many`: there are prompts to move between.
+    """
+    offered = {option.decision: option.label for option in prompt.decisions}
+    found: dict[str, Action] = {}
+    for decision, label in offered.items():
+        if (key := _BY_DECISION.get(decision)) is not None:
+            found |= {label.strip().casefold(): key.action, decision.casefold(): key.action}
+    found.pop("", None)
+    for key in KEYS:
+        known = key.decision in offered or key.action in _OF_ONE or (many and key.action in _OF_MANY)
+        if key.action is Action.FILL:
+            known = fillable or DecisionKind.RESPOND in offered
+        for word in (key.key.casefold(), str(key.action)):
+            found.pop(word, None)
+            if known:
+                found[word] = key.action
+        if key.action is Action.FILL and known:
+            found |= {"": Action.FILL, "answer": Action.FILL}
+    return found
+
+
+def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[list[str], list[str]]:
+    """The keys that do something with this prompt: those that decide, and the others.
+
+    `["a Approve", "r Reject"]`, `["c comment", "s skip", "? help", "q quit"]`.
+    """
+    labels = {option.decision: option.label for option in prompt.decisions}
+    decide: list[str] = []
+    other: list[str] = []
+    for key in KEYS:
+        if key.action is Action.FILL:
+            if fillable or DecisionKind.RESPOND in labels:
+                answer = DecisionKind.RESPOND
+                said = name_of(answer, labels[answer]) if answer in labels else str(Action.FILL)
+                decide.insert(0, f"Enter {said}")
+        elif key.decision is not None:
+            if key.decision in labels:
+                decide.append(f"{key.key} {name_of(key.decision, labels[key.decision])}")
+        elif key.action in _OF_ONE or (many and key.action in _OF_MANY):
+            other.append(f"{key.key} {key.action}")
+    return decide, other
+
+
+def in_lines(parts: Iterable[str], width: int) -> list[str]:
+    """The parts beside each other, in lines of so many columns that break between them."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and columns(lines[-1]) + 3 + columns(part) <= width:
+            lines[-1] += f"   {part}"
+        else:
+            lines.append(f"  {part}")
+    return lines
+
+
+def decision_of(action: Action) -> DecisionKind | None:
+    """What an action decides; None for one that decides nothing."""
+    return next((key.decision for key in KEYS if key.action is action), None)
+
+
+def help_lines(keys: Iterable[Key] = KEYS) -> list[str]:
+    """The table as text: what a line console shows for `?`."""
+    return [f"{key.key:<7}{key.does}" for key in keys if not key.planned]
+
+
+def as_records() -> list[dict[str, object]]:
+    """The table for programs, such as a web page: JSON objects."""
+    return [
+        {
+            "key": key.key,
+            "action": str(key.action),
+            "does": key.does,
+            "decision": None if key.decision is None else str(key.decision),
+            "planned": key.planned,
+        }
+        for key in KEYS
+    ]

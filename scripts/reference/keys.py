@@ -1,0 +1,39 @@
+"""The keys' page, from the table that consoles read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from askback.terminal.keys import KEYS
+from scripts.reference.tables import table
+
+
+def lines() -> Iterator[str]:
+    """The page."""
+    yield "# Keys"
+    yield ""
+    yield (
+        "The keys of every console. `askback console`, `askback inbox next` and `askback inbox answer` read "
+        "lines: type the key, then Enter; the word works too. Only keys that the prompt offers do something; "
+        "any other key asks again. `askback.terminal.keys.as_records()` gives the table as data."
+    )
+    yield ""
+    yield from table(
+        ("key", "word", "what it does", "decision"),
+        (
+            (
+                f"`{key.key}`",
+                str(key.action),
+                key.does + (" (planned: no console has it yet)" if key.planned else ""),
+                f"`{key.decision}`" if key.decision else "",
+            )
+            for key in KEYS
+        ),
+    )
+    yield (
+        "An answer takes one confirmation at most: `a` and `d` ask `[y/N]`, what you type for `r` and `v` "
+        "sends it, and a form or an edited text is shown once more before it is sent. An approval of text "
+        "that was not shown is confirmed twice. In `askback console`, `approve N` and `reject N` about a "
+        "prompt that you have read need no confirmation."
+    )
+    yield ""

@@ -1,0 +1,269 @@
+"""Following all jobs that match a filter, by their newest state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from askback_server.domain.events import EventType
+from askback_server.domain.jobs import TERMINAL, Job, JobState
+from askback_server.engine.committed import Committed
+from askback_server.feed.feed import Feed
+from askback_server.feed.missed import CATCH_UP, TOO_MUCH, refusal_of
+from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
+from askback_server.ports.queries import JobFilter
+from askback_server.ports.storage import FeedStore, JobStore, Position
+from askback_server.sessions import job_follower
+from askback_server.sessions.admission import Admission
+from askback_server.sessions.images import VIEW_ENTRIES, Images
+from askback_server.sessions.unsent import Account
+from askback_server.sessions.watch import Watch
+
+PAGE = 500
+PAGE_BYTES = 512 * 1024
+ENDED = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class JobsNews:
+    """What a watcher of many jobs is told next."""
+
+    jobs: tuple[Job, ...] = ()
+    removed: tuple[str, ...] = ()
+    caught_up: bool = False
+    reset: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What is to be read for a watcher: the log after a position, and then the snapshot."""
+
+    log: Position | None = None
+    events: int = 0
+    """How many more of the log may be read."""
+    ids: tuple[str, ...] = ()
+    """Jobs that the log has named."""
+    snapshot: bool = False
+    after: str | None = None
+    """Where the snapshot goes on."""
+
+    def __bool__(self) -> bool:
+        return self.log is not None or bool(self.ids) or self.snapshot
+
+
+SNAPSHOT = Unread(snapshot=True)
+
+
+class JobsFollower:
+    """A view of all jobs that match a filter, by newest state."""
+
+    def __init__(
+        self, filter: JobFilter, subject: str, feed: Feed, log: FeedStore, jobs: JobStore,
+        tokens: ResumeTokens, watch: Watch, admission: Admission, images: Images, account: Account,
+    ) -> None:  # fmt: skip
+        self._filter = filter
+        self._but_labels = replace(filter, labels={}, any_labels={})
+        self._feed = feed
+        self._log = log
+        self._jobs = jobs
+        self._tokens = tokens
+        labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
+        self._digest = view_digest("jobs", subject, self._but_labels, labels)
+        self._watch = watch
+        self._admission = admission
+        self._images = images.of_view(account, self._fall_behind)
+        self._account = account
+        self._changed = watch.changed
+        self._fresh: dict[str, Job] = {}
+        self._removed: dict[str, None] = {}
+        self._versions: dict[str, int] = {}
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        """The same of ended jobs: they change little, so of the newest only."""
+        self._safe = feed.position
+        """All up to here has been told, the snapshot apart."""
+        self._behind = False
+        """Whether changes after that are not known here, and are to be read from the log."""
+        self._is_current = False
+        """Whether all that has not been told waits to be told."""
+        self._writing: list[Job] = []
+
+    def _committed(self, item: Committed) -> None:
+        if self._behind:
+            return  # the log has it
+        # Only labels can take a job out of a view.
+        updated = not item.events or any(e.type is EventType.JOB_UPDATED for e in item.events)
+        self._offer(item.job, deleted=item.deleted, relabelled=updated)
+
+    def _fall_behind(self) -> None:
+        """More changes wait than may be kept: forget them. They are read from the log when what is being
+        written has been written."""
+        self._behind, self._is_current = True, False
+        for job in self._fresh.values():
+            self._images.let_go(job)
+            self._versions[job.job_id] = job.version - 1  # it will be news, and what is older never
+        self._fresh.clear()
+        self._removed.clear()
+        self._changed.set()
+
+    def _offer(
+        self, job: Job, *, deleted: bool = False, relabelled: bool = False, counted: bool = True
+    ) -> None:
+        if job.version <= max(self._versions.get(job.job_id, 0), self._ended.get(job.job_id, 0)):
+            return
+        if deleted or not self._filter.matches(job):
+            there = self._but_labels.matches(job) if job.job_type else job.namespace == self._filter.namespace
+            self._images.let_go(self._fresh.pop(job.job_id, None))
+            # What the watcher has of ended jobs, or from before a resume, is not known here.
+            if job.job_id in self._versions or ((deleted or relabelled) and there):
+                self._versions.pop(job.job_id, None)
+                self._remove(job.job_id)
+            return
+        self._versions[job.job_id] = job.version
+        self._images.let_go(self._fresh.pop(job.job_id, None))
+        self._fresh[job.job_id] = job
+        self._changed.set()
+        if counted:
+            self._images.keep(job)
+
+    def _remove(self, job_id: str) -> None:
+        self._removed[job_id] = None
+        self._changed.set()
+        if len(self._removed) > VIEW_ENTRIES:
+            self._fall_behind()
+
+    def _moved(self, position: Position) -> None:
+        if self._is_current and not self._fresh and not self._removed:
+            self._safe = position
+
+    @property
+    def _token(self) -> str:
+        self._moved(self._feed.position)  # it may have moved last before all was told
+        return self._tokens.make(self._safe, self._digest)
+
+    async def news(self, resume_token: str) -> AsyncIterator[JobsNews]:
+        """What to tell the watcher, for ever."""
+        self._safe = self._feed.position
+        stops: list[Callable[[], None]] = [
+            self._feed.follow(self._committed), self._feed.follow_position(self._moved), self._images.close,
+        ]  # fmt: skip
+        clock, due, unread = asyncio.get_running_loop().time, 0.0, SNAPSHOT
+        try:
+            if resume_token:
+                position = self._tokens.read(resume_token, self._digest)
+                if isinstance(position, Refusal):
+                    yield JobsNews(reset=position.reason)
+                else:
+                    # The same as one that fell behind after this position.
+                    self._safe, self._behind, unread = position, True, Unread()
+            # What has been told must not stay in a local variable while this waits. So `_next` is a function,
+            # and `news` is None behind every loop.
+            while True:
+                self._changed.clear()
+                while unread or self._is_behind():
+                    async with self._account.room(PAGE_BYTES):
+                        then = await self._read(unread)
+                        if isinstance(then, Refusal):
+                            self._forget()
+                            yield JobsNews(reset=then.reason)
+                            then = unread = SNAPSHOT
+                        while (news := self._next()) is not None:
+                            yield news
+                    if not self._is_behind():
+                        unread = then
+                while (news := self._next()) is not None:
+                    yield news
+                if self._is_behind():
+                    continue
+                self._is_current = True
+                if clock() >= due:
+                    yield JobsNews(caught_up=not due, token=self._token)
+                    due = clock() + job_follower.IDLE
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await self._changed.wait()
+                self._watch.check()
+        finally:
+            for stop in stops:
+                stop()
+
+    def _is_behind(self) -> bool:
+        return self._behind
+
+    async def _read(self, unread: Unread) -> Unread | Refusal:
+        """Offer the next page of what is to be read. Returns the rest, or why the watcher has to forget what
+        it has, and to be told the snapshot."""
+        if self._behind:
+            self._behind = False  # from here on what is committed is offered
+            refusal = await refusal_of(self._log, self._safe)
+            if refusal is not None:
+                return refusal
+            unread = replace(unread, log=self._safe, ids=(), events=CATCH_UP)
+        if unread.ids:
+            return replace(unread, ids=unread.ids[await self._read_jobs(unread.ids) :])
+        if unread.log is not None:
+            if unread.events <= 0:
+                return Refusal(TOO_MUCH)
+            changed, reached = await self._log.after(unread.log, PAGE, settled=False)
+            if reached == unread.log:
+                return replace(unread, log=None)
+            ids = {c.job_id for c in changed if c.namespace == self._filter.namespace}
+            return replace(unread, log=reached, ids=tuple(sorted(ids)), events=unread.events - PAGE)
+        after = await self._read_page(unread.after)
+        return replace(unread, snapshot=after is not None, after=after)
+
+    async def _read_jobs(self, ids: tuple[str, ...]) -> int:
+        """Offer the first of the jobs that the log names; returns how many those are."""
+        found, count = await self._jobs.first_jobs(ids, PAGE_BYTES)
+        for job in found:
+            self._offer(job, relabelled=True, counted=False)
+        for job_id in set(ids[:count]) - {job.job_id for job in found}:
+            self._images.let_go(self._fresh.pop(job_id, None))
+            self._versions.pop(job_id, None)
+            self._remove(job_id)
+        return count
+
+    def _forget(self) -> None:
+        """The watcher forgets what it has."""
+        self._safe = self._feed.position
+        self._versions = {job.job_id: job.version for job in self._fresh.values()}
+        self._ended.clear()
+        self._removed.clear()
+
+    def _next(self) -> JobsNews | None:
+        """What is to be told next, at most a page. Until their turn jobs stay where newer versions replace
+        them: a watcher that reads slowly must not keep old ones. What was told before has been written."""
+        for job in self._writing:
+            self._images.let_go(job)
+        self._writing.clear()
+        if not self._fresh and not self._removed:
+            return None
+        jobs: list[Job] = []
+        size = 0
+        while self._fresh and len(jobs) < PAGE and size < PAGE_BYTES:
+            job = self._fresh.pop(next(iter(self._fresh)))
+            size += len(job.input_json) + len(job.result_json)
+            jobs.append(job)
+            if self._images.keeps(job):
+                self._writing.append(job)
+            if job.is_terminal:
+                self._versions.pop(job.job_id, None)
+                self._ended[job.job_id] = job.version
+                if len(self._ended) > ENDED:
+                    self._ended.popitem(last=False)
+        removed = tuple(self._removed)
+        self._removed.clear()
+        return JobsNews(tuple(jobs), removed)
+
+    async def _read_page(self, after: str | None) -> str | None:
+        """Offer the page of the snapshot after a position, and return the next position, if there is one."""
+        states = self._filter.states or tuple(s for s in JobState if s not in TERMINAL)
+        async with self._admission.view(self._account.subject):
+            page = await self._jobs.list_jobs(replace(self._filter, states=states), PAGE, after, PAGE_BYTES)
+        for job in page.jobs:
+            self._offer(job, counted=False)
+        return page.next

@@ -1,0 +1,32 @@
+"""Opens a worker's session for its stream, or resumes the one that its hello names."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from askback_server.domain.errors import SessionNotFound
+from askback_server.engine.keeper import SessionKeeper
+from askback_server.ports.storage import SessionStore, WorkerSession
+from askback_server.sessions.work_frames import WorkHello
+
+
+class Opening(Protocol):
+    """What it needs of the replica."""
+
+    replica: str
+    keeper: SessionKeeper
+    sessions: SessionStore
+
+
+async def open_session(around: Opening, hello: WorkHello, subject: str) -> tuple[WorkerSession, str, bool]:
+    """Returns the session, its secret and whether it was resumed. Raises SessionNotFound."""
+    ttl = around.keeper.ttl
+    if hello.session_id:
+        row = await around.sessions.resume(
+            hello.session_id, hello.session_secret, subject, around.replica, ttl
+        )
+        if row is None or row.namespace != hello.namespace:
+            raise SessionNotFound(hello.session_id)
+        return row, hello.session_secret, True
+    row, secret = await around.sessions.open(hello.namespace, hello.worker_id, subject, around.replica, ttl)
+    return row, secret, False

@@ -1,0 +1,60 @@
+"""Reading no more rows than fit into a page: what does not fit must not come into memory either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.storage.carrying import Carrying
+
+Documents = Sequence[sa.Column[Any]]
+"""The columns of which a row's size consists."""
+
+
+class Paging(Carrying):
+    """Part of the JobStore."""
+
+    async def _fitting_ids(
+        self, key: sa.Column[Any], ids: Sequence[str], documents: Documents, max_bytes: int
+    ) -> int:
+        sizes = sa.select(key.label("id"), self._size(documents)).where(self._dialect.among(key, ids))
+        by_id = {row["id"]: row for row in await self._all(sizes)}
+        nothing = {"size": 0}
+        return len(_fitting([by_id.get(i, nothing) for i in ids], max_bytes))
+
+    async def _page(
+        self, cursor: Sequence[sa.Column[Any]], statement: sa.Select[Any], documents: Documents, limit: int,
+        max_bytes: int,
+    ) -> tuple[Sequence[Any], Any]:  # fmt: skip
+        """The first rows that a statement selects, with all their columns: at most `limit`, and as many as
+        take about `max_bytes`, at least one. If there are more, also what `cursor` says of the last one; its
+        first column is the key.
+
+        Their sizes are read first: what does not fit into the page must not come into memory either.
+        """
+        key = cursor[0]
+        sizes = statement.with_only_columns(*cursor, self._size(documents)).limit(limit + 1)
+        found = await self._all(sizes)
+        kept = _fitting(found[:limit], max_bytes)
+        if not kept:
+            return (), None
+        # With the conditions: what has changed in between may match no more.
+        ids = [row[key.name] for row in kept]
+        page = await self._all(statement.where(self._dialect.among(key, ids)))
+        return page, kept[-1] if len(kept) < len(found) else None
+
+    def _size(self, documents: Documents) -> sa.ColumnElement[int]:
+        """How many bytes a row's documents take."""
+        sizes = [sa.func.coalesce(self._dialect.octets(column), 0) for column in documents]
+        return sum(sizes[1:], sizes[0]).label("size")
+
+
+def _fitting(found: Sequence[Any], max_bytes: int) -> Sequence[Any]:
+    """As many rows, from the first, as take about `max_bytes` by their `size`; at least one."""
+    for count, row in enumerate(found):
+        max_bytes -= 500 + row["size"]
+        if count and max_bytes < 0:
+            return found[:count]
+    return found

@@ -1,0 +1,31 @@
+"""Conditions on JSON columns of PostgreSQL; each is one text, whatever the number of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.dialects import postgresql as pg
+
+from askback_server.storage.tables import jobs, prompts
+
+
+def has_labels(column: sa.ColumnElement[Any], labels: Mapping[str, Sequence[str]]) -> sa.ColumnElement[bool]:
+    """No wanted member is missing. An array contains (`@>`) each of its texts."""
+    each = sa.literal(to_json({name: list(values) for name, values in labels.items()}).decode(), pg.JSONB())
+    wanted = sa.func.jsonb_each(each).table_valued(
+        sa.column("key", sa.Text), sa.column("value", pg.JSONB()), name="wanted"
+    )
+    text = sa.type_coerce(column, pg.JSONB()).op("->")(wanted.c.key)
+    there = sa.func.coalesce(wanted.c.value.bool_op("@>")(text), sa.false())
+    missing = sa.select(sa.literal(1)).select_from(wanted).where(sa.not_(there)).correlate(jobs, prompts)
+    return sa.not_(sa.exists(missing))
+
+
+def has_any(column: sa.ColumnElement[Any], key: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether the array under a key names one of the values (`?|`)."""
+    array = sa.func.jsonb_extract_path(column, key, type_=pg.JSONB())
+    wanted = sa.literal(list(values), pg.ARRAY(sa.Text))
+    return sa.func.coalesce(array.op("?|")(wanted), sa.false())

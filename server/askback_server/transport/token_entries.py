@@ -1,0 +1,86 @@
+"""One entry of a token file: what it must say, and who it stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from askback_server.domain.principals import Principal, Role
+
+NAME_CHARS = 200
+"""Characters of a subject."""
+_FIELDS = frozenset({"sha256", "certificate", "subject", "roles", "namespaces", "groups", "expires"})
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEntry:
+    """A token or a certificate's name, with its principal."""
+
+    shown: bytes | str
+    """By what its owner is known: a token's digest, or a name in a certificate."""
+    principal: Principal
+    expires: datetime | None
+
+    @property
+    def is_token(self) -> bool:
+        """Whether a token shows who its owner is, and not a certificate."""
+        return isinstance(self.shown, bytes)
+
+
+def token_entry(fields: object) -> TokenEntry:
+    """One entry of a token file from its TOML table. Raises ValueError with what is wrong."""
+    if not isinstance(fields, dict):
+        raise ValueError("must be a table")
+    if unknown := sorted(set(fields) - _FIELDS):
+        raise ValueError(f"{unknown[0]} is not a field of a token")
+    if ("sha256" in fields) == ("certificate" in fields):
+        raise ValueError("must have either sha256, a token's hash, or certificate, a name in one")
+    shown = _digest(fields["sha256"]) if "sha256" in fields else _certificate(fields["certificate"])
+    subject = fields.get("subject")
+    if not isinstance(subject, str) or not subject.strip() or len(subject) > NAME_CHARS:
+        raise ValueError(f"subject must be 1 to {NAME_CHARS} characters")
+    roles = _names(fields, "roles")
+    for role in roles:
+        if role not in set(Role):
+            raise ValueError(f"roles has {role!r}; there are: " + ", ".join(Role))
+    namespaces = _names(fields, "namespaces")
+    if namespaces[0] == "*":  # all of them, and an empty one in a request still means one
+        namespaces = ("default", *namespaces)
+    groups = _names(fields, "groups") if fields.get("groups", []) != [] else ()
+    principal = Principal(subject, frozenset(map(Role, roles)), namespaces, frozenset(groups))
+    return TokenEntry(shown, principal, _expiry(fields.get("expires")))
+
+
+def _digest(value: object) -> bytes:
+    if isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value):
+        return bytes.fromhex(value)
+    raise ValueError("sha256 must be the 64 hexadecimal digits of the token's hash")
+
+
+def _certificate(value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("certificate must be a name as it stands in the certificate")
+
+
+def _names(fields: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    names = fields.get(field)
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
+        raise ValueError(f"{field} must be a list of at least one name")
+    return tuple(names)
+
+
+def _expiry(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"expires is not an ISO time: {value!r}") from None
+    if not isinstance(value, datetime):
+        raise ValueError("expires must be a time, for example 2027-01-01T00:00:00Z")
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

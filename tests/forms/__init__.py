@@ -1,0 +1,69 @@
+"""Every shape of a form, in one table for all consoles: `shapes.json`, and its screens in `screens/`.
+
+A shape has the schema (or the questions) of a form, the lines that a person types into the line console,
+the values that come of them, and `inputs`: single lines with the value each stands for, or why it is refused.
+Times are those of a person in Berlin. `python -m tests.forms` writes the schemas and the screens anew.
+"""
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+
+from askback.form import TypeForm
+from askback.json_text import dumps
+from askback.prompts import PromptInfo
+from askback.terminal.draft import Typed, write_values
+from askback.terminal.fields import entries
+from askback.terminal.filling import Filling
+from askback.v1 import prompt_pb2 as pb
+from tests.forms.types import TYPES
+from tests.support.dialogue import Said, prompt
+
+HERE = Path(__file__).parent
+SHAPES: list[dict[str, Any]] = json.loads((HERE / "shapes.json").read_text())
+ZONE = "Europe/Berlin"
+
+
+def type_form(name: str) -> TypeForm:
+    """The SDK's form of the shape's Python type."""
+    return TypeForm.of(TYPES[name], "Which one?")
+
+
+def asked(shape: dict[str, Any]) -> PromptInfo:
+    """A prompt with the shape's form."""
+    if "questions" in shape:
+        questions = [ParseDict(question, pb.Question()) for question in shape["questions"]]
+        return prompt(questions=pb.QuestionForm(questions=questions))
+    return prompt(schema_json=json.dumps(shape["schema"]))
+
+
+def screen(shape: dict[str, Any]) -> tuple[str, Any]:
+    """What the line console shows while the shape's lines are typed, and the values that come of it."""
+    form, said, typed = entries(asked(shape)), Said(*shape["typed"]), Typed()
+    values = asyncio.run(Filling(form, said, typed).all())
+    assert said.left == [], f"not asked for: {said.left}"
+    said.paper.line("=> ")
+    write_values(said.paper, form, values)
+    return said.text, values
+
+
+def rewrite() -> None:
+    """Write the schemas and the screens anew."""
+    os.environ["TZ"] = ZONE
+    time.tzset()
+    for shape in SHAPES:
+        if shape["name"] in TYPES:
+            shape["schema"] = json.loads(type_form(shape["name"]).schema_json)
+        try:
+            text, values = screen(shape)
+            shape["values_json"] = dumps(values)
+        except (AssertionError, EOFError) as error:
+            print(shape["name"], repr(error))
+            continue
+        (HERE / "screens" / f"{shape['name']}.txt").write_text(text)
+    (HERE / "shapes.json").write_text(json.dumps(SHAPES, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,42 @@
+"""A worker's stream keeps of the jobs that it holds what it needs, and no large input."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from askback_server.domain.jobs import Job, JobState
+from askback_server.domain.limits import Limits
+from askback_server.engine.committed import Committed
+from askback_server.sessions.work_core import WorkCore
+from askback_server.sessions.work_frames import JobLeased
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def job(size: int) -> Job:
+    return Job(
+        "j", "default", "t", "ada", JobState.RUNNING, NOW, NOW, input_json="x" * size, version=2, token=1,
+        session_id="s",
+    )  # fmt: skip
+
+
+def kept(core: WorkCore) -> int:
+    [held] = core.held.values()
+    texts = len(held.job.input_json) + len(held.job.result_json)
+    return texts + sum(len(i.job.input_json) + len(i.job.result_json) for i in held.meanwhile)
+
+
+@pytest.mark.parametrize("size", [10, 250_000])
+def test_the_input_is_sent_and_not_kept(size: int) -> None:
+    core, leased = WorkCore(Limits(), 10.0), job(size)
+    core.hold(leased, handed_over=False)
+    assert kept(core) <= 1_024
+    core.committed(Committed(replace(leased, version=3)))
+    assert kept(core) <= 1_024
+    core.hand_over(JobLeased(leased, (), (), False))
+    [frame] = core.take(10)
+    assert frame.body.job.input_json == leased.input_json
+    core.committed(Committed(replace(leased, version=4, result_json="y" * size)))
+    assert kept(core) <= 1_024
+    assert core.held["j"].job.version == 4

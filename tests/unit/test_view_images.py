@@ -1,0 +1,107 @@
+"""The changes that views keep until they can tell them are bounded, for all views together and for each."""
+
+from typing import Any
+
+import pytest
+
+from askback_server.domain.errors import AskbackError
+from askback_server.sessions import images as images_module
+from askback_server.sessions.images import Images, ViewImages
+from askback_server.sessions.unsent import FRAME, Unsent
+
+
+class Image:
+    """Something of a size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size - FRAME
+
+    def ByteSize(self) -> int:
+        return self.size
+
+
+class View:
+    """Keeps what it is told to, and forgets all that is not being written when it falls behind."""
+
+    def __init__(self, images: Images, subject: str) -> None:
+        self.behind = 0
+        self.dropped = 0
+        self.waiting: list[Image] = []
+        self.kept: ViewImages = images.of_view(Unsent(10**9, 10**9).account(subject, self._drop), self._fall)
+
+    def _fall(self) -> None:
+        self.behind += 1
+        for image in self.waiting:
+            self.kept.let_go(image)
+        self.waiting.clear()
+
+    def _drop(self, error: AskbackError) -> None:
+        self.dropped += 1
+
+    def offer(self, image: Image) -> None:
+        self.waiting.append(image)
+        self.kept.keep(image)
+
+
+def test_an_image_is_counted_once() -> None:
+    images = Images(10_000)
+    views = [View(images, f"u{n}") for n in range(10)]
+    image = Image(5_000)
+    for view in views:
+        view.offer(image)
+    assert images.total == 5_000 + 10 * FRAME
+    assert not any(view.behind for view in views)
+    for view in views:
+        view.kept.close()
+    assert images.total == 0
+    assert not images._keepers
+    assert not images._views
+
+
+def test_the_views_of_the_principal_with_the_most_fall_behind() -> None:
+    """However large the view of another is, and however many views share what they keep."""
+    images = Images(20_000)
+    ada = View(images, "ada")
+    ada.offer(Image(4_000))
+    shared = Image(4_000)
+    consoles = [View(images, "gateway") for _ in range(5)]
+    for view in consoles:
+        view.offer(shared)
+    eve = [View(images, "eve") for _ in range(4)]
+    for n, view in enumerate(eve):
+        view.offer(Image(1_500 + 100 * n))
+    assert not any(view.behind for view in (ada, *consoles, *eve))
+    ada.offer(Image(100))
+    for view in eve:
+        view.offer(Image(3_000))
+    assert any(view.behind for view in eve)
+    assert not any(view.behind or view.dropped for view in (ada, *consoles))
+    assert images.total <= 20_000
+
+
+def test_streams_end_when_what_is_written_is_too_much() -> None:
+    images = Images(12_000)
+    ada, eve = View(images, "ada"), [View(images, "eve") for _ in range(4)]
+    ada.offer(Image(2_000))
+    for view in eve:
+        view.offer(Image(2_000))
+        view.waiting.clear()  # it is being written
+    assert not any(view.dropped for view in eve)
+    ada.offer(Image(2_000))
+    assert [view.dropped for view in eve].count(1) == 1
+    assert images.total == 5 * (2_000 + FRAME)
+    assert not ada.dropped
+    assert not ada.behind
+
+
+@pytest.mark.parametrize("limit", ["VIEW_BYTES", "VIEW_ENTRIES"])
+def test_one_view_falls_behind_by_itself(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(images_module, limit, 50 if limit == "VIEW_ENTRIES" else 50_000)
+    images: Any = Images(10**9)
+    view = View(images, "eve")
+    for _ in range(50):
+        view.offer(Image(1_000))
+    assert not view.behind
+    view.offer(Image(1_000))
+    assert view.behind == 1
+    assert images.total == 0
