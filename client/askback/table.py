@@ -52,6 +52,8 @@ def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
     """The rows, the names first, as cells that make lines of at most `width` columns; 0: of any width."""
     found = [_Measured(column) for column in columns if column.kept or column.says_something()]
     if width:
+        for one in found:
+            one.bound()
         found = _fitting(found, width)
     sizes = [one.size for one in found]
     rows = []
@@ -79,8 +81,11 @@ class _Measured:
         self.column = column
         self.texts = [column.name, *(one_line(cell) for cell in column.cells)]
         self.size = max(map(width_of, self.texts))
-        if column.most:
-            self.size = max(min(self.size, column.most), width_of(column.name))
+
+    def bound(self) -> None:
+        """Make it no wider than it may be where there is little room."""
+        if self.column.most:
+            self.size = max(min(self.size, self.column.most), width_of(self.column.name))
 
 
 def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
