@@ -18,14 +18,11 @@ async def whoami(session: Session) -> None:
     from datetime import UTC, datetime
 
     from askback.cli.identity_words import identity_record, identity_rows
-    from askback.cli.words import fields
     from askback.spans import Times
 
     identity = await session.client.whoami()
-    if session.out.as_json:
-        session.out.json(identity_record(identity))
+    if session.out.as_record:
+        session.out.record(identity_record(identity))
         return
-    for line in fields(
-        identity_rows(identity, Times(identity.server_time or datetime.now(UTC), session.out.verbose))
-    ):
-        session.out.line(line)
+    times = Times(identity.server_time or datetime.now(UTC), session.out.verbose)
+    session.out.fields(identity_rows(identity, times))
