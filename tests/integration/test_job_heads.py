@@ -368,6 +368,13 @@ async def test_the_audience_explains_a_job(lite: World, tmp_path: Path) -> None:
         assert "For law" in text
         assert "askback inbox approve" in text
         assert "canary" not in text
+        shown = dict(
+            row.split("\t", 1)
+            for row in (await shell.ok("job", "show", job_id)).out.splitlines()
+            if "\t" in row
+        )
+        assert (shown["type"], shown["progress"]) == ("refund", "1/4 packing (25 %)")
+        assert not {"attempt", "worker", "priority", "input"} & shown.keys()
         [prompt] = (await lite.with_token("lara").jobs.GetJob(jobs.GetJobRequest(job_id=job_id))).open_prompts
         await lite.with_token("lara").hitl.AnswerPrompt(answer(prompt))
         found = (await shell.ok("explain", job_id, "--json")).json
