@@ -36,7 +36,7 @@ EVENTS: Mapping[EventType, Meaning] = {
         "A client created the job.", ("job_type", "attempt", "token"), ("retried_from", "keep")
     ),
     _E.JOB_CARRIED_OVER: Meaning(
-        "What a retried job has of the one it repeats; follows JOB_CREATED, in pages where there is much.",
+        "What a retried job takes over from the one it repeats. Follows JOB_CREATED, in pages if it is long.",
         ("retried_from", "page", "pages", "answers", "checkpoints"),
     ),
     _E.JOB_LEASED: Meaning("A worker took the job.", ("token", "attempt", "worker_id")),
@@ -46,17 +46,19 @@ EVENTS: Mapping[EventType, Meaning] = {
     _E.JOB_RELEASED: Meaning("The holder gave the job up without a failure.", ("parked",)),
     _E.JOB_LEASE_LOST: Meaning(
         "The holder's session expired, or its worker does not run the job. While RUNNING this ends the "
-        "attempt, unless `received` is false: no worker ever had it. While PENDING_HITL it does not.",
+        "attempt, unless `received` is false: no worker received it. While PENDING_HITL it does not.",
         (),
         ("attempt", "code", "message", "received", "worker_id"),
     ),
     _E.JOB_RETRIED: Meaning(
-        "An attempt failed; another follows. `counted` is false where the worker's version was at fault, and "
-        "the same attempt is made again.",
+        "An attempt failed; another follows. If `counted` is false, the worker's version was at fault, and "
+        "the same attempt is repeated.",
         ("attempt", "code", "message"),
         ("counted",),
     ),
-    _E.JOB_WAITS: Meaning("The job ran on after one of several answers, and waits for open prompts again."),
+    _E.JOB_WAITS: Meaning(
+        "The job continued after one of several answers, and waits for open prompts again."
+    ),
     _E.JOB_COMPLETED: Meaning("The job ended with a result."),
     _E.JOB_FAILED: Meaning("The job ended with a failure.", ("code", "message")),
     _E.JOB_CANCEL_REQUESTED: Meaning("A client asked the holder to stop.", ("reason",)),
@@ -72,8 +74,8 @@ EVENTS: Mapping[EventType, Meaning] = {
         "The content of an open prompt changed; answers to older revisions are STALE.",
         ("round", "key", "revision", "digest"),
     ),
-    _E.PROMPT_CLAIMED: Meaning("A person took the prompt on, or keeps it longer.", ("round",)),
-    _E.PROMPT_RELEASED: Meaning("The claim was given back.", ("round",)),
+    _E.PROMPT_CLAIMED: Meaning("A person claimed the prompt, or extended the claim.", ("round",)),
+    _E.PROMPT_RELEASED: Meaning("The claim was released.", ("round",)),
     _E.PROMPT_ANSWERED: Meaning(
         "A person, or the default of a passed deadline, answered.",
         ("round", "key", "answer_id", "decision", "source"),
@@ -81,22 +83,24 @@ EVENTS: Mapping[EventType, Meaning] = {
     ),
     _E.PROMPT_EXPIRED: Meaning("Nobody answered in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
-    _E.PROMPT_SUPERSEDED: Meaning("Another prompt took its place.", ("round", "key")),
+    _E.PROMPT_SUPERSEDED: Meaning("Another prompt replaced it.", ("round", "key")),
     _E.PROMPT_UNATTENDED: Meaning(
-        "Nobody who may answer the open prompt has a console connected.", ("round", "key")
+        "No person who may answer the open prompt has a console connected.", ("round", "key")
     ),
-    _E.PROMPT_ATTENDED: Meaning("Somebody is there for the prompt again.", ("round", "key")),
+    _E.PROMPT_ATTENDED: Meaning(
+        "A person who may answer the prompt has a console connected again.", ("round", "key")
+    ),
     _E.PROMPT_REWORDED: Meaning(
         "The job asked a closed prompt's question in other words and kept its resolution.",
         ("round", "key", "digest", "asked_digest"),
     ),
     _E.PROMPT_CONSUMED: Meaning("The holder confirmed that it has the resolution.", ("round",)),
     _E.PROMPT_ESCALATED: Meaning(
-        "Nobody had answered for as long as a step of the escalation says: `users` and `groups` are asked "
-        "too, or in place of all before (`replace`).",
+        "A step of the escalation was due without an answer: `users` and `groups` are asked as well, or with "
+        "`replace` instead of the previous audience.",
         ("round", "key", "step", "users", "groups", "replace", "priority"),
     ),
-    _E.PROMPT_REMINDED: Meaning("Consoles were told of the prompt again.", ("round", "key", "count")),
+    _E.PROMPT_REMINDED: Meaning("Consoles were sent the prompt again.", ("round", "key", "count")),
     _E.ANSWER_REFUSED: Meaning(
         "An INVALID or STALE answer was kept for the audit; the prompt stays open.",
         ("round", "answer_id", "status"),
@@ -110,7 +114,7 @@ EVENTS: Mapping[EventType, Meaning] = {
 KEYS: Mapping[str, str] = {
     "answer_id": "the client's name of the answer; `default:` and the prompt's id for a default",
     "answers": "a list of `key`, `decision`, `by` (its author), `at`, `from` (the job in which it was given)",
-    "asked_digest": "of what was asked now, in place of what people saw",
+    "asked_digest": "the digest of the new wording",
     "attempt": "the number of the attempt that this event starts or continues",
     "blocking": "whether the job waits for the prompt",
     "by": "the author of an answer that was carried over",
@@ -120,24 +124,24 @@ KEYS: Mapping[str, str] = {
     "count": "how many reminders there have been with this one",
     "counted": "false: the attempt was not counted",
     "decision": "what was decided",
-    "digest": "of what people see; equal digests are the same question",
+    "digest": "the digest of what people see; equal digests are the same question",
     "done": "steps done",
     "fields": "names of the fields that were set",
     "groups": "the groups that the step names",
     "job_type": "the job's type",
-    "keep": "ALL or NOTHING: what a retried job has of the one it repeats",
+    "keep": "ALL or NOTHING: what a retried job takes over from the job that it repeats",
     "key": "the asker's name of the prompt, or the checkpoint's name",
     "kind": "the prompt's kind",
     "message": "for people; a failure's is cut to 500 characters",
-    "milestone": "whether the worker wants this report kept as an event of its own",
+    "milestone": "whether the worker wants this report stored as its own event",
     "page": "the number of this event among those that list what was carried over",
     "pages": "how many such events there are",
     "received": "false: no worker had received the job, so no attempt is counted",
     "parked": "true: the job waits for people without a worker; false: it is PENDING again",
     "percent": "0 to 100",
     "priority": "the prompt's priority after the step",
-    "reason": "what the client gave as the reason of the cancel",
-    "replace": "true: whom the step names, or everybody if nobody, is asked in place of the others",
+    "reason": "the client's reason for the cancel",
+    "replace": "true: the step's users and groups (everyone, if it names none) replace the previous audience",
     "retried_from": "the job that this one repeats",
     "revision": "the prompt's revision after the event",
     "round": "the prompt's number in its job",
@@ -157,37 +161,37 @@ _HEAD = """\
 
 <!-- Generated by scripts/gen_states.py from domain/transitions.py. Do not edit. -->
 
-A job and a prompt are two small state machines. Every change goes through one of the steps below;
-what is not listed is refused with `ILLEGAL_STATE`, or `PROMPT_CLOSED` for a prompt. Who may cause a
-step: a **client** (the program that made the job), the **worker** that holds it, a **person** at a
-console, or the **system** (timers, sweep and lease keeping).
+A job and a prompt are two small state machines. Every change is one of the steps below. Any other change is
+refused with `ILLEGAL_STATE`, or with `PROMPT_CLOSED` for a prompt. A step is caused by a **client** (the
+program that created the job), the **worker** that holds the job (its lease), a **person** at a console, or
+the **system** (timers, clean-up and expired leases).
 """
 
 _JOB = """\
 ## Jobs
 
 COMPLETED, FAILED and CANCELLED are final. A job is in PENDING_HITL exactly while a blocking prompt is
-open; it needs no worker then. Where it asked to go on with the first answer (`wakes`), that answer ends
-the wait of a job that nobody holds: it is PENDING, its other prompts stay open, and it waits again when its
-worker asks for them again. A job that is created with its prompt and without a worker starts there.
+open; it needs no worker then. If a job that no worker holds asked to continue with the first answer
+(`wakes`), that answer makes it PENDING. Its other prompts stay open, and it waits again when its worker asks
+for them again. A job that is created with its prompt and without a worker starts in PENDING_HITL.
 """
 
 _PROMPT = """\
 ## Prompts
 
-Only PENDING is open; every other state is final. A claim is a mark on an open prompt, not a state. A
-prompt that does not block never moves its job, except by the FAIL_JOB of its deadline.
+Only PENDING is open; every other state is final. A claim does not change the state of a prompt. A prompt
+that does not block never changes its job's state, unless its deadline has the final action FAIL_JOB.
 """
 
 _EVENTS = """\
 ## Events
 
-Each committed change writes at least one event. `seq` counts 1, 2, 3 … in each job without a gap, and
-the job's `version` is the `seq` of its newest event; `state` is the job's state after the event. `data`
-holds the keys listed here and never the content of an answer. Keys in brackets may be absent.
+Each committed change writes at least one event. `seq` counts 1, 2, 3 … in each job without a gap. The job's
+`version` is the `seq` of its newest event, and `state` is the job's state after the event. `data` has the
+keys listed here and never the content of an answer. Keys in brackets may be absent.
 
-A command may write several events. The prompts that end with their job come first; the event that
-ends the job is the last.
+A command may write several events. Prompts that end together with their job come first; the event that ends
+the job is the last.
 """
 
 

@@ -167,7 +167,8 @@ class JobCalls:
         return (await self._calls.unary(self._calls.jobs.ListJobs, request)).total_size
 
     async def cancel(self, job_id: str, reason: str = "") -> JobInfo:
-        """Cancel a job; for one that a worker holds this is a wish. Raises NotFound, FailedPrecondition."""
+        """Cancel a job. A running job gets a request: its worker has 30 s to stop. Raises NotFound,
+        FailedPrecondition."""
         request = pb.CancelJobRequest(job_id=job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 
@@ -233,7 +234,7 @@ class JobCalls:
         user_ids: Iterable[str] = (),
         labels: LabelConditions | None = None,
     ) -> AsyncIterator[JobChange]:
-        """The jobs that match, then each one that changes, for ever; goes on after a break.
+        """The jobs that match, then each one that changes, without end; resumes after a broken connection.
 
         It carries state, not history: a slow reader sees fewer, fresher jobs. `states` narrow the first
         snapshot only. Raises InvalidArgument.

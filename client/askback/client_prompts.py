@@ -112,7 +112,7 @@ class PromptCalls:
         job_id: str = "",
         for_groups: Iterable[str] = (),
     ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
-        """The open prompts that match, then every change, for ever; goes on after a break.
+        """The open prompts that match, then every change, without end; resumes after a broken connection.
 
         It carries state, not history: the newest state of a prompt, never one that is closed, never an
         older version. Raises InvalidArgument.
@@ -172,7 +172,7 @@ class PromptCalls:
         return PromptInfo((await self._calls.unary(self._calls.hitl.ClaimPrompt, request)).prompt)
 
     async def release(self, prompt_id: str) -> PromptInfo:
-        """Give a claim back. Raises NotFound, PromptClaimed if it is somebody else's."""
+        """Release a claim. Raises NotFound, PromptClaimed if it is another person's."""
         request = pb.ReleasePromptRequest(prompt_id=prompt_id)
         return PromptInfo((await self._calls.unary(self._calls.hitl.ReleasePrompt, request)).prompt)
 

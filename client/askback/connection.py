@@ -48,7 +48,7 @@ class Wire(Protocol):
         """The message that holds these frames."""
 
     def hello(self) -> Any:
-        """The first frame, made anew for each connection."""
+        """The first frame, built for each connection."""
 
     def heartbeat(self, *, leaving: bool) -> Any:
         """A sign of life; `leaving`: on a stream that is being left."""

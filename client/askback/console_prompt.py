@@ -104,7 +104,7 @@ class ConsolePrompt(PromptInfo):
         return PromptInfo(reply.prompt)
 
     async def release(self) -> PromptInfo:
-        """Give the claim back. Raises PromptClaimed if it is somebody else's, NotFound."""
+        """Release the claim. Raises PromptClaimed if it is another person's, NotFound."""
         request = pb.ReleasePromptRequest(prompt_id=self.prompt_id)
         reply: pb.ReleasePromptResponse = await self._console.request(release_prompt=request)
         return PromptInfo(reply.prompt)

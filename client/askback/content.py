@@ -48,9 +48,9 @@ class Shown(TypedDict, total=False):
     on_deadline: FinalAction | str
     """EXPIRE or FAIL_JOB, where no default is given."""
     escalate: Iterable[After]
-    """Whom to ask too, or instead, while nobody answers: `[After(3600).to("group:leads")]`."""
+    """Whom to ask as well, or instead, when nobody has answered: `[After(3600).to("group:leads")]`."""
     remind: Reminding
-    """How often consoles ring again while it is open: a span, or Remind for more."""
+    """How often consoles remind people while it is open: a span, or Remind for more."""
     decisions: Decisions
     """What is offered; empty: the kind's own."""
     priority: int

@@ -119,7 +119,7 @@ class Desk:
                 self.token = event.caught_up.resume_token or self.token
                 self._snapshot_done()
             case "reset_view":
-                _log.info("the view begins anew: %s", event.reset_view.reason)
+                _log.info("the view starts again: %s", event.reset_view.reason)
                 self.token = ""
                 if event.reset_view.history_lost:
                     # Versions began again, and what was closed may be open: the snapshot is what is true.

@@ -10,8 +10,8 @@
     │   └── QuestionChanged        raised in a worker: an answered key has another question now
     ├── FailedPrecondition       the state of things; do not retry as is
     │   ├── LeaseLost              stop working on the job
-    │   ├── PromptClosed           somebody was faster; `resolution` is what won
-    │   └── PromptClaimed          somebody else has taken the prompt on
+    │   ├── PromptClosed           another answer, the deadline or a cancel came first: `resolution`
+    │   └── PromptClaimed          another person has claimed the prompt
     ├── Aborted                  read again, then retry
     │   └── PromptStale            the prompt changed; `prompt` is what it is now
     ├── Unauthenticated, PermissionDenied
@@ -25,7 +25,7 @@
     └── PromptEnded              raised in a worker: the question got no answer
         ├── PromptExpired          nobody answered in time
         ├── PromptCancelled        withdrawn or superseded
-        └── PromptDeclined         somebody said no, or would not answer
+        └── PromptDeclined         a person said no, or did not want to answer
 
 `NonRetryable` and its subclasses stand apart: see askback.nonretryable.
 """
@@ -140,7 +140,7 @@ class LeaseLost(FailedPrecondition):
 
 
 class Aborted(AskbackError):
-    """Somebody else changed the same thing; nothing was done."""
+    """Another call changed the same thing; nothing was done."""
 
     code = "ABORTED"
 
@@ -231,7 +231,7 @@ class PromptClosed(FailedPrecondition, _AnswerRefused):
 
 
 class PromptClaimed(FailedPrecondition):
-    """Somebody else has claimed the prompt: `claimed_by`."""
+    """Another person has claimed the prompt: `claimed_by`."""
 
     @property
     def claimed_by(self) -> str:
@@ -280,7 +280,7 @@ class PromptCancelled(PromptEnded):
 
 
 class PromptDeclined(PromptEnded):
-    """Somebody said no, asked for changes, or would not answer; see `decision`, `comment` and `by`."""
+    """A person said no, asked for changes, or did not want to answer; see `decision`, `comment` and `by`."""
 
     @property
     def decision(self) -> str:

@@ -1,4 +1,4 @@
-"""While nobody answers: who is asked next, and how often people are reminded."""
+"""Who is asked next when nobody has answered, and how often people are reminded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from askback.v1 import prompt_pb2 as pb
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """A step of an escalation, taken when nobody has answered for so long (a timedelta, or seconds).
+    """A step of an escalation, taken after this time without an answer (a timedelta, or seconds).
 
     `escalate=[After(timedelta(hours=1)).to("group:leads"), After(14_400).to("user:ana", instead=True)]`. The
     time counts from the asking. Answers to what was shown before the step stay valid.
@@ -26,7 +26,7 @@ class After:
     def to(self, *names: str, instead: bool = False) -> After:
         """Ask `user:NAME` and `group:NAME` too; with `instead` in place of all who were asked before.
 
-        A question for everybody stays for everybody, unless `instead`. `to(instead=True)` asks everybody.
+        A question for everyone stays for everyone, unless `instead`. `to(instead=True)` asks everyone.
         """
         return replace(self, names=names, instead=instead)
 
@@ -45,7 +45,7 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Remind:
-    """Consoles ring again `every` so long (a timedelta, or seconds) while the question is open.
+    """Consoles remind people `every` interval (a timedelta, or seconds) while the question is open.
 
     The first time `after` so long, if that is another span; at most `times`, 0: as often as the server
     allows.

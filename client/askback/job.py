@@ -95,7 +95,7 @@ class Job:
 
     @property
     def late_answers(self) -> Sequence[PromptInfo]:
-        """Prompts that somebody answered after they were closed. It changed nothing."""
+        """Prompts that were answered after they were closed. Late answers change nothing."""
         return self._lease.late
 
     @overload

@@ -48,7 +48,7 @@ def lease_mark(job_id: str, token: int) -> int:
 
 @dataclass(slots=True, eq=False)
 class _Wait:
-    """A question whose answer somebody awaits."""
+    """A question whose answer the function awaits."""
 
     request: pb.AskPromptRequest
     future: asyncio.Future[prompt_pb2.Prompt]
@@ -176,7 +176,7 @@ class Lease:
                 del self._waits[key]
 
     def learn(self, prompt: prompt_pb2.Prompt) -> None:
-        """Take what the server says of a prompt; a closed one wakes whoever awaits it."""
+        """Take what the server says of a prompt; a closed one resumes the coroutine that awaits it."""
         if _is_open(prompt):
             return
         self._known[prompt.key] = prompt
@@ -279,7 +279,7 @@ class Lease:
         await self.send("release_job", self._released)
 
     def close(self) -> None:
-        """The function has ended: nothing may fire any more, and nobody waits for an answer."""
+        """The function has ended: no timer may fire any more, and nothing waits for an answer."""
         if self._park is not None:
             self._park.cancel()
         for wait in self._waits.values():
@@ -295,7 +295,7 @@ def _is_open(prompt: prompt_pb2.Prompt) -> bool:
 
 
 def _ignored(future: asyncio.Future[Any]) -> None:
-    """Nobody waits for this reply; an error in it is no fault of the function."""
+    """Nothing waits for this reply; an error in it is no fault of the function."""
 
     def look(done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and not isinstance(done.exception(), AskbackError | None):

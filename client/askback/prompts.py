@@ -114,7 +114,7 @@ def _values(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Resolution:
-    """How a prompt ended. There is one, and everybody sees the same."""
+    """How a prompt ended. There is exactly one, the same for every reader."""
 
     state: PromptState
     answer: AnswerInfo | None
@@ -236,7 +236,7 @@ class PromptInfo:
 
     @property
     def unattended_since(self) -> datetime | None:
-        """Since when nobody who may answer has a console open; None if somebody has. A hint to escalate:
+        """Since when no person who may answer has a console open; None if one has. A hint to escalate:
         it may be some seconds late."""
         return moment(self.proto, "unattended_time")
 
@@ -262,7 +262,7 @@ class PromptInfo:
 
     @property
     def claimed_by(self) -> str:
-        """Who has taken it on; empty if nobody."""
+        """Who has claimed it; empty if nobody has."""
         return self.proto.claimed_by
 
     @property
@@ -287,7 +287,7 @@ class PromptInfo:
 
     @property
     def remind_count(self) -> int:
-        """How many reminders there have been: when it rises, ring again."""
+        """How many reminders were sent. Notify people again when it rises."""
         return self.proto.remind_count
 
     @property

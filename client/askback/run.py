@@ -72,7 +72,8 @@ class Run(Generic[R]):
 
     @must_await("run.cancel")
     async def cancel(self, reason: str = "") -> JobInfo:
-        """Cancel it; on a job that a worker holds this is a wish. Raises FailedPrecondition if it ended."""
+        """Cancel the job. A running job gets a request: its worker has 30 s to stop. Raises
+        FailedPrecondition if the job has ended."""
         request = pb.CancelJobRequest(job_id=self.job_id, reason=reason)
         return JobInfo((await self._calls.unary(self._calls.jobs.CancelJob, request)).job)
 

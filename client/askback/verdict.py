@@ -35,7 +35,7 @@ GIVING_VALUES = frozenset({DecisionKind.RESPOND, DecisionKind.ACCEPT, DecisionKi
 
 
 def _refuse_json(verdict: object) -> NoReturn:
-    """Written as JSON it would be an object, and so a yes for whoever reads it."""
+    """Written as JSON it would be an object, which a reader would take for a yes."""
     raise TypeError(
         "a Verdict cannot be written as JSON: return bool(verdict), verdict.decision or its values"
     )
@@ -47,7 +47,7 @@ class Verdict(Generic[T_co]):
 
     RESPOND gives values and authorises nothing, so it is false; so are a question that expired or was
     withdrawn, and a decision that this version does not know. A default that the deadline took counts as
-    what it decides: look at `by_default` before you tell silence as somebody's answer.
+    what it decides: check `by_default` before you report it as a person's answer.
 
     Two verdicts with the same content are equal; a verdict cannot be hashed. `verdict["decision"]` and the
     other keys of the prompt's resolution (a job without a worker has it as its result) work as in a dict,

@@ -145,7 +145,7 @@ class Worker:
         """Connect and begin to take jobs, trying for `timeout` seconds (None: until a server is there).
 
         Raises ValueError without a registered function, TypeError for one with a parameter that no JSON
-        value fits, CannotConnect for settings that cannot work (a server that nobody listens for yet is
+        value fits, CannotConnect for settings that cannot work (a server that does not listen yet is
         waited for), AskbackError if the server refuses for good, RuntimeError after a fork.
         """
         limit = None if timeout is None else seconds(timeout, "timeout")

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from scripts.reference import command_line, contract, keys, limits, measures, sdk, settings
+from scripts.reference import command_line, contract, forms, keys, limits, measures, sdk, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
 PAGES: Mapping[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "api.md": ("protos/", contract.lines),
     "cli.md": ("the command line itself", command_line.lines),
+    "forms.md": ("tests/forms", forms.lines),
     "keys.md": ("the consoles' table of keys", keys.lines),
     "limits.md": ("domain/limits.py, domain/input_rules.py and domain/field_limits.py", limits.lines),
     "metrics.md": ("the server's catalogue of metrics", measures.lines),

@@ -82,7 +82,7 @@ class Config:
     """What `askback serve` needs. Times are seconds."""
 
     listen: str = _setting(
-        "127.0.0.1:50051", "Where calls are taken; port 50051 if none is given.", metavar="HOST[:PORT]"
+        "127.0.0.1:50051", "The address to listen on; port 50051 by default.", metavar="HOST[:PORT]"
     )
     db: str = _setting(
         "sqlite+aiosqlite:///askback.db",
@@ -90,41 +90,43 @@ class Config:
         metavar="URL",
     )
     auth: str = _setting(
-        "", "File of hashed tokens. Without it only loopback may be listened on.", metavar="FILE"
+        "", "File of hashed tokens. Without it, the server listens only on loopback.", metavar="FILE"
     )
     tls_cert: str = _setting(
-        "", "Certificate chain (PEM); with it every call needs TLS. Read again when it changes.",
+        "", "Certificate chain (PEM). With it every call needs TLS. Reloaded when it changes.",
         metavar="FILE",
     )  # fmt: skip
     tls_key: str = _setting("", "The certificate's private key (PEM), not encrypted.", metavar="FILE")
     tls_client_ca: str = _setting(
-        "", "Certificate authorities (PEM); with it every client needs a certificate of theirs.",
+        "", "Certificate authorities (PEM). With it every client needs a certificate from one of them.",
         metavar="FILE",
     )  # fmt: skip
     health_listen: str = _setting(
         "", "A second address, without TLS or tokens, for health checks only.", metavar="HOST:PORT"
     )
     metrics_listen: str = _setting(
-        "", "An address for Prometheus, over plain HTTP. Without it nothing is measured.", metavar="HOST:PORT"
+        "",
+        "An address for Prometheus, over plain HTTP. Metrics are disabled unless set.",
+        metavar="HOST:PORT",
     )
-    replica: str = _setting("", "This replica's name. Empty: host and process.", metavar="NAME")
-    migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite always is.")
-    test_mode: bool = _setting(False, "Take the answers of scripted humans. On loopback only.")
+    replica: str = _setting("", "This replica's name. By default host and process id.", metavar="NAME")
+    migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite is always migrated at start.")
+    test_mode: bool = _setting(False, "Accept the answers of a test's scripted human. On loopback only.")
     lease_ttl: float = _setting(
-        30.0, "Seconds until a silent worker loses its jobs; it is heard three times as often.",
+        30.0, "Lease duration in seconds; workers send heartbeats every third of it.",
         within=(0.5, 3600),
     )  # fmt: skip
     heartbeat: float = _setting(15.0, "Seconds between heartbeats of consoles.", within=(0.1, 300))
     concurrency: str = _setting(
-        "", "Jobs that may run at once, over all replicas, by TYPE or NAMESPACE:TYPE; alike at all of them.",
+        "", "Running jobs over all replicas, by TYPE or NAMESPACE:TYPE. Must be the same on all replicas.",
         metavar="TYPE=N,…", by_name=running_limits,
     )  # fmt: skip
     retention: str = _setting(
-        "", "How long jobs are kept after their end, by STATE or NAMESPACE:STATE (or default): 30d, 1d12h.",
+        "", "How long ended jobs are kept, by STATE, NAMESPACE:STATE or default. Needs a unit: 30d, 1d12h.",
         metavar="STATE=TIME,…", by_name=ended_retention,
     )  # fmt: skip
     allow_short_retention: bool = _setting(
-        False, "Take a retention under 1 h: jobs and answers are deleted that soon after their end."
+        False, "Allow a retention under 1 h: jobs and answers are deleted that soon after their end."
     )
     streams_per_connection: int = _setting(
         100, "Calls that one connection may have open at once; others wait, or open another connection.",
@@ -143,17 +145,17 @@ class Config:
         5.0, "Seconds over which streams are asked to leave, so that many clients do not come back at once.",
         within=(0, 600),
     )  # fmt: skip
-    drain_grace: float = _setting(10.0, "Seconds that calls have to end.", within=(0, 600))
-    hot_jobs: int = _setting(50_000, "Jobs kept in memory.", within=(100, 10_000_000))
+    drain_grace: float = _setting(10.0, "Seconds that calls have to finish.", within=(0, 600))
+    hot_jobs: int = _setting(50_000, "Maximum number of jobs kept in memory.", within=(100, 10_000_000))
     hot_jobs_bytes: int = _setting(
         256 * 1024 * 1024, "Bytes of jobs kept in memory: their texts, prompts and answers.",
         within=(1024 * 1024, 2**40),
     )  # fmt: skip
-    batch: int = _setting(256, "Commands in one commit at the most.", within=(1, 2_000))
-    queue: int = _setting(8_192, "Commands that may wait.", within=(16, 1_000_000))
-    log_format: str = _setting("text", "How log lines are written.", choices=("text", "json"))
+    batch: int = _setting(256, "Maximum number of commands in one commit.", within=(1, 2_000))
+    queue: int = _setting(8_192, "Maximum number of commands that may wait.", within=(16, 1_000_000))
+    log_format: str = _setting("text", "Format of log lines.", choices=("text", "json"))
     log_level: str = _setting(
-        "INFO", "The least that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+        "INFO", "Lowest level that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )
 
     @property

@@ -1,4 +1,4 @@
-"""A replica inside a test: SQLite, real gRPC on loopback, and a clock that leaps.
+"""A replica inside a test: SQLite, real gRPC on loopback, and a clock that can be fast-forwarded.
 
 `askback.testing` puts a scripted human in front of it. Between two leaps the clock runs like any other.
 """

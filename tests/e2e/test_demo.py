@@ -1,4 +1,4 @@
-"""The two commands' story, as anybody can run it."""
+"""The demo's commands, as a reader of README runs them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from tests.support.processes import Process, Stage
 from tests.support.shell import ASKBACK
 from tests.support.typist import Typist
 
+ENGINE_WORDS = ("PENDING", "RUNNING", "RESPOND", "consumed", "checkpoint", " leased")
+"""Words of the contract, which a newcomer does not know."""
+
 
 @pytest.mark.parametrize("example", NAMES)
 async def test_the_demo(stage: Stage, example: str) -> None:
@@ -21,6 +24,28 @@ async def test_the_demo(stage: Stage, example: str) -> None:
     assert "is killed (SIGKILL) while the question is open" in demo.out
     *_, last = demo.out.splitlines()
     assert last == "demo: the job completed with exactly the answers given, across a kill -9 of the server"
+    assert not [word for word in ENGINE_WORDS if word in demo.out], demo.out
+
+
+async def test_the_demo_tells_things_in_the_order_in_which_they_happened(stage: Stage) -> None:
+    """Also after the kill. Progress may be reported later than it was made, so it is not in this list."""
+    demo = stage.command("demo", ASKBACK, "demo", "release", "--scripted")
+    assert await demo.ended(60) == 0, demo.story()
+    said = [line[12:] for line in demo.out.splitlines()]
+    order = [
+        "worker   takes the job",
+        "console  shows [clarify] How should 1.4.0 be released?",
+        "console  refuses it: canary_percent: the value is greater than the maximum of 100",
+        "ana      answers: target = production, canary_percent = 10, reason = the fix is urgent",
+        "console  Answered: How should 1.4.0 be released?",
+        "console  shows [preview] Are these the right notes for 1.4.0?",
+        "console  still shows [preview] Are these the right notes for 1.4.0?",
+        "ana      edits: the notes, shorter",
+        "console  shows [confirm] Release 1.4.0 to production now?",
+        "ana      approves: checked the ledger",
+        "job      is done",
+    ]
+    assert [line for line in said if line in order] == order, demo.out
 
 
 def with_a_person(stage: Stage, *typed: str) -> Process:
@@ -79,7 +104,7 @@ async def test_ctrl_c_at_a_terminal(terminal: Typist) -> None:
 
 
 async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist) -> None:
-    """Nobody presses the stop button: the release is out, and says so."""
+    """The stop button is not pressed; the release is out, and the demo says so."""
     for words, keys in (
         ("Decide: ", ""), ("Where should", ""), ("> ", "1"), ("how many percent", ""), ("> ", "60"),
         ("Why now", ""), ("[Enter: empty", ""), ("Send it?", "y"),
@@ -91,6 +116,6 @@ async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist)
             terminal.type(f"{keys}\n")
     await terminal.sees("Stop the roll-out of 1.4.0?")
     await terminal.sees("Decide: ")
-    await terminal.sees("prompt cancelled: 'Stop the roll-out of 1.4.0?' (COMPLETED)")
+    await terminal.sees("closes the question: Stop the roll-out of 1.4.0?")
     assert await terminal.ended() == 0
     assert "'released': True" in terminal.shown

@@ -251,7 +251,7 @@ async def test_whom_to_ask_next_and_how_often_to_ring(lite: World, shell: Shell)
     explained = (await shell.ok("explain", asked.job_id)).out
     assert re.search(r"escalation\s+in (1 h|\d\d min) \(.*\): user ana, group leads is asked too", explained)
     assert re.search(r"then\s+in [34] h \(.*\): group boss is asked too", explained)
-    assert re.search(r"reminders +in .*: consoles ring again; 0 so far", explained)
+    assert re.search(r"reminders +in .*: consoles remind people; 0 so far", explained)
     found = (await shell.ok("explain", asked.job_id, "--json")).json["prompts"][0]
     assert [s["groups"] for s in found["escalation"]] == [["leads"], ["boss"]]
     assert found["reminders"]["count"] == 0

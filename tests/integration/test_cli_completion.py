@@ -116,4 +116,4 @@ async def test_fish_splits_at_the_first_comma_only(shell: Shell) -> None:
     script = (await shell.ok("completion", "fish")).out
     assert 'string split -m 1 "," $completion' in script
     done = await shell.ok(_ASKBACK_COMPLETE="fish_complete", COMP_WORDS="askback inbox ", COMP_CWORD="")
-    assert "plain,show\tShow a prompt, and who answered what." in done.out
+    assert "plain,show\tShow a prompt and its answers." in done.out

@@ -144,7 +144,7 @@ async def test_claims_hold_and_are_given_back(lite: World, desks: Desks) -> None
     await ana.says("claim 1", "1 is yours")
     await bob.asks("show 1", "claimed by  ana")
     await bob.says("approve 1", "CLAIMED: ana has taken it on; nothing was decided")
-    await ana.says("release 1", "1 is nobody's now")
+    await ana.says("release 1", "1 is not claimed any more")
     await bob.says("claim 1", "1 is yours")
     bob.type("quit\n")
     await bob.ended()

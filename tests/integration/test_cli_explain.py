@@ -44,7 +44,7 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
     assert asked["commands"] == [
         f"askback inbox approve {everybody.prompt_id}", f"askback inbox reject {everybody.prompt_id}",
     ]  # fmt: skip
-    assert "everybody with the console role in default; admins too" in text
+    assert "everyone with the console role in default; admins too" in text
     named = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release"])))
     text, found = await _explained(shell, named.job_id)
     [asked] = found["prompts"]

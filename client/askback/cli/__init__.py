@@ -18,9 +18,9 @@ import click
 from askback.cli.lazy import Program
 
 COMMANDS = {
-    "ask": ("askback.cli.ask:ask", "Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody."),
+    "ask": ("askback.cli.ask:ask", "Ask people without a worker: exit 0 for yes, 5 for no, 6 for no answer."),
     "job": ("askback.cli.job:job", "Start, follow and steer jobs."),
-    "inbox": ("askback.cli.inbox:inbox", "Read and answer what waits for you."),
+    "inbox": ("askback.cli.inbox:inbox", "List and answer the prompts that wait for you."),
     "console": (
         "askback.cli.console:console",
         "A live console: prompts appear as they come, and commands are lines (`help` lists them).",

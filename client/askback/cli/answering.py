@@ -43,7 +43,7 @@ def commands_elsewhere(prompt: PromptInfo, connection: Connection) -> list[str]:
 def _answerer(prompt: PromptInfo, connection: Connection) -> str:
     """The option by which a person who may answer names themselves to a server without authentication.
 
-    Empty where a token or a certificate says who calls, and where everybody may answer.
+    Empty where a token or a certificate says who calls, and where everyone may answer.
     """
     audience = prompt.proto.content.audience
     if connection.token or connection.cert:

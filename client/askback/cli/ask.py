@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("title")
-@click.option("--to", multiple=True, metavar="group:NAME", help="Who is asked; user:NAME too. [default: all]")
+@click.option(
+    "--to", multiple=True, metavar="group:NAME", help="Whom to ask; user:NAME too. [default: everyone]"
+)
 @click.option(
     "--kind",
     shell_complete=kinds,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     "choices",
     multiple=True,
     metavar="VALUE[=TITLE]",
-    help="One of these is wanted; repeat it, or give all at once: a,b,c.",
+    help="One of the values to choose from. Repeat it, or separate values by commas.",
 )
 @click.option(
     "--form",
@@ -41,12 +43,12 @@ if TYPE_CHECKING:
     help="A JSON Schema of type object: values are wanted. FILE or @FILE, - for stdin.",
 )
 @click.option("--contents", multiple=True, metavar="FILE", help="Show this file: Markdown, diff, JSON, text.")
-@click.option("--editable", is_flag=True, help="The files may be answered with changes.")
+@click.option("--editable", is_flag=True, help="People may edit the files.")
 @click.option("--deadline", type=Span(), help="How long people have: 90s, 4h, 2d. [default: no limit]")
 @click.option(
     "--default",
     metavar="ANSWER",
-    help="Taken when the deadline has passed: yes or no; one of the choices; the form's values as JSON.",
+    help="The answer when the deadline passes: yes or no; one of the choices; the form's values as JSON.",
 )
 @click.option(
     "--escalate",
@@ -54,13 +56,13 @@ if TYPE_CHECKING:
     multiple=True,
     type=Step(),
     metavar="SPAN=group:NAME[,user:NAME]",
-    help="Whom to ask too when nobody has answered for so long.",
+    help="Whom to ask as well after this time without an answer.",
 )
-@click.option("--remind", type=Span(), help="How often consoles ring again while it is open.")
-@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A mark to filter by.")
+@click.option("--remind", type=Span(), help="Remind people every SPAN while it is open.")
+@click.option("--label", "label_pairs", multiple=True, metavar="NAME=VALUE", help="A label to filter by.")
 @click.option("--priority", default=0, show_default=True, help="Higher is shown first.")
-@click.option("--request-id", help="The same id is the same question, however often it is asked.")
-@click.option("--no-wait", is_flag=True, help="Print the job's id and go.")
+@click.option("--request-id", help="Asking again with the same id returns the same question.")
+@click.option("--no-wait", is_flag=True, help="Print the job's id and do not wait.")
 @click.option("--cancel-on-interrupt", is_flag=True, help="Ctrl-C or SIGTERM withdraws the question.")
 @client_command
 async def ask(
@@ -71,7 +73,7 @@ async def ask(
     cancel_on_interrupt: bool,
     **asked: Any,
 ) -> int | None:
-    """Ask people without a worker: exit 0 for yes, 5 for no, 6 for nobody.
+    """Ask people without a worker: exit 0 for yes, 5 for no, 6 for no answer.
 
     Waits for the answer and prints it.
 
@@ -84,7 +86,7 @@ async def ask(
     without one, also where the default was no.
 
     Ctrl-C leaves the question open, and says how to take it up again. People who see it are not told that
-    the asker has gone, and their answer is kept: use --cancel-on-interrupt where nobody would read it.
+    the asker has gone, and their answer is kept: use --cancel-on-interrupt if nothing would read it.
     """
     import asyncio
     import uuid

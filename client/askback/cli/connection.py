@@ -30,11 +30,11 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
         _option("token", "Bearer token; better in ASKBACK_TOKEN or a profile."),
         _option(
             "user",
-            "Who you are to a server without authentication. [default: on this machine, $USER]",
+            "Your name for a server without authentication. [default: on this machine, $USER]",
         ),
         _option(
             "group",
-            "One of your groups, likewise.",
+            "One of your groups, for a server without authentication.",
             name="groups",
             multiple=True,
             shell_complete=asked_groups,

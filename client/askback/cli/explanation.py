@@ -167,7 +167,7 @@ def _escalation(prompt: PromptInfo, times: Times) -> list[dict[str, Any]]:
     for step in steps:
         when_taken = at + (step.after.ToTimedelta() - steps[0].after.ToTimedelta())
         named = names_words(step.to.users, step.to.groups)
-        what = f"{named or 'everybody'} is asked instead" if step.replace else f"{named} is asked too"
+        what = f"{named or 'everyone'} is asked instead" if step.replace else f"{named} is asked too"
         if not named and not step.replace:
             what = "it becomes more urgent"
         coming.append(
@@ -190,7 +190,7 @@ def _reminders(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     return {
         "count": prompt.remind_count,
         "next": timestamp(following).ToJsonString() if following else "",
-        "words": f"{times.when(following)}: consoles ring again; {so_far}" if following else so_far,
+        "words": f"{times.when(following)}: consoles remind people; {so_far}" if following else so_far,
     }
 
 

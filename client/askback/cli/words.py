@@ -53,14 +53,14 @@ def resolution_words(resolution: Resolution) -> str:
 
 
 def audience_words(prompt: PromptInfo) -> str:
-    """Who may answer: `user ana, group release`, or everybody."""
+    """Who may answer: `user ana, group release`, or everyone."""
     audience = prompt.proto.content.audience
     named = names_words(audience.users, audience.groups)
-    return named or f"everybody with the console role in {one_line(prompt.proto.namespace)}"
+    return named or f"everyone with the console role in {one_line(prompt.proto.namespace)}"
 
 
 def names_words(users: Iterable[str], groups: Iterable[str]) -> str:
-    """`user ana, group release`; empty for nobody in particular."""
+    """`user ana, group release`; empty if no one is named."""
     named = [f"user {one_line(name)}" for name in users] + [f"group {one_line(name)}" for name in groups]
     return ", ".join(named)
 

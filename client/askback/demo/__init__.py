@@ -1,7 +1,7 @@
 """`askback demo`: one of the examples, from the first question to the result.
 
 A server, the example's worker and a person, as processes of their own. While a question is open the
-server is killed with SIGKILL and started again; nobody loses anything.
+server is killed with SIGKILL and started again; nothing is lost.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from askback import Client
 from askback.console import Console
 from askback.console_prompt import ConsolePrompt
 from askback.demo import processes
+from askback.demo.events import JobEvents
 from askback.demo.narrator import Narrator
 from askback.demo.people import AtTerminal, Person, Scripted
 from askback.demo.story import Story, load
-from askback.run import Run
 from askback.terminal.terminal import NoKeyboard
 
 PATIENCE = 60.0
@@ -59,8 +59,9 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
     try:
         pid = await server.start()
         await worker.start()
-        narrator.say("server", f"starts on 127.0.0.1:{port}, pid {pid}, {url.partition(':')[0]}")
-        narrator.say("worker", f"is {story.worker.parent.name}/{story.worker.name}")
+        database = "SQLite" if url.startswith("sqlite") else "PostgreSQL"
+        narrator.say("server", f"starts on 127.0.0.1:{port}, pid {pid}, with {database}")
+        narrator.say("worker", f"starts {story.worker.parent.name}/{story.worker.name}")
         async with (
             Client(
                 f"127.0.0.1:{port}", user=story.user, groups=story.groups, connect_timeout=PATIENCE
@@ -68,10 +69,11 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
             client.console() as desk,
             asyncio.timeout(None if human else 4 * PATIENCE),
         ):
-            narrator.say("console", f"is connected as {', '.join([story.user, *story.groups])}")
-            person = AtTerminal(narrator) if human else Scripted(narrator, story.answers)
+            group = f", of the group {', '.join(story.groups)}" if story.groups else ""
+            narrator.say("console", f"opens for {story.user}{group}")
+            person = AtTerminal(narrator, story.user) if human else Scripted(narrator, story)
             if human:
-                narrator.say("person", f"is you: answer as {story.user}; Ctrl-C ends the demo")
+                narrator.say(story.user, "is you; Ctrl-C ends the demo")
             return await _tell(narrator, story, client, desk, server, person, human)
     except (EOFError, NoKeyboard):
         raise
@@ -90,8 +92,9 @@ async def _tell(
 ) -> int:  # fmt: skip
     run = await client.start(story.job_type, story.input, request_id="demo")
     narrator.say("client", f"starts the job {run.job_id}")
-    following = asyncio.create_task(_follow(narrator, run))
-    sitting = asyncio.create_task(_sit(narrator, story, desk, server, person))
+    events = JobEvents(narrator, run)
+    following = asyncio.create_task(events.tell())
+    sitting = asyncio.create_task(_sit(narrator, story, desk, server, person, events))
     try:
         await asyncio.wait((following, sitting), return_when=asyncio.FIRST_COMPLETED)
         if sitting.done():
@@ -102,7 +105,7 @@ async def _tell(
             task.cancel()
         await asyncio.gather(following, sitting, return_exceptions=True)
     job = await run.job()
-    narrator.say("client", f"the job is {job.state} after {job.version} events: {job.result or job.failure}")
+    narrator.say("client", f"has the result: {job.result}" if job.result else f"is told: {job.failure}")
     if job.state != "COMPLETED":
         return 1
     if human:
@@ -115,33 +118,19 @@ async def _tell(
 
 
 async def _sit(
-    narrator: Narrator, story: Story, desk: Console, server: processes.Process, person: Person
-) -> None:
-    """Answer what is shown, for ever; the server is killed once."""
+    narrator: Narrator, story: Story, desk: Console, server: processes.Process, person: Person,
+    events: JobEvents,
+) -> None:  # fmt: skip
+    """Answer what is shown until cancelled; the server is killed once."""
     killed = False
     async for prompt in desk.prompts():
-        narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
-        if prompt.key == story.kill_at and not killed:
-            killed = True
-            await _kill_and_restart(narrator, desk, server, prompt)
-        await person.answer(prompt)
-
-
-async def _follow(narrator: Narrator, run: Run) -> None:
-    """Tell the job's events as they come; the watch survives the killed server."""
-    titles: dict[str, str] = {}
-    async for event in run.watch():
-        what = event.type.lower().replace("_", " ")
-        if event.type == "JOB_PROGRESSED":
-            what = f"{event.done}/{event.total} {event.message}"
-        elif event.type == "PROMPT_ASKED":
-            titles[event.prompt_id] = event.message
-            what = f"asks {event.message!r}"
-        elif event.type == "PROMPT_ANSWERED":
-            what = f"has its answer to {titles[event.prompt_id]!r}: {event.data['decision']}"
-        elif event.prompt_id:
-            what += f": {titles[event.prompt_id]!r}"
-        narrator.say("job", f"#{event.seq} {what} ({event.state})")
+        await events.told(prompt.prompt_id)
+        with events.held():
+            narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
+            if prompt.key == story.kill_at and not killed:
+                killed = True
+                await _kill_and_restart(narrator, desk, server, prompt)
+            await person.answer(prompt)
 
 
 async def _kill_and_restart(
@@ -156,7 +145,7 @@ async def _kill_and_restart(
     async with asyncio.timeout(PATIENCE):
         await desk.caught_up.wait()
     took = (perf_counter() - started) * 1000
-    narrator.say("server", f"is back after {took:.0f} ms, pid {pid}; the console has resumed")
+    narrator.say("server", f"is back after {took:.0f} ms, pid {pid}; nothing is lost")
     if not prompt.still_open:
         raise RuntimeError("the question is gone")
     narrator.say("console", f"still shows [{prompt.kind}] {prompt.title}")

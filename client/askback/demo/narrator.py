@@ -10,7 +10,7 @@ from askback.terminal.paper import Paper, paper
 
 
 class Narrator:
-    """Writes one line for each thing that happens; what happens while somebody types waits."""
+    """Writes one line for each thing that happens; lines wait while a person types."""
 
     def __init__(self) -> None:
         self.paper: Paper = paper()

@@ -1,16 +1,15 @@
-"""Who answers in the demo: a person at the terminal, or a script where there is none."""
+"""Who answers in the demo: a person at the terminal, or a script if there is no terminal."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from askback.console_prompt import ConsolePrompt
 from askback.demo.narrator import Narrator
-from askback.demo.story import Line
+from askback.demo.story import Line, Story
 from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
+from askback.form import VALUE
 from askback.terminal.board import Row
 from askback.terminal.pages import show_prompt
 from askback.terminal.terminal import Terminal
@@ -29,42 +28,45 @@ _DOES: Final = {
 
 
 class Person(Protocol):
-    """Somebody at the console."""
+    """A person at the console."""
 
     async def answer(self, prompt: ConsolePrompt) -> None:
-        """Answer it, or leave it open if it is none that the job waits for."""
+        """Answer the prompt. A prompt that does not block its job may be left open."""
 
 
 class Scripted:
-    """Says what the story says."""
+    """Gives the answers of the story."""
 
-    def __init__(self, narrator: Narrator, answers: Mapping[str, Sequence[Line]]) -> None:
+    def __init__(self, narrator: Narrator, story: Story) -> None:
         self._narrator = narrator
-        self._answers = answers
+        self._name = story.user
+        self._answers = story.answers
 
     async def answer(self, prompt: ConsolePrompt) -> None:
         """Answer by the prompt's key; what is refused is answered again with the next line."""
         if prompt.key not in self._answers:
-            self._narrator.say("person", f"leaves {prompt.title!r} open")
+            self._narrator.say(self._name, f"leaves it open: {prompt.title}")
             return
         for line in self._answers[prompt.key]:
+            self._narrator.say(self._name, _spoken(line))
             try:
                 outcome = await prompt.decide(
                     line.decision, values=line.values, edits=line.edits, comment=line.comment
                 )
             except AnswerInvalid as error:
                 what = "; ".join(f"{field_of(v.field)}: {v.description}" for v in error.violations)
-                self._narrator.say("person", f"{_spoken(line)} and is refused: {what}")
+                self._narrator.say("console", f"refuses it: {what}")
             else:
-                self._narrator.say("person", f"{_spoken(line)}. {taken(outcome)}")
+                self._narrator.say("console", taken(outcome))
                 return
 
 
 class AtTerminal:
     """Asks the person who started the demo. Ctrl-C ends it, or the end of the input."""
 
-    def __init__(self, narrator: Narrator) -> None:
+    def __init__(self, narrator: Narrator, name: str) -> None:
         self._narrator = narrator
+        self._name = name
         self._terminal = Terminal(narrator.paper)
 
     async def answer(self, prompt: ConsolePrompt) -> None:
@@ -76,24 +78,31 @@ class AtTerminal:
                     await show_prompt(self._terminal, row)
                     outcome = await settle(prompt, self._terminal, by_console(prompt), unseen=row.unseen)
             except (PromptClosed, PromptStale) as error:
-                self._narrator.say("person", refused(error, now()))
+                self._narrator.say("console", refused(error, now()))
                 return
             if not isinstance(outcome, Left):
-                self._narrator.say("person", taken(outcome))
+                self._narrator.say("console", taken(outcome))
                 return
             if not prompt.blocking:
-                self._narrator.say("person", f"leaves {prompt.title!r} open")
+                self._narrator.say(self._name, f"leaves it open: {prompt.title}")
                 return
             self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
 
 
 def _spoken(line: Line) -> str:
-    """What the person does, in words: `approves ('checked the ledger')`."""
-    parts = [_DOES.get(line.decision, line.decision)]
-    if line.values is not None:
-        parts.append(json.dumps(line.values))
+    """What the person does, in words: `approves: checked the ledger`."""
+    values = line.values or {}
+    parts = [
+        _shown(value) if set(values) == {VALUE} else f"{name} = {_shown(value)}"
+        for name, value in values.items()
+    ]
     if line.edits is not None:
         parts.append(f"the {', '.join(line.edits)}")
     if line.comment:
-        parts.append(f"({line.comment!r})")
-    return " ".join(parts)
+        parts.append(line.comment)
+    does = _DOES.get(line.decision, str(line.decision))
+    return f"{does}: {', '.join(parts)}" if parts else does
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

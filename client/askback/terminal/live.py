@@ -30,13 +30,13 @@ from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
 list [--all]                 what is open, the most urgent first; --all when they do not fit the screen
-N, show N [--full]            show a prompt; commands without N are then about it
+N, show N [--full]            show a prompt and make it the current one
 answer [N]                   decide, and fill in its form field by field
 answer N field=value ...     give the values at once
 approve [N] [comment]        say yes; a prompt that you have not read is shown first
 reject [N] [comment]         say no
-claim [N], release [N]       take it on, so that nobody else answers it meanwhile; give it back
-skip [N]                     leave it to others: it is not listed any more
+claim [N], release [N]       mark it as yours, so that others cannot answer it; release it
+skip [N]                     leave it to others and hide it
 wait                         wait until something is open
 help, quit                   Ctrl-D leaves a question, Ctrl-C ends the console
 
@@ -291,7 +291,7 @@ class LiveConsole:
         row = self._open(rest)
         await row.prompt.release()
         self._answering.claimed.discard(row.prompt.prompt_id)
-        self._paper.line(f"{row.number} is nobody's now")
+        self._paper.line(f"{row.number} is not claimed any more")
 
     async def _skip(self, rest: str) -> None:
         row = self._open(rest)

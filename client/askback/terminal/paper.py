@@ -30,7 +30,7 @@ STYLES = {
 
 
 class Paper(Protocol):
-    """Takes lines. What they hold may come from anybody: it is cleaned on the way."""
+    """Takes lines. Their text may come from any caller, and is cleaned on the way."""
 
     def line(self, text: str = "", style: str = "") -> None:
         """One line; line ends in the text become spaces."""

@@ -134,7 +134,7 @@ def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str,
         yield "claimed by", f"{who}, ends {when(until, at, exact=exact)}" if until else who
     audience = prompt.proto.content.audience
     names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
-    yield "for", ", ".join(names) or "everybody"
+    yield "for", ", ".join(names) or "everyone"
     if prompt.proto.content.priority:
         yield "priority", str(prompt.proto.content.priority)
     if prompt.labels:

@@ -36,7 +36,7 @@ def instant(stamp: Timestamp) -> datetime:
 
 
 def claim(prompt: PromptInfo, at: datetime) -> str:
-    """Who has taken it on, while that lasts; empty if nobody."""
+    """Who has claimed it, while the claim lasts; empty if nobody has."""
     proto = prompt.proto
     if proto.claimed_by and proto.HasField("claim_expire_time"):
         return proto.claimed_by if instant(proto.claim_expire_time) > at else ""

@@ -1,4 +1,4 @@
-"""Test your own workers: a server inside the test, a scripted human, and a clock that leaps.
+"""Test your own workers: a server inside the test, a scripted human, and a clock you can fast-forward.
 
     async def test_goodwill_is_paid(human):
         human.on("how should we rule").answers({"policy": "goodwill", "amount": 12.5})
@@ -10,7 +10,7 @@
 `pip install 'askback[testing]'` brings the fixtures by itself, as a pytest plugin:
 
     human            answers by rules; a prompt that no rule expects fails the test
-    clock            `await clock.advance(hours=4)`: deadlines fall due, nobody sleeps
+    clock            `await clock.advance(hours=4)`: deadlines fall due without waiting
     askback_server   the server: `target`, `client(...)`, `work(worker)`
 
 A job function that is started in a test runs on its worker by itself, at this server; `Client()` and

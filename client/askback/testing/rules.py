@@ -35,8 +35,8 @@ class Reply:
 class Rule:
     """Which prompts, and what to do with them. Made by `Human.on`.
 
-    Without a verb a rule is unfinished. Several verbs are said one after the other, a prompt each, and
-    the last one ever after: `human.on(key="notes").revises("shorter").approves()`.
+    A rule needs at least one verb. Chain several verbs to answer successive prompts; the last one answers
+    all further prompts: `human.on(key="notes").revises("shorter").approves()`.
     """
 
     def __init__(self, title: str, kind: str, key: str, job_type: str, *, optional: bool = False) -> None:

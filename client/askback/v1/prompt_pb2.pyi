@@ -545,7 +545,7 @@ class PromptContent(_message.Message):
 
     @_builtins.property
     def reminders(self) -> Global___Reminders:
-        """When consoles ring again while the prompt is open. Unset: never."""
+        """When consoles remind people while the prompt is open. Unset: never."""
 
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:

@@ -11,7 +11,7 @@
     │   └── IdReused             an id or key with other content than before
     ├── FailedPrecondition     the state of things: do not retry as is
     │   ├── IllegalState, LeaseLost, PromptClaimed, PromptClosed
-    ├── Aborted                somebody else was faster: read again, then retry
+    ├── Aborted                another call changed it first: read again, then retry
     │   ├── VersionMismatch, Contention
     ├── Unauthenticated, PermissionDenied
     ├── ResourceExhausted

@@ -77,7 +77,7 @@ class Limits:
     room for its frame."""
     deadline_min: timedelta = timedelta(milliseconds=100)
     deadline_max: timedelta = timedelta(days=366)
-    """A prompt without a deadline waits for ever."""
+    """A prompt without a deadline does not expire."""
     authorising_default_min: timedelta = timedelta(seconds=1)
     """The least time that people have before a default of ACCEPT or EDIT is taken."""
     escalation_steps: int = 10

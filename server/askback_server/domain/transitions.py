@@ -72,7 +72,7 @@ _T = JobTrigger
 
 JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_P, _T.LEASE): Step(_R, (By.WORKER,), "a worker takes the job; the token rises"),
-    (_P, _T.CANCEL): Step(JobState.CANCELLED, (By.CLIENT,), "cancelled; nobody holds it"),
+    (_P, _T.CANCEL): Step(JobState.CANCELLED, (By.CLIENT,), "cancelled; no worker holds it"),
     (_P, _T.FAIL): Step(
         JobState.FAILED, (By.SYSTEM,), "its deadline, or the FAIL_JOB of a prompt that does not block"
     ),
@@ -95,11 +95,13 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
     (_R, _T.CANCEL): Step(
         JobState.CANCELLED, (By.WORKER, By.SYSTEM), "the holder confirmed, or the grace ended"
     ),
-    (_H, _T.WRITE): Step(_H, (By.WORKER,), "the holder goes on writing, asking included"),
+    (_H, _T.WRITE): Step(_H, (By.WORKER,), "the holder goes on writing, which includes asking"),
     (_H, _T.WAIT): Step(_H, (By.WORKER,), "another blocking prompt was asked"),
     (_H, _T.RESUME): Step(_R, tuple(By), "no blocking prompt is open; its holder lives"),
     (_H, _T.REQUEUE): Step(
-        _P, tuple(By), "nobody holds it, and no blocking prompt is open or it goes on with the first answer"
+        _P,
+        tuple(By),
+        "no worker holds it; no blocking prompt is open, or the first answer suffices",
     ),
     (_H, _T.SETTLE): Step(
         JobState.COMPLETED, (By.PERSON, By.SYSTEM), "a job without a worker: the resolution is the result"
@@ -112,7 +114,9 @@ JOB: dict[tuple[JobState, JobTrigger], Step] = {
         JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, the deadline, or a prompt's FAIL_JOB"
     ),
     (_H, _T.CANCEL_WISH): Step(_H, (By.CLIENT,), "the holder is asked to stop"),
-    (_H, _T.CANCEL): Step(JobState.CANCELLED, tuple(By), "nobody holds it, confirmed, or grace ended"),
+    (_H, _T.CANCEL): Step(
+        JobState.CANCELLED, tuple(By), "no worker holds it, or its worker stopped, or the grace ended"
+    ),
 }
 
 _O = PromptState.PENDING

@@ -118,7 +118,7 @@ COMMIT_SECONDS = Metric(
 )  # fmt: skip
 GUARDS_LOST = Metric(
     "askback_engine_guards_lost", _COUNTER,
-    "Writes of one job that changed nothing and were decided again. `reason`: VERSION (somebody else was "
+    "Writes of one job that changed nothing and were decided again. `reason`: VERSION (another write was "
     "first), SESSION (its worker's session had ended), MOVED (that had gone to another stream), TIME (too "
     "early or too late).", labels=("reason",),
 )  # fmt: skip

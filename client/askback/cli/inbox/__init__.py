@@ -7,8 +7,8 @@ import click
 from askback.cli.lazy import LazyGroup
 
 COMMANDS = {
-    "ls": ("askback.cli.inbox.listing:ls", "List what waits, the most urgent first."),
-    "show": ("askback.cli.inbox.listing:show", "Show a prompt, and who answered what."),
+    "ls": ("askback.cli.inbox.listing:ls", "List open prompts, the most urgent first."),
+    "show": ("askback.cli.inbox.listing:show", "Show a prompt and its answers."),
     "answer": ("askback.cli.inbox.answer:answer", "Answer a prompt: by options, or asked field by field."),
     "approve": ("askback.cli.inbox.decide:approve", "Say yes to the prompts named."),
     "reject": ("askback.cli.inbox.decide:reject", "Say no to the prompts named."),
@@ -23,4 +23,4 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def inbox() -> None:
-    """Read and answer what waits for you."""
+    """List and answer the prompts that wait for you."""

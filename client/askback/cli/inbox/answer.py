@@ -57,7 +57,7 @@ async def answer(
       askback inbox answer PROMPT            # on a terminal: asked field by field
 
     Exit code 0: your answer counts. 2: refused field by field. 3: no such prompt. 4: answered already,
-    changed, or taken on by somebody else. 6: its time was over.
+    changed, or claimed by another person. 6: its deadline has passed.
     """
     from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
     from askback.enums import DecisionKind

@@ -45,7 +45,7 @@ _PAGE = 500
 async def ls(
     session: Session, states: tuple[str, ...], order: str, limit: int, watch: bool, **options: Any
 ) -> None:
-    """List what waits, the most urgent first.
+    """List open prompts, the most urgent first.
 
     Repeating an option means OR; different options, and labels of different names, mean AND. A table has
     the columns that fit the terminal and that differ between its rows; -v has whole ids and times. On a
@@ -138,11 +138,11 @@ def write_queue(session: Session, prompts: Sequence[PromptInfo]) -> None:
 
 @click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
-@click.option("--answers", is_flag=True, help="Every submission with its verdict: the audit.")
-@click.option("--full", is_flag=True, help="Long texts whole.")
+@click.option("--answers", is_flag=True, help="Show every submitted answer with its verdict.")
+@click.option("--full", is_flag=True, help="Show long texts in full.")
 @client_command
 async def show(session: Session, prompt: str, answers: bool, full: bool) -> None:
-    """Show a prompt, and who answered what.
+    """Show a prompt and its answers.
 
     PROMPT is its id, the end of it as `inbox ls` shows it, or JOB/KEY; it may have ended. With --answers
     and --json: {"prompt": …, "answers": [{"answer": …, "status": …, "violations": …}]}.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def turn(session: Session, **options: Any) -> None:
     """Take the most urgent one, answer it, and go on.
 
-    What others have taken on is passed by. It is claimed while you read: nobody else answers it
+    What others have claimed is skipped. A prompt is claimed while you read it: others cannot answer it
     meanwhile. Skipped or left, it is given back. Keys: a approve, r reject, e edit, Enter fill in the
     form, c comment, s skip, j and k next and previous, / search, ? help, q quit; each with Enter.
     """

@@ -37,7 +37,7 @@ async def update(
 ) -> None:
     """Change a job's labels, priority or retention.
 
-    What is not named stays as it is.
+    Everything else stays unchanged.
 
     \b
       askback job update JOB --label stage=prod --remove-label draft

@@ -44,7 +44,7 @@ _LABELS = 30
     shell_complete=job_labels,
     help="With this label; repeated for one NAME: any of the values.",
 )
-@click.option("--since", type=Moment(), help="Created since then, or in so long: 2026-11-25T08:00Z, 4h.")
+@click.option("--since", type=Moment(), help="Created since a time, or within a span: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and print every change; jobs that have not ended first.")

@@ -128,7 +128,7 @@ def _ending(history: History) -> list[str]:
 
 
 def _about_names(history: History) -> list[str]:
-    """A word on a result that says who answered: in the test that is somebody else."""
+    """A word on a result that says who answered: in the test that is another name."""
     answers = (prompt.answered for prompt in history.prompts.values())
     people = {answer.by for answer in answers if answer is not None and answer.by}
     told = dumps(history.job.result, spaced=True)

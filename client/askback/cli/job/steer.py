@@ -15,7 +15,7 @@ from askback.cli.session import Session, client_command
 @click.option("--reason", default="", help="Why, for people.")
 @client_command
 async def cancel(session: Session, job_id: str, reason: str) -> None:
-    """Cancel a job. One that a worker holds ends when the worker agrees, or its grace has passed."""
+    """Cancel a job. A running job ends when its worker has stopped, or after 30 s."""
     from askback.cli.record import record
 
     job_id = await job_id_of(session.client, job_id)
@@ -37,7 +37,7 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
     help="People's answers and the checkpoints, or neither. [default: all of a failed job, else nothing]",
 )
 @click.option("--fresh", is_flag=True, help="The same as --keep nothing: ask everything again.")
-@click.option("--request-id", help="The same id gives the same new job, however often it is asked for.")
+@click.option("--request-id", help="Retrying again with the same id returns the same new job.")
 @client_command
 async def retry(session: Session, job_id: str, keep: str | None, fresh: bool, request_id: str | None) -> None:
     """Start a new job like a finished one. Prints its id.

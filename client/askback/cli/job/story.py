@@ -167,7 +167,7 @@ def _turned(data: dict[str, Any]) -> str:
     """Whom a step of an escalation turned to."""
     named = names_words(data.get("users", ()), data.get("groups", ()))
     if data.get("replace"):
-        return f"asked of {named or 'everybody'} instead"
+        return f"asked of {named or 'everyone'} instead"
     return f"asked of {named} too" if named else f"priority {data.get('priority')}"
 
 

@@ -743,7 +743,7 @@ type PromptContent struct {
 	// Who is asked next while no answer comes, at most 10 steps, by rising `after`, all before the
 	// timeout. Asking again under the same key with other steps changes nothing.
 	Escalation []*EscalationStep `protobuf:"bytes,17,rep,name=escalation,proto3" json:"escalation,omitempty"`
-	// When consoles ring again while the prompt is open. Unset: never.
+	// When consoles remind people while the prompt is open. Unset: never.
 	Reminders *Reminders `protobuf:"bytes,18,opt,name=reminders,proto3" json:"reminders,omitempty"`
 	// Input only, in place of `timeout`: until when people have. The server turns it into a timeout.
 	// A time that has passed is refused (INVALID_FIELD) where it would open or amend a prompt. Asking

@@ -1,0 +1,29 @@
+"""The picture of a console in README: its script still runs, and the picture shows what it draws."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from scripts.console_picture import PICTURE, draw
+
+ID = re.compile(r"[0-9a-f]{6,8}(-[0-9a-f-]+)?")
+TIME = re.compile(r"\d+ (s|min|h|d)\b|(\d{4}-\d\d-\d\d )?\d\d:\d\d|\bAGE\b")
+"""A column of ages is there only if they differ."""
+
+
+def words(picture: str) -> list[str]:
+    """The words of a picture without ids and times."""
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", picture)
+    shown = [html.unescape(text).replace("\xa0", " ") for text in texts]
+    return [word for text in shown for word in TIME.sub("", ID.sub("ID", text)).split()]
+
+
+async def test_the_picture_shows_what_the_commands_print() -> None:
+    drawn = words(await draw())
+    assert "Release" in drawn
+    assert drawn == words(PICTURE.read_text(encoding="utf-8")), "run `python -m scripts.console_picture`"
+
+
+def test_the_picture_loads_nothing_from_elsewhere() -> None:
+    assert "url(http" not in PICTURE.read_text(encoding="utf-8").replace('"', "")
