@@ -215,6 +215,8 @@ async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) ->
     assert "For law" in live[4].data_json
     assert {f.name for f, _ in live[5].ListFields()} == {"job_id", "seq", "type", "time", "state"}
     assert all(not e.data_json and not e.actor for e in live if e.type != 3 and e.seq > 1 and not e.prompt_id)
+    # Names of workers are not told: not of who asked, nor of whose end of the job ended the prompt.
+    assert {e.actor for e in live if e.prompt_id} == {""}
     # The asker's side is told everything.
     whole = await all_events(world.jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id)))
     assert "WITHHELD" not in names(whole)
