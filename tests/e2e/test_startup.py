@@ -84,8 +84,10 @@ async def test_sqlite_needs_nothing(stage: Stage, tmp_path: Path) -> None:
     """The command of the README: a new file, and `askback health` says that it is ready."""
     port = quiet_port()
     db = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
+    waiting = stage.askback("waiting", "health", "--wait", "60s", "--server", f"127.0.0.1:{port}")
     server = stage.command("new", ASKBACK, "serve", "--db", db, "--listen", f"127.0.0.1:{port}")
     await eventually(lambda: "askback serves on" in server.out, "it serves")
+    assert await waiting.ended() == 0, waiting.log
     async with Client(f"127.0.0.1:{port}") as client:
         await client.start("anything")
     health = stage.askback("health", "health", "--server", f"127.0.0.1:{port}")

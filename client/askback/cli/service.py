@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from askback.cli.command import Command
 from askback.cli.spans import Seconds
+
+if TYPE_CHECKING:
+    from askback.channel import Tls
 
 
 def service_module(module: str = "__main__") -> Any:
@@ -84,26 +87,51 @@ def hash_token(token: str | None) -> None:
     metavar="SPAN",
     help="How long to wait: 500ms, 3s. [default: 3s]",
 )
+@click.option("--wait", type=Seconds(), metavar="SPAN", help="Ask again until it is ready, for so long: 30s.")
 @click.option("--tls", is_flag=True, help="Speak TLS. The options below imply it.")
 @click.option("--ca", type=click.File("rb"), help="Trust these authorities (PEM).")
 @click.option("--cert", type=click.File("rb"), help="A client's certificate (PEM), where one is wanted.")
 @click.option("--key", type=click.File("rb"), help="Its private key (PEM).")
-def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
+def health(server: str, timeout: float, wait: float | None, tls: bool, **files: Any) -> None:
     """Ask a server whether it is ready; exit 0 if it is, 1 if not, 7 if it cannot be reached."""
-    import grpc
+    import time
 
     from askback.address import parse_address
-    from askback.cli.exits import Exit
+    from askback.channel import Tls
 
     ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
     try:
         address = parse_address(server)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    if tls or address.tls or ca or cert or key:
-        opened = grpc.secure_channel(address.target, grpc.ssl_channel_credentials(ca, key, cert))
+    secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
+    ends = time.monotonic() + (wait or 0.0)
+    while (problem := _unready(server, address.target, secure, timeout)) is not None:
+        if time.monotonic() >= ends:
+            raise problem
+        time.sleep(_AGAIN)
+    click.echo(f"{server} is ready")
+
+
+_AGAIN = 0.1
+"""Seconds between two questions of `health --wait`."""
+
+
+def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> click.ClickException | None:
+    """The error of a server that is not ready; None if it is. `timeout` in seconds."""
+    import grpc
+
+    from askback.cli.exits import Exit
+
+    if secure is not None:
+        opened = grpc.secure_channel(
+            target,
+            grpc.ssl_channel_credentials(
+                secure.root_certificates, secure.private_key, secure.certificate_chain
+            ),
+        )
     else:
-        opened = grpc.insecure_channel(address.target)
+        opened = grpc.insecure_channel(target)
     with opened as channel:
         check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
         try:
@@ -111,19 +139,18 @@ def health(server: str, timeout: float, tls: bool, **files: Any) -> None:
         except grpc.RpcError as error:
             import asyncio
 
-            from askback.channel import Endpoint, Tls
+            from askback.channel import Endpoint
             from askback.diagnosis import diagnose
 
-            secure = Tls(ca, key, cert) if tls or address.tls or ca or cert or key else None
-            problem = asyncio.run(diagnose(Endpoint(address.target, tls=secure)))
+            problem = asyncio.run(diagnose(Endpoint(target, tls=secure)))
             told = click.ClickException(
                 problem.message if problem else f"{server} {_silence(error, timeout)}"
             )
             told.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
-            raise told from None
+            return told
     if answer != b"\x08\x01":
-        raise click.ClickException(f"{server} is not ready: it is starting or draining")
-    click.echo(f"{server} is ready")
+        return click.ClickException(f"{server} is not ready: it is starting or draining")
+    return None
 
 
 def _silence(error: Any, timeout: float) -> str:

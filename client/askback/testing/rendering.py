@@ -7,7 +7,6 @@ from typing import Any
 
 from askback.enums import DecisionKind
 from askback.prompts import PromptInfo
-from askback.spans import exact_time
 
 _TOLD = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "default")
 _BODY_LINES = 12
@@ -34,7 +33,7 @@ def _lines(prompt: PromptInfo) -> Iterator[str]:
     told = [f"key {prompt.key!r}", f"job type {prompt.job_type!r}"]
     told += [f"to user:{name}" for name in audience.users] + [f"to group:{name}" for name in audience.groups]
     if prompt.expires_at is not None:
-        told.append(f"until {exact_time(prompt.expires_at)}")
+        told.append(f"until {prompt.expires_at:%Y-%m-%d %H:%M:%S} UTC")
     yield ", ".join(told)
     body = prompt.body.splitlines()
     yield from body[:_BODY_LINES]
@@ -46,7 +45,8 @@ def _lines(prompt: PromptInfo) -> Iterator[str]:
     required = (prompt.schema or {}).get("required", ())
     for name, field in _fields(prompt).items():
         star = "*" if name in required else " "
-        yield f"{star} {name}: {field.get('title', '')} ({_shape(field)})"
+        shape = _shape(field)
+        yield f"{star} {name}: {field.get('title', '')}" + (f" ({shape})" if shape else "")
     yield "decisions: " + ", ".join(option.decision for option in prompt.decisions)
 
 
@@ -57,6 +57,9 @@ def _fields(prompt: PromptInfo) -> dict[str, Any]:
 def _shape(field: dict[str, Any]) -> str:
     if "enum" in field:
         return "one of " + ", ".join(map(str, field["enum"]))
+    for several in ("anyOf", "oneOf"):
+        if several in field:
+            return " or ".join(filter(None, map(_shape, field[several])))
     return ", ".join(f"{name} {field[name]}" if name != "type" else str(field[name])
                      for name in _TOLD if name in field)  # fmt: skip
 
