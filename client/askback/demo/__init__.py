@@ -109,7 +109,7 @@ async def _tell(
     if job.state != "COMPLETED":
         return 1
     if human:
-        print("\nNext: write a worker of your own; README's \"A worker in ten lines\" is one.")
+        print('\nNext: write a worker of your own; README\'s "A worker in ten lines" is one.')
         return 0
     if job.result != story.result:
         print(f"the result is not what was answered: {job.result}", file=sys.stderr)
