@@ -19,6 +19,7 @@ class FormSchema(GenerateJsonSchema):
     - The members of an enum have titles where they have a `label` (as Django's choices do), or where their
       values say less than their names.
     - A `time` needs no offset, a naive datetime has no form, and a Decimal is marked as one.
+    - None in a Literal may be left out, as None in a union.
     """
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
@@ -41,6 +42,20 @@ class FormSchema(GenerateJsonSchema):
                 for value, title in zip(values, titles, strict=True)
             ]
         return found
+
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
+        """The values. Raises TypeError for members of an enum that pydantic does not find by their values."""
+        values = schema["expected"]
+        for value in values:
+            if isinstance(value, Enum) and not isinstance(value, str | int):
+                raise TypeError(
+                    f"an answer cannot be read as Literal[{value}]; ask for the enum, or for a Literal of "
+                    "its members' values, or make it a StrEnum"
+                )
+        rest = [value for value in values if value is not None]
+        if not rest or len(rest) == len(values):
+            return super().literal_schema(schema)
+        return {"anyOf": [super().literal_schema({**schema, "expected": rest}), {"type": "null"}]}
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         """A number, or its digits as a text, which no program can lose."""

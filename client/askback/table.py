@@ -19,10 +19,10 @@ LEAST = 10
 class Column:
     """One column: its name, and a cell for each row.
 
-    `kept` columns are there at any width. The others are left out when they say the same in every row, or
-    nothing at all, and from the last one on when they do not fit. At most one column is `wide`: it takes the
-    room that the others leave, and what does not fit ends in an ellipsis. `most` bounds any other. `telling`
-    cells are worth a column even if they are all the same.
+    `kept` columns come first when there is little room; one that does not fit is left out whole. The others
+    are left out when they say the same in every row, or nothing at all, and from the last one on when they do
+    not fit. At most one column is `wide`: it takes the room that the others leave, and what does not fit ends
+    in an ellipsis. `most` bounds any other. `telling` cells are worth a column even if they are all the same.
     """
 
     name: str
@@ -52,6 +52,8 @@ def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
     """The rows, the names first, as cells that make lines of at most `width` columns; 0: of any width."""
     found = [_Measured(column) for column in columns if column.kept or column.says_something()]
     if width:
+        for one in found:
+            one.bound()
         found = _fitting(found, width)
     sizes = [one.size for one in found]
     rows = []
@@ -79,22 +81,30 @@ class _Measured:
         self.column = column
         self.texts = [column.name, *(one_line(cell) for cell in column.cells)]
         self.size = max(map(width_of, self.texts))
-        if column.most:
-            self.size = max(min(self.size, column.most), width_of(column.name))
+
+    def bound(self) -> None:
+        """Make it no wider than it may be where there is little room."""
+        if self.column.most:
+            self.size = max(min(self.size, self.column.most), width_of(self.column.name))
 
 
 def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
     """The columns that fit, the wide one as wide as the others allow."""
     wide = next((one for one in found if one.column.wide), None)
     comfort = min(wide.size, COMFORT) if wide is not None else 0
-    chosen = [one for one in found if one.column.kept or one is wide]
-    room = width - sum(one.size + GAP for one in chosen if one is not wide) + (0 if wide else GAP)
+    least = min(wide.size, LEAST) if wide is not None else 0
+    chosen = [wide] if wide is not None else []
+    room = width + (0 if wide else GAP)
     for one in found:
-        if one not in chosen:
+        if one.column.kept and one is not wide and (not chosen or room - one.size - GAP >= least):
+            chosen.append(one)
+            room -= one.size + GAP
+    for one in found:
+        if not (one.column.kept or one in chosen):
             if room - one.size - GAP < comfort:
                 break
             chosen.append(one)
             room -= one.size + GAP
     if wide is not None:
-        wide.size = max(min(wide.size, room), min(wide.size, LEAST), width_of(wide.column.name))
+        wide.size = max(min(wide.size, room), least, width_of(wide.column.name))
     return [one for one in found if one in chosen]

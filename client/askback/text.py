@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 MOST_SPACES = 16
 """A longer run of spaces within a line is counted; a tab weighs four."""
@@ -35,6 +35,7 @@ _BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n \t]")
 _EMPTY = re.compile(rf"(?:^[^\S\n]*\n){{{MOST_EMPTY + 1},}}", re.MULTILINE)
 _JOINERS = "\u200c\u200d"
 _VARIATIONS = "\ufe0e\ufe0f"
+_AS_EMOJI = "\ufe0f"
 _KEYCAP = "\u20e3"
 _UNPRINTABLE = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")
 _EMOJI = ("\U0001f000", "\U0001fbff")
@@ -83,7 +84,7 @@ def stripped(text: object) -> str:
 
 def columns(text: str) -> int:
     """How wide a terminal shows one line of clean text."""
-    return sum(_width(letter) for letter in text)
+    return sum(_widths(text))
 
 
 def cut(line: str, width: int) -> str:
@@ -91,12 +92,23 @@ def cut(line: str, width: int) -> str:
     if not width or columns(line) <= width:
         return line
     room, kept = width - 1, ""
-    for letter in line:
-        room -= _width(letter)
+    for letter, size in zip(line, _widths(line), strict=True):
+        room -= size
         if room < 0:
             break
         kept += letter
-    return kept + "…"
+    return kept.rstrip(_JOINERS) + "…"
+
+
+def _widths(text: str) -> Iterator[int]:
+    """How many columns each character adds to the line. A symbol that is shown as an emoji is wide."""
+    before = 0
+    for letter in text:
+        width = _width(letter)
+        if letter == _AS_EMOJI and before == 1:
+            width = 1
+        before = width
+        yield width
 
 
 def _width(letter: str) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from askback.channel import Endpoint, Tls, default_namespace
 from askback.client import Client
 from askback.current import entered
+from askback.default_log import log_to_stderr_by_default
 from askback.errors import AskbackError
 from askback.handler import JobHandler
 from askback.job import Job
@@ -177,8 +178,10 @@ class Worker:
     async def run(self, *, handle_signals: bool = True) -> None:
         """Work until cancelled, or until SIGTERM or SIGINT, and then drain.
 
-        Raises AskbackError if the server refuses for good.
+        In a program without logging its log goes to stderr, from INFO on. Raises AskbackError if the server
+        refuses for good.
         """
+        log_to_stderr_by_default()
         loop = asyncio.get_running_loop()
         asked = asyncio.Event()
         handled: list[int] = []

@@ -44,11 +44,11 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people."""
+    """The same for people, the time with its date and local zone."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        time = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
         said = set(map(str, record.args)) if isinstance(record.args, tuple) else set()
         # A caller's word must not begin a line of its own, and what the message says is not said twice.
         extras = "".join(

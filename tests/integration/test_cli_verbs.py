@@ -32,12 +32,15 @@ from tests.support.shell import Shell
 
 async def test_who_the_server_takes_me_for(lite: World, shell: Shell) -> None:
     text = (await shell.ok("whoami", "--user", "ana", "--group", "ops")).out
-    rows = dict(line.split("\t") for line in text.splitlines())  # on a pipe
+    rows = dict(line.split("\t") for line in text.splitlines())
     assert rows == {
         "subject": "ana", "known by": "its own word: this server does not authenticate",
         "namespaces": "default, all others", "roles": "client, console, worker", "groups": "ops",
         "admin": "no", "expires": "never",
     }  # fmt: skip
+    tsv = (await shell.ok("whoami", "-o", "tsv", "--user", "ana")).out.splitlines()
+    assert tsv[:2] == ["subject\tana", "authentication\tNONE"]
+    assert 'roles\t["client", "console", "worker"]' in tsv
     found = (await shell.ok("whoami", "--json")).json
     assert (found["subject"], found["roles"]) == ("ana", ["client", "console", "worker"])
     record = dict(line.split("\t") for line in (await shell.ok("whoami", "-o", "tsv")).out.splitlines())

@@ -1,10 +1,13 @@
 """The log's line for each business event: who did what to which job or prompt, and never what they wrote."""
 
+import asyncio
 import json
 import logging
 from typing import Any
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
@@ -18,6 +21,7 @@ from tests.support.service import (
     FAILED,
     REJECT,
     RESPOND,
+    SOON,
     World,
     answer,
     confirm,
@@ -118,3 +122,16 @@ async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: World, caplog:
     caplog.set_level(logging.WARNING, logger="askback.events")
     await lite.asked()
     assert not [r for r in caplog.records if r.name == "askback.events"]
+
+
+async def test_a_client_that_leaves_writes_no_line(lite: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its connection watched the server's health, and can only cancel that."""
+    caplog.set_level(logging.DEBUG, logger="askback.calls")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{lite.service.port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=SOON)
+        await watch.read()
+        watch.cancel()
+    async with asyncio.timeout(SOON):
+        while not (lines := [r for r in caplog.records if "Health/Watch" in r.getMessage()]):
+            await lite.jobs.ListJobs(jobs.ListJobsRequest())
+    assert {line.levelname for line in lines} == {"DEBUG"}

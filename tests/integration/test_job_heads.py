@@ -179,6 +179,20 @@ async def test_the_audience_sees_the_head_of_a_job(world: World, how: str) -> No
     assert ([p.content.title for p in listed.prompts], listed.total_size) == (["For law"], 1)
 
 
+@pytest.mark.parametrize("how", ["failed", "completed", "cancelled", "superseded"])
+async def test_a_closed_prompt_says_nothing_of_what_its_audience_may_not_see(lite: World, how: str) -> None:
+    leased = await busy_job(lite)
+    if how == "superseded":
+        content = confirm("canary-title", audience=audience(groups=["ops"]))
+        await lite.ask(leased, "canary-successor", content, supersedes_keys=["law"])
+    await ended(lite, leased, how)
+    lara = lite.with_token("lara")
+    job = hitl.PromptFilter(job_id=leased.job.job_id, states=ALL_STATES)
+    [closed] = (await lara.hitl.ListPrompts(hitl.ListPromptsRequest(filter=job))).prompts
+    assert closed.resolution.reason
+    assert "canary" not in str(closed)
+
+
 @pytest.mark.parametrize("how", ["failed", "completed", "cancelled"])
 async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) -> None:
     leased = await busy_job(world)
@@ -201,6 +215,8 @@ async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) ->
     assert "For law" in live[4].data_json
     assert {f.name for f, _ in live[5].ListFields()} == {"job_id", "seq", "type", "time", "state"}
     assert all(not e.data_json and not e.actor for e in live if e.type != 3 and e.seq > 1 and not e.prompt_id)
+    # Names of workers are not told: not of who asked, nor of whose end of the job ended the prompt.
+    assert {e.actor for e in live if e.prompt_id} == {""}
     # The asker's side is told everything.
     whole = await all_events(world.jobs.WatchJob(jobs.WatchJobRequest(job_id=leased.job.job_id)))
     assert "WITHHELD" not in names(whole)
@@ -354,6 +370,13 @@ async def test_the_audience_explains_a_job(lite: World, tmp_path: Path) -> None:
         assert "For law" in text
         assert "askback inbox approve" in text
         assert "canary" not in text
+        shown = dict(
+            row.split("\t", 1)
+            for row in (await shell.ok("job", "show", job_id)).out.splitlines()
+            if "\t" in row
+        )
+        assert (shown["type"], shown["progress"]) == ("refund", "1/4 packing (25 %)")
+        assert not {"attempt", "worker", "priority", "input"} & shown.keys()
         [prompt] = (await lite.with_token("lara").jobs.GetJob(jobs.GetJobRequest(job_id=job_id))).open_prompts
         await lite.with_token("lara").hitl.AnswerPrompt(answer(prompt))
         found = (await shell.ok("explain", job_id, "--json")).json

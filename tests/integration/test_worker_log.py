@@ -19,7 +19,7 @@ from askback import AskbackError, Client, Job, NonRetryable, PermissionDenied, W
 from askback.loop_watch import LoopWatch, code_of
 from askback_server.config import Config
 from askback_server.lifecycle import Service
-from tests.support.service import World, serving, until
+from tests.support.service import SOON, World, serving, until
 
 FILE = re.escape(__file__)
 
@@ -267,3 +267,47 @@ def test_what_blocks_a_loop_is_named_and_an_idle_loop_is_not(work: Any, function
     thread.join(10)
     loop.close()
     assert found.split(" (")[0] == named
+
+
+PROGRAM = """
+import asyncio, logging, sys
+from askback import Worker
+
+if sys.argv[2:]:
+    logging.basicConfig(level=sys.argv[2], format="own %(message)s")
+class Once(Worker):
+    async def start(self, *args, **options):
+        await super().start(*args, **options)
+        running.cancel()
+
+worker = Once(sys.argv[1], worker_id="w-1")
+
+@worker.job("refund")
+async def refund(job): ...
+
+async def main():
+    global running
+    running = asyncio.create_task(worker.run())
+    await asyncio.wait([running])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ([], "connected to {} as w-1, runs refund"),
+        (["INFO"], "own connected to {} as w-1, runs refund"),
+        (["WARNING"], ""),
+    ],
+)
+async def test_a_program_without_logging_shows_that_its_worker_runs(
+    lite: World, level: list[str], told: str
+) -> None:
+    target = f"127.0.0.1:{lite.service.port}"
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, target, *level, stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await asyncio.wait_for(program.communicate(), SOON)
+    assert told.format(target) == err.decode().strip()

@@ -153,7 +153,7 @@ JOBS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_job_ls(width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     class Fixed(datetime):
         @classmethod

@@ -8,7 +8,7 @@ import pytest
 
 from askback.cli.output import Format, Output, as_json
 from askback.table import Column
-from askback.text import clean, clean_json, one_line
+from askback.text import clean, clean_json, columns, cut, one_line
 
 HOSTILE = [
     "\x1b[2J\x1b[31mred",
@@ -51,6 +51,25 @@ def test_one_line_is_one_line() -> None:
     assert one_line("a\nb\tc  d\r\ne") == "a b c d e"
     assert one_line("abcdef", 4) == "abc…"
     assert one_line("abcd", 4) == "abcd"
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "in_four"),
+    [
+        ("Pay?", 4, "Pay?"),
+        ("❤️ it", 5, "❤️ …"),  # a symbol of one column, shown as an emoji of two
+        ("⚠️⚠️⚠️", 6, "⚠️⚠…"),
+        ("1️⃣ 2️⃣", 5, "1️⃣ …"),
+        ("❤ it", 4, "❤ it"),
+        ("東京タワー", 10, "東…"),
+        ("e\u0301te\u0301s!", 5, "e\u0301te\u0301…"),
+        ("👨\u200d👩\u200d👧", 6, "👨…"),  # some terminals show three people, none shows more
+    ],
+)
+def test_how_wide_a_terminal_shows_a_text(text: str, width: int, in_four: str) -> None:
+    assert columns(text) == width
+    assert cut(text, 4) == in_four
+    assert columns(in_four) <= 4
 
 
 def test_a_table_is_aligned_and_safe(capsys: pytest.CaptureFixture[str]) -> None:

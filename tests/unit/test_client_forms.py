@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from json import loads
 from typing import Any, Literal
 
@@ -40,6 +40,15 @@ class Ruling(BaseModel):
     to: Address | None = None
     address: Address
     tags: list[Policy] = []
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Picked(BaseModel):
+    side: Literal["left", None]
+    other: Literal["b", None] = None
 
 
 @dataclass
@@ -97,6 +106,10 @@ def test_the_server_takes_every_schema(type_: Any) -> None:
         (dict[str, int], {"b": 1, "a": 2}),
         (int | None, None),
         (Ruling | None, None),
+        (Literal["yes", None], None),
+        (Literal[None, 1, 2], 2),
+        (Literal[Policy.LEGAL], Policy.LEGAL),
+        (Picked, Picked(side=None, other="b")),
     ],
 )
 def test_values_come_back_as_they_were(type_: Any, value: Any) -> None:
@@ -113,6 +126,11 @@ def test_what_people_leave_out_is_none_or_refused() -> None:
     assert found.must is None
     with pytest.raises(ValidationError):
         form.parse('{"zeta":"legal"}')
+
+
+def test_a_literal_of_enum_members_that_no_answer_can_name_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Literal\[Colour.RED\]; ask for the enum"):
+        form_of(list[Literal[Colour.RED]], "")
 
 
 def test_a_recursive_type_has_no_form() -> None:

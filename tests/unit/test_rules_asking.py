@@ -165,7 +165,7 @@ def test_a_prompt_takes_the_place_of_others_in_one_change() -> None:
     assert {e.state for e in world.log[-3:]} == {JobState.PENDING_HITL}, "the job never seems to go on"
     resolution = world.prompt("a").resolution
     assert resolution is not None
-    assert resolution.reason == "superseded by c"
+    assert resolution.reason == "another prompt of the job took its place"
     assert (asked.prompt.round, world.job.open_prompts, world.state) == (3, 1, JobState.PENDING_HITL)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -45,6 +46,13 @@ def test_a_callers_word_begins_no_line_of_text() -> None:
     line = TextLines().format(record("ended", job_id="x\n12:00:00 CRITICAL forged", n=3))
     assert "\n" not in line
     assert line.endswith(r" job_id='x\n12:00:00 CRITICAL forged' n=3")
+
+
+def test_a_line_of_text_begins_with_a_time_that_names_its_day_and_zone() -> None:
+    made = record("ready")
+    time, level, _ = TextLines().format(made).split(maxsplit=2)
+    assert level == "INFO"
+    assert datetime.fromisoformat(time).timestamp() == pytest.approx(made.created, abs=0.001)
 
 
 def test_a_line_of_text_says_nothing_twice() -> None:

@@ -24,6 +24,5 @@ async def whoami(session: Session) -> None:
     if session.out.as_record:
         session.out.record(identity_record(identity))
         return
-    session.out.fields(
-        identity_rows(identity, Times(identity.server_time or datetime.now(UTC), session.out.verbose))
-    )
+    times = Times(identity.server_time or datetime.now(UTC), session.out.verbose)
+    session.out.fields(identity_rows(identity, times))

@@ -623,7 +623,8 @@ class JobEvent(_message.Message):
     """What happened to the job."""
     actor: _builtins.str
     """Who did it: the subject of a principal, the name of a worker, or `system` for timers and lease
-    keeping.
+    keeping. A console that sees the job's head only is told it where the job was created, where a
+    person claimed or answered a prompt, and where a timer acted on one; else it is empty.
     """
     prompt_id: _builtins.str
     """The prompt that the event is about. Empty: it is about no prompt."""

@@ -24,6 +24,8 @@ from askback_server.domain.transitions import JobTrigger, PromptTrigger
 from askback_server.domain.waiting import open_blocking, wait_again
 from askback_server.domain.worker_rules import held
 
+_SUPERSEDED = "another prompt of the job took its place"
+
 
 def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided:
     """A new prompt; or the one of this key, as it is or amended."""
@@ -89,9 +91,8 @@ def _supersede(change: Change, command: AskPrompt) -> None:
             raise PromptNotFound(job_id=command.job_id, key=key)
         old = change.prompt(old.prompt_id)
         if old.is_open:
-            close_prompt(
-                change, old, PromptTrigger.SUPERSEDE, reason=f"superseded by {command.key}", go_on=False
-            )
+            # Without the new prompt's key: the audience of the old one may not see the new one.
+            close_prompt(change, old, PromptTrigger.SUPERSEDE, reason=_SUPERSEDED, go_on=False)
 
 
 def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:

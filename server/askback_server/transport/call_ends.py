@@ -25,6 +25,8 @@ fails, and of one that does not only if its caller sent an id (metadata costs bo
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}\Z")
 
+_HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
+
 FAREWELL = 5.0
 """Seconds that a client has for reading why its call has ended, before the call is reset."""
 
@@ -71,7 +73,9 @@ async def end_call(
     if _is_grpcs_own(error):
         code = status_of(context) if isinstance(error, grpc.aio.AbortError) else grpc.StatusCode.CANCELLED
         ended[arrival.method, code.name] += 1
-        note_call(logging.INFO, arrival, code, request_id, call, request)
+        # Each connection watches the health, and ends that by a cancel: no news.
+        level = logging.DEBUG if arrival.method == _HEALTH_WATCH else logging.INFO
+        note_call(level, arrival, code, request_id, call, request)
         if not isinstance(error, grpc.aio.AbortError):
             # The peer is gone. As a failed batch grpc would log it with a traceback.
             raise asyncio.CancelledError from None

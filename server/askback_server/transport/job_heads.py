@@ -40,6 +40,14 @@ _EVENTS: Mapping[EventType, tuple[str, ...]] = {
 }
 """Events of no prompt that are told, with these keys of their data."""
 
+_BY_WORKERS = frozenset(
+    {
+        EventType.PROMPT_ASKED, EventType.PROMPT_AMENDED, EventType.PROMPT_CANCELLED,
+        EventType.PROMPT_SUPERSEDED, EventType.PROMPT_CONSUMED, EventType.PROMPT_REWORDED,
+    }
+)  # fmt: skip
+"""Events of prompts whose actor is as a rule a worker, whose name is no part of the head."""
+
 
 def seen_job_message(seen: SeenJob) -> job_pb2.Job:
     """A job as its viewer may see it."""
@@ -61,6 +69,8 @@ def event_head(event: Event, sees_prompt: bool) -> job_pb2.JobEvent:
     """
     whole = event_message(event)
     if event.prompt_id and sees_prompt:
+        if event.type in _BY_WORKERS:
+            whole.actor = ""
         return whole
     head = job_pb2.JobEvent(job_id=whole.job_id, seq=whole.seq, state=whole.state, time=whole.time)
     keys = None if event.prompt_id else _EVENTS.get(event.type)

@@ -77,7 +77,7 @@ def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
         ("namespace", one_line(proto.namespace)),
         ("labels", ", ".join(f"{one_line(k)}={one_line(v)}" for k, v in sorted(job.labels.items()))),
         ("priority", str(proto.priority or "")),
-        ("attempt", "" if proto.workerless else f"{job.attempt} of {proto.max_attempts}"),
+        ("attempt", "" if proto.workerless or job.head_only else f"{job.attempt} of {proto.max_attempts}"),
         ("worker", one_line(job.worker_id)),
         ("created", times.when(job.created_at)),
         ("ended", times.when(job.completed_at)),

@@ -846,7 +846,8 @@ type JobEvent struct {
 	// What happened to the job.
 	Type JobEventType `protobuf:"varint,3,opt,name=type,proto3,enum=askback.v1.JobEventType" json:"type,omitempty"`
 	// Who did it: the subject of a principal, the name of a worker, or `system` for timers and lease
-	// keeping.
+	// keeping. A console that sees the job's head only is told it where the job was created, where a
+	// person claimed or answered a prompt, and where a timer acted on one; else it is empty.
 	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When it was committed, by the database's clock.
 	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
