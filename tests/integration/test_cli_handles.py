@@ -49,6 +49,14 @@ async def test_a_handle_names_a_job_in_every_command(lite: World, shell: Shell) 
     assert retried.json["retriedFromJobId"] == job.job_id
 
 
+async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: World, shell: Shell) -> None:
+    """The ids of `inbox ls` are those of prompts."""
+    prompt = await lite.asked(confirm())
+    for name in (prompt.prompt_id[-6:], f"{prompt.job_id}/{prompt.key}", prompt.job_id[-6:]):
+        assert prompt.job_id in (await shell.ok("explain", name)).out
+    assert (await shell.run("explain", "ffffff")).code == 3
+
+
 async def test_what_names_nothing_is_told_apart(shell: Shell, lite: World) -> None:
     job = await lite.create("refund")
     for words in (["job", "show"], ["inbox", "show"]):

@@ -247,6 +247,19 @@ async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -
     assert (await lite.prompt(dismissed.prompt_id)).resolution.answer.decision == prompts.DECISION_DISMISS
 
 
+async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided(
+    lite: World, shell: Shell
+) -> None:
+    """`reject ID "too late"`: the reason is no second prompt."""
+    prompt = await lite.asked(confirm())
+    done = await shell.run("inbox", "reject", prompt.prompt_id, "too late", "--yes")
+    assert done.code == 2
+    assert "'too late' does not name a prompt; what you say goes into --comment" in done.err
+    assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
+    await shell.ok("inbox", "reject", prompt.prompt_id, "--reason", "too late", "--yes")
+    assert (await lite.prompt(prompt.prompt_id)).resolution.answer.comment == "too late"
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, options: list[str]) -> None:

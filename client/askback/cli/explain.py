@@ -6,7 +6,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job
-from askback.cli.naming import job_id_of
+from askback.cli.naming import asking_job_of
 from askback.cli.session import Session, client_command
 
 
@@ -16,6 +16,7 @@ from askback.cli.session import Session, client_command
 async def explain(session: Session, job_id: str) -> None:
     """Say what a job waits for, and the command that unblocks it.
 
+    JOB_ID is its id or the end of it; the end of a prompt's id and JOB/KEY name the job that asks.
     For each open question: who can answer, who has claimed it, what happened so far, and what its
     deadline does. If you may see one of the job's questions, you may ask, too: then only the questions that
     you may see are told, and nothing of the job's input, result or failure.
@@ -26,7 +27,7 @@ async def explain(session: Session, job_id: str) -> None:
     from askback.spans import Times
 
     client = session.client
-    job_id = await job_id_of(client, job_id)
+    job_id = await asking_job_of(client, job_id)
     job = await client.get(job_id)
     events = []
     async for event in client.run(job_id).watch():

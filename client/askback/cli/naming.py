@@ -57,6 +57,29 @@ async def prompt_of(client: Client, name: str) -> PromptInfo:
     return found[_only("prompt", typed, words)]
 
 
+def may_name_prompt(name: str) -> bool:
+    """Whether the text has the form of an id, a handle (even one that is too short), or JOB/KEY."""
+    typed = name.strip().lower()
+    return "/" in name or is_id(typed) or all(letter in "0123456789abcdef-" for letter in typed)
+
+
+async def asking_job_of(client: Client, name: str) -> str:
+    """The id of the job that a person named as in `job_id_of`, or by one of its prompts as in `prompt_of`.
+
+    Raises what those raise.
+    """
+    if "/" in name:
+        return (await prompt_of(client, name)).job_id
+    try:
+        return await job_id_of(client, name)
+    except NotFound:
+        try:
+            return (await prompt_of(client, name)).job_id
+        except NotFound:
+            pass
+        raise
+
+
 async def _jobs_that_ask(client: Client, suffix: str) -> dict[str, str]:
     """The jobs with such an id that asked the caller something: for a console, which cannot list jobs."""
     found: dict[str, str] = {}

@@ -10,7 +10,7 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.inbox.view import open_prompts
-from askback.cli.naming import prompt_of
+from askback.cli.naming import may_name_prompt, prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...", shell_complete=open_prompts),
-        click.option("--comment", default="", help="In your words; the same for each."),
+        click.option(
+            "--comment", "--reason", "comment", default="", help="In your words; the same for each."
+        ),
         click.option("--yes", is_flag=True, help="Do not ask; what is answered is shown on stderr."),
         click.option(
             "--revision", type=click.IntRange(1), help="Only if it is at this revision; for one prompt."
@@ -79,6 +81,9 @@ async def _decide(
     from askback.cli.inbox.refusal import refusal_record
     from askback.errors import AskbackError
 
+    for name in prompts:
+        if not may_name_prompt(name):
+            raise click.UsageError(f"{name!r} does not name a prompt; what you say goes into --comment")
     if revision is not None and len(prompts) > 1:
         raise click.UsageError("--revision is for one prompt; name them one by one")
     terminal = None
