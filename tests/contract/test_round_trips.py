@@ -133,7 +133,8 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
     return new_prompt(
         job, full_content(), key="k ✓", round=2, revision=3, version=2**40, claimed_by="ann",
         claimed_until=at + LONG, consumed_at=at, submissions=4,
-        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG), unattended_since=at, same_digest="d2", **changed,
+        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG), unattended_since=at, same_digest="d2",
+        requested_by="carl", **changed,
     )  # fmt: skip
 
 

@@ -155,10 +155,10 @@ def holder_never_told() -> None:
 def console_never_told_after_reconnect() -> None:
     """A console that comes new is not shown what is open already."""
 
-    async def nothing(this: Any) -> None:
-        """Shows nothing."""
+    async def nothing(this: Any, after: Any) -> None:
+        """Shows nothing of the page, and says that it was the last one."""
 
-    prompt_follower.PromptFollower._snapshot = nothing  # type: ignore[method-assign]
+    prompt_follower.PromptFollower._read_page = nothing  # type: ignore[method-assign]
 
 
 @plant(6, says="still waits for", database="postgresql", slow_commits="0.25,2.0", client=SLOW, seconds=6.0)

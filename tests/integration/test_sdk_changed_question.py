@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ from askback import (
     Run,
     Worker,
 )
-from askback.cli.job.listing import prompt_lines
+from askback.cli.job.show import prompt_fields
 from askback.cli.job.story import event_words
+from askback.spans import Times
 from askback.testing import Clock, Server
 from tests.support.service import SOON
 
@@ -136,7 +138,8 @@ async def test_a_wording_that_is_the_same_question_keeps_the_answer(askback_serv
         asked = [event async for event in run.watch() if event.type == "PROMPT_ASKED"]
         assert [event.data["digest"] for event in events] == [asked[0].data["digest"]] * 2
         assert len({event.data["asked_digest"] for event in events}) == 2, "once for each wording"
-        shown = "\n".join(prompt_lines(await client.prompt(job_id=run.job_id, key="a")))
+        asked_prompt = await client.prompt(job_id=run.job_id, key="a")
+        shown = str(prompt_fields(asked_prompt, Times(datetime.now(UTC), exact=False)))
         assert events[-1].data["digest"] in shown
         assert events[-1].data["asked_digest"] in shown
         for event in events:

@@ -116,8 +116,8 @@ async def different_kinds_of_question(job: Job) -> Any:
     ids=lambda function: function.__name__,
 )  # fmt: skip
 async def test_a_key_is_used_once(human: Human, function: Script) -> None:
-    human.on("age").answers(-1)
-    human.on(kind="confirm").approves()
+    human.on("age", optional=True).answers(-1)
+    human.on(kind="confirm", optional=True).approves()
     failed = await fails_once(function, "DuplicateKey")
     assert "was used before in this run" in str(failed)
     assert 'key=f"' in str(failed), "what to write instead"
@@ -186,7 +186,7 @@ async def patient_ask(job: Job) -> Any:
 
 
 async def test_a_question_that_was_cancelled_may_be_asked_again(human: Human, askback_server: Server) -> None:
-    human.on("why?").never()
+    human.on("why?").never(without_deadline=True)
     started = await run.start(name="patient_ask")
     await until(lambda: len(calls) > 2)
     async with askback_server.client() as client:

@@ -41,7 +41,7 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
     worker = world.worker()
     welcome = await worker.hello("t", worker_id="w1")
     assert (welcome.resumed, list(welcome.lost_job_ids), welcome.replica) == (False, [], "r1")
-    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == 15
+    assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == 200  # a third of the lease
     assert (welcome.max_in_flight, welcome.max_message_bytes) == (64, 4 * 1024 * 1024)
     assert welcome.session_id
     assert welcome.session_secret
