@@ -19,7 +19,12 @@ STEPS = [
 
 def make_demo(checkout: Path) -> str:
     done = subprocess.run(
-        ["make", "demo"], cwd=checkout, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", "demo"],
+        cwd=checkout,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
