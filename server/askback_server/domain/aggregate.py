@@ -100,6 +100,19 @@ class Aggregate:
             texts += self.understanding.size
         return _OBJECT * (1 + len(self.prompts) + len(self.submissions) + len(self.carried)) + 2 * texts
 
+    def size_since(self, before: Aggregate, size: int) -> int:
+        """The size, given that of another image of the job. Only what differs is measured: a job may have
+        many prompts, and most of them are the same objects."""
+        return size + self._apart_from(before).size - before._apart_from(self).size
+
+    def _apart_from(self, other: Aggregate) -> Aggregate:
+        return evolve(
+            self,
+            prompts={k: v for k, v in self.prompts.items() if other.prompts.get(k) is not v},
+            submissions={k: v for k, v in self.submissions.items() if other.submissions.get(k) is not v},
+            carried={k: v for k, v in self.carried.items() if other.carried.get(k) is not v},
+        )
+
     @property
     def open(self) -> list[Prompt]:
         """The open prompts, by round."""
