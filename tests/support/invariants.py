@@ -45,6 +45,7 @@ def check_change(before: Aggregate, command: c.Command, change: Change, after: A
         assert (event.command_id, event.at) == (facts.command_id, facts.now)
         _check_data(event)
     _check_steps(before, command, change)
+    assert after.size == replace(after).size, "the size that the change carried on is the measured one"
     _check_fence(before, command, change)
     _check_prompts(before, change)
     if before.job is not None:

@@ -10,7 +10,6 @@ from askback_server.domain.content import PromptContent
 from askback_server.domain.forms import SchemaForm
 from askback_server.domain.jobs import DeepUnderstanding
 from askback_server.engine.hot_jobs import HotJobs
-from tests.support.aggregates import question, waiting
 from tests.support.storage import new_job, new_prompt
 
 LARGE = "x" * 100_000
@@ -66,14 +65,3 @@ def test_a_job_larger_than_all_room_is_not_kept() -> None:
     hot = HotJobs(lambda: 0.0, most_bytes=MOST)
     hot.put(job(input_json="x" * MOST))
     assert (len(hot), hot.bytes) == (0, 0)
-
-
-def test_a_size_from_an_earlier_image_is_the_size() -> None:
-    """What is the same in both is not measured again."""
-    world = waiting()
-    before = world.aggregate
-    world.answer()
-    world.ask("another", question("And now?"))
-    after = world.aggregate
-    assert after.size_since(before, before.size) == after.size
-    assert before.size_since(after, after.size) == before.size

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.errors import JobNotFound
@@ -84,34 +84,17 @@ class Aggregate:
         """Prompt ids by key."""
         return {p.key: p.prompt_id for p in self.prompts.values()}
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Roughly how many bytes it takes in memory. Texts count twice: most are also kept as documents."""
+        """Roughly how many bytes it takes in memory. A change carries it on (`Change.result`)."""
         if self.job is None:
             return 0
-        texts = self.job.size
-        for prompt in self.prompts.values():
-            texts += prompt.content.size
-            if prompt.resolution is not None and prompt.resolution.answer is not None:
-                texts += prompt.resolution.answer.size
-        texts += sum(s.answer.size for s in self.submissions.values())
-        texts += sum(c.answer.size for c in self.carried.values())
-        if self.understanding is not None:
-            texts += self.understanding.size
-        return _OBJECT * (1 + len(self.prompts) + len(self.submissions) + len(self.carried)) + 2 * texts
-
-    def size_since(self, before: Aggregate, size: int) -> int:
-        """The size, given that of another image of the job. Only what differs is measured: a job may have
-        many prompts, and most of them are the same objects."""
-        return size + self._apart_from(before).size - before._apart_from(self).size
-
-    def _apart_from(self, other: Aggregate) -> Aggregate:
-        return evolve(
-            self,
-            prompts={k: v for k, v in self.prompts.items() if other.prompts.get(k) is not v},
-            submissions={k: v for k, v in self.submissions.items() if other.submissions.get(k) is not v},
-            carried={k: v for k, v in self.carried.items() if other.carried.get(k) is not v},
-        )
+        answers = [
+            *(submission.answer for submission in self.submissions.values()),
+            *(carried.answer for carried in self.carried.values()),
+        ]
+        texts = _texts(self.job) + _texts(self.understanding) + sum(map(_texts, answers))
+        return _OBJECT * (1 + len(answers)) + texts + sum(map(_prompt_size, self.prompts.values()))
 
     @property
     def open(self) -> list[Prompt]:
@@ -264,7 +247,37 @@ class Change:
             submissions = {**submissions, **made_now}
         after = {"job": self.job, "prompts": prompts, "submissions": submissions, "keys": keys}
         after |= {"understanding": self.understanding or base.understanding, "carried": base.carried}
+        if base.job is not None:
+            after["size"] = base.size + self._growth(base)
         return made(Aggregate, after)
+
+    def _growth(self, base: Aggregate) -> int:
+        """How many bytes the change adds. A job may have many prompts, and a change has few."""
+        growth = _texts(self.job) - _texts(base.job)
+        if self.understanding is not None:
+            growth += _texts(self.understanding) - _texts(base.understanding)
+        for prompt_id, prompt in self.prompts.items():
+            old = base.prompts.get(prompt_id)
+            growth += _prompt_size(prompt) - (0 if old is None else _prompt_size(old))
+        for submission in self.submissions:
+            if (submission.prompt_id, submission.answer.answer_id) not in base.submissions:
+                growth += _OBJECT + _texts(submission.answer)
+        return growth
+
+
+class _Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+
+def _texts(sized: _Sized | None) -> int:
+    """What texts take in memory: twice, because most are also kept as documents."""
+    return 0 if sized is None else 2 * sized.size
+
+
+def _prompt_size(prompt: Prompt) -> int:
+    answer = None if prompt.resolution is None else prompt.resolution.answer
+    return _OBJECT + _texts(prompt.content) + _texts(answer)
 
 
 @dataclass(frozen=True, slots=True)

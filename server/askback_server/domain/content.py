@@ -118,9 +118,9 @@ class PromptContent:
     deadline: datetime | None = None
     """In place of `timeout`, until `timed`: a stored content never has one."""
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Roughly how many bytes it is."""
+        """Roughly how many bytes it is. A job in memory is measured at each write, with all its prompts."""
         parts = sum(len(p.text) for p in self.parts) if self.parts else 0
         schema = len(self.form.schema_json) if isinstance(self.form, SchemaForm) else 0
         return len(self.body) + len(self.metadata_json) + parts + schema

@@ -65,7 +65,7 @@ class Answer:
     revision: int
     created_at: datetime
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Roughly how many bytes its texts are."""
         return len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)

@@ -89,7 +89,7 @@ class HotJobs:
             if known[0].job.version == job.version:
                 aggregate = self._joined(known[0], aggregate)
         kept = self._trimmed(aggregate)
-        size = kept.size if known is None else kept.size_since(known[0], known[2])
+        size = kept.size
         self.bytes += size - (known[2] if known is not None else 0)
         self._entries[job.job_id] = (kept, self._monotonic() + self._ttl, size)
         self._entries.move_to_end(job.job_id)
