@@ -1,4 +1,4 @@
-"""Who is asked next when nobody has answered, and how often people are reminded."""
+"""Who is asked next when there is no answer yet, and how often people are reminded."""
 
 from __future__ import annotations
 

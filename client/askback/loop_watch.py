@@ -24,7 +24,7 @@ _log = logging.getLogger("askback.worker")
 BLOCKED = 1.0
 """Seconds without a turn of the loop that are worth a warning."""
 STILL = 10.0
-"""After so many there is one while it lasts."""
+"""Seconds after which a warning is logged while the loop is still blocked."""
 _TICK = 0.5
 _LOOK = 0.25
 _TURNS = frozenset({"_run", "run", "run_forever", "run_until_complete"})

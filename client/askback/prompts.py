@@ -262,7 +262,7 @@ class PromptInfo:
 
     @property
     def claimed_by(self) -> str:
-        """Who has claimed it; empty if nobody has."""
+        """The person who has claimed it; empty if it is not claimed."""
         return self.proto.claimed_by
 
     @property

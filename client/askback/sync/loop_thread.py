@@ -62,7 +62,7 @@ class _Reply(Generic[T]):
         self._running.release()
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended, after so many seconds at most."""
+        """Wait up to this many seconds for the call to end, and return whether it has."""
         if not self.ended:
             self._running.acquire(timeout=timeout)
         return self.ended

@@ -14,7 +14,7 @@ from askback.terminal.fields import Choice, Field
 
 _AROUND_COMMA = re.compile(r"\s*,\s*")
 _MOST_NAMED = 12
-"""So many choices are named where one of them was wanted."""
+"""How many choices an error message names at most."""
 
 
 def is_offered(field: Field, value: Any) -> bool:

@@ -74,7 +74,7 @@ _USUAL: Final = {
 }
 """Labels that say what the decision does; the server's own are among them."""
 _OF_ONE: Final = (Action.COMMENT, Action.SKIP, Action.HELP, Action.QUIT)
-"""What may be done with one prompt, whatever it offers."""
+"""The actions that every prompt has, independent of the decisions it offers."""
 _OF_MANY: Final = (Action.NEXT, Action.PREVIOUS, Action.SEARCH)
 
 

@@ -36,7 +36,7 @@ def instant(stamp: Timestamp) -> datetime:
 
 
 def claim(prompt: PromptInfo, at: datetime) -> str:
-    """Who has claimed it, while the claim lasts; empty if nobody has."""
+    """The person who has claimed it; empty without a claim or after it has expired."""
     proto = prompt.proto
     if proto.claimed_by and proto.HasField("claim_expire_time"):
         return proto.claimed_by if instant(proto.claim_expire_time) > at else ""
