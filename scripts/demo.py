@@ -7,6 +7,7 @@ processes of the demo included.
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -34,6 +35,8 @@ def main(arguments: list[str]) -> int:
         print("Askback needs Python 3.11 or newer; name one with make demo PYTHON=...", file=sys.stderr)
         return 2
     began = time.monotonic()
+    # Four processes of the demo import the same modules, and only those are worth compiling: once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         install()
     except Failed as error:
@@ -58,7 +61,7 @@ def install() -> None:
     except (subprocess.CalledProcessError, OSError) as error:
         raise Failed(f"no environment could be made ({error}); on Debian install python3-venv") from None
     say("install Askback with its embedded server and its console")
-    # Modules that the demo never imports are not worth compiling.
+    # Not compiled: the demo imports a part of it.
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
     done = subprocess.run(
         [PYTHON, "-m", "pip", "install", *options, "--editable", f"{TOP}[embedded,tui]"], check=False

@@ -90,7 +90,8 @@ class AskCalls(JobCalls):
         `form` is a type (that of the values of the verdict), a JSON Schema or a list of questions.
         `default` is the decision (or True for ACCEPT, False for REJECT; with a form, the value) taken when
         the deadline passes.
-        `escalate` says who is asked next when there is no answer yet, `remind` how often consoles remind people.
+        `escalate` says who is asked next when there is no answer yet, `remind` how often consoles remind
+        people.
         Raises as `start`, and ValueError for arguments that contradict each other.
         """
         shape = None if form is None else form_of(form, title)
