@@ -61,20 +61,28 @@ async def ask(server: str) -> None:
     desk = ["group:desk"]
     async with Client(server, user="shop") as shop, Client(server, user="release-bot") as bot:
         await shop.ask(
-            "How do we refund order A-17?", kind="clarify", form=Refund, to=desk,
-            body="The parcel came **two days late**.", deadline=timedelta(hours=4, seconds=30),
-        )  # fmt: skip
+            "How do we refund order A-17?",
+            kind="clarify",
+            form=Refund,
+            to=desk,
+            body="The parcel came **two days late**.",
+            deadline=timedelta(hours=4, seconds=30),
+        )
         await shop.ask("Which address belongs to Ada Lovelace?", kind="clarify", form=str, to=desk)
         await bot.ask(
-            "Release 1.4.0 to production now?", to=desk, deadline=timedelta(minutes=25, seconds=30),
+            "Release 1.4.0 to production now?",
+            to=desk,
+            deadline=timedelta(minutes=25, seconds=30),
             body="It has **2 changes**. All 4,310 tests passed.",
             contents=[Content("notes", NOTES, title="Against what is live", media_type="text/x-diff")],
-        )  # fmt: skip
+        )
         await bot.ask(
-            "Are these the right release notes?", kind="preview", to=desk,
+            "Are these the right release notes?",
+            kind="preview",
+            to=desk,
             deadline=timedelta(days=2, seconds=30),
             contents=[Content("notes", "- Approvals in the terminal", editable=True)],
-        )  # fmt: skip
+        )
 
 
 async def printed(server: str, *command: str) -> str:
@@ -83,9 +91,14 @@ async def printed(server: str, *command: str) -> str:
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 60, WIDTH, 0, 0))
     environment = {
         **{n: v for n, v in os.environ.items() if not n.startswith("ASKBACK_") and n != "NO_COLOR"},
-        "ASKBACK_SERVER": server, "ASKBACK_USER": "ana", "ASKBACK_GROUP": "desk", "PAGER": "cat",
-        "COLUMNS": str(WIDTH), "TERM": "xterm-256color", "GRPC_VERBOSITY": "NONE",
-    }  # fmt: skip
+        "ASKBACK_SERVER": server,
+        "ASKBACK_USER": "ana",
+        "ASKBACK_GROUP": "desk",
+        "PAGER": "cat",
+        "COLUMNS": str(WIDTH),
+        "TERM": "xterm-256color",
+        "GRPC_VERBOSITY": "NONE",
+    }
     program = ["-c", "import sys; from askback.cli import main; sys.argv[0] = 'askback'; main()", *command]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *program, stdin=asyncio.subprocess.DEVNULL, stdout=end, stderr=end, env=environment

@@ -28,10 +28,17 @@ LOCKS = ROOT / "requirements"
 PIN = re.compile(r"(?P<pin>[\w.-]+==[^\s;]+)(?: ; (?P<marker>[^\\#]+?))?")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 PLATFORMS = [
-    {"python_version": version, "python_full_version": f"{version}.0", "platform_machine": machine,
-     "sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
-    for version in ("3.11", "3.12", "3.13") for machine in ("x86_64", "aarch64")
-]  # fmt: skip
+    {
+        "python_version": version,
+        "python_full_version": f"{version}.0",
+        "platform_machine": machine,
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
+    for version in ("3.11", "3.12", "3.13")
+    for machine in ("x86_64", "aarch64")
+]
 """Where a lock must hold. It may hold elsewhere too."""
 
 

@@ -52,9 +52,16 @@ def channel_options() -> list[tuple[str, int | str]]:
 
 
 ENVIRONMENT = (
-    "ASKBACK_SERVER", "ASKBACK_TOKEN", "ASKBACK_USER", "ASKBACK_GROUP", "ASKBACK_NAMESPACE",
-    "ASKBACK_TLS", "ASKBACK_CA", "ASKBACK_CERT", "ASKBACK_KEY",
-)  # fmt: skip
+    "ASKBACK_SERVER",
+    "ASKBACK_TOKEN",
+    "ASKBACK_USER",
+    "ASKBACK_GROUP",
+    "ASKBACK_NAMESPACE",
+    "ASKBACK_TLS",
+    "ASKBACK_CA",
+    "ASKBACK_CERT",
+    "ASKBACK_KEY",
+)
 """What a program may leave to its environment, under the names that the command line has too."""
 
 File = str | os.PathLike[str]

@@ -47,19 +47,31 @@ class AskCalls(JobCalls):
 
     @overload
     async def ask(
-        self, title: str, *, form: None = ..., default: bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        form: None = ...,
+        default: bool | DecisionKind | None = ...,
         **options: Unpack[AskOptions],
-    ) -> Run[Verdict[None]]: ...  # fmt: skip
+    ) -> Run[Verdict[None]]: ...
     @overload
     async def ask(
-        self, title: str, *, form: FormType[T], default: T | bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        form: FormType[T],
+        default: T | bool | DecisionKind | None = ...,
         **options: Unpack[AskOptions],
-    ) -> Run[Verdict[T]]: ...  # fmt: skip
+    ) -> Run[Verdict[T]]: ...
     @overload
     async def ask(
-        self, title: str, *, form: Mapping[str, Any] | Sequence[prompt_pb2.Question], default: Any = ...,
+        self,
+        title: str,
+        *,
+        form: Mapping[str, Any] | Sequence[prompt_pb2.Question],
+        default: Any = ...,
         **options: Unpack[AskOptions],
-    ) -> Run[Verdict[dict[str, Any]]]: ...  # fmt: skip
+    ) -> Run[Verdict[dict[str, Any]]]: ...
     @must_await("client.ask")
     async def ask(
         self,
@@ -107,10 +119,22 @@ class AskCalls(JobCalls):
         request = self._create(job_type, request_id, labels, priority, 0, retention, "")
         request.prompt.CopyFrom(
             prompt_content(
-                title, kind=kind, body=body, form=shape, contents=contents, to=to, deadline=deadline,
-                default=declared, on_deadline=on_deadline, escalate=escalate, remind=remind,
-                decisions=decisions, priority=priority, labels=labels, metadata=metadata,
+                title,
+                kind=kind,
+                body=body,
+                form=shape,
+                contents=contents,
+                to=to,
+                deadline=deadline,
+                default=declared,
+                on_deadline=on_deadline,
+                escalate=escalate,
+                remind=remind,
+                decisions=decisions,
+                priority=priority,
+                labels=labels,
+                metadata=metadata,
             )
-        )  # fmt: skip
+        )
         # The type stays in this process; elsewhere `client.run(job_id)` gives plain values.
         return await self._created(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)

@@ -151,24 +151,44 @@ class Job:
 
     @overload
     async def confirm(
-        self, title: str, *, key: str, form: None = ..., default: bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        key: str,
+        form: None = ...,
+        default: bool | DecisionKind | None = ...,
         **asked: Unpack[Asked],
-    ) -> Verdict[None]: ...  # fmt: skip
+    ) -> Verdict[None]: ...
     @overload
     async def confirm(
-        self, title: str, *, key: str, form: FormType[T], default: bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        key: str,
+        form: FormType[T],
+        default: bool | DecisionKind | None = ...,
         **asked: Unpack[Asked],
-    ) -> Verdict[T]: ...  # fmt: skip
+    ) -> Verdict[T]: ...
     @overload
     async def confirm(
-        self, title: str, *, key: str, form: Fields, default: bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        key: str,
+        form: Fields,
+        default: bool | DecisionKind | None = ...,
         **asked: Unpack[Asked],
-    ) -> Verdict[dict[str, Any]]: ...  # fmt: skip
+    ) -> Verdict[dict[str, Any]]: ...
     @must_await("job.confirm")
     async def confirm(
-        self, title: str, *, key: str, form: Any = None, default: bool | DecisionKind | None = None,
+        self,
+        title: str,
+        *,
+        key: str,
+        form: Any = None,
+        default: bool | DecisionKind | None = None,
         **asked: Unpack[Asked],
-    ) -> Verdict[Any]:  # fmt: skip
+    ) -> Verdict[Any]:
         """Ask for a yes. The verdict is true only for a yes; `comment`, `by` and `at` say more.
 
         `form` asks for values along with it; they are `verdict.values`. `default` is the decision when the
@@ -179,24 +199,48 @@ class Job:
 
     @overload
     async def validate(
-        self, title: str, *, key: str, report: str | Any = ..., form: None = ...,
-        default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
-    ) -> Verdict[None]: ...  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        report: str | Any = ...,
+        form: None = ...,
+        default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Asked],
+    ) -> Verdict[None]: ...
     @overload
     async def validate(
-        self, title: str, *, key: str, report: str | Any = ..., form: FormType[T],
-        default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
-    ) -> Verdict[T]: ...  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        report: str | Any = ...,
+        form: FormType[T],
+        default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Asked],
+    ) -> Verdict[T]: ...
     @overload
     async def validate(
-        self, title: str, *, key: str, report: str | Any = ..., form: Fields,
-        default: bool | DecisionKind | None = ..., **asked: Unpack[Asked],
-    ) -> Verdict[dict[str, Any]]: ...  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        report: str | Any = ...,
+        form: Fields,
+        default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Asked],
+    ) -> Verdict[dict[str, Any]]: ...
     @must_await("job.validate")
     async def validate(
-        self, title: str, *, key: str, report: str | Any = "", form: Any = None,
-        default: bool | DecisionKind | None = None, **asked: Unpack[Asked],
-    ) -> Verdict[Any]:  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        report: str | Any = "",
+        form: Any = None,
+        default: bool | DecisionKind | None = None,
+        **asked: Unpack[Asked],
+    ) -> Verdict[Any]:
         """Have a report approved: Markdown text, or anything that JSON can hold. Otherwise as `confirm`."""
         if report:
             text = report if isinstance(report, str) else to_json(report, indent=2).decode()
@@ -207,24 +251,48 @@ class Job:
 
     @overload
     async def preview(
-        self, title: str, *, key: str, contents: Contents, form: None = ...,
-        default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
-    ) -> Verdict[None]: ...  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        contents: Contents,
+        form: None = ...,
+        default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Shown],
+    ) -> Verdict[None]: ...
     @overload
     async def preview(
-        self, title: str, *, key: str, contents: Contents, form: FormType[T],
-        default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
-    ) -> Verdict[T]: ...  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        contents: Contents,
+        form: FormType[T],
+        default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Shown],
+    ) -> Verdict[T]: ...
     @overload
     async def preview(
-        self, title: str, *, key: str, contents: Contents, form: Fields,
-        default: bool | DecisionKind | None = ..., **asked: Unpack[Shown],
-    ) -> Verdict[dict[str, Any]]: ...  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        contents: Contents,
+        form: Fields,
+        default: bool | DecisionKind | None = ...,
+        **asked: Unpack[Shown],
+    ) -> Verdict[dict[str, Any]]: ...
     @must_await("job.preview")
     async def preview(
-        self, title: str, *, key: str, contents: Contents, form: Any = None,
-        default: bool | DecisionKind | None = None, **asked: Unpack[Shown],
-    ) -> Verdict[Any]:  # fmt: skip
+        self,
+        title: str,
+        *,
+        key: str,
+        contents: Contents,
+        form: Any = None,
+        default: bool | DecisionKind | None = None,
+        **asked: Unpack[Shown],
+    ) -> Verdict[Any]:
         """Show what would happen and have it accepted, edited, revised or rejected.
 
         `verdict.text(content_id)` is a content as it was accepted. Otherwise as `confirm`.

@@ -141,9 +141,14 @@ class Lease:
             if known is not None and not _is_open(known) and same_question(content, known.content):
                 return known
             request = pb.AskPromptRequest(
-                job_id=self.job_id, token=self.token, key=key, content=content, supersedes_keys=supersedes,
-                same=same, wakes=True,
-            )  # fmt: skip
+                job_id=self.job_id,
+                token=self.token,
+                key=key,
+                content=content,
+                supersedes_keys=supersedes,
+                same=same,
+                wakes=True,
+            )
             return await self._answer_to(request)
         except AlreadyExists as error:
             self._ask_keys.free(key)

@@ -67,8 +67,9 @@ class LoopWatch:
             _log.warning(
                 "the event loop was blocked for %.0f s in %s: use asyncio.to_thread for what blocks, or an "
                 "async library. No other job went on meanwhile, and no heartbeat was sent",
-                late, culprit,
-            )  # fmt: skip
+                late,
+                culprit,
+            )
         self._timer = loop.call_later(_TICK, self._tick, loop)
 
     def _watch(self, thread: int, loop: asyncio.AbstractEventLoop) -> None:

@@ -88,8 +88,9 @@ class Session:
         self._patience = patience
         self._started = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._wire.name} session")
-        done, _ = await asyncio.wait((self._started, self._supervisor), timeout=timeout,
-                                     return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        done, _ = await asyncio.wait(
+            (self._started, self._supervisor), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
         if self.failure is not None:
             raise self.failure
         if not done:

@@ -83,11 +83,9 @@ def readiness(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> float:
 def form(points: Iterable[OpenPoint]) -> dict[str, Any]:
     """A form with a field for each point. None is required: one may answer what one knows."""
     properties = {
-        point.point_id: {
-            "type": "string", "title": point.question, "description": point.line, **point.answer
-        }
+        point.point_id: {"type": "string", "title": point.question, "description": point.line, **point.answer}
         for point in points
-    }  # fmt: skip
+    }
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 

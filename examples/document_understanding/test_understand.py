@@ -14,16 +14,27 @@ from understand import AT_ONCE, Brief, Outcome, Reader, understand
 TEXT = (Path(__file__).parent / "requirements.md").read_text()
 BRIEF = Brief(problem="Tickets get lost.", reader=Reader.TESTERS, ready_at=100)
 SETTLED = {
-    "p1": "2 seconds", "p2": "20 agents", "p3": "two days", "p4": "optional",
-    "p5": "by month", "p6": "within 4 hours", "p7": "no manual is needed",
-}  # fmt: skip
+    "p1": "2 seconds",
+    "p2": "20 agents",
+    "p3": "two days",
+    "p4": "optional",
+    "p5": "by month",
+    "p6": "within 4 hours",
+    "p7": "no manual is needed",
+}
 
 
 def test_what_is_open_is_found_the_weightiest_first() -> None:
     points = doc.open_points(TEXT)
     assert [point.found for point in points] == [
-        "TBD", "fast", "Several", "should", "soon", "etc.", "user-friendly"
-    ]  # fmt: skip
+        "TBD",
+        "fast",
+        "Several",
+        "should",
+        "soon",
+        "etc.",
+        "user-friendly",
+    ]
     assert doc.readiness(points, {}) == 0
     assert doc.readiness(points, SETTLED) == 1
     assert doc.open_points("Clear and short-lived: shoulder to shoulder, handsome.") == []

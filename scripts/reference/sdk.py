@@ -13,17 +13,36 @@ import askback
 CLIENT = Path(__file__).resolve().parents[2] / "client"
 GROUPS = {
     "Starting, asking and steering": [
-        "Client", "Run", "JobInfo", "Event", "JobChange", "Understanding", "Identity", "Tls",
+        "Client",
+        "Run",
+        "JobInfo",
+        "Event",
+        "JobChange",
+        "Understanding",
+        "Identity",
+        "Tls",
     ],
     "Running jobs": ["Worker", "Job", "Verdict", "Content", "Option", "NonRetryable"],
     "Answering": [
-        "Console", "ConsolePrompt", "PromptInfo", "PromptPage", "AnswerInfo", "AnswerOutcome", "Resolution",
-        "Closing", "CaughtUp",
+        "Console",
+        "ConsolePrompt",
+        "PromptInfo",
+        "PromptPage",
+        "AnswerInfo",
+        "AnswerOutcome",
+        "Resolution",
+        "Closing",
+        "CaughtUp",
     ],
     "Words of the contract": [
-        "JobState", "PromptState", "DecisionKind", "AnswerStatus", "FinalAction", "Authentication",
+        "JobState",
+        "PromptState",
+        "DecisionKind",
+        "AnswerStatus",
+        "FinalAction",
+        "Authentication",
     ],
-}  # fmt: skip
+}
 
 TESTING = ("human.Human", "rules.Rule", "clock.Clock", "server.Server")
 """What the fixtures of askback.testing are."""

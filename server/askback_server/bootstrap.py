@@ -41,9 +41,15 @@ async def build(
 
     observers = Observers(EventLog(), observer or Unobserved())
     engine = Engine(
-        storage.jobs, time, limits, hot, feed.publish,
-        batch_commands=config.batch, queue=config.queue, observer=observers,
-    )  # fmt: skip
+        storage.jobs,
+        time,
+        limits,
+        hot,
+        feed.publish,
+        batch_commands=config.batch,
+        queue=config.queue,
+        observer=observers,
+    )
     concurrency = Concurrency(config.queue_limits, storage.turns, time) if config.concurrency else None
     dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)

@@ -93,14 +93,16 @@ class Config:
         "", "File of hashed tokens. Without it, the server listens only on loopback.", metavar="FILE"
     )
     tls_cert: str = _setting(
-        "", "Certificate chain (PEM). With it every call needs TLS. Reloaded when it changes.",
+        "",
+        "Certificate chain (PEM). With it every call needs TLS. Reloaded when it changes.",
         metavar="FILE",
-    )  # fmt: skip
+    )
     tls_key: str = _setting("", "The certificate's private key (PEM), not encrypted.", metavar="FILE")
     tls_client_ca: str = _setting(
-        "", "Certificate authorities (PEM). With it every client needs a certificate from one of them.",
+        "",
+        "Certificate authorities (PEM). With it every client needs a certificate from one of them.",
         metavar="FILE",
-    )  # fmt: skip
+    )
     health_listen: str = _setting(
         "", "A second address, without TLS or tokens, for health checks only.", metavar="HOST:PORT"
     )
@@ -113,44 +115,54 @@ class Config:
     migrate: bool = _setting(False, "Migrate PostgreSQL at start. SQLite is always migrated at start.")
     test_mode: bool = _setting(False, "Accept the answers of a test's scripted human. On loopback only.")
     lease_ttl: float = _setting(
-        30.0, "Lease duration in seconds; workers send heartbeats every third of it.",
+        30.0,
+        "Lease duration in seconds; workers send heartbeats every third of it.",
         within=(0.5, 3600),
-    )  # fmt: skip
+    )
     heartbeat: float = _setting(15.0, "Seconds between heartbeats of consoles.", within=(0.1, 300))
     concurrency: str = _setting(
-        "", "Running jobs over all replicas, by TYPE or NAMESPACE:TYPE. Must be the same on all replicas.",
-        metavar="TYPE=N,…", by_name=running_limits,
-    )  # fmt: skip
+        "",
+        "Running jobs over all replicas, by TYPE or NAMESPACE:TYPE. Must be the same on all replicas.",
+        metavar="TYPE=N,…",
+        by_name=running_limits,
+    )
     retention: str = _setting(
-        "", "How long ended jobs are kept, by STATE, NAMESPACE:STATE or default. Needs a unit: 30d, 1d12h.",
-        metavar="STATE=TIME,…", by_name=ended_retention,
-    )  # fmt: skip
+        "",
+        "How long ended jobs are kept, by STATE, NAMESPACE:STATE or default. Needs a unit: 30d, 1d12h.",
+        metavar="STATE=TIME,…",
+        by_name=ended_retention,
+    )
     allow_short_retention: bool = _setting(
         False, "Allow a retention under 1 h: jobs and answers are deleted that soon after their end."
     )
     streams_per_connection: int = _setting(
-        100, "Calls that one connection may have open at once; others wait, or open another connection.",
+        100,
+        "Calls that one connection may have open at once; others wait, or open another connection.",
         within=(64, 100_000),
-    )  # fmt: skip
+    )
     stream_age: float = _setting(
-        2700.0, "Seconds after which a stream is asked to move, so that load reaches new replicas; ±20 %.",
+        2700.0,
+        "Seconds after which a stream is asked to move, so that load reaches new replicas; ±20 %.",
         within=(1, 604_800),
-    )  # fmt: skip
+    )
     sweep_interval: float = _setting(300.0, "Seconds between two clean-ups.", within=(0.1, 86_400))
     drain_wait: float = _setting(
-        0.0, "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
+        0.0,
+        "Seconds from not being ready to asking streams to leave; 5 to 10 behind a load balancer.",
         within=(0, 600),
-    )  # fmt: skip
+    )
     drain_spread: float = _setting(
-        5.0, "Seconds over which streams are asked to leave, so that many clients do not come back at once.",
+        5.0,
+        "Seconds over which streams are asked to leave, so that many clients do not come back at once.",
         within=(0, 600),
-    )  # fmt: skip
+    )
     drain_grace: float = _setting(10.0, "Seconds that calls have to finish.", within=(0, 600))
     hot_jobs: int = _setting(50_000, "Maximum number of jobs kept in memory.", within=(100, 10_000_000))
     hot_jobs_bytes: int = _setting(
-        256 * 1024 * 1024, "Bytes of jobs kept in memory: their texts, prompts and answers.",
+        256 * 1024 * 1024,
+        "Bytes of jobs kept in memory: their texts, prompts and answers.",
         within=(1024 * 1024, 2**40),
-    )  # fmt: skip
+    )
     batch: int = _setting(256, "Maximum number of commands in one commit.", within=(1, 2_000))
     queue: int = _setting(8_192, "Maximum number of commands that may wait.", within=(16, 1_000_000))
     log_format: str = _setting("text", "Format of log lines.", choices=("text", "json"))

@@ -19,9 +19,19 @@ FILE_VARIABLE = "ASKBACK_CONFIG"
 OF_CLIENTS = frozenset(
     f"ASKBACK_{name}"
     for name in (
-        "SERVER", "TOKEN", "USER", "GROUP", "NAMESPACE", "TLS", "CA", "CERT", "KEY", "PROFILE", "TIMEOUT",
+        "SERVER",
+        "TOKEN",
+        "USER",
+        "GROUP",
+        "NAMESPACE",
+        "TLS",
+        "CA",
+        "CERT",
+        "KEY",
+        "PROFILE",
+        "TIMEOUT",
     )
-)  # fmt: skip
+)
 """Variables that programs and the command line read, and the server does not."""
 _SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 

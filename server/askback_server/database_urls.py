@@ -15,8 +15,11 @@ _RENAMED = {"sslmode": "ssl"}
 _LEFT_OUT = frozenset({"application_name", "connect_timeout", "gssencmode", "channel_binding"})
 """What libpq's URLs may have and we set ourselves, or asyncpg does not know and does not need."""
 _BY_ENVIRONMENT = {
-    "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY", "options": "PGOPTIONS",
-}  # fmt: skip
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "options": "PGOPTIONS",
+}
 
 
 def driver_url(url: str) -> str:

@@ -55,8 +55,9 @@ async def watch() -> None:
             log.warning(
                 "file descriptors run out (%d of %d in use): new connections wait; raise the limit "
                 "(ulimit -n, LimitNOFILE=) or find out who opens so many connections",
-                round(share * _limit()), _limit(),
-            )  # fmt: skip
+                round(share * _limit()),
+                _limit(),
+            )
         elif short and share <= ROOMY:
             short = False
             log.info("there are file descriptors again")

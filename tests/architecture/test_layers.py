@@ -27,9 +27,22 @@ NAMES_A_DATABASE = {
 
 # The domain is pure: no clock, no chance, no input or output.
 IMPURE = {
-    "asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3",
-    "subprocess", "tempfile", "threading", "time", "uuid",
-}  # fmt: skip
+    "asyncio",
+    "io",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "shutil",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+    "uuid",
+}
 
 
 def test_the_import_contracts_hold() -> None:

@@ -140,19 +140,26 @@ class _Client:
             filter = hitl_service_pb2.PromptFilter(job_types=types)
             hello = hitl_service_pb2.ConverseHello(console_id=f"console-{number}", filter=filter)
             outbox = self._stream(
-                number, "HitlService/Converse", hitl_service_pb2.ConverseRequest,
-                hitl_service_pb2.ConverseResponse, self._console,
-            )  # fmt: skip
+                number,
+                "HitlService/Converse",
+                hitl_service_pb2.ConverseRequest,
+                hitl_service_pb2.ConverseResponse,
+                self._console,
+            )
             outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
         for number in range(WORKERS):
             outbox = self._stream(
-                number, "WorkerService/Work", worker_service_pb2.WorkRequest,
-                worker_service_pb2.WorkResponse, self._worker,
-            )  # fmt: skip
+                number,
+                "WorkerService/Work",
+                worker_service_pb2.WorkRequest,
+                worker_service_pb2.WorkResponse,
+                self._worker,
+            )
             work = worker_service_pb2.WorkHello(
-                worker_id=f"worker-{number}", job_types=[messages.job_type(number)],
+                worker_id=f"worker-{number}",
+                job_types=[messages.job_type(number)],
                 capacity=(SPARE * IN_FLIGHT) // WORKERS,
-            )  # fmt: skip
+            )
             outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
             self._workers.append(outbox)
         for _ in range(CONSOLES + WORKERS):

@@ -40,10 +40,23 @@ class Recording:
         assert program is not None
         before = threads_cpu(server.pid)
         process = await asyncio.create_subprocess_exec(
-            program, "record", "--pid", str(server.pid), "--duration", str(max(1, int(seconds))),
-            "--rate", str(RATE), "--format", "raw", "--function", "--threads", "--output", str(self._file),
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            program,
+            "record",
+            "--pid",
+            str(server.pid),
+            "--duration",
+            str(max(1, int(seconds))),
+            "--rate",
+            str(RATE),
+            "--format",
+            "raw",
+            "--function",
+            "--threads",
+            "--output",
+            str(self._file),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
         _, errors = await process.communicate()
         if process.returncode:
             raise RuntimeError(f"py-spy failed: {errors.decode(errors='replace')}")
@@ -78,8 +91,11 @@ class Recording:
         total = sum(self._cpu.values()) or 1
         lines = [f"{cpu_us:.0f} µs of server CPU a trip while sampled"]
         for title, counted in (
-            ("threads", threads), ("files, own time", files), ("own time", own), ("cumulative", whole),
-        ):  # fmt: skip
+            ("threads", threads),
+            ("files, own time", files),
+            ("own time", own),
+            ("cumulative", whole),
+        ):
             lines.append(f"{title}:")
             for name, weight in counted.most_common(TOP):
                 share = weight / total

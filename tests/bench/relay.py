@@ -51,10 +51,16 @@ class Relay:
     async def create_job(self, request: job_service_pb2.CreateJobRequest, _: Any) -> Any:
         """A job, at once in the hands of a worker with room."""
         job = job_pb2.Job(
-            job_id=uuid7(), namespace="default", job_type=request.job_type, user_id="anonymous",
-            state=job_pb2.JOB_STATE_PENDING, input_json=request.input_json, max_attempts=3, version=1,
+            job_id=uuid7(),
+            namespace="default",
+            job_type=request.job_type,
+            user_id="anonymous",
+            state=job_pb2.JOB_STATE_PENDING,
+            input_json=request.input_json,
+            max_attempts=3,
+            version=1,
             request_id=request.request_id,
-        )  # fmt: skip
+        )
         _stamp(job.create_time)
         _stamp(job.update_time)
         self.waiting.append(job)
@@ -134,10 +140,17 @@ class Relay:
         job.rounds += 1
         job.version += 1
         prompt = prompt_pb2.Prompt(
-            prompt_id=uuid7(), job_id=request.job_id, namespace="default", job_type=job.job_type,
-            key=request.key, round=job.rounds, revision=1, version=job.version,
-            state=prompt_pb2.PROMPT_STATE_PENDING, content=request.content,
-        )  # fmt: skip
+            prompt_id=uuid7(),
+            job_id=request.job_id,
+            namespace="default",
+            job_type=job.job_type,
+            key=request.key,
+            round=job.rounds,
+            revision=1,
+            version=job.version,
+            state=prompt_pb2.PROMPT_STATE_PENDING,
+            content=request.content,
+        )
         prompt.content.MergeFrom(self.added[request.content.kind])
         _stamp(prompt.create_time)
         _stamp(prompt.update_time)
@@ -169,9 +182,12 @@ class Relay:
         reply = hitl_service_pb2.AnswerPromptResponse(result=result)
         console.send(_Shown(ref=ref, answer_prompt=reply))
         closed = hitl_service_pb2.PromptClosed(
-            prompt_id=prompt.prompt_id, job_id=prompt.job_id, version=prompt.version, resolution=resolution,
+            prompt_id=prompt.prompt_id,
+            job_id=prompt.job_id,
+            version=prompt.version,
+            resolution=resolution,
             answer_id=request.answer_id,
-        )  # fmt: skip
+        )
         console.send(_Shown(prompt_event=hitl_service_pb2.PromptEvent(closed=closed)))
         worker.outbox.send(_Frame(prompt_resolved=worker_service_pb2.WorkPromptResolved(prompt=prompt)))
 
@@ -182,9 +198,10 @@ def _added(kind: str) -> prompt_pb2.PromptContent:
     content = normalised(convert_contents.content(asked, "content"), Limits(), None)
     whole = prompt_pb2.PromptContent.FromString(convert_contents.content_bytes(content))
     return prompt_pb2.PromptContent(
-        decisions=whole.decisions, derived_schema_json=whole.derived_schema_json,
+        decisions=whole.decisions,
+        derived_schema_json=whole.derived_schema_json,
         final_action=whole.final_action,
-    )  # fmt: skip
+    )
 
 
 def _stamp(target: Any) -> None:
@@ -197,27 +214,33 @@ def _handlers(relay: Relay) -> tuple[Any, ...]:
 
     return (
         message(
-            "askback.v1.JobService", "CreateJob",
+            "askback.v1.JobService",
+            "CreateJob",
             grpc.unary_unary_rpc_method_handler(
-                relay.create_job, job_service_pb2.CreateJobRequest.FromString,
+                relay.create_job,
+                job_service_pb2.CreateJobRequest.FromString,
                 job_service_pb2.CreateJobResponse.SerializeToString,
             ),
         ),
         message(
-            "askback.v1.WorkerService", "Work",
+            "askback.v1.WorkerService",
+            "Work",
             grpc.stream_stream_rpc_method_handler(
-                relay.work, worker_service_pb2.WorkRequest.FromString,
+                relay.work,
+                worker_service_pb2.WorkRequest.FromString,
                 worker_service_pb2.WorkResponse.SerializeToString,
             ),
         ),
         message(
-            "askback.v1.HitlService", "Converse",
+            "askback.v1.HitlService",
+            "Converse",
             grpc.stream_stream_rpc_method_handler(
-                relay.converse, hitl_service_pb2.ConverseRequest.FromString,
+                relay.converse,
+                hitl_service_pb2.ConverseRequest.FromString,
                 hitl_service_pb2.ConverseResponse.SerializeToString,
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 async def serve(listen: str) -> None:

@@ -105,15 +105,19 @@ class _Scene:
         hello = hitl_service_pb2.ConverseHello()
         for name, channel in (("looker", 0), ("same", 0), ("across", 1)):
             stream = self._streams[name] = _Stream(
-                self._channels[channel], "HitlService/Converse", hitl_service_pb2.ConverseRequest,
+                self._channels[channel],
+                "HitlService/Converse",
+                hitl_service_pb2.ConverseRequest,
                 hitl_service_pb2.ConverseResponse,
-            )  # fmt: skip
+            )
             stream.outbox.send(hitl_service_pb2.ConverseClientFrame(ref=1, hello=hello))
             self._tasks.append(asyncio.create_task(self._console(name, stream)))
         worker = self._streams["worker"] = _Stream(
-            self._channels[0], "WorkerService/Work", worker_service_pb2.WorkRequest,
+            self._channels[0],
+            "WorkerService/Work",
+            worker_service_pb2.WorkRequest,
             worker_service_pb2.WorkResponse,
-        )  # fmt: skip
+        )
         work = worker_service_pb2.WorkHello(worker_id="w", job_types=["bench"])
         worker.outbox.send(worker_service_pb2.WorkClientFrame(ref=1, hello=work))
         self._tasks.append(asyncio.create_task(self._worker(worker)))

@@ -101,15 +101,22 @@ def serving(command: Sequence[str], settings: dict[str, str], folder: Path) -> I
     ours = ("ASKBACK_", "GRPC_ENABLE_FORK_SUPPORT")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment = {
-        **kept, "ASKBACK_LISTEN": "127.0.0.1:0", "ASKBACK_DRAIN_GRACE": "1", "ASKBACK_LOG_LEVEL": "WARNING",
+        **kept,
+        "ASKBACK_LISTEN": "127.0.0.1:0",
+        "ASKBACK_DRAIN_GRACE": "1",
+        "ASKBACK_LOG_LEVEL": "WARNING",
         **settings,
-    }  # fmt: skip
+    }
     log = folder / "log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, *command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=errors, text=True,
-        )  # fmt: skip
+            [sys.executable, *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     try:
         line = _first_line(process)
         if " serves on " not in line:

@@ -93,9 +93,19 @@ class Buildah:
     def build(self, *options: str) -> None:
         """Build the Dockerfile of this checkout on the base, with pip's settings of this machine."""
         self(
-            "build", "--pull-never", "--format", "docker", "--build-arg", f"BASE_IMAGE={BASE}",
-            *self._pip_secrets(), *options, "--tag", IMAGE, str(ROOT), timed="build",
-        )  # fmt: skip
+            "build",
+            "--pull-never",
+            "--format",
+            "docker",
+            "--build-arg",
+            f"BASE_IMAGE={BASE}",
+            *self._pip_secrets(),
+            *options,
+            "--tag",
+            IMAGE,
+            str(ROOT),
+            timed="build",
+        )
 
     def _pip_secrets(self) -> list[str]:
         """pip's settings here as the build's secrets: where the index is, and which CA it has."""

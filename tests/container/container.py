@@ -75,25 +75,59 @@ class Container:
         spaces = ["--mount", "--pid", *(["--net"] if own_network else [])]
         mounts = [str(word) for pair in self._mounts.items() for word in pair]
         return self._stage.command(
-            name, "unshare", *spaces, "--fork", "--", "sh", "-c", ENTER, "enter",
-            str(self._root), config["User"], config["WorkingDir"], *mounts, "--",
-            *self._environment(environment), *command,
-        )  # fmt: skip
+            name,
+            "unshare",
+            *spaces,
+            "--fork",
+            "--",
+            "sh",
+            "-c",
+            ENTER,
+            "enter",
+            str(self._root),
+            config["User"],
+            config["WorkingDir"],
+            *mounts,
+            "--",
+            *self._environment(environment),
+            *command,
+        )
 
     def inside(self, name: str, first: int, command: Sequence[str], *, user: str = "") -> Process:
         """Run a command of the image beside the container's first process, like `docker exec`."""
         uid, _, gid = (user or self._config["User"]).partition(":")
         return self._stage.command(
-            name, "nsenter", "--target", str(first), "--mount", "--pid", "--net", "--root", "--wd",
-            "--setuid", uid, "--setgid", gid, *self._environment(), *command,
-        )  # fmt: skip
+            name,
+            "nsenter",
+            "--target",
+            str(first),
+            "--mount",
+            "--pid",
+            "--net",
+            "--root",
+            "--wd",
+            "--setuid",
+            uid,
+            "--setgid",
+            gid,
+            *self._environment(),
+            *command,
+        )
 
     def neighbour(self, name: str, first: int, *arguments: str) -> Process:
         """Run a Python program of these tests on the container's network."""
         return self._stage.command(
-            name, "nsenter", "--target", str(first), "--net", "--", sys.executable, "-m", *arguments,
+            name,
+            "nsenter",
+            "--target",
+            str(first),
+            "--net",
+            "--",
+            sys.executable,
+            "-m",
+            *arguments,
             PYTHONPATH=str(ROOT),
-        )  # fmt: skip
+        )
 
     def _environment(self, more: Mapping[str, str] | None = None) -> list[str]:
         variables = [f"{key}={value}" for key, value in (more or {}).items()]

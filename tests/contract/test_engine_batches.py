@@ -330,9 +330,11 @@ async def test_deleting_and_what_comes_after_it_in_one_batch(here: Node) -> None
     job = await here.create()
     cancel = c.CancelJob(principal=CLIENT, job_id=job.job_id)
     replies = await asyncio.gather(
-        here.do(cancel), here.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id)), here.do(cancel),
+        here.do(cancel),
+        here.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id)),
+        here.do(cancel),
         return_exceptions=True,
-    )  # fmt: skip
+    )
     assert replies[1] is None
     assert isinstance(replies[2], JobNotFound)
     assert await here.database.jobs.get_jobs([job.job_id]) == []

@@ -135,7 +135,7 @@ async def test_a_mixed_batch_writes_exactly_the_winners_and_their_children(datab
             (step(job, guard=Guard(dead)), Lost.SESSION),
             (step(job, guard=Guard(not_before=at + LONG)), Lost.TIME),
             (step(job, guard=Guard(not_after=at - LONG)), Lost.TIME),
-        ][i % 5]  # fmt: skip
+        ][i % 5]
         batch.append(with_children(write))
         expected[job.job_id] = why
     fresh = [with_children(creation(new_job(request_id=f"r{i % 3}"))) for i in range(6)]

@@ -56,11 +56,14 @@ async def test_jobs_by_every_filter(database: Database) -> None:
     at = now()
     jobs = [
         new_job(
-            job_type=f"t{i % 3}", user_id=f"u{i % 2}", state=list(JobState)[i % 6],
-            created_at=at + timedelta(minutes=i), labels={"mod": str(i % 4), "all": "x"},
+            job_type=f"t{i % 3}",
+            user_id=f"u{i % 2}",
+            state=list(JobState)[i % 6],
+            created_at=at + timedelta(minutes=i),
+            labels={"mod": str(i % 4), "all": "x"},
         )
         for i in range(24)
-    ]  # fmt: skip
+    ]
     await put(database, *jobs, new_job(namespace="other", labels={"all": "x"}))
     middle = at + timedelta(minutes=12)
     cases: list[tuple[dict[str, Any], Callable[[Job], bool]]] = [
@@ -173,9 +176,12 @@ async def test_labels_of_any_spelling_are_found(database: Database) -> None:
 async def test_one_of_several_values_of_each_label(database: Database) -> None:
     """Values of one label are alternatives; labels of different names must all fit, and `labels` too."""
     spelt: dict[str, dict[str, str]] = {
-        "a": {"set": "odd", "stage": "p"}, "b": {"set": "long", "stage": "p"},
-        "c": {"set": "even", "stage": "q"}, "d": {"stage": "p"}, "e": {'s"\\t': "ü", "set": "odd "},
-    }  # fmt: skip
+        "a": {"set": "odd", "stage": "p"},
+        "b": {"set": "long", "stage": "p"},
+        "c": {"set": "even", "stage": "q"},
+        "d": {"stage": "p"},
+        "e": {'s"\\t': "ü", "set": "odd "},
+    }
     jobs = {name: new_job(labels=labels) for name, labels in spelt.items()}
     names = {}
     for name, job in jobs.items():
@@ -263,12 +269,15 @@ async def test_prompts_by_every_filter(database: Database) -> None:
     jobs = [new_job(job_type="t0"), new_job(job_type="t1"), new_job(namespace="other")]
     prompts = [
         asked(
-            jobs[i % 2], kind=f"k{i % 3}", labels={"mod": str(i % 4)}, priority=i % 5 - 2,
+            jobs[i % 2],
+            kind=f"k{i % 3}",
+            labels={"mod": str(i % 4)},
+            priority=i % 5 - 2,
             state=list(PromptState)[i % 5],
             audience=Audience(groups=frozenset({f"g{i % 2}", "all"}) if i % 3 else frozenset()),
         )
         for i in range(60)
-    ]  # fmt: skip
+    ]
     foreign = asked(jobs[2], labels={"mod": "1"})
     for job in jobs:
         await ask(database, job, [p for p in (*prompts, foreign) if p.job_id == job.job_id])
@@ -299,18 +308,26 @@ async def test_who_sees_what(database: Database) -> None:
     """The database's rule and that of the domain, which the live view uses, are one."""
     job = new_job()
     audiences = [
-        Audience(), Audience(users=frozenset({"ann"})), Audience(users=frozenset({"bob", "cid"})),
-        Audience(groups=frozenset({"law"})), Audience(frozenset({"bob"}), frozenset({"law", "ops"})),
-        Audience(users=frozenset({"law"})), Audience(groups=frozenset({"ann", 'o"p\\s'})),
-    ]  # fmt: skip
+        Audience(),
+        Audience(users=frozenset({"ann"})),
+        Audience(users=frozenset({"bob", "cid"})),
+        Audience(groups=frozenset({"law"})),
+        Audience(frozenset({"bob"}), frozenset({"law", "ops"})),
+        Audience(users=frozenset({"law"})),
+        Audience(groups=frozenset({"ann", 'o"p\\s'})),
+    ]
     prompts = [asked(job, audience=audience) for audience in audiences]
     await ask(database, job, prompts)
     console = frozenset({Role.CONSOLE})
     viewers = [
-        ANN, BOB, ADMIN, Principal("dora", console),
+        ANN,
+        BOB,
+        ADMIN,
+        Principal("dora", console),
         Principal("eve", console, groups=frozenset({"ops", "hr"})),
-        Principal("fay", console, groups=frozenset({'o"p\\s'})), Principal("law", console),
-    ]  # fmt: skip
+        Principal("fay", console, groups=frozenset({'o"p\\s'})),
+        Principal("law", console),
+    ]
     seen = []
     for viewer in viewers:
         filter = PromptFilter("default", viewer)

@@ -36,9 +36,12 @@ SHAPES = [
 async def test_no_table_is_scanned(shape: tuple[str, ...], migrated_db_url: str) -> None:
     parts = urlsplit(migrated_db_url)
     connection = await asyncpg.connect(
-        host=parts.hostname, port=parts.port, user=parts.username, database=parts.path[1:],
+        host=parts.hostname,
+        port=parts.port,
+        user=parts.username,
+        database=parts.path[1:],
         server_settings={**WRITER_SETTINGS, "application_name": "plans"},
-    )  # fmt: skip
+    )
     try:
         sql, named = _compiled(shape)
         # The tables are empty here: the size at which a plan that depends on it goes wrong.

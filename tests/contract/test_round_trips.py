@@ -65,21 +65,54 @@ def full_job() -> Job:
     """A job of which every field has a value that is not its default."""
     at = now()
     return new_job(
-        namespace="tenant/7", job_type="refund.v2", user_id="Zoë 🦊", state=JobState.FAILED,
-        created_at=at - LONG, updated_at=at, input_json=EXACT, result_json=EXACT,
-        failure=Failure("E_42", "nein 🦊", EXACT), progress=Progress(3, 2**53, 12.5, "drei"),
-        priority=-7, labels={"b": "1", 'a"\\': "zwei", "ü": ""}, promoted=True, attempt=4, max_attempts=9,
-        rounds=2, open_prompts=1, open_blocking=1, version=2**40, token=2**41, ready_at=at + LONG,
-        session_id=uuid7(), worker_id="w-1", holder="wanda", completed_at=at, cancel_requested_at=at - LONG,
-        cancel_at=at + LONG, cancel_reason="enough", cancelled_by="Zoë",
-        retention=timedelta(seconds=90.25), purge_at=at + LONG,
-        timeout=timedelta(seconds=7.5), expires_at=at + LONG, run_timeout=timedelta(seconds=5.25),
-        run_until=at + LONG, run_left=timedelta(seconds=1.25),
-        wake=Wake.DUE, stalled_at=at - LONG, unreceived=2,
-        request_id="r/1 ✓", request_digest="d", retried_from=uuid7(), root=uuid7(), workerless=True,
-        carried_answers=3, checkpoints=17,
+        namespace="tenant/7",
+        job_type="refund.v2",
+        user_id="Zoë 🦊",
+        state=JobState.FAILED,
+        created_at=at - LONG,
+        updated_at=at,
+        input_json=EXACT,
+        result_json=EXACT,
+        failure=Failure("E_42", "nein 🦊", EXACT),
+        progress=Progress(3, 2**53, 12.5, "drei"),
+        priority=-7,
+        labels={"b": "1", 'a"\\': "zwei", "ü": ""},
+        promoted=True,
+        attempt=4,
+        max_attempts=9,
+        rounds=2,
+        open_prompts=1,
+        open_blocking=1,
+        version=2**40,
+        token=2**41,
+        ready_at=at + LONG,
+        session_id=uuid7(),
+        worker_id="w-1",
+        holder="wanda",
+        completed_at=at,
+        cancel_requested_at=at - LONG,
+        cancel_at=at + LONG,
+        cancel_reason="enough",
+        cancelled_by="Zoë",
+        retention=timedelta(seconds=90.25),
+        purge_at=at + LONG,
+        timeout=timedelta(seconds=7.5),
+        expires_at=at + LONG,
+        run_timeout=timedelta(seconds=5.25),
+        run_until=at + LONG,
+        run_left=timedelta(seconds=1.25),
+        wake=Wake.DUE,
+        stalled_at=at - LONG,
+        unreceived=2,
+        request_id="r/1 ✓",
+        request_digest="d",
+        retried_from=uuid7(),
+        root=uuid7(),
+        workerless=True,
+        carried_answers=3,
+        checkpoints=17,
         understanding_version=3,
-    )  # fmt: skip
+    )
 
 
 def every_question() -> Questions:
@@ -131,11 +164,22 @@ def full_content(**changed: Any) -> PromptContent:
 def full_prompt(job: Job, **changed: Any) -> Prompt:
     at = now()
     return new_prompt(
-        job, full_content(), key="k ✓", round=2, revision=3, version=2**40, claimed_by="ann",
-        claimed_until=at + LONG, consumed_at=at, submissions=4,
-        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG), unattended_since=at, same_digest="d2",
-        requested_by="carl", **changed,
-    )  # fmt: skip
+        job,
+        full_content(),
+        key="k ✓",
+        round=2,
+        revision=3,
+        version=2**40,
+        claimed_by="ann",
+        claimed_until=at + LONG,
+        consumed_at=at,
+        submissions=4,
+        nudges=Nudges(1, at + LONG, 2, at, at + 2 * LONG),
+        unattended_since=at,
+        same_digest="d2",
+        requested_by="carl",
+        **changed,
+    )
 
 
 def differs(value: Any) -> bool:
@@ -186,11 +230,24 @@ async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: 
     birth = {
         name: getattr(job, name)
         for name in (
-            "job_id", "namespace", "job_type", "user_id", "created_at", "input_json", "max_attempts",
-            "request_id", "request_digest", "retried_from", "root", "carried_answers", "workerless",
-            "timeout", "expires_at", "run_timeout",
+            "job_id",
+            "namespace",
+            "job_type",
+            "user_id",
+            "created_at",
+            "input_json",
+            "max_attempts",
+            "request_id",
+            "request_digest",
+            "retried_from",
+            "root",
+            "carried_answers",
+            "workerless",
+            "timeout",
+            "expires_at",
+            "run_timeout",
         )
-    }  # fmt: skip
+    }
     target = replace(full_job(), **birth)
     write = step(job, **{f.name: getattr(target, f.name) for f in fields(Job) if f.name != "version"})
     assert not (await database.jobs.write([write])).lost
@@ -237,22 +294,38 @@ def test_the_full_prompt_is_full() -> None:
     # A deadline is a timeout by the time that it is stored.
     assert differs(replace(prompt.content, blocking=True, deadline=now()))
     assert {type(q.input) for q in every_question().questions} == {
-        BooleanInput, SingleInput, MultiInput, TextInput, IntegerInput, NumberInput, DateInput,
-    }  # fmt: skip
+        BooleanInput,
+        SingleInput,
+        MultiInput,
+        TextInput,
+        IntegerInput,
+        NumberInput,
+        DateInput,
+    }
 
 
 async def test_a_resolution_and_its_answer(database: Database) -> None:
     job = new_job()
     prompt = full_prompt(job)
     answer = submission(
-        prompt, "answer ✓", decision=Decision.EDIT, values_json=EXACT, edits=(Edit("diff", "-a\n+c"),),
-        comment="Größe", source=AnswerSource.TIMEOUT_DEFAULT, user_id="Zoë", revision=3,
-    ).answer  # fmt: skip
+        prompt,
+        "answer ✓",
+        decision=Decision.EDIT,
+        values_json=EXACT,
+        edits=(Edit("diff", "-a\n+c"),),
+        comment="Größe",
+        source=AnswerSource.TIMEOUT_DEFAULT,
+        user_id="Zoë",
+        revision=3,
+    ).answer
     await database.jobs.write([creation(job, prompt)])
     ended = replace(
-        prompt, state=PromptState.ANSWERED, claimed_by="", claimed_until=None,
+        prompt,
+        state=PromptState.ANSWERED,
+        claimed_by="",
+        claimed_until=None,
         resolution=Resolution(PromptState.ANSWERED, "Zoë", now(), "because", answer),
-    )  # fmt: skip
+    )
     write = step(job)
     write.changed_prompts[prompt.prompt_id] = (ended, False)
     assert not (await database.jobs.write([write])).lost
@@ -267,9 +340,13 @@ async def test_an_unchanged_content_is_not_touched_and_an_amended_one_is_replace
     await database.jobs.write([creation(job, prompt)])
     other = PromptContent("confirm", "Other?", timeout=timedelta(hours=2))
     amended = replace(
-        prompt, content=other, digest=other.digest, revision=4, version=2**40 + 1,
+        prompt,
+        content=other,
+        digest=other.digest,
+        revision=4,
+        version=2**40 + 1,
         expires_at=now() + LONG,
-    )  # fmt: skip
+    )
     for written, expected in ((False, prompt.content), (True, other)):
         write = step(job)
         write.changed_prompts[prompt.prompt_id] = (amended, written)

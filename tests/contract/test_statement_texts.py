@@ -46,15 +46,24 @@ async def every_read(database: Database, size: int) -> None:
     names = [f"n{n}" for n in range(size)]
     labels = dict.fromkeys(names, "v")
     jobs = JobFilter(
-        namespace="default", states=tuple(JobState) * size, job_types=tuple(names), user_ids=tuple(names),
-        labels=labels, id_suffix=NOBODY.format(size)[-7 - size % 20 :],
-    )  # fmt: skip
+        namespace="default",
+        states=tuple(JobState) * size,
+        job_types=tuple(names),
+        user_ids=tuple(names),
+        labels=labels,
+        id_suffix=NOBODY.format(size)[-7 - size % 20 :],
+    )
     await database.jobs.list_jobs(jobs, 10, None, 1000)
     viewer = Principal("eve", groups=frozenset(names))
     prompts = PromptFilter(
-        namespace="default", viewer=viewer, job_types=tuple(names), kinds=tuple(names), labels=labels,
-        groups=tuple(names), states=(PromptState.ANSWERED,) * size,
-    )  # fmt: skip
+        namespace="default",
+        viewer=viewer,
+        job_types=tuple(names),
+        kinds=tuple(names),
+        labels=labels,
+        groups=tuple(names),
+        states=(PromptState.ANSWERED,) * size,
+    )
     await database.jobs.list_prompts(prompts, 10, None, 1000)
     await database.jobs.get_jobs(ids)
     await database.jobs.get_prompts(ids)

@@ -37,10 +37,8 @@ async def put(database: Database, *jobs: object) -> None:
 async def test_claimable_jobs_come_by_priority_then_age(database: Database) -> None:
     at = await database.ping()
     jobs = [
-        new_job(priority=p, ready_at=at - timedelta(seconds=age))
-        for p in (0, 7, -7)
-        for age in (1, 30, 20)
-    ]  # fmt: skip
+        new_job(priority=p, ready_at=at - timedelta(seconds=age)) for p in (0, 7, -7) for age in (1, 30, 20)
+    ]
     await put(database, *jobs)
     expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or at))
     found = await database.queue.claimable("default", {"refund": 100})
@@ -65,9 +63,13 @@ async def test_only_ready_jobs_of_the_types_and_namespace_are_claimable(database
     at = await database.ping()
     ready = new_job(ready_at=at - SECOND)
     await put(
-        database, ready, new_job(ready_at=at + LONG), new_job(ready_at=None, state=JobState.RUNNING),
-        new_job(ready_at=at - SECOND, namespace="other"), new_job(ready_at=at - SECOND, job_type="mail"),
-    )  # fmt: skip
+        database,
+        ready,
+        new_job(ready_at=at + LONG),
+        new_job(ready_at=None, state=JobState.RUNNING),
+        new_job(ready_at=at - SECOND, namespace="other"),
+        new_job(ready_at=at - SECOND, job_type="mail"),
+    )
     found = await database.queue.claimable("default", {"refund": 100, "none": 100})
     assert found == {"refund": [ready.job_id]}
     assert len(await database.queue.claimable("default", {"refund": 100, "mail": 100})) == 2

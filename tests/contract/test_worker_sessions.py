@@ -48,9 +48,11 @@ async def test_resume_and_extend_want_the_secret_and_the_subject(database: Datab
     row, secret = await database.sessions.open("default", "w", "wanda", "here", TTL)
     _, other = await database.sessions.open("default", "w", "wanda", "here", TTL)
     for session_id, key, subject in (
-        (row.session_id, other, "wanda"), (row.session_id, "", "wanda"), (row.session_id, secret, "wim"),
+        (row.session_id, other, "wanda"),
+        (row.session_id, "", "wanda"),
+        (row.session_id, secret, "wim"),
         (uuid7(), secret, "wanda"),
-    ):  # fmt: skip
+    ):
         assert await database.sessions.resume(session_id, key, subject, "there", TTL) is None
         assert await database.sessions.extend(session_id, key, subject, TTL) is None
     [alive] = (await database.sessions.beat([(row.session_id, 1)], TTL)).values()

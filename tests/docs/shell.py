@@ -51,10 +51,19 @@ class Shell:
     async def _start(self) -> asyncio.subprocess.Process:
         # A session of its own: what runs in the background is in its process group, and ends with it.
         self._bash = await asyncio.create_subprocess_exec(
-            "bash", "--noprofile", "--norc", "-euo", "pipefail",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            cwd=self._folder, env=self._environment, start_new_session=True, limit=2**24,
-        )  # fmt: skip
+            "bash",
+            "--noprofile",
+            "--norc",
+            "-euo",
+            "pipefail",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self._folder,
+            env=self._environment,
+            start_new_session=True,
+            limit=2**24,
+        )
         self._group = self._bash.pid
         return self._bash
 

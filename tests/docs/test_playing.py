@@ -23,8 +23,13 @@ async def play(playing: Playing, *lines: str) -> None:
 async def test_a_page_shares_folder_namespace_and_shell(playing: Playing) -> None:
     await play(
         playing,
-        "```sh", "name=ana", "```",
-        "```python", "import asyncio", "from askback import Client", "```",
+        "```sh",
+        "name=ana",
+        "```",
+        "```python",
+        "import asyncio",
+        "from askback import Client",
+        "```",
         "text between",
         "```python",
         "async with Client() as client:",
@@ -32,9 +37,17 @@ async def test_a_page_shares_folder_namespace_and_shell(playing: Playing) -> Non
         "    job_id = (await run.job()).job_id",
         "open('id', 'w').write(job_id)",
         "```",
-        '```python title="hello.py"', "import sys", "print('hello,', sys.argv[1])", "```",
-        "```console", "$ python hello.py $name", "hello, …", "$ wc -c <id", "36", "```",
-    )  # fmt: skip
+        '```python title="hello.py"',
+        "import sys",
+        "print('hello,', sys.argv[1])",
+        "```",
+        "```console",
+        "$ python hello.py $name",
+        "hello, …",
+        "$ wc -c <id",
+        "36",
+        "```",
+    )
 
 
 async def test_blocks_in_comments_run_and_are_not_shown(playing: Playing) -> None:

@@ -106,11 +106,21 @@ async def test_ctrl_c_at_a_terminal(terminal: Typist) -> None:
 async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist) -> None:
     """The stop button is not pressed; the release is out, and the demo says so."""
     for words, keys in (
-        ("Decide: ", ""), ("Where should", ""), ("> ", "1"), ("how many percent", ""), ("> ", "60"),
-        ("Why now", ""), ("[Enter: empty", ""), ("Send it?", "y"),
-        ("shows [preview]", None), ("Decide: ", "a"), ("[y/N] ", "y"),
-        ("shows [confirm]", None), ("Decide: ", "a"), ("[y/N] ", "y"),
-    ):  # fmt: skip
+        ("Decide: ", ""),
+        ("Where should", ""),
+        ("> ", "1"),
+        ("how many percent", ""),
+        ("> ", "60"),
+        ("Why now", ""),
+        ("[Enter: empty", ""),
+        ("Send it?", "y"),
+        ("shows [preview]", None),
+        ("Decide: ", "a"),
+        ("[y/N] ", "y"),
+        ("shows [confirm]", None),
+        ("Decide: ", "a"),
+        ("[y/N] ", "y"),
+    ):
         await terminal.sees(words)
         if keys is not None and words not in ("Where should", "how many percent", "Why now"):
             terminal.type(f"{keys}\n")

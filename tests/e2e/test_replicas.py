@@ -87,8 +87,12 @@ async def test_the_replica_and_the_worker_of_a_running_job_are_killed(
         stored = await read(client, run.job_id)
     at = {event.type: event.at for event in stored.events}
     assert [e.type for e in stored.events] == [
-        "JOB_CREATED", "JOB_LEASED", "JOB_LEASE_LOST", "JOB_LEASED", "JOB_FAILED",
-    ]  # fmt: skip
+        "JOB_CREATED",
+        "JOB_LEASED",
+        "JOB_LEASE_LOST",
+        "JOB_LEASED",
+        "JOB_FAILED",
+    ]
     assert (at["JOB_LEASED"] - at["JOB_LEASE_LOST"]).total_seconds() >= 1, "no backoff"
     assert stored.job.attempt == 2
     assert "LEASE_LOST" in str(stored.job.failure)

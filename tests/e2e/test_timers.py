@@ -37,9 +37,12 @@ async def test_steps_are_taken_once_when_their_replica_is_killed(stage: Stage, m
             assert [e.seq for e in events] == list(range(1, len(events) + 1))
             told = [e.type for e in events]
             assert told == [
-                "JOB_CREATED", "PROMPT_ASKED", *["PROMPT_ESCALATED"] * len(STEPS), "PROMPT_EXPIRED",
+                "JOB_CREATED",
+                "PROMPT_ASKED",
+                *["PROMPT_ESCALATED"] * len(STEPS),
+                "PROMPT_EXPIRED",
                 "JOB_COMPLETED",
-            ]  # fmt: skip
+            ]
             assert [e.data["step"] for e in events if e.type == "PROMPT_ESCALATED"] == [1, 2, 3]
             began = prompt.created_at
             assert began is not None

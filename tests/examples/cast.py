@@ -43,9 +43,12 @@ class Cast:
         if dies is not None:
             program = ["-m", "tests.examples.dying", *program, *dies]
         return self._stage.run(
-            f"worker-{self._workers}", *program, ASKBACK_SERVER=self._server.target,
-            RELEASE_SITE=str(self._site), CUSTOMERS_DB=str(self._customers),
-        )  # fmt: skip
+            f"worker-{self._workers}",
+            *program,
+            ASKBACK_SERVER=self._server.target,
+            RELEASE_SITE=str(self._site),
+            CUSTOMERS_DB=str(self._customers),
+        )
 
     def client(self) -> Client:
         """The person's connection."""

@@ -39,14 +39,24 @@ def plan_of(given: argparse.Namespace, seed: int, minutes: float) -> Plan:
     """The run that the command line asks for."""
     postgres = given.database == "postgresql"
     cast = Cast(
-        replicas=(given.replicas or 3) if postgres else 1, workers=3, consoles=3, plant=given.plant,
+        replicas=(given.replicas or 3) if postgres else 1,
+        workers=3,
+        consoles=3,
+        plant=given.plant,
         client={"at_once": given.at_once},
-        slow_commits="0.01,1.0" if postgres else "", skew=5.0 if postgres else 0.0,
-    )  # fmt: skip
+        slow_commits="0.01,1.0" if postgres else "",
+        skew=5.0 if postgres else 0.0,
+    )
     return Plan(
-        seed, minutes * 60, given.database, standby=postgres and given.standby, cast=cast, pause=given.pause,
-        longest=given.longest, prompts=given.prompts,
-    )  # fmt: skip
+        seed,
+        minutes * 60,
+        given.database,
+        standby=postgres and given.standby,
+        cast=cast,
+        pause=given.pause,
+        longest=given.longest,
+        prompts=given.prompts,
+    )
 
 
 def main() -> int:

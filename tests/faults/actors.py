@@ -67,9 +67,14 @@ class Actor:
         (its_input, self._stdin), (stdout, its_output) = os.pipe(), os.pipe()
         with (self.scene.folder / f"{self.name}.{self.starts}.log").open("wb") as log:
             self._process = Forked(
-                f"{self._module}:main", [self._module, *self.arguments()], environment, ROOT,
-                stdin=its_input, stdout=its_output, stderr=log.fileno(),
-            )  # fmt: skip
+                f"{self._module}:main",
+                [self._module, *self.arguments()],
+                environment,
+                ROOT,
+                stdin=its_input,
+                stdout=its_output,
+                stderr=log.fileno(),
+            )
         os.close(its_input)
         os.close(its_output)
         self._ended = asyncio.Event()
@@ -176,16 +181,26 @@ class Replica(Actor):
         scene = self.scene
         link = scene.links.get(f"{self.name}-database")
         settings = {
-            "listen": f"127.0.0.1:{self.port}", "db": scene.database_url(link), "replica": self.name,
-            "heartbeat": 0.5, "sweep_interval": 3, "drain_grace": 2, "lease_ttl": 4,
-            "metrics_listen": f"127.0.0.1:{self.metrics_port}", "log_level": "WARNING",
+            "listen": f"127.0.0.1:{self.port}",
+            "db": scene.database_url(link),
+            "replica": self.name,
+            "heartbeat": 0.5,
+            "sweep_interval": 3,
+            "drain_grace": 2,
+            "lease_ttl": 4,
+            "metrics_listen": f"127.0.0.1:{self.metrics_port}",
+            "log_level": "WARNING",
             **self._settings,
-        }  # fmt: skip
+        }
         named = {f"ASKBACK_{k.upper()}": str(v) for k, v in settings.items()}
         tested = {
-            "PLANT": self.plant, "FAILPOINTS": self.failpoints, "SLOW_COMMITS": self.slow_commits,
-            "SKEW": str(self.skew), "HISTORY": str(self.history), "SEED": str(scene.seed),
-        }  # fmt: skip
+            "PLANT": self.plant,
+            "FAILPOINTS": self.failpoints,
+            "SLOW_COMMITS": self.slow_commits,
+            "SKEW": str(self.skew),
+            "HISTORY": str(self.history),
+            "SEED": str(scene.seed),
+        }
         return {**named, **{f"FAULTS_{k}": v for k, v in tested.items()}}
 
     def heard(self, line: bytes) -> None:
@@ -245,10 +260,13 @@ class Person(Actor):
         scene = self.scene
         ways = [scene.links[f"{self.name}-{replica.name}"] for replica in scene.replicas]
         return {
-            "name": self.name, "groups": self._groups, "history": str(self.history),
+            "name": self.name,
+            "groups": self._groups,
+            "history": str(self.history),
             "targets": [f"127.0.0.1:{link.port}" for link in ways],
-            "seed": f"{scene.seed}/{self.starts}", "options": self._options,
-        }  # fmt: skip
+            "seed": f"{scene.seed}/{self.starts}",
+            "options": self._options,
+        }
 
     def arguments(self) -> list[str]:
         return [json.dumps(self.given())]

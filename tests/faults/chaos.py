@@ -163,12 +163,16 @@ async def _look_at_replicas(scene: Scene, memory: dict[str, int]) -> None:
             await asyncio.sleep(0.25)
         before, after = memory[replica.name], replica.memory()
         scene.record.say(
-            "at_rest", party=replica.name, answers=bool(found),
-            streams=found.get("askback_streams_open", 0), queue=found.get("askback_engine_queue_commands", 0),
+            "at_rest",
+            party=replica.name,
+            answers=bool(found),
+            streams=found.get("askback_streams_open", 0),
+            queue=found.get("askback_engine_queue_commands", 0),
             connections=found.get("askback_database_connections", 0),
-            memory_before=before, memory_after=after,
+            memory_before=before,
+            memory_after=after,
             memory_ok=after < MEMORY_BAND * before + MEMORY_ROOM,
-        )  # fmt: skip
+        )
 
 
 async def _progress(scene: Scene, injector: Injector, say: Callable[[str], None]) -> None:

@@ -129,9 +129,11 @@ class Office:
     async def _job(self, number: int) -> None:
         dice = random.Random(f"{self._dice.random()}")
         request = pb.CreateJobRequest(
-            request_id=f"{self._program.name}-{number}", job_type=TYPE, max_attempts=50,
+            request_id=f"{self._program.name}-{number}",
+            job_type=TYPE,
+            max_attempts=50,
             input_json=json.dumps(draw_job(dice, number, slow=self._share("slow", 0.004))),
-        )  # fmt: skip
+        )
         if dice.random() < 0.05:
             request.max_attempts = 3
         if dice.random() < 0.02:
@@ -251,9 +253,13 @@ class Office:
                         break
                     for event in message.events:
                         self._record.say(
-                            "event", j=job_id, n=event.seq, type=event.type, st=event.state,
+                            "event",
+                            j=job_id,
+                            n=event.seq,
+                            type=event.type,
+                            st=event.state,
                             p=event.prompt_id,
-                        )  # fmt: skip
+                        )
                         seq = event.seq
                         if event.prompt_id:
                             self._seen_prompts.add(event.prompt_id)

@@ -101,9 +101,13 @@ class View:
             case "closed":
                 c = event.closed
                 say(
-                    "closed", s=stream, p=c.prompt_id, v=c.version, st=c.resolution.state,
+                    "closed",
+                    s=stream,
+                    p=c.prompt_id,
+                    v=c.version,
+                    st=c.resolution.state,
                     a=c.answer_id or c.resolution.answer.answer_id,
-                )  # fmt: skip
+                )
                 self.open.pop(c.prompt_id, None)
             case "removed":
                 say("removed", s=stream, p=event.removed.prompt_id, v=event.removed.version)
@@ -225,9 +229,14 @@ class Person:
             return None
         prompt = result.prompt
         self._record.say(
-            "ok", op=op, st=result.status, again=result.replayed, v=prompt.version, end=prompt.state,
+            "ok",
+            op=op,
+            st=result.status,
+            again=result.replayed,
+            v=prompt.version,
+            end=prompt.state,
             won=prompt.resolution.answer.answer_id,
-        )  # fmt: skip
+        )
         self._program.count("verdicts")
         if prompt.state != prompt_pb2.PROMPT_STATE_PENDING:
             self.view.open.pop(prompt.prompt_id, None)

@@ -31,9 +31,22 @@ class Standby(PostgresServer):
         root = self._data.parent
         _give_away(root)
         command = [
-            str(binaries.bin / "pg_basebackup"), "-D", str(self._data), "-h", "127.0.0.1",
-            "-p", str(self._primary_port), "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync",
-        ]  # fmt: skip
+            str(binaries.bin / "pg_basebackup"),
+            "-D",
+            str(self._data),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self._primary_port),
+            "-U",
+            "postgres",
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+        ]
         done = subprocess.run(
             command, cwd=root, env=_environment(), capture_output=True, text=True, check=False, **_as_user()
         )

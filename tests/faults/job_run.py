@@ -101,9 +101,12 @@ class Run:
         self, question: dict[str, Any], *, amended: bool = False, supersedes: Sequence[str] = ()
     ) -> prompt_pb2.Prompt:
         request = pb.AskPromptRequest(
-            job_id=self.job_id, token=self.token, key=question["key"],
-            content=content_of(question, amended=amended), supersedes_keys=supersedes,
-        )  # fmt: skip
+            job_id=self.job_id,
+            token=self.token,
+            key=question["key"],
+            content=content_of(question, amended=amended),
+            supersedes_keys=supersedes,
+        )
         try:
             prompt = (await self._call("ask", request, key=question["key"])).prompt
         except AskbackError as error:
@@ -135,7 +138,13 @@ class Run:
                 known = await asyncio.shield(wait)
             prompt = known
         self._hand.record.say(
-            "got", j=self.job_id, k=self.token, p=prompt.prompt_id, st=prompt.state, v=prompt.version,
-            a=prompt.resolution.answer.answer_id, c=prompt.resolution.answer.comment,
-        )  # fmt: skip
+            "got",
+            j=self.job_id,
+            k=self.token,
+            p=prompt.prompt_id,
+            st=prompt.state,
+            v=prompt.version,
+            a=prompt.resolution.answer.answer_id,
+            c=prompt.resolution.answer.comment,
+        )
         return prompt

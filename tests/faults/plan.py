@@ -68,8 +68,9 @@ def content_of(question: dict[str, Any], *, amended: bool = False) -> pb.PromptC
         kind, _, who = name.partition(":")
         (content.audience.users if kind == "user" else content.audience.groups).append(who)
     if "within" in question:
-        content.timeout.CopyFrom(Duration(nanos=int(question["within"] * 1e9) % 10**9,
-                                          seconds=int(question["within"])))  # fmt: skip
+        content.timeout.CopyFrom(
+            Duration(nanos=int(question["within"] * 1e9) % 10**9, seconds=int(question["within"]))
+        )
         if question.get("default"):
             content.final_action = pb.FINAL_ACTION_DEFAULT
             content.default_answer.decision = pb.DECISION_ACCEPT

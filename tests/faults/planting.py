@@ -14,17 +14,26 @@ async def play_planted(name: str, folder: Path, *, seed: int = 1, longer: int = 
     plant = PLANTS.get(name)
     postgres = plant is not None and plant.database == "postgresql"
     cast = Cast(
-        replicas=2 if postgres else 1, workers=2, crowd=True, plant=name,
+        replicas=2 if postgres else 1,
+        workers=2,
+        crowd=True,
+        plant=name,
         client={"at_once": 20, **(plant.client if plant else {})},
         console={"slow": 3.0},
         settings={"drain_grace": 1, "sweep_interval": 1, **(plant.settings if plant else {})},
         slow_commits=plant.slow_commits if plant else "",
-    )  # fmt: skip
+    )
     faults = plant.faults if plant else ()
     plan = Plan(
-        seed, longer * (plant.seconds if plant else 4.0), "postgresql" if postgres else "sqlite", cast=cast,
-        faults=faults or ("reset",), longest=0.5, patience=4.0 * longer if plant else 60.0, reach=2.5,
-    )  # fmt: skip
+        seed,
+        longer * (plant.seconds if plant else 4.0),
+        "postgresql" if postgres else "sqlite",
+        cast=cast,
+        faults=faults or ("reset",),
+        longest=0.5,
+        patience=4.0 * longer if plant else 60.0,
+        reach=2.5,
+    )
     return await play(plan, folder)
 
 

@@ -182,12 +182,13 @@ def serial_id_cursor() -> None:
             by_job.setdefault(row["job_id"], []).append(row)
         changed = [
             Changed(
-                job_id, max(r["seq"] for r in rows),
+                job_id,
+                max(r["seq"] for r in rows),
                 frozenset(r["prompt_id"] for r in rows if r["prompt_id"]),
                 rows[0]["namespace"],
             )
             for job_id, rows in by_job.items()
-        ]  # fmt: skip
+        ]
         return changed, Position(0, found[-1]["id"])
 
     async def head(this: Any) -> Position:

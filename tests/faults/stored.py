@@ -16,21 +16,25 @@ from tests.faults.database import PostgreSQL, SQLiteFile
 
 TABLES = {
     "job": (
-        "jobs", "job_id",
+        "jobs",
+        "job_id",
         "job_id, job_type, status, attempt, max_attempts, version, token, session_id, request_id, result, "
         "created_at, completed_at, retention_s, rounds, open_prompts, open_blocking, ready_at",
     ),
     "prompt": (
-        "hitl_interactions", "interaction_id",
+        "hitl_interactions",
+        "interaction_id",
         "interaction_id, job_id, key, status, revision, version, response_data, timeout_at, consumed_at, "
         "audience, submissions, created_at",
     ),
     "answer": (
-        "hitl_answers", "interaction_id, seq", "interaction_id, answer_id, job_id, seq, status, answer",
+        "hitl_answers",
+        "interaction_id, seq",
+        "interaction_id, answer_id, job_id, seq, status, answer",
     ),
     "log": ("job_events", "job_id, seq, id", "id, xid, at, job_id, seq, type, actor, state, prompt_id, data"),
     "session": ("worker_sessions", "session_id", "session_id, worker_id, expires_at"),
-}  # fmt: skip
+}
 _TIMES = {"created_at", "completed_at", "timeout_at", "consumed_at", "ready_at", "at", "expires_at"}
 _DOCUMENTS = {"response_data", "audience", "answer", "data"}
 

@@ -9,22 +9,58 @@ from tests.faults.checker import Bounds, Evidence, Verdict, judge_evidence
 P, J = "prompt", "job"
 LOG = (
     {"type": "JOB_CREATED", "state": "PENDING", "actor": "client", "data": {"attempt": 1, "token": 0}},
-    {"type": "JOB_LEASED", "state": "RUNNING", "actor": "w1",
-     "data": {"attempt": 1, "token": 1, "worker_id": "w1"}},
+    {
+        "type": "JOB_LEASED",
+        "state": "RUNNING",
+        "actor": "w1",
+        "data": {"attempt": 1, "token": 1, "worker_id": "w1"},
+    },
     {"type": "PROMPT_ASKED", "state": "PENDING_HITL", "actor": "w1", "prompt_id": P},
-    {"type": "PROMPT_ANSWERED", "state": "RUNNING", "actor": "ana", "prompt_id": P,
-     "data": {"answer_id": "a"}},
+    {
+        "type": "PROMPT_ANSWERED",
+        "state": "RUNNING",
+        "actor": "ana",
+        "prompt_id": P,
+        "data": {"answer_id": "a"},
+    },
     {"type": "JOB_COMPLETED", "state": "COMPLETED", "actor": "w1"},
-)  # fmt: skip
+)
 ROWS = (
-    {"e": "job", "job_id": J, "job_type": "chaos", "status": "COMPLETED", "attempt": 1, "max_attempts": 3,
-     "version": 5, "token": 1, "request_id": "r", "created_at": 1.0, "rounds": 1, "open_prompts": 0,
-     "open_blocking": 0},
-    {"e": "prompt", "interaction_id": P, "job_id": J, "key": "q", "status": "ANSWERED", "revision": 1,
-     "version": 4, "response_data": {"answer_id": "a", "comment": "yes", "state": "ANSWERED"}},
-    {"e": "answer", "interaction_id": P, "answer_id": "a", "job_id": J, "seq": 4, "status": "ACCEPTED",
-     "answer": {"comment": "yes"}},
-)  # fmt: skip
+    {
+        "e": "job",
+        "job_id": J,
+        "job_type": "chaos",
+        "status": "COMPLETED",
+        "attempt": 1,
+        "max_attempts": 3,
+        "version": 5,
+        "token": 1,
+        "request_id": "r",
+        "created_at": 1.0,
+        "rounds": 1,
+        "open_prompts": 0,
+        "open_blocking": 0,
+    },
+    {
+        "e": "prompt",
+        "interaction_id": P,
+        "job_id": J,
+        "key": "q",
+        "status": "ANSWERED",
+        "revision": 1,
+        "version": 4,
+        "response_data": {"answer_id": "a", "comment": "yes", "state": "ANSWERED"},
+    },
+    {
+        "e": "answer",
+        "interaction_id": P,
+        "answer_id": "a",
+        "job_id": J,
+        "seq": 4,
+        "status": "ACCEPTED",
+        "answer": {"comment": "yes"},
+    },
+)
 
 
 def stored(log: Any = LOG) -> list[dict[str, Any]]:
@@ -81,7 +117,7 @@ def test_an_answer_without_a_reply_is_unknown_and_forbids_nothing(known: str) ->
         (3, answer(1, 3.0, reply={"e": "no", "code": "ALREADY_EXISTS", "why": "ID_REUSED"})),
         (0, answer(1, 3.0, reply={"e": "no", "code": "INTERNAL", "why": "INTERNAL"})),
     ],
-)  # fmt: skip
+)
 def test_what_was_told_of_answers(invariant: int, lines: list[dict[str, Any]]) -> None:
     verdict = judged(*stored(), *lines)
     assert invariant in verdict.invariants, verdict.violations
@@ -150,7 +186,7 @@ ASKED = [
         (7, [HELLO, {**up(5.5), "e": "closed", "st": 2, "a": "a", "v": 4}, up(5.6, v=5)]),
         (2, [HELLO, {**up(5.5), "e": "closed", "st": 3, "a": "", "v": 4}]),
     ],
-)  # fmt: skip
+)
 def test_what_consoles_were_told(invariant: int, lines: list[dict[str, Any]]) -> None:
     rows = stored()
     assert not judged(*rows, HELLO, CAUGHT).violations

@@ -33,9 +33,14 @@ async def test_one_replica_on_sqlite_is_killed_again_and_again() -> None:
 @pytest.mark.usefixtures("postgres_programs")
 async def test_two_replicas_on_postgresql_with_a_standby() -> None:
     cast = Cast(
-        replicas=2, workers=2, crowd=True, client={"at_once": 20}, console={"slow": 3.0},
-        slow_commits="0.02,1.0", skew=5.0,
-    )  # fmt: skip
+        replicas=2,
+        workers=2,
+        crowd=True,
+        client={"at_once": 20},
+        console={"slow": 3.0},
+        slow_commits="0.02,1.0",
+        skew=5.0,
+    )
     await _plays_clean(Plan(2, 8.0, "postgresql", standby=True, cast=cast, pause=0.4, longest=0.8))
 
 

@@ -22,9 +22,14 @@ from tests.faults.people import Program, refusal
 from tests.faults.plan import TYPE
 
 _BODIES = {
-    "ask": "ask_prompt", "ack": "acknowledge_prompts", "complete": "complete_job", "fail": "fail_job",
-    "release": "release_job", "progress": "report_progress", "zombie": "report_progress",
-}  # fmt: skip
+    "ask": "ask_prompt",
+    "ack": "acknowledge_prompts",
+    "complete": "complete_job",
+    "fail": "fail_job",
+    "release": "release_job",
+    "progress": "report_progress",
+    "zombie": "report_progress",
+}
 
 
 class Hand:
@@ -55,9 +60,12 @@ class Hand:
 
     def hello(self) -> pb.WorkClientFrame:
         hello = pb.WorkHello(
-            worker_id=self._program.name, job_types=[TYPE], capacity=self._capacity,
-            session_id=self._session_id, session_secret=self._secret,
-        )  # fmt: skip
+            worker_id=self._program.name,
+            job_types=[TYPE],
+            capacity=self._capacity,
+            session_id=self._session_id,
+            session_secret=self._secret,
+        )
         if self._session_id:
             for run in self.runs.values():
                 hello.held_jobs.add(job_id=run.job_id, token=run.token)
@@ -73,9 +81,12 @@ class Hand:
     def welcomed(self, frame: pb.WorkServerFrame) -> float:
         welcome = frame.welcome
         self.record.say(
-            "welcome", session=welcome.session_id, resumed=welcome.resumed, replica=welcome.replica,
+            "welcome",
+            session=welcome.session_id,
+            resumed=welcome.resumed,
+            replica=welcome.replica,
             lost=list(welcome.lost_job_ids),
-        )  # fmt: skip
+        )
         self._session_id, self._secret = welcome.session_id, welcome.session_secret
         for job_id in list(self.runs) if not welcome.resumed else list(welcome.lost_job_ids):
             self._lose(job_id)

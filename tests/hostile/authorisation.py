@@ -143,9 +143,12 @@ async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
         return secret(what, users=["ana"], groups=["law"])
 
     create = jobs.CreateJobRequest(
-        namespace=namespace, job_type="run", labels={"l": everybody("job-label")},
-        input_json=f'"{secret("run-input")}"', request_id=f"{secret('request-id')}-{uuid4()}",
-    )  # fmt: skip
+        namespace=namespace,
+        job_type="run",
+        labels={"l": everybody("job-label")},
+        input_json=f'"{secret("run-input")}"',
+        request_id=f"{secret('request-id')}-{uuid4()}",
+    )
     await owner.jobs.CreateJob(create)
     lease = workers.LeaseJobsRequest(
         namespace=namespace, worker_id=everybody("worker-id"), job_types=["run"], wait={"seconds": 5}
@@ -168,22 +171,30 @@ async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
     ):
         who: dict[str, Any] = {"groups": ["law"]} if name == "law" else {"users": ["ana"]}
         content = prompts.PromptContent(
-            kind="confirm", title=secret(f"{name}-title", **who), body=secret(f"{name}-body", **who),
-            blocking=True, audience=audience,
-        )  # fmt: skip
+            kind="confirm",
+            title=secret(f"{name}-title", **who),
+            body=secret(f"{name}-body", **who),
+            blocking=True,
+            audience=audience,
+        )
         ask = workers.AskPromptRequest(key=secret(f"{name}-key", **who), content=content, **held)
         asked.append((await owner.workers.AskPrompt(ask)).prompt)
     await owner.hitl.AnswerPrompt(
         hitl.AnswerPromptRequest(
-            prompt_id=asked[1].prompt_id, answer_id=secret("answer-id", users=["ana"]), revision=1,
-            decision=prompts.DECISION_REJECT, comment=secret("comment", users=["ana"]),
+            prompt_id=asked[1].prompt_id,
+            answer_id=secret("answer-id", users=["ana"]),
+            revision=1,
+            decision=prompts.DECISION_REJECT,
+            comment=secret("comment", users=["ana"]),
         )
-    )  # fmt: skip
+    )
     match end:
         case "retried" | "failed":
             failure = {
-                "code": secret("code"), "message": secret("failure"), "details_json": f'"{secret("details")}"'
-            }  # fmt: skip
+                "code": secret("code"),
+                "message": secret("failure"),
+                "details_json": f'"{secret("details")}"',
+            }
             fail = workers.FailJobRequest(failure=failure, retryable=end == "retried", **held)
             await owner.workers.FailJob(fail)
         case "completed":
@@ -209,8 +220,10 @@ async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answe
     elif audience == "ana":
         content.audience.users.extend(["ana", "owner"])
     rule = {
-        "all": {"is_open": True}, "law": {"groups": frozenset({"law"})}, "ana": {"users": frozenset({"ana"})},
-    }[audience]  # fmt: skip
+        "all": {"is_open": True},
+        "law": {"groups": frozenset({"law"})},
+        "ana": {"users": frozenset({"ana"})},
+    }[audience]
     made = await owner.jobs.CreateJob(
         jobs.CreateJobRequest(
             namespace=namespace, job_type="t", prompt=content, input_json=f'"{value}"', request_id=f"r-{tag}"
@@ -226,10 +239,13 @@ async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answe
         stage.secrets.append(Secret(given, namespace, **rule))  # type: ignore[arg-type]
         await owner.hitl.AnswerPrompt(
             hitl.AnswerPromptRequest(
-                prompt_id=ids[1], answer_id="a", revision=1, decision=prompts.DECISION_RESPOND,
+                prompt_id=ids[1],
+                answer_id="a",
+                revision=1,
+                decision=prompts.DECISION_RESPOND,
                 values_json=f'{{"q":"{given}"}}',
             )
-        )  # fmt: skip
+        )
 
 
 def random_request(chance: random.Random, kind: Any, stage: Stage) -> Any:
@@ -267,10 +283,15 @@ def random_request(chance: random.Random, kind: Any, stage: Stage) -> Any:
 
 
 _KNOWN = {
-    "namespace": ("", "", "red", "blue", "*"), "key": ("prompt",), "job_type": ("t",),
-    "worker_id": ("w",), "answer_id": ("a", "b"), "values_json": ('{"q":"x"}', "{}"),
-    "request_id": ("r-red-law-open", "r-blue-all-open", "mine"), "kind": ("confirm",),
-}  # fmt: skip
+    "namespace": ("", "", "red", "blue", "*"),
+    "key": ("prompt",),
+    "job_type": ("t",),
+    "worker_id": ("w",),
+    "answer_id": ("a", "b"),
+    "values_json": ('{"q":"x"}', "{}"),
+    "request_id": ("r-red-law-open", "r-blue-all-open", "mine"),
+    "kind": ("confirm",),
+}
 
 
 @dataclass

@@ -25,9 +25,18 @@ from tests.hostile.authorisation import METHODS, Stage, random_request, staged
 from tests.support.service import World, refusal_of
 
 OURS = {
-    "OK", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "ABORTED",
-    "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED",
-}  # fmt: skip
+    "OK",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "RESOURCE_EXHAUSTED",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+}
 SOON = 1.0
 
 
@@ -90,13 +99,24 @@ def random_schema(chance: random.Random) -> str:
             return chance.choice(({}, True, {"type": "string"}, {"$ref": "#"}, {"const": list(range(200))}))
         inner = [node(depth + 1 + chance.randint(0, 2)) for _ in range(chance.randint(0, 3))]
         some: dict[str, Any] = {
-            "anyOf": inner, "allOf": inner, "if": node(depth + 2), "items": node(depth + 1),
-            "uniqueItems": True, "unevaluatedProperties": False, "unevaluatedItems": False,
+            "anyOf": inner,
+            "allOf": inner,
+            "if": node(depth + 2),
+            "items": node(depth + 1),
+            "uniqueItems": True,
+            "unevaluatedProperties": False,
+            "unevaluatedItems": False,
             "pattern": "(a{1,50}){1,50}$",
-            "properties": {f"p{n}": each for n, each in enumerate(inner)}, "multipleOf": 1e-300,
-            "enum": [{"a": n} for n in range(99)], "patternProperties": {"a*": {}}, "$ref": "#/$defs/x",
-            "not": node(depth + 2), "propertyNames": {"maxLength": 3}, "minimum": "x", "format": "regex",
-        }  # fmt: skip
+            "properties": {f"p{n}": each for n, each in enumerate(inner)},
+            "multipleOf": 1e-300,
+            "enum": [{"a": n} for n in range(99)],
+            "patternProperties": {"a*": {}},
+            "$ref": "#/$defs/x",
+            "not": node(depth + 2),
+            "propertyNames": {"maxLength": 3},
+            "minimum": "x",
+            "format": "regex",
+        }
         return {name: some[name] for name in chance.sample(sorted(some), chance.randint(0, 4))}
 
     return json.dumps({**node(0), "type": "object", "$defs": {"x": {"type": "object"}}})
@@ -218,11 +238,14 @@ async def _answer(world: World, chance: random.Random, stage: Stage) -> str:
     values = random_json(chance) if chance.random() < 0.7 else json.dumps({"p0": [{"a": 1}] * 5_000})
     await owner.hitl.AnswerPrompt(
         hitl.AnswerPromptRequest(
-            prompt_id=made.prompt.prompt_id, answer_id="a", revision=1, decision=prompts.DECISION_RESPOND,
+            prompt_id=made.prompt.prompt_id,
+            answer_id="a",
+            revision=1,
+            decision=prompts.DECISION_RESPOND,
             values_json=values,
         ),
         timeout=9,
-    )  # fmt: skip
+    )
     return "OK"
 
 

@@ -53,9 +53,14 @@ def test_the_sdist_builds_and_tests(wheelhouse: Wheelhouse) -> None:
     with tarfile.open(wheelhouse.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names >= {
-        "protos/askback/v1/job.proto", "tests/conftest.py", "LICENSE", "Makefile", "Dockerfile",
-        "requirements/server.lock", "deploy/kubernetes/base/deployment.yaml",
-    }  # fmt: skip
+        "protos/askback/v1/job.proto",
+        "tests/conftest.py",
+        "LICENSE",
+        "Makefile",
+        "Dockerfile",
+        "requirements/server.lock",
+        "deploy/kubernetes/base/deployment.yaml",
+    }
     assert not [
         name for name in names if name.startswith((".venv", ".git/")) or name.endswith((".pyc", ".db"))
     ]

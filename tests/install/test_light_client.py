@@ -10,9 +10,18 @@ from tests.support.processes import Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERVICE_ONLY = {
-    "aiosqlite", "alembic", "asyncpg", "grpcio-health-checking", "grpcio-reflection", "jsonschema-rs",
-    "prompt-toolkit", "pytest", "rich", "sqlalchemy", "uvloop",
-}  # fmt: skip
+    "aiosqlite",
+    "alembic",
+    "asyncpg",
+    "grpcio-health-checking",
+    "grpcio-reflection",
+    "jsonschema-rs",
+    "prompt-toolkit",
+    "pytest",
+    "rich",
+    "sqlalchemy",
+    "uvloop",
+}
 CALL = """
 import asyncio, json, sys
 from askback import Client, Console, Worker
@@ -36,9 +45,19 @@ async def main():
 asyncio.run(main())
 """
 ALLOWED = {
-    "__main__", "_pydantic_core", "annotated_types", "askback", "click", "cython_runtime", "google", "grpc",
-    "pydantic", "pydantic_core", "typing_extensions", "typing_inspection",
-}  # fmt: skip
+    "__main__",
+    "_pydantic_core",
+    "annotated_types",
+    "askback",
+    "click",
+    "cython_runtime",
+    "google",
+    "grpc",
+    "pydantic",
+    "pydantic_core",
+    "typing_extensions",
+    "typing_inspection",
+}
 """What a program that starts, runs and answers a job may load."""
 
 

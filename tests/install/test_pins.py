@@ -19,8 +19,24 @@ def test_every_pin_has_a_wheel(lock: str, python: str, machine: str, tmp_path: P
     """Names, versions and hashes are those of the index; nothing has to be compiled."""
     platforms = [f"manylinux_2_28_{machine}", f"manylinux_2_17_{machine}", f"manylinux2014_{machine}"]
     run(
-        sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps",
-        "--target", str(tmp_path), "--only-binary", ":all:", "--implementation", "cp",
-        "--python-version", python, *(word for name in platforms for word in ("--platform", name)),
-        "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{lock}.lock"),
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--ignore-installed",
+        "--no-deps",
+        "--target",
+        str(tmp_path),
+        "--only-binary",
+        ":all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        python,
+        *(word for name in platforms for word in ("--platform", name)),
+        "--require-hashes",
+        "--requirement",
+        str(ROOT / "requirements" / f"{lock}.lock"),
+    )

@@ -43,9 +43,18 @@ class Wheelhouse:
         (self.wheel,) = dist.glob("*.whl")
         (self.sdist,) = dist.glob("*.tar.gz")
         run(
-            sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(self.folder),
-            "--only-binary", ":all:", f"{self.wheel}[{','.join(EXTRAS)}]", *_build_requirements(),
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--dest",
+            str(self.folder),
+            "--only-binary",
+            ":all:",
+            f"{self.wheel}[{','.join(EXTRAS)}]",
+            *_build_requirements(),
+        )
 
     def unpacked(self, folder: Path) -> Path:
         """A checkout of its own, as the sdist has it."""

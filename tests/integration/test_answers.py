@@ -88,9 +88,12 @@ async def test_the_loser_is_told_the_winner(world: World) -> None:
     bob = world.as_user("bob")
     await bob.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
     found = await refused(
-        world.hitl.AnswerPrompt(answer(prompt, "second")), "FAILED_PRECONDITION", "PROMPT_CLOSED",
-        prompt_id=prompt.prompt_id, state="ANSWERED",
-    )  # fmt: skip
+        world.hitl.AnswerPrompt(answer(prompt, "second")),
+        "FAILED_PRECONDITION",
+        "PROMPT_CLOSED",
+        prompt_id=prompt.prompt_id,
+        state="ANSWERED",
+    )
     assert found.result is not None
     won = found.result.prompt.resolution
     assert (won.answer.answer_id, won.answer.user_id, won.actor) == ("first", "bob", "bob")
@@ -102,9 +105,12 @@ async def test_a_stale_answer_gets_the_prompt_as_it_is_now(world: World) -> None
     after = await world.amended(lease, "k", "two")
     assert (after.prompt_id, after.revision) == (before.prompt_id, 2)
     found = await refused(
-        world.hitl.AnswerPrompt(answer(before)), "ABORTED", "PROMPT_STALE", revision="2",
+        world.hitl.AnswerPrompt(answer(before)),
+        "ABORTED",
+        "PROMPT_STALE",
+        revision="2",
         prompt_id=before.prompt_id,
-    )  # fmt: skip
+    )
     assert found.result is not None
     assert found.result.prompt.content.title == "two"
     assert (await world.hitl.AnswerPrompt(answer(after, "b"))).result.status == prompts.ANSWER_STATUS_ACCEPTED
@@ -140,9 +146,11 @@ async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
 ) -> None:
     prompt = await lite.asked(shown(kind))
     found = await refused(
-        lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)), "INVALID_ARGUMENT", "ANSWER_INVALID",
+        lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)),
+        "INVALID_ARGUMENT",
+        "ANSWER_INVALID",
         prompt_id=prompt.prompt_id,
-    )  # fmt: skip
+    )
     assert sorted(found.violations) == wrong
     assert found.result is not None
     assert sorted(v.field for v in found.result.violations) == wrong
@@ -256,9 +264,12 @@ async def test_too_many_submissions_are_refused(lite: World, monkeypatch: pytest
     for name in ("a", "b"):
         await refused(lite.hitl.AnswerPrompt(answer(prompt, name, revision=2)), "ABORTED", "PROMPT_STALE")
     await refused(
-        lite.hitl.AnswerPrompt(answer(prompt, "c")), "RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED",
-        limit="submissions_per_prompt", value="2",
-    )  # fmt: skip
+        lite.hitl.AnswerPrompt(answer(prompt, "c")),
+        "RESOURCE_EXHAUSTED",
+        "LIMIT_EXCEEDED",
+        limit="submissions_per_prompt",
+        value="2",
+    )
     # A repeat is no new one.
     await refused(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=2)), "ABORTED", "PROMPT_STALE")
 
@@ -319,8 +330,11 @@ async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: World)
     asked = await world.asked()
     await world.hitl.AnswerPrompt(answer(asked))
     await refused(
-        world.hitl.CancelPrompt(pb.CancelPromptRequest(prompt_id=asked.prompt_id)), "FAILED_PRECONDITION",
-        "PROMPT_CLOSED", prompt_id=asked.prompt_id, state="ANSWERED",
-    )  # fmt: skip
+        world.hitl.CancelPrompt(pb.CancelPromptRequest(prompt_id=asked.prompt_id)),
+        "FAILED_PRECONDITION",
+        "PROMPT_CLOSED",
+        prompt_id=asked.prompt_id,
+        state="ANSWERED",
+    )
     long = pb.CancelPromptRequest(prompt_id=prompt.prompt_id, reason="x" * 1001)
     await refused(world.hitl.CancelPrompt(long), "INVALID_ARGUMENT", "INVALID_FIELD")

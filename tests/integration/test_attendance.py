@@ -56,8 +56,12 @@ async def test_a_prompt_s_life_without_and_with_people(world: World) -> None:
     assert not found.result.prompt.HasField("unattended_time")
     log = await world.service.replica.jobs.list_events(lease.job.job_id, 0, 100)
     assert [e.type.value for e in log if e.prompt_id == prompt.prompt_id] == [
-        "PROMPT_ASKED", "PROMPT_UNATTENDED", "PROMPT_ATTENDED", "PROMPT_UNATTENDED", "PROMPT_ANSWERED",
-    ]  # fmt: skip
+        "PROMPT_ASKED",
+        "PROMPT_UNATTENDED",
+        "PROMPT_ATTENDED",
+        "PROMPT_UNATTENDED",
+        "PROMPT_ANSWERED",
+    ]
 
 
 async def test_a_watch_is_a_console_too(world: World) -> None:

@@ -51,9 +51,11 @@ async def test_the_options_that_were_typed_are_heeded(lite: World, shell: Shell)
     assert await _completed(shell, f"askback job show --server {elsewhere} ") == []
     typed = f"askback job show --server 127.0.0.1:{lite.service.port} "
     done = await shell.ok(
-        ASKBACK_SERVER=elsewhere, _ASKBACK_COMPLETE="bash_complete", COMP_WORDS=typed,
+        ASKBACK_SERVER=elsewhere,
+        _ASKBACK_COMPLETE="bash_complete",
+        COMP_WORDS=typed,
         COMP_CWORD=str(typed.count(" ")),
-    )  # fmt: skip
+    )
     assert done.out == f"plain,{job.job_id[-6:]}\n"
 
 
@@ -76,8 +78,9 @@ async def test_values_of_options_come_with_descriptions(lite: World, shell: Shel
     assert ["triage", "1 open"] in found
     assert await _completed(shell, "askback ask T --kind pre") == [["preview", "texts to approve or edit"]]
     assert await _completed(shell, "askback job start ") == [
-        ["refund", f"2 {of_jobs}"], ["import", f"1 {of_jobs}"],
-    ]  # fmt: skip
+        ["refund", f"2 {of_jobs}"],
+        ["import", f"1 {of_jobs}"],
+    ]
     assert await _completed(shell, "askback job ls --type i") == [["import", f"1 {of_jobs}"]]
     assert await _completed(shell, "askback inbox ls --group ops --type ") == [["refund", "1 open"]]
     assert await _completed(shell, "askback job ls --label set=o") == [["set=odd", f"1 {of_jobs}"]]

@@ -46,9 +46,19 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
     found = _found(done)
     assert {level for level, _ in found.values()} == {"ok"}
     assert list(found) == [
-        "python", "askback", "packages", *(name for name in found if name.startswith("extra ")),
-        "configuration", "environment", "database", "server", "health", "contract", "identity", "clock",
-    ]  # fmt: skip
+        "python",
+        "askback",
+        "packages",
+        *(name for name in found if name.startswith("extra ")),
+        "configuration",
+        "environment",
+        "database",
+        "server",
+        "health",
+        "contract",
+        "identity",
+        "clock",
+    ]
     assert "grpcio" in found["packages"][1]
     assert found["extra server"][1].startswith("installed")
     assert found["environment"][1] == "ASKBACK_SERVER, ASKBACK_USER"

@@ -54,9 +54,13 @@ async def secure(lite_url: str, tmp_path: Path, authority: Authority) -> AsyncIt
 async def _process(shell: Shell, *words: str) -> Done:
     """`askback` in a process of its own: one that is forked has gRPC already, and its log with it."""
     process = await asyncio.create_subprocess_exec(
-        ASKBACK, *words, env=shell.environment, cwd=shell.home,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        ASKBACK,
+        *words,
+        env=shell.environment,
+        cwd=shell.home,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     out, err = await process.communicate()
     return Done(process.returncode or 0, out.decode(), err.decode())
 
@@ -76,18 +80,27 @@ async def test_tls_and_tokens(secure: Shell) -> None:
     for words, expected in (
         (
             (),
-            (7, "askback: 127.0.0.1:{port} speaks TLS: add --ca FILE (in a program "
-             "tls=Tls.from_files(ca=FILE)), or --tls if a public authority signed its certificate\n"),
+            (
+                7,
+                "askback: 127.0.0.1:{port} speaks TLS: add --ca FILE (in a program "
+                "tls=Tls.from_files(ca=FILE)), or --tls if a public authority signed its certificate\n",
+            ),
         ),
         (
             ("--ca", "other.crt"),
-            (7, "askback: 127.0.0.1:{port}: certificate signed by an unknown authority: give the authority's "
-             "certificate with --ca FILE\n"),
+            (
+                7,
+                "askback: 127.0.0.1:{port}: certificate signed by an unknown authority: give the authority's "
+                "certificate with --ca FILE\n",
+            ),
         ),
         (
             ca,
-            (8, "askback: send a token: metadata `authorization: Bearer <token>`\n"
-             "  (no token was sent: set ASKBACK_TOKEN, or put one into a profile)\n"),
+            (
+                8,
+                "askback: send a token: metadata `authorization: Bearer <token>`\n"
+                "  (no token was sent: set ASKBACK_TOKEN, or put one into a profile)\n",
+            ),
         ),
         (
             (*ca, "--token", "wrong"),
@@ -95,10 +108,13 @@ async def test_tls_and_tokens(secure: Shell) -> None:
         ),
         (
             (*ca, "--token", "right"),
-            (8, "askback: this call needs the role client or worker\n"
-             "  (`askback whoami` says what you may do)\n"),
+            (
+                8,
+                "askback: this call needs the role client or worker\n"
+                "  (`askback whoami` says what you may do)\n",
+            ),
         ),
-    ):  # fmt: skip
+    ):
         assert screen(await _process(secure, "job", "ls", *words), port=port) == expected, words
     doctor = await secure.run("doctor", "-q", "--ca", "other.crt")
     assert "certificate signed by an unknown authority" in doctor.out
@@ -112,8 +128,9 @@ async def test_a_port_in_use(shell: Shell) -> None:
         port = taken.getsockname()[1]
         done = await shell.run("serve", "--listen", f"127.0.0.1:{port}", "--db", "sqlite:///a.db")
     assert screen(done, port=port) == (
-        1, "askback: cannot start: 127.0.0.1:{port} is in use: choose another with --listen\n",
-    )  # fmt: skip
+        1,
+        "askback: cannot start: 127.0.0.1:{port} is in use: choose another with --listen\n",
+    )
 
 
 async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
@@ -122,11 +139,13 @@ async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
     choice = prompts.SingleInput(options=[prompts.Option(value=value) for value in ("staging", "production")])
     asked = await lite.asked(
         confirm(
-            "Where?", kind="clarify", questions=prompts.QuestionForm(
+            "Where?",
+            kind="clarify",
+            questions=prompts.QuestionForm(
                 questions=[prompts.Question(question_id="where", title="W?", required=True, single=choice)]
             ),
         )
-    )  # fmt: skip
+    )
     gone = await lite.asked(confirm("Pay?"))
     await lite.as_user("bob").hitl.AnswerPrompt(answer(gone))
     see = "  (see `askback inbox answer --help`)\n"
@@ -137,8 +156,11 @@ async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
         ),
         (
             ("inbox", "show", "ffffffff"),
-            (3, "askback: there is no prompt whose id ends in 'ffffffff' for you; a handle is the end of an "
-             "id\n"),
+            (
+                3,
+                "askback: there is no prompt whose id ends in 'ffffffff' for you; a handle is the end of an "
+                "id\n",
+            ),
         ),
         (
             ("inbox", "answer", asked.prompt_id, "where=mars"),
@@ -150,8 +172,11 @@ async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
         ),
         (
             ("inbox", "answer", gone.prompt_id, "--decision", "reject"),
-            (4, "askback: CLOSED: answered by bob a moment ago: ACCEPT; your answer came too late, was kept "
-             "for the record and changes nothing\n"),
+            (
+                4,
+                "askback: CLOSED: answered by bob a moment ago: ACCEPT; your answer came too late, was kept "
+                "for the record and changes nothing\n",
+            ),
         ),
         (
             ("ask", ""),
@@ -159,15 +184,21 @@ async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
         ),
         (
             ("ask", "Go?", "--kind", "Has Space!"),
-            (2, "askback: --kind: 'Has Space!' is not a kind: it must be 1 to 128 letters, digits, '_', '.' "
-             "or '-', starting with a letter\n"),
+            (
+                2,
+                "askback: --kind: 'Has Space!' is not a kind: it must be 1 to 128 letters, digits, '_', '.' "
+                "or '-', starting with a letter\n",
+            ),
         ),
         (
             ("job", "start", "a b", "--priority", "5000"),
-            (2, "askback: JOB_TYPE: must be 1 to 128 letters, digits, '_', '.', '-' or '/', starting with a "
-             "letter or digit\n  --priority: must be between -1000 and 1000\n"),
+            (
+                2,
+                "askback: JOB_TYPE: must be 1 to 128 letters, digits, '_', '.', '-' or '/', starting with a "
+                "letter or digit\n  --priority: must be between -1000 and 1000\n",
+            ),
         ),
-    ):  # fmt: skip
+    ):
         assert screen(await shell.run(*words)) == expected, words
 
 
@@ -183,20 +214,29 @@ async def test_databases_that_cannot_be_used(shell: Shell) -> None:
         ),
         (
             ("migrate", "--db", "mysql://ana:secret@host/askback"),
-            (2, "askback: --db mysql://ana:***@host/askback: use sqlite+aiosqlite:///FILE or "
-             "postgresql+asyncpg://USER@HOST/NAME\n"),
+            (
+                2,
+                "askback: --db mysql://ana:***@host/askback: use sqlite+aiosqlite:///FILE or "
+                "postgresql+asyncpg://USER@HOST/NAME\n",
+            ),
         ),
         (
             ("serve", "--db", "mysql://host/askback"),
-            (2, "askback: --db mysql://host/askback: use sqlite+aiosqlite:///FILE or "
-             "postgresql+asyncpg://USER@HOST/NAME\n"),
+            (
+                2,
+                "askback: --db mysql://host/askback: use sqlite+aiosqlite:///FILE or "
+                "postgresql+asyncpg://USER@HOST/NAME\n",
+            ),
         ),
         (
             ("migrate", "--db", "sqlite:////no/such/folder/a.db"),
-            (1, "askback: cannot migrate: /no/such/folder/a.db cannot be opened: No such file "
-             "or directory; there is no folder /no/such/folder\n"),
+            (
+                1,
+                "askback: cannot migrate: /no/such/folder/a.db cannot be opened: No such file "
+                "or directory; there is no folder /no/such/folder\n",
+            ),
         ),
-    ):  # fmt: skip
+    ):
         assert screen(await shell.run(*words), port=port) == expected, words
 
 

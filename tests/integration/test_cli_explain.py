@@ -25,7 +25,7 @@ from tests.support.service import (
     form,
     outcome,
     seconds,
-)  # fmt: skip
+)
 from tests.support.shell import Shell
 
 
@@ -42,8 +42,9 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
     assert asked["commands"] == [
-        f"askback inbox approve {everybody.prompt_id}", f"askback inbox reject {everybody.prompt_id}",
-    ]  # fmt: skip
+        f"askback inbox approve {everybody.prompt_id}",
+        f"askback inbox reject {everybody.prompt_id}",
+    ]
     assert "everyone with the console role in default; admins too" in text
     named = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release"])))
     text, found = await _explained(shell, named.job_id)
@@ -129,9 +130,12 @@ async def test_who_claimed_answered_and_was_refused(lite: World, shell: Shell) -
     text, found = await _explained(shell, leased.job.job_id)
     [asked] = found["prompts"]
     assert [(step["type"], step["actor"]) for step in asked["history"]] == [
-        ("PROMPT_ASKED", "w"), ("ANSWER_REFUSED", "bob"), ("PROMPT_AMENDED", "w"),
-        ("ANSWER_REFUSED", "bob"), ("PROMPT_CLAIMED", "eve"),
-    ]  # fmt: skip
+        ("PROMPT_ASKED", "w"),
+        ("ANSWER_REFUSED", "bob"),
+        ("PROMPT_AMENDED", "w"),
+        ("ANSWER_REFUSED", "bob"),
+        ("PROMPT_CLAIMED", "eve"),
+    ]
     assert 'bob answered \'answered\' {"n": "many"} and was refused (INVALID): values_json/n: ' in text
     assert "bob answered 'yes' and was refused (STALE): the question had changed since it was shown" in text
     assert asked["claim"]["by"] == "eve"

@@ -21,7 +21,7 @@ from tests.support.service import (
     form,
     outcome,
     seconds,
-)  # fmt: skip
+)
 from tests.support.shell import Shell
 from tests.vectors.runner import run
 
@@ -50,10 +50,12 @@ async def _finished(world: World) -> str:
     for key, content in {
         "late": confirm("Late?", timeout=seconds(0.1)),
         "default": confirm(
-            "Default?", timeout=seconds(0.1), final_action=prompts.FINAL_ACTION_DEFAULT,
+            "Default?",
+            timeout=seconds(0.1),
+            final_action=prompts.FINAL_ACTION_DEFAULT,
             default_answer=prompts.DefaultAnswer(decision=REJECT),
         ),
-    }.items():  # fmt: skip
+    }.items():
         await world.ask(leased, key, content)
         await world.state(leased.job.job_id, job_pb2.JOB_STATE_RUNNING)
     complete = workers.CompleteJobRequest(

@@ -129,8 +129,10 @@ async def test_a_handle_tells_nothing_to_those_who_may_not_see(guarded: World, t
     by_job = hpb.PromptFilter(job_id_suffix=asked.job_id[-6:])
     for filter in (by_id, by_job):
         page = hpb.ListPromptsRequest(filter=filter)
-        found = [len((await guarded.with_token(f"{who}-token").hitl.ListPrompts(page)).prompts) for who in
-                 ("ana", "bob", "cli")]  # fmt: skip
+        found = [
+            len((await guarded.with_token(f"{who}-token").hitl.ListPrompts(page)).prompts)
+            for who in ("ana", "bob", "cli")
+        ]
         assert found == [1, 0, 1]
         totals = (await guarded.with_token("bob-token").hitl.ListPrompts(page)).total_size
         assert totals == 0

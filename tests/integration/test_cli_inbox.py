@@ -29,8 +29,12 @@ async def test_the_queue(lite: World, shell: Shell) -> None:
     assert [row[3] for row in rows] == [p.prompt_id for p in (high, soon, old, mine)]
     assert rows[1][0] == f"{soon.expire_time.ToDatetime():%Y-%m-%dT%H:%M:%SZ}"
     assert rows[0][5:] == [
-        f"{high.create_time.ToDatetime():%Y-%m-%dT%H:%M:%SZ}", "t", "9", "open", high.job_id,
-    ]  # fmt: skip
+        f"{high.create_time.ToDatetime():%Y-%m-%dT%H:%M:%SZ}",
+        "t",
+        "9",
+        "open",
+        high.job_id,
+    ]
     assert [row[4] for row in rows] == ["", "", "cy", ""]
     table = (await shell.ok("inbox", "ls", "--group", "desk", "-o", "table", COLUMNS="80")).out.splitlines()
     assert [name for name in table[0].split() if name != "AGE"] == [
@@ -87,9 +91,15 @@ async def test_watch(lite: World, shell: Shell) -> None:
         if options:
             assert json.loads(claimed)["prompt"]["claimedBy"] == "bob"
             assert json.loads(ended) == {
-                "event": "closed", "promptId": second.prompt_id, "jobId": second.job_id, "state": "ANSWERED",
-                "actor": "bob", "reason": "", "by": "bob", "decision": "REJECT",
-            }  # fmt: skip
+                "event": "closed",
+                "promptId": second.prompt_id,
+                "jobId": second.job_id,
+                "state": "ANSWERED",
+                "actor": "bob",
+                "reason": "",
+                "by": "bob",
+                "decision": "REJECT",
+            }
         else:
             assert claimed.split("\t")[:4] == ["changed", "", "confirm", "Second"]
             assert claimed.split("\t")[5] == "bob"

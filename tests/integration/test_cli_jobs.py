@@ -99,8 +99,9 @@ async def test_ls_filters_and_pages(lite: World, shell: Shell) -> None:
     assert await listed("--before", (datetime.now(UTC) - timedelta(hours=1)).isoformat()) == []
     some = await shell.ok("job", "ls", "--limit", "2")
     assert [line.split("\t")[:4] for line in some.out.splitlines()] == [
-        ["pending", "b", "", ids[2]], ["pending", "a", "", ids[1]],
-    ]  # fmt: skip
+        ["pending", "b", "", ids[2]],
+        ["pending", "a", "", ids[1]],
+    ]
     assert some.err == "3 jobs, 2 shown; --limit 0 lists all\n"
     assert (await shell.ok("job", "ls", "--limit", "1", "--type", "a")).err.startswith("2 jobs, 1 shown")
     assert (await shell.ok("job", "ls", "--limit", "3")).err == "3 jobs\n"
@@ -149,10 +150,12 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     await watching.says('"JOB_LEASED"')
     await lite.workers.ReportProgress(
         workers.ReportProgressRequest(
-            job_id=job_id, token=leased.token, progress=job_pb2.Progress(done=1, total=4, message="reading"),
+            job_id=job_id,
+            token=leased.token,
+            progress=job_pb2.Progress(done=1, total=4, message="reading"),
             milestone=True,
         )
-    )  # fmt: skip
+    )
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await watching.says('"PROMPT_ASKED"')
     await lite.hitl.AnswerPrompt(answer(prompt))
@@ -166,16 +169,22 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     assert told == stored
     text = (await shell.ok("job", "watch", job_id)).out.splitlines()
     assert [line.split("\t")[1:] for line in text] == [
-        ["1", "JOB_CREATED", "created by ada"], ["3", "JOB_PROGRESSED", "1/4 reading"],
+        ["1", "JOB_CREATED", "created by ada"],
+        ["3", "JOB_PROGRESSED", "1/4 reading"],
         ["4", "PROMPT_ASKED", "asks: Pay?"],
-        ["5", "PROMPT_ANSWERED", "question 1 answered by ada: ACCEPT"], ["6", "JOB_COMPLETED", "completed"],
-    ]  # fmt: skip
+        ["5", "PROMPT_ANSWERED", "question 1 answered by ada: ACCEPT"],
+        ["6", "JOB_COMPLETED", "completed"],
+    ]
     assert all(datetime.fromisoformat(line.split("\t")[0]).utcoffset() == timedelta(0) for line in text)
     whole = (await shell.ok("job", "watch", job_id, "-v", "-o", "table")).out.splitlines()
     assert [re.sub(r"^.*? \(20\d\d-\d\d-\d\dT\S+\) +", "", line) for line in whole] == [
-        "#1 created by ada", "#2 taken by w, attempt 1", "#3 1/4 reading", "#4 asks: Pay?",
-        "#5 question 1 answered by ada: ACCEPT", "#6 completed",
-    ]  # fmt: skip
+        "#1 created by ada",
+        "#2 taken by w, attempt 1",
+        "#3 1/4 reading",
+        "#4 asks: Pay?",
+        "#5 question 1 answered by ada: ACCEPT",
+        "#6 completed",
+    ]
     assert len((await shell.ok("job", "watch", job_id, "--after-seq", "4")).out.splitlines()) == 2
 
 

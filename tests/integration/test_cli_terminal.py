@@ -30,9 +30,13 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         settings = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40", **environment}
         self._process = subprocess.Popen(
-            [ASKBACK, *command], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+            [ASKBACK, *command],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
             env={**shell.environment, **settings},
-        )  # fmt: skip
+        )
         os.close(theirs)
         asyncio.get_running_loop().add_reader(self._ours, self._read)
 

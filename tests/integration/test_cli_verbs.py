@@ -34,10 +34,14 @@ async def test_who_the_server_takes_me_for(lite: World, shell: Shell) -> None:
     text = (await shell.ok("whoami", "--user", "ana", "--group", "ops")).out
     rows = dict(line.split("\t") for line in text.splitlines())
     assert rows == {
-        "subject": "ana", "known by": "its own word: this server does not authenticate",
-        "namespaces": "default, all others", "roles": "client, console, worker", "groups": "ops",
-        "admin": "no", "expires": "never",
-    }  # fmt: skip
+        "subject": "ana",
+        "known by": "its own word: this server does not authenticate",
+        "namespaces": "default, all others",
+        "roles": "client, console, worker",
+        "groups": "ops",
+        "admin": "no",
+        "expires": "never",
+    }
     tsv = (await shell.ok("whoami", "-o", "tsv", "--user", "ana")).out.splitlines()
     assert tsv[:2] == ["subject\tana", "authentication\tNONE"]
     assert 'roles\t["client", "console", "worker"]' in tsv
@@ -187,7 +191,7 @@ async def test_ask_prints_commands_that_answer(lite: World, shell: Shell) -> Non
         (("--form", "@f.json", "--default", "@v.json"), '{"n": 4}'),
         (("--kind", "clarify", "--default", "as you like"), "as you like"),
     ],
-)  # fmt: skip
+)
 async def test_a_default_that_fits_what_is_asked(shell: Shell, words: tuple[str, ...], out: str) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     (shell.home / "f.json").write_text(json.dumps(schema))
@@ -207,7 +211,7 @@ async def test_a_default_that_fits_what_is_asked(shell: Shell, words: tuple[str,
         (("--form", "f.json", "--default", "3"), "--default: with --form it is a JSON object of values"),
         (("--form", "@x", "--default", "{}"), "--form: x cannot be read: No such file or directory"),
     ],
-)  # fmt: skip
+)
 async def test_a_default_that_does_not_fit(
     lite: World, shell: Shell, words: tuple[str, ...], says: str
 ) -> None:
@@ -226,9 +230,11 @@ async def test_labels_repeated_are_alternatives(lite: World, shell: Shell) -> No
         await lite.create(f"t{number}", labels=labels, prompt=confirm(labels=labels))
     odd_or_long = ("--label", "set=odd", "--label", "set=long")
     for words, expected in (
-        (odd_or_long, {"t0", "t1"}), ((*odd_or_long, "--label", "p=1"), {"t0"}),
-        (("--label", "set=even"), {"t2"}), ((*odd_or_long, "--label", "p=2"), set()),
-    ):  # fmt: skip
+        (odd_or_long, {"t0", "t1"}),
+        ((*odd_or_long, "--label", "p=1"), {"t0"}),
+        (("--label", "set=even"), {"t2"}),
+        ((*odd_or_long, "--label", "p=2"), set()),
+    ):
         for command in ("job", "inbox"):
             found = (await shell.ok(command, "ls", *words, "--json")).lines
             assert {one["jobType"] for one in found} == expected, (command, words)

@@ -25,9 +25,17 @@ from askback_server.transport.open_calls import OpenCall, StreamContext
 from tests.support.service import World, confirm, until
 
 HELD = (
-    Account, ConverseSession, JobsFollower, JobsNews, OpenCall, PromptFollower, PromptView,
-    StreamContext, Watch, WorkSession,
-)  # fmt: skip
+    Account,
+    ConverseSession,
+    JobsFollower,
+    JobsNews,
+    OpenCall,
+    PromptFollower,
+    PromptView,
+    StreamContext,
+    Watch,
+    WorkSession,
+)
 """What streams consist of."""
 EVE = (("askback-user", "eve"),)
 

@@ -53,9 +53,14 @@ async def test_whom_a_step_reaches_is_shown_the_prompt_and_the_others_keep_it(wo
     assert [e.seq for e in events] == list(range(1, len(events) + 1))
     assert escalated.actor == "system"
     assert json.loads(escalated.data_json) == {
-        "round": 1, "key": "prompt", "step": 1, "users": [], "groups": ["leads"], "replace": False,
+        "round": 1,
+        "key": "prompt",
+        "step": 1,
+        "users": [],
+        "groups": ["leads"],
+        "replace": False,
         "priority": 5,
-    }  # fmt: skip
+    }
 
 
 async def test_whose_place_others_take_loses_sight_of_the_prompt(world: World) -> None:

@@ -72,10 +72,17 @@ async def test_a_jobs_life_is_told_without_what_was_written(
     ]
     answered = _lines(events)[3]
     expected = {
-        "by": "ana", "decision": "RESPOND", "key": "how-many", "kind": "clarify", "job_type": "t",
-        "job_id": lease.job.job_id, "prompt_id": prompt.prompt_id, "namespace": "default",
-        "level": "INFO", "event": "PROMPT_ANSWERED",
-    }  # fmt: skip
+        "by": "ana",
+        "decision": "RESPOND",
+        "key": "how-many",
+        "kind": "clarify",
+        "job_type": "t",
+        "job_id": lease.job.job_id,
+        "prompt_id": prompt.prompt_id,
+        "namespace": "default",
+        "level": "INFO",
+        "event": "PROMPT_ANSWERED",
+    }
     assert {name: answered.get(name) for name in expected} == expected
 
 
@@ -114,8 +121,10 @@ async def test_a_default_is_told_as_one(lite: World, events: pytest.LogCaptureFi
     await lite.state(prompt.job_id, COMPLETED)
     [answered] = [line for line in _lines(events) if line["message"] == "prompt answered"]
     assert (answered["by"], answered["source"], answered["decision"]) == (
-        "system", "TIMEOUT_DEFAULT", "REJECT",
-    )  # fmt: skip
+        "system",
+        "TIMEOUT_DEFAULT",
+        "REJECT",
+    )
 
 
 async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: World, caplog: Any) -> None:

@@ -62,9 +62,13 @@ async def test_an_equal_request_id_gives_the_same_job(world: World) -> None:
     assert again.job == first.job
     other = pb.CreateJobRequest(job_type="t", request_id="r-1", input_json="[2]")
     await refused(
-        world.jobs.CreateJob(other), "ALREADY_EXISTS", "ID_REUSED",
-        field="request_id", value="r-1", job_id=first.job.job_id,
-    )  # fmt: skip
+        world.jobs.CreateJob(other),
+        "ALREADY_EXISTS",
+        "ID_REUSED",
+        field="request_id",
+        value="r-1",
+        job_id=first.job.job_id,
+    )
     elsewhere = await world.jobs.CreateJob(
         pb.CreateJobRequest(namespace="other", job_type="t", request_id="r-1", input_json="[2]")
     )
@@ -183,10 +187,19 @@ async def test_update_changes_what_the_mask_names_and_nothing_else(world: World)
     job = await world.create(labels={"a": "1"}, priority=3)
     changed = (
         await world.jobs.UpdateJob(
-            update(job.job_id, "labels", "promoted", "retention", version=1,
-                   labels={"b": "2"}, promoted=True, retention=seconds(90), priority=9)
+            update(
+                job.job_id,
+                "labels",
+                "promoted",
+                "retention",
+                version=1,
+                labels={"b": "2"},
+                promoted=True,
+                retention=seconds(90),
+                priority=9,
+            )
         )
-    ).job  # fmt: skip
+    ).job
     assert dict(changed.labels) == {"b": "2"}
     assert (changed.promoted, changed.retention.seconds, changed.priority) == (True, 90, 3)
     assert changed.version == 2
@@ -268,9 +281,12 @@ async def completed(world: World) -> job_pb2.Job:
 async def test_what_has_ended_cannot_be_cancelled(lite: World) -> None:
     job = await completed(lite)
     await refused(
-        lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id)), "FAILED_PRECONDITION", "ILLEGAL_STATE",
-        job_id=job.job_id, state="COMPLETED",
-    )  # fmt: skip
+        lite.jobs.CancelJob(pb.CancelJobRequest(job_id=job.job_id)),
+        "FAILED_PRECONDITION",
+        "ILLEGAL_STATE",
+        job_id=job.job_id,
+        state="COMPLETED",
+    )
     long = pb.CancelJobRequest(job_id=job.job_id, reason="x" * 1001)
     await refused(lite.jobs.CancelJob(long), "INVALID_ARGUMENT", "INVALID_FIELD")
 
@@ -295,9 +311,13 @@ async def test_retry_makes_a_new_job_of_the_old_ones_content(world: World) -> No
 async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: World) -> None:
     pending = await lite.create()
     await refused(
-        lite.jobs.RetryJob(pb.RetryJobRequest(job_id=pending.job_id)), "FAILED_PRECONDITION", "ILLEGAL_STATE",
-        job_id=pending.job_id, state="PENDING", event="RETRY",
-    )  # fmt: skip
+        lite.jobs.RetryJob(pb.RetryJobRequest(job_id=pending.job_id)),
+        "FAILED_PRECONDITION",
+        "ILLEGAL_STATE",
+        job_id=pending.job_id,
+        state="PENDING",
+        event="RETRY",
+    )
     prompt = await lite.asked()
     await lite.hitl.AnswerPrompt(answer(prompt))
     assert (await lite.job(prompt.job_id)).state == COMPLETED

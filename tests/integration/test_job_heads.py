@@ -102,9 +102,13 @@ def held(leased: workers.LeasedJob) -> dict[str, Any]:
 async def busy_job(world: World) -> workers.LeasedJob:
     """A job with a canary wherever a head must not tell; a prompt for law and one for ops."""
     leased = await world.held(
-        "refund", input_json='"canary-input"', labels={"team": "red"}, request_id="canary-request",
-        priority=7, max_attempts=2,
-    )  # fmt: skip
+        "refund",
+        input_json='"canary-input"',
+        labels={"team": "red"},
+        request_id="canary-request",
+        priority=7,
+        max_attempts=2,
+    )
     await world.workers.SaveCheckpoint(
         workers.SaveCheckpointRequest(key="canary-step", value_json='"canary-checkpoint"', **held(leased))
     )
@@ -167,12 +171,26 @@ async def test_the_audience_sees_the_head_of_a_job(world: World, how: str) -> No
         assert found.job.head_only
         assert "canary" not in str(found)
     assert {f.name for f, _ in found.job.ListFields()} == {
-        "job_id", "namespace", "job_type", "user_id", "state", "progress", "labels", "rounds", "version",
-        "create_time", "update_time", "complete_time", "purge_time", "head_only",
-    } | ({"cancel_request_time"} if how == "cancelled" else set())  # fmt: skip
+        "job_id",
+        "namespace",
+        "job_type",
+        "user_id",
+        "state",
+        "progress",
+        "labels",
+        "rounds",
+        "version",
+        "create_time",
+        "update_time",
+        "complete_time",
+        "purge_time",
+        "head_only",
+    } | ({"cancel_request_time"} if how == "cancelled" else set())
     assert (found.job.state, found.job.rounds, found.job.open_prompts) == (
-        {"completed": 4, "failed": 5, "cancelled": 6}[how], 1, 0,
-    )  # fmt: skip
+        {"completed": 4, "failed": 5, "cancelled": 6}[how],
+        1,
+        0,
+    )
     listed = await lara.hitl.ListPrompts(
         hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id, states=ALL_STATES))
     )
@@ -207,8 +225,13 @@ async def test_the_audience_follows_the_head_of_a_job(world: World, how: str) ->
     assert "canary" not in str(live)
     assert [e.seq for e in live] == list(range(1, len(live) + 1))
     assert names(live)[:6] == [
-        "JOB_CREATED", "JOB_LEASED", "WITHHELD", "JOB_PROGRESSED", "PROMPT_ASKED", "WITHHELD",
-    ]  # fmt: skip
+        "JOB_CREATED",
+        "JOB_LEASED",
+        "WITHHELD",
+        "JOB_PROGRESSED",
+        "PROMPT_ASKED",
+        "WITHHELD",
+    ]
     assert names(live)[-1] == f"JOB_{how.upper()}"
     assert (live[0].actor, live[0].data_json) == ("asker", '{"job_type":"refund"}')
     assert '"message":"packing"' in live[3].data_json
@@ -233,8 +256,10 @@ async def test_who_is_in_no_audience_of_the_job_finds_none(world: World) -> None
         )
         watch = await refused(
             eve.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)).read(),
-            "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id,
-        )  # fmt: skip
+            "NOT_FOUND",
+            "JOB_NOT_FOUND",
+            job_id=job_id,
+        )
         assert get == watch
         assert get.message.replace(job_id, "") == (
             await refused(eve.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID)), "NOT_FOUND", "JOB_NOT_FOUND")
@@ -353,8 +378,10 @@ async def test_a_client_that_becomes_a_console_sees_the_head_from_then_on(
 
 def test_every_event_of_a_job_is_told_or_withheld_on_purpose() -> None:
     withheld = {
-        EventType.JOB_CARRIED_OVER, EventType.CHECKPOINT_SAVED, EventType.UNDERSTANDING_UPDATED,
-    }  # fmt: skip
+        EventType.JOB_CARRIED_OVER,
+        EventType.CHECKPOINT_SAVED,
+        EventType.UNDERSTANDING_UPDATED,
+    }
     of_prompts = {t for t in EventType if t.startswith(("PROMPT_", "ANSWER_"))}
     assert set(_EVENTS) == set(EventType) - withheld - of_prompts
 

@@ -108,9 +108,14 @@ async def test_an_attempt_that_runs_too_long_goes_to_another_worker(world: World
     assert (ended.state, ended.failure.code) == (FAILED, "RUN_TIMEOUT")
     kinds = [job_pb2.JobEventType.Name(e.type)[15:] for e in await events_of(world, job.job_id)]
     assert kinds == [
-        "JOB_CREATED", "JOB_LEASED", "PROMPT_ASKED", "PROMPT_ANSWERED", "JOB_RETRIED", "JOB_LEASED",
+        "JOB_CREATED",
+        "JOB_LEASED",
+        "PROMPT_ASKED",
+        "PROMPT_ANSWERED",
+        "JOB_RETRIED",
+        "JOB_LEASED",
         "JOB_FAILED",
-    ]  # fmt: skip
+    ]
 
 
 async def test_a_retry_has_the_same_limits_and_starts_at_once(lite: World) -> None:

@@ -217,9 +217,14 @@ async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
         assert (family.type, family.documentation) == (metric.kind.value, metric.help)
         for sample in family.samples:
             suffix = sample.name.removeprefix(metric.name)
-            assert suffix in {
-                Kind.COUNTER: ("_total",), Kind.GAUGE: ("",), Kind.HISTOGRAM: ("_bucket", "_sum", "_count")
-            }[metric.kind]  # fmt: skip
+            assert (
+                suffix
+                in {
+                    Kind.COUNTER: ("_total",),
+                    Kind.GAUGE: ("",),
+                    Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
+                }[metric.kind]
+            )
             assert set(sample.labels) - {"le"} == set(metric.labels), sample
 
 

@@ -210,8 +210,9 @@ async def test_namespaces_are_walls(guarded: World) -> None:
     assert (await other.jobs.GetJob(jpb.GetJobRequest(job_id=theirs.job.job_id))).job == theirs.job
     await refused(
         roving.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", namespace="third")),
-        "PERMISSION_DENIED", "PERMISSION_DENIED",
-    )  # fmt: skip
+        "PERMISSION_DENIED",
+        "PERMISSION_DENIED",
+    )
     leased = await other.workers.LeaseJobs(
         wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], max_jobs=9, wait=seconds(5))
     )

@@ -116,9 +116,16 @@ def _prompts_of(job_id: str) -> Any:
 
 
 QUESTIONS = {
-    "yes": confirm(), "edit": preview(), "values": form(), "amended": confirm("Two?"),
-    "no": confirm(), "revise": confirm(), "default": form(), "expired": confirm(), "open": confirm(),
-}  # fmt: skip
+    "yes": confirm(),
+    "edit": preview(),
+    "values": form(),
+    "amended": confirm("Two?"),
+    "no": confirm(),
+    "revise": confirm(),
+    "default": form(),
+    "expired": confirm(),
+    "open": confirm(),
+}
 KEPT = {"yes", "edit", "values", "amended"}
 
 
@@ -131,13 +138,16 @@ async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: Worl
     assert (job.retried_from_job_id, job.root_job_id, dict(job.labels)) == (old, old, {"team": "a"})
     assert (job.rounds, job.open_prompts, job.attempt) == (0, 0, 1)
     assert [(c.key, c.value_json) for c in lease.checkpoints] == [
-        ("charge", '{"receipt": 7}'), ("mail", '"sent"'),
-    ]  # fmt: skip
+        ("charge", '{"receipt": 7}'),
+        ("mail", '"sent"'),
+    ]
     [listed] = await events(world, job.job_id, CARRIED)
     assert {a["key"]: (a["decision"], a["by"], a["from"]) for a in listed["answers"]} == {
-        "yes": ("ACCEPT", "ann", old), "edit": ("EDIT", "ann", old), "values": ("RESPOND", "ann", old),
+        "yes": ("ACCEPT", "ann", old),
+        "edit": ("EDIT", "ann", old),
+        "values": ("RESPOND", "ann", old),
         "amended": ("ACCEPT", "ann", old),
-    }  # fmt: skip
+    }
     assert [c["key"] for c in listed["checkpoints"]] == ["charge", "mail"]
     assert "fine" not in json.dumps(listed), "the log never holds what was said"
     # What it carries is its own: the old job may go.

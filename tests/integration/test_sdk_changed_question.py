@@ -175,12 +175,15 @@ def asks(kind: str = "confirm", **asked: Any) -> Ask:
         (asks(decisions=[YES]), asks(decisions=[Option(DecisionKind.ACCEPT, "Sure")]), "'ACCEPT Sure'"),
     ],
     ids=range(10),
-)  # fmt: skip
+)
 async def test_the_message_says_what_changed(askback_server: Server, old: Ask, new: Ask, says: str) -> None:
     async with Client(askback_server.target, user="ana") as client:
-        run = await answered(askback_server, client, old=old, **(
-            {"decision": "ACCEPT", "values": {"value": 1}} if "form" in says else {}
-        ))  # fmt: skip
+        run = await answered(
+            askback_server,
+            client,
+            old=old,
+            **({"decision": "ACCEPT", "values": {"value": 1}} if "form" in says else {}),
+        )
         async with version(askback_server, new):
             [event] = await retries(run, 1)
         assert says in (await run.job()).failure[1]  # type: ignore[index]

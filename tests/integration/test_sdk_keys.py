@@ -111,10 +111,19 @@ async def different_kinds_of_question(job: Job) -> Any:
 
 
 @pytest.mark.parametrize(
-    "function", [step_in_a_loop, steps_at_once, slow_steps_at_once, step_in_its_own_step, ask_in_a_loop,
-                 ask_until_it_is_good, asks_at_once, different_kinds_of_question],
+    "function",
+    [
+        step_in_a_loop,
+        steps_at_once,
+        slow_steps_at_once,
+        step_in_its_own_step,
+        ask_in_a_loop,
+        ask_until_it_is_good,
+        asks_at_once,
+        different_kinds_of_question,
+    ],
     ids=lambda function: function.__name__,
-)  # fmt: skip
+)
 async def test_a_key_is_used_once(human: Human, function: Script) -> None:
     human.on("age", optional=True).answers(-1)
     human.on(kind="confirm", optional=True).approves()

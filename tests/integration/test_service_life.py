@@ -276,8 +276,9 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         await world.create(input_json=f'"{SECRETS["input"]}"')
         await refused(
             world.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", input_json="{" + SECRETS["input"])),
-            "INVALID_ARGUMENT", "INVALID_FIELD",
-        )  # fmt: skip
+            "INVALID_ARGUMENT",
+            "INVALID_FIELD",
+        )
         leased = await worker.leased()
         of = {"job_id": leased.job.job_id, "token": leased.token}
         saved = wpb.SaveCheckpointRequest(**of, key="k", value_json=f'"{SECRETS["checkpoint"]}"')
@@ -298,8 +299,11 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         )
         await console.send(hpb.ConverseClientFrame(ref=5, answer_prompt=good))
         await worker.expect("prompt_resolved")
-        await refused(world.hitl.AnswerPrompt(answer(asked, "late", comment=SECRETS["comment"])),
-                      "FAILED_PRECONDITION", "PROMPT_CLOSED")  # fmt: skip
+        await refused(
+            world.hitl.AnswerPrompt(answer(asked, "late", comment=SECRETS["comment"])),
+            "FAILED_PRECONDITION",
+            "PROMPT_CLOSED",
+        )
         assert (await worker.expect("prompt_resolved")).late_answer
         failure = job_pb2.Failure(code="E", message=SECRETS["failure"])
         again = wpb.FailJobRequest(**of, failure=failure, retryable=True, retry_delay=seconds(0.001))
@@ -309,6 +313,9 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         await worker.ask(complete_job=wpb.CompleteJobRequest(**of, result_json=f'"{SECRETS["result"]}"'))
         workerless = await world.asked(confirm(SECRETS["title"]))
         await world.hitl.AnswerPrompt(answer(workerless, comment=SECRETS["comment"]))
-        await refused(world.with_token("wrong-" + SECRETS["token"]).jobs.ListJobs(jpb.ListJobsRequest()),
-                      "UNAUTHENTICATED", "UNAUTHENTICATED")  # fmt: skip
+        await refused(
+            world.with_token("wrong-" + SECRETS["token"]).jobs.ListJobs(jpb.ListJobsRequest()),
+            "UNAUTHENTICATED",
+            "UNAUTHENTICATED",
+        )
         return worker.secret, token

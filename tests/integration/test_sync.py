@@ -181,8 +181,12 @@ def test_forks_and_the_end_of_the_process(askback_server: Server, way: str) -> N
     environment = {**kept, "GRPC_VERBOSITY": "NONE"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PROGRAM, askback_server.target, way],
-        capture_output=True, text=True, timeout=60, check=False, env=environment,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert "[0, 0]" in lines

@@ -46,10 +46,13 @@ worker = Worker("dns:///askback.example:50051", token="not-for-a-test")
 async def refund(job: Job, order: str, days: int) -> float:
     await job.progress(1, 3, "order loaded")
     ruling = await job.ask(
-        "How should we rule on this refund?", Ruling,
-        key="ruling", body=f"Returned after **{days} days**.",
-        to=["group:refund-desk"], deadline=timedelta(hours=4),
-    )  # fmt: skip
+        "How should we rule on this refund?",
+        Ruling,
+        key="ruling",
+        body=f"Returned after **{days} days**.",
+        to=["group:refund-desk"],
+        deadline=timedelta(hours=4),
+    )
     if ok := await job.confirm(f"Pay {ruling.amount:.2f} EUR for {order}?", key="pay"):
         await job.progress(3, 3, f"approved by {ok.by}")
         return ruling.amount
@@ -132,9 +135,22 @@ async def test_every_verb(human: Human) -> None:
     human.on(key="who").dismisses("no idea")
     run = await script.start(name=asks)
     assert await run.result() == [
-        "Ada", {"policy": "legal", "amount": 3.0, "rationale": ""}, 9, "new", "REVISE", "shorter",
-        False, "not today", "human", True, "fine", "DISMISS", "private", "DISMISS", "no idea",
-    ]  # fmt: skip
+        "Ada",
+        {"policy": "legal", "amount": 3.0, "rationale": ""},
+        9,
+        "new",
+        "REVISE",
+        "shorter",
+        False,
+        "not today",
+        "human",
+        True,
+        "fine",
+        "DISMISS",
+        "private",
+        "DISMISS",
+        "no idea",
+    ]
     human.assert_all_used()
 
 

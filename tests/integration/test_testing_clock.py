@@ -129,9 +129,13 @@ async def pressed(job: Job) -> str:
     steps = [After(timedelta(hours=n)).to(f"group:level-{n}") for n in (1, 2, 3)]
     try:
         decision = await job.confirm(
-            "Refund?", key="refund", to=["group:desk"], deadline=timedelta(hours=4), escalate=steps,
+            "Refund?",
+            key="refund",
+            to=["group:desk"],
+            deadline=timedelta(hours=4),
+            escalate=steps,
             remind=Remind(timedelta(minutes=30), times=3),
-        )  # fmt: skip
+        )
     except PromptExpired:
         return "nobody"
     return f"{decision.decision}"
@@ -147,9 +151,15 @@ async def test_steps_and_reminders_come_each_at_its_time(human: Human, clock: Cl
     assert began is not None
     at = [(e.type.removeprefix("PROMPT_"), round((e.at - began).total_seconds() / 60)) for e in told if e.at]
     assert at[:-1] == [
-        ("ASKED", 0), ("REMINDED", 30), ("ESCALATED", 60), ("REMINDED", 60), ("REMINDED", 90),
-        ("ESCALATED", 120), ("ESCALATED", 180), ("EXPIRED", 240),
-    ]  # fmt: skip
+        ("ASKED", 0),
+        ("REMINDED", 30),
+        ("ESCALATED", 60),
+        ("REMINDED", 60),
+        ("REMINDED", 90),
+        ("ESCALATED", 120),
+        ("ESCALATED", 180),
+        ("EXPIRED", 240),
+    ]
     [prompt] = human.prompts[:1]
     assert human.seen == ["refund"] * 4, "shown again with each step"
     assert prompt.escalation_step == 0

@@ -92,8 +92,9 @@ async def test_calls_and_streams_go_over_tls(
     async with serving(lite_url, auth=str(folder / "tokens.toml"), **tls(folder)) as world:
         async with channel(world.service, authority.pem) as opened:
             assert await subject(opened, TOKEN) == "ana"
-            found = await refused(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest()),
-                                  "UNAUTHENTICATED", "UNAUTHENTICATED")  # fmt: skip
+            found = await refused(
+                Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest()), "UNAUTHENTICATED", "UNAUTHENTICATED"
+            )
             assert "Bearer" in found.message
             console = Console(Caller(opened, (("authorization", f"Bearer {TOKEN}"),)).hitl.Converse())
             await console.hello()
@@ -141,8 +142,11 @@ async def test_a_certificate_says_who_calls_where_no_token_does(
             # A token decides alone: a wrong one is not made good by the certificate.
             assert await subject(opened, TOKEN) == "ana"
             for metadata in ((("authorization", "Bearer wrong"),), (("authorization", "Basic x"),)):
-                await refused(Caller(opened, metadata).jobs.ListJobs(jpb.ListJobsRequest()),
-                              "UNAUTHENTICATED", "UNAUTHENTICATED")  # fmt: skip
+                await refused(
+                    Caller(opened, metadata).jobs.ListJobs(jpb.ListJobsRequest()),
+                    "UNAUTHENTICATED",
+                    "UNAUTHENTICATED",
+                )
         # Alternative names come before the common name, and streams know them too.
         both = authority.client("bob", "spiffe://shop/other", "spiffe://shop/worker")
         async with channel(world.service, authority.pem, both) as opened:
@@ -153,8 +157,11 @@ async def test_a_certificate_says_who_calls_where_no_token_does(
             await worker.aclose()
         for name, says in (("eve", "no entry has `certificate` = eve"), ("late", "entry has expired")):
             async with channel(world.service, authority.pem, authority.client(name)) as opened:
-                found = await refused(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest()),
-                                      "UNAUTHENTICATED", "UNAUTHENTICATED")  # fmt: skip
+                found = await refused(
+                    Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest()),
+                    "UNAUTHENTICATED",
+                    "UNAUTHENTICATED",
+                )
                 assert says in found.message
 
 
@@ -213,8 +220,9 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
         elif what == "gone":
             (folder / "tls.key").unlink()
         elif what == "encrypted":
-            (folder / "tls.key").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED"
-                                            " PRIVATE KEY-----\n")  # fmt: skip
+            (folder / "tls.key").write_text(
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n"
+            )
         else:
             (folder / "ca.crt").write_text("nobody")
         for _ in range(3):

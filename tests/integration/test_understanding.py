@@ -66,10 +66,12 @@ async def test_a_wrong_field_is_named(lite: World, values: dict[str, Any], field
     )
     assert field in found.violations
     found = await refused(
-        lite.jobs.UpdateDeepUnderstanding(pb.UpdateDeepUnderstandingRequest(
-            deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id))),
-        "INVALID_ARGUMENT", "INVALID_FIELD",
-    )  # fmt: skip
+        lite.jobs.UpdateDeepUnderstanding(
+            pb.UpdateDeepUnderstandingRequest(deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id))
+        ),
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+    )
     assert set(found.violations) == {"update_mask"}
 
 
@@ -85,9 +87,12 @@ async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(li
     ended = await lite.create()
     await lite.jobs.CancelJob(pb.CancelJobRequest(job_id=ended.job_id))
     await refused(
-        lite.jobs.UpdateDeepUnderstanding(change(ended.job_id, complete=True)), "FAILED_PRECONDITION",
-        "ILLEGAL_STATE", job_id=ended.job_id, state="CANCELLED",
-    )  # fmt: skip
+        lite.jobs.UpdateDeepUnderstanding(change(ended.job_id, complete=True)),
+        "FAILED_PRECONDITION",
+        "ILLEGAL_STATE",
+        job_id=ended.job_id,
+        state="CANCELLED",
+    )
 
 
 async def test_its_prompts_keep_it_in_step(world: World) -> None:

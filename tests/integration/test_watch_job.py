@@ -39,8 +39,13 @@ async def test_all_events_come_in_order_and_the_stream_ends_with_the_job(world: 
     assert (await live.code()).name == "OK"
     assert [e.seq for e in seen] == list(range(1, len(seen) + 1))
     assert [T.Name(e.type).removeprefix("JOB_EVENT_TYPE_") for e in seen] == [
-        "JOB_CREATED", "JOB_LEASED", "PROMPT_ASKED", "PROMPT_ANSWERED", "PROMPT_CONSUMED", "JOB_COMPLETED",
-    ]  # fmt: skip
+        "JOB_CREATED",
+        "JOB_LEASED",
+        "PROMPT_ASKED",
+        "PROMPT_ANSWERED",
+        "PROMPT_CONSUMED",
+        "JOB_COMPLETED",
+    ]
     assert [e.state for e in seen] == [1, 2, 3, 2, 2, COMPLETED]
     assert [e.actor for e in seen] == ["ada", "w", "w", "ada", "w", "w"]
     assert seen[2].prompt_id == prompt.prompt_id

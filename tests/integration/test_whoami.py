@@ -41,18 +41,20 @@ async def test_every_caller_learns_its_own_principal(lite_url: str, tmp_path: Pa
         tmp_path,
         [
             entry(
-                hashed("ana-token"), "ana",
+                hashed("ana-token"),
+                "ana",
                 'roles = ["console"]\nnamespaces = ["blue", "red"]\ngroups = ["ops", "desk"]\n'
                 f"expires = {EXPIRES.isoformat()}",
             ),
             entry(hashed("root-token"), "root", 'roles = ["admin"]\nnamespaces = ["*"]'),
             entry(hashed("bot-token"), "bot", 'roles = ["worker", "client"]\nnamespaces = ["red"]'),
             entry(
-                hashed("old-token"), "old",
+                hashed("old-token"),
+                "old",
                 'roles = ["console"]\nnamespaces = ["red"]\nexpires = 2020-01-01T00:00:00Z',
             ),
         ],
-    )  # fmt: skip
+    )
     async with serving(lite_url, auth=auth) as world:
         ana = await whoami(world, "ana-token")
         assert (ana.subject, ana.namespaces, ana.roles) == ("ana", ("blue", "red"), ("console",))
@@ -100,8 +102,9 @@ async def test_without_authentication_a_caller_is_who_it_says(lite: World) -> No
     assert nameless.subject == "anonymous"
     await refused(
         Caller(lite.channel, (("askback-user", " "),)).access.WhoAmI(pb.WhoAmIRequest()),
-        "UNAUTHENTICATED", "UNAUTHENTICATED",
-    )  # fmt: skip
+        "UNAUTHENTICATED",
+        "UNAUTHENTICATED",
+    )
 
 
 async def test_a_certificate_is_named(lite_url: str, tmp_path: Path) -> None:

@@ -280,9 +280,10 @@ async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: W
     by_job = hpb.PromptFilter(job_id=leased.job.job_id)
     assert (await lite.hitl.ListPrompts(hpb.ListPromptsRequest(filter=by_job))).total_size == 3
     await worker.ask_refused(
-        "INVALID_ARGUMENT", "BAD_PAGE_TOKEN",
+        "INVALID_ARGUMENT",
+        "BAD_PAGE_TOKEN",
         list_checkpoints=pb.ListCheckpointsRequest(job_id=leased.job.job_id, page_token="x"),
-    )  # fmt: skip
+    )
     foreign = pb.ListCheckpointsRequest(job_id=(await lite.create("other")).job_id, page_token="x")
     await worker.ask_refused("INVALID_ARGUMENT", "BAD_PAGE_TOKEN", list_checkpoints=foreign)
 

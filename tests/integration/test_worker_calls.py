@@ -284,9 +284,13 @@ async def test_asking_is_idempotent_by_key(world: World) -> None:
     assert (await world.workers.AskPrompt(request)).prompt.state == prompts.PROMPT_STATE_ANSWERED
     request.content.title = "three"
     await refused(
-        world.workers.AskPrompt(request), "ALREADY_EXISTS", "ID_REUSED", field="key", value="k",
+        world.workers.AskPrompt(request),
+        "ALREADY_EXISTS",
+        "ID_REUSED",
+        field="key",
+        value="k",
         prompt_id=first.prompt.prompt_id,
-    )  # fmt: skip
+    )
 
 
 async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -> None:

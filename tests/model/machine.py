@@ -280,9 +280,11 @@ class Machine(RuleBasedStateMachine):
         mistake = dice.choice([""] * 8 + ["token", "who", "epoch"])
         who = {"wanda": "wim", "wim": "wanda"}[j["holder"]] if mistake == "who" else j["holder"]
         held = {
-            "job": job, "who": who, "token": j["token"] - (mistake == "token"),
+            "job": job,
+            "who": who,
+            "token": j["token"] - (mistake == "token"),
             "epoch": dice.choice([0, epoch]) if mistake != "epoch" else max(1, epoch - 1),
-        }  # fmt: skip
+        }
         verbs = ["ask", "ask", "ask", "receive", "progress", "step", "complete", "fail", "release"]
         verb = dice.choice(verbs)
         keys = [*j["prompts"]]
@@ -322,9 +324,14 @@ class Machine(RuleBasedStateMachine):
             said = [("ACCEPT", ""), ("ACCEPT", ""), ("REVISE", "so"), ("REVISE", ""), ("EDIT", "")]
             decision, why = dice.choice(said)
         return "answer", {
-            "job": job, "key": key, "who": who, "id": id, "revision": revision, "decision": decision,
+            "job": job,
+            "key": key,
+            "who": who,
+            "id": id,
+            "revision": revision,
+            "decision": decision,
             "why": why,
-        }  # fmt: skip
+        }
 
     # --- doing, and judging what came of it ---
 
@@ -425,9 +432,10 @@ class Machine(RuleBasedStateMachine):
         queue = self.rig.replicas[0].database.queue
         found = set((await queue.claimable("default", {"refund": 10})).get("refund", ()))
         ready = {
-            self.words.jobs[n] for n, j in self.model.jobs.items()
+            self.words.jobs[n]
+            for n, j in self.model.jobs.items()
             if j["state"] == "PENDING" and j["ready"] <= self.model.now
-        }  # fmt: skip
+        }
         assert found == ready
 
     async def check_coherent(self, replica: Replica, began: dict[str, int]) -> None:

@@ -52,10 +52,24 @@ class Reference:
                 raise Refused("IdReused")
             return ("created", True)
         j = self.jobs[job] = {
-            "said": said, "state": "PENDING", "token": 0, "attempt": 1, "attempts": attempts, "session": None,
-            "holder": "", "ready": self.now, "wish": False, "grace": None, "purge": None, "result": "",
-            "progress": None, "priority": priority, "steps": {}, "prompts": {}, "alone": ask is not None,
-        }  # fmt: skip
+            "said": said,
+            "state": "PENDING",
+            "token": 0,
+            "attempt": 1,
+            "attempts": attempts,
+            "session": None,
+            "holder": "",
+            "ready": self.now,
+            "wish": False,
+            "grace": None,
+            "purge": None,
+            "result": "",
+            "progress": None,
+            "priority": priority,
+            "steps": {},
+            "prompts": {},
+            "alone": ask is not None,
+        }
         if ask is not None:
             j["state"], j["ready"] = "PENDING_HITL", None
             self._open(j, "prompt", ask)
@@ -313,10 +327,16 @@ class Reference:
 
     def _open(self, j: dict[str, Any], key: str, ask: dict[str, Any]) -> dict[str, Any]:
         p = j["prompts"][key] = {
-            "ask": ask, "round": len(j["prompts"]) + 1, "revision": 1, "state": "PENDING", "answers": {},
-            "winner": "", "claim": ("", None), "received": False,
+            "ask": ask,
+            "round": len(j["prompts"]) + 1,
+            "revision": 1,
+            "state": "PENDING",
+            "answers": {},
+            "winner": "",
+            "claim": ("", None),
+            "received": False,
             "until": self.now + ask["timeout"] if ask["timeout"] else None,
-        }  # fmt: skip
+        }
         return p
 
     def _close(

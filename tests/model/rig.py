@@ -30,9 +30,10 @@ from tests.model.reference import CLAIM, GRACE, KEEP
 from tests.model.turned_clock import OffClock, ToldPostgres, TurnedClock
 
 LIMITS = Limits(
-    cancel_grace=timedelta(seconds=GRACE), retention_default=timedelta(seconds=KEEP),
+    cancel_grace=timedelta(seconds=GRACE),
+    retention_default=timedelta(seconds=KEEP),
     claim_default=timedelta(seconds=CLAIM),
-)  # fmt: skip
+)
 TTL = 40.0
 FAULTS = ("lost", "cut after", "cut before", "cut for ever", "down")
 CRASHES = ("crash before", "crash after")

@@ -20,9 +20,13 @@ from tests.model.rig import Rig
 EXAMPLES = int(os.environ.get("ASKBACK_MODEL_EXAMPLES", "0"))
 """More than a few, with random seeds: see `make model`."""
 SOON = {
-    "timeout without condition": 2, "cursor by number": 6, "memory not told by the feed": 6,
-    "answer after the deadline": 3, "own write not known again": 2, "reply without a commit": 3,
-}  # fmt: skip
+    "timeout without condition": 2,
+    "cursor by number": 6,
+    "memory not told by the feed": 6,
+    "answer after the deadline": 3,
+    "own write not known again": 2,
+    "reply without a commit": 3,
+}
 """Seeds of bugs that need luck: with another they are found too, only later."""
 
 
@@ -45,10 +49,15 @@ def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[t
 
 def profile(examples: int, steps: int = 30) -> settings:
     return settings(
-        max_examples=EXAMPLES or examples, stateful_step_count=steps, deadline=None, database=None,
-        derandomize=not EXAMPLES, print_blob=True, suppress_health_check=list(HealthCheck),
+        max_examples=EXAMPLES or examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=not EXAMPLES,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.timeout(0 if EXAMPLES else 300)

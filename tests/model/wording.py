@@ -54,9 +54,14 @@ class Wording:
 
     def _create(self, job: str, _: str, ask: Any, attempts: int, priority: int) -> c.Command:
         return c.CreateJob(
-            principal=CLIENT, namespace="", job_type="refund", request_id=job, priority=priority,
-            max_attempts=attempts, prompt=content_of(ask) if ask else None,
-        )  # fmt: skip
+            principal=CLIENT,
+            namespace="",
+            job_type="refund",
+            request_id=job,
+            priority=priority,
+            max_attempts=attempts,
+            prompt=content_of(ask) if ask else None,
+        )
 
     def _update(self, _: str, job_id: str, priority: int) -> c.Command:
         return c.UpdateJob(principal=CLIENT, job_id=job_id, values={"priority": priority})
@@ -107,9 +112,13 @@ class Wording:
         self, job: str, job_id: str, key: str, who: str, id: str, revision: int, decision: str, why: str
     ) -> c.Command:
         return c.AnswerPrompt(
-            principal=PEOPLE[who], ref=self._ref(job, job_id, key), answer_id=id, revision=revision,
-            decision=Decision(decision), comment=why,
-        )  # fmt: skip
+            principal=PEOPLE[who],
+            ref=self._ref(job, job_id, key),
+            answer_id=id,
+            revision=revision,
+            decision=Decision(decision),
+            comment=why,
+        )
 
     def _claim(self, job: str, job_id: str, key: str, who: str) -> c.Command:
         return c.ClaimPrompt(principal=PEOPLE[who], ref=self._ref(job, job_id, key))
@@ -162,18 +171,32 @@ class Wording:
         for p in entry["prompts"].values():
             answers = {i: str(s.status) for (of, i), s in entry["answers"].items() if of == p.prompt_id}
             prompts[p.key] = {
-                "title": p.content.title, "round": p.round, "revision": p.revision, "state": str(p.state),
-                "until": since(p.expires_at), "claim": (p.claimed_by, since(p.claimed_until)),
-                "received": p.consumed_at is not None, "winner": winner_of(p), "answers": answers,
-            }  # fmt: skip
+                "title": p.content.title,
+                "round": p.round,
+                "revision": p.revision,
+                "state": str(p.state),
+                "until": since(p.expires_at),
+                "claim": (p.claimed_by, since(p.claimed_until)),
+                "received": p.consumed_at is not None,
+                "winner": winner_of(p),
+                "answers": answers,
+            }
         return {
-            "state": str(job.state), "token": job.token, "attempt": job.attempt, "holder": job.holder,
-            "session": self.session_names.get(job.session_id or ""), "ready": since(job.ready_at),
-            "wish": job.cancel_requested_at is not None, "grace": since(job.cancel_at),
-            "purge": since(job.purge_at), "result": result, "priority": job.priority,
-            "progress": job.progress.done if job.progress else None, "steps": entry["steps"],
+            "state": str(job.state),
+            "token": job.token,
+            "attempt": job.attempt,
+            "holder": job.holder,
+            "session": self.session_names.get(job.session_id or ""),
+            "ready": since(job.ready_at),
+            "wish": job.cancel_requested_at is not None,
+            "grace": since(job.cancel_at),
+            "purge": since(job.purge_at),
+            "result": result,
+            "priority": job.priority,
+            "progress": job.progress.done if job.progress else None,
+            "steps": entry["steps"],
             "prompts": prompts,
-        }  # fmt: skip
+        }
 
 
 def winner_of(prompt: Prompt) -> str:

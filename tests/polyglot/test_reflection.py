@@ -17,11 +17,22 @@ def call(server: Server, method: str, request: dict[str, Any]) -> tuple[int, dic
     """`buf curl`, as the README shows it: the exit code, and what it printed."""
     done = subprocess.run(
         [
-            str(BUF), "curl", "--protocol", "grpc", "--http2-prior-knowledge", "-H", "askback-user: ana",
-            "-d", json.dumps(request), f"http://{server.target}/askback.v1.{method}",
+            str(BUF),
+            "curl",
+            "--protocol",
+            "grpc",
+            "--http2-prior-knowledge",
+            "-H",
+            "askback-user: ana",
+            "-d",
+            json.dumps(request),
+            f"http://{server.target}/askback.v1.{method}",
         ],
-        capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     return done.returncode, json.loads(done.stdout or done.stderr)
 
 

@@ -54,9 +54,11 @@ def test_nothing_but_a_yes_is_one_in_go(go: Example) -> None:
     """The zero value, an unknown decision and an empty line approve nothing."""
     out = go.run("go", "test", "-count=1", "-v", "./...")
     for name in (
-        "OnlyAnAnswerThatAcceptsAuthorises", "WhatIsNotThereAuthorisesNothing", "Ending",
+        "OnlyAnAnswerThatAcceptsAuthorises",
+        "WhatIsNotThereAuthorisesNothing",
+        "Ending",
         "OnlyAYesAndValuesAreAnswers",
-    ):  # fmt: skip
+    ):
         assert f"--- PASS: Test{name} " in out
 
 

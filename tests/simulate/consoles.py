@@ -130,11 +130,15 @@ class ConverseSchedule(Schedule):
         )
         default = DefaultAnswer(Decision.REJECT) if final is FinalAction.DEFAULT else None
         return PromptContent(
-            kind="confirm", title=f"Is it {dice.randint(1, 1000)}?", blocking=False,
+            kind="confirm",
+            title=f"Is it {dice.randint(1, 1000)}?",
+            blocking=False,
             audience=Audience(groups=frozenset({"law"})) if dice.random() < 0.4 else Audience(),
-            priority=dice.randint(0, 2), timeout=timedelta(seconds=timeout) if timeout else None,
-            final_action=final, default_answer=default,
-        )  # fmt: skip
+            priority=dice.randint(0, 2),
+            timeout=timedelta(seconds=timeout) if timeout else None,
+            final_action=final,
+            default_answer=default,
+        )
 
     async def _write(self) -> None:
         sessions = self.database.sessions
@@ -174,10 +178,13 @@ class ConverseSchedule(Schedule):
             self._keys.append(key)
         await self.command(
             c.AskPrompt(
-                principal=ADMIN, job_id=self._job.job_id, token=self._job.token, key=key,
+                principal=ADMIN,
+                job_id=self._job.job_id,
+                token=self._job.token,
+                key=key,
                 content=self._content(),
             )
-        )  # fmt: skip
+        )
 
     async def _amend(self) -> None:
         await self._ask(self._writing.choice(self._keys) if self._keys else "")

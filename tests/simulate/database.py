@@ -176,9 +176,11 @@ class SimulatedDatabase:
                 found.append(Aggregate())
                 continue
             theirs = {
-                i: p for i, p in rows.prompts.items() if p.job_id == job.job_id
+                i: p
+                for i, p in rows.prompts.items()
+                if p.job_id == job.job_id
                 and (p.is_open or i in w.prompt_ids or p.key in w.keys or (w.request and p.round == 1))
-            }  # fmt: skip
+            }
             found.append(Aggregate(job, theirs, mine, rows.understandings.get(job.job_id)))
         return found
 
@@ -436,9 +438,10 @@ class SimulatedDatabase:
         now = self.clock.now()
         until = now + ahead
         found = [
-            (p.due_at, "prompt", p.job_id) for p in self.rows.prompts.values()
+            (p.due_at, "prompt", p.job_id)
+            for p in self.rows.prompts.values()
             if p.is_open and p.due_at is not None and p.due_at <= until
-        ]  # fmt: skip
+        ]
         jobs = self.rows.jobs.values()
         found += [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at and j.cancel_at <= until]
         return now, sorted(found)[:limit]

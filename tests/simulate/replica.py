@@ -41,8 +41,11 @@ class SimulatedReplica:
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
         parts.feed._everything = Ordered()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
-            parts.engine.run(), parts.feed.run(), parts.timers.run(), parts.sweep.run(),
-        ]  # fmt: skip
+            parts.engine.run(),
+            parts.feed.run(),
+            parts.timers.run(),
+            parts.sweep.run(),
+        ]
         if "work" in also:
             running += [parts.dispatcher.run(), parts.keeper.run()]
         self._tasks = [asyncio.create_task(work) for work in running]

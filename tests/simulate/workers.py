@@ -91,9 +91,12 @@ class WorkSchedule(Schedule):
     async def begin(self) -> None:
         for name in ("w1", "w2"):
             worker = Worker(
-                self.network.endpoint("wanda"), worker_id=name, namespace="default",
-                capacity=self._writing.randint(1, 3), park_after=self._writing.choice([2.0, None]),
-            )  # fmt: skip
+                self.network.endpoint("wanda"),
+                worker_id=name,
+                namespace="default",
+                capacity=self._writing.randint(1, 3),
+                park_after=self._writing.choice([2.0, None]),
+            )
             worker.job("task")(self._task)
             self.workers.append(worker)
             self._starting.append(asyncio.create_task(worker.start()))
@@ -125,9 +128,12 @@ class WorkSchedule(Schedule):
         dice = self._writing
         for number in range(JOBS):
             create = c.CreateJob(
-                principal=ADMIN, namespace="default", job_type="task", request_id=f"r{number}",
+                principal=ADMIN,
+                namespace="default",
+                job_type="task",
+                request_id=f"r{number}",
                 max_attempts=ATTEMPTS,
-            )  # fmt: skip
+            )
             made = await self.command(create)
             while made is None:
                 await asyncio.sleep(0.3)
@@ -151,9 +157,12 @@ class WorkSchedule(Schedule):
                 prompt = dice.choice(still)
                 number += 1
                 command = c.AnswerPrompt(
-                    principal=ADMIN, ref=PromptRef(prompt_id=prompt.prompt_id), answer_id=f"x{number}",
-                    revision=prompt.revision, decision=dice.choice([Decision.ACCEPT, Decision.REJECT]),
-                )  # fmt: skip
+                    principal=ADMIN,
+                    ref=PromptRef(prompt_id=prompt.prompt_id),
+                    answer_id=f"x{number}",
+                    revision=prompt.revision,
+                    decision=dice.choice([Decision.ACCEPT, Decision.REJECT]),
+                )
                 before.append(command)
             else:
                 continue
@@ -183,8 +192,11 @@ class WorkSchedule(Schedule):
             except (AssertionError, ValueError) as error:
                 self.verdicts.wrong(f"the log of a job is in disorder: {error!r}")
             if job.state is JobState.COMPLETED:
-                said = {p.key: p.resolution.answer.decision is Decision.ACCEPT for p in prompts.values()
-                        if p.resolution is not None and p.resolution.answer is not None}  # fmt: skip
+                said = {
+                    p.key: p.resolution.answer.decision is Decision.ACCEPT
+                    for p in prompts.values()
+                    if p.resolution is not None and p.resolution.answer is not None
+                }
                 if json.loads(job.result_json) != {**said, "seven": 7}:
                     self.verdicts.wrong(f"the result {job.result_json} does not say what people said: {said}")
             elif job.job_id not in self._wishes:

@@ -166,9 +166,12 @@ class World:
     def answer(self, answer_id: str = "a1", key: str = "a", **fields: Any) -> AnswerResult:
         known = self.aggregate.find(PromptRef(key=key))
         fields = {
-            "principal": ANN, "ref": self._ref(key), "revision": known.revision if known else 1,
-            "decision": Decision.ACCEPT, **fields,
-        }  # fmt: skip
+            "principal": ANN,
+            "ref": self._ref(key),
+            "revision": known.revision if known else 1,
+            "decision": Decision.ACCEPT,
+            **fields,
+        }
         reply: AnswerResult = self.do(c.AnswerPrompt(answer_id=answer_id, **fields))
         return reply
 

@@ -101,9 +101,12 @@ class CpuTimes:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--cpu-times`."""
     parser.addoption(
-        "--cpu-times", type=int, default=0, metavar="N",
+        "--cpu-times",
+        type=int,
+        default=0,
+        metavar="N",
         help="print the N tests, and the N files, that took most processor time, child processes included",
-    )  # fmt: skip
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

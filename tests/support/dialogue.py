@@ -69,10 +69,17 @@ def prompt(*, decisions: Iterable[tuple[int, str]] = ((RESPOND, "Answer"),), **c
     options = [pb.DecisionOption(decision=pb.Decision.ValueType(d), label=label) for d, label in decisions]
     return PromptInfo(
         pb.Prompt(
-            prompt_id="p-1", job_id="j-1", job_type="refund", key="k", round=1, revision=1, version=1,
-            state=pb.PROMPT_STATE_PENDING, content=pb.PromptContent(decisions=options, **content),
+            prompt_id="p-1",
+            job_id="j-1",
+            job_type="refund",
+            key="k",
+            round=1,
+            revision=1,
+            version=1,
+            state=pb.PROMPT_STATE_PENDING,
+            content=pb.PromptContent(decisions=options, **content),
         )
-    )  # fmt: skip
+    )
 
 
 def asking(*questions: pb.Question, **more: Any) -> PromptInfo:

@@ -27,13 +27,19 @@ ASKBACK = "askback.cli:main"
 ASKBACK_AT_TERMINAL = "tests.support.forked:askback_at_terminal"
 MODULE = "tests.support.forked:module"
 IMPORTED = [
-    "askback_server.transport.server", "tests.faults.replica", "tests.faults.crowd", "askback.worker",
-    "aiosqlite", "askback_server.metrics.exposition", "asyncpg", "uvloop",  # what a server imports late
+    "askback_server.transport.server",
+    "tests.faults.replica",
+    "tests.faults.crowd",
+    "askback.worker",
+    "aiosqlite",
+    "askback_server.metrics.exposition",
+    "asyncpg",
+    "uvloop",  # what a server imports late
     *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
     *(f"askback.terminal.{name}" for name in ("keyboard", "live", "paper", "terminal", "wizard")),
     *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
     "tests.support.frozen",
-]  # fmt: skip
+]
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(IMPORTED)

@@ -22,9 +22,14 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 def headers(path: bytes, *more: tuple[bytes, bytes]) -> bytes:
     """A header block of a gRPC call, without compression."""
     fields = (
-        (b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x"),
-        (b"te", b"trailers"), (b"content-type", b"application/grpc"), *more,
-    )  # fmt: skip
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", path),
+        (b":authority", b"x"),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+        *more,
+    )
     return b"".join(b"\x00" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in fields)
 
 

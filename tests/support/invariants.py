@@ -26,11 +26,16 @@ from askback_server.domain.transitions import JOB, By
 from scripts.gen_states import EVENTS
 
 _BY: dict[type[c.Command], By] = {
-    c.CreateJob: By.CLIENT, c.UpdateJob: By.CLIENT, c.CancelJob: By.CLIENT, c.DeleteJob: By.CLIENT,
+    c.CreateJob: By.CLIENT,
+    c.UpdateJob: By.CLIENT,
+    c.CancelJob: By.CLIENT,
+    c.DeleteJob: By.CLIENT,
     c.UpdateUnderstanding: By.CLIENT,
-    c.AnswerPrompt: By.PERSON, c.ClaimPrompt: By.PERSON, c.ReleasePrompt: By.PERSON,
+    c.AnswerPrompt: By.PERSON,
+    c.ClaimPrompt: By.PERSON,
+    c.ReleasePrompt: By.PERSON,
     c.LeaseJob: By.WORKER,
-}  # fmt: skip
+}
 
 
 def check_change(before: Aggregate, command: c.Command, change: Change, after: Aggregate) -> None:
@@ -182,9 +187,13 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
     assert new.submissions in (old.submissions, old.submissions + 1)
     if not old.is_open:
         unchanged = replace(
-            new, version=old.version, updated_at=old.updated_at, submissions=old.submissions,
-            consumed_at=old.consumed_at, same_digest=old.same_digest,
-        )  # fmt: skip
+            new,
+            version=old.version,
+            updated_at=old.updated_at,
+            submissions=old.submissions,
+            consumed_at=old.consumed_at,
+            same_digest=old.same_digest,
+        )
         assert unchanged == old, "a closed prompt keeps its resolution"
         assert old.consumed_at in (None, new.consumed_at)
     same = new.digest == old.digest
@@ -199,9 +208,15 @@ def _check_prompt_step(old: Prompt, new: Prompt) -> None:
 def _check_job(old: Job, new: Job) -> None:
     if old.is_terminal:
         kept = replace(
-            new, version=old.version, updated_at=old.updated_at, labels=old.labels, priority=old.priority,
-            promoted=old.promoted, retention=old.retention, purge_at=old.purge_at,
-        )  # fmt: skip
+            new,
+            version=old.version,
+            updated_at=old.updated_at,
+            labels=old.labels,
+            priority=old.priority,
+            promoted=old.promoted,
+            retention=old.retention,
+            purge_at=old.purge_at,
+        )
         assert kept == old, "a terminal job never changes"
     assert new.token - old.token in (0, 1)
     assert (new.token > old.token) == (new.session_id is not None and old.session_id is None)

@@ -112,9 +112,14 @@ class PostgresServer:
         command = [str(self._binaries.bin / "pg_basebackup"), "-D", str(other._data), "-R", "-X", "stream"]
         command += ["-c", "fast", "--no-sync", "-d", f"{primary.geturl()}?application_name=standby"]
         done = subprocess.run(
-            command, cwd=other._root, env=_environment(), capture_output=True, text=True, check=False,
+            command,
+            cwd=other._root,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
             **_as_user(),
-        )  # fmt: skip
+        )
         if done.returncode:
             other.stop()
             raise RuntimeError(f"pg_basebackup failed:\n{done.stdout}{done.stderr}")

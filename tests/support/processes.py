@@ -190,9 +190,14 @@ class Module(Process):
     def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
         with open(os.devnull, "rb") as nothing:
             return Forked(
-                MODULE, ["python", *self._command], self._environment, ROOT,
-                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
-            )  # fmt: skip
+                MODULE,
+                ["python", *self._command],
+                self._environment,
+                ROOT,
+                stdin=nothing.fileno(),
+                stdout=out.fileno(),
+                stderr=log.fileno(),
+            )
 
 
 class Askback(Process):
@@ -201,9 +206,14 @@ class Askback(Process):
     def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
         with open(os.devnull, "rb") as nothing:
             return Forked(
-                ASKBACK, ["askback", *self._command], self._environment, ROOT,
-                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
-            )  # fmt: skip
+                ASKBACK,
+                ["askback", *self._command],
+                self._environment,
+                ROOT,
+                stdin=nothing.fileno(),
+                stdout=out.fileno(),
+                stderr=log.fileno(),
+            )
 
 
 class Server(Process):
@@ -212,18 +222,28 @@ class Server(Process):
     def __init__(self, name: str, db: str, folder: Path, **settings: object) -> None:
         self.port = quiet_port()
         values = {
-            "listen": f"127.0.0.1:{self.port}", "db": db, "replica": name, "heartbeat": 0.5,
-            "sweep_interval": 5, "drain_grace": 2, **settings,
-        }  # fmt: skip
+            "listen": f"127.0.0.1:{self.port}",
+            "db": db,
+            "replica": name,
+            "heartbeat": 0.5,
+            "sweep_interval": 5,
+            "drain_grace": 2,
+            **settings,
+        }
         environment = {f"ASKBACK_{key.upper()}": str(value) for key, value in values.items()}
         super().__init__(name, ["askback_server"], folder, environment)
 
     def _launch(self, out: IO[bytes], log: IO[bytes]) -> Forked:
         with open(os.devnull, "rb") as nothing:
             return Forked(
-                SERVER, self._command, self._environment, ROOT,
-                stdin=nothing.fileno(), stdout=out.fileno(), stderr=log.fileno(),
-            )  # fmt: skip
+                SERVER,
+                self._command,
+                self._environment,
+                ROOT,
+                stdin=nothing.fileno(),
+                stdout=out.fileno(),
+                stderr=log.fileno(),
+            )
 
     @property
     def target(self) -> str:

@@ -104,9 +104,14 @@ class Shell:
         """Start `askback` with these words."""
         (its_input, feed), (out, its_out), (err, its_err) = os.pipe(), os.pipe(), os.pipe()
         process = Forked(
-            forked.ASKBACK, ["askback", *command], {**self.environment, **environment}, self.home,
-            stdin=its_input, stdout=its_out, stderr=its_err,
-        )  # fmt: skip
+            forked.ASKBACK,
+            ["askback", *command],
+            {**self.environment, **environment},
+            self.home,
+            stdin=its_input,
+            stdout=its_out,
+            stderr=its_err,
+        )
         for fd in (its_input, its_out, its_err):
             os.close(fd)
         with suppress(BrokenPipeError), os.fdopen(feed, "wb", buffering=0) as given:

@@ -74,10 +74,17 @@ def new_job(**fields: Any) -> Job:
     """A job as it is after its creation."""
     at = now()
     fields = {
-        "job_id": uuid7(), "namespace": "default", "job_type": "refund", "user_id": "carl",
-        "state": JobState.PENDING, "created_at": at, "updated_at": at, "ready_at": at, "version": 1,
+        "job_id": uuid7(),
+        "namespace": "default",
+        "job_type": "refund",
+        "user_id": "carl",
+        "state": JobState.PENDING,
+        "created_at": at,
+        "updated_at": at,
+        "ready_at": at,
+        "version": 1,
         **fields,
-    }  # fmt: skip
+    }
     return Job(**fields)
 
 
@@ -86,11 +93,22 @@ def new_prompt(job: Job, content: PromptContent | None = None, **fields: Any) ->
     at = now()
     content = content or question()
     fields = {
-        "prompt_id": uuid7(), "job_id": job.job_id, "namespace": job.namespace, "job_type": job.job_type,
-        "key": uuid7(), "round": 1, "revision": 1, "version": job.version, "state": PromptState.PENDING,
-        "content": content, "digest": content.digest, "created_at": at, "updated_at": at,
-        "expires_at": at + content.timeout if content.timeout else None, **fields,
-    }  # fmt: skip
+        "prompt_id": uuid7(),
+        "job_id": job.job_id,
+        "namespace": job.namespace,
+        "job_type": job.job_type,
+        "key": uuid7(),
+        "round": 1,
+        "revision": 1,
+        "version": job.version,
+        "state": PromptState.PENDING,
+        "content": content,
+        "digest": content.digest,
+        "created_at": at,
+        "updated_at": at,
+        "expires_at": at + content.timeout if content.timeout else None,
+        **fields,
+    }
     return Prompt(**fields)
 
 
@@ -102,9 +120,16 @@ def closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt
 def submission(prompt: Prompt, answer_id: str = "a1", **fields: Any) -> Submission:
     """An accepted answer to the prompt."""
     answer = Answer(
-        answer_id=answer_id, decision=Decision.ACCEPT, values_json="", edits=(), comment="",
-        source=AnswerSource.HUMAN, user_id="ann", revision=1, created_at=now(),
-    )  # fmt: skip
+        answer_id=answer_id,
+        decision=Decision.ACCEPT,
+        values_json="",
+        edits=(),
+        comment="",
+        source=AnswerSource.HUMAN,
+        user_id="ann",
+        revision=1,
+        created_at=now(),
+    )
     given = {name: fields.pop(name) for name in tuple(fields) if hasattr(answer, name)}
     fields = {"status": AnswerStatus.ACCEPTED, "digest": "d", "seq": prompt.version, **fields}
     return Submission(prompt.prompt_id, prompt.job_id, replace(answer, **given), **fields)
@@ -308,9 +333,12 @@ class Node:
 
     def answer_command(self, prompt: Prompt, answer_id: str = "a1", **fields: Any) -> c.AnswerPrompt:
         fields = {
-            "principal": ANN, "ref": PromptRef(prompt_id=prompt.prompt_id), "revision": prompt.revision,
-            "decision": Decision.ACCEPT, **fields,
-        }  # fmt: skip
+            "principal": ANN,
+            "ref": PromptRef(prompt_id=prompt.prompt_id),
+            "revision": prompt.revision,
+            "decision": Decision.ACCEPT,
+            **fields,
+        }
         return c.AnswerPrompt(answer_id=answer_id, **fields)
 
     async def answer(self, prompt: Prompt, answer_id: str = "a1", **fields: Any) -> AnswerResult:

@@ -166,9 +166,12 @@ class Desks:
         for name in ("NO_COLOR", "EDITOR", "VISUAL"):
             inherited.pop(name, None)
         self._environment = {
-            **inherited, "ASKBACK_SERVER": target, "XDG_CONFIG_HOME": str(home), "TERM": "xterm-256color",
+            **inherited,
+            "ASKBACK_SERVER": target,
+            "XDG_CONFIG_HOME": str(home),
+            "TERM": "xterm-256color",
             "COLUMNS": "120",
-        }  # fmt: skip
+        }
         self._typists: list[Typist] = []
 
     def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:

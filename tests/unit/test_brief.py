@@ -43,9 +43,11 @@ OUTCOME = AnswerOutcome.from_proto(
     hitl.AnswerResult(status=pb.ANSWER_STATUS_ACCEPTED, answer_id="a-1", prompt=_prompt())
 )
 CLOSED = make_error(
-    "FAILED_PRECONDITION", "ERROR_REASON_PROMPT_CLOSED", "the prompt had ended already",
+    "FAILED_PRECONDITION",
+    "ERROR_REASON_PROMPT_CLOSED",
+    "the prompt had ended already",
     result=hitl.AnswerResult(prompt=_prompt()),
-)  # fmt: skip
+)
 assert isinstance(CLOSED, errors.PromptClosed)
 EVENT = Event(
     "j-1", 3, "PROMPT_ASKED", JobInfo(job_pb2.Job()).state, "w", None, "p-1", {"title": LONG, "x": LONG}

@@ -63,9 +63,15 @@ def test_this_machine_if_nothing_is_said(home: Path) -> None:
 def test_the_chosen_profile(home: Path) -> None:
     (home / "config.toml").write_text(PROFILES)
     assert connect() == Connection(
-        "work.example:443", "secret", None, ("release", "ops"), "payments", True, str(home / "ca.pem"),
+        "work.example:443",
+        "secret",
+        None,
+        ("release", "ops"),
+        "payments",
+        True,
+        str(home / "ca.pem"),
         profile="work",
-    )  # fmt: skip
+    )
     assert "secret" not in repr(connect())
 
 

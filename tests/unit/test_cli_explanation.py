@@ -49,8 +49,10 @@ def _asked(prompt: pb.Prompt, connection: Connection | None = None) -> dict[str,
 def test_a_claim(ends: timedelta, words: str) -> None:
     prompt = pb.Prompt(claimed_by="eve", claim_expire_time=timestamp(NOW + ends))
     assert _asked(prompt)["claim"] == {
-        "by": "eve", "until": timestamp(NOW + ends).ToJsonString(), "words": words,
-    }  # fmt: skip
+        "by": "eve",
+        "until": timestamp(NOW + ends).ToJsonString(),
+        "words": words,
+    }
     assert _asked(pb.Prompt())["claim"] is None
 
 

@@ -16,17 +16,25 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 def test_a_record() -> None:
     """camelCase, plain enums and numbers, parsed JSON under its own name, nothing empty."""
     job = job_pb2.Job(
-        job_id="j", state=job_pb2.JOB_STATE_PENDING_HITL, version=2**53 + 1,
+        job_id="j",
+        state=job_pb2.JOB_STATE_PENDING_HITL,
+        version=2**53 + 1,
         input_json='{"b": 1, "a": [null]}',
-        labels={"z": "1", "a": "2"}, create_time=timestamp(NOW),
+        labels={"z": "1", "a": "2"},
+        create_time=timestamp(NOW),
         failure=job_pb2.Failure(code="X", details_json="[1]"),
-    )  # fmt: skip
+    )
     job.retention.FromTimedelta(timedelta(seconds=1.5))
     assert record(job) == {
-        "jobId": "j", "state": "PENDING_HITL", "input": {"b": 1, "a": [None]}, "version": 2**53 + 1,
-        "labels": {"a": "2", "z": "1"}, "createTime": "2030-01-01T12:00:00Z",
-        "failure": {"code": "X", "details": [1]}, "retention": "1.500s",
-    }  # fmt: skip
+        "jobId": "j",
+        "state": "PENDING_HITL",
+        "input": {"b": 1, "a": [None]},
+        "version": 2**53 + 1,
+        "labels": {"a": "2", "z": "1"},
+        "createTime": "2030-01-01T12:00:00Z",
+        "failure": {"code": "X", "details": [1]},
+        "retention": "1.500s",
+    }
     assert list(record(job)["input"]) == ["b", "a"]
     prompt = prompt_pb2.Prompt(
         content=prompt_pb2.PromptContent(
@@ -36,8 +44,10 @@ def test_a_record() -> None:
         )
     )
     assert record(prompt)["content"] == {
-        "decisions": [{"decision": "ACCEPT"}], "audience": {"users": ["a", "b"]}, "finalAction": "FAIL_JOB",
-    }  # fmt: skip
+        "decisions": [{"decision": "ACCEPT"}],
+        "audience": {"users": ["a", "b"]},
+        "finalAction": "FAIL_JOB",
+    }
 
 
 def test_a_record_of_a_newer_server() -> None:
@@ -62,9 +72,15 @@ def test_every_event_has_words() -> None:
 
 def test_an_event_as_json_is_named_as_the_contract_names_it() -> None:
     proto = job_pb2.JobEvent(
-        job_id="j", seq=7, type=job_pb2.JOB_EVENT_TYPE_PROMPT_ASKED, actor="w", time=timestamp(NOW),
-        prompt_id="p", state=job_pb2.JOB_STATE_PENDING_HITL, data_json='{"round": 1}',
-    )  # fmt: skip
+        job_id="j",
+        seq=7,
+        type=job_pb2.JOB_EVENT_TYPE_PROMPT_ASKED,
+        actor="w",
+        time=timestamp(NOW),
+        prompt_id="p",
+        state=job_pb2.JOB_STATE_PENDING_HITL,
+        data_json='{"round": 1}',
+    )
     assert event_record(Event.from_proto(proto)) == record(proto)
 
 

@@ -53,27 +53,57 @@ def asked(
     """An open prompt whose id ends so, with so many seconds left."""
     content = pb.PromptContent(kind=kind, title=title, priority=int(fields.get("priority", 0)))
     found = pb.Prompt(
-        prompt_id=f"01a22406-54aa-7e2c-9a61-{end:0>12}", job_id="01a22406-54aa-7e2c-9a61-c0ffee000000",
-        job_type=job_type, state=pb.PROMPT_STATE_PENDING, content=content, revision=1,
-        create_time=timestamp(NOW - timedelta(seconds=age)), claimed_by=fields.get("claimed", ""),
-    )  # fmt: skip
+        prompt_id=f"01a22406-54aa-7e2c-9a61-{end:0>12}",
+        job_id="01a22406-54aa-7e2c-9a61-c0ffee000000",
+        job_type=job_type,
+        state=pb.PROMPT_STATE_PENDING,
+        content=content,
+        revision=1,
+        create_time=timestamp(NOW - timedelta(seconds=age)),
+        claimed_by=fields.get("claimed", ""),
+    )
     if left:
         found.expire_time.CopyFrom(timestamp(NOW + timedelta(seconds=left)))
     return PromptInfo(found)
 
 
 QUEUE = [
-    asked("a1b2c3", "confirm", "Pay 12.5 EUR to Ines Okafor for the return of order A-17?", left=290, age=45,
-          priority="9"),
-    asked("1d4e5f6", "preview", "Release notes of 1.4: please correct names, dates and the list of thanks",
-          left=12_000, age=9_000, job_type="release", claimed="bob"),
-    asked("2d4e5f6", "clarify", "対象の環境を選んでください：本番環境またはステージング環境のどちらですか",
-          left=86_399, age=90_000, job_type="deploy"),
-    asked("0f9e8d", "confirm", "Merge 🎉 the birthday branch? 👩‍💻 says it is fine, Zoë and Łukasz agree",
-          age=200_000, job_type="merge"),
-    asked("77aa88", "compliance-review", "Short", left=-3, age=700,
-          job_type="a-very-long-job-type/with-path"),
-]  # fmt: skip
+    asked(
+        "a1b2c3",
+        "confirm",
+        "Pay 12.5 EUR to Ines Okafor for the return of order A-17?",
+        left=290,
+        age=45,
+        priority="9",
+    ),
+    asked(
+        "1d4e5f6",
+        "preview",
+        "Release notes of 1.4: please correct names, dates and the list of thanks",
+        left=12_000,
+        age=9_000,
+        job_type="release",
+        claimed="bob",
+    ),
+    asked(
+        "2d4e5f6",
+        "clarify",
+        "対象の環境を選んでください：本番環境またはステージング環境のどちらですか",
+        left=86_399,
+        age=90_000,
+        job_type="deploy",
+    ),
+    asked(
+        "0f9e8d",
+        "confirm",
+        "Merge 🎉 the birthday branch? 👩‍💻 says it is fine, Zoë and Łukasz agree",
+        age=200_000,
+        job_type="merge",
+    ),
+    asked(
+        "77aa88", "compliance-review", "Short", left=-3, age=700, job_type="a-very-long-job-type/with-path"
+    ),
+]
 
 
 def printed(table: list[Column], width: int, capsys: pytest.CaptureFixture[str]) -> str:
@@ -134,23 +164,43 @@ def test_a_console_shows_what_fits_and_counts_the_rest() -> None:
 def job(end: str, job_type: str, state: int, *, age: float, **fields: object) -> JobInfo:
     """A job whose id ends so."""
     found = job_pb2.Job(
-        job_id=f"01a22406-54aa-7e2c-9a61-{end:0>12}", job_type=job_type,
-        state=job_pb2.JobState.ValueType(state), create_time=timestamp(NOW - timedelta(seconds=age)),
+        job_id=f"01a22406-54aa-7e2c-9a61-{end:0>12}",
+        job_type=job_type,
+        state=job_pb2.JobState.ValueType(state),
+        create_time=timestamp(NOW - timedelta(seconds=age)),
         **fields,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     return JobInfo(found)
 
 
 JOBS = [
     job("a1b2c3", "askback.ask", job_pb2.JOB_STATE_PENDING_HITL, age=40, user_id="ana", open_prompts=1),
-    job("4d5e6f", "deploy", job_pb2.JOB_STATE_RUNNING, age=3_000, user_id="ci",
-        progress=job_pb2.Progress(done=3, total=10, message="uploading artefacts to 東京 and Dublin")),
-    job("0f9e8d", "refund", job_pb2.JOB_STATE_FAILED, age=90_000, user_id="ana",
-        failure=job_pb2.Failure(code="ValueError", message="the amount 12.505 has more than two places")),
-    job("77aa88", "import/customers-of-the-old-shop", job_pb2.JOB_STATE_CANCELLED, age=400_000, user_id="bob",
-        cancel_reason="wrong file"),
+    job(
+        "4d5e6f",
+        "deploy",
+        job_pb2.JOB_STATE_RUNNING,
+        age=3_000,
+        user_id="ci",
+        progress=job_pb2.Progress(done=3, total=10, message="uploading artefacts to 東京 and Dublin"),
+    ),
+    job(
+        "0f9e8d",
+        "refund",
+        job_pb2.JOB_STATE_FAILED,
+        age=90_000,
+        user_id="ana",
+        failure=job_pb2.Failure(code="ValueError", message="the amount 12.505 has more than two places"),
+    ),
+    job(
+        "77aa88",
+        "import/customers-of-the-old-shop",
+        job_pb2.JOB_STATE_CANCELLED,
+        age=400_000,
+        user_id="bob",
+        cancel_reason="wrong file",
+    ),
     job("99bb00", "refund", job_pb2.JOB_STATE_COMPLETED, age=600_000, user_id="ana", labels={"env": "prod"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -61,7 +61,7 @@ def commands(group: click.Group, path: str = "askback") -> Iterator[tuple[str, c
         ),
         ("completion sh", "SHELL must be one of: bash, zsh, fish (not 'sh')\n" + SEE_COMPLETION),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage_is_told_once_and_briefly(words: str, said: str) -> None:
     done = run(*words.split())
     assert (done.exit_code, done.stderr, done.stdout) == (2, f"askback: {said}\n", "")
@@ -70,8 +70,9 @@ def test_wrong_usage_is_told_once_and_briefly(words: str, said: str) -> None:
 def test_a_wrong_value_from_the_environment_names_its_variable() -> None:
     done = run("job", "ls", ASKBACK_TIMEOUT="5")
     assert (done.exit_code, done.stderr.splitlines()[0]) == (
-        2, "askback: ASKBACK_TIMEOUT: '5' has no unit; write 5s, 5m, 5h or 5d",
-    )  # fmt: skip
+        2,
+        "askback: ASKBACK_TIMEOUT: '5' has no unit; write 5s, 5m, 5h or 5d",
+    )
 
 
 def test_connection_options_have_their_own_section_in_every_command() -> None:

@@ -17,9 +17,18 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90s", 90), ("4h", 14_400), ("1d12h", 129_600), ("1 h 30 min", 5400), ("2w", 1_209_600),
-     ("250ms", 0.25), ("45s", 45), ("1.5h", 5400), ("15m", 900)],
-)  # fmt: skip
+    [
+        ("90s", 90),
+        ("4h", 14_400),
+        ("1d12h", 129_600),
+        ("1 h 30 min", 5400),
+        ("2w", 1_209_600),
+        ("250ms", 0.25),
+        ("45s", 45),
+        ("1.5h", 5400),
+        ("15m", 900),
+    ],
+)
 def test_spans_are_understood(text: str, seconds: float) -> None:
     assert Span().convert(text, None, None) == timedelta(seconds=seconds)
 
@@ -132,9 +141,20 @@ def test_points_in_time_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "0 s"), (45, "45 s"), (90, "1 min 30 s"), (3599.9, "1 h"), (5_400, "1 h 30 min"), (7_180, "2 h"),
-     (10_000, "3 h"), (86_400, "1 d"), (100_800, "1 d 4 h"), (187_200, "2 d"), (-3, "0 s")],
-)  # fmt: skip
+    [
+        (0.4, "0 s"),
+        (45, "45 s"),
+        (90, "1 min 30 s"),
+        (3599.9, "1 h"),
+        (5_400, "1 h 30 min"),
+        (7_180, "2 h"),
+        (10_000, "3 h"),
+        (86_400, "1 d"),
+        (100_800, "1 d 4 h"),
+        (187_200, "2 d"),
+        (-3, "0 s"),
+    ],
+)
 def test_about_how_long(seconds: float, words: str) -> None:
     assert about(timedelta(seconds=seconds)) == words
 
@@ -150,7 +170,7 @@ def test_about_how_long(seconds: float, words: str) -> None:
         ('{"a": 1, "b": 2}', ["a=one"], {"a": "one", "b": 2}),
         ('{"n": 9007199254740993}', [], {"n": 9007199254740993}),
     ],
-)  # fmt: skip
+)
 def test_inputs(source: str | None, pairs: list[str], value: Any) -> None:
     assert job_input(source, pairs) == value
 

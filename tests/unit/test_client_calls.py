@@ -195,9 +195,12 @@ class Watched:
                 last = item == 5
                 kind = "JOB_COMPLETED" if last else "JOB_PROGRESSED"
                 event = job_pb2.JobEvent(
-                    job_id="j1", seq=item, type=job_pb2.JobEventType.Value(f"JOB_EVENT_TYPE_{kind}"),
-                    state=state("COMPLETED" if last else "RUNNING"), data_json='{"done":1,"message":"m"}',
-                )  # fmt: skip
+                    job_id="j1",
+                    seq=item,
+                    type=job_pb2.JobEventType.Value(f"JOB_EVENT_TYPE_{kind}"),
+                    state=state("COMPLETED" if last else "RUNNING"),
+                    data_json='{"done":1,"message":"m"}',
+                )
                 yield jobs.WatchJobResponse(events=[event])
             elif isinstance(item, str):
                 await context.abort(*with_reason(grpc.StatusCode.NOT_FOUND, item, context))
@@ -230,11 +233,13 @@ async def test_watch_raises_on_a_gap_and_on_an_unknown_job(server: FakeServer, c
     ("final", "expected"),
     [
         (job_pb2.Job(state=state("COMPLETED"), result_json=json.dumps({"a": 2**60})), {"a": 2**60}),
-        (job_pb2.Job(state=state("FAILED"), failure=job_pb2.Failure(code="X", message="boom")),
-         errors.JobFailed),
+        (
+            job_pb2.Job(state=state("FAILED"), failure=job_pb2.Failure(code="X", message="boom")),
+            errors.JobFailed,
+        ),
         (job_pb2.Job(state=state("CANCELLED")), errors.JobCancelled),
     ],
-)  # fmt: skip
+)
 async def test_result_waits_for_the_end(
     server: FakeServer, client: Client, final: job_pb2.Job, expected: Any
 ) -> None:
@@ -281,8 +286,9 @@ def test_the_environment_says_where_the_server_is(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("ASKBACK_TOKEN", raising=False)
     assert Endpoint.resolve().target == DEFAULT_TARGET
     assert Endpoint.resolve(user="ana", groups=["a", "b"]).metadata() == (
-        ("askback-user", "ana"), ("askback-groups", "a,b"),
-    )  # fmt: skip
+        ("askback-user", "ana"),
+        ("askback-groups", "a,b"),
+    )
     monkeypatch.setenv("ASKBACK_SERVER", "there:1")
     monkeypatch.setenv("ASKBACK_TOKEN", "secret")
     endpoint = Endpoint.resolve()

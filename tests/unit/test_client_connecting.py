@@ -202,14 +202,23 @@ async def test_tls_on_one_side_only_and_certificates(tmp_path: Path) -> None:
             (f"127.0.0.1:{plain}", trusting, "does not speak TLS with us: leave --tls"),
             (f"127.0.0.1:{secure}", Tls(other.pem), "certificate signed by an unknown authority"),
             (f"127.0.0.1:{secure}", Tls(), "certificate signed by an unknown authority"),
-            (f"127.0.0.1:{secure}", Tls(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"),
-             "--ca holds no certificate"),
+            (
+                f"127.0.0.1:{secure}",
+                Tls(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"),
+                "--ca holds no certificate",
+            ),
             (f"127.0.0.1:{mutual}", trusting, "wants a client certificate: add --cert FILE and --key FILE"),
-            (f"127.0.0.1:{mutual}", Tls(authority.pem, stranger.key, stranger.certificate),
-             "does not accept the client certificate"),
-            (f"127.0.0.1:{mutual}", Tls(authority.pem, pair.key, stranger.certificate),
-             "a certificate and its own key"),
-        ):  # fmt: skip
+            (
+                f"127.0.0.1:{mutual}",
+                Tls(authority.pem, stranger.key, stranger.certificate),
+                "does not accept the client certificate",
+            ),
+            (
+                f"127.0.0.1:{mutual}",
+                Tls(authority.pem, pair.key, stranger.certificate),
+                "a certificate and its own key",
+            ),
+        ):
             problem = await problem_of(target, tls)
             assert says in str(problem), (says, str(problem))
             assert not problem.passing
@@ -336,9 +345,14 @@ if way == "used":
 async def test_processes_that_fork(server: FakeServer, way: str) -> None:
     """It works, or it says in words why not; it never hangs and never aborts."""
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PREFORK, server.target, way, stdout=asyncio.subprocess.PIPE,
+        sys.executable,
+        "-c",
+        PREFORK,
+        server.target,
+        way,
+        stdout=asyncio.subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if name != "GRPC_ENABLE_FORK_SUPPORT"},
-    )  # fmt: skip
+    )
     async with asyncio.timeout(30):
         output, _ = await program.communicate()
     said = output.decode().splitlines()

@@ -78,10 +78,13 @@ async def desk(server: FakeServer) -> AsyncIterator[Desk]:
 
 def prompt(name: str, version: int = 1, **more: Any) -> prompt_pb2.Prompt:
     made = prompt_pb2.Prompt(
-        prompt_id=name, job_id=f"job-{name}", version=version, revision=1,
+        prompt_id=name,
+        job_id=f"job-{name}",
+        version=version,
+        revision=1,
         state=prompt_pb2.PROMPT_STATE_PENDING,
         content=prompt_pb2.PromptContent(kind="confirm", title=f"{name} v{version}"),
-    )  # fmt: skip
+    )
     made.MergeFrom(prompt_pb2.Prompt(**more))
     return made
 

@@ -59,9 +59,15 @@ def test_the_environment_has_the_command_lines_names(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {
-        "SERVER": "there:1", "TOKEN": "t", "USER": "ana", "GROUP": "desk law", "NAMESPACE": "eu",
-        "CA": str(files["ca"]), "CERT": str(files["cert"]), "KEY": str(files["key"]),
-    }  # fmt: skip
+        "SERVER": "there:1",
+        "TOKEN": "t",
+        "USER": "ana",
+        "GROUP": "desk law",
+        "NAMESPACE": "eu",
+        "CA": str(files["ca"]),
+        "CERT": str(files["cert"]),
+        "KEY": str(files["key"]),
+    }
     for name, value in said.items():
         monkeypatch.setenv(f"ASKBACK_{name}", value)
     expected = Endpoint("there:1", "t", "ana", ("desk", "law"), Tls.from_files(*files.values()))

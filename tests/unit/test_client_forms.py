@@ -77,8 +77,10 @@ def test_a_model_is_flat_and_keeps_its_order() -> None:
     assert list(schema["properties"]) == ["zeta", "alpha", "must", "amount", "to", "address", "tags"]
     assert schema["required"] == ["zeta", "amount", "address"]
     assert schema["properties"]["alpha"] == {
-        "enum": ["standard", "legal"], "title": "Alpha", "type": "string",
-    }  # fmt: skip
+        "enum": ["standard", "legal"],
+        "title": "Alpha",
+        "type": "string",
+    }
     assert schema["properties"]["zeta"]["title"] == "Which policy?"
     assert schema["properties"]["to"]["properties"]["city"]["type"] == "string"
     assert schema["properties"]["tags"]["items"]["enum"] == ["standard", "legal"]
@@ -86,8 +88,25 @@ def test_a_model_is_flat_and_keeps_its_order() -> None:
         assert trace not in type_form(Ruling, "").schema_json
 
 
-@pytest.mark.parametrize("type_", [Ruling, Plain, Policy, bool, str, int, float, date, Decimal, list[int],
-                                   dict[str, int], int | None, Ruling | None, list[Address]])  # fmt: skip
+@pytest.mark.parametrize(
+    "type_",
+    [
+        Ruling,
+        Plain,
+        Policy,
+        bool,
+        str,
+        int,
+        float,
+        date,
+        Decimal,
+        list[int],
+        dict[str, int],
+        int | None,
+        Ruling | None,
+        list[Address],
+    ],
+)
 def test_the_server_takes_every_schema(type_: Any) -> None:
     compiled_schema(type_form(type_, "Title?").schema_json)
 

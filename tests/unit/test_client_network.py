@@ -97,19 +97,28 @@ def test_a_message_over_the_limit_is_final(code: str, details: str) -> None:
 @pytest.mark.parametrize(
     ("details", "words"),
     [
-        ("connections to all backends failing; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect to "
-         "remote host: Connection refused", "nothing listens there"),
-        ("failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:1: recvmsg:Connection "
-         "reset by peer (104)", "was cut"),
+        (
+            "connections to all backends failing; last error: UNKNOWN: ipv4:127.0.0.1:1: Failed to connect "
+            "to remote host: Connection refused",
+            "nothing listens there",
+        ),
+        (
+            "failed to connect to all addresses; last error: UNAVAILABLE: ipv4:127.0.0.1:1: "
+            "recvmsg:Connection reset by peer (104)",
+            "was cut",
+        ),
         ("Stream removed (Socket closed)", "was cut"),
-        ("connections to all backends failing; last error: ipv4:127.0.0.1:1: health check call failed; will "
-         "retry after backoff", "is not ready"),
+        (
+            "connections to all backends failing; last error: ipv4:127.0.0.1:1: health check call failed; "
+            "will retry after backoff",
+            "is not ready",
+        ),
         ("DNS resolution failed for db.invalid: UNAVAILABLE: Domain name not found", "cannot be resolved"),
         ("Ssl handshake failed: SSL_ERROR_SSL: SSL routines::CERTIFICATE_VERIFY_FAILED", "TLS"),
         ("Failed to connect to remote host: No route to host", "no way to it"),
         ("FD Shutdown: connection attempt timed out before receiving SETTINGS frame", "does not answer"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_connection_is_told_in_our_words(details: str, words: str) -> None:
     """An outage is logged with this text, long after the first connection was looked at."""
     message = from_rpc(rpc_error(grpc.StatusCode.UNAVAILABLE, details)).message
@@ -233,9 +242,11 @@ async def test_result_waits_through_any_number_of_cuts(
         if not cuts:
             done.set()
             event = job_pb2.JobEvent(
-                job_id="j", seq=2, type=job_pb2.JOB_EVENT_TYPE_JOB_COMPLETED,
+                job_id="j",
+                seq=2,
+                type=job_pb2.JOB_EVENT_TYPE_JOB_COMPLETED,
                 state=job_pb2.JOB_STATE_COMPLETED,
-            )  # fmt: skip
+            )
             yield jobs.WatchJobResponse(events=[event])
             return
         if (code := cuts.pop(0)) is not None:

@@ -16,9 +16,22 @@ from askback.times import LONGEST, duration, span, timestamp
 NAIVE = datetime(2030, 1, 1, 12)
 AWARE = NAIVE.replace(tzinfo=UTC)
 NOT_SPANS: list[Any] = [
-    0, 0.0, -1, -0.5, float("nan"), float("inf"), float("-inf"), 1e300, 10**400, -(10**400), 1e-9,
-    timedelta(0), timedelta(seconds=-5), timedelta.min, timedelta.max,
-]  # fmt: skip
+    0,
+    0.0,
+    -1,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    1e300,
+    10**400,
+    -(10**400),
+    1e-9,
+    timedelta(0),
+    timedelta(seconds=-5),
+    timedelta.min,
+    timedelta.max,
+]
 NOT_TIMES: list[Any] = [True, False, "4h", "1", b"1", [1], {}, 1j, object()]
 
 

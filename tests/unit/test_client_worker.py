@@ -80,9 +80,14 @@ class Bench:
     def asked(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
         ask = frame.ask_prompt
         prompt = prompt_pb2.Prompt(
-            prompt_id=f"p-{ask.key}", job_id=ask.job_id, key=ask.key, revision=1, version=1,
-            state=prompt_pb2.PROMPT_STATE_PENDING, content=ask.content,
-        )  # fmt: skip
+            prompt_id=f"p-{ask.key}",
+            job_id=ask.job_id,
+            key=ask.key,
+            revision=1,
+            version=1,
+            state=prompt_pb2.PROMPT_STATE_PENDING,
+            content=ask.content,
+        )
         prompt.MergeFrom(prompt_pb2.Prompt(**more))
         self.stream.send(frame.ref, ask_prompt=pb.AskPromptResponse(prompt=prompt))
         return prompt
@@ -95,8 +100,11 @@ class Bench:
         """The job's last word, replied to."""
         frame = await self.stream.next("complete_job", "fail_job", "release_job")
         name = frame.WhichOneof("body")
-        reply = {"complete_job": pb.CompleteJobResponse, "fail_job": pb.FailJobResponse,
-                 "release_job": pb.ReleaseJobResponse}[name]  # fmt: skip
+        reply = {
+            "complete_job": pb.CompleteJobResponse,
+            "fail_job": pb.FailJobResponse,
+            "release_job": pb.ReleaseJobResponse,
+        }[name]
         self.stream.send(frame.ref, **{name: reply()})
         last: pb.WorkClientFrame = frame
         return last
@@ -510,9 +518,12 @@ async def test_an_input_that_does_not_fit_fails_for_good(bench: Bench, given: st
 
 @pytest.mark.parametrize(
     ("state", "error"),
-    [("EXPIRED", errors.PromptExpired), ("CANCELLED", errors.PromptCancelled),
-     ("SUPERSEDED", errors.PromptCancelled)],
-)  # fmt: skip
+    [
+        ("EXPIRED", errors.PromptExpired),
+        ("CANCELLED", errors.PromptCancelled),
+        ("SUPERSEDED", errors.PromptCancelled),
+    ],
+)
 async def test_a_question_without_an_answer_raises(bench: Bench, state: str, error: type[Exception]) -> None:
     async def fn(job: Job) -> Any:
         with pytest.raises(error):

@@ -190,11 +190,14 @@ def test_print_config_of_a_wrong_setting_is_refused_too(capsys: pytest.CaptureFi
         ("postgresql+asyncpg://me:pa@ss@host/a", "postgresql+asyncpg://me:***@host/a"),
         ("postgresql+asyncpg://me:pa/ss:x@host:5/a?ssl=1", "postgresql+asyncpg://me:***@host:5/a?ssl=1"),
         ("postgresql+asyncpg://me@host/a", "postgresql+asyncpg://me@host/a"),
-        ("postgresql+asyncpg://me@host:5/a?password=p@ss&x=1", "postgresql+asyncpg://me@host:5/a?password=***&x=1"),
+        (
+            "postgresql+asyncpg://me@host:5/a?password=p@ss&x=1",
+            "postgresql+asyncpg://me@host:5/a?password=***&x=1",
+        ),
         ("postgresql+asyncpg://:pass@host/a", "postgresql+asyncpg://:***@host/a"),
         ("sqlite+aiosqlite:////data/a:b@c.db", "sqlite+aiosqlite:////data/a:b@c.db"),
     ],
-)  # fmt: skip
+)
 def test_no_password_is_shown(url: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert masked(url) == shown
     assert serve({"print_config": True, "db": url}) == 0
@@ -339,8 +342,14 @@ def test_variables_that_are_not_the_servers_are_let_be() -> None:
 
     assert set(ENVIRONMENT) | {"ASKBACK_PROFILE", "ASKBACK_TIMEOUT"} == OF_CLIENTS
     kubernetes = (
-        "ASKBACK_SERVICE_HOST", "ASKBACK_SERVICE_PORT", "ASKBACK_SERVICE_PORT_GRPC", "ASKBACK_PORT",
-        "ASKBACK_PORT_50051_TCP", "ASKBACK_PORT_50051_TCP_ADDR", "ASKBACK_HEALTH_SERVICE_HOST",
-        "ASKBACK_METRICS_PORT_9090_TCP_PROTO", "ASKBACK_METRICS_SERVICE_PORT",
-    )  # fmt: skip
+        "ASKBACK_SERVICE_HOST",
+        "ASKBACK_SERVICE_PORT",
+        "ASKBACK_SERVICE_PORT_GRPC",
+        "ASKBACK_PORT",
+        "ASKBACK_PORT_50051_TCP",
+        "ASKBACK_PORT_50051_TCP_ADDR",
+        "ASKBACK_HEALTH_SERVICE_HOST",
+        "ASKBACK_METRICS_PORT_9090_TCP_PROTO",
+        "ASKBACK_METRICS_SERVICE_PORT",
+    )
     load({}, dict.fromkeys((*OF_CLIENTS, *kubernetes, "ASKBACK_REQUIRE", "OTHER"), "x"))

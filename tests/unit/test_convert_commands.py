@@ -74,8 +74,11 @@ def test_create_job() -> None:
     request.timeout.seconds = -1
     request.prompt.final_action = 77  # type: ignore[assignment]
     assert faults(convert.create_job, request) == [
-        "retention", "timeout", "start_time", "prompt.final_action",
-    ]  # fmt: skip
+        "retention",
+        "timeout",
+        "start_time",
+        "prompt.final_action",
+    ]
 
 
 def test_update_job() -> None:

@@ -62,10 +62,13 @@ def test_at_the_limit_passes_and_above_is_refused(path: FieldPath) -> None:
         found = refusal(path.message(entries(field, most + 1)))
         assert found == {path.at(): f"has {most + 1} entries; at most {most} are allowed ({limit.entries})"}
     for name, make, at in (
-        (limit.text, lambda text: text if not field.is_repeated else entries(field, 1, text),
-         path.at() + (("['k0']" if is_map(field) else "[0]") if field.is_repeated else "")),
+        (
+            limit.text,
+            lambda text: text if not field.is_repeated else entries(field, 1, text),
+            path.at() + (("['k0']" if is_map(field) else "[0]") if field.is_repeated else ""),
+        ),
         (limit.key, lambda text: {text: "x"}, f"{path.at()}[{'x' * 40!r}]"),
-    ):  # fmt: skip
+    ):
         if name:
             most = limit_value(LIMITS, name)
             check_fields(path.message(make("x" * most)), LIMITS)

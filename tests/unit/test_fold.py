@@ -32,19 +32,34 @@ def test_the_log_tells_everything_that_it_promises() -> None:
         JobState.COMPLETED, len(world.log), 3, 3, ((a, "ANSWERED"), (b, "CANCELLED"))
     )
     assert [e.type for e in world.log] == [
-        EventType.JOB_CREATED, EventType.JOB_LEASED, EventType.PROMPT_ASKED, EventType.JOB_RETRIED,
-        EventType.PROMPT_ANSWERED, EventType.JOB_LEASED, EventType.PROMPT_ASKED, EventType.JOB_LEASE_LOST,
-        EventType.JOB_LEASED, EventType.PROMPT_CANCELLED, EventType.JOB_COMPLETED, EventType.ANSWER_LATE,
-    ]  # fmt: skip
+        EventType.JOB_CREATED,
+        EventType.JOB_LEASED,
+        EventType.PROMPT_ASKED,
+        EventType.JOB_RETRIED,
+        EventType.PROMPT_ANSWERED,
+        EventType.JOB_LEASED,
+        EventType.PROMPT_ASKED,
+        EventType.JOB_LEASE_LOST,
+        EventType.JOB_LEASED,
+        EventType.PROMPT_CANCELLED,
+        EventType.JOB_COMPLETED,
+        EventType.ANSWER_LATE,
+    ]
 
 
 def test_every_prefix_is_a_state_that_the_job_had() -> None:
     log = story().log
     states = [fold(log[:n]).state for n in range(len(log) + 1)]
     assert states[:8] == [
-        None, JobState.PENDING, JobState.RUNNING, JobState.PENDING_HITL, JobState.PENDING_HITL,
-        JobState.PENDING, JobState.RUNNING, JobState.RUNNING,
-    ]  # fmt: skip
+        None,
+        JobState.PENDING,
+        JobState.RUNNING,
+        JobState.PENDING_HITL,
+        JobState.PENDING_HITL,
+        JobState.PENDING,
+        JobState.RUNNING,
+        JobState.RUNNING,
+    ]
     assert states[8:] == [JobState.PENDING, JobState.RUNNING, *[JobState.COMPLETED] * 3]
     assert [fold(log[:n]).attempt for n in (1, 3, 4, 7, 8, 12)] == [1, 1, 2, 2, 3, 3]
     assert [fold(log[:n]).token for n in (1, 2, 5, 6, 9)] == [0, 1, 1, 2, 3]

@@ -31,12 +31,18 @@ def refused(properties: dict[str, Any], **root: Any) -> list[str]:
 @pytest.mark.parametrize(
     "names",
     [
-        [("prod", "Staging"), ("staging", "")], [("prod", "STAGING "), ("staging", "Test")],
-        [("a", "Same"), ("b", "same")], [("a", "B"), ("b", "A")], [("x", ""), ("y", "X")],
-        [("straße", ""), ("y", "STRASSE")], [("no", ""), ("yes", "n\u200bo")], [("1", ""), ("2", "１")],
-        [("a b", ""), ("y", "a  B")], [("a", "A"), ("A", "a")],
+        [("prod", "Staging"), ("staging", "")],
+        [("prod", "STAGING "), ("staging", "Test")],
+        [("a", "Same"), ("b", "same")],
+        [("a", "B"), ("b", "A")],
+        [("x", ""), ("y", "X")],
+        [("straße", ""), ("y", "STRASSE")],
+        [("no", ""), ("yes", "n\u200bo")],
+        [("1", ""), ("2", "１")],
+        [("a b", ""), ("y", "a  B")],
+        [("a", "A"), ("A", "a")],
     ],
-)  # fmt: skip
+)
 def test_titles_that_are_another_choice_are_refused(names: list[tuple[str, str]]) -> None:
     """Whatever the case, the width, the spaces; of one, of several, in a schema, of decisions."""
     assert list(confusable(names))
@@ -71,18 +77,22 @@ DEFS = {"L": {"enum": ["low", "high"]}}
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "string", "default": None}, {"type": "integer", "default": None},
+        {"type": "string", "default": None},
+        {"type": "integer", "default": None},
         {"enum": ["x"], "default": "z"},
-        {"type": "integer", "minimum": 5, "default": 1}, {"type": "integer", "default": "many"},
-        {"type": "boolean", "default": "yes"}, {"type": "array", "items": {"enum": ["x"]}, "default": ["q"]},
-        {"type": "string", "format": "date", "default": "yesterday"}, {"$ref": "#/$defs/L", "default": "mid"},
+        {"type": "integer", "minimum": 5, "default": 1},
+        {"type": "integer", "default": "many"},
+        {"type": "boolean", "default": "yes"},
+        {"type": "array", "items": {"enum": ["x"]}, "default": ["q"]},
+        {"type": "string", "format": "date", "default": "yesterday"},
+        {"$ref": "#/$defs/L", "default": "mid"},
         {"$ref": "#/properties/other", "default": "x"},
         {"anyOf": [{"type": "null"}, {"const": 1}], "default": 2},
         {"type": "object", "required": ["z"], "properties": {"b": {"type": "integer", "default": "x"}}},
         {"type": "object", "properties": {}, "required": ["b"], "default": {}},
         {"oneOf": [{"const": "a"}, {"const": "b"}], "default": "c"},
     ],
-)  # fmt: skip
+)
 def test_a_default_that_does_not_fit_is_refused(part: dict[str, Any]) -> None:
     (said,) = refused({"f": part, "other": {"type": "integer"}}, **{"$defs": DEFS})
     assert said.startswith("at /f")
@@ -92,12 +102,14 @@ def test_a_default_that_does_not_fit_is_refused(part: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "string", "default": ""}, {"$ref": "#/$defs/L", "default": "low"}, {"default": None},
+        {"type": "string", "default": ""},
+        {"$ref": "#/$defs/L", "default": "low"},
+        {"default": None},
         {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
         {"type": ["integer", "null"], "default": None},
         {"type": "object", "required": ["z"], "properties": {"b": {"type": "integer", "default": 1}}},
         {"const": {"default": 3, "oneOf": [{"const": 1, "title": "x"}, {"const": 2, "title": "x"}]}},
     ],
-)  # fmt: skip
+)
 def test_a_default_that_fits_is_fine_in_a_form_that_is_not_filled_in(part: dict[str, Any]) -> None:
     assert refused({"f": part}, required=["f", "g"], **{"$defs": DEFS}) == []

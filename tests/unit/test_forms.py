@@ -120,13 +120,15 @@ def test_the_derived_schema() -> None:
     )
     assert derive_schema(form) == (
         '{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","properties":{'
-        '"z":{"title":"Which?","description":"Pick","type":"string","oneOf":[' + choices
+        '"z":{"title":"Which?","description":"Pick","type":"string","oneOf":['
+        + choices
         + '],"default":"standard"},'
         '"a":{"title":"Other?","description":"Law","type":"array","items":{"type":"string","anyOf":['
-        + choices + ',{"type":"string","minLength":1,"title":"Other"}]},'
+        + choices
+        + ',{"type":"string","minLength":1,"title":"Other"}]},'
         '"uniqueItems":true,"minItems":1,"maxItems":2,"default":["goodwill"]},'
         '"d":{"title":"When?","type":"string","format":"date","formatMinimum":"2024-01-01"},'
         '"n":{"title":"How many?","type":"integer","format":"int64","minimum":0,'
         '"maximum":9223372036854775807,"default":0}'
         '},"required":["z"],"additionalProperties":false}'
-    )  # fmt: skip
+    )

@@ -19,9 +19,16 @@ def test_they_are_longer_where_six_characters_are_not_unique() -> None:
 
 @pytest.mark.parametrize(
     ("text", "handle", "whole"),
-    [("abcdef", True, False), ("abcde", False, False), ("ABCDEF", False, False), ("ghijkl", False, False),
-     (A, False, True), (A[1:], True, False), ("", False, False)],
-)  # fmt: skip
+    [
+        ("abcdef", True, False),
+        ("abcde", False, False),
+        ("ABCDEF", False, False),
+        ("ghijkl", False, False),
+        (A, False, True),
+        (A[1:], True, False),
+        ("", False, False),
+    ],
+)
 def test_what_can_be_one(text: str, handle: bool, whole: bool) -> None:
     assert (is_handle(text), is_id(text)) == (handle, whole)
 

@@ -16,9 +16,18 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 def job(size: int) -> Job:
     return Job(
-        "j", "default", "t", "ada", JobState.RUNNING, NOW, NOW, input_json="x" * size, version=2, token=1,
+        "j",
+        "default",
+        "t",
+        "ada",
+        JobState.RUNNING,
+        NOW,
+        NOW,
+        input_json="x" * size,
+        version=2,
+        token=1,
         session_id="s",
-    )  # fmt: skip
+    )
 
 
 def kept(core: WorkCore) -> int:

@@ -100,11 +100,17 @@ def test_a_function_that_cannot_run_a_job_is_refused(function: Any, says: str | 
 
 @pytest.mark.parametrize(
     "function",
-    [good, Desk().method, Desk(), functools.partial(three, None), functools.partial(three, None, days=4),
-     functools.partial(Desk().method),
-     functools.partial(Desk())],
+    [
+        good,
+        Desk().method,
+        Desk(),
+        functools.partial(three, None),
+        functools.partial(three, None, days=4),
+        functools.partial(Desk().method),
+        functools.partial(Desk()),
+    ],
     ids=range(7),
-)  # fmt: skip
+)
 async def test_whatever_is_async_and_takes_the_job_runs_it(function: Callable[..., Any]) -> None:
     handler = Worker().job("t")(function)
     arguments = handler.bind({"order": "A-17"})
@@ -133,10 +139,28 @@ class Types(StrEnum):
 
 @pytest.mark.parametrize(
     "job_type",
-    ["", " ", "a b", "a" * 128, "a" * 129, "-a", ".a", "/a", "_a", "a/b.c-d_e", "9", "ä", "a\n", "a\0", "a:b",
-     "\ud800", "a" * 5000, Types.REFUND],
+    [
+        "",
+        " ",
+        "a b",
+        "a" * 128,
+        "a" * 129,
+        "-a",
+        ".a",
+        "/a",
+        "_a",
+        "a/b.c-d_e",
+        "9",
+        "ä",
+        "a\n",
+        "a\0",
+        "a:b",
+        "\ud800",
+        "a" * 5000,
+        Types.REFUND,
+    ],
     ids=range(18),
-)  # fmt: skip
+)
 def test_client_and_server_agree_on_job_types(job_type: str) -> None:
     check = Checker(Limits())
     check.name("job_type", job_type)

@@ -268,9 +268,13 @@ def test_a_default_answer_is_judged_at_once_or_refused() -> None:
     form = schema(properties={"v": {"items": {"anyOf": [{"const": i} for i in range(900)]}}})
     default = DefaultAnswer(Decision.RESPOND, json.dumps({"v": [0] * 9_999}))
     content = PromptContent(
-        "clarify", "Which?", form=form, timeout=timedelta(hours=1), default_answer=default,
+        "clarify",
+        "Which?",
+        form=form,
+        timeout=timedelta(hours=1),
+        default_answer=default,
         final_action=FinalAction.DEFAULT,
-    )  # fmt: skip
+    )
     with pytest.raises(InvalidField) as caught:
         normalised(content, Limits(), datetime.now(UTC))
     assert [v.field for v in caught.value.violations] == ["content.default_answer.values_json"]

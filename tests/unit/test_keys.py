@@ -9,10 +9,21 @@ from askback.terminal.keys import KEYS, Action, actions, as_records, help_lines,
 from tests.support.dialogue import ACCEPT, REJECT, RESPOND, prompt
 
 MEANS = {
-    "a": "approve", "e": "edit", "r": "reject", "v": "revise", "d": "dismiss", "Enter": "fill in",
-    "c": "comment", "s": "skip", "u": "undo", "j": "next", "k": "previous", "/": "search", "?": "help",
+    "a": "approve",
+    "e": "edit",
+    "r": "reject",
+    "v": "revise",
+    "d": "dismiss",
+    "Enter": "fill in",
+    "c": "comment",
+    "s": "skip",
+    "u": "undo",
+    "j": "next",
+    "k": "previous",
+    "/": "search",
+    "?": "help",
     "q": "quit",
-}  # fmt: skip
+}
 
 
 def test_the_table() -> None:

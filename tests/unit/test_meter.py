@@ -38,8 +38,9 @@ def test_a_histogram_counts_each_value_in_one_bucket() -> None:
         histogram.observe(value)
     assert histogram.counts == [2, 2, 1, 2]  # bounds belong to their bucket
     assert histogram.total == 125.5
-    [*samples] = _histogram(catalogue.Metric("x", catalogue.Kind.HISTOGRAM, "x", buckets=(1, 5, 10)),
-                            {(): histogram}).samples  # fmt: skip
+    [*samples] = _histogram(
+        catalogue.Metric("x", catalogue.Kind.HISTOGRAM, "x", buckets=(1, 5, 10)), {(): histogram}
+    ).samples
     assert [s.value for s in samples] == [*accumulate([2, 2, 1, 2]), 7, 125.5]
     assert [s.labels.get("le") for s in samples] == ["1", "5", "10", "+Inf", None, None]
 

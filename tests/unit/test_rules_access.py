@@ -38,7 +38,8 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[World, Principal], Any]]
     c.AskPrompt: ({Role.WORKER}, lambda w, who: hold(w, who, c.AskPrompt, key="b", content=question())),
     c.AcknowledgePrompts: ({Role.WORKER}, lambda w, who: hold(w, who, c.AcknowledgePrompts, prompt_ids=())),
     c.SaveCheckpoint: (
-        {Role.WORKER}, lambda w, who: hold(w, who, c.SaveCheckpoint, key="k", value_json="1"),
+        {Role.WORKER},
+        lambda w, who: hold(w, who, c.SaveCheckpoint, key="k", value_json="1"),
     ),
     c.CompleteJob: ({Role.WORKER}, lambda w, who: hold(w, who, c.CompleteJob)),
     c.FailJob: ({Role.WORKER}, lambda w, who: hold(w, who, c.FailJob, failure=Failure("E", "m"))),
@@ -51,9 +52,10 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[World, Principal], Any]]
     c.ClaimPrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(c.ClaimPrompt, principal=who)),
     c.ReleasePrompt: ({Role.CONSOLE}, lambda w, who: w.on_prompt(c.ReleasePrompt, principal=who)),
     c.CancelPrompt: (
-        {Role.CLIENT, Role.WORKER}, lambda w, who: w.on_prompt(c.CancelPrompt, principal=who),
+        {Role.CLIENT, Role.WORKER},
+        lambda w, who: w.on_prompt(c.CancelPrompt, principal=who),
     ),
-}  # fmt: skip
+}
 INTERNAL = {c.DropLease, c.ExpirePrompts, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewAttendance}
 
 
@@ -140,13 +142,20 @@ EITHER = question(audience=Audience(frozenset({"bob"}), frozenset({"law"})))
 @pytest.mark.parametrize(
     ("content", "who", "sees"),
     [
-        (question(), ANN, True), (question(), BOB, True),
-        (LAW, ANN, True), (LAW, BOB, False), (LAW, ADMIN, True),
-        (ONLY_BOB, ANN, False), (ONLY_BOB, BOB, True), (ONLY_BOB, ADMIN, True),
-        (EITHER, ANN, True), (EITHER, BOB, True),
-        (question(), STRANGER, False), (EITHER, STRANGER, False),
+        (question(), ANN, True),
+        (question(), BOB, True),
+        (LAW, ANN, True),
+        (LAW, BOB, False),
+        (LAW, ADMIN, True),
+        (ONLY_BOB, ANN, False),
+        (ONLY_BOB, BOB, True),
+        (ONLY_BOB, ADMIN, True),
+        (EITHER, ANN, True),
+        (EITHER, BOB, True),
+        (question(), STRANGER, False),
+        (EITHER, STRANGER, False),
     ],
-)  # fmt: skip
+)
 def test_the_audience_sees_and_answers_and_nobody_else_knows(
     content: PromptContent, who: Principal, sees: bool
 ) -> None:
@@ -180,9 +189,14 @@ def test_who_may_read_a_prompt() -> None:
     prompt = waiting(ONLY_BOB).prompt()
     asker = Principal("x", frozenset({Role.WORKER}))
     for who, reads in [
-        (BOB, True), (ANN, False), (ADMIN, True), (asker, True), (STRANGER, False),
-        (Principal("bob"), False), (Principal("bob", ALL, ("elsewhere",)), False),
-    ]:  # fmt: skip
+        (BOB, True),
+        (ANN, False),
+        (ADMIN, True),
+        (asker, True),
+        (STRANGER, False),
+        (Principal("bob"), False),
+        (Principal("bob", ALL, ("elsewhere",)), False),
+    ]:
         assert prompt.is_visible_to(who) is reads
 
 

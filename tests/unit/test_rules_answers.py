@@ -151,8 +151,10 @@ def test_an_answer_to_what_was_shown_before_an_amendment_is_stale() -> None:
     assert world.prompt().is_open
     assert world.answer("new").status is AnswerStatus.ACCEPTED
     assert [s.status for s in world.submissions()] == [
-        AnswerStatus.STALE, AnswerStatus.STALE, AnswerStatus.ACCEPTED,
-    ]  # fmt: skip
+        AnswerStatus.STALE,
+        AnswerStatus.STALE,
+        AnswerStatus.ACCEPTED,
+    ]
     assert world.answer("to-1", revision=1).status is AnswerStatus.STALE, "a verdict is final"
 
 
@@ -232,10 +234,14 @@ def test_an_equal_answer_id_gives_the_equal_result() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"comment": "y"}, {"decision": Decision.REJECT}, {"revision": 2}, {"principal": BOB},
-        {"values_json": "{}"}, {"edits": (Edit("x", "y"),)},
+        {"comment": "y"},
+        {"decision": Decision.REJECT},
+        {"revision": 2},
+        {"principal": BOB},
+        {"values_json": "{}"},
+        {"edits": (Edit("x", "y"),)},
     ],
-)  # fmt: skip
+)
 def test_an_answer_id_with_other_content_is_refused(other: dict[str, object]) -> None:
     world = waiting()
     world.answer(comment="x")

@@ -130,8 +130,11 @@ def test_a_closed_key_does_not_take_another_question(how: str) -> None:
         world.ask("a", question("Another?"))
     prompt = world.prompt()
     assert refused.value.metadata == {
-        "field": "key", "value": "a", "prompt_id": prompt.prompt_id, "state": prompt.state.value,
-    }  # fmt: skip
+        "field": "key",
+        "value": "a",
+        "prompt_id": prompt.prompt_id,
+        "state": prompt.state.value,
+    }
 
 
 def test_an_amendment_starts_the_deadline_anew_and_keeps_the_claim() -> None:
@@ -159,8 +162,10 @@ def test_a_prompt_takes_the_place_of_others_in_one_change() -> None:
     world.ask("b", question("Aside?", blocking=False))
     asked = world.ask("c", question("Both?"), supersedes=("a", "b"))
     assert world.events() == [
-        EventType.PROMPT_SUPERSEDED, EventType.PROMPT_SUPERSEDED, EventType.PROMPT_ASKED,
-    ]  # fmt: skip
+        EventType.PROMPT_SUPERSEDED,
+        EventType.PROMPT_SUPERSEDED,
+        EventType.PROMPT_ASKED,
+    ]
     assert {world.prompt(k).state for k in "ab"} == {PromptState.SUPERSEDED}
     assert {e.state for e in world.log[-3:]} == {JobState.PENDING_HITL}, "the job never seems to go on"
     resolution = world.prompt("a").resolution

@@ -36,8 +36,10 @@ def test_a_job_that_nobody_holds_is_cancelled_at_once(situation: Callable[[], Wo
     world = situation()
     job = world.cancel("not needed")
     assert (job.state, job.cancel_reason, job.completed_at) == (
-        JobState.CANCELLED, "not needed", world.now,
-    )  # fmt: skip
+        JobState.CANCELLED,
+        "not needed",
+        world.now,
+    )
     assert (job.cancel_requested_at, job.cancel_at) == (None, None)
     assert world.log[-1].data == {"reason": "not needed"}
     for prompt in world.aggregate.prompts.values():
@@ -126,8 +128,10 @@ def test_what_has_ended_cannot_be_cancelled_except_by_repetition() -> None:
     with pytest.raises(IllegalState) as refused:
         world.cancel()
     assert refused.value.metadata == {
-        "state": "COMPLETED", "event": "CANCEL", "job_id": world.job.job_id,
-    }  # fmt: skip
+        "state": "COMPLETED",
+        "event": "CANCEL",
+        "job_id": world.job.job_id,
+    }
     world = pending()
     job = world.cancel("first")
     assert (world.cancel("second"), world.change) == (job, None)

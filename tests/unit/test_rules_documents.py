@@ -53,14 +53,22 @@ ALL_INPUTS = Questions(
         Question(question_id=f"q{i}", title="Q", input=input_, help="h", required=i % 2 == 0, rationale="r")
         for i, input_ in enumerate(
             [
-                BooleanInput(True), SingleInput(OPTIONS, "a", True), MultiInput(OPTIONS, ("a", "b"), 1, 2),
-                TextInput("x", 0, 9, "^.*$", True), IntegerInput(2**63 - 1, -(2**63), 2**63 - 1),
-                NumberInput(0.1, 0.0, 1e300), DateInput("2030-01-02", "2030-01-01", ""),
-                BooleanInput(), MultiInput(OPTIONS), TextInput(), IntegerInput(), NumberInput(),
+                BooleanInput(True),
+                SingleInput(OPTIONS, "a", True),
+                MultiInput(OPTIONS, ("a", "b"), 1, 2),
+                TextInput("x", 0, 9, "^.*$", True),
+                IntegerInput(2**63 - 1, -(2**63), 2**63 - 1),
+                NumberInput(0.1, 0.0, 1e300),
+                DateInput("2030-01-02", "2030-01-01", ""),
+                BooleanInput(),
+                MultiInput(OPTIONS),
+                TextInput(),
+                IntegerInput(),
+                NumberInput(),
             ]
         )
     )
-)  # fmt: skip
+)
 SCHEMA = '{ "type":"object",  "properties":{"z":{"const":18446744073709551615},"a":{}} }'
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -141,11 +149,23 @@ def answer(text: str, comment: str = "", edits: tuple[Edit, ...] = ()) -> Answer
 
 NO_JSON = ["{bad", "nul", "{} {}", " ", '{"values":1', "\x01", "[" * 600 + "]" * 600]
 SENT = [
-    "", "{}", '{"b":1,"a":2}', '{ "n" : 9007199254740993 }', "null", " null", "[1,2]", '" , "', "0", "true",
+    "",
+    "{}",
+    '{"b":1,"a":2}',
+    '{ "n" : 9007199254740993 }',
+    "null",
+    " null",
+    "[1,2]",
+    '" , "',
+    "0",
+    "true",
     "18446744073709551616",
-    '{"n":18446744073709551615,"m":-9223372036854775808}', '{"f":1.0,"e":1e2,"x":0.1000}',
-    '\n\t {"a": [1, 2]}  \r\n', '{"a":"}],\\"\\u00e4"}', ' {"answer_id":"other","values":{}} ',
-]  # fmt: skip
+    '{"n":18446744073709551615,"m":-9223372036854775808}',
+    '{"f":1.0,"e":1e2,"x":0.1000}',
+    '\n\t {"a": [1, 2]}  \r\n',
+    '{"a":"}],\\"\\u00e4"}',
+    ' {"answer_id":"other","values":{}} ',
+]
 
 
 @pytest.mark.parametrize("sent", SENT + NO_JSON)

@@ -55,10 +55,15 @@ def test_a_step_is_taken_once_not_early_and_guarded_by_the_databases_clock() -> 
     assert (world.log[-1].actor, world.log[-1].data) == (
         "system",
         {
-            "round": 1, "key": "a", "step": 1, "users": ["bob"], "groups": [], "replace": False,
+            "round": 1,
+            "key": "a",
+            "step": 1,
+            "users": ["bob"],
+            "groups": [],
+            "replace": False,
             "priority": 0,
         },
-    )  # fmt: skip
+    )
     assert world.prompt().is_for(BOB)
     assert world.prompt().is_for(ANN), "others come in addition"
     world.expire()

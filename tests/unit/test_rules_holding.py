@@ -187,8 +187,10 @@ def test_a_result_ends_the_job_and_its_prompts_and_may_be_said_again() -> None:
     job = world.complete('{"total": 9007199254740993}')
     assert (job.state, job.result_json) == (JobState.COMPLETED, '{"total": 9007199254740993}')
     assert world.events() == [
-        EventType.PROMPT_CANCELLED, EventType.PROMPT_CANCELLED, EventType.JOB_COMPLETED,
-    ]  # fmt: skip
+        EventType.PROMPT_CANCELLED,
+        EventType.PROMPT_CANCELLED,
+        EventType.JOB_COMPLETED,
+    ]
     reasons = {p.resolution.reason for p in world.aggregate.prompts.values() if p.resolution}
     assert reasons == {"the job completed"}
     assert world.complete(token=1) == job
@@ -217,8 +219,11 @@ def test_progress_is_derived_and_bounded() -> None:
     with pytest.raises(InvalidField) as refused:
         world.on_job(c.ReportProgress, progress=wrong)
     assert fields_of(refused.value) == {
-        "progress.done", "progress.total", "progress.percent", "progress.message",
-    }  # fmt: skip
+        "progress.done",
+        "progress.total",
+        "progress.percent",
+        "progress.message",
+    }
 
 
 def test_a_failure_is_checked_like_everything_else() -> None:
@@ -226,8 +231,11 @@ def test_a_failure_is_checked_like_everything_else() -> None:
     with pytest.raises(InvalidField) as refused:
         world.on_job(c.FailJob, failure=Failure("no code", "\0", "{"), retryable=True, retry_delay=-SECOND)
     assert fields_of(refused.value) == {
-        "failure.code", "failure.message", "failure.details_json", "retry_delay",
-    }  # fmt: skip
+        "failure.code",
+        "failure.message",
+        "failure.details_json",
+        "retry_delay",
+    }
     assert world.on_job(c.FailJob, failure=Failure("", "m")).failure == Failure("FAILED", "m")
 
 

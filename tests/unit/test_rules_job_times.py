@@ -124,8 +124,9 @@ def test_the_deadline_ends_a_job_in_every_state(state: str) -> None:
     if state in ("PENDING_HITL", "parked"):
         prompt = world.prompt()
         assert (prompt.state, prompt.resolution and prompt.resolution.reason) == (
-            PromptState.CANCELLED, "the job failed",
-        )  # fmt: skip
+            PromptState.CANCELLED,
+            "the job failed",
+        )
         assert world.answer().status is AnswerStatus.CLOSED
     world.expire()
     assert world.change is None

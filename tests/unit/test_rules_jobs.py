@@ -59,19 +59,27 @@ def test_an_equal_request_gives_the_same_job_whatever_became_of_it() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"job_type": "other"}, {"input_json": "2"}, {"priority": 1}, {"labels": {"a": "b"}},
-        {"max_attempts": 5}, {"retention": DAY}, {"retention": HOUR}, {"prompt": question()},
+        {"job_type": "other"},
+        {"input_json": "2"},
+        {"priority": 1},
+        {"labels": {"a": "b"}},
+        {"max_attempts": 5},
+        {"retention": DAY},
+        {"retention": HOUR},
+        {"prompt": question()},
         {"retry": Retry("job", Keep.NOTHING)},
     ],
-)  # fmt: skip
+)
 def test_a_request_id_with_other_content_is_refused(other: dict[str, Any]) -> None:
     world = World()
     world.create(request_id="r", input_json="1")
     with pytest.raises(IdReused) as refused:
         world.create(**{"request_id": "r", "input_json": "1", **other})
     assert refused.value.metadata == {
-        "field": "request_id", "value": "r", "job_id": world.job.job_id,
-    }  # fmt: skip
+        "field": "request_id",
+        "value": "r",
+        "job_id": world.job.job_id,
+    }
 
 
 def test_a_job_without_a_worker_waits_for_people_from_the_start() -> None:
@@ -117,13 +125,26 @@ def test_withdrawing_its_prompt_cancels_a_job_without_a_worker() -> None:
 def test_violations_name_the_fields_of_the_request() -> None:
     with pytest.raises(InvalidField) as refused:
         World().create(
-            question("", priority=5000, parts=()), job_type="no type", priority=-1001, max_attempts=-1,
-            labels={"k" * 129: "v"}, retention=timedelta(days=4000), input_json="{", request_id="r" * 201,
-        )  # fmt: skip
+            question("", priority=5000, parts=()),
+            job_type="no type",
+            priority=-1001,
+            max_attempts=-1,
+            labels={"k" * 129: "v"},
+            retention=timedelta(days=4000),
+            input_json="{",
+            request_id="r" * 201,
+        )
     assert fields_of(refused.value) == {
-        "job_type", "priority", "max_attempts", f"labels[{'k' * 40!r}]", "retention", "input_json",
-        "request_id", "prompt.title", "prompt.priority",
-    }  # fmt: skip
+        "job_type",
+        "priority",
+        "max_attempts",
+        f"labels[{'k' * 40!r}]",
+        "retention",
+        "input_json",
+        "request_id",
+        "prompt.title",
+        "prompt.priority",
+    }
 
 
 @pytest.mark.parametrize("situation", ["pending", "waiting", "completed"])
@@ -190,8 +211,10 @@ def test_only_what_has_ended_can_be_deleted() -> None:
     with pytest.raises(IllegalState) as refused:
         world.on_job(c.DeleteJob)
     assert refused.value.metadata == {
-        "state": "PENDING_HITL", "event": "DELETE", "job_id": world.job.job_id,
-    }  # fmt: skip
+        "state": "PENDING_HITL",
+        "event": "DELETE",
+        "job_id": world.job.job_id,
+    }
     job_id, prompt_id = world.complete().job_id, world.prompt().prompt_id
     world.on_job(c.DeleteJob)
     assert world.guard.not_before is None

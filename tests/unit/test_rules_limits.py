@@ -85,7 +85,7 @@ def many(count: int, size: int = 1) -> tuple[Part, ...]:
         ({"form": SchemaForm('{"type":"object"}')}, {"form": SchemaForm('{"type":"array"}')}, "schema_json"),
         ({"body": "x" * 500_000}, {"body": "ä" * 300_000}, "body"),
     ],
-)  # fmt: skip
+)
 def test_contents(good: dict[str, Any], bad: dict[str, Any], field: str) -> None:
     assert refused_fields(question(**good)) == set()
     assert refused_fields(question(**bad)) == {field}
@@ -115,27 +115,31 @@ def test_a_prompt_is_measured_whole_and_in_bytes() -> None:
         ),
         (
             {
-                "final_action": FinalAction.DEFAULT, "timeout": HOUR,
+                "final_action": FinalAction.DEFAULT,
+                "timeout": HOUR,
                 "default_answer": DefaultAnswer(Decision.DISMISS),
             },
             "default_answer.decision",
         ),
         (
             {
-                "final_action": FinalAction.DEFAULT, "timeout": HOUR, "form": FORM,
+                "final_action": FinalAction.DEFAULT,
+                "timeout": HOUR,
+                "form": FORM,
                 "default_answer": DefaultAnswer(Decision.ACCEPT, '{"n":"x"}'),
             },
             "default_answer.values_json/n",
         ),
         (
             {
-                "final_action": FinalAction.DEFAULT, "timeout": HOUR,
+                "final_action": FinalAction.DEFAULT,
+                "timeout": HOUR,
                 "default_answer": DefaultAnswer(Decision.REVISE),
             },
             "default_answer.comment",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_default_must_be_an_answer_that_could_be_given(fields: dict[str, Any], field: str) -> None:
     assert refused_fields(question(**fields)) == {field}
 

@@ -29,9 +29,12 @@ from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt
 from tests.support.aggregates import ADMIN, ANN, BOB, CLIENT, OTHER_WORKER, STRANGER, WORKER, World
 
 LIMITS = Limits(
-    open_prompts_per_job=3, prompts_per_job=6, submissions_per_prompt=6, checkpoints_per_job=2,
+    open_prompts_per_job=3,
+    prompts_per_job=6,
+    submissions_per_prompt=6,
+    checkpoints_per_job=2,
     default_attempts=2,
-)  # fmt: skip
+)
 FORM = Questions((Question(question_id="n", title="How many?", required=True, input=IntegerInput()),))
 SESSIONS = [SessionRef("s1", 1), SessionRef("s2", 1), SessionRef("s2", 2)]
 KEYS = ["a", "b", "c", "d", "e", "f", "g"]
@@ -267,10 +270,15 @@ class OneJob(RuleBasedStateMachine):
             answer = self.world.aggregate.submissions[told.prompt.prompt_id, answer_id].answer
             person = {p.subject: p for p in (ANN, BOB, ADMIN)}[answer.user_id]
             command = c.AnswerPrompt(
-                principal=person, ref=self.ref(key), answer_id=answer_id, revision=answer.revision,
-                decision=answer.decision, values_json=answer.values_json, edits=answer.edits,
+                principal=person,
+                ref=self.ref(key),
+                answer_id=answer_id,
+                revision=answer.revision,
+                decision=answer.decision,
+                values_json=answer.values_json,
+                edits=answer.edits,
                 comment=answer.comment,
-            )  # fmt: skip
+            )
             reply = self.send(command)
             if isinstance(reply, AnswerResult):
                 assert (reply.status, reply.replayed) == (told.status, True)

@@ -32,9 +32,10 @@ A = deadline(FinalAction.EXPIRE)
 ASIDE = deadline(FinalAction.EXPIRE, blocking=False)
 HALF = HOUR / 2
 PRESSED = deadline(
-    FinalAction.EXPIRE, escalation=(EscalationStep(HALF, raise_priority=1),),
+    FinalAction.EXPIRE,
+    escalation=(EscalationStep(HALF, raise_priority=1),),
     reminders=Reminders(every=HOUR, after=HOUR * 2 / 3),
-)  # fmt: skip
+)
 """The same as `a`, with a step and a reminder before its deadline."""
 
 
@@ -150,10 +151,27 @@ def timed(world: World) -> None:
 
 
 SITUATIONS: list[Callable[[World], None]] = [
-    none, pending, backoff, aside, run, run_aside, wish, held, three, held_wish, parked, dead, dead_wish,
-    alone, completed, failed, cancelled, settled, stepping,
+    none,
+    pending,
+    backoff,
+    aside,
+    run,
+    run_aside,
+    wish,
+    held,
+    three,
+    held_wish,
+    parked,
+    dead,
+    dead_wish,
+    alone,
+    completed,
+    failed,
+    cancelled,
+    settled,
+    stepping,
     timed,
-]  # fmt: skip
+]
 
 
 def nobody_there(world: World) -> None:
@@ -265,13 +283,21 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
 }
 
 ERRORS: dict[str, type[AskbackError]] = {
-    "nj": JobNotFound, "np": PromptNotFound, "il": IllegalState, "ll": LeaseLost, "pc": PromptClosed,
+    "nj": JobNotFound,
+    "np": PromptNotFound,
+    "il": IllegalState,
+    "ll": LeaseLost,
+    "pc": PromptClosed,
     "id": IdReused,
-}  # fmt: skip
+}
 STATES = {
-    "P": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.PENDING_HITL,
-    "C": JobState.COMPLETED, "F": JobState.FAILED, "X": JobState.CANCELLED,
-}  # fmt: skip
+    "P": JobState.PENDING,
+    "R": JobState.RUNNING,
+    "H": JobState.PENDING_HITL,
+    "C": JobState.COMPLETED,
+    "F": JobState.FAILED,
+    "X": JobState.CANCELLED,
+}
 
 # A capital: the job changes and is then in this state (D: deleted). `=`: OK, and nothing changes.
 # Small letters: an error (ERRORS), and nothing changes.

@@ -128,11 +128,14 @@ def test_a_deadline_becomes_the_prompts_time() -> None:
 @pytest.mark.parametrize(
     "late",
     [
-        {"deadline": START + HOUR}, {"deadline": START - HOUR}, {"timeout": timedelta(0)},
-        {"timeout": -HOUR}, {"timeout": timedelta.max},
+        {"deadline": START + HOUR},
+        {"deadline": START - HOUR},
+        {"timeout": timedelta(0)},
+        {"timeout": -HOUR},
+        {"timeout": timedelta.max},
         {"deadline": START + 2 * HOUR, "escalation": (EscalationStep(2 * HOUR, raise_priority=1),)},
     ],
-)  # fmt: skip
+)
 def test_asking_again_returns_the_prompt_and_its_answer_whatever_the_time_is(late: dict[str, Any]) -> None:
     world = asked(question(deadline=START + 2 * HOUR))
     world.tick(1.5 * HOUR)

@@ -95,9 +95,14 @@ def test_the_same_question_has_the_answer_at_once() -> None:
     assert prompt.resolution.answer.created_at == FORMER
     assert world.events() == [EventType.PROMPT_ASKED, EventType.PROMPT_ANSWERED]
     assert world.log[-1].data == {
-        "round": 1, "key": "a", "answer_id": "x", "decision": "ACCEPT", "source": "HUMAN",
-        "carried_from": "old", "by": "ann",
-    }  # fmt: skip
+        "round": 1,
+        "key": "a",
+        "answer_id": "x",
+        "decision": "ACCEPT",
+        "source": "HUMAN",
+        "carried_from": "old",
+        "by": "ann",
+    }
     assert world.log[-1].actor == "worker of wanda"
     again = world.ask()
     assert (again.replayed, again.prompt) == (True, prompt)
@@ -134,14 +139,17 @@ def test_another_key_is_asked() -> None:
 @pytest.mark.parametrize(
     "times",
     [
-        {"timeout": -HOUR}, {"timeout": timedelta.max}, {"deadline": START - HOUR},
+        {"timeout": -HOUR},
+        {"timeout": timedelta.max},
+        {"deadline": START - HOUR},
         {"reminders": None, "escalation": (EscalationStep(timedelta.max, raise_priority=1),)},
         {
-            "timeout": timedelta(0), "final_action": FinalAction.DEFAULT,
+            "timeout": timedelta(0),
+            "final_action": FinalAction.DEFAULT,
             "default_answer": DefaultAnswer(Decision.ACCEPT),
         },
     ],
-)  # fmt: skip
+)
 def test_a_carried_answer_comes_whatever_the_time_is(times: dict[str, Any]) -> None:
     world = retried(given())
     prompt = world.ask(content=question(**times)).prompt
@@ -184,8 +192,10 @@ def test_much_is_listed_in_pages() -> None:
     points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
     pages = list(carried_pages(Retry("old", Keep.ALL, checkpoints=points)))
     assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
-        (1, 3, PAGE), (2, 3, PAGE), (3, 3, 1),
-    ]  # fmt: skip
+        (1, 3, PAGE),
+        (2, 3, PAGE),
+        (3, 3, 1),
+    ]
     assert [c["key"] for p in pages for c in p["checkpoints"]] == [p.key for p in points]
     [empty] = carried_pages(Retry("old", Keep.ALL))
     assert (empty["page"], empty["pages"], empty["answers"], empty["checkpoints"]) == (1, 1, [], [])

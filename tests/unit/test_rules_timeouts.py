@@ -55,9 +55,12 @@ def test_default_takes_the_stated_answer_and_says_so() -> None:
     assert answer.answer_id == f"default:{prompt.prompt_id}"
     assert prompt.submissions == 0, "nobody submitted it"
     assert world.log[-1].data == {
-        "round": 1, "key": "a", "answer_id": answer.answer_id, "decision": "REJECT",
+        "round": 1,
+        "key": "a",
+        "answer_id": answer.answer_id,
+        "decision": "REJECT",
         "source": "TIMEOUT_DEFAULT",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("state", [JobState.PENDING_HITL, JobState.RUNNING, JobState.PENDING])
@@ -69,8 +72,10 @@ def test_fail_job_ends_the_job_and_its_other_prompts(state: JobState) -> None:
     assert world.state is state
     world.tick(HOUR).expire()
     assert world.events() == [
-        EventType.PROMPT_EXPIRED, EventType.PROMPT_CANCELLED, EventType.JOB_FAILED,
-    ]  # fmt: skip
+        EventType.PROMPT_EXPIRED,
+        EventType.PROMPT_CANCELLED,
+        EventType.JOB_FAILED,
+    ]
     assert (world.state, world.job.attempt) == (JobState.FAILED, 1)
     assert world.job.failure is not None
     assert world.job.failure.code == "PROMPT_EXPIRED"
@@ -97,8 +102,10 @@ def test_deadlines_that_passed_together_count_in_their_order() -> None:
     world.tick(5 * HOUR).expire()
     states = {key: world.prompt(key).state for key in "abc"}
     assert states == {
-        "a": PromptState.EXPIRED, "b": PromptState.ANSWERED, "c": PromptState.CANCELLED,
-    }  # fmt: skip
+        "a": PromptState.EXPIRED,
+        "b": PromptState.ANSWERED,
+        "c": PromptState.CANCELLED,
+    }
     assert world.state is JobState.FAILED
     assert world.guard.not_before == start + 3 * HOUR, "only what fired is guarded"
 

@@ -53,10 +53,13 @@ def test_questions_and_answers_are_appended() -> None:
     assert values in state.answers_json, "exactly as sent"
     assert json.loads(state.answers_json) == [
         {
-            "prompt_id": world.prompt().prompt_id, "round": 1, "decision": "RESPOND",
-            "values": {"n": 9007199254740993}, "comment": "many",
+            "prompt_id": world.prompt().prompt_id,
+            "round": 1,
+            "decision": "RESPOND",
+            "values": {"n": 9007199254740993},
+            "comment": "many",
         }
-    ]  # fmt: skip
+    ]
     assert (state.version, state.updated_at) == (2, world.now)
 
 
@@ -139,9 +142,10 @@ def test_it_is_checked() -> None:
     with pytest.raises(InvalidField) as refused:
         update(world, values={"readiness_score": float("nan"), "answers_json": "{}", "user_problem": "\0"})
     assert fields_of(refused.value) == {
-        "deep_understanding.readiness_score", "deep_understanding.answers_json",
+        "deep_understanding.readiness_score",
+        "deep_understanding.answers_json",
         "deep_understanding.user_problem",
-    }  # fmt: skip
+    }
     for text in ("", "[", '"["'):
         with pytest.raises(InvalidField):
             update(world, values={"research_performed_json": text})

@@ -22,9 +22,21 @@ FILTER = PromptFilter("default", viewer=ANN, labels={"x": "1"})
 def image(number: int, version: int, *, mine: bool = True, closed: bool = False, revision: int = 1) -> Prompt:
     content = PromptContent("confirm", f"{number}", priority=number % 3, labels={"x": "1" if mine else "2"})
     prompt = Prompt(
-        f"p{number}", "j", "default", "t", "k", number, revision, version, PromptState.PENDING, content, "",
-        START, START, START + timedelta(hours=number % 2 + 1),
-    )  # fmt: skip
+        f"p{number}",
+        "j",
+        "default",
+        "t",
+        "k",
+        number,
+        revision,
+        version,
+        PromptState.PENDING,
+        content,
+        "",
+        START,
+        START,
+        START + timedelta(hours=number % 2 + 1),
+    )
     if not closed:
         return prompt
     return replace(

@@ -80,12 +80,18 @@ def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
         ("import threading\nthreading.Thread(target=lambda: 1 / 0).start()", "division by zero"),
         ("class Odd:\n    def __del__(self): raise ValueError('late')\nOdd()", "late"),
         ("import warnings\nwarnings.warn('careful')", "careful"),
-        ("import asyncio\nasync def f():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n"
-         "    await asyncio.sleep(0.01)\nasyncio.run(f())", "division by zero"),
-        ("import asyncio\nasync def g(): raise ValueError('lost')\nasync def f():\n"
-         "    t = asyncio.create_task(g()); await asyncio.sleep(0.01); del t\nasyncio.run(f())", "lost"),
+        (
+            "import asyncio\nasync def f():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n"
+            "    await asyncio.sleep(0.01)\nasyncio.run(f())",
+            "division by zero",
+        ),
+        (
+            "import asyncio\nasync def g(): raise ValueError('lost')\nasync def f():\n"
+            "    t = asyncio.create_task(g()); await asyncio.sleep(0.01); del t\nasyncio.run(f())",
+            "lost",
+        ),
     ],
-)  # fmt: skip
+)
 def test_errors_that_nobody_catches_are_lines_of_json(program: str, says: str) -> None:
     start = """
         from askback_server.structured_logs import configure, log_the_uncaught

@@ -223,10 +223,30 @@ def test_a_schema_without_properties_is_asked_whole(schema: Any) -> None:
 
 
 KEYWORDS = st.sampled_from(
-    ["type", "properties", "items", "enum", "const", "oneOf", "anyOf", "$ref", "required", "default", "title",
-     "minimum", "maxLength", "format", "enumNames", "description", "string", "object", "array", "null",
-     "#/$defs"]
-)  # fmt: skip
+    [
+        "type",
+        "properties",
+        "items",
+        "enum",
+        "const",
+        "oneOf",
+        "anyOf",
+        "$ref",
+        "required",
+        "default",
+        "title",
+        "minimum",
+        "maxLength",
+        "format",
+        "enumNames",
+        "description",
+        "string",
+        "object",
+        "array",
+        "null",
+        "#/$defs",
+    ]
+)
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | KEYWORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYWORDS, inner, max_size=5),

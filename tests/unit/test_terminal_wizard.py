@@ -59,7 +59,7 @@ async def test_a_form_field_by_field() -> None:
         (question(number=pb.NumberInput(default_value=0)), ["", "y"], {"q": 0.0}),
         (question(date=pb.DateInput()), ["2024-02-29", "y"], {"q": "2024-02-29"}),
     ],
-)  # fmt: skip
+)
 async def test_enter_default_and_nothing(asked: pb.Question, lines: list[str], values: Any) -> None:
     (draft,) = await run(asking(asked), Said("", *lines))
     assert draft.values == values

@@ -59,18 +59,26 @@ def path(tmp_path: Path) -> Path:
 def test_a_new_token_is_appended_and_only_its_hash_is_kept(path: Path) -> None:
     expires = datetime(2030, 1, 1, 12, 0, 0, 5, UTC)
     token = add_token(
-        str(path), 'Dä "d"',
-        roles=["client", "console"], namespaces=["a", "b"], groups=["ops"], expires=expires
-    )  # fmt: skip
+        str(path),
+        'Dä "d"',
+        roles=["client", "console"],
+        namespaces=["a", "b"],
+        groups=["ops"],
+        expires=expires,
+    )
     text = path.read_text()
     assert text.startswith(FILE)
     assert token not in text
     assert len(token) >= 43
     *_, added = tomllib.loads(text)["tokens"]
     assert added == {
-        "sha256": hash_token(token), "subject": 'Dä "d"', "roles": ["client", "console"],
-        "namespaces": ["a", "b"], "groups": ["ops"], "expires": expires.replace(microsecond=0),
-    }  # fmt: skip
+        "sha256": hash_token(token),
+        "subject": 'Dä "d"',
+        "roles": ["client", "console"],
+        "namespaces": ["a", "b"],
+        "groups": ["ops"],
+        "expires": expires.replace(microsecond=0),
+    }
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(path.parent) == [path.name]
 

@@ -60,8 +60,12 @@ def test_only_an_answer_that_accepts_is_true(state: int, decision: int | None) -
     [
         (pb.DECISION_RESPOND, {"values_json": '{"n":1}'}, True, {"n": 1}),
         (pb.DECISION_RESPOND, {"comment": "in words"}, True, None),
-        (pb.DECISION_RESPOND, {"source": pb.ANSWER_SOURCE_TIMEOUT_DEFAULT, "values_json": '{"n":1}'}, False,
-         {"n": 1}),
+        (
+            pb.DECISION_RESPOND,
+            {"source": pb.ANSWER_SOURCE_TIMEOUT_DEFAULT, "values_json": '{"n":1}'},
+            False,
+            {"n": 1},
+        ),
         (pb.DECISION_RESPOND, {"source": pb.ANSWER_SOURCE_TEST, "values_json": '{"n":1}'}, True, {"n": 1}),
         (pb.DECISION_ACCEPT, {}, False, None),
         (pb.DECISION_ACCEPT, {"values_json": '{"n":1}'}, True, {"n": 1}),
@@ -69,7 +73,7 @@ def test_only_an_answer_that_accepts_is_true(state: int, decision: int | None) -
         (pb.DECISION_REJECT, {"comment": "no"}, False, None),
         (UNKNOWN, {"values_json": '{"n":1}'}, False, None),
     ],
-)  # fmt: skip
+)
 def test_who_gave_values(decision: int, answer: dict[str, Any], answered: bool, values: Any) -> None:
     found = verdict(pb.PROMPT_STATE_ANSWERED, decision, **answer)
     assert (found.answered, found.values) == (answered, values)
@@ -94,10 +98,20 @@ def test_the_keys_of_the_resolution_work_as_in_a_dict() -> None:
     )
     as_dict = dict(found)
     assert as_dict == {
-        "values": {"n": 1}, "answer_id": "a", "decision": "EDIT", "comment": "so",
-        "edits": [{"content_id": "a", "text": "b"}], "source": "HUMAN", "user_id": "ana", "revision": 1,
-        "at": AT.isoformat(), "state": "ANSWERED", "actor": "", "reason": "", "resolved_at": AT.isoformat(),
-    }  # fmt: skip
+        "values": {"n": 1},
+        "answer_id": "a",
+        "decision": "EDIT",
+        "comment": "so",
+        "edits": [{"content_id": "a", "text": "b"}],
+        "source": "HUMAN",
+        "user_id": "ana",
+        "revision": 1,
+        "at": AT.isoformat(),
+        "state": "ANSWERED",
+        "actor": "",
+        "reason": "",
+        "resolved_at": AT.isoformat(),
+    }
     assert found["decision"] == found.get("decision") == "EDIT"
     assert list(found) == list(as_dict) == found.keys()
     assert (len(found), found.items()) == (len(as_dict), list(as_dict.items()))

@@ -363,9 +363,11 @@ def error_of(frame: Any) -> AskbackError:
     found = next(
         cls
         for cls in vars(errors).values()
-        if isinstance(cls, type) and issubclass(cls, AskbackError) and cls.reason == reason
+        if isinstance(cls, type)
+        and issubclass(cls, AskbackError)
+        and cls.reason == reason
         and code_number(code_of(cls.__new__(cls))) == frame.code
-    )  # fmt: skip
+    )
     error: AskbackError = found.__new__(found)
     AskbackError.__init__(error, frame.message, **dict(frame.metadata))
     if isinstance(error, InvalidField):

@@ -65,8 +65,18 @@ def _option(flag: str, text: str, *, name: str = "", **settings: Any) -> Callabl
 
 
 CONNECTION_OPTIONS = (
-    "server", "token", "user", "groups", "namespace", "tls", "ca", "cert", "key", "profile", "timeout",
-)  # fmt: skip
+    "server",
+    "token",
+    "user",
+    "groups",
+    "namespace",
+    "tls",
+    "ca",
+    "cert",
+    "key",
+    "profile",
+    "timeout",
+)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,14 @@ def _file_options(function: Any) -> Any:
 @click.argument("subject")
 @click.option("--role", "roles", multiple=True, required=True, type=click.Choice(ROLES), help="Repeatable.")
 @click.option(
-    "--namespace", "namespaces", multiple=True, default=("default",), show_default="default",
-    metavar="NAME", help="Repeatable; the first is the one that is used if none is named. '*': all.",
-)  # fmt: skip
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    default=("default",),
+    show_default="default",
+    metavar="NAME",
+    help="Repeatable; the first is the one that is used if none is named. '*': all.",
+)
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Repeatable.")
 @click.option("--expires", type=Later(), help="90d, or a time: 2027-01-01T00:00Z. [default: never]")
 @_file_options
@@ -114,11 +119,12 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
                 Column("SUBJECT", [entry.subject for entry in entries], kept=True),
                 *(Column(f.upper(), [",".join(e.listed(f)) for e in entries], kept=True) for f in _LISTS),
                 Column(
-                    "EXPIRES", kept=True,
+                    "EXPIRES",
+                    kept=True,
                     cells=[when(e.expires, now, exact=out.verbose) or "never" for e in entries],
                 ),
             ]
-        )  # fmt: skip
+        )
     _warn(out, path)
 
 

@@ -87,9 +87,14 @@ async def _play(narrator: Narrator, story: Story, folder: Path, url: str, human:
 
 
 async def _tell(
-    narrator: Narrator, story: Story, client: Client, desk: Console, server: processes.Process,
-    person: Person, human: bool,
-) -> int:  # fmt: skip
+    narrator: Narrator,
+    story: Story,
+    client: Client,
+    desk: Console,
+    server: processes.Process,
+    person: Person,
+    human: bool,
+) -> int:
     run = await client.start(story.job_type, story.input, request_id="demo")
     narrator.say("client", f"starts the job {run.job_id}")
     events = JobEvents(narrator, run)
@@ -119,9 +124,13 @@ async def _tell(
 
 
 async def _sit(
-    narrator: Narrator, story: Story, desk: Console, server: processes.Process, person: Person,
+    narrator: Narrator,
+    story: Story,
+    desk: Console,
+    server: processes.Process,
+    person: Person,
     events: JobEvents,
-) -> None:  # fmt: skip
+) -> None:
     """Answer what is shown until cancelled; the server is killed once."""
     killed = False
     async for prompt in desk.prompts():

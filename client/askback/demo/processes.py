@@ -31,9 +31,13 @@ class Process:
         """Start it (again). Returns its pid."""
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *self._arguments, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
-                env=self._environment, cwd=self.log.parent,
-            )  # fmt: skip
+                *self._arguments,
+                stdout=output,
+                stderr=output,
+                stdin=asyncio.subprocess.DEVNULL,
+                env=self._environment,
+                cwd=self.log.parent,
+            )
         return self._process.pid
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> None:

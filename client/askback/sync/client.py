@@ -105,19 +105,31 @@ class Client(Twin):
 
     @overload
     def ask(
-        self, title: str, *, form: None = ..., default: bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        form: None = ...,
+        default: bool | DecisionKind | None = ...,
         **options: Unpack[AskOptions],
-    ) -> Run[Verdict[None]]: ...  # fmt: skip
+    ) -> Run[Verdict[None]]: ...
     @overload
     def ask(
-        self, title: str, *, form: FormType[T], default: T | bool | DecisionKind | None = ...,
+        self,
+        title: str,
+        *,
+        form: FormType[T],
+        default: T | bool | DecisionKind | None = ...,
         **options: Unpack[AskOptions],
-    ) -> Run[Verdict[T]]: ...  # fmt: skip
+    ) -> Run[Verdict[T]]: ...
     @overload
     def ask(
-        self, title: str, *, form: Mapping[str, Any] | Sequence[prompt_pb2.Question], default: Any = ...,
+        self,
+        title: str,
+        *,
+        form: Mapping[str, Any] | Sequence[prompt_pb2.Question],
+        default: Any = ...,
         **options: Unpack[AskOptions],
-    ) -> Run[Verdict[dict[str, Any]]]: ...  # fmt: skip
+    ) -> Run[Verdict[dict[str, Any]]]: ...
     def ask(
         self, title: str, *, form: Any = None, default: Any = None, **options: Unpack[AskOptions]
     ) -> Run[Verdict[Any]]:
@@ -180,8 +192,16 @@ class Client(Twin):
     ) -> Console:
         """A live console for one person, as askback.Client.console: `with client.console() as desk`."""
         desk = self._twin.console(
-            user=user, groups=groups, kinds=kinds, job_types=job_types, labels=labels, job_id=job_id,
-            for_groups=for_groups, credit=credit, console_id=console_id,
-            connect_timeout=connect_timeout, test=test,
-        )  # fmt: skip
+            user=user,
+            groups=groups,
+            kinds=kinds,
+            job_types=job_types,
+            labels=labels,
+            job_id=job_id,
+            for_groups=for_groups,
+            credit=credit,
+            console_id=console_id,
+            connect_timeout=connect_timeout,
+            test=test,
+        )
         return Console(desk)

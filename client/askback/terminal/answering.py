@@ -96,9 +96,14 @@ class Answering:
             if row.seen != prompt.revision:
                 await show_prompt(self._terminal, row, guarded)
             return await settle(
-                prompt, guarded, by_console(prompt), decision=decision, comment=comment or None,
-                typed=self._typed_for(row), unseen=row.unseen,
-            )  # fmt: skip
+                prompt,
+                guarded,
+                by_console(prompt),
+                decision=decision,
+                comment=comment or None,
+                typed=self._typed_for(row),
+                unseen=row.unseen,
+            )
 
         return await self._work(row, fill_in)
 

@@ -202,9 +202,14 @@ class Filling:
         was = value_at(holder, key, entry.default)
         now = next((variant.title for variant in entry.variants if fits(variant, was)), NOTHING)
         menu = Field(
-            path=entry.path, kind=Kind.SINGLE, title=entry.title, help=entry.help, required=entry.required,
-            nullable=entry.nullable, choices=tuple(Choice(variant.title) for variant in entry.variants),
-        )  # fmt: skip
+            path=entry.path,
+            kind=Kind.SINGLE,
+            title=entry.title,
+            help=entry.help,
+            required=entry.required,
+            nullable=entry.nullable,
+            choices=tuple(Choice(variant.title) for variant in entry.variants),
+        )
         self._dialogue.start_question()
         write_entry(self._dialogue.paper, menu, place or self._indent)
         chosen = await self._typed_value(menu, now)
@@ -300,8 +305,16 @@ class Filling:
 def _command(text: str) -> tuple[str, int]:
     """What is to be done with items, and with which one."""
     word, _, rest = text.strip().casefold().partition(" ")
-    verb = {"": "done", "done": "done", "a": "add", "add": "add", "e": "edit", "edit": "edit", "r": "remove",
-            "remove": "remove"}.get(word, "")  # fmt: skip
+    verb = {
+        "": "done",
+        "done": "done",
+        "a": "add",
+        "add": "add",
+        "e": "edit",
+        "edit": "edit",
+        "r": "remove",
+        "remove": "remove",
+    }.get(word, "")
     rest = rest.strip()
     if not rest:
         return (verb, 1) if verb in ("done", "add") else ("", 0)

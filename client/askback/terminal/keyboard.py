@@ -79,7 +79,7 @@ class Keyboard:
             history=DummyHistory(),
             multiline=True,
             reserve_space_for_menu=0,
-        )  # fmt: skip
+        )
         return await self._answered(session, question, started, left, text)
 
     def _session(self, bindings: KeyBindings, **options: Any) -> PromptSession[str]:

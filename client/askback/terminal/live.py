@@ -66,10 +66,17 @@ class LiveConsole:
         """What was refused so far: a script's exit code is made of it."""
         self._answering = Answering(self._board, terminal, self.errors)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
-            "list": self._list, "ls": self._list, "show": self._show, "answer": self._answer,
-            "claim": self._claim, "release": self._release, "wait": self._wait, "": self._fill,
-            "/": self._search, **self._by_key(),
-        }  # fmt: skip
+            "list": self._list,
+            "ls": self._list,
+            "show": self._show,
+            "answer": self._answer,
+            "claim": self._claim,
+            "release": self._release,
+            "wait": self._wait,
+            "": self._fill,
+            "/": self._search,
+            **self._by_key(),
+        }
 
     def _by_key(self) -> dict[str, Callable[[str], Awaitable[None]]]:
         """What the keys do here, each also by its word."""

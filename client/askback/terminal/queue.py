@@ -76,10 +76,17 @@ def row(prompt: PromptInfo, at: datetime) -> list[object]:
     """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
     job id. Times are UTC; what there is not is empty."""
     return [
-        instant(prompt.expires_at), prompt.kind, prompt.title, prompt.prompt_id, words.claim(prompt, at),
-        instant(prompt.created_at), prompt.job_type, prompt.proto.content.priority, state_word(prompt),
+        instant(prompt.expires_at),
+        prompt.kind,
+        prompt.title,
+        prompt.prompt_id,
+        words.claim(prompt, at),
+        instant(prompt.created_at),
+        prompt.job_type,
+        prompt.proto.content.priority,
+        state_word(prompt),
         prompt.job_id,
-    ]  # fmt: skip
+    ]
 
 
 def state_word(prompt: PromptInfo) -> str:

@@ -35,9 +35,13 @@ _PLAIN = (Kind.TEXT, Kind.INTEGER, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN)
 """Kinds of values of which several fit on one line."""
 _KINDS: Final = {"boolean": Kind.BOOLEAN, "integer": Kind.INTEGER, "number": Kind.NUMBER}
 _NAMES: Final = {
-    "boolean": "yes or no", "string": "text", "integer": "a whole number", "number": "a number",
-    "array": "a list", "object": "several fields",
-}  # fmt: skip
+    "boolean": "yes or no",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a list",
+    "object": "several fields",
+}
 
 
 def of_schema(schema: Any) -> tuple[Entry, ...]:
@@ -134,9 +138,13 @@ class _Form:
             rest = {k: v for k, v in part["properties"].items() if k not in fixed}
             fields = self.properties(path, {**part, "properties": rest}, depth)
             return Group(
-                path=path, title=part["title"], help=text_of(part, "description"), required=True,
-                fields=fields, fixed=tuple(fixed.items()),
-            )  # fmt: skip
+                path=path,
+                title=part["title"],
+                help=text_of(part, "description"),
+                required=True,
+                fields=fields,
+                fixed=tuple(fixed.items()),
+            )
         return self.entry(path, part, required=True, depth=depth + 1)
 
     def _list(self, part: dict[str, Any], depth: int, common: dict[str, Any]) -> Entry | None:

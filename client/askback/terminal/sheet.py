@@ -25,9 +25,16 @@ MOST_CHOICES = 20
 GUTTER = "  | "
 """Stands before every line that others wrote, so that no text can pass for a line of ours."""
 _NOT_TEXT = (
-    "image/", "audio/", "video/", "font/", "model/", "application/octet-stream", "application/pdf",
-    "application/zip", "application/gzip",
-)  # fmt: skip
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "model/",
+    "application/octet-stream",
+    "application/pdf",
+    "application/zip",
+    "application/gzip",
+)
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
 _NARROW = 60
 """A field's hint stands beside its title up to so many columns, else below."""

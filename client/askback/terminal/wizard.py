@@ -23,9 +23,15 @@ from askback.terminal.words import now
 
 CARRIES_VALUES = frozenset({DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND})
 _SEND: Final = {
-    "y": "send", "yes": "send", "n": "change", "no": "change", "c": "comment", "comment": "comment",
-    "q": "quit", "quit": "quit",
-}  # fmt: skip
+    "y": "send",
+    "yes": "send",
+    "n": "change",
+    "no": "change",
+    "c": "comment",
+    "comment": "comment",
+    "q": "quit",
+    "quit": "quit",
+}
 _WORDS: Final = {
     DecisionKind.REJECT: "Reason",
     DecisionKind.REVISE: "What should change?",

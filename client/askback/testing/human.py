@@ -166,9 +166,10 @@ class Human:
     def _unexpected(self, prompt: PromptInfo, unfinished: Rule | None) -> str:
         if unfinished is not None:
             return f"{unfinished!r} says nothing: add .answers(...), .approves() or another verb"
-        rules = "\n".join(
-            f"    {rule!r}  (matched {len(rule.prompts)})" for rule in reversed(self.rules)
-        ) or "    none"  # fmt: skip
+        rules = (
+            "\n".join(f"    {rule!r}  (matched {len(rule.prompts)})" for rule in reversed(self.rules))
+            or "    none"
+        )
         return (
             f"no fake-human rule for the prompt {prompt.title!r}\n\n{_indented(rendered(prompt))}\n\n"
             f"the rules, newest first:\n{rules}\n"

@@ -60,8 +60,9 @@ def _shape(field: dict[str, Any]) -> str:
     for several in ("anyOf", "oneOf"):
         if several in field:
             return " or ".join(filter(None, map(_shape, field[several])))
-    return ", ".join(f"{name} {field[name]}" if name != "type" else str(field[name])
-                     for name in _TOLD if name in field)  # fmt: skip
+    return ", ".join(
+        f"{name} {field[name]}" if name != "type" else str(field[name]) for name in _TOLD if name in field
+    )
 
 
 def _clean(text: str) -> str:

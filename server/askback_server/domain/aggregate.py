@@ -159,9 +159,19 @@ class Change:
     """
 
     __slots__ = (
-        "actor", "aggregate", "checkpoints", "deleted", "events", "facts", "guard", "job", "prompts",
-        "retry", "submissions", "understanding",
-    )  # fmt: skip
+        "actor",
+        "aggregate",
+        "checkpoints",
+        "deleted",
+        "events",
+        "facts",
+        "guard",
+        "job",
+        "prompts",
+        "retry",
+        "submissions",
+        "understanding",
+    )
 
     def __init__(self, aggregate: Aggregate, facts: Facts, actor: str, job: Job | None = None) -> None:
         self.aggregate = aggregate

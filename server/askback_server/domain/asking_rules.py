@@ -72,9 +72,13 @@ def _answered_before(change: Change, content: PromptContent, carried: CarriedAns
     prompt = _opened(change, carried.key, content.untimed())
     answer = replace(carried.answer, revision=prompt.revision)
     prompt = close_prompt(
-        change, evolve(prompt, submissions=1), PromptTrigger.ANSWER, answer=answer,
-        carried_from=carried.job_id, reason=f"answered in job {carried.job_id}",
-    )  # fmt: skip
+        change,
+        evolve(prompt, submissions=1),
+        PromptTrigger.ANSWER,
+        answer=answer,
+        carried_from=carried.job_id,
+        reason=f"answered in job {carried.job_id}",
+    )
     status = AnswerStatus.ACCEPTED
     if carried.digest != content.digest:
         note_rewording(change, prompt, carried.digest, content.digest)
@@ -101,8 +105,9 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
     if job.open_prompts >= limits.open_prompts_per_job:
         raise LimitExceeded(
             f"the job has {job.open_prompts} open prompts; wait for answers or cancel some",
-            limit="open_prompts_per_job", value=limits.open_prompts_per_job,
-        )  # fmt: skip
+            limit="open_prompts_per_job",
+            value=limits.open_prompts_per_job,
+        )
     return change.put(note_attendance(change, _opened(change, key, content)))
 
 
@@ -112,8 +117,9 @@ def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
     if job.rounds >= limits.prompts_per_job:
         raise LimitExceeded(
             "the job has asked too often; create another job",
-            limit="prompts_per_job", value=limits.prompts_per_job,
-        )  # fmt: skip
+            limit="prompts_per_job",
+            value=limits.prompts_per_job,
+        )
     change.set(
         rounds=job.rounds + 1,
         open_prompts=job.open_prompts + 1,
@@ -143,12 +149,18 @@ def _opened(change: Change, key: str, content: PromptContent) -> Prompt:
     if content.kind == UNDERSTANDING:
         note_question(change, prompt)
     change.event(
-        EventType.PROMPT_ASKED, prompt.prompt_id,
+        EventType.PROMPT_ASKED,
+        prompt.prompt_id,
         {
-            "round": prompt.round, "key": key, "kind": content.kind, "title": content.title,
-            "blocking": content.blocking, "revision": 1, "digest": prompt.digest,
+            "round": prompt.round,
+            "key": key,
+            "kind": content.kind,
+            "title": content.title,
+            "blocking": content.blocking,
+            "revision": 1,
+            "digest": prompt.digest,
         },
-    )  # fmt: skip
+    )
     return prompt
 
 

@@ -97,12 +97,17 @@ def _escalate(change: Change, prompt: Prompt) -> None:
     priority = min(content.priority + step.raise_priority, change.facts.limits.priority)
     nudges = nudges.stepped(content)
     change.event(
-        EventType.PROMPT_ESCALATED, prompt.prompt_id,
+        EventType.PROMPT_ESCALATED,
+        prompt.prompt_id,
         {
-            "round": prompt.round, "key": prompt.key, "step": nudges.steps, **names_of(step.to),
-            "replace": step.replace, "priority": priority,
+            "round": prompt.round,
+            "key": prompt.key,
+            "step": nudges.steps,
+            **names_of(step.to),
+            "replace": step.replace,
+            "priority": priority,
         },
-    )  # fmt: skip
+    )
     content = content.turned_to(audience, priority)
     change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
 
@@ -112,9 +117,10 @@ def _remind(change: Change, prompt: Prompt) -> None:
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.REMIND)
     nudges = prompt.nudges.after_reminder(prompt.content, change.facts.now, change.facts.limits)
     change.event(
-        EventType.PROMPT_REMINDED, prompt.prompt_id,
+        EventType.PROMPT_REMINDED,
+        prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key, "count": nudges.reminded},
-    )  # fmt: skip
+    )
     change.put(evolve(prompt, nudges=nudges))
 
 

@@ -141,11 +141,17 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
         # Labels and the like of the old job may have changed since the first call with this id.
         return _digest_of(["retry", namespace, retry.job_id, retry.keep])
     said = [
-        namespace, command.job_type, command.user_id, command.input_json, command.priority,
-        sorted(command.labels.items()), command.max_attempts,
+        namespace,
+        command.job_type,
+        command.user_id,
+        command.input_json,
+        command.priority,
+        sorted(command.labels.items()),
+        command.max_attempts,
         None if command.retention is None else command.retention.total_seconds(),
-        content_to_json(content) if content else None, "",
-    ]  # fmt: skip
+        content_to_json(content) if content else None,
+        "",
+    ]
     times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
     if any(time is not None for time in times):
         said.append(times)
@@ -213,8 +219,10 @@ def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decide
     if not job.is_terminal:
         raise IllegalState(
             f"a job in {job.state} cannot be deleted; cancel it first",
-            state=job.state, event="DELETE", job_id=job.job_id,
-        )  # fmt: skip
+            state=job.state,
+            event="DELETE",
+            job_id=job.job_id,
+        )
     return _deleted(aggregate, facts, command.principal.subject)
 
 
@@ -250,8 +258,10 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
     if job.is_terminal:
         raise IllegalState(
             f"the job is {job.state}; its deep-understanding state is final",
-            state=job.state, event="UPDATE", job_id=job.job_id,
-        )  # fmt: skip
+            state=job.state,
+            event="UPDATE",
+            job_id=job.job_id,
+        )
     current = aggregate.understanding or DeepUnderstanding(job.job_id)
     _check_version(command.expected_version, current.version)
     check = Checker(facts.limits, "deep_understanding.")

@@ -77,8 +77,9 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     if prompt.submissions >= facts.limits.submissions_per_prompt:
         raise LimitExceeded(
             "too many answers were submitted to this prompt",
-            limit="submissions_per_prompt", value=facts.limits.submissions_per_prompt,
-        )  # fmt: skip
+            limit="submissions_per_prompt",
+            value=facts.limits.submissions_per_prompt,
+        )
     change = Change(aggregate, facts, command.principal.subject)
     take_due(change)
     prompt = change.prompt(prompt.prompt_id)

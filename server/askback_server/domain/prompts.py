@@ -98,9 +98,13 @@ class Answer:
     def digest(self) -> str:
         """Of what was submitted and by whom, the time apart: equal answers have equal digests."""
         said = [
-            self.user_id, self.revision, self.decision, self.values_json,
-            [[e.content_id, e.text] for e in self.edits], self.comment,
-        ]  # fmt: skip
+            self.user_id,
+            self.revision,
+            self.decision,
+            self.values_json,
+            [[e.content_id, e.text] for e in self.edits],
+            self.comment,
+        ]
         if self.source is not AnswerSource.HUMAN:
             said.append(self.source)
         return hashlib.sha256(to_json(said)).hexdigest()[:32]

@@ -39,9 +39,10 @@ def reworded(
 def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) -> None:
     """Write the event that a resolution stands for other words; both are digests."""
     change.event(
-        EventType.PROMPT_REWORDED, prompt.prompt_id,
+        EventType.PROMPT_REWORDED,
+        prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key, "digest": answered, "asked_digest": asked},
-    )  # fmt: skip
+    )
 
 
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
@@ -56,9 +57,10 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
     revision = known.revision + 1
     change.event(
-        EventType.PROMPT_AMENDED, known.prompt_id,
+        EventType.PROMPT_AMENDED,
+        known.prompt_id,
         {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},
-    )  # fmt: skip
+    )
     amended = evolve(
         known,
         content=content,

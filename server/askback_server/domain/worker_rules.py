@@ -56,14 +56,18 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
     change = Change(aggregate, facts, command.worker_id)
     move(change, JobTrigger.LEASE)
     change.set(
-        token=job.token + 1, ready_at=None, session_id=command.session.session_id,
-        worker_id=command.worker_id, holder=command.principal.subject,
-    )  # fmt: skip
+        token=job.token + 1,
+        ready_at=None,
+        session_id=command.session.session_id,
+        worker_id=command.worker_id,
+        holder=command.principal.subject,
+    )
     change.require(session=command.session, not_before=job.ready_at, not_after=command.not_after)
     change.event(
-        EventType.JOB_LEASED, None,
+        EventType.JOB_LEASED,
+        None,
         {"token": job.token + 1, "attempt": job.attempt, "worker_id": command.worker_id},
-    )  # fmt: skip
+    )
     return Decided(change.job, change)
 
 
@@ -92,12 +96,16 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
     move(change, JobTrigger.WRITE)
     change.set(progress=progress)
     change.event(
-        EventType.JOB_PROGRESSED, None,
+        EventType.JOB_PROGRESSED,
+        None,
         {
-            "done": progress.done, "total": progress.total, "percent": progress.percent,
-            "message": progress.message, "milestone": command.milestone,
+            "done": progress.done,
+            "total": progress.total,
+            "percent": progress.percent,
+            "message": progress.message,
+            "milestone": command.milestone,
         },
-    )  # fmt: skip
+    )
     return Decided(change.job.version, change)
 
 
@@ -111,8 +119,10 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
         if prompt.is_open:
             raise IllegalState(
                 "an open prompt has no resolution to confirm",
-                state=prompt.state, event="CONSUME", prompt_id=prompt_id,
-            )  # fmt: skip
+                state=prompt.state,
+                event="CONSUME",
+                prompt_id=prompt_id,
+            )
         if prompt.consumed_at is None and prompt_id not in change.prompts:
             change.event(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
             change.put(evolve(prompt, consumed_at=facts.now))
@@ -129,8 +139,9 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
     if change.job.checkpoints >= facts.limits.checkpoints_per_job:
         raise LimitExceeded(
             "the job has saved too many checkpoints; save fewer, larger ones",
-            limit="checkpoints_per_job", value=facts.limits.checkpoints_per_job,
-        )  # fmt: skip
+            limit="checkpoints_per_job",
+            value=facts.limits.checkpoints_per_job,
+        )
     move(change, JobTrigger.WRITE)
     change.set(checkpoints=change.job.checkpoints + 1)
     change.checkpoints.append(Checkpoint(command.job_id, command.key, command.value_json, facts.now))

@@ -47,10 +47,16 @@ def document(view: PromptFilter) -> str:
     assert viewer is not None
     return json.dumps(
         [
-            view.namespace, viewer.subject, sorted(viewer.groups), sorted(view.job_types),
-            sorted(view.kinds), _label_pairs(view), sorted(view.groups), view.job_id,
+            view.namespace,
+            viewer.subject,
+            sorted(viewer.groups),
+            sorted(view.job_types),
+            sorted(view.kinds),
+            _label_pairs(view),
+            sorted(view.groups),
+            view.job_id,
         ]
-    )  # fmt: skip
+    )
 
 
 def view_of(text: str) -> PromptFilter:

@@ -279,17 +279,21 @@ class Dispatcher:
         self, job_id: str, queue: Queue, taker: Taker, not_after: datetime | None = None
     ) -> None:
         command = LeaseJob(
-            principal=taker.principal, job_id=job_id, session=taker.session,
-            worker_id=taker.worker_id, not_after=not_after,
-        )  # fmt: skip
+            principal=taker.principal,
+            job_id=job_id,
+            session=taker.session,
+            worker_id=taker.worker_id,
+            not_after=not_after,
+        )
         try:
             job: Job = await self._until_known(command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info(
-                "the session of worker %s is gone; it gets no jobs", taker.worker_id,
+                "the session of worker %s is gone; it gets no jobs",
+                taker.worker_id,
                 extra={"job_id": job_id, "session_id": taker.session.session_id},
-            )  # fmt: skip
+            )
             self.remove(taker)
             self._look(taker.namespace)
         except AskbackError as error:

@@ -141,8 +141,9 @@ class Judges:
             log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
             raise LimitExceeded(
                 "the values take too long to check against the form; send fewer or shorter ones",
-                limit="judging_seconds", value=f"{self._deadline:g}",
-            ) from None  # fmt: skip
+                limit="judging_seconds",
+                value=f"{self._deadline:g}",
+            ) from None
         except (OSError, EOFError, asyncio.IncompleteReadError) as error:
             self._kill()
             log.warning("the process that checks large answers ended: %r", error)
@@ -155,9 +156,12 @@ class Judges:
         """The process, started where there is none."""
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", judge_process.__name__,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+                sys.executable,
+                "-m",
+                judge_process.__name__,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
             async with asyncio.timeout(START):
                 await _message(self._process)
         return self._process

@@ -23,8 +23,10 @@ async def retry_of(
     if not old.is_terminal or old.workerless:
         raise IllegalState(
             "only an ended job that had a worker can be retried",
-            state=old.state, event="RETRY", job_id=old.job_id,
-        )  # fmt: skip
+            state=old.state,
+            event="RETRY",
+            job_id=old.job_id,
+        )
     kept = keep_of(old, keep)
     everything = kept is Keep.ALL
     retry = Retry(

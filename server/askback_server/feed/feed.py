@@ -52,9 +52,14 @@ class Feed:
     """Fan-out of commits, and the position behind them."""
 
     def __init__(
-        self, log_store: FeedStore, jobs: JobStore, hot: HotJobs, wakeups: Wakeups | None = None,
-        *, poll: float = POLL,
-    ) -> None:  # fmt: skip
+        self,
+        log_store: FeedStore,
+        jobs: JobStore,
+        hot: HotJobs,
+        wakeups: Wakeups | None = None,
+        *,
+        poll: float = POLL,
+    ) -> None:
         self._log = log_store
         self._jobs = jobs
         self._hot = hot
@@ -289,7 +294,13 @@ class Feed:
         if known is not None and known.job is not None:
             return Committed(replace(known.job, version=change.seq), deleted=True, lost=change.prompt_ids)
         nobody = Job(
-            job_id=change.job_id, namespace=change.namespace, job_type="", user_id="", version=change.seq,
-            state=JobState.CANCELLED, created_at=_NEVER, updated_at=_NEVER,
-        )  # fmt: skip
+            job_id=change.job_id,
+            namespace=change.namespace,
+            job_type="",
+            user_id="",
+            version=change.seq,
+            state=JobState.CANCELLED,
+            created_at=_NEVER,
+            updated_at=_NEVER,
+        )
         return Committed(nobody, deleted=True, lost=change.prompt_ids)

@@ -62,9 +62,18 @@ class JobsFollower:
     """A view of all jobs that match a filter, by newest state."""
 
     def __init__(
-        self, filter: JobFilter, subject: str, feed: Feed, log: FeedStore, jobs: JobStore,
-        tokens: ResumeTokens, watch: Watch, admission: Admission, images: Images, account: Account,
-    ) -> None:  # fmt: skip
+        self,
+        filter: JobFilter,
+        subject: str,
+        feed: Feed,
+        log: FeedStore,
+        jobs: JobStore,
+        tokens: ResumeTokens,
+        watch: Watch,
+        admission: Admission,
+        images: Images,
+        account: Account,
+    ) -> None:
         self._filter = filter
         self._but_labels = replace(filter, labels={}, any_labels={})
         self._feed = feed
@@ -148,8 +157,10 @@ class JobsFollower:
         """What to tell the watcher, for ever."""
         self._safe = self._feed.position
         stops: list[Callable[[], None]] = [
-            self._feed.follow(self._committed), self._feed.follow_position(self._moved), self._images.close,
-        ]  # fmt: skip
+            self._feed.follow(self._committed),
+            self._feed.follow_position(self._moved),
+            self._images.close,
+        ]
         clock, due, unread = asyncio.get_running_loop().time, 0.0, SNAPSHOT
         try:
             if resume_token:

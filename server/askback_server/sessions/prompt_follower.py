@@ -245,6 +245,12 @@ def digest_of_view(filter: PromptFilter) -> str:
     viewer = filter.viewer
     labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
     return view_digest(
-        filter.namespace, viewer and viewer.subject, viewer and sorted(viewer.groups), filter.job_types,
-        filter.kinds, labels, filter.groups, filter.job_id,
-    )  # fmt: skip
+        filter.namespace,
+        viewer and viewer.subject,
+        viewer and sorted(viewer.groups),
+        filter.job_types,
+        filter.kinds,
+        labels,
+        filter.groups,
+        filter.job_id,
+    )

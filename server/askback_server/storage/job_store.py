@@ -44,11 +44,14 @@ class Jobs(Reads):
             job_id = write.job.job_id
             if job_id not in outcome.won:
                 lost[job_id] = (
-                    Lost.MOVED if job_id in outcome.moved
-                    else Lost.SESSION if job_id in outcome.dead
-                    else Lost.TIME if job_id in outcome.late
+                    Lost.MOVED
+                    if job_id in outcome.moved
+                    else Lost.SESSION
+                    if job_id in outcome.dead
+                    else Lost.TIME
+                    if job_id in outcome.late
                     else Lost.VERSION
-                )  # fmt: skip
+                )
         return Written(lost, outcome.now)
 
     async def _settle(self, batch: Batch) -> BatchOutcome:

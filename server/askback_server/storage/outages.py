@@ -35,11 +35,14 @@ backend that is killed between the messages of one call leaves asyncpg "cannot s
 _AWAY = (
     "08",  # connection exceptions
     "25006",  # read only: a standby, or a primary that has been made one
-    "25P03", "57P",  # ended: idle too long, by an administrator, a crash, a start or a stop
+    "25P03",
+    "57P",  # ended: idle too long, by an administrator, a crash, a start or a stop
     "53",  # out of connections, memory, disk
     "58",  # the machine below
-    "40", "55P03", "57014",  # rolled back for sure: deadlock, recovery conflict, lock timeout, cancel
-)  # fmt: skip
+    "40",
+    "55P03",
+    "57014",  # rolled back for sure: deadlock, recovery conflict, lock timeout, cancel
+)
 """SQLSTATEs, or the beginnings of their classes."""
 
 

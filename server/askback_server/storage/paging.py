@@ -25,9 +25,13 @@ class Paging(Carrying):
         return len(_fitting([by_id.get(i, nothing) for i in ids], max_bytes))
 
     async def _page(
-        self, cursor: Sequence[sa.Column[Any]], statement: sa.Select[Any], documents: Documents, limit: int,
+        self,
+        cursor: Sequence[sa.Column[Any]],
+        statement: sa.Select[Any],
+        documents: Documents,
+        limit: int,
         max_bytes: int,
-    ) -> tuple[Sequence[Any], Any]:  # fmt: skip
+    ) -> tuple[Sequence[Any], Any]:
         """The first rows that a statement selects, with all their columns: at most `limit`, and as many as
         take about `max_bytes`, at least one. If there are more, also what `cursor` says of the last one; its
         first column is the key.

@@ -220,9 +220,13 @@ def _copied(part: str, incoming: _Incoming) -> sa.Select[Any] | sa.CompoundSelec
         return sa.select(new, *rest).where(checkpoints.c.job_id == source)
     asked, carried, prompt_id = prompts.c, carried_answers.c, incoming.c["prompt_id"]
     given = sa.select(
-        new, asked.key, asked.digest, asked.job_id.label("from_job_id"), asked.interaction_id,
+        new,
+        asked.key,
+        asked.digest,
+        asked.job_id.label("from_job_id"),
+        asked.interaction_id,
         asked.response_data,
-    ).where(asked.interaction_id == prompt_id, asked.job_id == source)  # fmt: skip
+    ).where(asked.interaction_id == prompt_id, asked.job_id == source)
     before = sa.select(
         new, carried.key, carried.digest, carried.from_job_id, carried.prompt_id, carried.response
     ).where(carried.job_id == source, carried.key == incoming.c["key"], carried.prompt_id == prompt_id)

@@ -71,9 +71,13 @@ class Pools:
     def engine(self, name: str, settings: Mapping[str, str] = _NOTHING, **options: Any) -> AsyncEngine:
         """An engine whose connections have a name in pg_stat_activity and settings of their own."""
         engine = create_async_engine(
-            self._url, json_serializer=identity, json_deserializer=identity, hide_parameters=True,
-            connect_args=_arguments(self._url, name), **options,
-        )  # fmt: skip
+            self._url,
+            json_serializer=identity,
+            json_deserializer=identity,
+            hide_parameters=True,
+            connect_args=_arguments(self._url, name),
+            **options,
+        )
 
         async def prepare(driver: Driver) -> int:
             try:

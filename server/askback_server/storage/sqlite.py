@@ -93,9 +93,12 @@ def _update(table: sa.Table, part: str, key: str, columns: Sequence[str], *also:
 
 
 _GUARDED = _update(
-    jobs, "changed_jobs", "job_id", rows.JOB_CHANGED_COLUMNS,
+    jobs,
+    "changed_jobs",
+    "job_id",
+    rows.JOB_CHANGED_COLUMNS,
     jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
-)  # fmt: skip
+)
 _DELETE = _Statement(
     sa.delete(jobs).where(
         jobs.c.job_id == sa.bindparam("job_id", type_=sa.types.NullType()),
@@ -137,15 +140,23 @@ class SQLite(Dialect):
         self.url = url
         self._clock = clock
         self.reads = create_async_engine(
-            url, json_serializer=identity, json_deserializer=identity, hide_parameters=True,
-            pool_size=READERS, max_overflow=0, pool_use_lifo=True,
-        )  # fmt: skip
+            url,
+            json_serializer=identity,
+            json_deserializer=identity,
+            hide_parameters=True,
+            pool_size=READERS,
+            max_overflow=0,
+            pool_use_lifo=True,
+        )
         sa.event.listen(self.reads.sync_engine, "connect", partial(_pragmas, READER_CACHE))
         self._writer = sa.create_engine(
-            url.set(drivername="sqlite"), json_serializer=identity, json_deserializer=identity,
+            url.set(drivername="sqlite"),
+            json_serializer=identity,
+            json_deserializer=identity,
             hide_parameters=True,
-            poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False},
-        )  # fmt: skip
+            poolclass=sa.pool.StaticPool,
+            connect_args={"check_same_thread": False},
+        )
         sa.event.listen(self._writer, "connect", partial(_pragmas, WRITER_CACHE))
         # The driver's own BEGIN is deferred: a read that turns into a write would fail as busy.
         sa.event.listen(self._writer, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))

@@ -75,35 +75,49 @@ jobs = sa.Table(
     # No index names status, version or updated_at, not even in a predicate: they change with every
     # write, and each such index would turn HOT updates (71 to 99 %) into index writes (16 %).
     sa.Index(
-        "ix_jobs_ready", "namespace", "job_type", sa.text("priority DESC"), "ready_at",
-        postgresql_where=sa.text("ready_at IS NOT NULL"), sqlite_where=sa.text("ready_at IS NOT NULL"),
+        "ix_jobs_ready",
+        "namespace",
+        "job_type",
+        sa.text("priority DESC"),
+        "ready_at",
+        postgresql_where=sa.text("ready_at IS NOT NULL"),
+        sqlite_where=sa.text("ready_at IS NOT NULL"),
     ),
     sa.Index(
-        "ix_jobs_session", "session_id",
-        postgresql_where=sa.text("session_id IS NOT NULL"), sqlite_where=sa.text("session_id IS NOT NULL"),
+        "ix_jobs_session",
+        "session_id",
+        postgresql_where=sa.text("session_id IS NOT NULL"),
+        sqlite_where=sa.text("session_id IS NOT NULL"),
     ),
     sa.Index(
-        "ix_jobs_cancel", "cancel_at",
-        postgresql_where=sa.text("cancel_at IS NOT NULL"), sqlite_where=sa.text("cancel_at IS NOT NULL"),
+        "ix_jobs_cancel",
+        "cancel_at",
+        postgresql_where=sa.text("cancel_at IS NOT NULL"),
+        sqlite_where=sa.text("cancel_at IS NOT NULL"),
     ),
     sa.Index(
-        "ix_jobs_deadline", "deadline",
+        "ix_jobs_deadline",
+        "deadline",
         postgresql_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
         sqlite_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
     ),
     sa.Index(
-        "ix_jobs_run", "run_until",
-        postgresql_where=sa.text("run_until IS NOT NULL"), sqlite_where=sa.text("run_until IS NOT NULL"),
+        "ix_jobs_run",
+        "run_until",
+        postgresql_where=sa.text("run_until IS NOT NULL"),
+        sqlite_where=sa.text("run_until IS NOT NULL"),
     ),
     sa.Index(
-        "ix_jobs_purge", "purge_at",
-        postgresql_where=sa.text("purge_at IS NOT NULL"), sqlite_where=sa.text("purge_at IS NOT NULL"),
+        "ix_jobs_purge",
+        "purge_at",
+        postgresql_where=sa.text("purge_at IS NOT NULL"),
+        sqlite_where=sa.text("purge_at IS NOT NULL"),
     ),
     sa.Index("ix_jobs_newest", "namespace", "job_id"),
     sa.Index("ix_jobs_handle", sa.text(f"substr(CAST(job_id AS TEXT), {HANDLE_AT})")),
     sa.Index("ix_jobs_created", "created_at"),
     postgresql_with={"fillfactor": "85"},
-)  # fmt: skip
+)
 
 prompts = sa.Table(
     "hitl_interactions",
@@ -142,27 +156,36 @@ prompts = sa.Table(
     sa.UniqueConstraint("job_id", "key", name="uq_hitl_interactions_key"),
     # Open prompts are those with responded_at null: set once, when the prompt ends.
     sa.Index(
-        "ix_hitl_interactions_inbox", "namespace", sa.text("priority DESC"), "timeout_at", "interaction_id",
-        postgresql_where=sa.text("responded_at IS NULL"), sqlite_where=sa.text("responded_at IS NULL"),
+        "ix_hitl_interactions_inbox",
+        "namespace",
+        sa.text("priority DESC"),
+        "timeout_at",
+        "interaction_id",
+        postgresql_where=sa.text("responded_at IS NULL"),
+        sqlite_where=sa.text("responded_at IS NULL"),
     ),
     sa.Index(
-        "ix_hitl_interactions_due", "timeout_at",
+        "ix_hitl_interactions_due",
+        "timeout_at",
         postgresql_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
         sqlite_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
     ),
     sa.Index(
-        "ix_hitl_interactions_nudge", "nudge_at",
+        "ix_hitl_interactions_nudge",
+        "nudge_at",
         postgresql_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
         sqlite_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
     ),
     sa.Index(
-        "ix_hitl_interactions_unattended", "namespace", "interaction_id",
+        "ix_hitl_interactions_unattended",
+        "namespace",
+        "interaction_id",
         postgresql_where=sa.text("unattended_since IS NOT NULL"),
         sqlite_where=sa.text("unattended_since IS NOT NULL"),
     ),
     sa.Index("ix_hitl_interactions_handle", sa.text(f"substr(CAST(interaction_id AS TEXT), {HANDLE_AT})")),
     postgresql_with={"fillfactor": "85"},
-)  # fmt: skip
+)
 
 answers = sa.Table(
     "hitl_answers",

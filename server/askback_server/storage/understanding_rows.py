@@ -8,18 +8,33 @@ from askback_server.domain.jobs import DeepUnderstanding
 from askback_server.storage.rows import Row
 
 UNDERSTANDING_COLUMNS = (
-    "job_id", "questions_asked", "answers", "research_performed", "understanding_summary", "user_problem",
-    "readiness_score", "complete", "version", "updated_at",
-)  # fmt: skip
+    "job_id",
+    "questions_asked",
+    "answers",
+    "research_performed",
+    "understanding_summary",
+    "user_problem",
+    "readiness_score",
+    "complete",
+    "version",
+    "updated_at",
+)
 
 
 def understanding_whole(state: DeepUnderstanding) -> tuple[Any, ...]:
     """The values of UNDERSTANDING_COLUMNS."""
     return (
-        state.job_id, state.questions_asked_json, state.answers_json, state.research_performed_json,
-        state.understanding_summary, state.user_problem, state.readiness_score, state.complete,
-        state.version, state.updated_at,
-    )  # fmt: skip
+        state.job_id,
+        state.questions_asked_json,
+        state.answers_json,
+        state.research_performed_json,
+        state.understanding_summary,
+        state.user_problem,
+        state.readiness_score,
+        state.complete,
+        state.version,
+        state.updated_at,
+    )
 
 
 def to_understanding(row: Row) -> DeepUnderstanding:

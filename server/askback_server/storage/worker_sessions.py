@@ -26,9 +26,14 @@ def _hash(secret: str) -> str:
 
 def _to_session(row: Any) -> WorkerSession:
     return WorkerSession(
-        row["session_id"], row["namespace"], row["worker_id"], row["subject"], row["replica"],
-        row["epoch"], row["expires_at"],
-    )  # fmt: skip
+        row["session_id"],
+        row["namespace"],
+        row["worker_id"],
+        row["subject"],
+        row["replica"],
+        row["epoch"],
+        row["expires_at"],
+    )
 
 
 def _to_doubts(text: str | None) -> Doubts:
@@ -52,12 +57,18 @@ class Sessions(Reads):
         statement = (
             sa.insert(sessions)
             .values(
-                session_id=session_id, namespace=namespace, worker_id=worker_id, subject=subject,
-                secret_hash=_hash(secret), replica=replica, epoch=1,
-                created_at=self._dialect.now(), expires_at=self._dialect.later(ttl),
+                session_id=session_id,
+                namespace=namespace,
+                worker_id=worker_id,
+                subject=subject,
+                secret_hash=_hash(secret),
+                replica=replica,
+                epoch=1,
+                created_at=self._dialect.now(),
+                expires_at=self._dialect.later(ttl),
             )
             .returning(sessions)
-        )  # fmt: skip
+        )
         row = await self._dialect.run(lambda c: c.execute(statement).mappings().one())
         return _to_session(row), secret
 

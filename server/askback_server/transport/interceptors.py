@@ -249,9 +249,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     # Within the stack: a stream counts until its client has heard why it ended.
                     urgent = opened is not None and opened.is_urgent
                     await end_call(
-                        _reason(raised, opened), context, arrival, request_id, call, request, self.ended,
+                        _reason(raised, opened),
+                        context,
+                        arrival,
+                        request_id,
+                        call,
+                        request,
+                        self.ended,
                         urgent=urgent,
-                    )  # fmt: skip
+                    )
                     raise
             code = status_of(context)
             self.ended[method, code.name] += 1

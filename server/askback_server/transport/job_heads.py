@@ -16,11 +16,25 @@ from askback_server.transport.convert_jobs import event_data, event_message, job
 
 _FIELDS = FieldMask(
     paths=[
-        "job_id", "namespace", "job_type", "user_id", "state", "progress", "labels", "workerless", "version",
-        "create_time", "update_time", "complete_time", "ready_time", "cancel_request_time", "expire_time",
-        "run_expire_time", "purge_time",
+        "job_id",
+        "namespace",
+        "job_type",
+        "user_id",
+        "state",
+        "progress",
+        "labels",
+        "workerless",
+        "version",
+        "create_time",
+        "update_time",
+        "complete_time",
+        "ready_time",
+        "cancel_request_time",
+        "expire_time",
+        "run_expire_time",
+        "purge_time",
     ]
-)  # fmt: skip
+)
 """Of Job. `rounds` and the numbers of open prompts are added: they count what the console may see."""
 
 _EVENTS: Mapping[EventType, tuple[str, ...]] = {
@@ -42,10 +56,14 @@ _EVENTS: Mapping[EventType, tuple[str, ...]] = {
 
 _BY_WORKERS = frozenset(
     {
-        EventType.PROMPT_ASKED, EventType.PROMPT_AMENDED, EventType.PROMPT_CANCELLED,
-        EventType.PROMPT_SUPERSEDED, EventType.PROMPT_CONSUMED, EventType.PROMPT_REWORDED,
+        EventType.PROMPT_ASKED,
+        EventType.PROMPT_AMENDED,
+        EventType.PROMPT_CANCELLED,
+        EventType.PROMPT_SUPERSEDED,
+        EventType.PROMPT_CONSUMED,
+        EventType.PROMPT_REWORDED,
     }
-)  # fmt: skip
+)
 """Events of prompts whose actor is as a rule a worker, whose name is no part of the head."""
 
 

@@ -90,9 +90,17 @@ async def serve_jobs(
     access.follow(access_changed, known)
     with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
         follower = JobsFollower(
-            filter, known.subject, replica.feed, replica.log, replica.jobs, replica.tokens, watch,
-            replica.admission, replica.images, kept,
-        )  # fmt: skip
+            filter,
+            known.subject,
+            replica.feed,
+            replica.log,
+            replica.jobs,
+            replica.tokens,
+            watch,
+            replica.admission,
+            replica.images,
+            kept,
+        )
         async for news in follower.news(resume_token):
             # Joined, the messages of the jobs and of the rest are one with all of it.
             items: list[JobsNews | Job] = [*news.jobs]

@@ -211,9 +211,16 @@ async def _serve_prompts(
     account = replica.unsent.account(subject, access.end)
     writing = replica.writing.account(subject, access.end)
     follower = PromptFollower(
-        view, replica.feed, replica.log, replica.jobs, replica.tokens, replica.admission, replica.images,
-        account, changed,
-    )  # fmt: skip
+        view,
+        replica.feed,
+        replica.log,
+        replica.jobs,
+        replica.tokens,
+        replica.admission,
+        replica.images,
+        account,
+        changed,
+    )
     follower.attach()
     leave = replica.attending.enter(filter)
 

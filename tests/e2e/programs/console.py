@@ -49,27 +49,39 @@ async def answer(prompt: ConsolePrompt) -> None:
         say("error", **what, error=repr(error))
     else:
         say(
-            "verdict", **what, value=value, status=outcome.status, answer_id=outcome.answer_id,
+            "verdict",
+            **what,
+            value=value,
+            status=outcome.status,
+            answer_id=outcome.answer_id,
             replayed=outcome.replayed,
-        )  # fmt: skip
+        )
 
 
 def closing(closed: Closing) -> None:
     """Tell how a prompt left the view."""
     resolution = closed.resolution
     say(
-        "closing", prompt_id=closed.prompt_id, job_id=closed.job_id, why=closed.why,
-        state=resolution.state if resolution else "", answer_id=closed.answer_id,
-    )  # fmt: skip
+        "closing",
+        prompt_id=closed.prompt_id,
+        job_id=closed.job_id,
+        why=closed.why,
+        state=resolution.state if resolution else "",
+        answer_id=closed.answer_id,
+    )
 
 
 async def sit(desk: Console, answers: set[asyncio.Task[None]]) -> None:
     """Take what comes."""
     async for prompt in desk.prompts():
         say(
-            "shown", prompt_id=prompt.prompt_id, job_id=prompt.job_id, key=prompt.key, version=prompt.version,
+            "shown",
+            prompt_id=prompt.prompt_id,
+            job_id=prompt.job_id,
+            key=prompt.key,
+            version=prompt.version,
             state=prompt.state,
-        )  # fmt: skip
+        )
         task = asyncio.create_task(answer(prompt))
         answers.add(task)
         task.add_done_callback(answers.discard)

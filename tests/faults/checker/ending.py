@@ -8,9 +8,14 @@ from tests.faults.checker.evidence import Evidence
 from tests.faults.checker.violation import Violation, violated
 
 _FORESEEN = {
-    "LEASE_LOST", "ID_REUSED", "ILLEGAL_STATE", "JOB_NOT_FOUND", "PROMPT_NOT_FOUND", "SESSION_NOT_FOUND",
+    "LEASE_LOST",
+    "ID_REUSED",
+    "ILLEGAL_STATE",
+    "JOB_NOT_FOUND",
+    "PROMPT_NOT_FOUND",
+    "SESSION_NOT_FOUND",
     "PROMPT_CLOSED",
-}  # fmt: skip
+}
 """What a worker or a client may be told while leases come and go and retention does its work."""
 
 

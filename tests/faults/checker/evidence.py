@@ -16,9 +16,11 @@ PROMPT_STATES = {"PENDING": 1, "ANSWERED": 2, "EXPIRED": 3, "CANCELLED": 4, "SUP
 JOB_STATES = {"PENDING": 1, "RUNNING": 2, "PENDING_HITL": 3, "COMPLETED": 4, "FAILED": 5, "CANCELLED": 6}
 ENDED_JOBS = {4, 5, 6}
 PROMPT_ENDS = {
-    "PROMPT_ANSWERED": ANSWERED, "PROMPT_EXPIRED": EXPIRED, "PROMPT_CANCELLED": CANCELLED,
+    "PROMPT_ANSWERED": ANSWERED,
+    "PROMPT_EXPIRED": EXPIRED,
+    "PROMPT_CANCELLED": CANCELLED,
     "PROMPT_SUPERSEDED": SUPERSEDED,
-}  # fmt: skip
+}
 FOREVER = float("inf")
 GROUPS = {"ana": {"red"}, "bob": {"red"}, "cleo": set[str]()}
 """The consoles, and what groups they are in."""

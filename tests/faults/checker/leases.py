@@ -10,9 +10,14 @@ from tests.faults.checker.violation import Violation, violated
 from tests.faults.history import Line
 
 _BY_HOLDER = {
-    "JOB_PROGRESSED", "JOB_RELEASED", "JOB_RETRIED", "CHECKPOINT_SAVED", "PROMPT_ASKED", "PROMPT_AMENDED",
+    "JOB_PROGRESSED",
+    "JOB_RELEASED",
+    "JOB_RETRIED",
+    "CHECKPOINT_SAVED",
+    "PROMPT_ASKED",
+    "PROMPT_AMENDED",
     "PROMPT_CONSUMED",
-}  # fmt: skip
+}
 _LETS_GO = {"JOB_RELEASED", "JOB_LEASE_LOST", "JOB_RETRIED", "JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED"}
 _WRITES = {"ask", "ack", "complete", "fail", "release", "progress", "zombie"}
 

@@ -36,9 +36,13 @@ _PAGE = 500
 )
 @click.option("--unattended", is_flag=True, help="Only those for which no one else has a console open.")
 @click.option(
-    "--sort", "order", type=click.Choice(ORDERS), default="urgency", show_default=True,
+    "--sort",
+    "order",
+    type=click.Choice(ORDERS),
+    default="urgency",
+    show_default=True,
     help="urgency: by priority, then deadline, then age.",
-)  # fmt: skip
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and print every change.")
 @client_command

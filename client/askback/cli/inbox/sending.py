@@ -21,9 +21,13 @@ def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
         while True:
             try:
                 return await client.answer(
-                    prompt, draft.decision, values=draft.values, edits=draft.edits, comment=draft.comment,
+                    prompt,
+                    draft.decision,
+                    values=draft.values,
+                    edits=draft.edits,
+                    comment=draft.comment,
                     answer_id=answer_id,
-                )  # fmt: skip
+                )
             except Unavailable as error:
                 dialogue.paper.line(f"! {error.message}; your answer is kept", "error")
                 if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):

@@ -45,8 +45,10 @@ class CarriedOver:
     def record(self) -> dict[str, Any]:
         """The same as a JSON object."""
         return {
-            "retriedFrom": self.retried_from, "answers": self.answers, "checkpoints": self.checkpoints,
-        }  # fmt: skip
+            "retriedFrom": self.retried_from,
+            "answers": self.answers,
+            "checkpoints": self.checkpoints,
+        }
 
     def lines(self, times: Times) -> Iterator[str]:
         """The same for people."""

@@ -68,9 +68,13 @@ async def update(
             wanted = {**{n: v for n, v in job.labels.items() if n not in removed}, **named}
         try:
             changed = await client.update(
-                job_id, labels=wanted, priority=priority, retention=retention, promoted=promoted,
+                job_id,
+                labels=wanted,
+                priority=priority,
+                retention=retention,
+                promoted=promoted,
                 expected_version=version,
-            )  # fmt: skip
+            )
             break
         except Aborted:
             if tries == 1:

@@ -146,10 +146,17 @@ def row(job: JobInfo) -> list[object]:
 
     names = {state: name for name, state in STATES.items()}
     return [
-        names.get(job.state, job.state.lower()), job.job_type, doing(job), job.job_id,
-        instant(job.created_at), instant(job.completed_at), job.proto.user_id, job.open_prompts,
-        job.proto.priority, _labels(job),
-    ]  # fmt: skip
+        names.get(job.state, job.state.lower()),
+        job.job_type,
+        doing(job),
+        job.job_id,
+        instant(job.created_at),
+        instant(job.completed_at),
+        job.proto.user_id,
+        job.open_prompts,
+        job.proto.priority,
+        _labels(job),
+    ]
 
 
 def _labels(job: JobInfo) -> str:

@@ -81,11 +81,17 @@ class _Told:
     def _open(self, prompt: PromptInfo) -> dict[str, Any]:
         """The prompt as it was while it was open."""
         proto = prompt_pb2.Prompt(
-            prompt_id=prompt.prompt_id, job_id=prompt.job_id, namespace=prompt.proto.namespace,
-            job_type=prompt.job_type, key=prompt.key, round=prompt.proto.round,
-            revision=self._revision.get(prompt.prompt_id, 1), version=self._version.get(prompt.prompt_id, 1),
-            state=prompt_pb2.PROMPT_STATE_PENDING, content=prompt.proto.content,
-        )  # fmt: skip
+            prompt_id=prompt.prompt_id,
+            job_id=prompt.job_id,
+            namespace=prompt.proto.namespace,
+            job_type=prompt.job_type,
+            key=prompt.key,
+            round=prompt.proto.round,
+            revision=self._revision.get(prompt.prompt_id, 1),
+            version=self._version.get(prompt.prompt_id, 1),
+            state=prompt_pb2.PROMPT_STATE_PENDING,
+            content=prompt.proto.content,
+        )
         proto.content.ClearField("derived_schema_json")
         return MessageToDict(proto)
 
