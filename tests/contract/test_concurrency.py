@@ -211,10 +211,10 @@ async def test_room_that_appears_while_it_is_counted_is_not_missed(
 
     with monkeypatch.context() as patch:
         patch.setattr(here.database.queue_locks, "acquire", counted)
-        async with limits.lock(queue, 1) as places:
+        async with limits.turn(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)
-    async with limits.lock(queue, 1) as places:
+    async with limits.turn(queue, 1) as places:
         assert places is None
     assert not limits.is_open(queue)
     assert limits.made_room(ended)

@@ -66,7 +66,7 @@ class ConverseSession(StreamSession):
             self._changed,
         )
         self._follower.attach()
-        self._left = deps.attending.enter(view.filter)
+        self._left = deps.presence.enter(view.filter)
         await self._follower.follow(hello.resume_token)
 
     def _access_changed(self, principal: Principal) -> None:
@@ -77,7 +77,7 @@ class ConverseSession(StreamSession):
             return
         filter = view.filter.seen_by(principal)
         self._left()
-        self._left = self._deps.attending.enter(filter)
+        self._left = self._deps.presence.enter(filter)
         self._follower.look_through(filter)
         self._changed.set()
 

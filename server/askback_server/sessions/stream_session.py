@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError, Draining, NoHello
 from askback_server.domain.limits import Limits
-from askback_server.engine.attendance import Attending
+from askback_server.engine.presence import PresenceTracker
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
@@ -51,7 +51,7 @@ class StreamDeps(Protocol):
     heartbeat: float
     max_message_bytes: int
     test_mode: bool
-    attending: Attending
+    presence: PresenceTracker
     unsent: Unsent
     writing: Unsent
     received: Unsent

@@ -292,7 +292,7 @@ claim_turns = sa.Table(
     sa.Column("until", Instant, nullable=False),
 )
 
-# What the consoles of each replica look at (engine/attendance.py). A row for each replica.
+# What the consoles of each replica look at (engine/presence.py). A row for each replica.
 presence = sa.Table(
     "console_presence",
     metadata,
