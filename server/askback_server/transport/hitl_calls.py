@@ -11,8 +11,8 @@ from askback_server.domain.errors import JobNotFound, NotTestMode
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, Prompt, Submission
 from askback_server.sessions.replica import Replica
-from askback_server.transport import convert_commands as commands
-from askback_server.transport.convert_prompts import (
+from askback_server.transport.convert import commands
+from askback_server.transport.convert.prompts import (
     listed_prompts,
     prompt_id,
     prompt_message,
@@ -20,7 +20,7 @@ from askback_server.transport.convert_prompts import (
     prompt_ref,
     record_message,
 )
-from askback_server.transport.convert_values import page_size
+from askback_server.transport.convert.values import page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 

@@ -10,17 +10,17 @@ from askback_server.domain.replies import JobCreated
 from askback_server.engine.retrying import retry_of
 from askback_server.sessions.lease_parcel import fitting
 from askback_server.sessions.replica import Replica
-from askback_server.transport import convert_commands as commands
 from askback_server.transport.call_context import current_access, current_principal
-from askback_server.transport.convert_jobs import (
+from askback_server.transport.convert import commands
+from askback_server.transport.convert.jobs import (
     job_message,
     listed_jobs,
     retried_job,
     understanding_message,
     watched_jobs,
 )
-from askback_server.transport.convert_prompts import prompt_message, prompt_messages
-from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.convert.prompts import prompt_message, prompt_messages
+from askback_server.transport.convert.values import job_id, page_size
 from askback_server.transport.job_heads import seen_job_message
 from askback_server.transport.job_streams import READERS, serve_job, serve_jobs
 from askback_server.transport.page_tokens import digest_of, seal, unseal

@@ -11,9 +11,9 @@ from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import PromptAsked
 from askback_server.sessions.replica import Replica
-from askback_server.transport import convert_commands as commands
-from askback_server.transport.convert_jobs import checkpoint_message
-from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.convert import commands
+from askback_server.transport.convert.jobs import checkpoint_message
+from askback_server.transport.convert.values import job_id, page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 

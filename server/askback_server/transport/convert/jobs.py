@@ -16,8 +16,8 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.retries import Keep
 from askback_server.ports.queries import JobFilter
-from askback_server.transport.convert_prompts import prompt_bytes
-from askback_server.transport.convert_values import (
+from askback_server.transport.convert.prompts import prompt_bytes
+from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
     job_id,

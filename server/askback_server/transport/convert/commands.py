@@ -18,10 +18,10 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerSource
-from askback_server.transport.convert_contents import DECISIONS, ONE_OF_DECISIONS, content
-from askback_server.transport.convert_jobs import failure, progress
-from askback_server.transport.convert_prompts import prompt_id, prompt_ref
-from askback_server.transport.convert_values import job_id, moment, namespace, raise_faults, span, storable
+from askback_server.transport.convert.contents import DECISIONS, ONE_OF_DECISIONS, content
+from askback_server.transport.convert.jobs import failure, progress
+from askback_server.transport.convert.prompts import prompt_id, prompt_ref
+from askback_server.transport.convert.values import job_id, moment, namespace, raise_faults, span, storable
 
 # --- JobService ---------------------------------------------------------------------------------
 

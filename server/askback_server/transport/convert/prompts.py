@@ -22,8 +22,8 @@ from askback_server.domain.prompts import (
 )
 from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
-from askback_server.transport.convert_contents import DECISION_NUMBERS, content_bytes
-from askback_server.transport.convert_values import (
+from askback_server.transport.convert.contents import DECISION_NUMBERS, content_bytes
+from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
     job_id,

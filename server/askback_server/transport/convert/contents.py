@@ -23,8 +23,8 @@ from askback_server.domain.content import (
 from askback_server.domain.decisions import Decision, DecisionOption
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
-from askback_server.transport.convert_forms import form, put_form
-from askback_server.transport.convert_values import any_span, moment, put_span, raise_faults, span
+from askback_server.transport.convert.forms import form, put_form
+from askback_server.transport.convert.values import any_span, moment, put_span, raise_faults, span
 from askback_server.transport.wire import EncodeCache
 
 DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
