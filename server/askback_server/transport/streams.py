@@ -28,10 +28,10 @@ from askback_server.sessions.turns import Turns
 from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
-from askback_server.transport import frames_work
 from askback_server.transport.errors import known
 from askback_server.transport.field_limits import check_fields, check_frame
-from askback_server.transport.frames_converse import client_frame, converse_message, event_bytes
+from askback_server.transport.frames_converse import event_bytes, read_converse_frame, write_converse_frame
+from askback_server.transport.frames_work import read_work_frame, write_work_frame
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
@@ -112,8 +112,8 @@ async def serve_converse(replica: Replica, access: Access, context: Any) -> None
         replica,
         session,
         context,
-        lambda frame: client_frame(frame, access.principal),
-        converse_message,
+        lambda frame: read_converse_frame(frame, access.principal),
+        write_converse_frame,
         replica.admission.console_messages,
     )
 
@@ -130,8 +130,8 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
         replica,
         session,
         context,
-        lambda frame: frames_work.client_frame(frame, access.principal, replica.limits),
-        frames_work.work_message,
+        lambda frame: read_work_frame(frame, access.principal, replica.limits),
+        write_work_frame,
         replica.admission.worker_messages,
     )
 
