@@ -16,6 +16,7 @@ from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
 from askback_server.ports.storage import Wanted
 from askback_server.storage import rows
+from askback_server.storage.carrying import Carrying
 from askback_server.storage.paging import Documents, Paging
 from askback_server.storage.tables import (
     HANDLE_AT,
@@ -35,8 +36,8 @@ _FAR = datetime(9999, 12, 31, tzinfo=UTC)
 """Where prompts without a deadline sort: after all that have one."""
 
 
-class Reads(Paging):
-    """Set-based reads on the pool."""
+class JobReads(Paging, Carrying):
+    """The reads of the JobStore: one statement for any number of jobs."""
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Aggregate]:
         """The aggregates, in order.
