@@ -1,4 +1,4 @@
-"""The tables of DESIGN 8."""
+"""All tables of version 0.1.0."""
 
 import secrets
 
@@ -8,7 +8,7 @@ from alembic import op
 from askback_server.storage.postgres_days import make_days
 from askback_server.storage.types import Id, Instant, JsonB, JsonText
 
-revision = "0001"
+revision = "0001_initial"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -62,6 +62,17 @@ def upgrade() -> None:
         sa.Column("workerless", sa.Boolean(), nullable=False),
         sa.Column("checkpoints", sa.Integer(), nullable=False),
         sa.Column("understanding_version", sa.Integer(), nullable=False),
+        sa.Column("timeout_s", sa.Double(), nullable=True),
+        sa.Column("deadline", Instant(), nullable=True),
+        sa.Column("run_timeout_s", sa.Double(), nullable=True),
+        sa.Column("run_until", Instant(), nullable=True),
+        sa.Column("run_left_s", sa.Double(), nullable=True),
+        sa.Column("root_job_id", Id, nullable=True),
+        sa.Column("carried_answers", sa.Integer(), nullable=True),
+        sa.Column("wake", sa.Text(), nullable=True),
+        sa.Column("stalled_at", Instant(), nullable=True),
+        sa.Column("unreceived", sa.Integer(), nullable=True),
+        sa.Column("cancelled_by", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_jobs")),
         sa.UniqueConstraint("namespace", "request_id", name="uq_jobs_request"),
         postgresql_with={"fillfactor": "85"},
@@ -100,6 +111,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("session_id IS NOT NULL"),
         sqlite_where=sa.text("session_id IS NOT NULL"),
     )
+    op.create_index(
+        "ix_jobs_deadline",
+        "jobs",
+        ["deadline"],
+        unique=False,
+        postgresql_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
+        sqlite_where=sa.text("deadline IS NOT NULL AND completed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_jobs_run",
+        "jobs",
+        ["run_until"],
+        unique=False,
+        postgresql_where=sa.text("run_until IS NOT NULL"),
+        sqlite_where=sa.text("run_until IS NOT NULL"),
+    )
+    op.create_index("ix_jobs_handle", "jobs", [sa.text("substr(CAST(job_id AS TEXT), 31)")], unique=False)
     op.create_table(
         "worker_sessions",
         sa.Column("session_id", Id, nullable=False),
@@ -111,6 +139,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("doubts", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("session_id", name=op.f("pk_worker_sessions")),
     )
     op.create_table(
@@ -175,6 +204,11 @@ def upgrade() -> None:
         sa.Column("responded_at", Instant(), nullable=True),
         sa.Column("consumed_at", Instant(), nullable=True),
         sa.Column("submissions", sa.Integer(), nullable=False),
+        sa.Column("nudges", JsonText, nullable=True),
+        sa.Column("nudge_at", Instant(), nullable=True),
+        sa.Column("unattended_since", Instant(), nullable=True),
+        sa.Column("same_digest", sa.Text(), nullable=True),
+        sa.Column("requested_by", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"], ["jobs.job_id"], name=op.f("fk_hitl_interactions_job_id"), ondelete="CASCADE"
         ),
@@ -198,6 +232,28 @@ def upgrade() -> None:
         postgresql_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
         sqlite_where=sa.text("responded_at IS NULL AND timeout_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_hitl_interactions_nudge",
+        "hitl_interactions",
+        ["nudge_at"],
+        unique=False,
+        postgresql_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
+        sqlite_where=sa.text("responded_at IS NULL AND nudge_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_hitl_interactions_unattended",
+        "hitl_interactions",
+        ["namespace", "interaction_id"],
+        unique=False,
+        postgresql_where=sa.text("unattended_since IS NOT NULL"),
+        sqlite_where=sa.text("unattended_since IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_hitl_interactions_handle",
+        "hitl_interactions",
+        [sa.text("substr(CAST(interaction_id AS TEXT), 31)")],
+        unique=False,
+    )
     op.create_table(
         "job_checkpoints",
         sa.Column("job_id", Id, nullable=False),
@@ -210,6 +266,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "key", name=op.f("pk_job_checkpoints")),
     )
 
+    op.create_table(
+        "job_carried_answers",
+        sa.Column("job_id", Id, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("from_job_id", Id, nullable=False),
+        sa.Column("prompt_id", Id, nullable=False),
+        sa.Column("response", JsonText, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.job_id"], name=op.f("fk_job_carried_answers_job_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("job_id", "key", name=op.f("pk_job_carried_answers")),
+    )
+    op.create_table(
+        "queue_locks",
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("job_type", sa.Text(), nullable=False),
+        sa.Column("lock_id", Id, nullable=False),
+        sa.Column("until", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("namespace", "job_type", name=op.f("pk_queue_locks")),
+    )
+    op.create_table(
+        "console_presence",
+        sa.Column("replica_id", Id, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("views", JsonText, nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("replica_id", name=op.f("pk_console_presence")),
+    )
     op.bulk_insert(
         sa.table("askback_settings", sa.column("name", sa.Text), sa.column("value", sa.Text)),
         [
