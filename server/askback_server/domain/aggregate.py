@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
-from askback_server.domain.commands import PromptRef, SessionRef
-from askback_server.domain.errors import JobNotFound
+from askback_server.domain.commands import PromptRef, R, SessionRef
+from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import evolve, made
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
@@ -291,8 +291,10 @@ def _prompt_size(prompt: Prompt) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """The outcome of `apply`: a reply, and the change that it depends on (None: nothing changes)."""
+class Decided(Generic[R]):
+    """The outcome of a rule."""
 
-    reply: Any
+    reply: R | AskbackError
+    """An error here is raised to the caller after the change is committed."""
     change: Change | None = None
+    """Must be committed before the reply is sent; None if the command changes nothing."""
