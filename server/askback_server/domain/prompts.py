@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from askback_server.domain.content import PromptContent, fields_of
+from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.evolve import fast_init
 from askback_server.domain.json_text import Violation
@@ -46,10 +46,6 @@ class AnswerStatus(StrEnum):
     INVALID = "INVALID"
 
 
-VALUES = '{"values":'
-"""How the document of an answer with values begins: their text can be cut out again as it was sent."""
-
-
 @fast_init
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class Answer:
@@ -69,30 +65,6 @@ class Answer:
     def size(self) -> int:
         """Roughly how many bytes its texts are."""
         return len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)
-
-    @cached_property
-    def document(self) -> str:
-        """The answer as a document whose `values` are the very text that was sent, made once.
-
-        The audit also keeps refused answers: values that are no JSON are kept as a string.
-        """
-        doc = {
-            "answer_id": self.answer_id,
-            "decision": self.decision,
-            "comment": self.comment,
-            "edits": [fields_of(e) for e in self.edits],
-            "source": self.source,
-            "user_id": self.user_id,
-            "revision": self.revision,
-            "at": self.created_at.isoformat(),
-        }
-        if not self.values_json:
-            return to_json(doc).decode()
-        try:
-            from_json(self.values_json, allow_inf_nan=False)
-        except ValueError:
-            return to_json({**doc, "values_text": self.values_json}).decode()
-        return f"{VALUES}{self.values_json},{to_json(doc).decode()[1:]}"
 
     @property
     def digest(self) -> str:
