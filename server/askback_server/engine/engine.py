@@ -86,7 +86,7 @@ class Engine:
         self.attended: Callable[[Prompt], bool] = somebody_is_there
         """What the rules know of who is there."""
 
-    async def execute(self, command: c.Command) -> Any:
+    async def execute(self, command: c.Command[object]) -> Any:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
         Draining, Contention, StorageUnavailable.
 
@@ -95,7 +95,7 @@ class Engine:
         # Cancelling the caller cancels its future only: the command stays where it is.
         return await self.submit(command)
 
-    def submit(self, command: c.Command) -> asyncio.Future[Any]:
+    def submit(self, command: c.Command[object]) -> asyncio.Future[Any]:
         """Queue a command. The future has the reply, after the commit."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")
