@@ -54,13 +54,18 @@ class Dispatcher:
     """Matches takers and claimable jobs."""
 
     def __init__(
-        self, engine: Engine, queue: WorkQueue, clock: DatabaseClock, concurrency: Concurrency | None = None
+        self,
+        engine: Engine,
+        queue: WorkQueue,
+        takers: Takers,
+        clock: DatabaseClock,
+        concurrency: Concurrency | None = None,
     ) -> None:
         self._engine = engine
         self._queue = queue
         self._clock = clock
         self._concurrency = concurrency
-        self._takers = Takers()
+        self._takers = takers
         self._wake = asyncio.Event()
         self._starts = Alarms(clock, self._look)
         """Times at which jobs become claimable."""
@@ -95,11 +100,6 @@ class Dispatcher:
         self._paused = True
         for taker in self._takers:
             taker.looked(taker.job_types)
-
-    @property
-    def has_takers(self) -> bool:
-        """Whether any worker is here."""
-        return len(self._takers) > 0
 
     def serves(self, job: Job) -> bool:
         """Whether a worker of the job's type is here."""

@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, somebody_is_there
+from askback_server.domain.aggregate import somebody_is_there
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -68,7 +68,9 @@ class Engine:
         queue: int = QUEUE,
         observer: Observer | None = None,
         judges: Judges | None = None,
+        attended: Callable[[Prompt], bool] = somebody_is_there,
     ) -> None:
+        """`attended` tells whether a console shows a prompt to one of its reviewers."""
         self._store = store
         self._clock = clock
         self.limits = limits
@@ -83,8 +85,7 @@ class Engine:
         self._draining = False
         self._decided = 0
         self._judges = judges or Judges()
-        self.attended: Callable[[Prompt], bool] = somebody_is_there
-        """What the rules know of who is there."""
+        self._attended = attended
 
     async def execute(self, command: c.Command) -> Any:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
@@ -149,12 +150,10 @@ class Engine:
 
     async def _process(self, items: Sequence[Item]) -> None:
         groups = await group_by_job(items, self._locate)
-        dead: dict[int, frozenset[c.SessionRef]] = {}
         while groups:
             await self._fill(groups)
             for group in groups:
-                group.dead_sessions = dead.get(id(group), frozenset())
-                for item in group.decide(self._clock.now(), self.limits, self.attended):
+                for item in group.decide(self._clock.now(), self.limits, self._attended):
                     await self._give_way(item)
             writes = [g for g in groups if g.write is not None]
             if writes:
@@ -174,7 +173,6 @@ class Engine:
                     retry = self._lost(group, why)
                     if retry is not None:
                         again.append(retry)
-                        dead[id(retry)] = retry.dead_sessions
                 else:
                     self._settle(group, done)
             # Replies are set first: their receivers run only after this task gives way, when the
@@ -238,7 +236,7 @@ class Engine:
 
     def _anew(self, group: Group) -> Group:
         """The same commands on what the database says: a memory alone refuses nobody."""
-        return Group(group.wanted, group.items, fresh=False, aggregate=_UNREAD)
+        return Group(group.wanted, group.items, reread=True)
 
     def _lost(self, group: Group, why: Lost) -> Group | None:
         """A lost guard: read again and decide again, a few times."""
@@ -259,7 +257,7 @@ class Engine:
                 items.append(item)
         if not items:
             return None
-        retry = Group(group.wanted, items, aggregate=_UNREAD)
+        retry = Group(group.wanted, items, reread=True)
         if why is Lost.SESSION and session is not None:
             retry.dead_sessions = group.dead_sessions | {session}
         return retry
@@ -283,23 +281,17 @@ class Engine:
         missing = []
         for group in groups:
             wanted = group.wanted
-            if wanted.job_id and group.aggregate is not _UNREAD:
+            if wanted.job_id and not group.reread:
                 known = self.hot.get(wanted.job_id)
                 if known is not None and covers(known, wanted):
                     group.aggregate = known
                     continue
-            if wanted.job_id or (wanted.request and group.aggregate is _UNREAD):
+            if wanted.job_id or (wanted.request and group.reread):
                 missing.append(group)
             else:
                 # A new job: whether its request_id exists is found out by the write itself.
                 group.fresh = not wanted.request
-                if group.aggregate is _UNREAD:
-                    group.aggregate = Aggregate()  # the job that it repeats is gone
         if missing:
             loaded = await self._store.load([g.wanted for g in missing])
             for group, aggregate in zip(missing, loaded, strict=True):
                 group.aggregate, group.fresh = self.hot.put(aggregate), True
-
-
-_UNREAD: Any = object()
-"""In place of an aggregate: the memory is not to be asked."""

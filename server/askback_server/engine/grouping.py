@@ -61,6 +61,9 @@ class Group:
     write: JobWrite | None = None
     after: Aggregate = _NOTHING
     dead_sessions: frozenset[SessionRef] = frozenset()
+    """Sessions that a guard has found expired."""
+    reread: bool = False
+    """Read the aggregate from the database, even if it is in memory."""
 
     @property
     def is_proven(self) -> bool:
