@@ -300,7 +300,7 @@ class Node:
     told: list[Committed] = field(default_factory=list)
     """All that a follower of the feed was told."""
 
-    async def do(self, command: c.Command) -> Any:
+    async def do(self, command: c.Command[object]) -> Any:
         return await self.engine.execute(command)
 
     async def create(self, prompt: PromptContent | None = None, **fields: Any) -> Job:

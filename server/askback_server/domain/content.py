@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
-from askback_server.domain.evolve import made, quick
+from askback_server.domain.evolve import evolve, fast_init
 from askback_server.domain.forms import Form, Judgement, Question, Questions, SchemaForm
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
@@ -94,7 +94,7 @@ class DefaultAnswer:
     comment: str = ""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class PromptContent:
     """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
@@ -131,26 +131,31 @@ class PromptContent:
 
     def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
         """The same with other decisions, and without what was derived of these."""
-        return made(PromptContent, fields_of(self) | {"decisions": decisions})
+        return evolve(self, decisions=decisions)
 
     def timed(self, now: datetime) -> PromptContent:
         """The content of a prompt that is asked now: its deadline, if it has one, as a timeout."""
         if self.deadline is None:
             return self
-        left = {"timeout": self.deadline - now, "deadline": None}
-        return made(PromptContent, fields_of(self) | left)
+        return evolve(self, timeout=self.deadline - now, deadline=None)
 
     def untimed(self) -> PromptContent:
         """The same without what time would do to it: for a prompt that is closed as soon as it is open."""
-        nothing = {"timeout": None, "deadline": None, "escalation": (), "reminders": None}
-        ending = {"final_action": FinalAction.EXPIRE, "default_answer": None}
-        return made(PromptContent, fields_of(self) | nothing | ending)
+        return evolve(
+            self,
+            timeout=None,
+            deadline=None,
+            escalation=(),
+            reminders=None,
+            final_action=FinalAction.EXPIRE,
+            default_answer=None,
+        )
 
     def turned_to(self, audience: Audience, priority: int) -> PromptContent:
         """The same for other people and with another priority; its digest is the same."""
         if audience == self.audience and priority == self.priority:
             return self
-        return made(PromptContent, fields_of(self) | {"audience": audience, "priority": priority})
+        return evolve(self, audience=audience, priority=priority)
 
     def judge(
         self,

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 
 from askback_server.domain.content import PromptContent, fields_of
 from askback_server.domain.decisions import Decision, Edit
-from askback_server.domain.evolve import quick
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
@@ -50,7 +50,7 @@ VALUES = '{"values":'
 """How the document of an answer with values begins: their text can be cut out again as it was sent."""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class Answer:
     """What somebody decided. `values_json` is kept exactly as sent; empty if none."""
@@ -121,7 +121,7 @@ class Resolution:
     answer: Answer | None = None
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Prompt:
     """One question to people, asked by a job."""
@@ -194,7 +194,7 @@ class Prompt:
         return principal.has(Role.CONSOLE) and self.is_for(principal)
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Submission:
     """One submitted answer and its verdict, kept for the audit."""

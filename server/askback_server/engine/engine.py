@@ -87,7 +87,7 @@ class Engine:
         self._judges = judges or Judges()
         self._attended = attended
 
-    async def execute(self, command: c.Command) -> Any:
+    async def execute(self, command: c.Command[object]) -> Any:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
         Draining, Contention, StorageUnavailable.
 
@@ -96,7 +96,7 @@ class Engine:
         # Cancelling the caller cancels its future only: the command stays where it is.
         return await self.submit(command)
 
-    def submit(self, command: c.Command) -> asyncio.Future[Any]:
+    def submit(self, command: c.Command[object]) -> asyncio.Future[Any]:
         """Queue a command. The future has the reply, after the commit."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")

@@ -28,7 +28,7 @@ _NOTHING = Aggregate()
 class Item:
     """A command that waits for its reply."""
 
-    command: Command
+    command: Command[object]
     reply: asyncio.Future[Any]
     command_id: str = field(default_factory=uuid7)
     tries: int = 0
