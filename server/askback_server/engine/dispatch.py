@@ -286,7 +286,7 @@ class Dispatcher:
             not_after=not_after,
         )
         try:
-            job: Job = await self._until_known(command)
+            job = await self._until_known(command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info(
@@ -306,7 +306,7 @@ class Dispatcher:
         finally:
             self._settle(job_id, taker)
 
-    async def _until_known(self, command: LeaseJob) -> Any:
+    async def _until_known(self, command: LeaseJob) -> Job:
         """Lease it, and ask again for as long as nobody can say whether it was: the worker of a lease that
         it never heard of would keep the job from all others."""
         while True:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TypeVar
 
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import somebody_is_there
@@ -44,6 +44,8 @@ from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
@@ -87,7 +89,7 @@ class Engine:
         self._judges = judges or Judges()
         self._attended = attended
 
-    async def execute(self, command: c.Command[object]) -> Any:
+    async def execute(self, command: c.Command[R]) -> R:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
         Draining, Contention, StorageUnavailable.
 
@@ -96,13 +98,13 @@ class Engine:
         # Cancelling the caller cancels its future only: the command stays where it is.
         return await self.submit(command)
 
-    def submit(self, command: c.Command[object]) -> asyncio.Future[Any]:
+    def submit(self, command: c.Command[R]) -> asyncio.Future[R]:
         """Queue a command. The future has the reply, after the commit."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")
         if not self._queue.has_room(command):
             raise QueueFull("too much waits to be written; send it again a little later")
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append(Item(command, reply))
         self._idle.clear()
         self._wake.set()
