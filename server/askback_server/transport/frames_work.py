@@ -30,7 +30,7 @@ def client_frame(frame: pb.WorkClientFrame, principal: Principal, limits: Limits
     message = getattr(frame, name)
     if name not in _CONTROL:
         return f.ClientFrame(frame.ref, f.Call(name, message))
-    body: Any
+    body: f.ClientBody
     if name == "hello":
         body = _hello(message, principal, limits)
     elif name == "capacity":
