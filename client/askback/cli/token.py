@@ -170,7 +170,7 @@ def _path(auth: str | None, config: str | None) -> str:
     from askback.cli.service import service_module
 
     try:
-        path: str = service_module("config_sources").token_file({"auth": auth, "config": config})
+        path: str = service_module("config.sources").token_file({"auth": auth, "config": config})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if not path:

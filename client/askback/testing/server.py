@@ -25,8 +25,8 @@ _SOON = 30.0
 """Seconds that starting and stopping may take at most."""
 
 
-class _Stage(Protocol):
-    """askback_server.test_mode.Stage. The client never imports the service but here, and by name."""
+class _Replica(Protocol):
+    """What this module uses of `askback_server.in_process.InProcessReplica`, which it imports by name."""
 
     async def start(self) -> str: ...
     async def stop(self) -> None: ...
@@ -69,12 +69,12 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         try:
-            module = import_module("askback_server.test_mode")
+            module = import_module("askback_server.in_process")
         except ModuleNotFoundError as error:
             raise RuntimeError(
                 f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
             ) from None
-        self.stage: _Stage = module.Stage(folder, self._arrived)
+        self.replica: _Replica = module.InProcessReplica(folder, self._arrived)
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
@@ -92,7 +92,7 @@ class Server:
         """Serve."""
         self._thread.start()
         try:
-            self.target = self.soon(self.stage.start()).result(_SOON)
+            self.target = self.soon(self.replica.start()).result(_SOON)
         except BaseException:
             self._end_loop()
             raise
@@ -116,7 +116,7 @@ class Server:
         for task in self._sitting:
             task.cancel()
         await asyncio.gather(*self._sitting, return_exceptions=True)
-        await self.stage.stop()
+        await self.replica.stop()
 
     def soon(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Do something in the server's loop, from any thread."""

@@ -233,6 +233,11 @@ class Checkpoint:
     value_json: str
     created_at: datetime
 
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes its message takes."""
+        return len(self.value_json) + len(self.key) + 100
+
 
 @dataclass(frozen=True, slots=True)
 class DeepUnderstanding:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from askback_server.config import Config, ConfigError
-from askback_server.config_names import ended_retention, running_limits
-from askback_server.config_sources import effective, load
+from askback_server.config.by_name import ended_retention, running_limits
+from askback_server.config.settings import Config, ConfigError
+from askback_server.config.sources import effective, load
 
 
 def test_running_limits_by_type_and_namespace() -> None:

@@ -15,9 +15,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from askback.v1 import job_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.errors import InvalidField, JobNotFound
-from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
+from askback_server.domain.violations import Violations
 from askback_server.ports.clock import is_id, is_suffix
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,7 +64,7 @@ def duration(span: timedelta) -> Duration:
 def span(message: Duration, field: str) -> timedelta:
     """A duration longer than 0 s. Raises InvalidField."""
     sent = any_span(message, field)
-    check = Checker(_LIMITS)
+    check = Violations()
     check.positive(field, sent)
     check.done()
     return sent
@@ -117,25 +117,19 @@ def namespace(asked: str, principal: Principal) -> str:
     return name
 
 
-def storable(found: list[Violation], field: str, values: Iterable[str]) -> None:
-    """Note texts that are looked up in the database before a rule judges them, and that it cannot even
-    be asked for."""
-    if any("\0" in value for value in values):
-        found.append(Violation(field, "must not contain the NUL character"))
+def any_labels(check: Violations, conditions: Iterable[job_pb2.LabelCondition]) -> dict[str, tuple[str, ...]]:
+    """The `any_labels` of a filter: the accepted values by label name. Notes violations in `check`.
 
-
-def any_labels(
-    found: list[Violation], conditions: Iterable[job_pb2.LabelCondition]
-) -> dict[str, tuple[str, ...]]:
-    """A filter's labels with several values each, by name. Notes what is wrong."""
+    Conditions on the same label are combined: only values that all of them name are accepted.
+    """
     wanted: dict[str, tuple[str, ...]] = {}
     for index, condition in enumerate(conditions):
         at = f"filter.any_labels[{index}]"
-        storable(found, at, (condition.name, *condition.values))
+        check.storable(at, (condition.name, *condition.values))
         if not condition.name:
-            found.append(Violation(f"{at}.name", "is required"))
+            check.bad(f"{at}.name", "is required")
         if not condition.values:
-            found.append(Violation(f"{at}.values", "is required: the values of which the label has one"))
+            check.bad(f"{at}.values", "is required: the values of which the label has one")
         before = wanted.get(condition.name)
         wanted[condition.name] = tuple(v for v in condition.values if before is None or v in before)
     return wanted
@@ -157,9 +151,3 @@ def wait_seconds(request: Any, limits: Limits) -> float:
     if not request.HasField("wait"):
         return 0.0
     return min(span(request.wait, "wait"), limits.wait_max).total_seconds()
-
-
-def raise_faults(found: list[Violation]) -> None:
-    """Raise InvalidField if anything was found."""
-    if found:
-        raise InvalidField(found)

@@ -1,7 +1,7 @@
 """Settings of a replica, each in one place: flags, environment, file, help and docs come from this table.
 
 A value comes from the command's flags, else the environment, else a TOML file, else the default; a wrong
-one is refused with where it stands and what would be right (`config_sources.py`).
+one is refused with where it stands and what would be right (`sources.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from askback.files import unreadable
 from askback_server.addresses import address, is_address, is_loopback, overlap, with_port
-from askback_server.config_names import SHORT_RETENTION, ended_retention, running_limits
+from askback_server.config.by_name import SHORT_RETENTION, ended_retention, running_limits
 from askback_server.database_urls import driver_url
 from askback_server.domain.limits import Limits
 

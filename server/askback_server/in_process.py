@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import Prompt
 from askback_server.engine.committed import Committed
@@ -76,7 +76,7 @@ class LeapingClock(SystemClock):
 
 
 @dataclass(slots=True)
-class Scene:
+class OpenWork:
     """The jobs that have not ended and their open prompts, as the commits tell.
 
     `arrived` is called with the namespace of each job.
@@ -101,11 +101,11 @@ class Scene:
         return [prompt for prompt in self.prompts.values() if prompt.job_id == job.job_id]
 
 
-class Restless(TimeoutError):
+class NotIdle(TimeoutError):
     """Time was to leap, and something was still being done."""
 
 
-class Stage:
+class InProcessReplica:
     """One replica for one test, on a new SQLite file in `folder`. `arrived` hears the namespaces of jobs.
 
     Use it in one loop. A worker session lives for an hour without a heartbeat, so a leap costs nobody
@@ -114,7 +114,7 @@ class Stage:
 
     def __init__(self, folder: Path, arrived: Callable[[str], None] = lambda _: None) -> None:
         self.clock = LeapingClock()
-        self.scene = Scene(arrived)
+        self.open_work = OpenWork(arrived)
         config = Config(
             listen="127.0.0.1:0",
             db=f"sqlite+aiosqlite:///{folder / 'askback.db'}",
@@ -130,7 +130,7 @@ class Stage:
     async def start(self) -> str:
         """Serve. Returns where: HOST:PORT."""
         await self._service.start()
-        self._service.replica.bus.follow_batches(self.scene.committed)
+        self._service.replica.bus.follow_batches(self.open_work.committed)
         return f"127.0.0.1:{self._service.port}"
 
     async def stop(self) -> None:
@@ -142,7 +142,7 @@ class Stage:
 
         Before every leap, and at the end, it waits until all jobs have ended or wait: for a time, for a
         worker that is not there, or for people who leave the prompt alone (`left` says so of an id).
-        Raises Restless when that takes longer than `patience` seconds.
+        Raises NotIdle when that takes longer than `patience` seconds.
         """
         replica, clock = self._service.replica, self.clock
         await self._rest(left, patience)
@@ -169,7 +169,7 @@ class Stage:
         end = loop.time() + patience
         while busy := self._busy(left):
             if loop.time() > end:
-                raise Restless(
+                raise NotIdle(
                     f"time cannot pass while {busy}: it may only when every job has ended or waits "
                     f"(waited {patience:g} s)"
                 )
@@ -178,8 +178,8 @@ class Stage:
     def _busy(self, left: Callable[[str], bool]) -> str:
         """What is being done now; empty if nothing is."""
         replica = self._service.replica
-        for job in self.scene.jobs.values():
-            prompts = self.scene.open_in(job)
+        for job in self.open_work.jobs.values():
+            prompts = self.open_work.open_in(job)
             for prompt in prompts:
                 if not left(prompt.prompt_id):
                     return f"{prompt.content.title!r} of job {job.job_id} is being answered"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
-from askback_server.domain.errors import InvalidField
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
-from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.retries import Keep
+from askback_server.domain.violations import Violations
 from askback_server.ports.queries import JobFilter
-from askback_server.transport.convert_prompts import prompt_bytes
-from askback_server.transport.convert_values import (
+from askback_server.transport.convert.prompts import prompt_bytes
+from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
     job_id,
@@ -25,8 +23,6 @@ from askback_server.transport.convert_values import (
     namespace,
     put_span,
     put_time,
-    raise_faults,
-    storable,
 )
 
 _STATE_NUMBERS = {s: job_pb2.JobState.Value(f"JOB_STATE_{s}") for s in JobState}
@@ -46,25 +42,23 @@ def watched_jobs(request: job_service_pb2.WatchJobsRequest, principal: Principal
 
 def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal) -> JobFilter:
     states: list[JobState] = []
-    found: list[Violation] = []
+    check = Violations()
     for index, number in enumerate(filter.states):
         state = _STATES.get(number)
         if state is None:
-            found.append(Violation(f"filter.states[{index}]", f"{number} is not a state of a job"))
+            check.bad(f"filter.states[{index}]", f"{number} is not a state of a job")
         else:
             states.append(state)
-    bounds: dict[str, datetime] = {}
-    for name in ("created_after", "created_before"):
-        if filter.HasField(name):
-            try:
-                bounds[name] = moment(getattr(filter, name), f"filter.{name}")
-            except InvalidField as error:
-                found += error.violations
-    storable(found, "filter.job_types", filter.job_types)
-    storable(found, "filter.user_ids", filter.user_ids)
-    storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
-    several = any_labels(found, filter.any_labels)
-    raise_faults(found)
+    bounds = {
+        name: check.read(moment, getattr(filter, name), f"filter.{name}")
+        for name in ("created_after", "created_before")
+        if filter.HasField(name)
+    }
+    check.storable("filter.job_types", filter.job_types)
+    check.storable("filter.user_ids", filter.user_ids)
+    check.storable("filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(check, filter.any_labels)
+    check.done()
     return JobFilter(
         namespace=namespace(asked, principal),
         states=tuple(states),
@@ -86,11 +80,11 @@ _KEEPS = {
 
 def retried_job(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
     """Which job is repeated, and what the new one keeps if that is said. Raises InvalidField, JobNotFound."""
-    found: list[Violation] = []
-    storable(found, "request_id", (request.request_id,))
+    check = Violations()
+    check.storable("request_id", (request.request_id,))
     if request.keep not in _KEEPS:
-        found.append(Violation("keep", f"{request.keep} is not a RetryKeep"))
-    raise_faults(found)
+        check.bad("keep", f"{request.keep} is not a RetryKeep")
+    check.done()
     return job_id(request.job_id), _KEEPS[request.keep]
 
 

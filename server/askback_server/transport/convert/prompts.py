@@ -20,17 +20,16 @@ from askback_server.domain.prompts import (
     Resolution,
     Submission,
 )
+from askback_server.domain.violations import Violations
 from askback_server.ports.clock import is_id
 from askback_server.ports.queries import PromptFilter
-from askback_server.transport.convert_contents import DECISION_NUMBERS, content_bytes
-from askback_server.transport.convert_values import (
+from askback_server.transport.convert.contents import DECISION_NUMBERS, content_bytes
+from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
     job_id,
     namespace,
     put_time,
-    raise_faults,
-    storable,
 )
 from askback_server.transport.wire import EncodeCache, within
 
@@ -87,14 +86,14 @@ def listed_prompts(request: hitl_service_pb2.ListPromptsRequest, principal: Prin
     Raises InvalidField, JobNotFound, PermissionDenied.
     """
     states: list[PromptState] = []
-    found: list[Violation] = []
+    check = Violations()
     for index, number in enumerate(request.filter.states):
         state = _STATES.get(number)
         if state is None:
-            found.append(Violation(f"filter.states[{index}]", f"{number} is not a state of a prompt"))
+            check.bad(f"filter.states[{index}]", f"{number} is not a state of a prompt")
         else:
             states.append(state)
-    raise_faults(found)
+    check.done()
     named = request.filter.job_id or request.filter.id_suffix or request.filter.job_id_suffix
     asker = bool(named) and principal.has(Role.CLIENT, Role.WORKER)
     viewer = None if asker else principal
@@ -112,12 +111,12 @@ def _filter(
 ) -> PromptFilter:
     if viewer is not None:
         principal.require(Role.CONSOLE)
-    found: list[Violation] = []
+    check = Violations()
     for name in ("job_types", "kinds", "groups"):
-        storable(found, f"filter.{name}", getattr(filter, name))
-    storable(found, "filter.labels", (text for pair in filter.labels.items() for text in pair))
-    several = any_labels(found, filter.any_labels)
-    raise_faults(found)
+        check.storable(f"filter.{name}", getattr(filter, name))
+    check.storable("filter.labels", (text for pair in filter.labels.items() for text in pair))
+    several = any_labels(check, filter.any_labels)
+    check.done()
     return PromptFilter(
         namespace=namespace(asked, principal),
         viewer=viewer,

@@ -12,8 +12,8 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
 from askback_server.domain.replies import PromptAsked
 from askback_server.sessions.frames import Reply
-from askback_server.transport.convert_jobs import job_message
-from askback_server.transport.convert_prompts import prompt_bytes, result_bytes
+from askback_server.transport.convert.jobs import job_message
+from askback_server.transport.convert.prompts import prompt_bytes, result_bytes
 from askback_server.transport.wire import within
 
 M = TypeVar("M", bound=Message)

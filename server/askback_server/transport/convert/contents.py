@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+
+from google.protobuf.message import Message
 
 from askback.v1 import prompt_pb2
 from askback_server.domain.content import (
@@ -21,10 +22,9 @@ from askback_server.domain.content import (
     Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption
-from askback_server.domain.errors import InvalidField
-from askback_server.domain.json_text import Violation
-from askback_server.transport.convert_forms import form, put_form
-from askback_server.transport.convert_values import any_span, moment, put_span, raise_faults, span
+from askback_server.domain.violations import Violations
+from askback_server.transport.convert.forms import form, put_form
+from askback_server.transport.convert.values import any_span, moment, put_span, span
 from askback_server.transport.wire import EncodeCache
 
 DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
@@ -39,33 +39,25 @@ _NOBODY_IN_PARTICULAR = Audience()
 
 def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
     """The content asked for. Raises InvalidField; `field` is where the message stands in its request."""
-    found: list[Violation] = []
+    check = Violations(f"{field}.")
     final = _FINALS.get(message.final_action)
     if final is None:
-        found.append(Violation(f"{field}.final_action", f"{message.final_action} is not a FinalAction"))
+        check.bad("final_action", f"{message.final_action} is not a FinalAction")
         final = FinalAction.EXPIRE
-    timeout = deadline = None
+    timeout = deadline = default = reminders = None
     if message.HasField("timeout"):
-        try:
-            # Who asks again may be late: whether that matters is judged when the prompt is not there yet.
-            timeout = any_span(message.timeout, f"{field}.timeout")
-        except InvalidField as error:
-            found += error.violations
+        # A retried request may be late: the rules judge the sign of the timeout only for a new prompt.
+        timeout = check.read(any_span, message.timeout, f"{field}.timeout")
     if message.HasField("deadline"):
-        try:
-            deadline = moment(message.deadline, f"{field}.deadline")
-        except InvalidField as error:
-            found += error.violations
-    default = None
+        deadline = check.read(moment, message.deadline, f"{field}.deadline")
     if message.HasField("default_answer"):
-        default = _default_answer(message.default_answer, f"{field}.default_answer", found)
-    decisions = tuple(_options(message.decisions, f"{field}.decisions", found)) if message.decisions else ()
-    steps = tuple(_steps(message.escalation, f"{field}.escalation", found)) if message.escalation else ()
-    reminders = None
+        default = _default_answer(message.default_answer, check)
+    decisions = tuple(_options(message.decisions, check)) if message.decisions else ()
+    steps = tuple(_steps(message.escalation, check)) if message.escalation else ()
     if message.HasField("reminders"):
-        reminders = _reminders(message.reminders, f"{field}.reminders", found)
-    asked = form(message, field, found)
-    raise_faults(found)
+        reminders = _reminders(message.reminders, check)
+    asked = form(message, check)
+    check.done()
     return PromptContent(
         kind=message.kind,
         title=message.title,
@@ -93,48 +85,39 @@ def _audience(message: prompt_pb2.Audience) -> Audience:
     return Audience(frozenset(message.users), frozenset(message.groups))
 
 
-def _steps(
-    messages: Iterable[prompt_pb2.EscalationStep], field: str, found: list[Violation]
-) -> Iterable[EscalationStep]:
+def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
     for index, message in enumerate(messages):
-        after = _required_span(message, "after", f"{field}[{index}]", found)
+        after = _required_span(message, f"escalation[{index}]", "after", check)
         yield EscalationStep(after, _audience(message.to), message.replace, message.raise_priority)
 
 
-def _reminders(message: prompt_pb2.Reminders, field: str, found: list[Violation]) -> Reminders:
-    every = _required_span(message, "every", field, found)
-    after = _required_span(message, "after", field, found) if message.HasField("after") else every
+def _reminders(message: prompt_pb2.Reminders, check: Violations) -> Reminders:
+    every = _required_span(message, "reminders", "every", check)
+    after = _required_span(message, "reminders", "after", check) if message.HasField("after") else every
     return Reminders(every, after, message.max_count)
 
 
-def _required_span(message: Any, name: str, field: str, found: list[Violation]) -> timedelta:
-    if message.HasField(name):
-        try:
-            return span(getattr(message, name), f"{field}.{name}")
-        except InvalidField as error:
-            found += error.violations
-    else:
-        found.append(Violation(f"{field}.{name}", "is required"))
-    return timedelta(0)
+def _required_span(message: Message, at: str, name: str, check: Violations) -> timedelta:
+    """A field of `message`, which is the field `at` of the content; 0 s after noting a violation."""
+    if not message.HasField(name):
+        check.bad(f"{at}.{name}", "is required")
+        return timedelta(0)
+    return check.read(span, getattr(message, name), f"{check.prefix}{at}.{name}") or timedelta(0)
 
 
-def _default_answer(
-    message: prompt_pb2.DefaultAnswer, field: str, found: list[Violation]
-) -> DefaultAnswer | None:
+def _default_answer(message: prompt_pb2.DefaultAnswer, check: Violations) -> DefaultAnswer | None:
     decision = DECISIONS.get(message.decision)
     if decision is None:
-        found.append(Violation(f"{field}.decision", ONE_OF_DECISIONS))
+        check.bad("default_answer.decision", ONE_OF_DECISIONS)
         return None
     return DefaultAnswer(decision, message.values_json.strip(), message.comment)
 
 
-def _options(
-    messages: Iterable[prompt_pb2.DecisionOption], field: str, found: list[Violation]
-) -> Iterable[DecisionOption]:
+def _options(messages: Iterable[prompt_pb2.DecisionOption], check: Violations) -> Iterable[DecisionOption]:
     for index, message in enumerate(messages):
         decision = DECISIONS.get(message.decision)
         if decision is None:
-            found.append(Violation(f"{field}[{index}].decision", ONE_OF_DECISIONS))
+            check.bad(f"decisions[{index}].decision", ONE_OF_DECISIONS)
         else:
             yield DecisionOption(decision, message.label, message.comment_required)
 

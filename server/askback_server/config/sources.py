@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from askback.files import file_problem
-from askback_server.config import SETTINGS, Config, ConfigError, Setting, masked
-from askback_server.config_names import joined
+from askback_server.config.by_name import joined
+from askback_server.config.settings import SETTINGS, Config, ConfigError, Setting, masked
 
 FILE_VARIABLE = "ASKBACK_CONFIG"
 OF_CLIENTS = frozenset(

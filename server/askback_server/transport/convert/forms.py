@@ -22,11 +22,11 @@ from askback_server.domain.forms import (
     TextInput,
     derive_schema,
 )
-from askback_server.domain.json_text import Violation
+from askback_server.domain.violations import Violations
 
 
-def form(message: prompt_pb2.PromptContent, field: str, found: list[Violation]) -> Form | None:
-    """The form of a content, None if it has none. A question without a type is added to `found`."""
+def form(message: prompt_pb2.PromptContent, check: Violations) -> Form | None:
+    """The form of a content, None if it has none. Notes each question without a type in `check`."""
     which = message.WhichOneof("form")
     if which is None:
         return None
@@ -36,8 +36,8 @@ def form(message: prompt_pb2.PromptContent, field: str, found: list[Violation]) 
     for index, question in enumerate(message.questions.questions):
         kind = question.WhichOneof("input")
         if kind is None:
-            at = f"{field}.questions.questions[{index}].input"
-            found.append(Violation(at, "is required: say of which type the value is"))
+            at = f"questions.questions[{index}].input"
+            check.bad(at, "is required: say of which type the value is")
             continue
         questions.append(
             Question(

@@ -7,7 +7,6 @@ unknown or impossible raises InvalidField; an id that is not spelt like one of o
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
@@ -15,41 +14,32 @@ from askback_server.domain import commands
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.decisions import Edit
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.json_text import Violation
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerSource
-from askback_server.transport.convert_contents import DECISIONS, ONE_OF_DECISIONS, content
-from askback_server.transport.convert_jobs import failure, progress
-from askback_server.transport.convert_prompts import prompt_id, prompt_ref
-from askback_server.transport.convert_values import job_id, moment, namespace, raise_faults, span, storable
+from askback_server.domain.violations import Violations
+from askback_server.transport.convert.contents import DECISIONS, ONE_OF_DECISIONS, content
+from askback_server.transport.convert.jobs import failure, progress
+from askback_server.transport.convert.prompts import prompt_id, prompt_ref
+from askback_server.transport.convert.values import job_id, moment, namespace, span
 
 # --- JobService ---------------------------------------------------------------------------------
 
 
 def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) -> commands.CreateJob:
     """A new job; its namespace is resolved. Raises InvalidField, PermissionDenied."""
-    found: list[Violation] = []
-    spans: dict[str, timedelta] = {}
-    prompt = start_at = None
-    storable(found, "request_id", (request.request_id,))
-    for name in ("retention", "start_delay", "timeout", "run_timeout"):
-        if request.HasField(name):
-            try:
-                spans[name] = span(getattr(request, name), name)
-            except InvalidField as error:
-                found += error.violations
+    check = Violations()
+    check.storable("request_id", (request.request_id,))
+    spans = {
+        name: check.read(span, getattr(request, name), name)
+        for name in ("retention", "start_delay", "timeout", "run_timeout")
+        if request.HasField(name)
+    }
+    start_at = prompt = None
     if request.HasField("start_time"):
-        try:
-            start_at = moment(request.start_time, "start_time")
-        except InvalidField as error:
-            found += error.violations
+        start_at = check.read(moment, request.start_time, "start_time")
     if request.HasField("prompt"):
-        try:
-            prompt = content(request.prompt, "prompt")
-        except InvalidField as error:
-            found += error.violations
-    if found:
-        raise InvalidField(found)
+        prompt = check.read(content, request.prompt, "prompt")
+    check.done()
     return commands.CreateJob(
         principal=principal,
         namespace=namespace(request.namespace, principal),
@@ -157,10 +147,10 @@ def ask_prompt(
     """A question to people."""
     if not request.HasField("content"):
         raise InvalidField.of("content", "is required: say what is asked")
-    found: list[Violation] = []
-    storable(found, "key", (request.key,))
-    storable(found, "supersedes_keys", request.supersedes_keys)
-    raise_faults(found)
+    check = Violations()
+    check.storable("key", (request.key,))
+    check.storable("supersedes_keys", request.supersedes_keys)
+    check.done()
     return commands.AskPrompt(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -238,9 +228,9 @@ def release_job(
     request: worker_service_pb2.ReleaseJobRequest, principal: Principal, session: SessionRef | None = None
 ) -> commands.ReleaseJob:
     """The holder gives the job up."""
-    found: list[Violation] = []
-    storable(found, "awaited_keys", request.awaited_keys)
-    raise_faults(found)
+    check = Violations()
+    check.storable("awaited_keys", request.awaited_keys)
+    check.done()
     return commands.ReleaseJob(
         principal=principal,
         job_id=job_id(request.job_id),
@@ -259,12 +249,12 @@ def answer_prompt(
 ) -> commands.AnswerPrompt:
     """What a person decided."""
     ref = prompt_ref(request.prompt_id, request.job_id, request.key)
-    found: list[Violation] = []
     decision = DECISIONS.get(request.decision)
     if decision is None:
         raise InvalidField.of("decision", ONE_OF_DECISIONS)
-    storable(found, "answer_id", (request.answer_id,))
-    raise_faults(found)
+    check = Violations()
+    check.storable("answer_id", (request.answer_id,))
+    check.done()
     return commands.AnswerPrompt(
         principal=principal,
         ref=ref,
