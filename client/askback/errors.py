@@ -27,7 +27,7 @@
         ├── PromptCancelled        withdrawn or superseded
         └── PromptDeclined         a person said no, or did not want to answer
 
-`NonRetryable` and its subclasses stand apart: see askback.nonretryable.
+`NonRetryable` and its subclasses stand apart: a job's function raises them to fail the job for good.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from askback.prompts import PromptInfo, Resolution
+    from askback._model.prompts import PromptInfo, Resolution
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ def askback_server(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
     """A server in test mode for this test alone; job functions, `Client()` and `Worker()` find it."""
-    from askback import current
-    from askback.channel import ENVIRONMENT
+    from askback._client import current
+    from askback._wire.channel import ENVIRONMENT
     from askback.testing.server import Server
 
     server = Server(tmp_path_factory.mktemp("askback"))
