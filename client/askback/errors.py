@@ -33,19 +33,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from askback._model.violations import Violation as Violation
 
 if TYPE_CHECKING:
     from askback._model.prompts import PromptInfo, Resolution
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """What is wrong with one field: a path such as `values_json/amount`, and what would be right."""
-
-    field: str
-    description: str
 
 
 class AskbackError(Exception):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from askback._client.ask_calls import AskCalls
-from askback._client.current import entered
 from askback._client.job_filter import LabelConditions, label_fields
 from askback._client.prompt_calls import PromptCalls
 from askback._model.identity import Identity
@@ -31,6 +31,18 @@ class ClientOptions(TypedDict, total=False):
     tls: Tls | bool | None
     deadline: float
     connect_timeout: float
+
+
+entered: ContextVar[Client | None] = ContextVar("askback_entered_client", default=None)
+"""The client that was entered with `async with` around this code: job functions start on it."""
+
+
+async def entered_client() -> Client:
+    """The client to start a job with. Raises RuntimeError if none was entered."""
+    client = entered.get()
+    if client is None:
+        raise RuntimeError("enter a client first: `async with Client(...)`, or name one: .using(client)")
+    return client
 
 
 class Client(AskCalls, PromptCalls):

@@ -13,13 +13,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from askback._client.job_filter import LabelConditions, job_filter
 from askback._client.run import Run
 from askback._client.unawaited import must_await
+from askback._client.understandings import Understandings
 from askback._model.content import Deadline
 from askback._model.enums import JobState, Keep
 from askback._model.jobs import JobChange, JobInfo
 from askback._model.json_text import dumps
 from askback._model.prompts import PromptInfo
 from askback._model.times import duration, timestamp
-from askback._model.understanding import Understanding, Understandings
+from askback._model.understanding import Understanding
 from askback._wire.backoff import Backoff
 from askback._wire.calls import Calls
 from askback._wire.following import messages

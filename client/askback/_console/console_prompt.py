@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from askback._model.answers import answer_request, giving_values, saying_no
 from askback._model.enums import DecisionKind
@@ -14,8 +14,23 @@ from askback._wire.status import from_result
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 
-if TYPE_CHECKING:
-    from askback._console.console import Console
+
+class Responder(Protocol):
+    """The console that showed a prompt and sends the answer to it."""
+
+    test: bool
+
+    def is_open(self, prompt_id: str) -> bool:
+        """Whether the prompt is still open, as far as the console knows."""
+
+    def check_mode(self) -> None:
+        """Raise FailedPrecondition if this console may not answer at its server."""
+
+    async def request(self, **body: Any) -> Any:
+        """Send one frame and return the body of the reply. Raises AskbackError."""
+
+    def note_closed(self, result: pb.AnswerResult) -> None:
+        """Note that an answer's result reports the end of its prompt."""
 
 
 class ConsolePrompt(PromptInfo):
@@ -27,7 +42,7 @@ class ConsolePrompt(PromptInfo):
     answer once more after a cancelled wait goes on with the same `answer_id`.
     """
 
-    def __init__(self, proto: prompt_pb2.Prompt, console: Console) -> None:
+    def __init__(self, proto: prompt_pb2.Prompt, console: Responder) -> None:
         super().__init__(proto)
         self._console = console
         self._unsettled: dict[bytes, str] = {}

@@ -11,7 +11,7 @@ from askback._model import brief
 from askback._model.enums import AnswerStatus, DecisionKind, PromptState, named
 from askback._model.json_text import loads
 from askback._model.times import moment
-from askback.errors import Violation
+from askback._model.violations import Violation
 from askback.v1 import prompt_pb2 as pb
 
 if TYPE_CHECKING:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import collections.abc
-import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
@@ -16,30 +13,25 @@ from typing import (
     ParamSpec,
     TypeVar,
     Unpack,
-    get_args,
-    get_origin,
-    get_type_hints,
 )
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from askback._client import current
+from askback._client.client import Client, entered_client
 from askback._client.unawaited import must_await
 from askback._model.json_text import dumps, fit
 from askback._model.nonretryable import NonRetryable
+from askback._worker.annotations import faults, hints_of, result_type
 from askback._worker.job_function import check_function
 
 if TYPE_CHECKING:
-    from askback._client.client import Client
     from askback._client.job_calls import StartOptions
     from askback._client.run import Run
     from askback._worker.job import Job
-    from askback._worker.worker import Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_AWAITABLES = (collections.abc.Awaitable, collections.abc.Coroutine, asyncio.Future, asyncio.Task)
 _KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -57,11 +49,11 @@ class JobHandler(Generic[P, R]):
         self,
         job_type: str,
         function: Callable[Concatenate[Job, P], Awaitable[R]],
-        worker: Worker | None = None,
+        find_client: Callable[[], Awaitable[Client]] = entered_client,
     ) -> None:
         self.job_type = job_type
         self.function = function
-        self.worker = worker
+        self.find_client = find_client
         self.__name__ = getattr(function, "__name__", job_type)
         self.__doc__ = function.__doc__
         self._adapters: dict[str, TypeAdapter[Any]] = {}
@@ -125,7 +117,7 @@ class JobHandler(Generic[P, R]):
         """Make ready what converts the input. Raises TypeError for an annotation that no JSON value fits."""
         if self._adapters:
             return
-        hints = _hints(self.function)
+        hints = hints_of(self.function)
         for parameter in self._parameters:
             if parameter.kind in _KEYWORD:
                 annotation = hints.get(parameter.name, Any)
@@ -148,12 +140,6 @@ class JobHandler(Generic[P, R]):
             raise InvalidInput("; ".join(faults(name, error))) from None
 
 
-def faults(name: str, error: ValidationError) -> Iterator[str]:
-    """What is wrong with an argument, place by place: `items.0.price: Input should be a valid number`."""
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        yield f"{'.'.join(map(str, (name, *fault['loc'])))}: {fault['msg']}"
-
-
 @dataclass(frozen=True, slots=True)
 class Starter(Generic[P, R]):
     """A job function that is about to be started. Made by `JobHandler.using`."""
@@ -166,32 +152,10 @@ class Starter(Generic[P, R]):
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
         """Start the job. Raises as Client.start, TypeError for arguments that do not fit."""
         handler = self.handler
-        client = self.client or await current.client_for(handler.worker)
+        client = self.client or await handler.find_client()
         returns: type[R] = result_type(handler.function)
         input = handler.input(*args, **kwargs)
         return await client.start(handler.job_type, input, returns=returns, **self.options)
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function, partial or callable object; none if they name what cannot be found."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not inspect.isroutine(function):
-        function = type(function).__call__
-    try:
-        return get_type_hints(function, include_extras=True)
-    except NameError:
-        return {}
-
-
-def result_type(function: Callable[..., Any]) -> Any:
-    """The annotated result of a function, without the awaitable around it; Any if it has none."""
-    if inspect.isclass(function):
-        return Any
-    found = _hints(function).get("return", Any)
-    if get_origin(found) in _AWAITABLES:
-        found = (get_args(found) or (Any,))[-1]
-    return found
 
 
 def encoded(value: Any) -> str:

@@ -24,7 +24,8 @@ from askback.v1 import worker_service_pb2 as pb
 if TYPE_CHECKING:
     from typing_extensions import TypeForm as FormType
 
-    from askback._model.understanding import Understanding, Understandings
+    from askback._client.understandings import Understandings
+    from askback._model.understanding import Understanding
 
 T = TypeVar("T")
 P = ParamSpec("P")

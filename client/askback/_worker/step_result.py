@@ -10,7 +10,7 @@ from pydantic.errors import PydanticUserError
 
 from askback._model.json_text import dumps, validate
 from askback._model.nonretryable import InvalidStep
-from askback._worker.handler import faults, result_type
+from askback._worker.annotations import faults, result_type
 from askback._worker.job_function import name_of
 
 

@@ -10,12 +10,11 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from askback._client.client import Client
-from askback._client.current import entered
+from askback._client.client import Client, entered, entered_client
+from askback._client.understandings import Understandings
 from askback._model.times import seconds
-from askback._model.understanding import Understandings
 from askback._wire.channel import Endpoint, Tls, default_namespace
 from askback._wire.stream import Session
 from askback._worker.default_log import log_to_stderr_by_default
@@ -33,6 +32,17 @@ _log = logging.getLogger("askback.worker")
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class ClientSource(Protocol):
+    """Brings a worker and its server together before a job starts (see askback.testing)."""
+
+    async def client_for(self, worker: Worker) -> Client:
+        """The client to start a job with, now that `worker` runs."""
+
+
+client_source: ClientSource | None = None
+"""Set by askback.testing while a test runs, and by nothing else."""
 
 
 class Worker:
@@ -104,7 +114,7 @@ class Worker:
                     f"{job_type!r} has a function already, {self._handlers[job_type].__name__}: give this "
                     "one another job type, or remove one of the two"
                 )
-            handler = JobHandler(job_type, function, self)
+            handler = JobHandler(job_type, function, self._find_client)
             self._handlers[job_type] = handler
             return handler
 
@@ -246,6 +256,9 @@ class Worker:
             if self._client is not None:
                 await self._client.aclose()
             self._session = self._wire = self._client = self._watch = None
+
+    async def _find_client(self) -> Client:
+        return await client_source.client_for(self) if client_source is not None else await entered_client()
 
     async def _drain(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
