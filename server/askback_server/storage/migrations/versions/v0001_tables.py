@@ -1,4 +1,4 @@
-"""The tables of DESIGN 8."""
+"""The tables of docs/design.md 8."""
 
 import secrets
 
