@@ -130,7 +130,7 @@ class InProcessReplica:
     async def start(self) -> str:
         """Serve. Returns where: HOST:PORT."""
         await self._service.start()
-        self._service.replica.feed.batch_followers.append(self.open_work.committed)
+        self._service.replica.bus.follow_batches(self.open_work.committed)
         return f"127.0.0.1:{self._service.port}"
 
     async def stop(self) -> None:

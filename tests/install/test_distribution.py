@@ -18,7 +18,7 @@ NEEDED = (
     "askback/v1/job_service_pb2_grpc.py",
     "askback_server/py.typed",
     "askback_server/storage/migrations/env.py",
-    "askback_server/storage/migrations/versions/v0001_tables.py",
+    "askback_server/storage/migrations/versions/v0001_initial.py",
 )
 
 

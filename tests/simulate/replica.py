@@ -39,7 +39,7 @@ class SimulatedReplica:
     async def start(self, *also: str) -> None:
         """`also`: `work`, if workers will come."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
-        parts.feed._everything = Ordered()  # type: ignore[assignment]
+        parts.bus._followers = Ordered()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
             parts.engine.run(),
             parts.feed.run(),

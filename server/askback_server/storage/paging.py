@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from askback_server.domain.sizes import fit_bytes
-from askback_server.storage.carrying import Carrying
+from askback_server.storage.reader import Reader
 
 Documents = Sequence[sa.Column[Any]]
 """The columns of which a row's size consists."""
 
 
-class Paging(Carrying):
+class Paging(Reader):
     """Part of the JobStore."""
 
     async def _fitting_ids(

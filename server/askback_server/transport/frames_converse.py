@@ -5,7 +5,7 @@ from __future__ import annotations
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Principal
 from askback_server.sessions import frames as f
-from askback_server.sessions.converse_core import ConverseHello, ConverseWelcome
+from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.transport.convert.prompts import closed_bytes, prompt_watch_filter, upserted_bytes
 from askback_server.transport.convert.values import put_time
 from askback_server.transport.frames import frame_body, frame_writer
@@ -15,7 +15,7 @@ from askback_server.transport.wire import within
 def read_converse_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.ClientFrame:
     """A client frame as the core takes it. Raises InvalidField for an empty frame or a wrong hello."""
     name, message = frame_body(frame)
-    body: object
+    body: f.ClientBody
     match name:
         case "hello":
             body = ConverseHello(
@@ -54,7 +54,7 @@ def event_bytes(event: f.PromptEvent) -> bytes:
     return message.SerializeToString()
 
 
-def _put(message: pb.ConverseServerFrame, body: object) -> None:
+def _put(message: pb.ConverseServerFrame, body: f.ClientBody) -> None:
     match body:
         case ConverseWelcome():
             message.welcome.session_id = body.session_id

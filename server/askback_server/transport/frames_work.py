@@ -17,7 +17,7 @@ from askback_server.transport.wire import within
 def read_work_frame(frame: pb.WorkClientFrame, principal: Principal, limits: Limits) -> f.ClientFrame:
     """A client frame as the core takes it. Raises InvalidField for an empty frame or a wrong hello."""
     name, message = frame_body(frame)
-    body: object
+    body: f.ClientBody
     match name:
         case "hello":
             body = work_hello(message, principal, limits)
@@ -36,7 +36,7 @@ def read_work_frame(frame: pb.WorkClientFrame, principal: Principal, limits: Lim
     return f.ClientFrame(frame.ref, body)
 
 
-def _put(message: pb.WorkServerFrame, body: object) -> None:
+def _put(message: pb.WorkServerFrame, body: f.ClientBody) -> None:
     match body:
         case w.JobLeased():
             message.job_leased.leased_job.CopyFrom(leased_job_message(body))

@@ -8,7 +8,7 @@ from askback.v1 import job_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.domain.replies import JobCreated
 from askback_server.domain.sizes import fit_bytes
-from askback_server.engine.retrying import retry_of
+from askback_server.engine.retrying import prepare_retry
 from askback_server.sessions.replica import Replica
 from askback_server.transport.call_context import current_access, current_principal
 from askback_server.transport.convert import commands
@@ -91,7 +91,9 @@ class JobServicer:
         """As the contract says."""
         replica, principal = self._replica, current_principal()
         job_id, keep = retry_request(request)
-        command = await retry_of(replica.queries, replica.jobs, principal, job_id, request.request_id, keep)
+        command = await prepare_retry(
+            replica.queries, replica.jobs, principal, job_id, request.request_id, keep
+        )
         created: JobCreated = await self._execute(command)
         return pb.RetryJobResponse(job=job_message(created.job), replayed=created.replayed)
 

@@ -72,7 +72,7 @@ class WorkerCalls:
         """As the contract says."""
         return self._end(commands.release_job(request, self._who, self._session))
 
-    def _end(self, command: HolderCommand) -> Awaitable[Job]:
+    def _end(self, command: HolderCommand[Job]) -> Awaitable[Job]:
         """What ends a lease comes after all that was said under it."""
         self._replica.progress.flush(command.job_id, command.token)
         return self._submit(command)
