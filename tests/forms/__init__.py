@@ -47,8 +47,8 @@ def screen(shape: dict[str, Any]) -> tuple[str, Any]:
     form, said, typed = entries(asked(shape)), Said(*shape["typed"]), Typed()
     values = asyncio.run(Filling(form, said, typed).all())
     assert said.left == [], f"not asked for: {said.left}"
-    said.paper.line("=> ")
-    write_values(said.paper, form, values)
+    said.writer.line("=> ")
+    write_values(said.writer, form, values)
     return said.text, values
 
 

@@ -18,8 +18,8 @@ from askback.terminal.draft import Typed
 from askback.terminal.editing import edit_contents
 from askback.terminal.guard import Guarded, Moved
 from askback.terminal.lines import Lines
-from askback.terminal.paper import PlainPaper
 from askback.terminal.terminal import NoEditor, Terminal
+from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import prompt
 
@@ -145,7 +145,7 @@ class Guard:
 
     def __init__(self, fd: int) -> None:
         self.out = io.StringIO()
-        self.terminal = Terminal(PlainPaper(self.out), Lines(fd))
+        self.terminal = Terminal(PlainWriter(self.out), Lines(fd))
         self.board = Board()
         self.row, _ = self.board.put(shown("a"))
         self.guarded = Guarded(self.terminal, self.row)

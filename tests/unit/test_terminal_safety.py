@@ -24,12 +24,12 @@ from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.draft import Draft, Typed
 from askback.terminal.fields import Field, entries
 from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
-from askback.terminal.paper import PlainPaper, RichPaper
 from askback.terminal.reading import fits, read
 from askback.terminal.sheet import LONG, MOST_CHOICES, write_sheet
 from askback.terminal.typed import typed_values
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
+from askback.terminal.writer import PlainWriter, RichWriter
 from askback.text import clean, clean_json, columns, one_line, visible
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question
@@ -102,11 +102,11 @@ def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.Monk
         "| a |\n|---|\n| b | rm -rf / |", "![](http://evil/rm-rf)", "|a|b|\n|-|-|\n|" + "x" * 300 + "|rm-rf|",
     ):  # fmt: skip
         out = io.StringIO()
-        RichPaper(out).markdown(hidden)
+        RichWriter(out).markdown(hidden)
         shown = "".join(out.getvalue().split())
         assert "rm-rf" in shown, hidden
     out = io.StringIO()
-    RichPaper(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
+    RichWriter(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
     assert "**" not in out.getvalue()  # rendered, as nothing is lost
 
 
@@ -249,7 +249,7 @@ async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
-    return write_sheet(PlainPaper(io.StringIO()), asked, now(), **options)
+    return write_sheet(PlainWriter(io.StringIO()), asked, now(), **options)
 
 
 LONG_TEXT = "x\n" * LONG
@@ -304,7 +304,7 @@ async def test_what_was_typed_is_offered_again() -> None:
     (draft,) = await sent(TEXTS, said, typed=typed)
     assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
     written = Said()
-    typed.write(written.paper, TEXTS)
+    typed.write(written.writer, TEXTS)
     assert "Title of a: first" in written.text
 
 

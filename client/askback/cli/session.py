@@ -43,11 +43,11 @@ class Session:
 
     def terminal(self, *, plain: bool = False) -> Terminal:
         """What asks the person at the terminal. Raises click.UsageError without a terminal."""
-        from askback.terminal.paper import paper
         from askback.terminal.terminal import NoKeyboard, Terminal
+        from askback.terminal.writer import writer_for
 
         try:
-            return Terminal(paper(plain=plain or not self.out.is_rich))
+            return Terminal(writer_for(plain=plain or not self.out.is_rich))
         except NoKeyboard as error:
             raise click.UsageError(str(error)) from None
 

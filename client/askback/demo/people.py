@@ -67,7 +67,7 @@ class AtTerminal:
     def __init__(self, narrator: Narrator, name: str) -> None:
         self._narrator = narrator
         self._name = name
-        self._terminal = Terminal(narrator.paper)
+        self._terminal = Terminal(narrator.writer)
 
     async def answer(self, prompt: ConsolePrompt) -> None:
         """Show the prompt and ask, until an answer is taken or comes too late."""

@@ -1,7 +1,7 @@
 """People at a terminal: prompts as text, forms asked field by field, a live console of lines.
 
     words       times and deadlines in words
-    paper       where lines go: with colours, or plain
+    writer       where lines go: with colours, or plain
     lines       lines written by a script, without a thread
     keyboard    what a person types, by prompt_toolkit
     terminal    a person or a script: questions, notices, the editor
@@ -16,5 +16,5 @@
     board       the prompts of a live console, numbered for good
     live        the live console: commands, and what arrives in between
 
-What others wrote is cleaned (`askback.text`) where it is written (`paper`), and nowhere before.
+What others wrote is cleaned (`askback.text`) where it is written (`writer`), and nowhere before.
 """

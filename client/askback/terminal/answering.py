@@ -83,9 +83,9 @@ class Answering:
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
         """Write the keys that decide about this prompt."""
         deciding, _ = menu(row.prompt, fillable=bool(entries(row.prompt)))
-        self._terminal.paper.line()
+        self._terminal.writer.line()
         for line in in_lines([*deciding, "? help"], self._terminal.columns):
-            self._terminal.paper.line(line, "title")
+            self._terminal.writer.line(line, "title")
 
     async def _settle_row(
         self, row: Row[ConsolePrompt], decision: DecisionKind | None = None, comment: str = ""
@@ -141,11 +141,11 @@ class Answering:
             self.working = None
         if isinstance(outcome, Left):
             if outcome.action is not Action.SKIP:
-                self._terminal.paper.line(f"{row.number} is left as it is", "quiet")
+                self._terminal.writer.line(f"{row.number} is left as it is", "quiet")
             return outcome
         self.claimed.discard(row.prompt.prompt_id)
         self._typed.pop((row.prompt.job_id, row.prompt.key), None)
-        self._terminal.paper.line(taken(outcome), "good")
+        self._terminal.writer.line(taken(outcome), "good")
         return None
 
     async def _tell_moved(self, row: Row[ConsolePrompt]) -> None:
@@ -154,4 +154,4 @@ class Answering:
         self._errors.append(Ended(how))
         await tell_moved(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._typed_for(row))
         if row.closing is None:
-            self._terminal.paper.line(f"  `answer {row.number}` offers it again", "quiet")
+            self._terminal.writer.line(f"  `answer {row.number}` offers it again", "quiet")

@@ -25,14 +25,14 @@ async def pick(dialogue: Dialogue, question: str, answers: Mapping[str, T]) -> T
         if word in answers:
             return answers[word]
         known = ", ".join(name for name in answers if name)
-        dialogue.paper.line(f"! type one of: {known}", "warning")
+        dialogue.writer.line(f"! type one of: {known}", "warning")
 
 
 async def unseen_is_meant(dialogue: Dialogue, unseen: Sequence[str]) -> bool:
     """Whether the person goes on although they were not shown everything. Raises EOFError."""
     if not unseen:
         return True
-    dialogue.paper.line("! You have not been shown all of it:", "warning")
+    dialogue.writer.line("! You have not been shown all of it:", "warning")
     for what in unseen:
-        dialogue.paper.line(f"    {what}", "warning")
+        dialogue.writer.line(f"    {what}", "warning")
     return await pick(dialogue, "Say yes to what you have not seen? [y/N] ", NO_UNLESS_YES)

@@ -21,7 +21,7 @@ async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) ->
             continue
         if text == content.text:
             if len(editable) > 1:  # of the only one the wizard says so
-                dialogue.paper.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
+                dialogue.writer.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
             continue
         edits[content.content_id] = text
         typed.edits[content.content_id] = (content.text, text)
@@ -34,7 +34,7 @@ async def _edited(dialogue: Dialogue, content: Content, typed: Typed, *, alone: 
     before, text = typed.edits.pop(content.content_id, (content.text, content.text))
     if text != content.text:
         if before != content.text:
-            dialogue.paper.line(f"! {name!r} is not the text any more that you edited", "warning")
+            dialogue.writer.line(f"! {name!r} is not the text any more that you edited", "warning")
         match await pick(dialogue, f"Keep your {name!r}? [y]es, [e]dit it, [n]o: ", KEEP):
             case "keep":
                 return text
@@ -45,8 +45,8 @@ async def _edited(dialogue: Dialogue, content: Content, typed: Typed, *, alone: 
     try:
         return await dialogue.rewrite(text, content.media_type)
     except NoEditor as error:
-        dialogue.paper.line(f"! {error}; edit the text here", "warning")
+        dialogue.writer.line(f"! {error}; edit the text here", "warning")
         return await rewrite_in_place(dialogue, text)
     except OSError as error:
-        dialogue.paper.line(f"! {error}", "warning")
+        dialogue.writer.line(f"! {error}", "warning")
         return None

@@ -110,7 +110,7 @@ class Filling:
         if preset is not NOTHING and (not fits(item, preset) or preset == refused):
             preset = NOTHING  # offered once more, it would be refused once more
         self._dialogue.start_question()
-        write_entry(self._dialogue.paper, item, place or self._indent)
+        write_entry(self._dialogue.writer, item, place or self._indent)
         value = await self._typed_value(item, preset)
         if value is NOTHING:
             drop(holder, key)
@@ -119,12 +119,12 @@ class Filling:
 
     async def _typed_value(self, item: Field, preset: Any) -> Any:
         """What is typed for a field that is on the screen; NOTHING if it is left out."""
-        paper = self._dialogue.paper
+        writer = self._dialogue.writer
         question = f"{self._indent}> "
         if preset is not NOTHING:
             offered = text_for(item, preset)
             if brief(offered) != offered:
-                write_value(paper, f"{self._indent}Enter takes", offered, "")
+                write_value(writer, f"{self._indent}Enter takes", offered, "")
             clear = "" if item.required else ", - for none"
             question = f"{self._indent}[Enter: {brief(offered) or 'empty'}{clear}]> "
         elif not item.required or item.nullable:
@@ -141,7 +141,7 @@ class Filling:
                     return NOTHING
                 if item.nullable:
                     return None
-                paper.line(f"{self._indent}! must be given", "warning")
+                writer.line(f"{self._indent}! must be given", "warning")
                 continue
             if text.strip() == "-" and preset is not NOTHING and not item.required:
                 return NOTHING
@@ -150,13 +150,13 @@ class Filling:
                     return await read_lines(self._dialogue, item, text, self._indent)
                 return "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
             except ValueError as error:
-                paper.line(f"{self._indent}! {error}", "warning")
+                writer.line(f"{self._indent}! {error}", "warning")
 
     async def _group(
         self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
     ) -> None:
         """Ask for the fields of an object or a fixed list; an optional one only if it is wanted."""
-        write_entry(self._dialogue.paper, group, place or self._indent)
+        write_entry(self._dialogue.writer, group, place or self._indent)
         was = value_at(holder, key)
         if not again and not await self._is_wanted(group, holder, key, was):
             return
@@ -178,7 +178,7 @@ class Filling:
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
         """Whether an optional object is to be filled in; if not, the holder has what it is to have."""
         if was is not NOTHING and was is not None and fits(entry, was):
-            write_value(self._dialogue.paper, f"{self._indent}so far", brief(text_for(entry, was)), "")
+            write_value(self._dialogue.writer, f"{self._indent}so far", brief(text_for(entry, was)), "")
             choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
             if choice == "keep":
                 return False
@@ -188,7 +188,7 @@ class Filling:
             return True
         else:
             if offered := default_of(entry):
-                write_value(self._dialogue.paper, f"{self._indent}if left out", offered, "")
+                write_value(self._dialogue.writer, f"{self._indent}if left out", offered, "")
             if await pick(self._dialogue, f"{self._indent}Fill it in? [y/N] ", NO_UNLESS_YES):
                 return True
         if entry.required:
@@ -211,7 +211,7 @@ class Filling:
             choices=tuple(Choice(variant.title) for variant in entry.variants),
         )
         self._dialogue.start_question()
-        write_entry(self._dialogue.paper, menu, place or self._indent)
+        write_entry(self._dialogue.writer, menu, place or self._indent)
         chosen = await self._typed_value(menu, now)
         if chosen is NOTHING:
             drop(holder, key)
@@ -232,7 +232,7 @@ class Filling:
 
     async def _items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
         """Let the person add, change and remove items until they are done."""
-        write_entry(self._dialogue.paper, entry, place or self._indent)
+        write_entry(self._dialogue.writer, entry, place or self._indent)
         was = value_at(holder, key, entry.default)
         items: Any = {} if entry.keyed else []
         if entry.keyed and isinstance(was, dict):
@@ -250,9 +250,9 @@ class Filling:
             if verb == "done":
                 if entry.bounds.hold(len(items)) or not (items or entry.required):
                     break
-                self._dialogue.paper.line(f"{self._indent}! must have {entry.bounds} values", "warning")
+                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add" and entry.bounds.high is not None and len(items) >= entry.bounds.high:
-                self._dialogue.paper.line(f"{self._indent}! must have {entry.bounds} values", "warning")
+                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add":
                 await self._add(entry, items)
             elif verb in ("edit", "remove") and 1 <= number <= len(items):
@@ -262,7 +262,7 @@ class Filling:
                 else:
                     await self._one(entry, items, where, number)
             else:
-                self._dialogue.paper.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
+                self._dialogue.writer.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
         if not items and not entry.required:
             drop(holder, key)
 
@@ -270,7 +270,9 @@ class Filling:
         named = items.items() if isinstance(items, dict) else enumerate(items, 1)
         for number, (name, item) in enumerate(named, 1):
             label = f"{name}: " if entry.keyed else ""
-            self._dialogue.paper.line(f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}")
+            self._dialogue.writer.line(
+                f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}"
+            )
 
     async def _add(self, entry: Items, items: Any) -> None:
         """Ask for one more item; of keyed ones the name first."""
@@ -285,11 +287,11 @@ class Filling:
         asked = Field(path=(), kind=kind, title=f"{entry.title}: name", required=True, choices=entry.names)
         while True:
             self._dialogue.start_question()
-            write_entry(self._dialogue.paper, asked, self._indent)
+            write_entry(self._dialogue.writer, asked, self._indent)
             name = str(await self._typed_value(asked, NOTHING)).strip()
             if name not in items:
                 return name
-            self._dialogue.paper.line(
+            self._dialogue.writer.line(
                 f"{self._indent}! {name!r} is there already; edit it instead", "warning"
             )
 

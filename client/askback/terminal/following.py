@@ -92,12 +92,12 @@ async def tell_moved(terminal: Terminal, what: str, prompt: PromptInfo, typed: T
 
     Nothing that was typed goes on from here; it is written out, and `typed` offers it again.
     """
-    terminal.paper.line(f"+ {what}", "warning")
+    terminal.writer.line(f"+ {what}", "warning")
     while (await terminal.choose("  What you typed was not sent. Press Enter to go on: ")).strip():
         pass
     if typed:
-        terminal.paper.line("  What you had typed:", "quiet")
-        typed.write(terminal.paper, prompt)
+        terminal.writer.line("  What you had typed:", "quiet")
+        typed.write(terminal.writer, prompt)
 
 
 @asynccontextmanager

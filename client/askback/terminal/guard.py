@@ -26,7 +26,7 @@ class Guarded:
         self._terminal = terminal
         self._row = row
         self._revision = row.prompt.revision
-        self.paper = terminal.paper
+        self.writer = terminal.writer
         row.moved.clear()
 
     def check(self) -> None:

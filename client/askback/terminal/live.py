@@ -57,7 +57,7 @@ class LiveConsole:
     def __init__(self, desk: Console, terminal: Terminal, *, bell: bool = False) -> None:
         self._desk = desk
         self._terminal = terminal
-        self._paper = terminal.paper
+        self._paper = terminal.writer
         self._bell = bell
         self._board = Board()
         self._arrived = asyncio.Event()

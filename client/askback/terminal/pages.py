@@ -37,11 +37,11 @@ async def show_prompt(
     revision = row.prompt.revision
     if not terminal.rows:
         unseen = write_sheet(
-            terminal.paper, row.prompt, words.now(), full=full, asking=asking, warnings=warnings
+            terminal.writer, row.prompt, words.now(), full=full, asking=asking, warnings=warnings
         )
     else:
         drawing = io.StringIO()
-        drawn = terminal.paper.like(drawing)
+        drawn = terminal.writer.like(drawing)
         unseen = write_sheet(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
         lines = drawing.getvalue().splitlines(keepends=True)
         left = await _paged(terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}")
@@ -56,9 +56,9 @@ async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str], heade
     while True:
         first = starts[-1] == 0
         if not first:
-            terminal.paper.line(one_line(header, terminal.columns), "title")
+            terminal.writer.line(one_line(header, terminal.columns), "title")
         end = _page_end(lines, starts[-1], terminal.rows - (1 if first else 2), terminal.columns)
-        terminal.paper.raw("".join(lines[starts[-1] : end]))
+        terminal.writer.raw("".join(lines[starts[-1] : end]))
         seen = max(seen, end)
         if end == len(lines):
             return 0
@@ -72,7 +72,7 @@ async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str], heade
         elif what == "stop":
             return len(lines) - seen
         else:
-            terminal.paper.raw("".join(lines[end:]))
+            terminal.writer.raw("".join(lines[end:]))
             return 0
 
 

@@ -34,6 +34,6 @@ async def read_lines(dialogue: Dialogue, field: Field, first: str, indent: str) 
                 return read(field, "\n".join(lines))
             read(one, "\n".join([*lines, text]))
         except ValueError as error:
-            dialogue.paper.line(f"{indent}! {error}", "warning")
+            dialogue.writer.line(f"{indent}! {error}", "warning")
         else:
             lines.append(text)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from askback.terminal.lines import Lines
-from askback.terminal.paper import Paper, PlainPaper, flat
 from askback.terminal.showing import HIDDEN
+from askback.terminal.writer import PlainWriter, Writer, flat
 
 if TYPE_CHECKING:
     from askback.terminal.keyboard import Keyboard
@@ -35,9 +35,9 @@ BY_LINES = "the new text, whole, ended by a line with a single dot:"
 
 
 class Dialogue(Protocol):
-    """What a wizard needs: paper, answers to questions, and whole texts."""
+    """What a wizard needs: writer, answers to questions, and whole texts."""
 
-    paper: Paper
+    writer: Writer
 
     @property
     def has_keys(self) -> bool:
@@ -81,8 +81,8 @@ class Terminal:
     typed-ahead keys from an answer.
     """
 
-    def __init__(self, paper: Paper | None = None, lines: Lines | None = None) -> None:
-        self.paper: Paper = paper or PlainPaper()
+    def __init__(self, writer: Writer | None = None, lines: Lines | None = None) -> None:
+        self.writer: Writer = writer or PlainWriter()
         self.lines = lines or Lines()
         self._keyboard = _keyboard() if lines is None and self.lines.is_terminal else None
         self._question: str | None = None
@@ -149,7 +149,7 @@ class Terminal:
         """The same for a text of several lines, which begins as `text`. Raises EOFError."""
         if self._keyboard is None:
             return await write_by_lines(self, question, text)
-        self.paper.line("     (several lines; Ctrl-S when you are done)", "quiet")
+        self.writer.line("     (several lines; Ctrl-S when you are done)", "quiet")
         started, self._started = self._started, False
         return await self._keyboard.write(flat(question), text, started=started, left=left)
 
@@ -161,16 +161,16 @@ class Terminal:
             return await self._keyboard.ask(
                 flat(question), choice=choice, secret=secret, recall=recall, started=started, left=left
             )
-        self.paper.begin(question)
+        self.writer.begin(question)
         self._question = question
         try:
             line = await self.lines.line()
         except BaseException:
-            self.paper.line()
+            self.writer.line()
             raise
         finally:
             self._question = None
-        self.paper.line(HIDDEN if secret else line)  # a script's transcript shows what it said
+        self.writer.line(HIDDEN if secret else line)  # a script's transcript shows what it said
         return line
 
     def notice(self, text: str, style: str = "") -> None:
@@ -178,13 +178,13 @@ class Terminal:
         if self._in_editor:
             self._held.append((text, style))
         elif self._keyboard is not None:
-            self._keyboard.above(lambda: self.paper.line(text, style))
+            self._keyboard.above(lambda: self.writer.line(text, style))
         else:
             if self._question is not None:
-                self.paper.line()
-            self.paper.line(text, style)
+                self.writer.line()
+            self.writer.line(text, style)
             if self._question is not None:
-                self.paper.begin(self._question)
+                self.writer.begin(self._question)
 
     async def rewrite(self, text: str, media_type: str) -> str:
         """The text after $VISUAL or $EDITOR; without one after an editor of our own, on the same screen.
@@ -256,13 +256,13 @@ async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:
     if dialogue.has_keys:
         found = await dialogue.write("", text)
         return found if found == text or not text.endswith("\n") else found.rstrip("\n") + "\n"
-    dialogue.paper.line(BY_LINES, "quiet")
+    dialogue.writer.line(BY_LINES, "quiet")
     return await dotted(dialogue)
 
 
 async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
     """A text of several lines from a script: an empty first line keeps what there was, `-` clears it."""
-    dialogue.paper.line("     (several lines; a line with a single dot ends them)", "quiet")
+    dialogue.writer.line("     (several lines; a line with a single dot ends them)", "quiet")
     line = await dialogue.ask(question)
     if not line.strip():
         return text

@@ -8,8 +8,8 @@ from typing import Final
 from askback.enums import AnswerStatus, DecisionKind
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
 from askback.prompts import AnswerOutcome
-from askback.terminal.paper import Paper
 from askback.terminal.words import ending
+from askback.terminal.writer import Writer
 
 _DONE: Final = {
     DecisionKind.ACCEPT: "Approved",
@@ -52,13 +52,13 @@ def refused(error: AskbackError, at: datetime) -> str:
     return error.message
 
 
-def tell(paper: Paper, error: AskbackError, at: datetime) -> None:
+def tell(writer: Writer, error: AskbackError, at: datetime) -> None:
     """Print why an answer was not taken, and the fields at fault."""
-    paper.line(refused(error, at), "error")
+    writer.line(refused(error, at), "error")
     if asks := asks_now(error):
-        paper.line(f"  {asks}", "warning")
+        writer.line(f"  {asks}", "warning")
     for violation in error.violations:
-        paper.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
+        writer.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
 
 
 def asks_now(error: AskbackError) -> str:

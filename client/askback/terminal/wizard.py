@@ -85,11 +85,11 @@ async def settle(
         try:
             return await send(draft)
         except AnswerInvalid as error:
-            tell(dialogue.paper, error, now())
+            tell(dialogue.writer, error, now())
             draft = await wizard.mend(draft, error.violations)
         except PromptClaimed as error:
-            dialogue.paper.line(f"! {refused(error, now())}. What you typed is kept:", "warning")
-            write_draft(dialogue.paper, prompt, draft)
+            dialogue.writer.line(f"! {refused(error, now())}. What you typed is kept:", "warning")
+            write_draft(dialogue.writer, prompt, draft)
             if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                 raise
     return draft
@@ -136,15 +136,15 @@ class Wizard:
 
     async def _decision(self) -> DecisionKind | Left:
         """Which key was pressed, of those that decide or leave."""
-        paper, fillable = self._dialogue.paper, bool(self._form)
+        writer, fillable = self._dialogue.writer, bool(self._form)
         known = actions(self._prompt, fillable=fillable, many=self._many)
         while True:
             self._dialogue.start_question()
             deciding, others = menu(self._prompt, fillable=fillable, many=self._many)
-            paper.line()
+            writer.line()
             for parts, style in ((deciding, "title"), (others, "quiet")):
                 for text in in_lines(parts, self._dialogue.columns):
-                    paper.line(text, style)
+                    writer.line(text, style)
             line = (await self._dialogue.choose("Decide: ")).strip()
             if self._many and line.startswith("/"):
                 return Left(Action.SEARCH, line[1:].strip())
@@ -157,19 +157,19 @@ class Wizard:
             elif action is Action.HELP:
                 shown = set(known.values())
                 for text in help_lines(key for key in KEYS if key.action in shown):
-                    paper.line(f"  {text}")
+                    writer.line(f"  {text}")
             elif action is Action.FILL:
                 return giving_values(self._prompt)
             elif action is not None:
                 return decision_of(action) or Left(action)
             else:
-                paper.line(
+                writer.line(
                     f"! {line!r} is none of these keys" if line else "! type one of these keys", "warning"
                 )
 
     def _take_comment(self, text: str) -> None:
         self._typed.comment = text
-        self._dialogue.paper.line("  the next decision carries it" if text else "  no comment", "quiet")
+        self._dialogue.writer.line("  the next decision carries it" if text else "  no comment", "quiet")
 
     async def _draft_with(self, decision: DecisionKind) -> Draft | Left | None:
         """The answer with this decision; None if the person thinks better of it."""
@@ -182,14 +182,14 @@ class Wizard:
             if decision is DecisionKind.EDIT:
                 draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
                 if not draft.edits and not draft.values:
-                    self._dialogue.paper.line("nothing was changed", "quiet")
+                    self._dialogue.writer.line("nothing was changed", "quiet")
                     return None
             if not self._typed.comment and (self._wants_words(decision) or decision is DecisionKind.REJECT):
                 self._typed.comment = await self._words(decision, required=self._wants_words(decision))
             draft = replace(draft, comment=self._typed.comment)
             if draft.values is None and not draft.edits and decision is not DecisionKind.RESPOND:
                 return draft if await self._is_meant(draft, asked=not before) else None
-            write_draft(self._dialogue.paper, self._prompt, draft)
+            write_draft(self._dialogue.writer, self._prompt, draft)
             sending = "Send it? [y]es, [n]o: change it, [c]omment, [q]uit: "
             while (what := await pick(self._dialogue, sending, _SEND)) == "comment":
                 self._take_comment((await self._dialogue.ask("Comment: ")).strip())
@@ -204,7 +204,7 @@ class Wizard:
         if asked and (self._wants_words(draft.decision) or draft.decision is DecisionKind.REJECT):
             return True
         if draft.comment:
-            write_value(self._dialogue.paper, "comment", draft.comment)
+            write_value(self._dialogue.writer, "comment", draft.comment)
         option = self._option(draft.decision)
         name = name_of(draft.decision, option.label)
         question = f"{name[:1].upper()}{name[1:]}? [y/N] "
@@ -225,7 +225,7 @@ class Wizard:
             text = (await self._dialogue.ask(f"{question} ")).strip()
             if text or not required:
                 return text
-            self._dialogue.paper.line("! must be given with this decision", "warning")
+            self._dialogue.writer.line("! must be given with this decision", "warning")
 
     async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | Left:
         """Ask again for what was refused; for everything where that cannot be told."""

@@ -165,7 +165,7 @@ async def _asked(
 
     async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
         send = sending(session.client, row.prompt, guarded)
-        terminal.paper.line()
+        terminal.writer.line()
         return await settle(
             row.prompt, guarded, send, decision=decision, comment=comment, typed=typed, unseen=row.unseen
         )

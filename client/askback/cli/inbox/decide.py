@@ -176,15 +176,15 @@ async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
     from askback.cli.output import as_json
     from askback.cli.record import record
     from askback.terminal.following import job_warnings
-    from askback.terminal.paper import PlainPaper
     from askback.terminal.sheet import write_sheet
     from askback.terminal.words import now
+    from askback.terminal.writer import PlainWriter
 
     if session.out.as_json:
         click.echo(as_json({"unread": record(prompt.proto)}), err=True)
         return
     warnings = await job_warnings(session.client, prompt)
-    write_sheet(PlainPaper(sys.stderr), prompt, now(), warnings=warnings)
+    write_sheet(PlainWriter(sys.stderr), prompt, now(), warnings=warnings)
     session.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
 
 

@@ -153,9 +153,9 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     """
     from askback.cli.record import record
     from askback.terminal.following import job_warnings
-    from askback.terminal.paper import paper
     from askback.terminal.sheet import write_sheet, write_submission
     from askback.terminal.words import now
+    from askback.terminal.writer import writer_for
 
     found = await prompt_of(session.client, prompt)
     records = [entry async for entry in session.client.answer_records(found.prompt_id)] if answers else []
@@ -163,12 +163,12 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
         shown = record(found.proto)
         session.out.record({"prompt": shown, "answers": [record(r) for r in records]} if answers else shown)
         return
-    sheet = paper(plain=not session.out.is_rich)
+    writer = writer_for(plain=not session.out.is_rich)
     at, exact = now(), session.out.verbose
     warnings = await job_warnings(session.client, found)
-    write_sheet(sheet, found, at, full=full, exact=exact, warnings=warnings)
+    write_sheet(writer, found, at, full=full, exact=exact, warnings=warnings)
     if answers:
-        sheet.line()
-        sheet.line(f"  Submissions: {len(records)}", "title")
+        writer.line()
+        writer.line(f"  Submissions: {len(records)}", "title")
         for entry in records:
-            write_submission(sheet, entry, at, exact=exact)
+            write_submission(writer, entry, at, exact=exact)

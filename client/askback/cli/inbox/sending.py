@@ -29,7 +29,7 @@ def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
                     answer_id=answer_id,
                 )
             except Unavailable as error:
-                dialogue.paper.line(f"! {error.message}; your answer is kept", "error")
+                dialogue.writer.line(f"! {error.message}; your answer is kept", "error")
                 if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                     raise
 

@@ -67,7 +67,7 @@ class _Walk:
                 return
             else:
                 prompt = await self._moved(prompt, left)
-        self._terminal.paper.line("nothing more waits for you" if self._seen else "nothing waits for you")
+        self._terminal.writer.line("nothing more waits for you" if self._seen else "nothing waits for you")
 
     async def _take(self, text: str = "") -> PromptInfo | None:
         """Claim the first prompt in the queue that was not seen yet and can be; None if there is none.
@@ -114,7 +114,7 @@ class _Walk:
                 self._behind.append(prompt.prompt_id)
             missing = "there is none after this one" if not left.text else f"none has the words {left.text!r}"
         if found is None:
-            self._terminal.paper.line(missing, "warning")
+            self._terminal.writer.line(missing, "warning")
             return await self._again(prompt.prompt_id) or await self._take()
         return found
 
@@ -139,14 +139,14 @@ class _Walk:
 
         outcome: AnswerOutcome | Left = Left(Action.QUIT)
         try:
-            self._terminal.paper.line()
+            self._terminal.writer.line()
             outcome = await work_on(self._client, prompt, self._terminal, ask, typed)
             if isinstance(outcome, Left):
                 return outcome
             self.answered += 1
-            self._terminal.paper.line(taken(outcome), "good")
+            self._terminal.writer.line(taken(outcome), "good")
         except (PromptClaimed, PromptClosed) as error:
-            tell(self._terminal.paper, error, now())
+            tell(self._terminal.writer, error, now())
         except EOFError:
             return Left(Action.QUIT)
         finally:

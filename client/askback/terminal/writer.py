@@ -29,7 +29,7 @@ STYLES = {
 """Names of styles. A colour is never the only signal: the words say the same."""
 
 
-class Paper(Protocol):
+class Writer(Protocol):
     """Takes lines. Their text may come from any caller, and is cleaned on the way."""
 
     def line(self, text: str = "", style: str = "") -> None:
@@ -45,16 +45,16 @@ class Paper(Protocol):
         """The beginning of a line that a person goes on with."""
 
     def raw(self, text: str) -> None:
-        """Text that this paper or its like has written elsewhere, or that was laid out of clean parts."""
+        """Text that this writer or its like has written elsewhere, or that was laid out of clean parts."""
 
-    def like(self, stream: TextIO) -> Paper:
-        """A paper that writes the same on another stream."""
+    def like(self, stream: TextIO) -> Writer:
+        """A writer that writes the same on another stream."""
 
     def bell(self) -> None:
         """Ring."""
 
 
-class PlainPaper:
+class PlainWriter:
     """Lines as they are: for pipes, logs and screen readers."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -84,9 +84,9 @@ class PlainPaper:
         """Text that was cleaned already."""
         self._write(text)
 
-    def like(self, stream: TextIO) -> PlainPaper:
+    def like(self, stream: TextIO) -> PlainWriter:
         """The same on another stream."""
-        return PlainPaper(stream)
+        return PlainWriter(stream)
 
     def bell(self) -> None:
         """Ring."""
@@ -98,7 +98,7 @@ class PlainPaper:
         self._out.flush()
 
 
-class RichPaper:
+class RichWriter:
     """Lines with colours by rich."""
 
     def __init__(self, stream: TextIO | None = None, model: Console | None = None) -> None:
@@ -137,9 +137,9 @@ class RichPaper:
         self._console.file.write(text)
         self._console.file.flush()
 
-    def like(self, stream: TextIO) -> RichPaper:
+    def like(self, stream: TextIO) -> RichWriter:
         """The same on another stream."""
-        return RichPaper(stream, self._console)
+        return RichWriter(stream, self._console)
 
     def begin(self, text: str) -> None:
         """The beginning of a line."""
@@ -210,12 +210,12 @@ def flat(text: str) -> str:
     return clean(text.replace("\r\n", "\n").replace("\n", " "))
 
 
-def paper(*, plain: bool = False, stream: TextIO | None = None) -> Paper:
-    """The paper that fits the stream (stdout if not given): colours need a terminal and rich."""
+def writer_for(*, plain: bool = False, stream: TextIO | None = None) -> Writer:
+    """The writer that fits the stream (stdout if not given): colours need a terminal and rich."""
     out = stream or sys.stdout
     if plain or not out.isatty():
-        return PlainPaper(stream)
+        return PlainWriter(stream)
     try:
-        return RichPaper(stream)
+        return RichWriter(stream)
     except ModuleNotFoundError:
-        return PlainPaper(stream)
+        return PlainWriter(stream)
