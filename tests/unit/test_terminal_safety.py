@@ -24,8 +24,8 @@ from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.draft import Draft, Typed
 from askback.terminal.fields import Field, entries
 from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
+from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
 from askback.terminal.reading import fits, read
-from askback.terminal.sheet import LONG, MOST_CHOICES, write_sheet
 from askback.terminal.typed import typed_values
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
@@ -249,7 +249,7 @@ async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
-    return write_sheet(PlainWriter(io.StringIO()), asked, now(), **options)
+    return write_prompt(PlainWriter(io.StringIO()), asked, now(), **options)
 
 
 LONG_TEXT = "x\n" * LONG

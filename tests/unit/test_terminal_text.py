@@ -13,8 +13,8 @@ from askback.desk import Closing
 from askback.prompts import PromptInfo, Resolution
 from askback.table import lines
 from askback.terminal import words
+from askback.terminal.prompt_text import LONG, write_prompt
 from askback.terminal.queue import queue
-from askback.terminal.sheet import LONG, write_sheet
 from askback.terminal.writer import PlainWriter, RichWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, asking, prompt, question
@@ -66,7 +66,7 @@ def hostile() -> PromptInfo:
 
 def plain(asked: PromptInfo, **options: bool) -> str:
     out = io.StringIO()
-    write_sheet(PlainWriter(out), asked, NOW, **options)
+    write_prompt(PlainWriter(out), asked, NOW, **options)
     return out.getvalue()
 
 
@@ -85,7 +85,7 @@ def rich(asked: PromptInfo, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     out = Terminal()
-    write_sheet(RichWriter(out), asked, NOW)
+    write_prompt(RichWriter(out), asked, NOW)
     return out.getvalue()
 
 
@@ -260,8 +260,8 @@ def test_a_form_is_listed_with_its_defaults() -> None:
     }
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
     full, brief = io.StringIO(), io.StringIO()
-    write_sheet(PlainWriter(full), asked, words.now())
+    write_prompt(PlainWriter(full), asked, words.now())
     assert "  - currency  Currency [EUR if left out]\n  - note  Note\n" in full.getvalue()
     assert "  - o  Address [may be left out]\n    - o.x *  X [a whole number]\n" in full.getvalue()
-    write_sheet(PlainWriter(brief), asked, words.now(), asking=True)
+    write_prompt(PlainWriter(brief), asked, words.now(), asking=True)
     assert "  To fill in: Currency [EUR], Note, Address\n" in brief.getvalue()

@@ -26,8 +26,8 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError
-    from askback.terminal.board import Ended
     from askback.terminal.live import LiveConsole
+    from askback.terminal.prompt_list import Ended
 
     if session.out.as_json:
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")

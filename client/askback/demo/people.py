@@ -10,8 +10,8 @@ from askback.demo.story import Line, Story
 from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
 from askback.form import VALUE
-from askback.terminal.board import Row
 from askback.terminal.pages import show_prompt
+from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import field_of, refused, taken
 from askback.terminal.wizard import Left, by_console, settle

@@ -10,10 +10,10 @@
     reading     what was typed as a field's value
     draft       an answer before it is sent, and what was typed for it
     wizard      a form, a decision and a comment asked until the answer is taken
-    sheet       a prompt as text
+    prompt_text a prompt as text
     pages       a prompt on the screen, and what of it was not shown
     following   one prompt while a person works on it
-    board       the prompts of a live console, numbered for good
+    prompt_list the prompts of a live console, with numbers that are never reused
     live        the live console: commands, and what arrives in between
 
 What others wrote is cleaned (`askback.text`) where it is written (`writer`), and nowhere before.

@@ -13,13 +13,13 @@ from askback.errors import AskbackError
 from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal import words
 from askback.terminal.asking import unseen_is_meant
-from askback.terminal.board import Board, Ended, Row
 from askback.terminal.draft import Typed
 from askback.terminal.fields import entries
-from askback.terminal.following import tell_moved
-from askback.terminal.guard import Guarded, Moved
+from askback.terminal.following import tell_changed
 from askback.terminal.keys import Action, in_lines, menu, verb_of
 from askback.terminal.pages import show_prompt
+from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
+from askback.terminal.prompt_list import Ended, PromptList, Row
 from askback.terminal.terminal import Terminal
 from askback.terminal.typed import typed_values
 from askback.terminal.verdicts import taken
@@ -30,9 +30,9 @@ class Answering:
     """Works on one prompt at a time. `working` is that one, `claimed` holds the ids of those taken on."""
 
     def __init__(
-        self, board: Board, terminal: Terminal, errors: list[AskbackError | LookupError | ValueError]
+        self, prompts: PromptList, terminal: Terminal, errors: list[AskbackError | LookupError | ValueError]
     ) -> None:
-        self._board = board
+        self._prompts = prompts
         self._terminal = terminal
         self._errors = errors
         self._typed: dict[tuple[str, str], Typed] = {}
@@ -46,17 +46,22 @@ class Answering:
         values = typed_values(row.prompt, shlex.split(given))
         decision = giving_values(row.prompt)
 
-        async def send(guarded: Guarded) -> AnswerOutcome | Left:
+        async def send(dialogue: PromptDialogue) -> AnswerOutcome | Left:
             if row.seen != row.prompt.revision:
-                await show_prompt(self._terminal, row, guarded)
-                return await settle_values(guarded)
-            return await self._once(row, guarded, decision, values, "")
+                await show_prompt(self._terminal, row, dialogue)
+                return await settle_values(dialogue)
+            return await self._once(row, dialogue, decision, values, "")
 
-        async def settle_values(guarded: Guarded) -> AnswerOutcome | Left:
+        async def settle_values(dialogue: PromptDialogue) -> AnswerOutcome | Left:
             typed = self._typed_for(row)
             typed.box["values"] = values
             return await settle(
-                row.prompt, guarded, by_console(row.prompt), decision=decision, typed=typed, unseen=row.unseen
+                row.prompt,
+                dialogue,
+                by_console(row.prompt),
+                decision=decision,
+                typed=typed,
+                unseen=row.unseen,
             )
 
         return await self._work(row, send)
@@ -73,7 +78,7 @@ class Answering:
         form = decision in CARRIES_VALUES and bool(entries(row.prompt))
         asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
         if named and row.seen == row.prompt.revision and not asks:
-            return await self._work(row, lambda guarded: self._once(row, guarded, decision, None, comment))
+            return await self._work(row, lambda dialogue: self._once(row, dialogue, decision, None, comment))
         return await self._settle_row(row, decision, comment)
 
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
@@ -92,12 +97,12 @@ class Answering:
     ) -> Left | None:
         prompt = row.prompt
 
-        async def fill_in(guarded: Guarded) -> AnswerOutcome | Left:
+        async def fill_in(dialogue: PromptDialogue) -> AnswerOutcome | Left:
             if row.seen != prompt.revision:
-                await show_prompt(self._terminal, row, guarded)
+                await show_prompt(self._terminal, row, dialogue)
             return await settle(
                 prompt,
-                guarded,
+                dialogue,
                 by_console(prompt),
                 decision=decision,
                 comment=comment or None,
@@ -108,16 +113,21 @@ class Answering:
         return await self._work(row, fill_in)
 
     async def _once(
-        self, row: Row[ConsolePrompt], guarded: Guarded, decision: DecisionKind, values: Any, comment: str
+        self,
+        row: Row[ConsolePrompt],
+        dialogue: PromptDialogue,
+        decision: DecisionKind,
+        values: Any,
+        comment: str,
     ) -> AnswerOutcome | Left:
         """One decision about a prompt that the person has read."""
         prompt, comment = row.prompt, comment or self._typed_for(row).comment
         option = next((o for o in prompt.decisions if o.decision is decision), None)
-        if decision in CARRIES_VALUES and not await unseen_is_meant(guarded, row.unseen):
+        if decision in CARRIES_VALUES and not await unseen_is_meant(dialogue, row.unseen):
             return Left(Action.QUIT)
         while option and option.comment_required and not comment:
-            comment = (await guarded.ask("Comment: ")).strip()
-        guarded.check()
+            comment = (await dialogue.ask("Comment: ")).strip()
+        dialogue.check()
         return await prompt.decide(decision, values=values, comment=comment)
 
     def _typed_for(self, row: Row[Any]) -> Typed:
@@ -126,14 +136,14 @@ class Answering:
         return self._typed.setdefault((prompt.job_id, prompt.key), Typed())
 
     async def _work(
-        self, row: Row[ConsolePrompt], work: Callable[[Guarded], Awaitable[AnswerOutcome | Left]]
+        self, row: Row[ConsolePrompt], work: Callable[[PromptDialogue], Awaitable[AnswerOutcome | Left]]
     ) -> Left | None:
         """Let the person work on one prompt, and tell what became of it; what they want instead."""
-        self._board.current = self.working = row
+        self._prompts.current = self.working = row
         try:
-            outcome = await work(Guarded(self._terminal, row))
-        except Moved:
-            await self._tell_moved(row)
+            outcome = await work(PromptDialogue(self._terminal, row))
+        except PromptChanged:
+            await self._tell_changed(row)
             return None
         except EOFError:
             outcome = Left(Action.QUIT)
@@ -148,10 +158,10 @@ class Answering:
         self._terminal.writer.line(taken(outcome), "good")
         return None
 
-    async def _tell_moved(self, row: Row[ConsolePrompt]) -> None:
+    async def _tell_changed(self, row: Row[ConsolePrompt]) -> None:
         """Say what happened under the person's hands, and let nothing that was typed go on from here."""
-        how = f"{row.number} {row.epitaph(words.now())}"
+        how = f"{row.number} {row.status_words(words.now())}"
         self._errors.append(Ended(how))
-        await tell_moved(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._typed_for(row))
+        await tell_changed(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._typed_for(row))
         if row.closing is None:
             self._terminal.writer.line(f"  `answer {row.number}` offers it again", "quiet")

@@ -12,9 +12,9 @@ from askback.terminal.draft import Typed, write_value
 from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import brief, default_of
 from askback.terminal.places import copy_of, drop, entry_at, put, value_at
+from askback.terminal.prompt_text import write_entry
 from askback.terminal.reading import fits, read
 from askback.terminal.several import read_lines, takes_lines
-from askback.terminal.sheet import write_entry
 from askback.terminal.showing import text_for
 from askback.terminal.terminal import Dialogue
 

@@ -12,10 +12,10 @@ from askback.desk import CaughtUp, Closing
 from askback.errors import AskbackError, PromptClosed, PromptStale
 from askback.prompts import PromptInfo
 from askback.terminal import words
-from askback.terminal.board import Row
 from askback.terminal.draft import Typed
-from askback.terminal.guard import Guarded, Moved
 from askback.terminal.pages import show_prompt
+from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
+from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import Terminal
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ async def work_on(
     client: Client,
     prompt: PromptInfo,
     terminal: Terminal,
-    work: Callable[[Row[PromptInfo], Guarded], Awaitable[T]],
+    work: Callable[[Row[PromptInfo], PromptDialogue], Awaitable[T]],
     typed: Typed | None = None,
     *,
     revision: int | None = None,
@@ -41,20 +41,20 @@ async def work_on(
             raise _stale(prompt)
         async with _followed(client, prompt, terminal) as row:
             try:
-                guarded = Guarded(terminal, row)
-                await show_prompt(terminal, row, guarded, warnings=await job_warnings(client, row.prompt))
+                dialogue = PromptDialogue(terminal, row)
+                await show_prompt(terminal, row, dialogue, warnings=await job_warnings(client, row.prompt))
                 if row.prompt.is_open:
-                    return await work(row, guarded)
-            except Moved:
-                await tell_moved(
-                    terminal, f"{row.epitaph(words.now())}: {row.prompt.title}", row.prompt, typed
+                    return await work(row, dialogue)
+            except PromptChanged:
+                await tell_changed(
+                    terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, typed
                 )
             except PromptStale as error:
                 if error.prompt is None:
                     raise
                 row.prompt = error.prompt
-                await tell_moved(
-                    terminal, f"{row.epitaph(words.now())}: {row.prompt.title}", row.prompt, typed
+                await tell_changed(
+                    terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, typed
                 )
         prompt = row.prompt if row.closing is None else await client.prompt(prompt.prompt_id)
         if not prompt.is_open or row.closing is not None:
@@ -87,7 +87,7 @@ def _stale(prompt: PromptInfo) -> PromptStale:
     return error
 
 
-async def tell_moved(terminal: Terminal, what: str, prompt: PromptInfo, typed: Typed) -> None:
+async def tell_changed(terminal: Terminal, what: str, prompt: PromptInfo, typed: Typed) -> None:
     """Say what happened under the person's hands, and wait until they have seen it.
 
     Nothing that was typed goes on from here; it is written out, and `typed` offers it again.
@@ -120,7 +120,7 @@ async def _follow(client: Client, row: Row[PromptInfo], terminal: Terminal) -> N
             _take(row, change, terminal)
         elif isinstance(change, Closing) and change.prompt_id == row.prompt.prompt_id:
             row.closing = change
-            row.moved.set()
+            row.changed.set()
         elif isinstance(change, CaughtUp) and not seen and row.prompt.is_open:
             await _look(client, row)
 
@@ -128,7 +128,7 @@ async def _follow(client: Client, row: Row[PromptInfo], terminal: Terminal) -> N
 def _take(row: Row[PromptInfo], newest: PromptInfo, terminal: Terminal) -> None:
     before, row.prompt = row.prompt, newest
     if before.revision != newest.revision:
-        row.moved.set()
+        row.changed.set()
     elif before.claimed_by != newest.claimed_by:
         who = words.claim(newest, words.now())
         terminal.notice(f"* {who} has taken it on" if who else "* it was given back", "warning")
@@ -142,4 +142,4 @@ async def _look(client: Client, row: Row[PromptInfo]) -> None:
         return
     if not newest.is_open:
         row.closing = Closing(newest.prompt_id, newest.job_id, "closed", newest.resolution)
-        row.moved.set()
+        row.changed.set()

@@ -16,13 +16,13 @@ from askback.errors import AskbackError
 from askback.prompts import PromptInfo
 from askback.terminal import words
 from askback.terminal.answering import Answering
-from askback.terminal.board import Board, Ended, Row
 from askback.terminal.fields import entries
 from askback.terminal.finding import matches
 from askback.terminal.keys import KEYS, Action, help_lines
 from askback.terminal.pages import show_prompt
+from askback.terminal.prompt_list import Ended, PromptList, Row
+from askback.terminal.prompt_text import write_prompt
 from askback.terminal.queue import screen
-from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Terminal
 from askback.terminal.verdicts import tell
 from askback.terminal.wizard import Left
@@ -59,12 +59,12 @@ class LiveConsole:
         self._terminal = terminal
         self._paper = terminal.writer
         self._bell = bell
-        self._board = Board()
+        self._prompts = PromptList()
         self._arrived = asyncio.Event()
         self._listed = False
         self.errors: list[AskbackError | LookupError | ValueError] = []
         """What was refused so far: a script's exit code is made of it."""
-        self._answering = Answering(self._board, terminal, self.errors)
+        self._answering = Answering(self._prompts, terminal, self.errors)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list,
             "ls": self._list,
@@ -120,7 +120,7 @@ class LiveConsole:
 
     async def _follow(self) -> None:
         async for prompt in self._desk.prompts():
-            row, what = self._board.put(prompt)
+            row, what = self._prompts.put(prompt)
             self._arrived.set()
             if what == "claimed" and row is self._answering.working:
                 who = words.claim(prompt, words.now())
@@ -139,10 +139,12 @@ class LiveConsole:
                 self._paper.bell()
 
     def _closed(self, closing: Closing) -> None:
-        row = self._board.close(closing)
+        row = self._prompts.close(closing)
         self._arrived.set()
         if row is not None and self._listed and row is not self._answering.working:
-            self._terminal.notice(f"+ {row.number} {row.epitaph(words.now())}: {row.prompt.title}", "quiet")
+            self._terminal.notice(
+                f"+ {row.number} {row.status_words(words.now())}: {row.prompt.title}", "quiet"
+            )
 
     def _connection(self, connected: bool) -> None:
         if connected:
@@ -154,7 +156,7 @@ class LiveConsole:
 
     async def _talk(self) -> None:
         await self._desk.caught_up.wait()
-        while not self._board.holds(self._desk.open_ids):
+        while not self._prompts.holds(self._desk.open_ids):
             self._arrived.clear()
             await self._arrived.wait()
         await self._list("")
@@ -200,7 +202,7 @@ class LiveConsole:
             self._paper.line(f"  {line}")
 
     async def _list(self, rest: str) -> None:
-        rows = self._board.open_rows()
+        rows = self._prompts.open_rows()
         self._paper.line(f"{len(rows)} open" if rows else "nothing is open")
         if not rows:
             return
@@ -211,16 +213,16 @@ class LiveConsole:
         self._paper.raw("".join(f"{line}\n" for line in text))
 
     async def _wait(self, rest: str) -> None:
-        while not self._board.open_rows():
+        while not self._prompts.open_rows():
             self._arrived.clear()
             await self._arrived.wait()
         await self._list("")
 
     async def _show(self, rest: str) -> None:
         word, _, option = rest.partition(" ")
-        row = self._board.find(word)
+        row = self._prompts.find(word)
         if row.closing is None:
-            self._board.current = row
+            self._prompts.current = row
             keys = self._terminal.has_keys
             await show_prompt(self._terminal, row, full=option.strip() == "--full", asking=keys)
             if keys:
@@ -228,8 +230,8 @@ class LiveConsole:
             return
         request = pb.GetPromptRequest(prompt_id=row.prompt.prompt_id)
         reply: pb.GetPromptResponse = await self._desk.request(get_prompt=request)
-        write_sheet(self._paper, PromptInfo(reply.prompt), words.now(), full=option.strip() == "--full")
-        self._board.current = row
+        write_prompt(self._paper, PromptInfo(reply.prompt), words.now(), full=option.strip() == "--full")
+        self._prompts.current = row
 
     async def _answer(self, rest: str) -> None:
         word, _, given = rest.partition(" ")
@@ -238,7 +240,7 @@ class LiveConsole:
 
     async def _fill(self, rest: str) -> None:
         """An empty line fills in the form of the prompt that the person looks at, and decides nothing."""
-        row = self._board.current
+        row = self._prompts.current
         if (
             row is None
             or row.closing is not None
@@ -270,15 +272,21 @@ class LiveConsole:
 
     async def _move(self, step: int) -> None:
         """Look at the next or the previous one."""
-        rows = self._board.open_rows()
-        at = rows.index(self._board.current) if self._board.current in rows else -1 if step > 0 else len(rows)
+        rows = self._prompts.open_rows()
+        at = (
+            rows.index(self._prompts.current)
+            if self._prompts.current in rows
+            else -1
+            if step > 0
+            else len(rows)
+        )
         if not 0 <= at + step < len(rows):
             raise LookupError("there is none " + ("after this one" if step > 0 else "before this one"))
         await self._show(str(rows[at + step].number))
 
     async def _search(self, text: str) -> None:
         """List what has these words; the only one is shown."""
-        rows = [row for row in self._board.open_rows() if matches(row.prompt, text)]
+        rows = [row for row in self._prompts.open_rows() if matches(row.prompt, text)]
         if not text or not rows:
             raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
         for row in rows[:_MOST_FOUND]:
@@ -310,16 +318,16 @@ class LiveConsole:
     async def _release_all(self) -> None:
         """Give every claim of this console back; a server that does not answer ends them by time."""
         prompts = [
-            row.prompt for row in self._board.open_rows() if row.prompt.prompt_id in self._answering.claimed
+            row.prompt for row in self._prompts.open_rows() if row.prompt.prompt_id in self._answering.claimed
         ]
         if prompts and self._desk.connected:
             giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
             await asyncio.wait((giving,), timeout=2.0)
 
     def _open(self, word: str) -> Row[ConsolePrompt]:
-        row = self._board.find(word)
+        row = self._prompts.find(word)
         if row.closing is not None:
-            raise Ended(f"{row.number} {row.epitaph(words.now())}")
+            raise Ended(f"{row.number} {row.status_words(words.now())}")
         return row
 
 

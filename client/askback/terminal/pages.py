@@ -9,8 +9,8 @@ from typing import Any
 
 from askback.terminal import words
 from askback.terminal.asking import pick
-from askback.terminal.board import Row
-from askback.terminal.sheet import write_sheet
+from askback.terminal.prompt_list import Row
+from askback.terminal.prompt_text import write_prompt
 from askback.terminal.terminal import Dialogue, Terminal
 from askback.text import columns, one_line
 
@@ -36,13 +36,13 @@ async def show_prompt(
     """
     revision = row.prompt.revision
     if not terminal.rows:
-        unseen = write_sheet(
+        unseen = write_prompt(
             terminal.writer, row.prompt, words.now(), full=full, asking=asking, warnings=warnings
         )
     else:
         drawing = io.StringIO()
         drawn = terminal.writer.like(drawing)
-        unseen = write_sheet(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
+        unseen = write_prompt(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
         lines = drawing.getvalue().splitlines(keepends=True)
         left = await _paged(terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}")
         if left:

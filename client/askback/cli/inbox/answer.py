@@ -17,8 +17,8 @@ from askback.cli.session import Session, client_command
 if TYPE_CHECKING:
     from askback.enums import DecisionKind
     from askback.prompts import AnswerOutcome, PromptInfo
-    from askback.terminal.board import Row
-    from askback.terminal.guard import Guarded
+    from askback.terminal.prompt_dialogue import PromptDialogue
+    from askback.terminal.prompt_list import Row
     from askback.terminal.wizard import Left
 
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
@@ -163,11 +163,11 @@ async def _asked(
 
     terminal, typed = session.terminal(), Typed()
 
-    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
-        send = sending(session.client, row.prompt, guarded)
+    async def fill_in(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | Left:
+        send = sending(session.client, row.prompt, dialogue)
         terminal.writer.line()
         return await settle(
-            row.prompt, guarded, send, decision=decision, comment=comment, typed=typed, unseen=row.unseen
+            row.prompt, dialogue, send, decision=decision, comment=comment, typed=typed, unseen=row.unseen
         )
 
     return await work_on(session.client, prompt, terminal, fill_in, typed, revision=revision)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from askback.enums import DecisionKind
     from askback.errors import InvalidArgument
     from askback.prompts import AnswerOutcome, PromptInfo
-    from askback.terminal.board import Row
-    from askback.terminal.guard import Guarded
+    from askback.terminal.prompt_dialogue import PromptDialogue
+    from askback.terminal.prompt_list import Row
     from askback.terminal.terminal import Terminal
 
 
@@ -127,10 +127,10 @@ async def _one(
     from askback.terminal.following import work_on
     from askback.terminal.wizard import Left, settle
 
-    async def ask(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
-        send = sending(session.client, row.prompt, guarded)
+    async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | None:
+        send = sending(session.client, row.prompt, dialogue)
         outcome = await settle(
-            row.prompt, guarded, send, decision=decision, comment=comment or None, unseen=row.unseen
+            row.prompt, dialogue, send, decision=decision, comment=comment or None, unseen=row.unseen
         )
         return None if isinstance(outcome, Left) else outcome
 
@@ -176,7 +176,7 @@ async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
     from askback.cli.output import as_json
     from askback.cli.record import record
     from askback.terminal.following import job_warnings
-    from askback.terminal.sheet import write_sheet
+    from askback.terminal.prompt_text import write_prompt
     from askback.terminal.words import now
     from askback.terminal.writer import PlainWriter
 
@@ -184,7 +184,7 @@ async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
         click.echo(as_json({"unread": record(prompt.proto)}), err=True)
         return
     warnings = await job_warnings(session.client, prompt)
-    write_sheet(PlainWriter(sys.stderr), prompt, now(), warnings=warnings)
+    write_prompt(PlainWriter(sys.stderr), prompt, now(), warnings=warnings)
     session.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
 
 

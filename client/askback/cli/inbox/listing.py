@@ -153,7 +153,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     """
     from askback.cli.record import record
     from askback.terminal.following import job_warnings
-    from askback.terminal.sheet import write_sheet, write_submission
+    from askback.terminal.prompt_text import write_prompt, write_submission
     from askback.terminal.words import now
     from askback.terminal.writer import writer_for
 
@@ -166,7 +166,7 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     writer = writer_for(plain=not session.out.is_rich)
     at, exact = now(), session.out.verbose
     warnings = await job_warnings(session.client, found)
-    write_sheet(writer, found, at, full=full, exact=exact, warnings=warnings)
+    write_prompt(writer, found, at, full=full, exact=exact, warnings=warnings)
     if answers:
         writer.line()
         writer.line(f"  Submissions: {len(records)}", "title")

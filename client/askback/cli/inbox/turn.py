@@ -13,9 +13,9 @@ from askback.cli.session import Session, client_command
 if TYPE_CHECKING:
     from askback.client import Client
     from askback.prompts import AnswerOutcome, PromptInfo
-    from askback.terminal.board import Row
     from askback.terminal.draft import Typed
-    from askback.terminal.guard import Guarded
+    from askback.terminal.prompt_dialogue import PromptDialogue
+    from askback.terminal.prompt_list import Row
     from askback.terminal.terminal import Terminal
     from askback.terminal.wizard import Left
 
@@ -133,9 +133,9 @@ class _Walk:
 
         typed = self._typed.setdefault(prompt.prompt_id, Typed())
 
-        async def ask(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
-            send = sending(self._client, row.prompt, guarded)
-            return await settle(row.prompt, guarded, send, typed=typed, unseen=row.unseen, many=True)
+        async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | Left:
+            send = sending(self._client, row.prompt, dialogue)
+            return await settle(row.prompt, dialogue, send, typed=typed, unseen=row.unseen, many=True)
 
         outcome: AnswerOutcome | Left = Left(Action.QUIT)
         try:

@@ -9,7 +9,7 @@ from askback.cli.record import record
 from askback.desk import Closing
 from askback.handle import SHORTEST
 from askback.prompts import PromptInfo
-from askback.terminal.board import urgency
+from askback.terminal.prompt_list import urgency
 from askback.terminal.queue import STATE_WORDS, left_words, row
 from askback.terminal.words import leaving, now
 from askback.text import columns, cut, one_line

@@ -40,7 +40,7 @@ _NARROW = 60
 """A field's hint stands beside its title up to so many columns, else below."""
 
 
-def write_sheet(
+def write_prompt(
     writer: Writer,
     prompt: PromptInfo,
     at: datetime,
