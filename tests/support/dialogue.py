@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from askback.prompts import PromptInfo
-from askback.terminal.showing import HIDDEN
 from askback.terminal.terminal import write_by_lines
+from askback.terminal.value_text import HIDDEN
 from askback.terminal.writer import PlainWriter, Writer
 from askback.v1 import prompt_pb2 as pb
 

@@ -23,7 +23,7 @@ from askback.json_text import dumps, fit, loads, loads_spelled, validate
 from askback.prompts import AnswerInfo, PromptInfo
 from askback.terminal.fields import Field as Asked
 from askback.terminal.fields import Kind
-from askback.terminal.reading import read
+from askback.terminal.value_parser import read
 from askback.understanding import Understanding
 from askback.v1 import job_pb2, prompt_pb2
 

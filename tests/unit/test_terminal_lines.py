@@ -13,9 +13,9 @@ import pytest
 
 from askback.console_prompt import ConsolePrompt
 from askback.desk import Closing
-from askback.terminal.draft import Typed
+from askback.terminal.draft import SavedInput
 from askback.terminal.editing import edit_contents
-from askback.terminal.lines import Lines
+from askback.terminal.line_reader import LineReader
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_list import MOST_ENDED, PromptList
 from askback.terminal.terminal import NoEditor, Terminal
@@ -34,7 +34,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
-    lines = Lines(pipe[0])
+    lines = LineReader(pipe[0])
     os.write(pipe[1], "one\r\ntwö\nthree".encode())
     assert [await lines.line(), await lines.line()] == ["one", "twö"]
     waiting = asyncio.create_task(lines.line())
@@ -50,7 +50,7 @@ async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
 
 
 async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> None:
-    lines = Lines(pipe[0])
+    lines = LineReader(pipe[0])
     os.write(pipe[1], b"half")
     waiting = asyncio.create_task(lines.line())
     for _ in range(3):
@@ -63,7 +63,7 @@ async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> N
 
 async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
     """An editor has the terminal for itself."""
-    lines = Lines(pipe[0])
+    lines = LineReader(pipe[0])
     os.write(pipe[1], b"first\n")
     assert await lines.line() == "first"
     os.write(pipe[1], b"for the editor\n")
@@ -75,7 +75,7 @@ async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
 async def test_lines_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "script").write_bytes(b"list\nquit\n")
     with (tmp_path / "script").open() as script:
-        lines = Lines(script.fileno())
+        lines = LineReader(script.fileno())
         assert [await lines.line(), await lines.line()] == ["list", "quit"]
         with pytest.raises(EOFError):
             await lines.line()
@@ -145,7 +145,7 @@ class Guard:
 
     def __init__(self, fd: int) -> None:
         self.out = io.StringIO()
-        self.terminal = Terminal(PlainWriter(self.out), Lines(fd))
+        self.terminal = Terminal(PlainWriter(self.out), LineReader(fd))
         self.prompts = PromptList()
         self.row, _ = self.prompts.put(shown("a"))
         self.dialogue = PromptDialogue(self.terminal, self.row)
@@ -203,7 +203,7 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
     editor.chmod(0o755)
     monkeypatch.setenv("EDITOR", str(editor))
     monkeypatch.delenv("VISUAL", raising=False)
-    monkeypatch.setattr(Lines, "is_terminal", property(lambda self: True))
+    monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
     rewriting: asyncio.Task[Any] = asyncio.create_task(guard.dialogue.rewrite("old\x1b\n", "text/markdown"))
     await asyncio.sleep(0)
@@ -233,11 +233,11 @@ async def test_an_editor_that_cannot_be_started(
     """The text is edited in place, as without an editor."""
     monkeypatch.setenv("EDITOR", editor)
     monkeypatch.setenv("VISUAL", "  ")  # names none
-    monkeypatch.setattr(Lines, "is_terminal", property(lambda self: True))
+    monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
     with pytest.raises(NoEditor, match=re.escape(why)):
         await guard.dialogue.rewrite("x", "text/plain")
     text = pb.PromptPart(content_id="draft", title="Draft", text="old\n", editable=True)
     os.write(pipe[1], b"new\n.\n")
-    assert await edit_contents(guard.dialogue, prompt(contents=[text]), Typed()) == {"draft": "new\n"}
+    assert await edit_contents(guard.dialogue, prompt(contents=[text]), SavedInput()) == {"draft": "new\n"}
     assert f"{why}; edit the text here" in guard.out.getvalue()

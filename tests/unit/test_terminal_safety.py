@@ -20,13 +20,13 @@ from askback.enums import AnswerStatus, DecisionKind
 from askback.errors import PromptClaimed
 from askback.prompts import AnswerOutcome, PromptInfo
 from askback.table import Column, lines
-from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
-from askback.terminal.draft import Draft, Typed
+from askback.terminal.assignments import parse_assignments
+from askback.terminal.draft import Draft, SavedInput
 from askback.terminal.fields import Field, entries
-from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
+from askback.terminal.keyboard import Keyboard, _Keys, burst, normalise_paste
 from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
-from askback.terminal.reading import fits, read
-from askback.terminal.typed import typed_values
+from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
+from askback.terminal.value_parser import fits, read
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
 from askback.terminal.writer import PlainWriter, RichWriter
@@ -120,7 +120,7 @@ def keys(data: str) -> list[KeyPress]:
 def test_several_lines_at_once_are_a_paste(data: str) -> None:
     (key,) = keys(data)
     assert key.key == Keys.BracketedPaste
-    assert pasted(key.data) == data.replace("\r", "\n").rstrip("\n")
+    assert normalise_paste(key.data) == data.replace("\r", "\n").rstrip("\n")
 
 
 @pytest.mark.parametrize(("data", "submits"), [("y\r", 1), ("\r", 1), ("y\n", 1), ("y\r\n", 1), ("yyyy", 0)])
@@ -297,11 +297,11 @@ TEXTS = asking(question("a", required=True, text=pb.TextInput()), question("b", 
 
 async def test_what_was_typed_is_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
-    typed = Typed()
+    typed = SavedInput()
     with pytest.raises(EOFError):
-        await sent(TEXTS, Said("c why", "", "first", "second"), typed=typed)
+        await sent(TEXTS, Said("c why", "", "first", "second"), saved=typed)
     said = Said("", "", "y")  # the decision to answer is kept too
-    (draft,) = await sent(TEXTS, said, typed=typed)
+    (draft,) = await sent(TEXTS, said, saved=typed)
     assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
     written = Said()
     typed.write(written.writer, TEXTS)
@@ -309,9 +309,9 @@ async def test_what_was_typed_is_offered_again() -> None:
 
 
 async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
-    typed = Typed({"values": {"a": "word"}})
+    typed = SavedInput({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
-    (draft,) = await sent(number, Said("", "", "4", "y"), typed=typed)
+    (draft,) = await sent(number, Said("", "", "4", "y"), saved=typed)
     assert draft.values == {"a": 4}
 
 
@@ -369,7 +369,7 @@ def multi(asked: pb.Question) -> Field:
 )
 def test_a_choice_with_a_comma_is_one_choice(asked: pb.Question, typed: str, value: list[str]) -> None:
     assert read(multi(asked), typed) == value
-    assert typed_values(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
+    assert parse_assignments(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,9 @@ def test_what_may_be_read_in_two_ways_is_refused(asked: pb.Question, typed: str)
 
 
 def test_json_beside_words() -> None:
-    assert typed_values(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
+    assert parse_assignments(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
     with pytest.raises(ValueError, match="city: is not JSON"):
-        typed_values(asking(CITIES), ["city:=m"])
+        parse_assignments(asking(CITIES), ["city:=m"])
 
 
 EMPTY = [

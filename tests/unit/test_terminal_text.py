@@ -13,8 +13,8 @@ from askback.desk import Closing
 from askback.prompts import PromptInfo, Resolution
 from askback.table import lines
 from askback.terminal import words
+from askback.terminal.prompt_table import prompt_columns
 from askback.terminal.prompt_text import LONG, write_prompt
-from askback.terminal.queue import queue
 from askback.terminal.writer import PlainWriter, RichWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, asking, prompt, question
@@ -202,7 +202,7 @@ def test_a_long_title_hides_nothing() -> None:
     asked = prompt(title="x" * 500, priority=7)
     asked.proto.create_time.CopyFrom(at(-60))
     asked.proto.expire_time.CopyFrom(at(60))
-    head, row = lines(queue([asked], NOW), width=100)
+    head, row = lines(prompt_columns([asked], NOW), width=100)
     assert head.split() == ["LEFT", "KIND", "TITLE", "ID", "AGE", "FROM", "PRIO"]
     assert row.split()[:3] == ["1", "min", "clarify"]
     assert row.endswith("…  p-1  1 min  refund  7")

@@ -100,7 +100,7 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
 
     from askback.spans import when
     from askback.table import Column
-    from askback.terminal.queue import instant
+    from askback.terminal.prompt_table import instant
 
     path = _path(auth, config)
     entries = _done(_edits().read_entries, path)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from askback.enums import DecisionKind, JobState
 from askback.json_text import dumps, loads_spelled
 from askback.prompts import AnswerInfo, PromptInfo, Resolution
-from askback.terminal.queue import STATE_WORDS
+from askback.terminal.prompt_table import STATE_WORDS
 from askback.text import clean_json, one_line
 
 JOB_STATES = {

@@ -11,8 +11,8 @@ from askback.enums import DecisionKind
 from askback.prompts import PromptInfo
 from askback.terminal.fields import Entry, Group, Items, Variants, entries
 from askback.terminal.keys import name_of
-from askback.terminal.reading import fits
-from askback.terminal.showing import text_for
+from askback.terminal.value_parser import fits
+from askback.terminal.value_text import text_for
 from askback.terminal.writer import Writer
 
 
@@ -27,7 +27,7 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Typed:
+class SavedInput:
     """What a person has typed for a prompt so far: offered again when the dialogue starts over."""
 
     box: dict[str, Any] = field(default_factory=dict)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from askback.prompts import Content, PromptInfo
-from askback.terminal.asking import KEEP, YES_OR_NO, pick
-from askback.terminal.draft import Typed
+from askback.terminal.draft import SavedInput
+from askback.terminal.short_questions import KEEP, YES_OR_NO, pick
 from askback.terminal.terminal import Dialogue, NoEditor, rewrite_in_place
 
 
-async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) -> dict[str, str]:
-    """The new texts by content id; what is not changed is not among them. `typed` keeps them.
+async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, saved: SavedInput) -> dict[str, str]:
+    """The new texts by content id; what is not changed is not among them. `saved` keeps them.
 
     The only text that may be edited is edited at once; of several the person says which.
     """
     editable = [content for content in prompt.contents if content.editable]
     edits: dict[str, str] = {}
     for content in editable:
-        text = await _edited(dialogue, content, typed, alone=len(editable) == 1)
+        text = await _edit(dialogue, content, saved, alone=len(editable) == 1)
         if text is None:
             continue
         if text == content.text:
@@ -24,14 +24,14 @@ async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) ->
                 dialogue.writer.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
             continue
         edits[content.content_id] = text
-        typed.edits[content.content_id] = (content.text, text)
+        saved.edits[content.content_id] = (content.text, text)
     return edits
 
 
-async def _edited(dialogue: Dialogue, content: Content, typed: Typed, *, alone: bool) -> str | None:
+async def _edit(dialogue: Dialogue, content: Content, saved: SavedInput, *, alone: bool) -> str | None:
     """The content's new text; None if it stays."""
     name = content.title or content.content_id
-    before, text = typed.edits.pop(content.content_id, (content.text, content.text))
+    before, text = saved.edits.pop(content.content_id, (content.text, content.text))
     if text != content.text:
         if before != content.text:
             dialogue.writer.line(f"! {name!r} is not the text any more that you edited", "warning")

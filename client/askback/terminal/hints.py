@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from askback.terminal.fields import NOTHING, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
-from askback.terminal.showing import text_for
+from askback.terminal.value_text import text_for
 
 _HINTS = {
     Kind.BOOLEAN: "yes or no",

@@ -62,7 +62,7 @@ class Keyboard:
         """
         history = self._history if recall and not secret else DummyHistory()
         session = self._session(_bindings(choice), history=history, is_password=secret)
-        return await self._answered(session, question, started, left)
+        return await self._prompt(session, question, started, left)
 
     async def write(
         self, question: str, text: str, *, started: bool = False, left: Callable[[], str] | None = None
@@ -80,7 +80,7 @@ class Keyboard:
             multiline=True,
             reserve_space_for_menu=0,
         )
-        return await self._answered(session, question, started, left, text)
+        return await self._prompt(session, question, started, left, text)
 
     def _session(self, bindings: KeyBindings, **options: Any) -> PromptSession[str]:
         return PromptSession(
@@ -93,7 +93,7 @@ class Keyboard:
             **options,
         )
 
-    async def _answered(
+    async def _prompt(
         self,
         session: PromptSession[str],
         question: str,
@@ -188,7 +188,7 @@ def burst(keys: Sequence[KeyPress]) -> list[KeyPress]:
     return [KeyPress(Keys.BracketedPaste, text)]
 
 
-def pasted(data: str) -> str:
+def normalise_paste(data: str) -> str:
     """A paste as it goes into a field: line ends alike, none at the end, which came with the selection."""
     return data.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
 
@@ -199,7 +199,7 @@ def _bindings(choice: bool) -> KeyBindings:
     @bindings.add(Keys.BracketedPaste, eager=True)
     def paste(event: KeyPressEvent) -> None:
         if not choice:
-            event.current_buffer.insert_text(pasted(event.data))
+            event.current_buffer.insert_text(normalise_paste(event.data))
 
     @bindings.add("c-c", eager=True)
     def interrupt(event: KeyPressEvent) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from askback.terminal import words
-from askback.terminal.asking import pick
 from askback.terminal.prompt_list import Row
 from askback.terminal.prompt_text import write_prompt
+from askback.terminal.short_questions import pick
 from askback.terminal.terminal import Dialogue, Terminal
 from askback.text import columns, one_line
 
@@ -44,13 +44,15 @@ async def show_prompt(
         drawn = terminal.writer.like(drawing)
         unseen = write_prompt(drawn, row.prompt, words.now(), full=True, asking=asking, warnings=warnings)
         lines = drawing.getvalue().splitlines(keepends=True)
-        left = await _paged(terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}")
+        left = await _write_pages(
+            terminal, dialogue or terminal, lines, f"[{row.prompt.kind}] {row.prompt.title}"
+        )
         if left:
             unseen = (f"the last {left} of {len(lines)} lines", *unseen)
     row.seen, row.unseen = revision, unseen
 
 
-async def _paged(terminal: Terminal, dialogue: Dialogue, lines: list[str], header: str) -> int:
+async def _write_pages(terminal: Terminal, dialogue: Dialogue, lines: list[str], header: str) -> int:
     """Write the lines page by page, the header above each; how many of them were not shown."""
     starts, seen = [0], 0
     while True:

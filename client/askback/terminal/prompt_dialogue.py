@@ -9,7 +9,7 @@ from typing import Any
 
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
-from askback.terminal.terminal import Left, Terminal, rewrite_in_place, write_by_lines
+from askback.terminal.terminal import Terminal, TimeLeft, rewrite_in_place, write_by_lines
 
 
 class PromptChanged(Exception):
@@ -63,7 +63,7 @@ class PromptDialogue:
             return await write_by_lines(self, question, text)
         return await self._line(lambda asked, left: self._terminal.write(asked, text, left), question)
 
-    async def _line(self, put: Callable[[str, Left | None], Awaitable[str]], question: str) -> str:
+    async def _line(self, put: Callable[[str, TimeLeft | None], Awaitable[str]], question: str) -> str:
         self.check()
         line = asyncio.ensure_future(put(question, self._time_left if self._row.prompt.expires_at else None))
         changed = asyncio.ensure_future(self._row.changed.wait())
@@ -78,7 +78,7 @@ class PromptDialogue:
 
     def _time_left(self) -> str:
         """The time left to answer, shown while the person types."""
-        time = words.left(self._row.prompt, words.now())
+        time = words.time_left(self._row.prompt, words.now())
         return time if time == "over" else f"{time} left"
 
     async def rewrite(self, text: str, media_type: str) -> str:

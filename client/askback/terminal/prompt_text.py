@@ -9,7 +9,7 @@ from askback.enums import AnswerStatus, named
 from askback.prompts import AnswerInfo, Content, PromptInfo
 from askback.spans import when
 from askback.terminal import words
-from askback.terminal.choosing import marks
+from askback.terminal.choices import marks
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
 from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
@@ -69,18 +69,18 @@ def write_prompt(
             write_answer(writer, prompt.answered, at, exact=exact)
     if prompt.body:
         writer.line()
-        writer.markdown(_cut(writer, prompt.body, full, "the body", unseen), GUTTER)
+        writer.markdown(_shorten(writer, prompt.body, full, "the body", unseen), GUTTER)
     for content in prompt.contents:
         _write_content(writer, content, full, unseen)
     form = entries(prompt)
     if form and asking and prompt.is_open:
         writer.line()
-        writer.line(f"  To fill in: {', '.join(map(_named, form))}")
+        writer.line(f"  To fill in: {', '.join(map(_title_with_default, form))}")
     elif form:
         writer.line()
         writer.line("  To fill in", "title")
         for entry in form:
-            _write_listed(writer, entry, full, unseen)
+            _write_entry_line(writer, entry, full, unseen)
     if prompt.is_open and not asking:
         writer.line()
         offered = (
@@ -92,38 +92,40 @@ def write_prompt(
     return tuple(unseen)
 
 
-def _write_listed(writer: Writer, entry: Entry, full: bool, unseen: list[str], indent: str = "  ") -> None:
+def _write_entry_line(
+    writer: Writer, entry: Entry, full: bool, unseen: list[str], indent: str = "  "
+) -> None:
     """One entry of a form in the list of what is to be filled in; the fields of a group below it."""
     need = " *" if entry.required and not entry.nullable else ""
     if isinstance(entry, Group) and not entry.sequence:
-        writer.line(f"{indent}- {entry.name}{need}  {entry.title}{_bracketed(_left_out(entry))}")
+        writer.line(f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(_omission(entry))}")
         for item in entry.fields:
-            _write_listed(writer, item, full, unseen, indent + "  ")
+            _write_entry_line(writer, item, full, unseen, indent + "  ")
         return
-    said = _bracketed(hint_of(entry), _left_out(entry))
+    said = _in_brackets(hint_of(entry), _omission(entry))
     writer.line(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{said}")
     if isinstance(entry, Variants):
         writer.line(f"{indent}    one of: {', '.join(variant.title for variant in entry.variants)}", "quiet")
     elif isinstance(entry, Field) and entry.choices and entry.kind is not Kind.PAIRS:
-        writer.line(f"{indent}    {_offered(entry, full)}", "quiet")
+        writer.line(f"{indent}    {_choices_line(entry, full)}", "quiet")
         if not full and len(entry.choices) > MOST_CHOICES:
             unseen.append(f"the choices of {entry.name} from the {MOST_CHOICES + 1}th on")
 
 
-def _named(entry: Entry) -> str:
+def _title_with_default(entry: Entry) -> str:
     """An entry with what it is if it is left out."""
     offered = default_of(entry)
     return f"{entry.title} [{offered}]" if offered else entry.title
 
 
-def _left_out(entry: Entry) -> str:
+def _omission(entry: Entry) -> str:
     """What happens if an entry is left out."""
     if offered := default_of(entry):
         return f"{offered} if left out"
     return "may be left out" if isinstance(entry, Group) and (not entry.required or entry.nullable) else ""
 
 
-def _bracketed(*parts: str) -> str:
+def _in_brackets(*parts: str) -> str:
     said = "; ".join(part for part in parts if part)
     return f" [{said}]" if said else ""
 
@@ -164,7 +166,7 @@ def _write_content(writer: Writer, content: Content, full: bool, unseen: list[st
         return
     if content.media_type.startswith(_NOT_TEXT):
         unseen.append(f"{name}: it is {content.media_type}, of which a terminal shows only the characters")
-    text = _cut(writer, content.text, full, name, unseen)
+    text = _shorten(writer, content.text, full, name, unseen)
     if content.media_type in _DIFFS:
         for line in text.splitlines():
             writer.line(GUTTER + line, _diff_style(line))
@@ -180,7 +182,7 @@ def _diff_style(line: str) -> str:
     return {"+": "added", "-": "removed", "@": "hunk"}.get(line[:1], "")
 
 
-def _cut(writer: Writer, text: str, full: bool, name: str, unseen: list[str]) -> str:
+def _shorten(writer: Writer, text: str, full: bool, name: str, unseen: list[str]) -> str:
     if full or len(text) <= LONG:
         return text
     head = text[:LONG]
@@ -194,7 +196,7 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
     """Write one entry of a form as it is asked; `place` is its number, such as `1/4 `, or an indent."""
     indent = place if not place.strip() else "     "
     need = " (required)" if entry.required and not entry.nullable else ""
-    hint = _bracketed(hint_of(entry))
+    hint = _in_brackets(hint_of(entry))
     head = f"{place}{entry.title}{need}"
     beside = bool(entry.title) and len(head) + len(hint) <= _NARROW
     if entry.title:
@@ -219,7 +221,7 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
         writer.line(f"{indent}  or any other text")
 
 
-def _offered(item: Field, full: bool) -> str:
+def _choices_line(item: Field, full: bool) -> str:
     """The choices on one line, each as it may be typed."""
     shown = [choice.label for choice in item.choices[: None if full else MOST_CHOICES]]
     if more := len(item.choices) - len(shown):

@@ -103,11 +103,11 @@ class _Form:
             if (plain := _plain(part)) is not None:
                 kind, given = plain
                 return Field(kind=kind, **common, **given)
-            if (involved := self._involved(path, part, depth, common)) is not None:
-                return involved
+            if (composite := self._composite(path, part, depth, common)) is not None:
+                return composite
         return Field(kind=Kind.JSON, example=example_of(part, self._root), **common)
 
-    def _involved(
+    def _composite(
         self, path: tuple[str, ...], part: dict[str, Any], depth: int, common: dict[str, Any]
     ) -> Entry | None:
         """An object, a list or a union; None for anything else."""

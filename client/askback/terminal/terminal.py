@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from askback.terminal.lines import Lines
-from askback.terminal.showing import HIDDEN
+from askback.terminal.line_reader import LineReader
+from askback.terminal.value_text import HIDDEN
 from askback.terminal.writer import PlainWriter, Writer, flat
 
 if TYPE_CHECKING:
     from askback.terminal.keyboard import Keyboard
 
-Left = Callable[[], str]
+TimeLeft = Callable[[], str]
 
 _SUFFIXES = {
     "text/markdown": ".md",
@@ -81,9 +81,9 @@ class Terminal:
     typed-ahead keys from an answer.
     """
 
-    def __init__(self, writer: Writer | None = None, lines: Lines | None = None) -> None:
+    def __init__(self, writer: Writer | None = None, lines: LineReader | None = None) -> None:
         self.writer: Writer = writer or PlainWriter()
-        self.lines = lines or Lines()
+        self.lines = lines or LineReader()
         self._keyboard = _keyboard() if lines is None and self.lines.is_terminal else None
         self._question: str | None = None
         self._started = False
@@ -132,7 +132,7 @@ class Terminal:
             self._started = True
 
     async def ask(
-        self, question: str, left: Left | None = None, *, secret: bool = False, recall: bool = False
+        self, question: str, left: TimeLeft | None = None, *, secret: bool = False, recall: bool = False
     ) -> str:
         """Put a question; the line that answers it. Raises EOFError.
 
@@ -141,11 +141,11 @@ class Terminal:
         """
         return await self._line(question, False, left, secret=secret, recall=recall)
 
-    async def choose(self, question: str, left: Left | None = None) -> str:
+    async def choose(self, question: str, left: TimeLeft | None = None) -> str:
         """The same for a question with few answers: a paste is none of them. Raises EOFError."""
         return await self._line(question, True, left)
 
-    async def write(self, question: str, text: str = "", left: Left | None = None) -> str:
+    async def write(self, question: str, text: str = "", left: TimeLeft | None = None) -> str:
         """The same for a text of several lines, which begins as `text`. Raises EOFError."""
         if self._keyboard is None:
             return await write_by_lines(self, question, text)
@@ -154,7 +154,13 @@ class Terminal:
         return await self._keyboard.write(flat(question), text, started=started, left=left)
 
     async def _line(
-        self, question: str, choice: bool, left: Left | None, *, secret: bool = False, recall: bool = False
+        self,
+        question: str,
+        choice: bool,
+        left: TimeLeft | None,
+        *,
+        secret: bool = False,
+        recall: bool = False,
     ) -> str:
         if self._keyboard is not None:
             started, self._started = self._started, False
@@ -192,10 +198,10 @@ class Terminal:
         For a script: new lines up to a single dot.
         """
         if self.has_editor:
-            return await self._edited(_editor_command(), text, media_type)
+            return await self._run_editor(_editor_command(), text, media_type)
         return await rewrite_in_place(self, text)
 
-    async def _edited(self, editor: list[str], text: str, media_type: str) -> str:
+    async def _run_editor(self, editor: list[str], text: str, media_type: str) -> str:
         with tempfile.TemporaryDirectory(prefix="askback-") as folder:
             path = Path(folder) / f"content{_SUFFIXES.get(media_type, '.txt')}"
             path.write_bytes(text.encode())
@@ -257,7 +263,7 @@ async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:
         found = await dialogue.write("", text)
         return found if found == text or not text.endswith("\n") else found.rstrip("\n") + "\n"
     dialogue.writer.line(BY_LINES, "quiet")
-    return await dotted(dialogue)
+    return await read_until_dot(dialogue)
 
 
 async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
@@ -268,10 +274,10 @@ async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
         return text
     if line.strip() == "-" and text:
         return ""
-    return line + "\n" + await dotted(dialogue)
+    return line + "\n" + await read_until_dot(dialogue)
 
 
-async def dotted(dialogue: Dialogue) -> str:
+async def read_until_dot(dialogue: Dialogue) -> str:
     """Lines up to a single dot, as one text."""
     lines: list[str] = []
     while (line := await dialogue.ask("> ")) != ".":

@@ -21,22 +21,22 @@ _DONE: Final = {
 }
 
 
-def done(decision: DecisionKind) -> str:
+def decision_result(decision: DecisionKind) -> str:
     """A decision as a result: `Approved`, `Rejected`, …"""
     return _DONE.get(decision, f"Answered ({decision})")
 
 
-def taken(outcome: AnswerOutcome) -> str:
+def accepted_words(outcome: AnswerOutcome) -> str:
     """An answer that was taken: `Approved: Pay 12.5 EUR for A-17?`."""
     before = " (this very answer had been taken before)" if outcome.replayed else ""
     title = outcome.prompt.title
     if outcome.status is AnswerStatus.RECORDED:
         return f"Recorded: {title} (your answer is kept, and the prompt stays open){before}"
     answer = outcome.prompt.answered
-    return f"{done(answer.decision) if answer else 'Answered'}: {title}{before}"
+    return f"{decision_result(answer.decision) if answer else 'Answered'}: {title}{before}"
 
 
-def refused(error: AskbackError, at: datetime) -> str:
+def refusal_words(error: AskbackError, at: datetime) -> str:
     """An answer that was not."""
     if isinstance(error, PromptClosed):
         how = ending(error.resolution, at)
@@ -52,9 +52,9 @@ def refused(error: AskbackError, at: datetime) -> str:
     return error.message
 
 
-def tell(writer: Writer, error: AskbackError, at: datetime) -> None:
+def write_refusal(writer: Writer, error: AskbackError, at: datetime) -> None:
     """Print why an answer was not taken, and the fields at fault."""
-    writer.line(refused(error, at), "error")
+    writer.line(refusal_words(error, at), "error")
     if asks := asks_now(error):
         writer.line(f"  {asks}", "warning")
     for violation in error.violations:

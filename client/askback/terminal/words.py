@@ -23,7 +23,7 @@ def age(prompt: PromptInfo, at: datetime) -> str:
     return span_words(at - prompt.created_at) if prompt.created_at else "?"
 
 
-def left(prompt: PromptInfo, at: datetime) -> str:
+def time_left(prompt: PromptInfo, at: datetime) -> str:
     """How much time is left; `-` if it waits for ever."""
     if prompt.expires_at is None:
         return "-"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.prompt_dialogue import PromptDialogue
     from askback.terminal.prompt_list import Row
-    from askback.terminal.wizard import Left
+    from askback.terminal.wizard import NotAnswered
 
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
@@ -62,7 +62,7 @@ async def answer(
     from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
     from askback.enums import DecisionKind
     from askback.errors import Unavailable
-    from askback.terminal.wizard import CARRIES_VALUES, Left
+    from askback.terminal.wizard import CARRIES_VALUES, NotAnswered
 
     shown = await prompt_of(session.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
@@ -75,8 +75,10 @@ async def answer(
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
     try:
         if not given and sys.stdin.isatty() and not session.out.as_json and wanted:
-            outcome: AnswerOutcome | Left = await _asked(session, shown, chosen, comment or None, revision)
-            if isinstance(outcome, Left):
+            outcome: AnswerOutcome | NotAnswered = await _asked(
+                session, shown, chosen, comment or None, revision
+            )
+            if isinstance(outcome, NotAnswered):
                 session.out.note("left as it is")
                 return None
         else:
@@ -110,15 +112,15 @@ async def _given(
     from askback.answers import giving_values
     from askback.cli.job_input import parse_json, read_source
     from askback.enums import DecisionKind
+    from askback.terminal.assignments import parse_assignments
     from askback.terminal.fields import entries, flat
-    from askback.terminal.typed import typed_values
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
     if values is not None and not isinstance(found, dict):
         raise click.UsageError("--values: a JSON object is wanted")
     if pairs:
         try:
-            found = typed_values(prompt, pairs, found)
+            found = parse_assignments(prompt, pairs, found)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
     texts = dict(_edit(edit) for edit in edits)
@@ -154,20 +156,20 @@ async def _asked(
     decision: DecisionKind | None,
     comment: str | None,
     revision: int | None,
-) -> AnswerOutcome | Left:
-    """Show the prompt and ask for the answer; Left if it is left alone."""
+) -> AnswerOutcome | NotAnswered:
+    """Show the prompt and ask for the answer; NotAnswered if it is left alone."""
     from askback.cli.inbox.sending import sending
-    from askback.terminal.draft import Typed
-    from askback.terminal.following import work_on
+    from askback.terminal.draft import SavedInput
+    from askback.terminal.prompt_work import work_on
     from askback.terminal.wizard import settle
 
-    terminal, typed = session.terminal(), Typed()
+    terminal, saved = session.terminal(), SavedInput()
 
-    async def fill_in(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | Left:
+    async def fill_in(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
         send = sending(session.client, row.prompt, dialogue)
         terminal.writer.line()
         return await settle(
-            row.prompt, dialogue, send, decision=decision, comment=comment, typed=typed, unseen=row.unseen
+            row.prompt, dialogue, send, decision=decision, comment=comment, saved=saved, unseen=row.unseen
         )
 
-    return await work_on(session.client, prompt, terminal, fill_in, typed, revision=revision)
+    return await work_on(session.client, prompt, terminal, fill_in, saved, revision=revision)

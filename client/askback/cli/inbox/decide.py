@@ -124,15 +124,15 @@ async def _one(
     if terminal is None:
         return await session.client.answer(prompt, decision, comment=comment)
     from askback.cli.inbox.sending import sending
-    from askback.terminal.following import work_on
-    from askback.terminal.wizard import Left, settle
+    from askback.terminal.prompt_work import work_on
+    from askback.terminal.wizard import NotAnswered, settle
 
     async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | None:
         send = sending(session.client, row.prompt, dialogue)
         outcome = await settle(
             row.prompt, dialogue, send, decision=decision, comment=comment or None, unseen=row.unseen
         )
-        return None if isinstance(outcome, Left) else outcome
+        return None if isinstance(outcome, NotAnswered) else outcome
 
     try:
         return await work_on(session.client, prompt, terminal, ask)
@@ -175,8 +175,8 @@ async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
     """What --yes answers, on stderr whatever the options: the log of a script says what was approved."""
     from askback.cli.output import as_json
     from askback.cli.record import record
-    from askback.terminal.following import job_warnings
     from askback.terminal.prompt_text import write_prompt
+    from askback.terminal.prompt_work import job_warnings
     from askback.terminal.words import now
     from askback.terminal.writer import PlainWriter
 
@@ -191,22 +191,22 @@ async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
 def _report(session: Session, name: str, outcome: AnswerOutcome | None) -> None:
     """Print what became of one prompt; `name` is empty where only one was named."""
     from askback.cli.inbox.refusal import outcome_record
-    from askback.terminal.verdicts import taken
+    from askback.terminal.verdicts import accepted_words
 
     if outcome is None:
         session.out.line(session.out.style(f"{name}left as it is"))
     elif session.out.as_json:
         session.out.json({"name": name, **outcome_record(outcome)})
     else:
-        session.out.line(f"{session.out.style(name)}{session.out.style(taken(outcome), fg='green')}")
+        session.out.line(f"{session.out.style(name)}{session.out.style(accepted_words(outcome), fg='green')}")
 
 
 def _tell(session: Session, name: str, error: Any) -> None:
     """Print why one prompt was not answered."""
-    from askback.terminal.verdicts import asks_now, field_of, refused
+    from askback.terminal.verdicts import asks_now, field_of, refusal_words
     from askback.terminal.words import now
 
-    session.out.line(f"{session.out.style(name)}{session.out.style(refused(error, now()), fg='red')}")
+    session.out.line(f"{session.out.style(name)}{session.out.style(refusal_words(error, now()), fg='red')}")
     for violation in error.violations:
         session.out.line(session.out.style(f"    {field_of(violation.field)}: {violation.description}"))
     if asks := asks_now(error):

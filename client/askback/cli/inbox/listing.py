@@ -130,14 +130,14 @@ async def _alone(session: Session, narrowed: dict[str, Any], found: Sequence[Pro
 
 def write_queue(session: Session, prompts: Sequence[PromptInfo]) -> None:
     """Print prompts as a table, or as lines for a program."""
-    from askback.terminal.queue import queue, row
+    from askback.terminal.prompt_table import prompt_columns, prompt_row
     from askback.terminal.words import now
 
     if session.out.as_tsv:
         for prompt in prompts:
-            session.out.tsv(row(prompt, now()))
+            session.out.tsv(prompt_row(prompt, now()))
     else:
-        session.out.table(queue(prompts, now(), exact=session.out.verbose))
+        session.out.table(prompt_columns(prompts, now(), exact=session.out.verbose))
 
 
 @click.command(cls=Command)
@@ -152,8 +152,8 @@ async def show(session: Session, prompt: str, answers: bool, full: bool) -> None
     and --json: {"prompt": …, "answers": [{"answer": …, "status": …, "violations": …}]}.
     """
     from askback.cli.record import record
-    from askback.terminal.following import job_warnings
     from askback.terminal.prompt_text import write_prompt, write_submission
+    from askback.terminal.prompt_work import job_warnings
     from askback.terminal.words import now
     from askback.terminal.writer import writer_for
 

@@ -7,8 +7,8 @@ import uuid
 from askback.client import Client
 from askback.errors import Unavailable
 from askback.prompts import AnswerOutcome, PromptInfo
-from askback.terminal.asking import YES_OR_NO, pick
 from askback.terminal.draft import Draft
+from askback.terminal.short_questions import YES_OR_NO, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.wizard import Send
 

@@ -13,11 +13,11 @@ from askback.cli.session import Session, client_command
 if TYPE_CHECKING:
     from askback.client import Client
     from askback.prompts import AnswerOutcome, PromptInfo
-    from askback.terminal.draft import Typed
+    from askback.terminal.draft import SavedInput
     from askback.terminal.prompt_dialogue import PromptDialogue
     from askback.terminal.prompt_list import Row
     from askback.terminal.terminal import Terminal
-    from askback.terminal.wizard import Left
+    from askback.terminal.wizard import NotAnswered
 
 
 @click.command("next", cls=Command)
@@ -48,7 +48,7 @@ class _Walk:
         self._seen: set[str] = set()
         self._behind: list[str] = []
         self._ahead: list[str] = []
-        self._typed: dict[str, Typed] = {}
+        self._saved: dict[str, SavedInput] = {}
         self.answered = 0
         self.skipped = 0
 
@@ -75,7 +75,7 @@ class _Walk:
         `text`: of those that have these words, seen or not.
         """
         from askback.errors import NotFound, PromptClaimed, PromptClosed
-        from askback.terminal.finding import matches
+        from askback.terminal.search import matches
 
         while self._ahead and not text:
             if (known := await self._again(self._ahead.pop())) is not None:
@@ -97,7 +97,7 @@ class _Walk:
         except (NotFound, PromptClaimed, PromptClosed):
             return None
 
-    async def _moved(self, prompt: PromptInfo, left: Left) -> PromptInfo | None:
+    async def _moved(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
         """The prompt that the person wants to look at instead; the same one if there is no other."""
         from askback.terminal.keys import Action
 
@@ -118,39 +118,39 @@ class _Walk:
             return await self._again(prompt.prompt_id) or await self._take()
         return found
 
-    async def _turn(self, prompt: PromptInfo) -> Left | None:
+    async def _turn(self, prompt: PromptInfo) -> NotAnswered | None:
         """One prompt: None if it has been answered or has ended. The claim does not outlive it."""
         from contextlib import suppress
 
         from askback.cli.inbox.sending import sending
         from askback.errors import AskbackError, PromptClaimed, PromptClosed
-        from askback.terminal.draft import Typed
-        from askback.terminal.following import work_on
+        from askback.terminal.draft import SavedInput
         from askback.terminal.keys import Action
-        from askback.terminal.verdicts import taken, tell
-        from askback.terminal.wizard import Left, settle
+        from askback.terminal.prompt_work import work_on
+        from askback.terminal.verdicts import accepted_words, write_refusal
+        from askback.terminal.wizard import NotAnswered, settle
         from askback.terminal.words import now
 
-        typed = self._typed.setdefault(prompt.prompt_id, Typed())
+        saved = self._saved.setdefault(prompt.prompt_id, SavedInput())
 
-        async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | Left:
+        async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             send = sending(self._client, row.prompt, dialogue)
-            return await settle(row.prompt, dialogue, send, typed=typed, unseen=row.unseen, many=True)
+            return await settle(row.prompt, dialogue, send, saved=saved, unseen=row.unseen, many=True)
 
-        outcome: AnswerOutcome | Left = Left(Action.QUIT)
+        outcome: AnswerOutcome | NotAnswered = NotAnswered(Action.QUIT)
         try:
             self._terminal.writer.line()
-            outcome = await work_on(self._client, prompt, self._terminal, ask, typed)
-            if isinstance(outcome, Left):
+            outcome = await work_on(self._client, prompt, self._terminal, ask, saved)
+            if isinstance(outcome, NotAnswered):
                 return outcome
             self.answered += 1
-            self._terminal.writer.line(taken(outcome), "good")
+            self._terminal.writer.line(accepted_words(outcome), "good")
         except (PromptClaimed, PromptClosed) as error:
-            tell(self._terminal.writer, error, now())
+            write_refusal(self._terminal.writer, error, now())
         except EOFError:
-            return Left(Action.QUIT)
+            return NotAnswered(Action.QUIT)
         finally:
-            if isinstance(outcome, Left):
+            if isinstance(outcome, NotAnswered):
                 with suppress(AskbackError):
                     await self._client.release(prompt.prompt_id)
         return None

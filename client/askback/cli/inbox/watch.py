@@ -10,7 +10,7 @@ from askback.desk import Closing
 from askback.handle import SHORTEST
 from askback.prompts import PromptInfo
 from askback.terminal.prompt_list import urgency
-from askback.terminal.queue import STATE_WORDS, left_words, row
+from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
 from askback.terminal.words import leaving, now
 from askback.text import columns, cut, one_line
 
@@ -39,15 +39,15 @@ async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
             if out.as_json:
                 out.json({"event": "open", "prompt": record(change.proto)})
             elif out.as_tsv:
-                out.tsv(["open" if before is None else "changed", *row(change, now())])
+                out.tsv(["open" if before is None else "changed", *prompt_row(change, now())])
             elif live and (what := "new" if before is None else _difference(before, change)):
-                out.line(_line(out.width, left_words(change, now()), change, what))
+                out.line(_line(out.width, time_left_words(change, now()), change, what))
         elif isinstance(change, Closing):
             gone = known.pop(change.prompt_id, None)
             if out.as_json:
                 out.json(_closing_record(change))
             elif gone is not None and out.as_tsv:
-                out.tsv([change.why, *row(gone, now())[:8], _state(change), gone.job_id])
+                out.tsv([change.why, *prompt_row(gone, now())[:8], _state(change), gone.job_id])
             elif live and gone is not None:
                 out.line(_line(out.width, _state(change), gone, _end(change)))
         elif out.as_json:

@@ -142,7 +142,7 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
 
 def row(job: JobInfo) -> list[object]:
     """One job for a program; see `ls`. Times are UTC; what there is not is empty."""
-    from askback.terminal.queue import instant
+    from askback.terminal.prompt_table import instant
 
     names = {state: name for name, state in STATES.items()}
     return [

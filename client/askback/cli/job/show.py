@@ -101,7 +101,7 @@ def prompt_line(prompt: PromptInfo) -> str:
 def prompt_fields(prompt: PromptInfo, times: Times) -> list[tuple[str, str]]:
     """One of a job's prompts for people: names and values."""
     from askback.cli.words import audience_words, resolution_words
-    from askback.terminal.queue import STATE_WORDS
+    from askback.terminal.prompt_table import STATE_WORDS
     from askback.text import one_line
 
     resolution = prompt.resolution

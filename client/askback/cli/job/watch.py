@@ -71,7 +71,7 @@ def _display(out: Output, story: Story) -> Iterator[Callable[[Event], None]]:
 
     from askback.cli.job.story import event_words
     from askback.spans import when
-    from askback.terminal.queue import instant
+    from askback.terminal.prompt_table import instant
 
     def line(event: Event) -> str:
         at = when(event.at, datetime.now(UTC), exact=out.verbose)

@@ -7,30 +7,30 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from askback.terminal.asking import KEEP, NO_UNLESS_YES, pick
-from askback.terminal.draft import Typed, write_value
+from askback.terminal.draft import SavedInput, write_value
+from askback.terminal.field_question import ask_value
 from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import brief, default_of
-from askback.terminal.places import copy_of, drop, entry_at, put, value_at
 from askback.terminal.prompt_text import write_entry
-from askback.terminal.reading import fits, read
-from askback.terminal.several import read_lines, takes_lines
-from askback.terminal.showing import text_for
+from askback.terminal.short_questions import KEEP, NO_UNLESS_YES, pick
 from askback.terminal.terminal import Dialogue
+from askback.terminal.value_parser import fits
+from askback.terminal.value_paths import copy_of, drop, entry_at, put, value_at
+from askback.terminal.value_text import text_for
 
 _INDENT = "     "
 
 
-class Filling:
+class FormFiller:
     """One form and what was typed for it so far, which is offered again.
 
     Values are written in place as they are typed, so that a dialogue that breaks off loses nothing.
     """
 
-    def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, typed: Typed) -> None:
+    def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, saved: SavedInput) -> None:
         self._form = form
         self._dialogue = dialogue
-        self._typed = typed
+        self._saved = saved
         self._depth = 0
 
     @property
@@ -49,9 +49,9 @@ class Filling:
     async def all(self) -> dict[str, Any]:
         """Ask for every entry; the object that is sent. Raises EOFError, and what the dialogue raises."""
         if len(self._form) == 1 and not self._form[0].path:
-            await self.ask(self._form[0], self._typed.box, "values")
+            await self.ask(self._form[0], self._saved.box, "values")
         else:
-            values = self._typed.box.setdefault("values", {})
+            values = self._saved.box.setdefault("values", {})
             for number, entry in enumerate(self._form, 1):
                 place = f"{number}/{len(self._form)} " if len(self._form) > 1 else ""
                 await self.ask(entry, values, entry.key, place)
@@ -59,7 +59,7 @@ class Filling:
 
     def values(self) -> dict[str, Any]:
         """What was typed, as it is sent."""
-        found: dict[str, Any] = copy_of(self._typed.box.get("values", {}))
+        found: dict[str, Any] = copy_of(self._saved.box.get("values", {}))
         return found
 
     def knows(self, path: Sequence[str]) -> bool:
@@ -84,11 +84,11 @@ class Filling:
     def _at(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
         """The smallest entry that the path lies in, with where its value is; None if there is none."""
         if len(self._form) == 1 and not self._form[0].path:
-            return entry_at(self._form[0], self._typed.box, "values", path)
+            return entry_at(self._form[0], self._saved.box, "values", path)
         first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
         if first is None:
             return None
-        return entry_at(first, self._typed.box.setdefault("values", {}), first.key, path[1:])
+        return entry_at(first, self._saved.box.setdefault("values", {}), first.key, path[1:])
 
     async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
         """Ask for one entry: afterwards the holder has its value under the key, or none."""
@@ -111,46 +111,11 @@ class Filling:
             preset = NOTHING  # offered once more, it would be refused once more
         self._dialogue.start_question()
         write_entry(self._dialogue.writer, item, place or self._indent)
-        value = await self._typed_value(item, preset)
+        value = await ask_value(self._dialogue, item, preset, self._indent)
         if value is NOTHING:
             drop(holder, key)
         else:
             put(holder, key, value)
-
-    async def _typed_value(self, item: Field, preset: Any) -> Any:
-        """What is typed for a field that is on the screen; NOTHING if it is left out."""
-        writer = self._dialogue.writer
-        question = f"{self._indent}> "
-        if preset is not NOTHING:
-            offered = text_for(item, preset)
-            if brief(offered) != offered:
-                write_value(writer, f"{self._indent}Enter takes", offered, "")
-            clear = "" if item.required else ", - for none"
-            question = f"{self._indent}[Enter: {brief(offered) or 'empty'}{clear}]> "
-        elif not item.required or item.nullable:
-            question = f"{self._indent}[Enter: none]> "
-        while True:
-            if item.multiline:
-                text = await self._dialogue.write(question, preset if isinstance(preset, str) else "")
-            else:
-                text = await self._dialogue.ask(question, secret=item.secret)
-            if not text.strip():
-                if preset is not NOTHING and not item.multiline:
-                    return copy_of(preset)
-                if not item.required:
-                    return NOTHING
-                if item.nullable:
-                    return None
-                writer.line(f"{self._indent}! must be given", "warning")
-                continue
-            if text.strip() == "-" and preset is not NOTHING and not item.required:
-                return NOTHING
-            try:
-                if takes_lines(item, text):
-                    return await read_lines(self._dialogue, item, text, self._indent)
-                return "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
-            except ValueError as error:
-                writer.line(f"{self._indent}! {error}", "warning")
 
     async def _group(
         self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
@@ -212,7 +177,7 @@ class Filling:
         )
         self._dialogue.start_question()
         write_entry(self._dialogue.writer, menu, place or self._indent)
-        chosen = await self._typed_value(menu, now)
+        chosen = await ask_value(self._dialogue, menu, now, self._indent)
         if chosen is NOTHING:
             drop(holder, key)
         elif chosen is None:
@@ -288,7 +253,7 @@ class Filling:
         while True:
             self._dialogue.start_question()
             write_entry(self._dialogue.writer, asked, self._indent)
-            name = str(await self._typed_value(asked, NOTHING)).strip()
+            name = str(await ask_value(self._dialogue, asked, NOTHING, self._indent)).strip()
             if name not in items:
                 return name
             self._dialogue.writer.line(

@@ -12,21 +12,21 @@ from askback.enums import DecisionKind
 from askback.errors import AskbackError
 from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal import words
-from askback.terminal.asking import unseen_is_meant
-from askback.terminal.draft import Typed
+from askback.terminal.assignments import parse_assignments
+from askback.terminal.draft import SavedInput
 from askback.terminal.fields import entries
-from askback.terminal.following import tell_changed
 from askback.terminal.keys import Action, in_lines, menu, verb_of
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_list import Ended, PromptList, Row
+from askback.terminal.prompt_work import tell_changed
+from askback.terminal.short_questions import confirm_unseen
 from askback.terminal.terminal import Terminal
-from askback.terminal.typed import typed_values
-from askback.terminal.verdicts import taken
-from askback.terminal.wizard import CARRIES_VALUES, Left, by_console, settle
+from askback.terminal.verdicts import accepted_words
+from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, by_console, settle
 
 
-class Answering:
+class PromptAnswerer:
     """Works on one prompt at a time. `working` is that one, `claimed` holds the ids of those taken on."""
 
     def __init__(
@@ -35,32 +35,32 @@ class Answering:
         self._prompts = prompts
         self._terminal = terminal
         self._errors = errors
-        self._typed: dict[tuple[str, str], Typed] = {}
+        self._saved: dict[tuple[str, str], SavedInput] = {}
         self.working: Row[ConsolePrompt] | None = None
         self.claimed: set[str] = set()
 
-    async def answer(self, row: Row[ConsolePrompt], given: str) -> Left | None:
+    async def answer(self, row: Row[ConsolePrompt], given: str) -> NotAnswered | None:
         """Ask for the whole answer, or send the values that are `given` as `field=value …`."""
         if not given:
             return await self._settle_row(row)
-        values = typed_values(row.prompt, shlex.split(given))
+        values = parse_assignments(row.prompt, shlex.split(given))
         decision = giving_values(row.prompt)
 
-        async def send(dialogue: PromptDialogue) -> AnswerOutcome | Left:
+        async def send(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             if row.seen != row.prompt.revision:
                 await show_prompt(self._terminal, row, dialogue)
                 return await settle_values(dialogue)
             return await self._once(row, dialogue, decision, values, "")
 
-        async def settle_values(dialogue: PromptDialogue) -> AnswerOutcome | Left:
-            typed = self._typed_for(row)
-            typed.box["values"] = values
+        async def settle_values(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+            saved = self._saved_for(row)
+            saved.box["values"] = values
             return await settle(
                 row.prompt,
                 dialogue,
                 by_console(row.prompt),
                 decision=decision,
-                typed=typed,
+                saved=saved,
                 unseen=row.unseen,
             )
 
@@ -68,7 +68,7 @@ class Answering:
 
     async def decide(
         self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str, *, named: bool
-    ) -> Left | None:
+    ) -> NotAnswered | None:
         """One decision. A prompt that was `named` and read is decided at once; else the person confirms."""
         offered = [option.decision for option in row.prompt.decisions]
         if decision not in offered:
@@ -83,7 +83,7 @@ class Answering:
 
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
         """Keep a comment for the next decision about this prompt."""
-        self._typed_for(row).comment = text
+        self._saved_for(row).comment = text
 
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
         """Write the keys that decide about this prompt."""
@@ -94,10 +94,10 @@ class Answering:
 
     async def _settle_row(
         self, row: Row[ConsolePrompt], decision: DecisionKind | None = None, comment: str = ""
-    ) -> Left | None:
+    ) -> NotAnswered | None:
         prompt = row.prompt
 
-        async def fill_in(dialogue: PromptDialogue) -> AnswerOutcome | Left:
+        async def fill_in(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             if row.seen != prompt.revision:
                 await show_prompt(self._terminal, row, dialogue)
             return await settle(
@@ -106,7 +106,7 @@ class Answering:
                 by_console(prompt),
                 decision=decision,
                 comment=comment or None,
-                typed=self._typed_for(row),
+                saved=self._saved_for(row),
                 unseen=row.unseen,
             )
 
@@ -119,25 +119,27 @@ class Answering:
         decision: DecisionKind,
         values: Any,
         comment: str,
-    ) -> AnswerOutcome | Left:
+    ) -> AnswerOutcome | NotAnswered:
         """One decision about a prompt that the person has read."""
-        prompt, comment = row.prompt, comment or self._typed_for(row).comment
+        prompt, comment = row.prompt, comment or self._saved_for(row).comment
         option = next((o for o in prompt.decisions if o.decision is decision), None)
-        if decision in CARRIES_VALUES and not await unseen_is_meant(dialogue, row.unseen):
-            return Left(Action.QUIT)
+        if decision in CARRIES_VALUES and not await confirm_unseen(dialogue, row.unseen):
+            return NotAnswered(Action.QUIT)
         while option and option.comment_required and not comment:
             comment = (await dialogue.ask("Comment: ")).strip()
         dialogue.check()
         return await prompt.decide(decision, values=values, comment=comment)
 
-    def _typed_for(self, row: Row[Any]) -> Typed:
+    def _saved_for(self, row: Row[Any]) -> SavedInput:
         """What was typed for this question, under its key: offered again when it is asked again."""
         prompt: PromptInfo = row.prompt
-        return self._typed.setdefault((prompt.job_id, prompt.key), Typed())
+        return self._saved.setdefault((prompt.job_id, prompt.key), SavedInput())
 
     async def _work(
-        self, row: Row[ConsolePrompt], work: Callable[[PromptDialogue], Awaitable[AnswerOutcome | Left]]
-    ) -> Left | None:
+        self,
+        row: Row[ConsolePrompt],
+        work: Callable[[PromptDialogue], Awaitable[AnswerOutcome | NotAnswered]],
+    ) -> NotAnswered | None:
         """Let the person work on one prompt, and tell what became of it; what they want instead."""
         self._prompts.current = self.working = row
         try:
@@ -146,22 +148,22 @@ class Answering:
             await self._tell_changed(row)
             return None
         except EOFError:
-            outcome = Left(Action.QUIT)
+            outcome = NotAnswered(Action.QUIT)
         finally:
             self.working = None
-        if isinstance(outcome, Left):
+        if isinstance(outcome, NotAnswered):
             if outcome.action is not Action.SKIP:
                 self._terminal.writer.line(f"{row.number} is left as it is", "quiet")
             return outcome
         self.claimed.discard(row.prompt.prompt_id)
-        self._typed.pop((row.prompt.job_id, row.prompt.key), None)
-        self._terminal.writer.line(taken(outcome), "good")
+        self._saved.pop((row.prompt.job_id, row.prompt.key), None)
+        self._terminal.writer.line(accepted_words(outcome), "good")
         return None
 
     async def _tell_changed(self, row: Row[ConsolePrompt]) -> None:
         """Say what happened under the person's hands, and let nothing that was typed go on from here."""
         how = f"{row.number} {row.status_words(words.now())}"
         self._errors.append(Ended(how))
-        await tell_changed(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._typed_for(row))
+        await tell_changed(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._saved_for(row))
         if row.closing is None:
             self._terminal.writer.line(f"  `answer {row.number}` offers it again", "quiet")

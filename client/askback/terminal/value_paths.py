@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from askback.terminal.fields import NOTHING, Entry, Group, Items, Variants
-from askback.terminal.reading import fits
+from askback.terminal.value_parser import fits
 
 
 def copy_of(value: Any) -> Any:

@@ -26,7 +26,7 @@ def is_offered(field: Field, value: Any) -> bool:
 def choice_of(field: Field, text: str) -> Any:
     """What is offered under this name; else the text itself if any other will do. Raises ValueError."""
     try:
-        return _offered(field, text)
+        return _find_choice(field, text)
     except ValueError:
         if field.allow_other and text:
             return text
@@ -38,7 +38,7 @@ def label_of(field: Field, value: Any) -> str:
     for choice in field.choices:
         if same(choice.value, value):
             return choice.label
-    return _written(value)
+    return _spelling(value)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -61,28 +61,28 @@ def marks(choices: Sequence[Choice]) -> list[str]:
         found = [form.format(n) for n in range(1, len(choices) + 1)]
         if not taken & set(found):
             return found
-    return next(found for found in _odd(len(choices)) if not taken & set(found))
+    return next(found for found in _unusual_marks(len(choices)) if not taken & set(found))
 
 
-def _odd(size: int) -> Iterator[list[str]]:
+def _unusual_marks(size: int) -> Iterator[list[str]]:
     for width in count(2):
         yield [f"{'#' * width}{n}" for n in range(1, size + 1)]
 
 
-def _offered(field: Field, text: str) -> Any:
+def _find_choice(field: Field, text: str) -> Any:
     """By mark, value or title, in this order. Raises ValueError."""
     for mark, choice in zip(marks(field.choices), field.choices, strict=True):
         if text == mark:
             return choice.value
-    for same in (str, _comma):
+    for same in (str, _normalise_commas):
         for choice in field.choices:
-            if same(text) == same(_written(choice.value)):
+            if same(text) == same(_spelling(choice.value)):
                 return choice.value
-    wanted = _comma(text).casefold()
+    wanted = _normalise_commas(text).casefold()
     named = [
         choice.value
         for choice in field.choices
-        if wanted in (_comma(name).casefold() for name in _names(choice))
+        if wanted in (_normalise_commas(name).casefold() for name in _names(choice))
     ]
     if len(named) == 1:
         return named[0]
@@ -91,21 +91,21 @@ def _offered(field: Field, text: str) -> Any:
 
 def _is_name(field: Field, text: str) -> bool:
     try:
-        _offered(field, text)
+        _find_choice(field, text)
     except ValueError:
         return False
     return True
 
 
 def _names(choice: Choice) -> tuple[str, str]:
-    return _written(choice.value), choice.label
+    return _spelling(choice.value), choice.label
 
 
-def _written(value: Any) -> str:
+def _spelling(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value, spaced=True)
 
 
-def _comma(text: str) -> str:
+def _normalise_commas(text: str) -> str:
     """The text with one space after each comma: how many there are is not what tells choices apart."""
     return _AROUND_COMMA.sub(", ", text)
 
@@ -115,7 +115,7 @@ def split_choices(field: Field, text: str) -> list[Any]:
     if not text:
         return []
     with suppress(ValueError):
-        return [_offered(field, text)]
+        return [_find_choice(field, text)]
     pieces = [part for piece in text.split(",") if (part := piece.strip())]
     readings = _readings(field, pieces)
     if len(readings) == 1:
@@ -124,14 +124,14 @@ def split_choices(field: Field, text: str) -> list[Any]:
         raise ValueError(f"{text!r} may be read in two ways: write a JSON array, such as {_array(field)}")
     if not field.allow_other:
         unknown = next((piece for piece in pieces if not _is_name(field, piece)), text)
-        _offered(field, unknown)  # says what is offered
+        _find_choice(field, unknown)  # says what is offered
         raise ValueError(f"{text!r} is not offered")
     known = 0
     while known < len(pieces) and _is_name(field, pieces[known]):
         known += 1
     if any(_is_name(field, piece) for piece in pieces[known:]):
         raise ValueError(f"choices and other text are mixed: write a JSON array, such as {_array(field)}")
-    return [*(_offered(field, piece) for piece in pieces[:known]), ", ".join(pieces[known:])]
+    return [*(_find_choice(field, piece) for piece in pieces[:known]), ", ".join(pieces[known:])]
 
 
 def _readings(field: Field, pieces: Sequence[str]) -> list[list[Any]]:
@@ -143,7 +143,7 @@ def _readings(field: Field, pieces: Sequence[str]) -> list[list[Any]]:
         for size in range(1, min(longest, len(pieces) - start) + 1):
             rest, head = after[len(pieces) - start - size], ", ".join(pieces[start : start + size])
             if rest and _is_name(field, head):
-                found += [[_offered(field, head), *reading] for reading in rest]
+                found += [[_find_choice(field, head), *reading] for reading in rest]
         after.append(found[:2])
     return after[-1]
 

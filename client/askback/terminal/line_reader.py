@@ -7,7 +7,7 @@ import os
 import sys
 
 
-class Lines:
+class LineReader:
     """The lines of a file descriptor (stdin if not given), each read when it is asked for.
 
     A wait that is cancelled loses nothing: the next call returns the line. Nothing is read between calls.

@@ -29,7 +29,7 @@ _LEAST = 5
 """So many prompts are shown on the smallest screen."""
 
 
-def queue(
+def prompt_columns(
     prompts: Sequence[PromptInfo],
     at: datetime,
     *,
@@ -46,18 +46,18 @@ def queue(
         short = handles(p.prompt_id for p in prompts)
         names = [short[p.prompt_id] for p in prompts]
     return [
-        Column("DEADLINE" if exact else "LEFT", [_left(p, at, exact) for p in prompts], kept=True),
+        Column("DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], kept=True),
         Column("KIND", [p.kind for p in prompts], kept=True, most=_KIND),
         Column("TITLE", [p.title for p in prompts], kept=True, wide=True),
         Column("N" if numbers else "ID", names, kept=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME, telling=True),
-        Column("ASKED" if exact else "AGE", [_asked(p, at, exact) for p in prompts]),
+        Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], most=_NAME),
         Column("PRIO", [p.proto.content.priority or "" for p in prompts]),
     ]
 
 
-def screen(
+def fit_screen(
     prompts: Sequence[PromptInfo], at: datetime, numbers: Sequence[int], size: tuple[int, int]
 ) -> list[str]:
     """What fits a screen of so many columns and lines, the first of the prompts, and how many there are more.
@@ -67,12 +67,12 @@ def screen(
     width, height = size
     fits = max(height - _AROUND, _LEAST) if height else len(prompts)
     if fits >= len(prompts):
-        return lines(queue(prompts, at, numbers=numbers), width)
+        return lines(prompt_columns(prompts, at, numbers=numbers), width)
     more = f"and {len(prompts) - fits} more; `list --all` shows them"
-    return [*lines(queue(prompts[:fits], at, numbers=numbers[:fits]), width), more]
+    return [*lines(prompt_columns(prompts[:fits], at, numbers=numbers[:fits]), width), more]
 
 
-def row(prompt: PromptInfo, at: datetime) -> list[object]:
+def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
     """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
     job id. Times are UTC; what there is not is empty."""
     return [
@@ -102,20 +102,20 @@ def instant(moment: datetime | None) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else ""
 
 
-def left_words(prompt: PromptInfo, at: datetime) -> str:
+def time_left_words(prompt: PromptInfo, at: datetime) -> str:
     """How much time is left, or how it ended."""
     if prompt.is_open:
-        return words.left(prompt, at)
+        return words.time_left(prompt, at)
     return state_word(prompt).removeprefix("answered ")
 
 
-def _left(prompt: PromptInfo, at: datetime, exact: bool) -> str:
+def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
     if exact and prompt.is_open and prompt.expires_at:
         return exact_time(prompt.expires_at)
-    return left_words(prompt, at)
+    return time_left_words(prompt, at)
 
 
-def _asked(prompt: PromptInfo, at: datetime, exact: bool) -> str:
+def _age_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
     if exact and prompt.created_at:
         return exact_time(prompt.created_at)
     return words.age(prompt, at)

@@ -12,7 +12,7 @@ from askback.desk import CaughtUp, Closing
 from askback.errors import AskbackError, PromptClosed, PromptStale
 from askback.prompts import PromptInfo
 from askback.terminal import words
-from askback.terminal.draft import Typed
+from askback.terminal.draft import SavedInput
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
 from askback.terminal.prompt_list import Row
@@ -26,7 +26,7 @@ async def work_on(
     prompt: PromptInfo,
     terminal: Terminal,
     work: Callable[[Row[PromptInfo], PromptDialogue], Awaitable[T]],
-    typed: Typed | None = None,
+    saved: SavedInput | None = None,
     *,
     revision: int | None = None,
 ) -> T:
@@ -35,11 +35,11 @@ async def work_on(
     Raises PromptClosed if it has ended or ends meanwhile, PromptStale if it is not at `revision` (None:
     any will do), EOFError, and what `work` raises.
     """
-    typed = Typed() if typed is None else typed
+    saved = SavedInput() if saved is None else saved
     while True:
         if revision is not None and prompt.revision != revision:
-            raise _stale(prompt)
-        async with _followed(client, prompt, terminal) as row:
+            raise _stale_error(prompt)
+        async with _watch_row(client, prompt, terminal) as row:
             try:
                 dialogue = PromptDialogue(terminal, row)
                 await show_prompt(terminal, row, dialogue, warnings=await job_warnings(client, row.prompt))
@@ -47,18 +47,18 @@ async def work_on(
                     return await work(row, dialogue)
             except PromptChanged:
                 await tell_changed(
-                    terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, typed
+                    terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, saved
                 )
             except PromptStale as error:
                 if error.prompt is None:
                     raise
                 row.prompt = error.prompt
                 await tell_changed(
-                    terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, typed
+                    terminal, f"{row.status_words(words.now())}: {row.prompt.title}", row.prompt, saved
                 )
         prompt = row.prompt if row.closing is None else await client.prompt(prompt.prompt_id)
         if not prompt.is_open or row.closing is not None:
-            raise ended(prompt)
+            raise closed_error(prompt)
 
 
 async def job_warnings(client: Client, prompt: PromptInfo) -> list[str]:
@@ -74,37 +74,39 @@ async def job_warnings(client: Client, prompt: PromptInfo) -> list[str]:
     return ["the job is being cancelled: a yes may come to nothing"]
 
 
-def ended(prompt: PromptInfo) -> PromptClosed:
+def closed_error(prompt: PromptInfo) -> PromptClosed:
     """The error that an answer to this prompt would raise."""
     error = PromptClosed("the prompt has ended", metadata={"state": str(prompt.state)})
     error.prompt = prompt
     return error
 
 
-def _stale(prompt: PromptInfo) -> PromptStale:
+def _stale_error(prompt: PromptInfo) -> PromptStale:
     error = PromptStale("the question has changed")
     error.prompt = prompt
     return error
 
 
-async def tell_changed(terminal: Terminal, what: str, prompt: PromptInfo, typed: Typed) -> None:
+async def tell_changed(terminal: Terminal, what: str, prompt: PromptInfo, saved: SavedInput) -> None:
     """Say what happened under the person's hands, and wait until they have seen it.
 
-    Nothing that was typed goes on from here; it is written out, and `typed` offers it again.
+    Nothing that was typed goes on from here; it is written out, and `saved` offers it again.
     """
     terminal.writer.line(f"+ {what}", "warning")
     while (await terminal.choose("  What you typed was not sent. Press Enter to go on: ")).strip():
         pass
-    if typed:
+    if saved:
         terminal.writer.line("  What you had typed:", "quiet")
-        typed.write(terminal.writer, prompt)
+        saved.write(terminal.writer, prompt)
 
 
 @asynccontextmanager
-async def _followed(client: Client, prompt: PromptInfo, terminal: Terminal) -> AsyncIterator[Row[PromptInfo]]:
+async def _watch_row(
+    client: Client, prompt: PromptInfo, terminal: Terminal
+) -> AsyncIterator[Row[PromptInfo]]:
     """A row that is kept up to date. A server that does not let it be watched is heard when it answers."""
     row = Row(1, prompt)
-    watching = asyncio.create_task(_follow(client, row, terminal))
+    watching = asyncio.create_task(_apply_changes(client, row, terminal))
     try:
         yield row
     finally:
@@ -112,7 +114,7 @@ async def _followed(client: Client, prompt: PromptInfo, terminal: Terminal) -> A
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _follow(client: Client, row: Row[PromptInfo], terminal: Terminal) -> None:
+async def _apply_changes(client: Client, row: Row[PromptInfo], terminal: Terminal) -> None:
     seen = False
     async for change in client.watch_prompts(job_id=row.prompt.job_id):
         if isinstance(change, PromptInfo) and change.prompt_id == row.prompt.prompt_id:

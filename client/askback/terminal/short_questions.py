@@ -28,7 +28,7 @@ async def pick(dialogue: Dialogue, question: str, answers: Mapping[str, T]) -> T
         dialogue.writer.line(f"! type one of: {known}", "warning")
 
 
-async def unseen_is_meant(dialogue: Dialogue, unseen: Sequence[str]) -> bool:
+async def confirm_unseen(dialogue: Dialogue, unseen: Sequence[str]) -> bool:
     """Whether the person goes on although they were not shown everything. Raises EOFError."""
     if not unseen:
         return True
