@@ -160,7 +160,7 @@ def _job_ends(before: Aggregate, command: c.Command, change: Change) -> list[dat
         elif (
             event.type is EventType.JOB_CANCELLED
             and before.job.due_at
-            and isinstance(command, c.ExpirePrompts | c.AnswerPrompt | c.CancelPrompt | c.AskPrompt)
+            and isinstance(command, c.RunDue | c.AnswerPrompt | c.CancelPrompt | c.AskPrompt)
         ):
             times += [before.job.due_at] if before.job.due_at <= change.facts.now else []
     return times
