@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from askback.cli.inbox.listing import write_queue
+from askback.cli.inbox.listing import write_prompts
 from askback.cli.record import record
 from askback.desk import Closing
 from askback.handle import SHORTEST
@@ -15,7 +15,7 @@ from askback.terminal.words import leaving, now
 from askback.text import columns, cut, one_line
 
 if TYPE_CHECKING:
-    from askback.cli.session import Session
+    from askback.cli.context import CommandContext
 
 _LEFT = 11
 """So wide is a span of two units: `23 h 59 min`."""
@@ -23,16 +23,16 @@ _TITLE = 40
 _LEAST = 20
 
 
-async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
+async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> None:
     """Follow the open prompts of a view; after a break of the connection only what changed meanwhile.
 
     A table, then lines that begin with the time left and the title. For programs each line is an event:
     with -o tsv the event and then the fields of `inbox ls`.
     """
-    out = session.out
+    out = context.out
     known: dict[str, PromptInfo] = {}
     live = False
-    async for change in session.client.watch_prompts(**narrowed):
+    async for change in context.client.watch_prompts(**narrowed):
         if isinstance(change, PromptInfo):
             before = known.get(change.prompt_id)
             known[change.prompt_id] = change
@@ -55,7 +55,7 @@ async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
         elif not live:
             live = True
             if not out.as_tsv:
-                write_queue(session, sorted(known.values(), key=urgency))
+                write_prompts(context, sorted(known.values(), key=urgency))
             out.note(f"{len(known)} open; Ctrl-C ends this")
 
 

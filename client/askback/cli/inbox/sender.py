@@ -13,7 +13,7 @@ from askback.terminal.terminal import Dialogue
 from askback.terminal.wizard import Send
 
 
-def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
+def sender_for(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
     """What a wizard sends by. Without a server the person says whether to try again, with the same answer."""
 
     async def send(draft: Draft) -> AnswerOutcome:

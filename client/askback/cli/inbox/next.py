@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
+from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import view, view_options
-from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
     from askback.client import Client
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 @click.command("next", cls=Command)
 @view_options
 @client_command
-async def turn(session: Session, **options: Any) -> None:
+async def next_prompt(context: CommandContext, **options: Any) -> None:
     """Take the most urgent one, answer it, and go on.
 
     What others have claimed is skipped. A prompt is claimed while you read it: others cannot answer it
     meanwhile. Skipped or left, it is given back. Keys: a approve, r reject, e edit, Enter fill in the
     form, c comment, s skip, j and k next and previous, / search, ? help, q quit; each with Enter.
     """
-    if session.out.as_json:
+    if context.out.as_json:
         raise click.UsageError("next is a dialogue; programs use `inbox ls --json` and `inbox answer --json`")
-    walk = _Walk(session.client, await view(session.client, options), session.terminal())
+    walk = _InboxWalk(context.client, await view(context.client, options), context.terminal())
     await walk.run()
     left = f", {walk.skipped} skipped and still open" if walk.skipped else ""
-    session.out.note(f"{walk.answered} answered{left}")
+    context.out.note(f"{walk.answered} answered{left}")
 
 
-class _Walk:
+class _InboxWalk:
     """One person's way through the queue, which they may go back and forth."""
 
     def __init__(self, client: Client, narrowed: dict[str, Any], terminal: Terminal) -> None:
@@ -59,14 +59,14 @@ class _Walk:
         prompt = await self._take()
         while prompt is not None:
             self._seen.add(prompt.prompt_id)
-            left = await self._turn(prompt)
+            left = await self._answer(prompt)
             if left is None or left.action is Action.SKIP:
                 self.skipped += left is not None
                 prompt = await self._take()
             elif left.action is Action.QUIT:
                 return
             else:
-                prompt = await self._moved(prompt, left)
+                prompt = await self._move(prompt, left)
         self._terminal.writer.line("nothing more waits for you" if self._seen else "nothing waits for you")
 
     async def _take(self, text: str = "") -> PromptInfo | None:
@@ -97,7 +97,7 @@ class _Walk:
         except (NotFound, PromptClaimed, PromptClosed):
             return None
 
-    async def _moved(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
+    async def _move(self, prompt: PromptInfo, left: NotAnswered) -> PromptInfo | None:
         """The prompt that the person wants to look at instead; the same one if there is no other."""
         from askback.terminal.keys import Action
 
@@ -118,11 +118,11 @@ class _Walk:
             return await self._again(prompt.prompt_id) or await self._take()
         return found
 
-    async def _turn(self, prompt: PromptInfo) -> NotAnswered | None:
+    async def _answer(self, prompt: PromptInfo) -> NotAnswered | None:
         """One prompt: None if it has been answered or has ended. The claim does not outlive it."""
         from contextlib import suppress
 
-        from askback.cli.inbox.sending import sending
+        from askback.cli.inbox.sender import sender_for
         from askback.errors import AskbackError, PromptClaimed, PromptClosed
         from askback.terminal.draft import SavedInput
         from askback.terminal.keys import Action
@@ -134,7 +134,7 @@ class _Walk:
         saved = self._saved.setdefault(prompt.prompt_id, SavedInput())
 
         async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
-            send = sending(self._client, row.prompt, dialogue)
+            send = sender_for(self._client, row.prompt, dialogue)
             return await settle(row.prompt, dialogue, send, saved=saved, unseen=row.unseen, many=True)
 
         outcome: AnswerOutcome | NotAnswered = NotAnswered(Action.QUIT)

@@ -38,7 +38,7 @@ def refusal_record(error: AskbackError, **more: Any) -> dict[str, Any]:
     return found
 
 
-def tell_refusal(out: Output, error: AskbackError) -> Exit:
+def print_refusal(out: Output, error: AskbackError) -> Exit:
     """Print why an answer was not taken."""
     if out.as_json:
         found = refusal_record(error)
@@ -60,7 +60,7 @@ def outcome_record(outcome: AnswerOutcome) -> dict[str, Any]:
     }
 
 
-def tell_outcome(out: Output, outcome: AnswerOutcome) -> None:
+def print_outcome(out: Output, outcome: AnswerOutcome) -> None:
     """Print that an answer was taken."""
     if out.as_json:
         out.json(outcome_record(outcome))
