@@ -1,4 +1,4 @@
-"""Values given as words: `amount=12.5 policy=goodwill address.city=Bonn tags:=["a, b"]`."""
+"""Parses values given as words: `amount=12.5 policy=goodwill address.city=Bonn tags:=["a, b"]`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from askback.terminal.value_parser import guess, read, read_json
 def parse_assignments(
     prompt: PromptInfo, words: Iterable[str], given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The values that the words and what is `given` make together; words win.
+    """The values of the words, merged over the `given` ones.
 
-    Each word is read as its field's type: choices by value, number or title. FIELD:=JSON gives the value
-    itself. Raises ValueError for a word that is neither, a field that the form does not have, and a value
-    that does not fit.
+    The text of FIELD=TEXT is parsed as the field's type; a choice is named by its value, number or title.
+    FIELD:=JSON gives the value itself. Raises ValueError for any other word, for a field that the form does
+    not have, and for a value that does not fit.
     """
     form = {field.name: field for field in flat(entries(prompt))}
     free = list(form) == [""]
@@ -30,7 +30,7 @@ def parse_assignments(
         is_json = name.endswith(":") and name not in form
         name = name.removesuffix(":") if is_json else name
         if free:
-            item = getattr(form[""], "item", None)  # of values by name
+            item = getattr(form[""], "item", None)  # the form is values by name: the field of one value
             reading = guess if item is None else partial(read, item)
             values[(name,)] = _convert(name, read_json if is_json else reading, text)
             continue
@@ -50,7 +50,7 @@ def _convert(name: str, reading: Callable[..., Any], *given: Any) -> Any:
 
 
 def _nest(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
-    """The values by path as one object."""
+    """The values by path, as one object."""
     result: dict[str, Any] = {}
     for path, value in values.items():
         node = result

@@ -1,4 +1,4 @@
-"""Choices: how each is typed, and which one was meant."""
+"""Choices of a field: the text to type for each, and the choice that a text means."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from askback.terminal.fields import Choice, Field
 
 _AROUND_COMMA = re.compile(r"\s*,\s*")
 _MOST_NAMED = 12
-"""How many choices an error message names at most."""
+"""The maximum number of choices that an error message lists."""
 
 
 def is_offered(field: Field, value: Any) -> bool:
-    """Whether the value is one of the field's, or any other text will do."""
+    """Whether the value is one of the field's choices, or a text where any text is allowed."""
     known = any(same(choice.value, value) for choice in field.choices)
     return known or (field.allow_other and isinstance(value, str) and bool(value))
 
 
 def choice_of(field: Field, text: str) -> Any:
-    """What is offered under this name; else the text itself if any other will do. Raises ValueError."""
+    """The value of the choice that the text means; the text itself where any text is allowed.
+
+    Raises ValueError if there is no such choice.
+    """
     try:
         return _find_choice(field, text)
     except ValueError:
@@ -34,7 +37,7 @@ def choice_of(field: Field, text: str) -> Any:
 
 
 def label_of(field: Field, value: Any) -> str:
-    """A value as people see it among the field's choices."""
+    """The label of a value; the value as text if it is not one of the field's choices."""
     for choice in field.choices:
         if same(choice.value, value):
             return choice.label
@@ -42,7 +45,7 @@ def label_of(field: Field, value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal as JSON: true is not 1."""
+    """Whether two values are equal in JSON, where true is not 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
@@ -55,7 +58,7 @@ def one_of(choices: Sequence[Choice]) -> str:
 
 
 def marks(choices: Sequence[Choice]) -> list[str]:
-    """What to type for each choice: its number, or something else where values look like numbers."""
+    """The mark to type for each choice: its number, or `#1` and the like if values look like numbers."""
     taken = {text.casefold() for choice in choices for text in (str(choice.value), choice.label)}
     for form in ("{}", "#{}", "({})"):
         found = [form.format(n) for n in range(1, len(choices) + 1)]
@@ -70,7 +73,7 @@ def _unusual_marks(size: int) -> Iterator[list[str]]:
 
 
 def _find_choice(field: Field, text: str) -> Any:
-    """By mark, value or title, in this order. Raises ValueError."""
+    """The choice with this mark, value or title, in this order. Raises ValueError."""
     for mark, choice in zip(marks(field.choices), field.choices, strict=True):
         if text == mark:
             return choice.value
@@ -106,12 +109,12 @@ def _spelling(value: Any) -> str:
 
 
 def _normalise_commas(text: str) -> str:
-    """The text with one space after each comma: how many there are is not what tells choices apart."""
+    """The text with one space after each comma, so that choices match however many were typed."""
     return _AROUND_COMMA.sub(", ", text)
 
 
 def split_choices(field: Field, text: str) -> list[Any]:
-    """The values of a text without brackets. Raises ValueError for one that may be read in two ways."""
+    """The choices in a text that is not JSON. Raises ValueError for an unknown or an ambiguous text."""
     if not text:
         return []
     with suppress(ValueError):
@@ -124,7 +127,7 @@ def split_choices(field: Field, text: str) -> list[Any]:
         raise ValueError(f"{text!r} may be read in two ways: write a JSON array, such as {_array(field)}")
     if not field.allow_other:
         unknown = next((piece for piece in pieces if not _is_name(field, piece)), text)
-        _find_choice(field, unknown)  # says what is offered
+        _find_choice(field, unknown)  # raises an error that lists the choices
         raise ValueError(f"{text!r} is not offered")
     known = 0
     while known < len(pieces) and _is_name(field, pieces[known]):
@@ -135,7 +138,7 @@ def split_choices(field: Field, text: str) -> list[Any]:
 
 
 def _readings(field: Field, pieces: Sequence[str]) -> list[list[Any]]:
-    """The ways to read the pieces as choices, some of which have commas in their names; two at most."""
+    """The ways to read the pieces as choices whose names may contain commas; at most two ways."""
     longest = max((text.count(",") for choice in field.choices for text in _names(choice)), default=0) + 1
     after: list[list[list[Any]]] = [[[]]]  # the readings of the last 0, 1, 2, … pieces
     for start in range(len(pieces) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""An answer before it is sent, and what was typed for it."""
+"""An answer before it is sent, and the input that is saved for the next try."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from askback.terminal.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An answer before it is sent. `values` is the object that is sent; None: no form was asked."""
+    """An answer before it is sent. `values` is the form's values as an object; None if no form was asked."""
 
     decision: DecisionKind
     values: dict[str, Any] | None = None
@@ -28,26 +28,26 @@ class Draft:
 
 @dataclass(slots=True)
 class SavedInput:
-    """What a person has typed for a prompt so far: offered again when the dialogue starts over."""
+    """The input of a person for a prompt so far, which is offered again when the dialogue starts over."""
 
     box: dict[str, Any] = field(default_factory=dict)
-    """Holds the values under `values`, as far as they were typed."""
+    """A dict that holds the values typed so far under `values`, where the form filler sets them in place."""
     edits: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """By content id: the text that was edited, and what became of it."""
+    """By content id: the original text, and the edited one."""
     comment: str = ""
     decision: DecisionKind | None = None
-    """Chosen before, and kept only where it authorises nothing."""
+    """The decision chosen before; stored only for RESPOND, which authorises nothing."""
 
     @property
     def values(self) -> Any:
-        """The values as far as they were typed; an empty dict for none."""
+        """The values typed so far; an empty dict if there are none."""
         return self.box.get("values", {})
 
     def __bool__(self) -> bool:
         return bool(self.values or self.edits or self.comment)
 
     def write(self, writer: Writer, prompt: PromptInfo) -> None:
-        """Write all of it, so that nothing is lost even if the prompt has ended."""
+        """Write all of it, so that the person can copy it even if the prompt has ended."""
         write_values(writer, entries(prompt), self.values)
         for content_id, (_, text) in self.edits.items():
             write_value(writer, content_id, text)
@@ -56,7 +56,7 @@ class SavedInput:
 
 
 def write_draft(writer: Writer, prompt: PromptInfo, draft: Draft) -> None:
-    """Write an answer as it would be sent, whole; of an edited text what changed."""
+    """Write a draft in full, but an edited text as a diff."""
     label = next((o.label for o in prompt.decisions if o.decision is draft.decision), "")
     writer.line(name_of(draft.decision, label), "title")
     if draft.values is not None:
@@ -70,7 +70,7 @@ def write_draft(writer: Writer, prompt: PromptInfo, draft: Draft) -> None:
 
 
 def write_values(writer: Writer, form: tuple[Entry, ...], values: Any, indent: str = "  ") -> None:
-    """Write the values that a form's entries have."""
+    """Write the values of a form."""
     for entry in form:
         if not entry.path:
             if values != {}:
@@ -80,7 +80,7 @@ def write_values(writer: Writer, form: tuple[Entry, ...], values: Any, indent: s
 
 
 def _write_entry(writer: Writer, entry: Entry, value: Any, indent: str) -> None:
-    """One value, what is within it below."""
+    """Write one value, and nested values below it."""
     chosen = entry
     if isinstance(entry, Variants):
         chosen = next((variant for variant in entry.variants if fits(variant, value)), entry)
@@ -98,7 +98,7 @@ def _write_entry(writer: Writer, entry: Entry, value: Any, indent: str) -> None:
 
 
 def write_value(writer: Writer, name: str, text: str, indent: str = "  ") -> None:
-    """A value, whole: on one line, or below its name if it has several."""
+    """Write a value in full: beside its name, or below it if the text has several lines."""
     if "\n" not in text.rstrip("\n"):
         writer.line(f"{indent}{name}: {text}")
         return
@@ -107,7 +107,7 @@ def write_value(writer: Writer, name: str, text: str, indent: str = "  ") -> Non
 
 
 def write_diff(writer: Writer, name: str, before: str, after: str) -> None:
-    """What was changed in a text: how many lines, and the lines."""
+    """Write the changes of a text: the number of added and removed lines, and the diff."""
     lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
     added = sum(line.startswith("+") for line in lines)
     removed = sum(line.startswith("-") for line in lines)

@@ -1,4 +1,4 @@
-"""Edits of the texts that a prompt shows."""
+"""Lets a person edit the contents of a prompt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from askback.terminal.terminal import Dialogue, NoEditor, rewrite_in_place
 
 
 async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, saved: SavedInput) -> dict[str, str]:
-    """The new texts by content id; what is not changed is not among them. `saved` keeps them.
+    """Edit the prompt's editable contents. Return the texts that changed, by content id.
 
-    The only text that may be edited is edited at once; of several the person says which.
+    A single editable text is opened at once; with several, the person says which to edit. The changed texts
+    are also stored in `saved`.
     """
     editable = [content for content in prompt.contents if content.editable]
     edits: dict[str, str] = {}
@@ -20,7 +21,7 @@ async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, saved: SavedInpu
         if text is None:
             continue
         if text == content.text:
-            if len(editable) > 1:  # of the only one the wizard says so
+            if len(editable) > 1:  # for a single text the wizard says it
                 dialogue.writer.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
             continue
         edits[content.content_id] = text
@@ -29,7 +30,7 @@ async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, saved: SavedInpu
 
 
 async def _edit(dialogue: Dialogue, content: Content, saved: SavedInput, *, alone: bool) -> str | None:
-    """The content's new text; None if it stays."""
+    """Edit one content. Return the new text; None if the person leaves it as it is."""
     name = content.title or content.content_id
     before, text = saved.edits.pop(content.content_id, (content.text, content.text))
     if text != content.text:

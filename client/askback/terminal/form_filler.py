@@ -1,4 +1,4 @@
-"""Fills in a form with a person: entry after entry, into the object that is sent."""
+"""Asks a person for the values of a form, entry by entry."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _INDENT = "     "
 
 
 class FormFiller:
-    """One form and what was typed for it so far, which is offered again.
+    """Fills in one form; the values saved from an earlier try are offered again.
 
-    Values are written in place as they are typed, so that a dialogue that breaks off loses nothing.
+    Each value is stored in the saved input as soon as it is typed, so that an aborted dialogue loses nothing.
     """
 
     def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, saved: SavedInput) -> None:
@@ -35,7 +35,7 @@ class FormFiller:
 
     @property
     def _indent(self) -> str:
-        """What is within something else stands further right."""
+        """The indent of the current depth: nested entries are further right."""
         return _INDENT + "  " * self._depth
 
     @contextmanager
@@ -47,7 +47,7 @@ class FormFiller:
             self._depth -= 1
 
     async def all(self) -> dict[str, Any]:
-        """Ask for every entry; the object that is sent. Raises EOFError, and what the dialogue raises."""
+        """Ask for every entry and return the values. Raises EOFError, and what the dialogue raises."""
         if len(self._form) == 1 and not self._form[0].path:
             await self.ask(self._form[0], self._saved.box, "values")
         else:
@@ -58,16 +58,16 @@ class FormFiller:
         return self.values()
 
     def values(self) -> dict[str, Any]:
-        """What was typed, as it is sent."""
+        """A copy of the values typed so far."""
         found: dict[str, Any] = copy_of(self._saved.box.get("values", {}))
         return found
 
     def knows(self, path: Sequence[str]) -> bool:
-        """Whether there is an entry that a path below the values speaks of."""
+        """Whether the form has an entry for this path below the values."""
         return self._at(path) is not None
 
     async def mend(self, paths: Sequence[Sequence[str]]) -> None:
-        """Ask again for what refused paths speak of, once each; a value that was refused is not offered."""
+        """Ask again for the entries at the refused paths, once each, without offering the refused values."""
         asked: list[tuple[Any, str | int]] = []
         for found in filter(None, map(self._at, paths)):
             entry, holder, key = found
@@ -82,7 +82,7 @@ class FormFiller:
                 await self.ask(entry, holder, key)
 
     def _at(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
-        """The smallest entry that the path lies in, with where its value is; None if there is none."""
+        """The innermost entry that contains the path, with the holder and the key of its value, or None."""
         if len(self._form) == 1 and not self._form[0].path:
             return entry_at(self._form[0], self._saved.box, "values", path)
         first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
@@ -91,7 +91,7 @@ class FormFiller:
         return entry_at(first, self._saved.box.setdefault("values", {}), first.key, path[1:])
 
     async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
-        """Ask for one entry: afterwards the holder has its value under the key, or none."""
+        """Ask for one entry and set its value in the holder, or remove it if the entry is left out."""
         match entry:
             case Field():
                 await self._field(entry, holder, key, place)
@@ -105,10 +105,10 @@ class FormFiller:
     async def _field(
         self, item: Field, holder: Any, key: str | int, place: str = "", refused: Any = NOTHING
     ) -> None:
-        """Ask for one field until what is typed fits."""
+        """Ask for one field until the text that is typed fits."""
         preset = value_at(holder, key, item.default)
         if preset is not NOTHING and (not fits(item, preset) or preset == refused):
-            preset = NOTHING  # offered once more, it would be refused once more
+            preset = NOTHING  # the server would refuse it again
         self._dialogue.start_question()
         write_entry(self._dialogue.writer, item, place or self._indent)
         value = await ask_value(self._dialogue, item, preset, self._indent)
@@ -120,7 +120,7 @@ class FormFiller:
     async def _group(
         self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
     ) -> None:
-        """Ask for the fields of an object or a fixed list; an optional one only if it is wanted."""
+        """Ask for the entries of an object or a list of fixed length; if it is optional, ask whether to."""
         write_entry(self._dialogue.writer, group, place or self._indent)
         was = value_at(holder, key)
         if not again and not await self._is_wanted(group, holder, key, was):
@@ -141,7 +141,7 @@ class FormFiller:
                 await self.ask(item, was, item.key)
 
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
-        """Whether an optional object is to be filled in; if not, the holder has what it is to have."""
+        """Whether the person fills in the group. If not, its final value is set in the holder."""
         if was is not NOTHING and was is not None and fits(entry, was):
             write_value(self._dialogue.writer, f"{self._indent}so far", brief(text_for(entry, was)), "")
             choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
@@ -163,7 +163,7 @@ class FormFiller:
         return False
 
     async def _variants(self, entry: Variants, holder: Any, key: str | int, place: str) -> None:
-        """Ask which kind of value it is to be, then for that."""
+        """Ask for the kind of value, then for the value."""
         was = value_at(holder, key, entry.default)
         now = next((variant.title for variant in entry.variants if fits(variant, was)), NOTHING)
         menu = Field(
@@ -187,7 +187,7 @@ class FormFiller:
             if chosen == now:
                 put(holder, key, copy_of(was))
             elif value_at(holder, key) is not NOTHING:
-                put(holder, key, None)  # of another kind: nothing of it is offered
+                put(holder, key, None)  # the old value is of another kind: do not offer it
             if isinstance(variant, Group):
                 await self._group(replace(variant, title=""), holder, key, "", again=True)
             elif isinstance(variant, Field):
@@ -240,7 +240,7 @@ class FormFiller:
             )
 
     async def _add(self, entry: Items, items: Any) -> None:
-        """Ask for one more item; of keyed ones the name first."""
+        """Ask for one more item; for keyed items ask for its name first."""
         if not entry.keyed:
             await self._one(entry, items, len(items), len(items) + 1)
             return
@@ -270,7 +270,7 @@ class FormFiller:
 
 
 def _command(text: str) -> tuple[str, int]:
-    """What is to be done with items, and with which one."""
+    """The command for the list of items, and the number of the item; an empty command if unknown."""
     word, _, rest = text.strip().casefold().partition(" ")
     verb = {
         "": "done",

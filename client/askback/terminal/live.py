@@ -1,4 +1,4 @@
-"""The live console: prompts appear as they come, and commands are lines."""
+"""The live console: prompts appear as they arrive, and commands are lines."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ Keys, each with Enter, about the prompt that you look at:"""
 
 _LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
 _MOST_FOUND = 20
-"""So many prompts of a search are listed."""
+"""The maximum number of results that a search lists."""
 
 
 class LiveConsole:
-    """One person's console on a terminal, or a script's on a pipe.
+    """A console on a terminal for a person, or on a pipe for a script.
 
-    When a prompt ends or changes while it is being answered, what was typed goes nowhere, and lines are
-    thrown away until an empty one says that the person has seen it. It is offered again.
+    When a prompt ends or changes while it is being answered, nothing that was typed is sent, and lines are
+    discarded until an empty one confirms that the person has seen it. The input is offered again.
     """
 
     def __init__(self, console: Console, terminal: Terminal, *, bell: bool = False) -> None:
@@ -60,7 +60,7 @@ class LiveConsole:
         self._writer = terminal.writer
         self._prompts = PromptList()
         self.errors: list[AskbackError | LookupError | ValueError] = []
-        """What was refused so far: a script's exit code is made of it."""
+        """The errors so far; the first one becomes a script's exit code."""
         self._answerer = PromptAnswerer(self._prompts, terminal, self.errors)
         self._notices = LiveNotices(console, terminal, self._prompts, self._answerer, bell=bell)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
@@ -77,7 +77,7 @@ class LiveConsole:
         }
 
     def _by_key(self) -> dict[str, Callable[[str], Awaitable[None]]]:
-        """What the keys do here, each also by its word."""
+        """The commands for the keys, each also under its word."""
         other: dict[Action, Callable[[str], Awaitable[None]]] = {
             Action.COMMENT: self._comment,
             Action.SKIP: self._skip,
@@ -99,7 +99,7 @@ class LiveConsole:
         return found
 
     async def run(self) -> None:
-        """Until `quit` or the end of the input. Raises AskbackError when the server refuses for good."""
+        """Run until `quit` or the end of the input. Raises AskbackError when the server refuses for good."""
         notices = asyncio.create_task(self._notices.run())
         commands = asyncio.create_task(self._run_commands())
         try:
@@ -134,7 +134,7 @@ class LiveConsole:
             if line.startswith("/"):
                 verb, rest = "/", line[1:]
             elif verb.isascii() and verb.isdecimal():
-                verb, rest = "show", line  # the number of a row alone
+                verb, rest = "show", line  # only the number of a row
             command = self._commands.get(verb)
             if command is None:
                 self._report(LookupError(f"{verb!r} is no command; `help` lists them"))
@@ -156,7 +156,7 @@ class LiveConsole:
             self._writer.line(f"! {error.args[0] if error.args else error}", "error")
 
     async def _help(self, rest: str) -> None:
-        self._writer.raw(f"{HELP}\n")  # our own words: `block` would count the spaces in them
+        self._writer.raw(f"{HELP}\n")  # trusted text: `block` would replace the runs of spaces
         for line in help_lines():
             self._writer.line(f"  {line}")
 
@@ -198,7 +198,7 @@ class LiveConsole:
         await self._follow_up(row, await self._answerer.answer(row, given.strip()))
 
     async def _fill(self, rest: str) -> None:
-        """An empty line fills in the form of the prompt that the person looks at, and decides nothing."""
+        """An empty line starts the form of the current prompt if the person has seen it; else nothing."""
         row = self._prompts.current
         if (
             row is None
@@ -219,7 +219,7 @@ class LiveConsole:
         await self._follow_up(row, left)
 
     async def _follow_up(self, row: Row[ConsolePrompt], left: NotAnswered | None) -> None:
-        """Do what the person wants instead of an answer."""
+        """Do what the person wants instead of answering."""
         if left is not None and left.action is Action.SKIP:
             await self._skip(str(row.number))
 
@@ -232,7 +232,7 @@ class LiveConsole:
         )
 
     async def _move(self, step: int) -> None:
-        """Look at the next or the previous one."""
+        """Show the next or the previous prompt."""
         rows = self._prompts.open_rows()
         at = (
             rows.index(self._prompts.current)
@@ -246,7 +246,7 @@ class LiveConsole:
         await self._show(str(rows[at + step].number))
 
     async def _search(self, text: str) -> None:
-        """List what has these words; the only one is shown."""
+        """List the prompts that have these words; show the prompt if there is only one."""
         rows = [row for row in self._prompts.open_rows() if matches(row.prompt, text)]
         if not text or not rows:
             raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
@@ -277,7 +277,7 @@ class LiveConsole:
         self._writer.line(f"{row.number} is left to others", "quiet")
 
     async def _release_all(self) -> None:
-        """Give every claim of this console back; a server that does not answer ends them by time."""
+        """Release every claim of this console; claims that the server does not hear about expire."""
         prompts = [
             row.prompt for row in self._prompts.open_rows() if row.prompt.prompt_id in self._answerer.claimed
         ]

@@ -1,4 +1,4 @@
-"""A prompt on the screen, page by page: what a person was shown of it, and what not."""
+"""Shows a prompt page by page, and records which parts of it the person has not seen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from askback.text import columns, one_line
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _MORE = {"": "page", "more": "page", "b": "back", "back": "back", "all": "all", "q": "stop", "quit": "stop"}
-"""No `a`: it approves, at the question that may come next."""
+"""There is no `a` for `all`: the same key approves at the question that may come next."""
 
 
 async def show_prompt(
@@ -28,11 +28,11 @@ async def show_prompt(
     asking: bool = True,
     warnings: Sequence[str] = (),
 ) -> None:
-    """Show a prompt as it is now, and keep in its row what was shown.
+    """Show the current revision of a prompt, and record in its row what was shown.
 
-    On a terminal it comes by pages, all of it; where pages are not known, long texts are cut unless `full`.
-    `asking`: the answer is asked for next, so that form and decisions are only named. `dialogue` asks for the
-    next page, the terminal if not given. Raises EOFError, and what that raises.
+    A terminal shows all of it, page by page. Without a known screen size long texts are cut unless `full`.
+    With `asking` the answer is asked for next, so that form and decisions are only named. `dialogue`
+    (default: the terminal) asks for the next page. Raises EOFError, and what the dialogue raises.
     """
     revision = row.prompt.revision
     if not terminal.rows:
@@ -53,7 +53,7 @@ async def show_prompt(
 
 
 async def _write_pages(terminal: Terminal, dialogue: Dialogue, lines: list[str], header: str) -> int:
-    """Write the lines page by page, the header above each; how many of them were not shown."""
+    """Write the lines page by page, with the header above each page. Return how many were not shown."""
     starts, seen = [0], 0
     while True:
         first = starts[-1] == 0
@@ -79,7 +79,7 @@ async def _write_pages(terminal: Terminal, dialogue: Dialogue, lines: list[str],
 
 
 def _page_end(lines: list[str], start: int, rows: int, width: int) -> int:
-    """Where the page ends that begins at `start`: at least one line on."""
+    """The index after the last line of the page that begins at `start`; a page has at least one line."""
     end, used = start, 0
     while end < len(lines):
         used += max(-(-columns(_SGR.sub("", lines[end].rstrip("\n"))) // width), 1)

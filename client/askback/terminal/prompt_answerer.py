@@ -1,4 +1,4 @@
-"""The prompts of a live console, answered: what is typed for one, and what becomes of it."""
+"""Answers the prompts of a live console."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, by_console, set
 
 
 class PromptAnswerer:
-    """Works on one prompt at a time. `working` is that one, `claimed` holds the ids of those taken on."""
+    """Lets a person answer one prompt at a time (`working`); `claimed` has the ids of claimed prompts."""
 
     def __init__(
         self, prompts: PromptList, terminal: Terminal, errors: list[AskbackError | LookupError | ValueError]
@@ -40,7 +40,7 @@ class PromptAnswerer:
         self.claimed: set[str] = set()
 
     async def answer(self, row: Row[ConsolePrompt], given: str) -> NotAnswered | None:
-        """Ask for the whole answer, or send the values that are `given` as `field=value …`."""
+        """Ask for the whole answer; or, for `given` words such as `field=value`, send these values."""
         if not given:
             return await self._settle_row(row)
         values = parse_assignments(row.prompt, shlex.split(given))
@@ -69,7 +69,7 @@ class PromptAnswerer:
     async def decide(
         self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str, *, named: bool
     ) -> NotAnswered | None:
-        """One decision. A prompt that was `named` and read is decided at once; else the person confirms."""
+        """Decide at once if the person has `named` the prompt and read it; else ask them to confirm."""
         offered = [option.decision for option in row.prompt.decisions]
         if decision not in offered:
             raise ValueError(
@@ -82,7 +82,7 @@ class PromptAnswerer:
         return await self._settle_row(row, decision, comment)
 
     def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
-        """Keep a comment for the next decision about this prompt."""
+        """Save a comment for the next decision about this prompt."""
         self._saved_for(row).comment = text
 
     def write_menu(self, row: Row[ConsolePrompt]) -> None:
@@ -120,7 +120,7 @@ class PromptAnswerer:
         values: Any,
         comment: str,
     ) -> AnswerOutcome | NotAnswered:
-        """One decision about a prompt that the person has read."""
+        """Send one decision about a prompt that the person has read."""
         prompt, comment = row.prompt, comment or self._saved_for(row).comment
         option = next((o for o in prompt.decisions if o.decision is decision), None)
         if decision in CARRIES_VALUES and not await confirm_unseen(dialogue, row.unseen):
@@ -131,7 +131,7 @@ class PromptAnswerer:
         return await prompt.decide(decision, values=values, comment=comment)
 
     def _saved_for(self, row: Row[Any]) -> SavedInput:
-        """What was typed for this question, under its key: offered again when it is asked again."""
+        """The saved input for this prompt's key, so that it is offered again when the job asks again."""
         prompt: PromptInfo = row.prompt
         return self._saved.setdefault((prompt.job_id, prompt.key), SavedInput())
 
@@ -140,7 +140,7 @@ class PromptAnswerer:
         row: Row[ConsolePrompt],
         work: Callable[[PromptDialogue], Awaitable[AnswerOutcome | NotAnswered]],
     ) -> NotAnswered | None:
-        """Let the person work on one prompt, and tell what became of it; what they want instead."""
+        """Let the person work on one prompt and write the result, or return what they want instead."""
         self._prompts.current = self.working = row
         try:
             outcome = await work(PromptDialogue(self._terminal, row))
@@ -161,7 +161,7 @@ class PromptAnswerer:
         return None
 
     async def _tell_changed(self, row: Row[ConsolePrompt]) -> None:
-        """Say what happened under the person's hands, and let nothing that was typed go on from here."""
+        """Say that the prompt has changed or ended during the dialogue; nothing that was typed is sent."""
         how = f"{row.number} {row.status_words(words.now())}"
         self._errors.append(Ended(how))
         await tell_changed(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._saved_for(row))

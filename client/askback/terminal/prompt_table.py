@@ -1,4 +1,4 @@
-"""The queue as a table: how long is left, what kind, and the title come first."""
+"""Prompts as a table, with the time left, the kind and the title first."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STATE_WORDS = {
     PromptState.CANCELLED: "withdrawn",
     PromptState.SUPERSEDED: "superseded",
 }
-"""What people call the states of a prompt."""
+"""The names of a prompt's states for people."""
 _KIND = 12
 _NAME = 16
-"""So wide a kind and a name may be."""
+"""The maximum width of a kind, and of a name."""
 _AROUND = 5
-"""Lines of a screen beside the prompts: how many are open, the names, how many more, a note, the input."""
+"""Lines of a screen without prompts: the count, the header, how many more, a note, the input."""
 _LEAST = 5
-"""So many prompts are shown on the smallest screen."""
+"""The minimum number of prompts, on however small a screen."""
 
 
 def prompt_columns(
@@ -38,8 +38,8 @@ def prompt_columns(
 ) -> list[Column]:
     """The columns for these prompts at this time.
 
-    With `exact` whole ids, and times in place of spans. `numbers` are shown in place of ids: those that a
-    live console gave to its prompts.
+    `exact` shows whole ids, and times instead of spans. `numbers`, which a live console gives to its
+    prompts, are shown instead of ids.
     """
     names: Sequence[object] = numbers or [p.prompt_id for p in prompts]
     if not (exact or numbers):
@@ -60,9 +60,9 @@ def prompt_columns(
 def fit_screen(
     prompts: Sequence[PromptInfo], at: datetime, numbers: Sequence[int], size: tuple[int, int]
 ) -> list[str]:
-    """What fits a screen of so many columns and lines, the first of the prompts, and how many there are more.
+    """The table of the prompts that fit a screen of this size (columns, lines), and how many more there are.
 
-    A size of (0, 0) has room for everything.
+    A size of (0, 0) shows all of them.
     """
     width, height = size
     fits = max(height - _AROUND, _LEAST) if height else len(prompts)
@@ -74,7 +74,7 @@ def fit_screen(
 
 def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
     """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
-    job id. Times are UTC; what there is not is empty."""
+    job id. Times are in UTC; absent values are empty."""
     return [
         instant(prompt.expires_at),
         prompt.kind,
@@ -90,20 +90,20 @@ def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
 
 
 def state_word(prompt: PromptInfo) -> str:
-    """Its state as `inbox ls --state` names it; `answered by default` where a deadline gave the answer."""
+    """The state as `inbox ls --state` names it; `answered by default` if the deadline's default was taken."""
     by_default = prompt.answered is not None and prompt.answered.by_default
     return "answered by default" if by_default else STATE_WORDS.get(prompt.state, prompt.state.lower())
 
 
 def instant(moment: datetime | None) -> str:
-    """A time as programs read it, in UTC to the second; empty for None."""
+    """A time in UTC, to the second, for programs; empty for None."""
     from datetime import UTC
 
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else ""
 
 
 def time_left_words(prompt: PromptInfo, at: datetime) -> str:
-    """How much time is left, or how it ended."""
+    """The time left to answer an open prompt, or the state of one that has ended."""
     if prompt.is_open:
         return words.time_left(prompt, at)
     return state_word(prompt).removeprefix("answered ")

@@ -1,4 +1,4 @@
-"""A prompt as text: what is asked, by whom, how long there is, what to look at, what to fill in."""
+"""Writes a prompt as text: the question, who asks, the deadline, the contents, the form, the answers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
 
 LONG = 20_000
-"""So many characters of a text are shown, unless all of it is asked for."""
+"""The maximum number of characters of a text, unless `full` is requested."""
 MOST_CHOICES = 20
-"""So many choices of a field are named in a sheet; whoever fills it in sees them all."""
+"""The maximum number of choices that are listed for a field; the dialogue shows all of them."""
 GUTTER = "  | "
-"""Stands before every line that others wrote, so that no text can pass for a line of ours."""
+"""Begins every line of foreign text, so that it cannot be mistaken for a line of the program."""
 _NOT_TEXT = (
     "image/",
     "audio/",
@@ -37,7 +37,7 @@ _NOT_TEXT = (
 )
 _DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
 _NARROW = 60
-"""A field's hint stands beside its title up to so many columns, else below."""
+"""In columns: a hint that would make its line longer than this goes below the title."""
 
 
 def write_prompt(
@@ -50,12 +50,11 @@ def write_prompt(
     exact: bool = False,
     warnings: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Write the prompt as it is, `warnings` among its facts. Long texts are cut unless `full`, and say so.
-    With `exact` times are exact.
+    """Write the prompt, with `warnings` among its facts.
 
-    `asking`: it will be asked at once, field by field, so that the form is only named.
-
-    Returns what was not shown, in words: the rest of what was cut, and contents that no terminal shows.
+    Long texts are cut, with a note, unless `full`. With `asking` the form is only named, because it is asked
+    next, field by field. With `exact` times are exact. Returns what was not shown, in words: the rest of a
+    text that was cut, and contents that a terminal cannot show.
     """
     unseen: list[str] = []
     writer.line(f"[{prompt.kind}] {prompt.title}", "title")
@@ -95,7 +94,7 @@ def write_prompt(
 def _write_entry_line(
     writer: Writer, entry: Entry, full: bool, unseen: list[str], indent: str = "  "
 ) -> None:
-    """One entry of a form in the list of what is to be filled in; the fields of a group below it."""
+    """Write one entry in the list of fields to fill in, with the entries of a group below it."""
     need = " *" if entry.required and not entry.nullable else ""
     if isinstance(entry, Group) and not entry.sequence:
         writer.line(f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(_omission(entry))}")
@@ -113,13 +112,13 @@ def _write_entry_line(
 
 
 def _title_with_default(entry: Entry) -> str:
-    """An entry with what it is if it is left out."""
+    """The title of an entry, with its default."""
     offered = default_of(entry)
     return f"{entry.title} [{offered}]" if offered else entry.title
 
 
 def _omission(entry: Entry) -> str:
-    """What happens if an entry is left out."""
+    """The effect of leaving out an entry; empty if it must be given or the effect is obvious."""
     if offered := default_of(entry):
         return f"{offered} if left out"
     return "may be left out" if isinstance(entry, Group) and (not entry.required or entry.nullable) else ""
@@ -193,7 +192,7 @@ def _shorten(writer: Writer, text: str, full: bool, name: str, unseen: list[str]
 
 
 def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
-    """Write one entry of a form as it is asked; `place` is its number, such as `1/4 `, or an indent."""
+    """Write one entry above its question; `place` is its number, such as `1/4 `, or an indent."""
     indent = place if not place.strip() else "     "
     need = " (required)" if entry.required and not entry.nullable else ""
     hint = _in_brackets(hint_of(entry))
@@ -222,7 +221,7 @@ def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
 
 
 def _choices_line(item: Field, full: bool) -> str:
-    """The choices on one line, each as it may be typed."""
+    """The choices on one line, as they can be typed."""
     shown = [choice.label for choice in item.choices[: None if full else MOST_CHOICES]]
     if more := len(item.choices) - len(shown):
         shown.append(f"{more} more")
@@ -232,7 +231,7 @@ def _choices_line(item: Field, full: bool) -> str:
 
 
 def write_submission(writer: Writer, record: pb.AnswerRecord, at: datetime, *, exact: bool = False) -> None:
-    """Write one submission of the audit with its verdict, and why it was refused."""
+    """Write one submitted answer with the server's verdict and its violations."""
     status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
     write_answer(writer, AnswerInfo.from_proto(record.answer), at, status, exact=exact)
     for violation in record.violations:
@@ -247,7 +246,7 @@ def write_answer(
     *,
     exact: bool = False,
 ) -> None:
-    """Write an answer: the decision, who gave it when, and what it says."""
+    """Write an answer: the decision, who gave it and when, the values, edits and comment."""
     verdict = f"{status}: " if status else ""
     who = "the deadline's default" if answer.by_default else answer.by
     time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""

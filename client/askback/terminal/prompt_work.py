@@ -1,4 +1,4 @@
-"""One prompt while a person works on it: what happens to it meanwhile is told at once."""
+"""Lets a person work on one prompt, and tells them at once when the prompt changes or ends."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ async def work_on(
     *,
     revision: int | None = None,
 ) -> T:
-    """Show a prompt and let the person work on it; again, from the beginning, when its content changes.
+    """Show a prompt and run `work`, which asks the person; start over when the prompt's content changes.
 
-    Raises PromptClosed if it has ended or ends meanwhile, PromptStale if it is not at `revision` (None:
-    any will do), EOFError, and what `work` raises.
+    Raises PromptClosed if the prompt has ended or ends meanwhile, PromptStale if it is not at `revision`
+    (None accepts any revision), EOFError, and what `work` raises.
     """
     saved = SavedInput() if saved is None else saved
     while True:
@@ -62,7 +62,7 @@ async def work_on(
 
 
 async def job_warnings(client: Client, prompt: PromptInfo) -> list[str]:
-    """What a person should know of the job that asks; empty if there is nothing, or it may not be read."""
+    """Warnings about the job that asks; empty if there are none, or the person may not read the job."""
     if not prompt.is_open:
         return []
     try:
@@ -75,7 +75,7 @@ async def job_warnings(client: Client, prompt: PromptInfo) -> list[str]:
 
 
 def closed_error(prompt: PromptInfo) -> PromptClosed:
-    """The error that an answer to this prompt would raise."""
+    """The error that an answer to this ended prompt would raise."""
     error = PromptClosed("the prompt has ended", metadata={"state": str(prompt.state)})
     error.prompt = prompt
     return error
@@ -88,9 +88,9 @@ def _stale_error(prompt: PromptInfo) -> PromptStale:
 
 
 async def tell_changed(terminal: Terminal, what: str, prompt: PromptInfo, saved: SavedInput) -> None:
-    """Say what happened under the person's hands, and wait until they have seen it.
+    """Say that the prompt has changed or ended during the dialogue, and wait until the person has seen it.
 
-    Nothing that was typed goes on from here; it is written out, and `saved` offers it again.
+    Nothing that was typed is sent. It is written out, and stays in `saved` to be offered again.
     """
     terminal.writer.line(f"+ {what}", "warning")
     while (await terminal.choose("  What you typed was not sent. Press Enter to go on: ")).strip():
@@ -104,7 +104,10 @@ async def tell_changed(terminal: Terminal, what: str, prompt: PromptInfo, saved:
 async def _watch_row(
     client: Client, prompt: PromptInfo, terminal: Terminal
 ) -> AsyncIterator[Row[PromptInfo]]:
-    """A row that is kept up to date. A server that does not let it be watched is heard when it answers."""
+    """A row that is updated while the context is open.
+
+    If the server refuses to let the prompt be watched, a change shows only when the answer is sent.
+    """
     row = Row(1, prompt)
     watching = asyncio.create_task(_apply_changes(client, row, terminal))
     try:
@@ -137,7 +140,7 @@ def _take(row: Row[PromptInfo], newest: PromptInfo, terminal: Terminal) -> None:
 
 
 async def _look(client: Client, row: Row[PromptInfo]) -> None:
-    """The prompt is not among those that are open for this person: has it ended?"""
+    """Read a prompt that is not in the person's view, and mark its row if it has ended."""
     try:
         newest = await client.prompt(row.prompt.prompt_id)
     except AskbackError:

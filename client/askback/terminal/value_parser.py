@@ -1,4 +1,4 @@
-"""What was typed, as the value of an entry."""
+"""Parses the text that was typed for an entry."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _WORDS = {"y": True, "yes": True, "true": True, "n": False, "no": False, "false"
 
 
 def read(entry: Entry, text: str) -> Any:
-    """The value that the text stands for. Raises ValueError, saying what would be right.
+    """The value of the text. Raises ValueError, with a message that says what is expected.
 
-    Type, bounds and choices are judged here, so that a slip costs no round trip. Patterns are left to
-    the server: a hostile one could keep this process busy for ever. What is no field is read as JSON.
+    Checks type, bounds and choices, so that a typing error costs no round trip. Patterns are left to the
+    server: matching a hostile one could block this process. The text for an entry that is not a Field is
+    JSON.
     """
     if isinstance(entry, Variants):
         return _read_variant(entry, text)
@@ -74,11 +75,11 @@ def read(entry: Entry, text: str) -> Any:
 
 
 def fits(entry: Entry, value: Any) -> bool:
-    """Whether a value may stand in the entry, as far as that can be told here: type, choices, bounds."""
+    """Whether a value fits the entry by type, choices and bounds; the server checks the rest."""
     try:
         return _fits(entry, value)
     except TypeError:
-        return True  # bounds of another type: the server knows better
+        return True  # the bounds have another type: leave the check to the server
 
 
 def _fits(entry: Entry, value: Any) -> bool:
@@ -126,7 +127,7 @@ def _field_fits(field: Field, value: Any) -> bool:
             return whole and not isinstance(value, bool) and field.bounds.hold(value)
         case Kind.NUMBER:
             if field.format == "decimal" and isinstance(value, str) and _NUMBER.fullmatch(value):
-                value = spelled_number(value)  # the default of a Decimal is the text of its digits
+                value = spelled_number(value)  # pydantic writes the default of a Decimal as text
             number = isinstance(value, int | float) and not isinstance(value, bool)
             return number and field.bounds.hold(value)
         case Kind.LIST:
@@ -152,7 +153,7 @@ def read_json(text: str) -> Any:
 
 
 def guess(text: str) -> Any:
-    """A value of which nothing is known: JSON if it reads as JSON, else the text itself."""
+    """The value of a text without an entry: parsed if it is JSON, else the text itself."""
     try:
         return read_json(text)
     except ValueError:
@@ -175,7 +176,7 @@ def _read_json_of(text: str, wanted: type | None) -> Any:
 
 
 def _read_variant(entry: Variants, text: str) -> Any:
-    """JSON that fits, else what the first kind that takes such a text makes of it."""
+    """The text as JSON if that fits the union, else as a value of the first variant that accepts it."""
     with suppress(ValueError):
         if fits(entry, value := read_json(text)):
             return value
@@ -186,10 +187,10 @@ def _read_variant(entry: Variants, text: str) -> Any:
 
 
 def _read_choices(field: Field, text: str) -> Any:
-    """One choice, choices with commas between, or a JSON array, which is never ambiguous.
+    """One choice, several choices separated by commas, or a JSON array, which is never ambiguous.
 
-    The whole text is tried first, so that a choice with a comma in it is one. Text that is no choice stays
-    one value, commas included.
+    The whole text is tried first, because a choice may contain a comma. Other text is a single value,
+    commas included.
     """
     if text.startswith("["):
         items = _read_json_of(text, list)
@@ -209,7 +210,7 @@ def _read_choices(field: Field, text: str) -> Any:
 
 
 def _read_list(field: Field, text: str) -> Any:
-    """Values with commas between or on lines of their own, or a JSON array."""
+    """Values separated by commas or line ends, or a JSON array."""
     assert field.item is not None
     if text.startswith("["):
         items = _read_json_of(text, list)
@@ -225,7 +226,7 @@ def _read_list(field: Field, text: str) -> Any:
 
 
 def _read_pairs(field: Field, text: str) -> Any:
-    """NAME=VALUE with commas between or on lines of their own, or a JSON object."""
+    """NAME=VALUE separated by commas or line ends, or a JSON object."""
     found: dict[str, Any] = {}
     if text.startswith("{") or (text.startswith("[") and "=" not in text):
         found = _read_json_of(text, dict)
@@ -248,7 +249,7 @@ def _read_pairs(field: Field, text: str) -> Any:
 
 
 def _resolve_name(field: Field, text: str) -> str:
-    """The name that is meant, which may be given by its title. Raises ValueError."""
+    """The name for a text, which may also be the name's title. Raises ValueError for an unknown name."""
     try:
         return str(choice_of(field, text)) if field.choices else text
     except ValueError:
@@ -277,7 +278,7 @@ def _check_bounds(field: Field, value: Any, measure: Any, unit: str = "") -> Any
     try:
         fits = field.bounds.hold(measure)
     except TypeError:
-        fits = True  # bounds of another type: the server knows better
+        fits = True  # the bounds have another type: leave the check to the server
     if not fits:
         raise ValueError(f"must {'have' if unit else 'be'} {field.bounds}{' ' + unit if unit else ''}")
     return value

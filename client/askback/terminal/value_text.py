@@ -1,4 +1,4 @@
-"""A value as people see it."""
+"""Formats a form's values for people."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from askback.terminal.formats import format_of
 from askback.terminal.value_parser import fits
 
 HIDDEN = "••••••"
-"""Stands for a secret, wherever it would be shown."""
+"""Shown in place of a secret."""
 
 
 def text_for(entry: Entry, value: Any) -> str:
-    """A value as people see it, on one line unless it is a text of several."""
+    """A value as people see it: on one line, unless the value is a text of several lines."""
     match entry:
         case _ if value is None:
             return "none"

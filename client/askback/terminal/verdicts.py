@@ -1,4 +1,4 @@
-"""What became of an answer, in one clear sentence."""
+"""The server's verdict on an answer, in one sentence."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DONE: Final = {
 
 
 def decision_result(decision: DecisionKind) -> str:
-    """A decision as a result: `Approved`, `Rejected`, …"""
+    """The result of a decision: `Approved`, `Rejected`, …"""
     return _DONE.get(decision, f"Answered ({decision})")
 
 
 def accepted_words(outcome: AnswerOutcome) -> str:
-    """An answer that was taken: `Approved: Pay 12.5 EUR for A-17?`."""
+    """The sentence for an accepted answer: `Approved: Pay 12.5 EUR for A-17?`."""
     before = " (this very answer had been taken before)" if outcome.replayed else ""
     title = outcome.prompt.title
     if outcome.status is AnswerStatus.RECORDED:
@@ -37,7 +37,7 @@ def accepted_words(outcome: AnswerOutcome) -> str:
 
 
 def refusal_words(error: AskbackError, at: datetime) -> str:
-    """An answer that was not."""
+    """The sentence for an answer that was not accepted: `CLOSED: answered by bob …`."""
     if isinstance(error, PromptClosed):
         how = ending(error.resolution, at)
         return f"CLOSED: {how}; your answer came too late, was kept for the record and changes nothing"
@@ -53,7 +53,7 @@ def refusal_words(error: AskbackError, at: datetime) -> str:
 
 
 def write_refusal(writer: Writer, error: AskbackError, at: datetime) -> None:
-    """Print why an answer was not taken, and the fields at fault."""
+    """Write why an answer was not accepted, and the violations field by field."""
     writer.line(refusal_words(error, at), "error")
     if asks := asks_now(error):
         writer.line(f"  {asks}", "warning")
@@ -62,13 +62,13 @@ def write_refusal(writer: Writer, error: AskbackError, at: datetime) -> None:
 
 
 def asks_now(error: AskbackError) -> str:
-    """What a question that has changed is now; empty for any other error."""
+    """The title of the revision that a stale answer has missed; empty for any other error."""
     if not isinstance(error, PromptStale) or error.prompt is None:
         return ""
     return f"revision {error.prompt.revision} asks: [{error.prompt.kind}] {error.prompt.title}"
 
 
 def field_of(path: str) -> str:
-    """A violation's path as people know it: `values_json/amount` is `amount`."""
+    """The field of a violation as people know it: `values_json/amount` is `amount`."""
     name = path.removeprefix("values_json/")
     return name.replace("~1", "/").replace("~0", "~") if name != path else path

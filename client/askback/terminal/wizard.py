@@ -1,4 +1,4 @@
-"""Answers a prompt with a person: one key decides, a form is filled in; what is refused is asked again."""
+"""Guides a person to an answer: one key decides, a form is filled in, refused fields are asked again."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ _WORDS: Final = {
     DecisionKind.REVISE: "What should change?",
     DecisionKind.RESPOND: "Your answer",
 }
-"""What a decision's comment is called."""
+"""The label of a decision's comment, where it is not `Comment`."""
 
 Send = Callable[[Draft], Awaitable[AnswerOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
 class NotAnswered:
-    """A prompt that the person did not answer, and what they want instead; `text` is that of a search."""
+    """The person leaves the prompt without an answer: `action` says what they want, `text` what to search."""
 
     action: Action
     text: str = ""
 
 
 def by_console(prompt: ConsolePrompt) -> Send:
-    """What sends a draft on a console's own stream."""
+    """A function that sends a draft on a console's stream."""
 
     async def send(draft: Draft) -> AnswerOutcome:
         return await prompt.decide(
@@ -72,12 +72,12 @@ async def settle(
     unseen: Sequence[str] = (),
     many: bool = False,
 ) -> AnswerOutcome | NotAnswered:
-    """Ask until an answer is taken, or the person leaves the prompt alone.
+    """Ask until the server accepts an answer, or the person leaves the prompt.
 
-    What is given is not asked for. `saved` is offered again and holds what is typed now, `unseen` is what
-    the person was not shown, `many` lets them move to other prompts. An answer that the server refuses field
-    by field is mended: only those fields are asked again. Raises EOFError at the end of the input, and what
-    `send` raises.
+    A `decision` or `comment` that is given is not asked for. `saved` is offered again and stores the input.
+    `unseen` lists the parts of the prompt that the person was not shown. With `many` they can move to other
+    prompts. If the server refuses fields of an answer, only those are asked again. Raises EOFError at the end
+    of the input, and what `send` raises.
     """
     wizard = Wizard(prompt, dialogue, saved, unseen, many=many)
     draft = await wizard.draft(decision=decision, comment=comment)
@@ -96,7 +96,7 @@ async def settle(
 
 
 class Wizard:
-    """Asks for one answer to one prompt as it was shown."""
+    """Asks for one answer to the revision of a prompt that was shown."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Wizard:
     async def draft(
         self, *, decision: DecisionKind | None = None, comment: str | None = None
     ) -> Draft | NotAnswered:
-        """Ask for everything that is not given, and whether to send it."""
+        """Ask for the parts that are not given, and whether to send the answer."""
         if comment is not None:
             self._saved.comment = comment
         while True:
@@ -135,7 +135,7 @@ class Wizard:
                 return NotAnswered(Action.QUIT)
 
     async def _decision(self) -> DecisionKind | NotAnswered:
-        """Which key was pressed, of those that decide or leave."""
+        """Ask for a key until one decides or leaves the prompt."""
         writer, fillable = self._dialogue.writer, bool(self._form)
         known = actions(self._prompt, fillable=fillable, many=self._many)
         while True:
@@ -172,7 +172,7 @@ class Wizard:
         self._dialogue.writer.line("  the next decision carries it" if text else "  no comment", "quiet")
 
     async def _draft_with(self, decision: DecisionKind) -> Draft | NotAnswered | None:
-        """The answer with this decision; None if the person thinks better of it."""
+        """Ask for the rest of an answer with this decision; None if the person changes their mind."""
         if decision in CARRIES_VALUES and not await confirm_unseen(self._dialogue, self._unseen):
             return None
         draft, before = Draft(decision), self._saved.comment
@@ -200,7 +200,7 @@ class Wizard:
                 self._saved.comment = ""
 
     async def _is_meant(self, draft: Draft, *, asked: bool) -> bool:
-        """Whether a decision without values is sent: words that were just typed for it say so."""
+        """Whether to send a decision without values. A comment that was just typed for it counts as a yes."""
         if asked and (self._wants_words(draft.decision) or draft.decision is DecisionKind.REJECT):
             return True
         if draft.comment:
@@ -214,11 +214,11 @@ class Wizard:
         return next((o for o in self._prompt.decisions if o.decision is decision), Option(decision))
 
     def _wants_words(self, decision: DecisionKind) -> bool:
-        """Whether a comment must go with the decision."""
+        """Whether the decision requires a comment."""
         return self._option(decision).comment_required
 
     async def _words(self, decision: DecisionKind, *, required: bool) -> str:
-        """The comment of a decision. Raises EOFError."""
+        """Ask for the comment of a decision. Raises EOFError."""
         name = _WORDS.get(decision, "Comment")
         question = name if name.endswith("?") else f"{name}{'' if required else ' (Enter for none)'}:"
         while True:
@@ -228,7 +228,7 @@ class Wizard:
             self._dialogue.writer.line("! must be given with this decision", "warning")
 
     async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | NotAnswered:
-        """Ask again for what was refused; for everything where that cannot be told."""
+        """Ask again for the refused fields; for everything if a violation names no field of the form."""
         wrong = [fault.field for fault in violations]
         paths = [_tokens(path) for path in wrong if path.startswith("values_json/")]
         known = [path for path in paths if self._filling.knows(path)]
@@ -247,5 +247,5 @@ class Wizard:
 
 
 def _tokens(path: str) -> list[str]:
-    """The names of a JSON pointer below `values_json`."""
+    """The tokens of a JSON pointer below `values_json`."""
     return [token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]]
