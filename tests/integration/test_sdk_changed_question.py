@@ -25,7 +25,7 @@ from askback.cli.job.show import prompt_fields
 from askback.cli.job.story import event_words
 from askback.spans import Times
 from askback.testing import Clock, Server
-from tests.support.service import SOON
+from tests.support.refusals import SOON
 
 Ask = Callable[[Job], Any]
 

@@ -6,10 +6,13 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from askback.prompts import PromptInfo
+from askback.enums import AnswerStatus
+from askback.prompts import AnswerOutcome, PromptInfo
+from askback.terminal.draft import Draft
 from askback.terminal.paper import Paper, PlainPaper
 from askback.terminal.showing import HIDDEN
 from askback.terminal.terminal import write_by_lines
+from askback.terminal.wizard import settle
 from askback.v1 import prompt_pb2 as pb
 
 ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
@@ -90,3 +93,15 @@ def asking(*questions: pb.Question, **more: Any) -> PromptInfo:
 def question(name: str = "q", *, required: bool = False, **kind: Any) -> pb.Question:
     """A question of one input."""
     return pb.Question(question_id=name, title=f"Title of {name}", required=required, **kind)
+
+
+async def sent(asked: PromptInfo, said: Said, **options: Any) -> list[Draft]:
+    """The drafts that a dialogue sends."""
+    drafts: list[Draft] = []
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        drafts.append(draft)
+        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
+
+    await settle(asked, said, send, **options)
+    return drafts
