@@ -50,7 +50,7 @@ async def build(
         queue=config.queue,
         observer=observers,
     )
-    concurrency = Concurrency(config.queue_limits, storage.turns, time) if config.concurrency else None
+    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time) if config.concurrency else None
     dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
@@ -76,7 +76,7 @@ async def build(
         dispatcher=dispatcher,
         attending=attending,
         timers=timers,
-        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.turns),
+        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.queue_locks),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,

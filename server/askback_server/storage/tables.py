@@ -282,7 +282,7 @@ settings = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# Who may lease jobs of a queue with a limit (ports/claim_turns.py). A handful of rows.
+# Who may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
 claim_turns = sa.Table(
     "claim_turns",
     metadata,

@@ -23,7 +23,7 @@ from askback_server.sessions.frames import Bookmark, PromptEvent, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.session import TAKE, Session
+from askback_server.sessions.stream_session import TAKE, StreamSession
 from askback_server.sessions.turns import Turns
 from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch import Watch
@@ -138,7 +138,7 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
 
 async def _serve(
     replica: Replica,
-    session: Session,
+    session: StreamSession,
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
