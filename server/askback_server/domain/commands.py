@@ -17,7 +17,7 @@ from askback_server.domain.forms import Judgement
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
 from askback_server.domain.principals import SYSTEM, Principal
 from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
-from askback_server.domain.replies import JobCreated, PromptAsked
+from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
 
@@ -143,7 +143,7 @@ class HolderCommand(OnJob[R]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportProgress(HolderCommand[int]):
+class ReportProgress(HolderCommand[JobVersion]):
     """How far the job is."""
 
     progress: Progress
@@ -169,14 +169,14 @@ class AskPrompt(HolderCommand[PromptAsked]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgePrompts(HolderCommand[int]):
+class AcknowledgePrompts(HolderCommand[JobVersion]):
     """The worker has these resolutions."""
 
     prompt_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SaveCheckpoint(HolderCommand[int]):
+class SaveCheckpoint(HolderCommand[JobVersion]):
     """The result of a step."""
 
     key: str

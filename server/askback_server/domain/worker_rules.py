@@ -37,6 +37,7 @@ from askback_server.domain.life import (
     try_again,
 )
 from askback_server.domain.principals import Role
+from askback_server.domain.replies import JobVersion
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.waiting import may_go_on
 
@@ -81,7 +82,7 @@ def held(aggregate: Aggregate, command: HolderCommand[object], facts: Facts) -> 
     return change
 
 
-def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided[int]:
+def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided[JobVersion]:
     """How far the job is; percent is derived where the worker leaves it 0."""
     change = held(aggregate, command, facts)
     progress = command.progress
@@ -106,10 +107,12 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
             "milestone": command.milestone,
         },
     )
-    return Decided(change.job.version, change)
+    return Decided(JobVersion(change.job.version), change)
 
 
-def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> Decided[int]:
+def acknowledge_prompts(
+    aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts
+) -> Decided[JobVersion]:
     """The worker has these resolutions; what it confirmed before stays as it is."""
     change = held(aggregate, command, facts)
     for prompt_id in command.prompt_ids:
@@ -126,10 +129,10 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
         if prompt.consumed_at is None and prompt_id not in change.prompts:
             change.event(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
             change.put(evolve(prompt, consumed_at=facts.now))
-    return Decided(change.job.version, change if change.events else None)
+    return Decided(JobVersion(change.job.version), change if change.events else None)
 
 
-def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> Decided[int]:
+def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> Decided[JobVersion]:
     """The result of a step, for whoever runs the job next."""
     change = held(aggregate, command, facts)
     check = Checker(facts.limits)
@@ -146,7 +149,7 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
     change.set(checkpoints=change.job.checkpoints + 1)
     change.checkpoints.append(Checkpoint(command.job_id, command.key, command.value_json, facts.now))
     change.event(EventType.CHECKPOINT_SAVED, None, {"key": command.key})
-    return Decided(change.job.version, change)
+    return Decided(JobVersion(change.job.version), change)
 
 
 def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Decided[Job]:
