@@ -88,7 +88,7 @@ class Sweep:
     async def _purge_some(self) -> tuple[int, bool]:
         """One batch and the rest after it: how many went, and whether there may be more."""
         started = monotonic()
-        ids = await self._queue.expired(PURGE)
+        ids = await self._queue.list_expired(PURGE)
         done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
         more = len(ids) == PURGE and done > 0
         if more:

@@ -44,7 +44,7 @@ class HorizonWatch:
 
     async def look(self) -> None:
         """Look once, and say what is to be said. Raises StorageUnavailable."""
-        self.lag = await self._store.held_back()
+        self.lag = await self._store.horizon_lag()
         if self.lag > ALARM:
             if not self._told_at or self.lag > self._told_at + REMIND:
                 self._told_at = self.lag
