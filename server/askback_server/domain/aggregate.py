@@ -24,7 +24,7 @@ ANY_EPOCH = 0
 """In a SessionRef: whichever stream has the session."""
 
 
-def somebody_is_there(_: Prompt) -> bool:
+def assume_attended(_: Prompt) -> bool:
     """Where nobody looks who is there, nobody is missed."""
     return True
 
@@ -44,7 +44,7 @@ class Facts:
     new_id: Callable[[], str]
     command_id: str
     dead_sessions: frozenset[SessionRef] = frozenset()
-    attended: Callable[[Prompt], bool] = somebody_is_there
+    attended: Callable[[Prompt], bool] = assume_attended
 
     def is_dead(self, session: SessionRef) -> bool:
         """Whether a guard on this session is known to fail."""
@@ -66,7 +66,7 @@ class Aggregate:
     carried: Mapping[str, CarriedAnswer] = field(default_factory=dict)
     """By key: those answers of earlier jobs of the chain that are known."""
 
-    def existing(self, job_id: str, principal: Principal) -> Job:
+    def require_job(self, job_id: str, principal: Principal) -> Job:
         """The job, if the principal may know of it. Raises JobNotFound."""
         if self.job is None or not principal.may_use(self.job.namespace):
             raise JobNotFound(job_id)
@@ -142,7 +142,7 @@ class Guard:
     """The database's clock must not have passed it. Set by answers (the prompt's deadline) and by leases
     under a concurrency limit (the end of the turn)."""
 
-    def merged(self, other: Guard) -> Guard:
+    def merge(self, other: Guard) -> Guard:
         """Both."""
         if self is NO_GUARD or self is other:
             return other
@@ -212,12 +212,12 @@ class Change:
         return _open_of({**self.aggregate.prompts, **self.prompts}, self.job.open_prompts)
 
     def put(self, prompt: Prompt) -> Prompt:
-        """A new image of a prompt; call `event` first: the prompt's version is its seq."""
+        """A new image of a prompt; call `record` first: the prompt's version is its seq."""
         prompt = evolve(prompt, version=self.job.version, updated_at=self.facts.now)
         self.prompts[prompt.prompt_id] = prompt
         return prompt
 
-    def event(
+    def record(
         self, type: EventType, prompt_id: str | None = None, data: Mapping[str, Any] | None = None
     ) -> int:
         """Write to the log, with the job's state as it is now: move the job first. Returns the seq."""
@@ -247,7 +247,7 @@ class Change:
     ) -> None:
         """Make the write depend on more than the version."""
         if session or not_before or not_after:
-            self.guard = self.guard.merged(Guard(session, not_before, not_after))
+            self.guard = self.guard.merge(Guard(session, not_before, not_after))
 
     def result(self) -> Aggregate:
         """The aggregate after the change; an empty one if the job is gone."""
@@ -298,7 +298,7 @@ def _prompt_size(prompt: Prompt) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided(Generic[R]):
+class RuleResult(Generic[R]):
     """The outcome of a rule."""
 
     reply: R | AskbackError

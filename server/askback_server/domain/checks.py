@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
-from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, labelled
+from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, fill_labels
 from askback_server.domain.documents import content_to_json
 from askback_server.domain.forms import Unjudged, check_form
 from askback_server.domain.json_text import Violation, check_text, is_plain, parse_json
@@ -99,7 +99,7 @@ class Checker(Violations):
             self.text(f"{field}[{i}].text", edit.text, self.limits.content_bytes)
 
 
-def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> PromptContent:
+def normalise(content: PromptContent, limits: Limits, now: datetime | None) -> PromptContent:
     """The content checked, with the kind's decisions filled in.
 
     `now` is when people would be asked; None leaves the times unchecked: whoever asks again gets the
@@ -133,13 +133,13 @@ def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> 
     if form is not None:
         check.run(lambda: check_form(form, limits.forms))
     if content.decisions:
-        options = labelled(content.decisions)
+        options = fill_labels(content.decisions)
         check.run(lambda: check_options(options, limits.forms))
     else:
         # Not for a bad kind: the options are cached by kind.
         options = () if check.found else default_options(content.kind, form is not None)
     if content.decisions != options:
-        content = content.offering(options)
+        content = content.with_decisions(options)
     _check_default(check, content)
     check.done()
     size = len(content_to_json(content).encode())
@@ -194,7 +194,7 @@ def _check_escalation(check: Checker, content: PromptContent) -> None:
         if not (step.replace or step.to.users or step.to.groups or step.raise_priority):
             check.bad(f"{at}.to", "is required, unless the step replaces the audience or raises the priority")
         _check_audience(check, f"{at}.to", step.to)
-        asked = step.to if step.replace else asked.joined(step.to)
+        asked = step.to if step.replace else asked.union(step.to)
         if len(asked.users) + len(asked.groups) > limits.audience:
             check.bad(
                 f"{at}.to", f"makes the audience more than the {limits.audience} names that are allowed"

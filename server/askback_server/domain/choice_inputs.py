@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from askback_server.domain.form_clarity import confusable
+from askback_server.domain.form_clarity import find_confusable
 from askback_server.domain.input_rules import (
     Fault,
     FormLimits,
     count_faults,
-    counted,
-    optional,
-    outside,
+    count_phrase,
+    is_outside,
     text_faults,
+    without_none,
 )
-from askback_server.domain.json_schema import listed
+from askback_server.domain.json_schema import join_choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SingleInput:
     def schema(self, required: bool) -> dict[str, Any]:
         key = "anyOf" if self.allow_other else "oneOf"
         choices = _choices(self.options, self.allow_other)
-        return {"type": "string", key: choices} | optional(default=self.default)
+        return {"type": "string", key: choices} | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         if isinstance(value, str):
@@ -72,8 +72,8 @@ class MultiInput:
 
     def schema(self, required: bool) -> dict[str, Any]:
         items = {"type": "string", "anyOf": _choices(self.options, self.allow_other)}
-        bounds = optional(minItems=self._least(required), maxItems=self.max_items)
-        default = optional(default=list(self.default) or None)
+        bounds = without_none(minItems=self._least(required), maxItems=self.max_items)
+        default = without_none(default=list(self.default) or None)
         return {"type": "array", "items": items, "uniqueItems": True} | bounds | default
 
     def problem(self, value: object, required: bool) -> str | None:
@@ -87,8 +87,8 @@ class MultiInput:
         if len(set(value)) != len(value):
             return "must not have the same choice twice"
         least = self._least(required)
-        if outside(len(value), least, self.max_items):
-            return "must have " + counted(least, self.max_items, "choice")
+        if is_outside(len(value), least, self.max_items):
+            return "must have " + count_phrase(least, self.max_items, "choice")
         return None
 
     def _least(self, required: bool) -> int | None:
@@ -99,14 +99,16 @@ def _choices(options: tuple[Option, ...], allow_other: bool) -> list[dict[str, A
     """Titled choices in the form of MCP's SEP-1330."""
     choices = [
         {"const": option.value, "title": option.title or option.value}
-        | optional(description=option.description or None)
+        | without_none(description=option.description or None)
         for option in options
     ]
     return [*choices, {"type": "string", "minLength": 1, "title": "Other"}] if allow_other else choices
 
 
 def _values(options: tuple[Option, ...], allow_other: bool) -> str:
-    return listed(tuple(option.value for option in options)) + (", or another text" if allow_other else "")
+    return join_choices(tuple(option.value for option in options)) + (
+        ", or another text" if allow_other else ""
+    )
 
 
 def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[Fault]:
@@ -115,7 +117,7 @@ def _option_faults(options: tuple[Option, ...], limits: FormLimits) -> Iterator[
     if len(options) > limits.max_options:
         yield ("options", f"has {len(options)} options; at most {limits.max_options} are allowed")
         return
-    for index, other in confusable([(option.value, option.title) for option in options]):
+    for index, other in find_confusable([(option.value, option.title) for option in options]):
         reason = f"is the value or the title of options[{other}] too: people could not tell them apart"
         yield (f"options[{index}].title", reason)
     seen: set[str] = set()

@@ -53,7 +53,7 @@ class Audience:
             return True
         return subject in self.users or not self.groups.isdisjoint(groups)
 
-    def joined(self, others: Audience) -> Audience:
+    def union(self, others: Audience) -> Audience:
         """These people and the others. Everybody stays everybody."""
         if not self.users and not self.groups:
             return self
@@ -97,7 +97,7 @@ class DefaultAnswer:
 @fast_init
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class PromptContent:
-    """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
+    """One question to people. `decisions` empty means the kind's defaults, filled by `normalise`."""
 
     kind: str
     title: str
@@ -129,17 +129,17 @@ class PromptContent:
         """The offered option of a decision, or None."""
         return next((o for o in self.decisions if o.decision == decision), None)
 
-    def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
+    def with_decisions(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
         """The same with other decisions, and without what was derived of these."""
         return evolve(self, decisions=decisions)
 
-    def timed(self, now: datetime) -> PromptContent:
+    def resolve_deadline(self, now: datetime) -> PromptContent:
         """The content of a prompt that is asked now: its deadline, if it has one, as a timeout."""
         if self.deadline is None:
             return self
         return evolve(self, timeout=self.deadline - now, deadline=None)
 
-    def untimed(self) -> PromptContent:
+    def without_times(self) -> PromptContent:
         """The same without what time would do to it: for a prompt that is closed as soon as it is open."""
         return evolve(
             self,
@@ -151,7 +151,7 @@ class PromptContent:
             default_answer=None,
         )
 
-    def turned_to(self, audience: Audience, priority: int) -> PromptContent:
+    def route_to(self, audience: Audience, priority: int) -> PromptContent:
         """The same for other people and with another priority; its digest is the same."""
         if audience == self.audience and priority == self.priority:
             return self

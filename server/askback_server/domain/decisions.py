@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
-from askback_server.domain.form_clarity import confusable
+from askback_server.domain.form_clarity import find_confusable
 from askback_server.domain.forms import Form, FormLimits, Judgement, validate_values
-from askback_server.domain.json_text import BadFields, Violation, capped, check_text, is_plain
+from askback_server.domain.json_text import BadFields, Violation, cap_violations, check_text, is_plain
 
 
 class Decision(StrEnum):
@@ -81,7 +81,7 @@ def default_options(kind: str, has_form: bool) -> tuple[DecisionOption, ...]:
     )
 
 
-def labelled(options: Iterable[DecisionOption]) -> tuple[DecisionOption, ...]:
+def fill_labels(options: Iterable[DecisionOption]) -> tuple[DecisionOption, ...]:
     """The same options, with the default label where the asker gave none."""
     return tuple(
         option if option.label else replace(option, label=DEFAULT_LABELS[option.decision])
@@ -102,7 +102,7 @@ def _option_faults(options: Sequence[DecisionOption], limits: FormLimits, field:
     if not options:
         yield Violation(field, "must have at least one decision")
     offered = {option.decision: option.label for option in options}  # a second time is told below
-    for index, other in confusable([*offered.items()]):
+    for index, other in find_confusable([*offered.items()]):
         reason = f"is the decision or the label of {field}[{other}] too: people could not tell them apart"
         yield Violation(f"{field}[{index}].label", reason)
     seen: set[Decision] = set()
@@ -147,7 +147,7 @@ def validate_answer(
             found.append(Violation("edits", f"must hold {what}: EDIT changes something"))
     elif not _is_empty(values_json):
         found.append(Violation("values_json", f"must be empty with {decision}"))
-    return capped(found)
+    return cap_violations(found)
 
 
 def _is_empty(values_json: str) -> bool:

@@ -219,7 +219,7 @@ def resolution_from_json(text: str) -> Resolution:
     )
 
 
-def appended(array_json: str, item: Mapping[str, Any], *, raw: Sequence[str] = ()) -> str:
+def append_to_array(array_json: str, item: Mapping[str, Any], *, raw: Sequence[str] = ()) -> str:
     """A JSON array text with one more object; values named in `raw` are JSON texts already."""
     parts = [f"{dump(k)}:{v if k in raw else dump(v)}" for k, v in item.items()]
     inner = array_json.strip()[1:-1].strip()

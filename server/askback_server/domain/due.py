@@ -14,12 +14,12 @@ from askback_server.domain.documents import audience_to_doc
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
-from askback_server.domain.life import cancel_now, close_prompt, fail_now, try_again
+from askback_server.domain.life import cancel_now, close_prompt, fail_now, retry_attempt
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt
 from askback_server.domain.transitions import JobTrigger, PromptTrigger, next_prompt_state
 
 
-def take_due(change: Change) -> None:
+def run_overdue(change: Change) -> None:
     """Do what is due, in the order of the times: it counts when a timer was late, or nobody was up."""
     now = change.facts.now
     due = [(at, p.round, p.prompt_id) for p in change.open if (at := p.due_at) is not None and at <= now]
@@ -66,7 +66,7 @@ def _take_job(change: Change, at: datetime) -> datetime | None:
         if job.attempt >= job.max_attempts:
             fail_now(change, JobTrigger.FAIL, failure)
         else:
-            try_again(change, JobTrigger.OVERRUN, EventType.JOB_RETRIED, failure, None)
+            retry_attempt(change, JobTrigger.OVERRUN, EventType.JOB_RETRIED, failure, None)
     return change.job.due_at
 
 
@@ -94,10 +94,10 @@ def _escalate(change: Change, prompt: Prompt) -> None:
     assert nudges is not None
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.ESCALATE)
     step = content.escalation[nudges.steps]
-    audience = step.to if step.replace else content.audience.joined(step.to)
+    audience = step.to if step.replace else content.audience.union(step.to)
     priority = min(content.priority + step.raise_priority, change.facts.limits.priority)
-    nudges = nudges.stepped(content)
-    change.event(
+    nudges = nudges.after_step(content)
+    change.record(
         EventType.PROMPT_ESCALATED,
         prompt.prompt_id,
         {
@@ -109,7 +109,7 @@ def _escalate(change: Change, prompt: Prompt) -> None:
             "priority": priority,
         },
     )
-    content = content.turned_to(audience, priority)
+    content = content.route_to(audience, priority)
     change.put(evolve(prompt, content=content, nudges=nudges, claimed_by="", claimed_until=None))
 
 
@@ -117,7 +117,7 @@ def _remind(change: Change, prompt: Prompt) -> None:
     assert prompt.nudges is not None
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.REMIND)
     nudges = prompt.nudges.after_reminder(prompt.content, change.facts.now, change.facts.limits)
-    change.event(
+    change.record(
         EventType.PROMPT_REMINDED,
         prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key, "count": nudges.reminded},

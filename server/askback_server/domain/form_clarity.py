@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from askback_server.domain.json_schema import compiled_schema
+from askback_server.domain.json_schema import compile_schema
 from askback_server.domain.json_text import BadFields, Violation, pointer
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
@@ -23,22 +23,22 @@ Name = tuple[str, str]
 """Of one choice: its value as text, and its title; no title means the value."""
 
 
-def like(text: str) -> str:
+def comparable(text: str) -> str:
     """What people take for the same text: case, width, spaces and invisible characters do not count."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn")).split())
 
 
-def confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
+def find_confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
     """Pairs of choices of which one has a title that is the other's value or title: (which, the other)."""
     values: dict[str, list[int]] = {}
     for index, (value, _) in enumerate(names):
-        values.setdefault(like(value), []).append(index)
+        values.setdefault(comparable(value), []).append(index)
     titles: dict[str, int] = {}
     for index, (_, title) in enumerate(names):
         if not title:
             continue
-        known = like(title)
+        known = comparable(title)
         other = next((i for i in values.get(known, ()) if i != index), titles.get(known))
         if other is not None:
             yield index, other
@@ -62,7 +62,7 @@ def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _choices(item, (*path, str(index)))
     if not isinstance(node, dict):
         return
-    for index, other in confusable(_names(node)):
+    for index, other in find_confusable(_names(node)):
         yield (
             pointer(*path),
             f"choice {index + 1} has a title that is the value or title of choice {other + 1}",
@@ -119,7 +119,7 @@ def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, s
     """Defaults that their own schemas refuse, each judged in its place."""
     found: dict[tuple[str, ...], Any] = {}
     _collect(schema, (), found)
-    if not found or compiled_schema(schema_json).cost * len(found) > _MOST_COST:
+    if not found or compile_schema(schema_json).cost * len(found) > _MOST_COST:
         return
     # Of the whole only what says where a field's schema is: the form as such need not be filled in.
     only = ("$schema", "$defs", "definitions", "properties", "$id")

@@ -18,10 +18,17 @@ from askback_server.domain.input_rules import FormLimits, text_faults
 from askback_server.domain.json_schema import (
     MAX_WORK,
     QUICK_WORK,
-    compiled_schema,
+    compile_schema,
     schema_violations,
 )
-from askback_server.domain.json_text import BadFields, Violation, capped, check_text, parse_json, pointer
+from askback_server.domain.json_text import (
+    BadFields,
+    Violation,
+    cap_violations,
+    check_text,
+    parse_json,
+    pointer,
+)
 from askback_server.domain.question_inputs import (
     BooleanInput,
     DateInput,
@@ -98,7 +105,7 @@ def check_form(form: Form | None, limits: FormLimits, *, prefix: str = "") -> No
         case SchemaForm(schema_json):
             try:
                 check_text(schema_json, field="schema_json", max_bytes=limits.max_schema_bytes)
-                compiled_schema(schema_json)
+                compile_schema(schema_json)
                 check_schema(schema_json)
             except BadFields as bad:
                 raise BadFields(Violation(prefix + v.field, v.description) for v in bad.violations) from None
@@ -145,7 +152,7 @@ def validate_values(
     """
     if judgement is not None and judgement.form == form and judgement.values_json == values_json:
         return judgement.violations
-    found = _judged(form, values_json, "values_json", max_bytes, quick=True)
+    found = _judge(form, values_json, "values_json", max_bytes, quick=True)
     if found is None:
         assert form is not None
         raise Unjudged(form, values_json, max_bytes)
@@ -154,12 +161,12 @@ def validate_values(
 
 def judge_values(form: Form | None, values_json: str, *, max_bytes: int) -> tuple[Violation, ...]:
     """The same, however long it takes."""
-    found = _judged(form, values_json, "values_json", max_bytes, quick=False)
+    found = _judge(form, values_json, "values_json", max_bytes, quick=False)
     assert found is not None
     return found
 
 
-def _judged(
+def _judge(
     form: Form | None, values_json: str, field: str, max_bytes: int, *, quick: bool
 ) -> tuple[Violation, ...] | None:
     """None if it may take long, and that is not wanted."""
@@ -167,7 +174,7 @@ def _judged(
         return ()
     if isinstance(form, SchemaForm) and len(values_json) <= max_bytes:
         try:
-            schema = compiled_schema(form.schema_json)
+            schema = compile_schema(form.schema_json)
         except BadFields as bad:
             return bad.violations
         if schema.work(values_json) > MAX_WORK:
@@ -185,11 +192,11 @@ def _judged(
             return (Violation(field, "must be empty: this prompt has no form"),) if values else ()
         case SchemaForm(schema_json):
             found = schema_violations(schema_json, values, field, quick=quick)
-            return None if found is None else capped(found)
+            return None if found is None else cap_violations(found)
         case Questions(questions):
             if quick and _pattern_work(questions, values) > QUICK_WORK:
                 return None
-            return capped(_problems(questions, values, field))
+            return cap_violations(_problems(questions, values, field))
 
 
 def _pattern_work(questions: tuple[Question, ...], values: dict[str, Any]) -> int:

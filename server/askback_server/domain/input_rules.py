@@ -35,15 +35,15 @@ class FormLimits:
     """A decision's label."""
 
 
-def optional(**keywords: Any) -> dict[str, Any]:
+def without_none(**keywords: Any) -> dict[str, Any]:
     return {key: value for key, value in keywords.items() if value is not None}
 
 
-def outside(value: Any, low: Any, high: Any) -> bool:
+def is_outside(value: Any, low: Any, high: Any) -> bool:
     return (low is not None and value < low) or (high is not None and value > high)
 
 
-def suffix(low: object, high: object) -> str:
+def range_phrase(low: object, high: object) -> str:
     if low is not None and high is not None:
         return f" between {low} and {high}"
     if low is not None:
@@ -51,7 +51,7 @@ def suffix(low: object, high: object) -> str:
     return "" if high is None else f" of at most {high}"
 
 
-def counted(low: int | None, high: int | None, noun: str) -> str:
+def count_phrase(low: int | None, high: int | None, noun: str) -> str:
     last = high if high is not None else low
     plural = noun if last == 1 else noun + "s"
     if low and high is not None:

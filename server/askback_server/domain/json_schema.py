@@ -61,7 +61,7 @@ _TYPES = {
 }
 
 
-def listed(values: tuple[str, ...]) -> str:
+def join_choices(values: tuple[str, ...]) -> str:
     """A list of choices that stays readable when it is long."""
     text = ", ".join(value if len(value) <= 40 else value[:39] + "…" for value in values[:10])
     return text if len(values) <= 10 else f"{text} and {len(values) - 10} more"
@@ -105,7 +105,7 @@ class CompiledSchema:
 
 
 @lru_cache(maxsize=128)
-def compiled_schema(schema_json: str) -> CompiledSchema:
+def compile_schema(schema_json: str) -> CompiledSchema:
     """The schema of a form, ready to judge values, or BadFields on `schema_json` with the reason."""
     schema = parse_json(schema_json, field="schema_json", max_bytes=_UNLIMITED)
     if not isinstance(schema, dict) or schema.get("type") != "object":
@@ -135,7 +135,7 @@ def schema_violations(
     None if building it may take long and `quick` is set.
     """
     try:
-        schema = compiled_schema(schema_json)
+        schema = compile_schema(schema_json)
     except BadFields as bad:
         return bad.violations
     if schema.validator.is_valid(value):
@@ -146,10 +146,10 @@ def schema_violations(
     if quick and work > _QUICK_LISTING:
         return None
     errors = islice(schema.validator.iter_errors(value), MAX_VIOLATIONS)
-    return tuple(violation for error in errors for violation in _described(error, field))
+    return tuple(violation for error in errors for violation in _describe(error, field))
 
 
-def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Violation]:
+def _describe(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Violation]:
     at = field + pointer(*error.instance_path)
     match error.kind:
         case Kind.Required(name):
@@ -160,11 +160,13 @@ def _described(error: jsonschema_rs.ValidationError, field: str) -> Iterator[Vio
         case Kind.Type(types):
             yield Violation(at, "must be " + " or ".join(_TYPES.get(name, name) for name in types))
         case Kind.Enum(options):
-            yield Violation(at, "must be one of: " + listed(tuple(_plain(option) for option in options)))
+            yield Violation(
+                at, "must be one of: " + join_choices(tuple(_plain(option) for option in options))
+            )
         case Kind.Constant(expected):
             yield Violation(at, "must be " + _plain(expected))
         case Kind.OneOfNotValid(branches) | Kind.AnyOf(branches) if constants := _constants(branches):
-            yield Violation(at, "must be one of: " + listed(constants))
+            yield Violation(at, "must be one of: " + join_choices(constants))
         case Kind.FalseSchema():
             unknown = error.schema_path[-1:] == ["additionalProperties"]
             yield Violation(at, "has fields that are not in this form" if unknown else "is not allowed")

@@ -37,7 +37,7 @@ class BadFields(ValueError):
     """The request breaks a rule in one or more fields."""
 
     def __init__(self, violations: Iterable[Violation]) -> None:
-        self.violations: tuple[Violation, ...] = capped(violations)
+        self.violations: tuple[Violation, ...] = cap_violations(violations)
         super().__init__("; ".join(f"{v.field} {v.description}" for v in self.violations))
 
     @classmethod
@@ -50,17 +50,17 @@ class _Refused(Exception):
     """Raised by the decoder's hooks, which do not know the field."""
 
 
-def capped(violations: Iterable[Violation]) -> tuple[Violation, ...]:
+def cap_violations(violations: Iterable[Violation]) -> tuple[Violation, ...]:
     """At most MAX_VIOLATIONS, each short enough for a trailer; the last one says how many were left out."""
     found = tuple(violations)
-    kept = tuple(_shortened(v) for v in found[:MAX_VIOLATIONS])
+    kept = tuple(_shorten(v) for v in found[:MAX_VIOLATIONS])
     if len(found) > MAX_VIOLATIONS:
         more = len(found) - MAX_VIOLATIONS + 1
         kept = (*kept[:-1], Violation(kept[-1].field, f"is wrong, and so are {more - 1} more fields"))
     return kept
 
 
-def _shortened(violation: Violation) -> Violation:
+def _shorten(violation: Violation) -> Violation:
     field, description = violation.field, violation.description
     if len(field) <= _MAX_FIELD_CHARS and len(description) <= _MAX_DESCRIPTION_CHARS:
         return violation
@@ -71,7 +71,7 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def shown(text: str) -> str:
+def quote(text: str) -> str:
     """A name from hostile input, quoted, short and always encodable as UTF-8."""
     return json.dumps(_cut(text, 64), ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
@@ -173,7 +173,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _Refused(f"has the key {shown(key)} twice in one object")
+                raise _Refused(f"has the key {quote(key)} twice in one object")
             seen.add(key)
     if members and max(map(len, members)) > MAX_KEY_CHARS:
         raise _Refused(f"has a key of more than {MAX_KEY_CHARS} characters")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from askback_server.domain.aggregate import ANY_EPOCH, Change, Facts
 from askback_server.domain.commands import SessionRef
-from askback_server.domain.documents import appended, resolution_to_json
+from askback_server.domain.documents import append_to_array, resolution_to_json
 from askback_server.domain.errors import LeaseLost
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -97,7 +97,7 @@ def close_prompt(
         prompt, state=state, resolution=resolution, claimed_by="", claimed_until=None, unattended_since=None
     )
     if prompt.nudges is not None:
-        closed = evolve(closed, nudges=prompt.nudges.ended())
+        closed = evolve(closed, nudges=prompt.nudges.after_end())
     if go_on:
         _go_on(change, closed)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
@@ -107,11 +107,11 @@ def close_prompt(
             data |= {"carried_from": carried_from, "by": answer.user_id}
         if prompt.content.kind == UNDERSTANDING:
             _note_answer(change, prompt, answer)
-    change.event(_CLOSING[trigger], prompt.prompt_id, data)
+    change.record(_CLOSING[trigger], prompt.prompt_id, data)
     closed = change.put(closed)
     if go_on and change.job.workerless and change.job.is_terminal:
         ended = change.job.state is JobState.COMPLETED
-        change.event(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
+        change.record(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
     elif go_on and change.job.state is JobState.PENDING_HITL and not change.job.open_blocking:
         # Somebody wished for its cancel, and the holder that should confirm it is dead.
         cancel_now(change)
@@ -137,7 +137,7 @@ def _go_on(change: Change, closed: Prompt) -> None:
         if job.wake is Wake.DUE:
             change.set(wake=Wake.ANY)
     elif job.cancel_requested_at is None:
-        run_again(change)
+        requeue(change)
 
 
 def _go_on_with_one(change: Change, closed: Prompt) -> None:
@@ -148,10 +148,10 @@ def _go_on_with_one(change: Change, closed: Prompt) -> None:
     if job.session_id is not None:
         change.set(wake=Wake.DUE)
     elif job.cancel_requested_at is None:
-        run_again(change)
+        requeue(change)
 
 
-def run_again(change: Change) -> None:
+def requeue(change: Change) -> None:
     """PENDING, from PENDING_HITL. Prompts that are open stay so, and hold the job again when it asks for them
     again."""
     move(change, JobTrigger.REQUEUE)
@@ -199,7 +199,7 @@ def end_job(change: Change, trigger: JobTrigger, event: EventType, data: Mapping
     _finish(change, trigger)
     for prompt in still_open:
         close_prompt(change, prompt, PromptTrigger.CANCEL, reason=_ENDS[event], go_on=False)
-    change.event(event, None, data)
+    change.record(event, None, data)
 
 
 def cancel_now(change: Change) -> None:
@@ -214,7 +214,7 @@ def fail_now(change: Change, trigger: JobTrigger, failure: Failure) -> None:
     end_job(change, trigger, EventType.JOB_FAILED, {"code": failure.code, "message": failure.message[:500]})
 
 
-def try_again(
+def retry_attempt(
     change: Change, trigger: JobTrigger, event: EventType, failure: Failure, delay: timedelta | None
 ) -> None:
     """Another attempt: PENDING after a backoff, or PENDING_HITL while blocking prompts are open.
@@ -226,7 +226,9 @@ def try_again(
         delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
     _run_later(change, trigger, failure, delay)
     change.set(attempt=failed + 1, run_left=None)
-    change.event(event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]})
+    change.record(
+        event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]}
+    )
 
 
 def stall(change: Change, failure: Failure) -> None:
@@ -246,12 +248,12 @@ def stall(change: Change, failure: Failure) -> None:
     _run_later(change, JobTrigger.RETRY, failure, delay)
     change.set(stalled_at=since)
     data = {"attempt": change.job.attempt, "code": failure.code, "message": failure.message[:500]}
-    change.event(EventType.JOB_RETRIED, None, {**data, "counted": False})
+    change.record(EventType.JOB_RETRIED, None, {**data, "counted": False})
 
 
 def _run_later(change: Change, trigger: JobTrigger, failure: Failure, delay: timedelta) -> None:
     if change.job.state is JobState.PENDING_HITL and change.job.wake is Wake.DUE:
-        run_again(change)  # it did not only wait
+        requeue(change)  # it did not only wait
     else:
         move(change, trigger)
         drop_holder(change)
@@ -264,7 +266,7 @@ def note_question(change: Change, prompt: Prompt) -> None:
     state = _understanding(change)
     item = {"prompt_id": prompt.prompt_id, "round": prompt.round, "title": prompt.content.title}
     write_understanding(
-        change, replace(state, questions_asked_json=appended(state.questions_asked_json, item))
+        change, replace(state, questions_asked_json=append_to_array(state.questions_asked_json, item))
     )
 
 
@@ -277,7 +279,7 @@ def _note_answer(change: Change, prompt: Prompt, answer: Answer) -> None:
         "values": answer.values_json or "null",
         "comment": answer.comment,
     }
-    array = appended(state.answers_json, item, raw=("values",))
+    array = append_to_array(state.answers_json, item, raw=("values",))
     write_understanding(change, replace(state, answers_json=array))
 
 

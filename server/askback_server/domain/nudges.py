@@ -30,7 +30,7 @@ class Nudges:
             return self.step_at or self.remind_at
         return min(self.step_at, self.remind_at)
 
-    def stepped(self, content: PromptContent) -> Nudges:
+    def after_step(self, content: PromptContent) -> Nudges:
         """After one more step."""
         done, at = content.escalation[self.steps], self.step_at
         assert at is not None
@@ -48,7 +48,7 @@ class Nudges:
         more = count < (asked.most or limits.reminders)
         return replace(self, reminded=count, reminded_at=now, remind_at=following if more else None)
 
-    def ended(self) -> Nudges:
+    def after_end(self) -> Nudges:
         """Nothing comes any more."""
         return replace(self, step_at=None, remind_at=None)
 

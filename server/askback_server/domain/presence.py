@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
+from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.commands import ReviewPresence
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -15,7 +15,7 @@ def mark_presence(change: Change, prompt: Prompt) -> Prompt:
     if missed is (prompt.unattended_since is not None):
         return prompt
     actor, change.actor = change.actor, "system"
-    change.event(
+    change.record(
         EventType.PROMPT_UNATTENDED if missed else EventType.PROMPT_ATTENDED,
         prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key},
@@ -24,13 +24,13 @@ def mark_presence(change: Change, prompt: Prompt) -> Prompt:
     return evolve(prompt, unattended_since=change.facts.now if missed else None)
 
 
-def review_presence(aggregate: Aggregate, command: ReviewPresence, facts: Facts) -> Decided[None]:
+def review_presence(aggregate: Aggregate, command: ReviewPresence, facts: Facts) -> RuleResult[None]:
     """Somebody came or went: look at the job's open prompts again."""
     if aggregate.job is None:
-        return Decided(None)
+        return RuleResult(None)
     change = Change(aggregate, facts, command.principal.subject)
     for prompt in aggregate.open:
         noted = mark_presence(change, prompt)
         if noted is not prompt:
             change.put(noted)
-    return Decided(None, change if change.events else None)
+    return RuleResult(None, change if change.events else None)

@@ -17,11 +17,11 @@ from askback_server.domain.input_rules import (
     FormLimits,
     bound_faults,
     count_faults,
-    counted,
-    optional,
-    outside,
-    suffix,
+    count_phrase,
+    is_outside,
+    range_phrase,
     text_faults,
+    without_none,
 )
 from askback_server.domain.json_schema import text_pattern
 
@@ -39,7 +39,7 @@ class BooleanInput:
         return iter(())
 
     def schema(self, required: bool) -> dict[str, Any]:
-        return {"type": "boolean"} | optional(default=self.default)
+        return {"type": "boolean"} | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
@@ -68,16 +68,16 @@ class TextInput:
             )
 
     def schema(self, required: bool) -> dict[str, Any]:
-        bounds = optional(minLength=self._least(required), maxLength=self.max_length)
-        rest = optional(pattern=self.pattern or None, default=self.default)
+        bounds = without_none(minLength=self._least(required), maxLength=self.max_length)
+        rest = without_none(pattern=self.pattern or None, default=self.default)
         return {"type": "string"} | bounds | rest
 
     def problem(self, value: object, required: bool) -> str | None:
         if not isinstance(value, str):
             return "must be text"
         least = self._least(required)
-        if outside(len(value), least, self.max_length):
-            return "must have " + counted(least, self.max_length, "character")
+        if is_outside(len(value), least, self.max_length):
+            return "must have " + count_phrase(least, self.max_length, "character")
         if self.pattern:
             matcher = text_pattern(self.pattern)
             if matcher is None or not matcher.is_valid(value):
@@ -101,15 +101,15 @@ class IntegerInput:
         return bound_faults(self.minimum, self.maximum, "minimum", "maximum")
 
     def schema(self, required: bool) -> dict[str, Any]:
-        bounds = optional(minimum=self.minimum, maximum=self.maximum)
-        return {"type": "integer", "format": "int64"} | bounds | optional(default=self.default)
+        bounds = without_none(minimum=self.minimum, maximum=self.maximum)
+        return {"type": "integer", "format": "int64"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         if not _is_number(value) or not (isinstance(value, int) or value.is_integer()):
-            return "must be an integer" + suffix(self.minimum, self.maximum)
-        if outside(value, self.minimum, self.maximum):
-            return "must be an integer" + suffix(self.minimum, self.maximum)
-        return "must be an integer of 64 bits" if outside(value, *_INT64) else None
+            return "must be an integer" + range_phrase(self.minimum, self.maximum)
+        if is_outside(value, self.minimum, self.maximum):
+            return "must be an integer" + range_phrase(self.minimum, self.maximum)
+        return "must be an integer of 64 bits" if is_outside(value, *_INT64) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +130,12 @@ class NumberInput:
         yield from bound_faults(self.minimum, self.maximum, "minimum", "maximum")
 
     def schema(self, required: bool) -> dict[str, Any]:
-        bounds = optional(minimum=self.minimum, maximum=self.maximum)
-        return {"type": "number"} | bounds | optional(default=self.default)
+        bounds = without_none(minimum=self.minimum, maximum=self.maximum)
+        return {"type": "number"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
-        if not _is_number(value) or outside(value, self.minimum, self.maximum):
-            return "must be a number" + suffix(self.minimum, self.maximum)
+        if not _is_number(value) or is_outside(value, self.minimum, self.maximum):
+            return "must be a number" + range_phrase(self.minimum, self.maximum)
         return None
 
 
@@ -157,13 +157,15 @@ class DateInput:
 
     def schema(self, required: bool) -> dict[str, Any]:
         """Bounds of dates are not in JSON Schema itself; these are the keywords Ajv made common."""
-        bounds = optional(formatMinimum=self.minimum or None, formatMaximum=self.maximum or None)
-        return {"type": "string", "format": "date"} | bounds | optional(default=self.default)
+        bounds = without_none(formatMinimum=self.minimum or None, formatMaximum=self.maximum or None)
+        return {"type": "string", "format": "date"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
         # ISO dates of four-digit years order like their text.
-        if not _is_date(value) or outside(value, self.minimum or None, self.maximum or None):
-            return "must be a date written YYYY-MM-DD" + suffix(self.minimum or None, self.maximum or None)
+        if not _is_date(value) or is_outside(value, self.minimum or None, self.maximum or None):
+            return "must be a date written YYYY-MM-DD" + range_phrase(
+                self.minimum or None, self.maximum or None
+            )
         return None
 
 

@@ -64,7 +64,7 @@ class CarriedAnswer:
     answer: Answer
 
 
-def kept_answer(key: str, prompt_id: str, job_id: str, resolution: Resolution) -> KeptAnswer | None:
+def answer_to_keep(key: str, prompt_id: str, job_id: str, resolution: Resolution) -> KeptAnswer | None:
     """The answer by which a prompt was resolved, if a person gave it and it is no refusal; else None."""
     answer = resolution.answer
     if answer is None or answer.source is not AnswerSource.HUMAN or answer.decision not in CARRIES_VALUES:
@@ -72,7 +72,7 @@ def kept_answer(key: str, prompt_id: str, job_id: str, resolution: Resolution) -
     return KeptAnswer(key, prompt_id, job_id, answer.decision, answer.user_id, answer.created_at)
 
 
-def carried_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
+def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
     """The data of the events that list what is carried over: at least one, each of bounded size."""
     answers = [
         (

@@ -18,7 +18,7 @@ from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.waiting import open_blocking
 
 
-def reworded(
+def accept_rewording(
     change: Change, known: Prompt, command: AskPrompt, content: PromptContent
 ) -> tuple[PromptAsked, Change | None]:
     """Other content under the key of a closed prompt. Raises IdReused unless it is the same question."""
@@ -38,7 +38,7 @@ def reworded(
 
 def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) -> None:
     """Write the event that a resolution stands for other words; both are digests."""
-    change.event(
+    change.record(
         EventType.PROMPT_REWORDED,
         prompt.prompt_id,
         {"round": prompt.round, "key": prompt.key, "digest": answered, "asked_digest": asked},
@@ -56,7 +56,7 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         waits_no_more = change.job.state is JobState.PENDING_HITL and not change.job.open_blocking
         move(change, JobTrigger.RESUME if waits_no_more else JobTrigger.WRITE)
     revision = known.revision + 1
-    change.event(
+    change.record(
         EventType.PROMPT_AMENDED,
         known.prompt_id,
         {"round": known.round, "key": known.key, "revision": revision, "digest": content.digest},

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from askback_server.domain.json_text import BadFields, shown
+from askback_server.domain.json_text import BadFields, quote
 
 MAX_COST = 3_000
 MAX_PATTERNS = 32
@@ -153,7 +153,7 @@ class Survey:
             return self._root
         if not reference.startswith("#/") or "%" in reference:
             raise bad_schema(
-                f"has the $ref {shown(reference)}; only plain pointers into the document (#/…) are allowed"
+                f"has the $ref {quote(reference)}; only plain pointers into the document (#/…) are allowed"
             )
         node: Any = self._root
         for part in reference[2:].split("/"):
@@ -163,5 +163,5 @@ class Survey:
             elif isinstance(node, list) and step.isascii() and step.isdigit() and int(step[:9]) < len(node):
                 node = node[int(step[:9])]
             else:
-                raise bad_schema(f"has the $ref {shown(reference)}, which points nowhere")
+                raise bad_schema(f"has the $ref {quote(reference)}, which points nowhere")
         return node

@@ -24,10 +24,10 @@ def wait_again(change: Change) -> None:
         # The run began with an answer: its holder may be at work on it.
         change.set(open_blocking=blocking, wake=Wake.DUE)
         move(change, JobTrigger.WAIT)
-        change.event(EventType.JOB_WAITS)
+        change.record(EventType.JOB_WAITS)
 
 
-def may_go_on(change: Change, command: ReleaseJob) -> bool:
+def can_continue(change: Change, command: ReleaseJob) -> bool:
     """Whether the function of a released job did not only wait for open prompts, or may not have."""
     if command.at_work or not command.awaited:
         return command.at_work or change.job.wake is Wake.DUE
