@@ -1,4 +1,4 @@
-"""A replica's life: start, run, drain (DESIGN 10, last line)."""
+"""A replica's life: start, run, drain (docs/design.md 10.14)."""
 
 from __future__ import annotations
 

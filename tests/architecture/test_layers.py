@@ -107,7 +107,7 @@ def _is_a_clock(node: ast.Attribute) -> bool:
 
 
 def test_only_the_rules_take_steps() -> None:
-    """The tables are asked in three places of the domain, and nowhere else (DESIGN 3)."""
+    """The tables are asked in three places of the domain, and nowhere else (docs/design.md 3)."""
     asking = {
         path
         for path in python_files()

@@ -1,4 +1,4 @@
-"""What the program that Askback grew from could do, by the names of its tests (DESIGN 11)."""
+"""What the program that Askback grew from could do, by the names of its tests (docs/design.md 11)."""
 
 from __future__ import annotations
 

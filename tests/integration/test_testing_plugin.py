@@ -114,7 +114,7 @@ def test_it_costs_nothing_when_no_test_asks_for_it(project: pytest.Pytester) -> 
 
         def test_nothing_is_loaded():
             assert "askback.testing.plugin" in sys.modules
-            heavy = "grpc google.protobuf pydantic sqlalchemy askback.client askback_server".split()
+            heavy = "grpc google.protobuf pydantic sqlalchemy askback._client askback_server".split()
             assert not [name for name in heavy if name in sys.modules]
         """
     )

@@ -338,7 +338,7 @@ def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
 
 def test_variables_that_are_not_the_servers_are_let_be() -> None:
     """Those of clients and of Kubernetes, beside a service called askback."""
-    from askback.channel import ENVIRONMENT
+    from askback._wire.channel import ENVIRONMENT
 
     assert set(ENVIRONMENT) | {"ASKBACK_PROFILE", "ASKBACK_TIMEOUT"} == OF_CLIENTS
     kubernetes = (

@@ -75,7 +75,7 @@ def add(
     """
     from datetime import UTC
 
-    from askback.spans import when
+    from askback._text.spans import when
 
     path, edits = _path(auth, config), _edits()
     made = _done(
@@ -98,8 +98,8 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     """List the entries: who may do what until when. Tokens themselves are not in the file."""
     from datetime import UTC
 
-    from askback.spans import when
-    from askback.table import Column
+    from askback._text.spans import when
+    from askback._text.table import Column
     from askback.terminal.queue import instant
 
     path = _path(auth, config)

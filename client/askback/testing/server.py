@@ -11,14 +11,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, Unpack
 
-from askback.channel_echoes import without_echoes
-from askback.client import Client, ClientOptions
-from askback.current import entered
+from askback._client.client import Client, ClientOptions, entered
+from askback._client.run import Run
+from askback._client.unawaited import must_await
+from askback._wire.channel_echoes import without_echoes
+from askback._worker.worker import Worker
 from askback.errors import AskbackError
-from askback.run import Run
 from askback.testing.human import NAME, Human
-from askback.unawaited import must_await
-from askback.worker import Worker
 
 T = TypeVar("T")
 _SOON = 30.0
@@ -173,17 +172,14 @@ class Server:
         await here.start(_SOON)
         self._hired[worker] = self._stay(lambda: here.aclose(drain_timeout=0))
 
-    async def client_for(self, worker: Worker | None) -> Client:
-        """The client that job functions start on: see askback.current.
-
-        It is the one that was entered, if that is of this server.
-        """
-        if worker is not None:
-            await self.work(worker)
+    async def client_for(self, worker: Worker) -> Client:
+        """The client that job functions start on: the one entered with `async with`, if it is of this
+        server, else one of ours."""
+        await self.work(worker)
         around = entered.get()
         if around is not None and around._calls.endpoint.target == self.target:
             return around
-        key = (asyncio.get_running_loop(), worker.namespace if worker is not None else "")
+        key = (asyncio.get_running_loop(), worker.namespace)
         if key not in self._clients:
             self._clients[key] = self.client(user="test", namespace=key[1])
             self._stay(self._clients[key].aclose)

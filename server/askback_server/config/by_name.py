@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from askback.spans import parse_span
+from askback._text.spans import parse_span
 from askback_server.domain.jobs import TERMINAL
 from askback_server.domain.limits import Limits
 

@@ -16,7 +16,7 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any
 
-from askback.files import unreadable
+from askback._text.files import unreadable
 from askback_server.addresses import address, is_address, is_loopback, overlap, with_port
 from askback_server.config.by_name import SHORT_RETENTION, ended_retention, running_limits
 from askback_server.database_urls import driver_url

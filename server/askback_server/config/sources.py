@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from askback.files import file_problem
+from askback._text.files import file_problem
 from askback_server.config.by_name import joined
 from askback_server.config.settings import SETTINGS, Config, ConfigError, Setting, masked
 

@@ -186,7 +186,7 @@ class PromptContent:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of what people see and may decide (DESIGN 1: `key`).
+        """A digest of what people see and may decide (docs/design.md 1: `key`).
 
         Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata)
         are not in it: they change neither the question nor what a yes would mean.

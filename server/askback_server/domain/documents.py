@@ -1,6 +1,6 @@
 """Prompt contents and resolutions as the JSON documents in which they are stored.
 
-The order of keys and 64-bit integers survive (DESIGN 8). A text that was promised back "exactly as
+The order of keys and 64-bit integers survive (docs/design.md 8). A text that was promised back "exactly as
 sent" is either a JSON string (schemas, metadata) or stands first in its document, so that it can be
 cut out again without being parsed and written anew (the values of an answer).
 """

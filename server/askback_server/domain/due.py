@@ -126,7 +126,7 @@ def _remind(change: Change, prompt: Prompt) -> None:
 
 
 def _end(change: Change, prompt: Prompt) -> None:
-    """The final action (DESIGN 3)."""
+    """The final action (docs/design.md 3)."""
     default = prompt.content.default_answer
     if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
         answer = Answer(

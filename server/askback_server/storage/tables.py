@@ -1,4 +1,4 @@
-"""The tables of DESIGN 8. One definition for both databases; the migrations build the same."""
+"""The tables of docs/design.md 8. One definition for both databases; the migrations build the same."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ understandings = sa.Table(
 )
 
 # No foreign key, and no unique index over all days: (job_id, seq) is unique by the guard of the
-# write (DESIGN 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
+# write (docs/design.md 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
 events = sa.Table(
     "job_events",
     metadata,

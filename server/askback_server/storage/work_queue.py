@@ -114,7 +114,7 @@ class WorkQueueStore(Reader):
         return [r["job_id"] for r in await self._all(statement)]
 
     async def drop_events(self, keep: datetime) -> int:
-        """Drop days that neither a stored job nor a token made after `keep` can need (DESIGN 8)."""
+        """Drop days that neither a stored job nor a token made after `keep` can need (docs/design.md 8)."""
         oldest = sa.select(sa.func.min(jobs.c.created_at, type_=jobs.c.created_at.type).label("at"))
         first: datetime | None = (await self._all(oldest))[0]["at"]
         before = min(keep, first) if first else keep
