@@ -1,6 +1,6 @@
-"""The one entrance to the rules: (aggregate, command, facts) -> a reply and a change, or an error.
+"""The entry point of the rules: (aggregate, command, facts) -> a reply and a change, or an error.
 
-Pure. Nothing else in the program decides what may happen to a job.
+Rules are pure functions, and no other code decides what may happen to a job.
 """
 
 from __future__ import annotations

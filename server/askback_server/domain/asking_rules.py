@@ -1,4 +1,4 @@
-"""Asking people: a new prompt, the one that exists, an amended one, or one that was answered before."""
+"""AskPrompt: open a prompt, return the existing one, amend it, or reuse the answer of an earlier job."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ _SUPERSEDED = "another prompt of the job took its place"
 
 
 def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleResult[PromptAsked]:
-    """A new prompt; or the one of this key, as it is or amended."""
+    """Open a prompt under a key.
+
+    If the key has a prompt: an equal digest returns it unchanged; other content amends it while it is open,
+    and is refused (or accepted as a rewording, with `same`) once it is closed.
+    """
     change = begin_holder_change(aggregate, command, facts)
     check = Checker(facts.limits)
     check.key("key", command.key)
@@ -45,7 +49,7 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
                 wait_again(change)
             return RuleResult(PromptAsked(known, replayed=True), change if change.events else None)
     if change.job.session_id is None:
-        # A deadline that was due has just ended the job, or its attempt.
+        # `run_overdue` has just ended the job or its attempt: a deadline had passed.
         return RuleResult(LeaseLost(command.job_id, command.token), change)
     if known is not None:
         if not known.is_open:
@@ -65,9 +69,9 @@ def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> RuleRe
 
 
 def _reuse_answer(change: Change, content: PromptContent, carried: CarriedAnswer) -> Prompt:
-    """The prompt with the answer that a person gave to the same question in an earlier job of the chain.
+    """Open a prompt and close it with the answer that a person gave in an earlier job of the chain.
 
-    Its times are not judged, and nobody is called: it is closed in the same commit.
+    Its times are not checked and people are not notified, because it is closed in the same commit.
     """
     prompt = _create_prompt(change, carried.key, content.without_times())
     answer = replace(carried.answer, revision=prompt.revision)
@@ -95,12 +99,12 @@ def _supersede(change: Change, command: AskPrompt) -> None:
             raise PromptNotFound(job_id=command.job_id, key=key)
         old = change.prompt(old.prompt_id)
         if old.is_open:
-            # Without the new prompt's key: the audience of the old one may not see the new one.
+            # The reason does not name the new prompt: the audience of the old one may not see it.
             close_prompt(change, old, PromptTrigger.SUPERSEDE, reason=_SUPERSEDED, go_on=False)
 
 
 def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
-    """The next round. `content` is normalised and timed. Raises LimitExceeded."""
+    """Open the job's next prompt. `content` is normalised and has no `deadline`. Raises LimitExceeded."""
     job, limits = change.job, change.facts.limits
     if job.open_prompts >= limits.open_prompts_per_job:
         raise LimitExceeded(
@@ -112,7 +116,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
 
 
 def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
-    """The next round with its event; to be put, or closed, by the caller. Raises LimitExceeded."""
+    """Make the next prompt and record its event. The caller puts or closes it. Raises LimitExceeded."""
     job, facts, limits = change.job, change.facts, change.facts.limits
     if job.rounds >= limits.prompts_per_job:
         raise LimitExceeded(
@@ -167,5 +171,5 @@ def _create_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
 def _after_asking(change: Change) -> JobTrigger:
     if change.job.open_blocking:
         return JobTrigger.WAIT
-    # The new prompt took the place of the last blocking one and does not block.
+    # The new prompt does not block, and may have superseded the last one that did.
     return JobTrigger.RESUME if change.job.state is JobState.PENDING_HITL else JobTrigger.WRITE

@@ -1,4 +1,4 @@
-"""The input types with options. Their three methods are explained in `question_inputs`."""
+"""The input types with options; `question_inputs.py` explains their three methods."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from askback_server.domain.json_schema import join_choices
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice: the value the job gets, and what a person sees (the value itself when untitled)."""
+    """One choice: the value that the job gets, and the title that a person sees (the value if empty)."""
 
     value: str
     title: str = ""
@@ -29,7 +29,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class SingleInput:
-    """One of the options, or with `allow_other` any text that is not empty."""
+    """One of the options, or with `allow_other` any other text that is not empty."""
 
     oneof: ClassVar[str] = "single"
     options: tuple[Option, ...]
@@ -55,7 +55,7 @@ class SingleInput:
 
 @dataclass(frozen=True, slots=True)
 class MultiInput:
-    """Any of the options, each at most once. A required question wants one unless `min_items` says else."""
+    """Any of the options, each at most once. A required question without `min_items` needs at least one."""
 
     oneof: ClassVar[str] = "multi"
     options: tuple[Option, ...]
@@ -96,7 +96,7 @@ class MultiInput:
 
 
 def _choices(options: tuple[Option, ...], allow_other: bool) -> list[dict[str, Any]]:
-    """Titled choices in the form of MCP's SEP-1330."""
+    """Choices with titles, written as MCP's SEP-1330 does."""
     choices = [
         {"const": option.value, "title": option.title or option.value}
         | without_none(description=option.description or None)

@@ -1,8 +1,8 @@
-"""Prompt contents and resolutions as the JSON documents in which they are stored.
+"""Prompt contents, answers and resolutions as the JSON documents in which they are stored.
 
-The order of keys and 64-bit integers survive (docs/design.md 8). A text that was promised back "exactly as
-sent" is either a JSON string (schemas, metadata) or stands first in its document, so that it can be
-cut out again without being parsed and written anew (the values of an answer).
+The order of keys and 64-bit integers survive (docs/design.md 8). JSON texts that must come back unchanged are
+either stored as a string (schemas, metadata), or stand first in their document, so that they can be cut out
+without parsing and serialising them (the values of an answer).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from askback_server.domain.form_documents import form_from_doc
 from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
 _VALUES = '{"values":'
-"""How the document of an answer with values begins: their text can be cut out again as it was sent."""
+"""The beginning of the document of an answer with values."""
 
 
 def dump(value: object) -> str:
@@ -39,7 +39,7 @@ def dump(value: object) -> str:
 
 @cached_on_argument
 def content_to_json(content: PromptContent) -> str:
-    """The `prompt_data` document; keys at their default are left out."""
+    """The `prompt_data` document; fields at their default are left out."""
     doc: dict[str, Any] = {"kind": content.kind, "title": content.title}
     if content.body:
         doc["body"] = content.body
@@ -148,9 +148,9 @@ def _reminders_from_doc(doc: Mapping[str, Any]) -> Reminders:
 
 @cached_on_argument
 def answer_to_json(answer: Answer) -> str:
-    """The document of an answer; its `values` are the text that was sent, unchanged.
+    """The document of an answer; `values` is the text that was sent, unchanged.
 
-    Refused answers are stored too, and their values need not be JSON: those are a string, `values_text`.
+    Refused answers are stored too. Values of theirs that are not JSON become a string, `values_text`.
     """
     doc = {
         "answer_id": answer.answer_id,
@@ -220,7 +220,7 @@ def resolution_from_json(text: str) -> Resolution:
 
 
 def append_to_array(array_json: str, item: Mapping[str, Any], *, raw: Sequence[str] = ()) -> str:
-    """A JSON array text with one more object; values named in `raw` are JSON texts already."""
+    """A JSON array text with one more object. The values whose keys are in `raw` are JSON texts already."""
     parts = [f"{dump(k)}:{v if k in raw else dump(v)}" for k, v in item.items()]
     inner = array_json.strip()[1:-1].strip()
     return f"[{inner + ',' if inner else ''}{{{','.join(parts)}}}]"

@@ -1,6 +1,6 @@
-"""What time does to a job: its own deadlines, and the steps, reminders and deadlines of its prompts.
+"""Actions at a time: the deadlines of a job, and the escalation, reminders and deadlines of its prompts.
 
-Never early: whatever is done here depends on the database's clock.
+They never happen early: each guards the write by the database's clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from askback_server.domain.transitions import JobTrigger, PromptTrigger, next_pr
 
 
 def run_overdue(change: Change) -> None:
-    """Do what is due, in the order of the times: it counts when a timer was late, or nobody was up."""
+    """Run all actions that are due, in the order of their times.
+
+    Several are due after a timer was late, or while no replica was running. Commands that depend on times run
+    them first, so that an answer cannot overtake a deadline that has passed.
+    """
     now = change.facts.now
     due = [(at, p.round, p.prompt_id) for p in change.open if (at := p.due_at) is not None and at <= now]
     if (at := change.job.due_at) is not None and at <= now:
@@ -38,11 +42,11 @@ def run_overdue(change: Change) -> None:
 
 
 _LAST = 1 << 31
-"""At the same time, prompts come before their job."""
+"""In place of a prompt's round: sorts the job after its prompts if their times are equal."""
 
 
 def next_due(change: Change) -> datetime | None:
-    """When time next does something to the job."""
+    """The time of the next action on the job or its open prompts; None if there is none."""
     times = [at for p in change.open if (at := p.due_at) is not None]
     if (at := change.job.due_at) is not None:
         times.append(at)
@@ -52,7 +56,7 @@ def next_due(change: Change) -> datetime | None:
 def _take_job(change: Change, at: datetime) -> datetime | None:
     job = change.job
     if job.due_at != at:
-        return job.due_at  # what was due before has moved the job
+        return job.due_at  # an earlier action has changed the deadline
     change.require(not_before=at)
     if job.cancel_requested_at is not None:
         cancel_now(change)
@@ -75,7 +79,7 @@ def _seconds(span: timedelta) -> str:
 
 
 def _take(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
-    """Do what is due of an open prompt. Returns when it is due next."""
+    """Run the action that is due on an open prompt. Returns the time of its next one."""
     nudges = prompt.nudges
     change.require(not_before=at)
     if prompt.expires_at == at or nudges is None:
@@ -89,7 +93,7 @@ def _take(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
 
 
 def _escalate(change: Change, prompt: Prompt) -> None:
-    """The next step. It ends a claim: who had taken the prompt on may still answer, and others too."""
+    """Take the next escalation step. It ends a claim, so that all of the new audience may answer."""
     nudges, content = prompt.nudges, prompt.content
     assert nudges is not None
     next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.ESCALATE)
@@ -126,7 +130,7 @@ def _remind(change: Change, prompt: Prompt) -> None:
 
 
 def _end(change: Change, prompt: Prompt) -> None:
-    """The final action (docs/design.md 3)."""
+    """Close the prompt by its final action (docs/design.md 3)."""
     default = prompt.content.default_answer
     if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
         answer = Answer(
@@ -142,11 +146,11 @@ def _end(change: Change, prompt: Prompt) -> None:
         )
         close_prompt(change, prompt, PromptTrigger.DEFAULT, reason="the deadline passed", answer=answer)
     elif prompt.content.final_action is FinalAction.FAIL_JOB:
-        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY, go_on=False)
+        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED, go_on=False)
         failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
         fail_now(change, JobTrigger.FAIL, failure)
     else:
-        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_NOBODY)
+        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED)
 
 
-_NOBODY = "nobody answered in time"
+_EXPIRED = "nobody answered in time"

@@ -1,4 +1,4 @@
-"""Forms that mislead: choices that cannot be told apart, suggested values that would be refused, secrets."""
+"""Finds forms that mislead people: choices that look alike, defaults that would be refused, secrets."""
 
 import json
 import unicodedata
@@ -13,24 +13,24 @@ from askback_server.domain.json_text import BadFields, Violation, pointer
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _FORMS_DEPTH = 8
-"""So many objects one within the other are looked into for defaults: no console suggests deeper ones."""
+"""How many levels of nested objects are searched for defaults; consoles show no deeper ones."""
 _MOST_ERRORS = 100
 _MOST_COST = 100_000
-"""Cost of the schema times the number of its defaults: beyond that they are not judged here."""
+"""Cost of the schema times the number of its defaults: above it they are not checked."""
 _REGEX = jsonschema_rs.RegexOptions(size_limit=1 << 18, dfa_size_limit=1 << 18)
 
 Name = tuple[str, str]
-"""Of one choice: its value as text, and its title; no title means the value."""
+"""A choice: its value as text, and its title (empty: the value is shown)."""
 
 
 def comparable(text: str) -> str:
-    """What people take for the same text: case, width, spaces and invisible characters do not count."""
+    """The text without differences that people overlook: case, width, spaces, invisible characters."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join("".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc", "Mn")).split())
 
 
 def find_confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
-    """Pairs of choices of which one has a title that is the other's value or title: (which, the other)."""
+    """Pairs of indexes (a, b) where the title of choice a looks like the value or title of choice b."""
     values: dict[str, list[int]] = {}
     for index, (value, _) in enumerate(names):
         values.setdefault(comparable(value), []).append(index)
@@ -46,9 +46,9 @@ def find_confusable(names: Sequence[Name]) -> Iterator[tuple[int, int]]:
 
 
 def check_schema(schema_json: str) -> None:
-    """Raise BadFields on `schema_json` for choices or defaults that mislead, and for secrets.
+    """Raise BadFields on `schema_json` for misleading choices or defaults, and for fields for secrets.
 
-    The schema has compiled.
+    Call `compile_schema` first: an invalid schema is not handled here.
     """
     schema = json.loads(schema_json)
     found = [*_choices(schema, ()), *_defaults(schema, schema_json), *_secrets(schema, ())]
@@ -73,7 +73,7 @@ def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Fields that promise to keep a secret, which no answer does: it is stored in plain and shown."""
+    """Fields that ask for a secret: answers are stored in plain text and shown."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _secrets(item, (*path, str(index)))
@@ -91,7 +91,7 @@ def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _names(node: dict[str, Any]) -> list[Name]:
-    """The choices that a schema offers: titled constants, or values with names beside them."""
+    """The choices that a schema offers: constants with titles, or `enum` with `enumNames`."""
     for key in ("oneOf", "anyOf"):
         branches = node.get(key)
         titled = (
@@ -116,12 +116,12 @@ def _title(value: Any) -> str:
 
 
 def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, str]]:
-    """Defaults that their own schemas refuse, each judged in its place."""
+    """Defaults that do not match the schema of their field."""
     found: dict[tuple[str, ...], Any] = {}
     _collect(schema, (), found)
     if not found or compile_schema(schema_json).cost * len(found) > _MOST_COST:
         return
-    # Of the whole only what says where a field's schema is: the form as such need not be filled in.
+    # Only the keywords that locate the schema of a field: a form of defaults alone need not be complete.
     only = ("$schema", "$defs", "definitions", "properties", "$id")
     bare = {key: value for key, value in schema.items() if key in only}
     validator = jsonschema_rs.validator_for(

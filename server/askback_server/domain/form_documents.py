@@ -1,4 +1,4 @@
-"""Forms as JSON values: part of a content's document and of its digest."""
+"""Forms as JSON values: part of the document of a content, and of its digest."""
 
 from __future__ import annotations
 

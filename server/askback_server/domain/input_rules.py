@@ -1,4 +1,4 @@
-"""What the input types of a question share: limits, ranges, and the words for them."""
+"""Shared by the input types of questions: limits, checks of ranges, and the phrases for them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,26 +6,26 @@ from typing import Any
 
 from askback_server.domain.json_text import BadFields, check_text, is_plain
 
-# What is wrong with a question: (path below the question, description).
 Fault = tuple[str, str]
+"""A violation of a question: (path below the question, description)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """How large a form, an answer and their parts may be; bytes are UTF-8."""
+    """Size limits of forms and answers; bytes are of UTF-8."""
 
     max_questions: int = 50
-    """Of one form."""
+    """Per form."""
     max_options: int = 200
-    """Of one question."""
+    """Per question."""
     max_title_bytes: int = 1_024
     max_text_bytes: int = 16_384
-    """A question's help or rationale, and the value of a text question."""
+    """Help and rationale of a question, and the value of a text question."""
     max_value_bytes: int = 256
-    """An option's value, and a value that is not among the options."""
+    """The value of an option, and another text in its place."""
     max_pattern_chars: int = 256
     max_schema_bytes: int = 65_536
-    """A form given as a JSON Schema."""
+    """A form that is a JSON Schema."""
     max_values_bytes: int = 262_144
     """All values of one answer."""
     max_comment_bytes: int = 16_384
@@ -73,7 +73,7 @@ def bound_faults(low: Any, high: Any, low_name: str, high_name: str) -> Iterator
 
 
 def text_faults(text: str, path: str, max_bytes: int) -> Iterator[Fault]:
-    """`check_text` as faults, for questions that collect all of theirs."""
+    """The violations of `check_text`, as faults."""
     if is_plain(text, max_bytes):
         return
     try:

@@ -1,4 +1,4 @@
-"""What clients and the sweep may do to a job."""
+"""Rules of the commands that clients and the service itself send for a job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FIRST_PROMPT = "prompt"
 
 
 def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleResult[JobCreated]:
-    """A new job, or the one that the same request made before."""
+    """Create a job, or return the one that the same request created. Raises IdReused, InvalidField."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
     content = _check_create(command, namespace, facts, is_new=aggregate.job is None)
@@ -138,9 +138,9 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
     if not command.request_id:
         return ""
     if (retry := command.retry) is not None:
-        # Labels and the like of the old job may have changed since the first call with this id.
+        # Not the fields copied from the old job: its labels may have changed since the first call.
         return _digest_of(["retry", namespace, retry.job_id, retry.keep])
-    said = [
+    fields = [
         namespace,
         command.job_type,
         command.user_id,
@@ -154,16 +154,16 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
     ]
     times = [command.start_delay, command.start_at, command.timeout, command.run_timeout]
     if any(time is not None for time in times):
-        said.append(times)
-    return _digest_of(said)
+        fields.append(times)
+    return _digest_of(fields)
 
 
-def _digest_of(said: list[Any]) -> str:
-    return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
+def _digest_of(fields: list[Any]) -> str:
+    return hashlib.sha256(dump(fields).encode()).hexdigest()[:32]
 
 
 def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleResult[Job]:
-    """New labels, priority, promoted, retention."""
+    """Set labels, priority, promoted or retention. Raises VersionMismatch."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
     _check_version(command.expected_version, job.version)
@@ -193,7 +193,7 @@ def _check_version(expected: int, version: int) -> None:
 
 
 def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> RuleResult[Job]:
-    """At once if nobody holds the job, else a wish with a grace."""
+    """Cancel the job, or ask its holder to stop within a grace. Repeatable."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
     check = Checker(facts.limits)
@@ -206,14 +206,14 @@ def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> RuleRe
     if job.session_id is None:
         cancel_now(change)
     else:
-        move(change, JobTrigger.CANCEL_WISH)
+        move(change, JobTrigger.CANCEL_REQUEST)
         change.set(cancel_requested_at=facts.now, cancel_at=facts.now + facts.limits.cancel_grace)
         change.record(EventType.JOB_CANCEL_REQUESTED, None, {"reason": command.reason})
     return RuleResult(change.job, change)
 
 
 def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> RuleResult[None]:
-    """Only what has ended may go."""
+    """Delete an ended job. Raises IllegalState."""
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
     if not job.is_terminal:
@@ -227,7 +227,7 @@ def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> RuleRe
 
 
 def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> RuleResult[None]:
-    """The end of a finished job's retention; guarded by the database's clock."""
+    """Delete an ended job whose retention is over by the database's clock; else do nothing."""
     job = aggregate.job
     if job is None or job.purge_at is None or job.purge_at > facts.now:
         return RuleResult(None)
@@ -250,12 +250,12 @@ _ARRAYS = ("questions_asked_json", "answers_json", "research_performed_json")
 def update_understanding(
     aggregate: Aggregate, command: UpdateUnderstanding, facts: Facts
 ) -> RuleResult[DeepUnderstanding]:
-    """New values of the deep-understanding state, under the worker's token if one is sent."""
+    """Set fields of the deep-understanding state. Needs the newest fencing token from a worker."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     job = aggregate.require_job(command.job_id, command.principal)
     session = None
     if command.token or not command.principal.has(Role.CLIENT):
-        # Needed from a pure worker: without the fence a dead attempt could overwrite a live one.
+        # Without the fence a lost attempt could overwrite the current one. Clients need no token.
         session = fence(job, command.principal, command.token, None, facts)
     if job.is_terminal:
         raise IllegalState(
@@ -284,7 +284,7 @@ def update_understanding(
 
 
 def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> RuleResult[datetime | None]:
-    """A timer's call: what is due is done. The reply is when time next does something to the job."""
+    """Run the actions that are due. Replies with the time of the next one, or None."""
     if aggregate.job is None:
         return RuleResult(None)
     change = Change(aggregate, facts, command.principal.subject)
@@ -293,7 +293,7 @@ def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> RuleResult[d
 
 
 def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> RuleResult[datetime | None]:
-    """The holder did not confirm the cancel in time."""
+    """Cancel the job if its holder did not stop in time. Replies with the end of the grace while it lasts."""
     job = aggregate.job
     if job is None or job.is_terminal or job.cancel_at is None:
         return RuleResult(None)

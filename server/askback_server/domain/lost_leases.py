@@ -1,4 +1,4 @@
-"""How a job goes on that its holder does not run any more: the session is gone, or does not have it."""
+"""Jobs whose holder has stopped running them: its session expired, or it does not have the job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from askback_server.domain.transitions import JobTrigger
 
 
 def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> RuleResult[None]:
-    """The holder's session is gone: another worker may take the job, or the attempts are used up."""
+    """End the lease of an expired session: the job is retried, or fails after its last attempt."""
     job = aggregate.job
     if job is None or job.session_id != command.session_id:
         return RuleResult(None)
@@ -22,8 +22,8 @@ def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Ru
 
 
 def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> RuleResult[None]:
-    """The holder lives and does not run the job. The guard makes sure that it is the stream that says so
-    which still has the session."""
+    """End a lease whose live session does not run the job. Guarded by the reporting stream's session and
+    epoch: if another stream has resumed the session, that one knows better."""
     job = aggregate.job
     if (
         job is None
@@ -39,8 +39,11 @@ def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> RuleRe
 
 
 def _lose(change: Change, *, received: bool, why: str) -> None:
-    """A lease that its worker never received is no attempt. But a job that ends every worker before that can
-    say anything must come to an end too: so many leases are not counted, and no more."""
+    """End the lease.
+
+    A lease that its worker never received is not counted as an attempt. Only `Limits.uncounted_leases` are
+    excused, so that a job which crashes each worker before it can confirm the lease fails eventually.
+    """
     job = change.job
     if job.cancel_requested_at is not None:
         cancel_now(change)

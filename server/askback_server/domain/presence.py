@@ -1,4 +1,4 @@
-"""Whether anybody is there who may answer: a mark on open prompts, set and taken away by events."""
+"""Marks open prompts that are unattended: no person who may answer them is present."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from askback_server.domain.prompts import Prompt
 
 
 def mark_presence(change: Change, prompt: Prompt) -> Prompt:
-    """The open prompt, marked if nobody is there for it. With its event; `put` it afterwards."""
+    """Set or clear the mark of an open prompt, with its event. The caller puts the returned prompt."""
     missed = not change.facts.attended(prompt)
     if missed is (prompt.unattended_since is not None):
         return prompt
@@ -25,7 +25,7 @@ def mark_presence(change: Change, prompt: Prompt) -> Prompt:
 
 
 def review_presence(aggregate: Aggregate, command: ReviewPresence, facts: Facts) -> RuleResult[None]:
-    """Somebody came or went: look at the job's open prompts again."""
+    """Update the marks of the job's open prompts after consoles connected or disconnected."""
     if aggregate.job is None:
         return RuleResult(None)
     change = Change(aggregate, facts, command.principal.subject)

@@ -1,4 +1,4 @@
-"""What people, and the asker's side, may do to a prompt."""
+"""Rules of the commands that people send for a prompt, and of its cancellation by clients and workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 
 def _find_for_person(aggregate: Aggregate, command: OnPrompt[object]) -> Prompt:
-    """The prompt, if the principal is one of those asked. Raises PromptNotFound."""
+    """The prompt. Raises PromptNotFound if there is none, or the principal is not in its audience."""
     command.principal.require(Role.CONSOLE)
     prompt = aggregate.find(command.ref)
     if prompt is None or not prompt.is_for(command.principal):
@@ -53,7 +53,7 @@ def _not_found(command: OnPrompt[object]) -> PromptNotFound:
 
 
 def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> RuleResult[AnswerResult]:
-    """Judge a submission. The verdict is final and kept under its answer_id. Raises Unjudged."""
+    """Judge an answer. The verdict is final: a repeated `answer_id` gets it again. Raises Unjudged."""
     prompt = _find_for_person(aggregate, command)
     check = Checker(facts.limits)
     check.key("answer_id", command.answer_id)
@@ -62,7 +62,7 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     elif command.revision == 0:
         check.bad("revision", "is required: send the revision of the prompt that was shown")
     check.text("comment", command.comment, facts.limits.content_bytes)
-    # What cannot be kept for the audit is refused at the door, and not judged.
+    # A text that the audit cannot store is refused without a verdict.
     check.text("values_json", command.values_json, facts.limits.json_bytes)
     if sum(len(e.text) + len(e.content_id) for e in command.edits) > facts.limits.content_bytes:
         check.bad("edits", f"must have {facts.limits.content_bytes} characters at most in all")
@@ -84,7 +84,7 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     run_overdue(change)
     prompt = change.prompt(prompt.prompt_id)
     if prompt.nudges is not None and not prompt.is_for(command.principal):
-        # A step that was due has just put others in this person's place.
+        # `run_overdue` has just taken an escalation step that removes this person from the audience.
         return RuleResult(_not_found(command), change)
     return _judge_answer(change, command, prompt, digest)
 
@@ -109,7 +109,7 @@ def _judge_answer(
     )
     if wrong:
         return _record_refusal(change, command, prompt, AnswerStatus.INVALID, digest, wrong)
-    # The first commit wins: once the deadline has passed by the database's clock, this one lost.
+    # If the deadline has passed by the database's clock, the guard fails and the prompt expires instead.
     change.require(not_after=prompt.expires_at)
     answer = _build_answer(command, change.facts.now)
     prompt = evolve(prompt, submissions=prompt.submissions + 1)
@@ -129,7 +129,7 @@ def _record_refusal(
     digest: str,
     violations: tuple[Violation, ...] = (),
 ) -> RuleResult[AnswerResult]:
-    """A submission that resolves nothing, kept for the audit: late, stale or invalid."""
+    """Store an answer that does not resolve the prompt (late, stale or invalid) for the audit."""
     late = status is AnswerStatus.CLOSED
     if not late:
         next_prompt_state(prompt.prompt_id, prompt.state, PromptTrigger.REFUSE)
@@ -168,7 +168,7 @@ def _build_answer(command: AnswerPrompt, now: datetime) -> Answer:
 
 
 def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> RuleResult[Prompt]:
-    """Take an open prompt on, or keep it longer."""
+    """Claim an open prompt, or extend the claim. Raises PromptClaimed, PromptClosed."""
     prompt = _find_for_person(aggregate, command)
     check = Checker(facts.limits)
     check.span("duration", command.duration, facts.limits.claim_max, timedelta(seconds=1))
@@ -185,7 +185,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Ru
 
 
 def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -> RuleResult[Prompt]:
-    """Give a claim back; the holder's or an admin's to do."""
+    """Release a claim. Raises PromptClaimed unless the principal has the claim or is an admin."""
     prompt = _find_for_person(aggregate, command)
     claimant = prompt.claimant(facts.now)
     if not claimant:
@@ -200,7 +200,7 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
 
 
 def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> RuleResult[Prompt]:
-    """The asker's side withdraws an open prompt; the job goes on."""
+    """Withdraw an open prompt; its job continues. Raises PromptClosed."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     prompt = aggregate.find(command.ref)
     if prompt is None or not command.principal.may_use(prompt.namespace):

@@ -1,8 +1,10 @@
-"""The input types of a question. Each knows its own rules, its JSON Schema, and what is wrong with a value.
+"""The input types of questions. Each has three methods:
 
-`faults` judges the question itself, `schema` describes it, `problem` judges one value: in words that
-follow the field's name, or None when the value is good. `schema` and `problem` must agree: a test
-compares them on generated questions.
+    faults    the violations of the question itself
+    schema    the JSON Schema of its values
+    problem   the violation of one value, as words that follow the field's name; None if the value is valid
+
+`schema` and `problem` must agree: a test compares them on generated questions.
 """
 
 import math
@@ -47,7 +49,7 @@ class BooleanInput:
 
 @dataclass(frozen=True, slots=True)
 class TextInput:
-    """Text, lengths in characters; a required question wants at least one unless min_length is set."""
+    """A text; lengths are in characters. A required question without `min_length` needs at least one."""
 
     oneof: ClassVar[str] = "text"
     default: str | None = None
@@ -90,7 +92,7 @@ class TextInput:
 
 @dataclass(frozen=True, slots=True)
 class IntegerInput:
-    """A whole number of 64 bits with sign; 3.0 counts as one, as in JSON Schema."""
+    """A signed 64-bit integer. As in JSON Schema, 3.0 is an integer."""
 
     oneof: ClassVar[str] = "integer"
     default: int | None = None
@@ -141,7 +143,7 @@ class NumberInput:
 
 @dataclass(frozen=True, slots=True)
 class DateInput:
-    """A calendar date, written YYYY-MM-DD; empty bounds are no bounds."""
+    """A calendar date, written YYYY-MM-DD. An empty bound is no bound."""
 
     oneof: ClassVar[str] = "date"
     default: str | None = None
@@ -156,12 +158,12 @@ class DateInput:
         yield from bound_faults(self.minimum or None, self.maximum or None, "minimum", "maximum")
 
     def schema(self, required: bool) -> dict[str, Any]:
-        """Bounds of dates are not in JSON Schema itself; these are the keywords Ajv made common."""
+        """JSON Schema has no bounds for dates; these are the widely used keywords of Ajv."""
         bounds = without_none(formatMinimum=self.minimum or None, formatMaximum=self.maximum or None)
         return {"type": "string", "format": "date"} | bounds | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
-        # ISO dates of four-digit years order like their text.
+        # ISO dates with four-digit years sort like their texts.
         if not _is_date(value) or is_outside(value, self.minimum or None, self.maximum or None):
             return "must be a date written YYYY-MM-DD" + range_phrase(
                 self.minimum or None, self.maximum or None
@@ -177,7 +179,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _is_date(value: object) -> TypeGuard[str]:
-    # fromisoformat alone also takes 20240131 and 2024-W05-3.
+    # `date.fromisoformat` also accepts 20240131 and 2024-W05-3.
     if not isinstance(value, str) or len(value) != 10 or value[4] != "-" or value[7] != "-":
         return False
     try:

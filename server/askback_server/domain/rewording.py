@@ -1,4 +1,4 @@
-"""Other content under the key of a prompt that exists: it amends an open one."""
+"""AskPrompt with other content under an existing key: amends an open prompt, or rewords a closed one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from askback_server.domain.waiting import open_blocking
 def accept_rewording(
     change: Change, known: Prompt, command: AskPrompt, content: PromptContent
 ) -> tuple[PromptAsked, Change | None]:
-    """Other content under the key of a closed prompt. Raises IdReused unless it is the same question."""
+    """Keep the resolution of a closed prompt for other content, if the command marks it as the same question.
+
+    Returns the reply and the change of a `RuleResult`. Raises IdReused without the mark.
+    """
     if not command.same:
         message = (
             f"the key {command.key!r} belongs to a prompt that is {known.state} and was another question, "
@@ -37,7 +40,7 @@ def accept_rewording(
 
 
 def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) -> None:
-    """Write the event that a resolution stands for other words; both are digests."""
+    """Record that the resolution of the digest `answered` is kept for the digest `asked`."""
     change.record(
         EventType.PROMPT_REWORDED,
         prompt.prompt_id,
@@ -46,7 +49,7 @@ def note_rewording(change: Change, prompt: Prompt, answered: str, asked: str) ->
 
 
 def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
-    """Other content under the key of an open prompt: answers to the old revision become STALE."""
+    """Replace the content of an open prompt. Answers to older revisions are STALE from now on."""
     now = change.facts.now
     if content.blocking:
         change.set(open_blocking=open_blocking(change) + (not known.content.blocking))

@@ -1,4 +1,4 @@
-"""What judging a value by a JSON Schema may cost: one walk over the schema, references followed."""
+"""Estimates the cost of validating a value by a JSON Schema, in one walk that follows references."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import Any
 from askback_server.domain.json_text import BadFields, quote
 
 MAX_COST = 3_000
+"""Parts of a schema, counted once for each reference to them."""
 MAX_PATTERNS = 32
 _MAX_REFERENCE_DEPTH = 200
-# In units of 3 ns, what visiting one part of a schema for one value takes: a division of any size or a
-# comparison with a fraction, and a character at a state of a regular expression.
+# The unit of cost is visiting one part of a schema for one value, about 3 ns.
 DIVISION = 1_000
+"""Cost of a `multipleOf`, or of a comparison with a fraction."""
 _CHARACTER = 5
-# And for a character of a text or list that a keyword reads as a whole. The slowest format takes 10 ns, and
-# JSON within a text 100 ns.
+"""Cost of one character at one state of a regular expression."""
+# Cost per character of a text or list that a keyword reads as a whole. Measured: the slowest format takes
+# 10 ns, JSON within a text 100 ns.
 _READ = {"format": 5, "contentEncoding": 5, "contentMediaType": 40, "uniqueItems": 5}
 _MAX_STATES = 4_000
-# `propertyNames` copies the whole object for each of its keys.
 _PROPERTY_NAMES_COST = 100
+"""`propertyNames` copies the whole object for each of its keys."""
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _DEFINITIONS = frozenset({"$defs", "definitions"})
@@ -31,7 +33,7 @@ _UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 
 
 def pattern_work(pattern: str, length: int) -> int:
-    """What looking for a pattern in so many characters may cost: its states, by its counted repeats."""
+    """The cost of searching `length` characters: the pattern's states, multiplied by its counted repeats."""
     states = len(pattern)
     for low, high in _REPEATS.findall(pattern):
         states = min(states * max(1, int((high or low)[:6])), _MAX_STATES)
@@ -43,14 +45,14 @@ _REPEATS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What judging a value by a schema may cost, references followed."""
+    """The estimated cost of a validation, references followed."""
 
     parts: int = 0
     """Subschemas that may be visited for each value."""
     divisions: int = 0
-    """`multipleOf` and bounds that are fractions among them."""
+    """`multipleOf` and fractional bounds among them."""
     per_character: int = 0
-    """What is done for each character of a text."""
+    """Cost for each character of a text."""
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -64,7 +66,7 @@ class Cost:
 
 
 def weight(value: Any) -> int:
-    """What copying every value inside this one costs: deep ones are copied with each that holds them."""
+    """The cost of copying each nested value: one at depth 3 is copied three times, with its parents."""
     total = 0
     pending = [(value, 1)]
     while pending:
@@ -84,7 +86,7 @@ def bad_schema(reason: str) -> BadFields:
 
 
 class Survey:
-    """One walk over a schema: every reference is local, acyclic and affordable."""
+    """One walk over a schema. Raises BadFields unless its references are local, acyclic and cheap."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
@@ -96,7 +98,7 @@ class Survey:
         return self._schema(self._root, 0)
 
     def _schema(self, node: Any, depth: int) -> Cost:
-        """What judging one value may cost, references followed."""
+        """The cost of validating one value, references followed."""
         if isinstance(node, str):
             return Cost(len(node) // 64)
         if isinstance(node, list):

@@ -1,4 +1,4 @@
-"""What the holder of a job may do to it. All of it needs the newest token and a live session."""
+"""Rules of the commands of workers. All but LeaseJob need the newest fencing token and a live session."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ from askback_server.domain.waiting import can_continue
 
 
 def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> RuleResult[Job]:
-    """The token rises; the write is guarded by the new holder's session."""
+    """Give the job to a worker under a new fencing token. The write is guarded by the worker's session.
+
+    Raises IllegalState, SessionNotFound.
+    """
     command.principal.require(Role.WORKER)
     job = aggregate.require_job(command.job_id, command.principal)
     if facts.is_dead(command.session):
@@ -72,7 +75,10 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> RuleResu
 
 
 def begin_holder_change(aggregate: Aggregate, command: HolderCommand[object], facts: Facts) -> Change:
-    """The start of every holder's write. Raises JobNotFound or LeaseLost."""
+    """Check the holder's fencing token, and start a change that is guarded by its session.
+
+    Raises JobNotFound, LeaseLost.
+    """
     command.principal.require(Role.WORKER)
     job = aggregate.require_job(command.job_id, command.principal)
     session = fence(job, command.principal, command.token, command.session, facts)
@@ -82,7 +88,7 @@ def begin_holder_change(aggregate: Aggregate, command: HolderCommand[object], fa
 
 
 def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> RuleResult[int]:
-    """How far the job is; percent is derived where the worker leaves it 0."""
+    """Store progress. `percent` is computed from `done` and `total` if the worker leaves it 0."""
     change = begin_holder_change(aggregate, command, facts)
     progress = command.progress
     check = Checker(facts.limits, "progress.")
@@ -110,7 +116,7 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
 
 
 def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> RuleResult[int]:
-    """The worker has these resolutions; what it confirmed before stays as it is."""
+    """Mark resolutions as received by the worker. Repeatable. Raises PromptNotFound, IllegalState."""
     change = begin_holder_change(aggregate, command, facts)
     for prompt_id in command.prompt_ids:
         prompt = aggregate.prompts.get(prompt_id)
@@ -130,7 +136,7 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
 
 
 def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> RuleResult[int]:
-    """The result of a step, for whoever runs the job next."""
+    """Save the result of a step for later attempts. Raises LimitExceeded."""
     change = begin_holder_change(aggregate, command, facts)
     check = Checker(facts.limits)
     check.key("key", command.key)
@@ -150,7 +156,7 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
 
 
 def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> RuleResult[Job]:
-    """A result. The one who completed the job may say so again."""
+    """End the job with a result. Repeatable with the token that completed it."""
     job = aggregate.job
     if job is not None and job.state is JobState.COMPLETED and job.token == command.token > 0:
         command.principal.require(Role.WORKER)
@@ -165,7 +171,7 @@ def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Ru
 
 
 def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> RuleResult[Job]:
-    """A failure: again, for good, or the confirmation of a cancel."""
+    """End the attempt: the job is retried, fails, or is cancelled if that was requested."""
     change = begin_holder_change(aggregate, command, facts)
     failure = command.failure
     check = Checker(facts.limits)
@@ -188,7 +194,7 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> RuleResult
 
 
 def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> RuleResult[Job]:
-    """Given up without a failure: parked, PENDING again, or the confirmation of a cancel."""
+    """Give the job back: it is parked, PENDING again, or cancelled if that was requested."""
     change = begin_holder_change(aggregate, command, facts)
     if change.job.cancel_requested_at is not None:
         cancel_now(change)
