@@ -232,14 +232,14 @@ def resume_token_skips() -> None:
 @plant(9, says="in place of")
 def seq_gap() -> None:
     """Some events skip a number."""
-    event = Change.event
+    event = Change.record
 
     def skipping(this: Any, type: EventType, *more: Any) -> int:
         if type is EventType.JOB_LEASED:
             this.job = evolve(this.job, version=this.job.version + 1)
         return event(this, type, *more)
 
-    Change.event = skipping  # type: ignore[method-assign]
+    Change.record = skipping  # type: ignore[method-assign]
 
 
 @plant(10, says="before its time")
