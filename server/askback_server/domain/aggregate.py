@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Generic, Protocol, Unpack
+from typing import Generic, Protocol, Unpack
 
 from askback_server.domain.commands import PromptRef, R, SessionRef
 from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.evolve import evolve, from_fields
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job, JobFields
+from askback_server.domain.job_values import JobFields
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
+from askback_server.domain.json_text import Json
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
@@ -222,7 +224,7 @@ class Change:
         return prompt
 
     def record(
-        self, type: EventType, prompt_id: str | None = None, data: Mapping[str, Any] | None = None
+        self, type: EventType, prompt_id: str | None = None, data: Mapping[str, Json] | None = None
     ) -> int:
         """Add an event with the job's current state, so move the job first. Returns the event's seq."""
         seq = self.job.version + 1

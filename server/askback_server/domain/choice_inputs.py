@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from askback_server.domain.form_clarity import find_confusable
 from askback_server.domain.input_rules import (
@@ -15,6 +15,7 @@ from askback_server.domain.input_rules import (
     without_none,
 )
 from askback_server.domain.json_schema import join_choices
+from askback_server.domain.json_text import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class SingleInput:
     def faults(self, limits: FormLimits) -> Iterator[Fault]:
         return _option_faults(self.options, limits)
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         key = "anyOf" if self.allow_other else "oneOf"
         choices = _choices(self.options, self.allow_other)
         return {"type": "string", key: choices} | without_none(default=self.default)
@@ -70,7 +71,7 @@ class MultiInput:
         if self.min_items is not None and self.min_items > len(self.options) and not self.allow_other:
             yield ("min_items", "must not be larger than the number of options")
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         items = {"type": "string", "anyOf": _choices(self.options, self.allow_other)}
         bounds = without_none(minItems=self._least(required), maxItems=self.max_items)
         default = without_none(default=list(self.default) or None)
@@ -95,7 +96,7 @@ class MultiInput:
         return 1 if self.min_items is None and required else self.min_items
 
 
-def _choices(options: tuple[Option, ...], allow_other: bool) -> list[dict[str, Any]]:
+def _choices(options: tuple[Option, ...], allow_other: bool) -> list[JsonObject]:
     """Choices with titles, written as MCP's SEP-1330 does."""
     choices = [
         {"const": option.value, "title": option.title or option.value}

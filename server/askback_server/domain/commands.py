@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.forms import Judgement
+from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
 from askback_server.domain.principals import SYSTEM, Principal
 from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
@@ -39,7 +40,6 @@ class PromptRef:
 
 
 R = TypeVar("R", covariant=True)
-"""The reply to a command. Covariant, so that `Command[object]` is any command."""
 
 _ROW = 500
 """Estimated bytes of a command's write, without its texts."""
@@ -47,10 +47,9 @@ _ROW = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Generic[R]):
-    """Base of all commands. `R` is the type of the reply: `class ClaimPrompt(OnPrompt[Prompt])`."""
+    """Base of all commands. `R` is the type of the reply; `Command[object]` is any command."""
 
     principal: Principal
-
     URGENT = False
     """Whether it may use the reserved part of the command queue: answers, and the service's own commands."""
 
@@ -97,9 +96,9 @@ class OnJob(Command[R]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateJob(OnJob[Job]):
-    """Set some of labels, priority, promoted, retention."""
+    """Set fields of a job."""
 
-    values: Mapping[str, Any]
+    values: JobValues
     expected_version: int = 0
 
 
@@ -117,9 +116,9 @@ class DeleteJob(OnJob[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateUnderstanding(OnJob[DeepUnderstanding]):
-    """Set some fields of the deep-understanding state."""
+    """Set fields of the deep-understanding state."""
 
-    values: Mapping[str, Any]
+    values: UnderstandingValues
     expected_version: int = 0
     token: int = 0
 
@@ -229,7 +228,6 @@ class OnPrompt(Command[R]):
     """A command on one prompt."""
 
     ref: PromptRef
-
     URGENT = True
 
 
@@ -274,55 +272,49 @@ class CancelPrompt(OnPrompt[Prompt]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunDue(OnJob[datetime | None]):
-    """Sent by a timer: an escalation step, a reminder or a deadline of the job is due."""
+class SystemCommand(OnJob[R]):
+    """A command that the service itself sends."""
 
     principal: Principal = SYSTEM
     URGENT = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoseSession(OnJob[None]):
+class RunDue(SystemCommand[datetime | None]):
+    """Sent by a timer: an escalation step, a reminder or a deadline of the job is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseSession(SystemCommand[None]):
     """Sent by the keeper: the session that holds the job has expired."""
 
     session_id: str
     unreceived: int = 0
-    """The job's version if the worker has not confirmed the lease and nothing was written since; else 0.
-    Always 0 for workers that do not confirm leases."""
-    principal: Principal = SYSTEM
-    URGENT = True
+    """The job's version if the worker has not confirmed the lease and nothing was written since; else 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropLease(OnJob[None]):
+class DropLease(SystemCommand[None]):
     """Sent for a live session whose worker reports that it does not run the job."""
 
     token: int
     session: SessionRef
     received: bool
     """Whether the worker had confirmed the lease."""
-    principal: Principal = SYSTEM
-    URGENT = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewPresence(OnJob[None]):
+class ReviewPresence(SystemCommand[None]):
     """Sent when consoles connected or disconnected: review which open prompts of the job are attended."""
 
-    principal: Principal = SYSTEM
+    URGENT = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndGrace(OnJob[datetime | None]):
+class EndGrace(SystemCommand[datetime | None]):
     """Sent by a timer: the grace of a cancel request is over."""
 
-    principal: Principal = SYSTEM
-    URGENT = True
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeJob(OnJob[None]):
+class PurgeJob(SystemCommand[None]):
     """Sent by the sweep: the job's retention is over."""
-
-    principal: Principal = SYSTEM
-    URGENT = True

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -16,7 +15,7 @@ from askback_server.domain.decisions import Decision, DecisionOption, Edit, vali
 from askback_server.domain.evolve import evolve, fast_init, fields_of
 from askback_server.domain.form_documents import form_to_doc
 from askback_server.domain.forms import Form, Judgement, SchemaForm
-from askback_server.domain.json_text import Violation
+from askback_server.domain.json_text import Json, Violation
 from askback_server.domain.limits import Limits
 
 
@@ -179,7 +178,7 @@ class PromptContent:
         )
 
     @cached_property
-    def form_document(self) -> Mapping[str, Any] | None:
+    def form_document(self) -> Mapping[str, Json] | None:
         """The form as JSON values; None without a form."""
         return form_to_doc(self.form) if self.form is not None else None
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import JobState
+from askback_server.domain.json_text import Json
 
 
 class EventType(StrEnum):
@@ -67,7 +67,7 @@ class Event:
     command_id: str
     """Of the command that wrote it."""
     prompt_id: str | None = None
-    data: Mapping[str, Any] | None = None
+    data: Mapping[str, Json] | None = None
     """JSON values only."""
 
 

@@ -4,12 +4,11 @@ import json
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import jsonschema_rs
 
 from askback_server.domain.json_schema import compile_schema
-from askback_server.domain.json_text import BadFields, Violation, pointer
+from askback_server.domain.json_text import BadFields, Json, JsonObject, Violation, pointer
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
 _FORMS_DEPTH = 8
@@ -56,7 +55,7 @@ def check_schema(schema_json: str) -> None:
         raise BadFields(tuple(Violation("schema_json", f"at {where}: {why}") for where, why in found))
 
 
-def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _choices(node: Json, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _choices(item, (*path, str(index)))
@@ -72,7 +71,7 @@ def _choices(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _choices(value, (*path, key))
 
 
-def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _secrets(node: Json, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Fields that ask for a secret: answers are stored in plain text and shown."""
     if isinstance(node, list):
         for index, item in enumerate(node):
@@ -90,7 +89,7 @@ def _secrets(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _secrets(value, (*path, key))
 
 
-def _names(node: dict[str, Any]) -> list[Name]:
+def _names(node: JsonObject) -> list[Name]:
     """The choices that a schema offers: constants with titles, or `enum` with `enumNames`."""
     for key in ("oneOf", "anyOf"):
         branches = node.get(key)
@@ -107,17 +106,17 @@ def _names(node: dict[str, Any]) -> list[Name]:
     return []
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _title(value: Any) -> str:
+def _title(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, str]]:
+def _defaults(schema: JsonObject, schema_json: str) -> Iterator[tuple[str, str]]:
     """Defaults that do not match the schema of their field."""
-    found: dict[tuple[str, ...], Any] = {}
+    found: dict[tuple[str, ...], Json] = {}
     _collect(schema, (), found)
     if not found or compile_schema(schema_json).cost * len(found) > _MOST_COST:
         return
@@ -129,7 +128,7 @@ def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, s
     )
     for depth in range(1, _FORMS_DEPTH + 1):
         paths = {path for path in found if len(path) == depth}
-        instance: dict[str, Any] = {}
+        instance: JsonObject = {}
         for path in paths:
             node = instance
             for name in path[:-1]:
@@ -142,7 +141,7 @@ def _defaults(schema: dict[str, Any], schema_json: str) -> Iterator[tuple[str, s
                 paths.discard(path[:depth])
 
 
-def _collect(node: Any, path: tuple[str, ...], found: dict[tuple[str, ...], Any]) -> None:
+def _collect(node: Json, path: tuple[str, ...], found: dict[tuple[str, ...], Json]) -> None:
     properties = node.get("properties") if isinstance(node, dict) else None
     if not isinstance(properties, dict) or len(path) == _FORMS_DEPTH:
         return

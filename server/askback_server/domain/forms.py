@@ -8,7 +8,6 @@ the console: the server never fills in a missing value.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic_core import to_json
 
@@ -23,6 +22,7 @@ from askback_server.domain.json_schema import (
 )
 from askback_server.domain.json_text import (
     BadFields,
+    JsonObject,
     Violation,
     cap_violations,
     check_text,
@@ -199,7 +199,7 @@ def _judge(
             return cap_violations(_problems(questions, values, field))
 
 
-def _pattern_work(questions: tuple[Question, ...], values: dict[str, Any]) -> int:
+def _pattern_work(questions: tuple[Question, ...], values: JsonObject) -> int:
     """The estimated cost of matching the patterns of text questions. Other checks of questions are cheap."""
     work = 0
     for question in questions:
@@ -209,7 +209,7 @@ def _pattern_work(questions: tuple[Question, ...], values: dict[str, Any]) -> in
     return work
 
 
-def _problems(questions: tuple[Question, ...], values: dict[str, Any], field: str) -> Iterator[Violation]:
+def _problems(questions: tuple[Question, ...], values: JsonObject, field: str) -> Iterator[Violation]:
     answered = 0
     for question in questions:
         if question.question_id in values:
@@ -226,7 +226,7 @@ def _problems(questions: tuple[Question, ...], values: dict[str, Any], field: st
                 yield Violation(field + pointer(name), "is not a question of this form")
 
 
-def _property(question: Question) -> dict[str, Any]:
+def _property(question: Question) -> JsonObject:
     head = {"title": question.title}
     description = "\n\n".join(text for text in (question.help, question.rationale) if text)
     if description:

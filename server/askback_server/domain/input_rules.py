@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-from askback_server.domain.json_text import BadFields, check_text, is_plain
+from askback_server.domain.json_text import BadFields, Json, JsonObject, check_text, is_plain
+
+Ordered = TypeVar("Ordered", float, str)
 
 Fault = tuple[str, str]
 """A violation of a question: (path below the question, description)."""
@@ -35,11 +37,11 @@ class FormLimits:
     """A decision's label."""
 
 
-def without_none(**keywords: Any) -> dict[str, Any]:
+def without_none(**keywords: Json) -> JsonObject:
     return {key: value for key, value in keywords.items() if value is not None}
 
 
-def is_outside(value: Any, low: Any, high: Any) -> bool:
+def is_outside(value: Ordered, low: Ordered | None, high: Ordered | None) -> bool:
     return (low is not None and value < low) or (high is not None and value > high)
 
 
@@ -67,7 +69,7 @@ def count_faults(low: int | None, high: int | None, low_name: str, high_name: st
     yield from bound_faults(low, high, low_name, high_name)
 
 
-def bound_faults(low: Any, high: Any, low_name: str, high_name: str) -> Iterator[Fault]:
+def bound_faults(low: Ordered | None, high: Ordered | None, low_name: str, high_name: str) -> Iterator[Fault]:
     if low is not None and high is not None and low > high:
         yield (low_name, f"must not be larger than {high_name}")
 

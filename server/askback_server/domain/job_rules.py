@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Literal
 
 from askback_server.domain.aggregate import Aggregate, Change, Facts, RuleResult
 from askback_server.domain.asking_rules import open_prompt
@@ -158,7 +158,7 @@ def _request_digest(command: CreateJob, namespace: str, content: PromptContent |
     return _digest_of(fields)
 
 
-def _digest_of(fields: list[Any]) -> str:
+def _digest_of(fields: list[object]) -> str:
     return hashlib.sha256(dump(fields).encode()).hexdigest()[:32]
 
 
@@ -167,7 +167,7 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleRe
     command.principal.require(Role.CLIENT)
     job = aggregate.require_job(command.job_id, command.principal)
     _check_version(command.expected_version, job.version)
-    values: dict[str, Any] = dict(command.values)
+    values = command.values
     check = Checker(facts.limits, "job.")
     if "labels" in values:
         check.labels("labels", values["labels"])
@@ -177,12 +177,12 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleRe
         check.span("retention", values["retention"], facts.limits.retention_max)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
+    change.set(**values)
     if "retention" in values and job.completed_at is not None:
         keep = values["retention"]
         if keep is None:
             keep = facts.limits.keep(job.namespace, job.state)
-        values["purge_at"] = job.completed_at + keep
-    change.set(**values)
+        change.set(purge_at=job.completed_at + keep)
     change.record(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
     return RuleResult(change.job, change)
 
@@ -244,7 +244,15 @@ def _delete(aggregate: Aggregate, facts: Facts, actor: str) -> RuleResult[None]:
     return RuleResult(None, change)
 
 
-_ARRAYS = ("questions_asked_json", "answers_json", "research_performed_json")
+_ARRAYS: tuple[Literal["questions_asked_json", "answers_json", "research_performed_json"], ...] = (
+    "questions_asked_json",
+    "answers_json",
+    "research_performed_json",
+)
+_TEXTS: tuple[Literal["understanding_summary", "user_problem"], ...] = (
+    "understanding_summary",
+    "user_problem",
+)
 
 
 def update_understanding(
@@ -272,13 +280,13 @@ def update_understanding(
             check.json(name, command.values[name], required=True)
             if not check.found and not command.values[name].strip().startswith("["):
                 check.bad(name, "must be a JSON array")
-    for name in ("understanding_summary", "user_problem"):
-        check.text(name, command.values.get(name, ""), facts.limits.json_bytes)
+    for text in _TEXTS:
+        check.text(text, command.values.get(text, ""), facts.limits.json_bytes)
     check.number("readiness_score", command.values.get("readiness_score", 0.0), 0.0, 1.0)
     check.done()
     change = Change(aggregate, facts, command.principal.subject)
     change.require(session=session)
-    state = write_understanding(change, replace(current, **dict(command.values)))
+    state = write_understanding(change, replace(current, **command.values))
     change.record(EventType.UNDERSTANDING_UPDATED, None, {"version": state.version})
     return RuleResult(state, change)
 

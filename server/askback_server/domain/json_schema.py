@@ -24,12 +24,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
-from askback_server.domain.json_text import MAX_VIOLATIONS, BadFields, Violation, parse_json, pointer
+from askback_server.domain.json_text import (
+    MAX_VIOLATIONS,
+    BadFields,
+    JsonObject,
+    Violation,
+    parse_json,
+    pointer,
+)
 from askback_server.domain.schema_cost import DIVISION, Survey, bad_schema, weight
 
 DIALECTS = (
@@ -130,7 +136,7 @@ def compile_schema(schema_json: str) -> CompiledSchema:
 
 
 def schema_violations(
-    schema_json: str, value: dict[str, Any], field: str, *, quick: bool = False
+    schema_json: str, value: JsonObject, field: str, *, quick: bool = False
 ) -> tuple[Violation, ...] | None:
     """The violations of a value; None if listing them may take long and `quick` is set."""
     try:

@@ -10,6 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+Json = Any
+"""A JSON value. `Any`, because a recursive type would need a cast wherever a value is read by its schema."""
+JsonObject = dict[str, Json]
+
 MAX_KEY_CHARS = 1024
 MAX_NUMBER_CHARS = 400
 MIN_INTEGER = -(2**63)
@@ -93,7 +97,7 @@ def check_text(text: str, *, field: str, max_bytes: int) -> None:
         raise BadFields.one(field, "must not contain the character NUL (U+0000)")
 
 
-def parse_json(text: str, *, field: str, max_bytes: int, max_depth: int = 64) -> Any:
+def parse_json(text: str, *, field: str, max_bytes: int, max_depth: int = 64) -> Json:
     """Parse an RFC 8259 document. Raises BadFields with the reason."""
     _check_encoding(text, field, max_bytes)
     if text.count("[") + text.count("{") > max_depth and _deeper_than(text, max_depth):
@@ -134,7 +138,7 @@ def _deeper_than(text: str, max_depth: int) -> bool:
     return False
 
 
-def _check_strings(value: Any, field: str) -> None:
+def _check_strings(value: Json, field: str) -> None:
     """Check all decoded strings of a value: a surrogate escape is valid in a pair and invalid alone."""
     pending = [value]
     while pending:
@@ -163,11 +167,11 @@ def _float(digits: str) -> float:
     return number
 
 
-def _constant(name: str) -> Any:
+def _constant(name: str) -> Json:
     raise _Refused(f"is not valid JSON: {name} is not a number")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Json]]) -> JsonObject:
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()

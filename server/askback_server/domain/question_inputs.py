@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, TypeGuard
+from typing import ClassVar, TypeGuard
 
 from askback_server.domain.choice_inputs import MultiInput, SingleInput
 from askback_server.domain.input_rules import (
@@ -26,6 +26,7 @@ from askback_server.domain.input_rules import (
     without_none,
 )
 from askback_server.domain.json_schema import text_pattern
+from askback_server.domain.json_text import JsonObject
 
 _INT64 = (-(2**63), 2**63 - 1)
 
@@ -40,7 +41,7 @@ class BooleanInput:
     def faults(self, limits: FormLimits) -> Iterator[Fault]:
         return iter(())
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         return {"type": "boolean"} | without_none(default=self.default)
 
     def problem(self, value: object, required: bool) -> str | None:
@@ -69,7 +70,7 @@ class TextInput:
                 "is not a regular expression of the linear kind (RE2: no look-around), or too large",
             )
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         bounds = without_none(minLength=self._least(required), maxLength=self.max_length)
         rest = without_none(pattern=self.pattern or None, default=self.default)
         return {"type": "string"} | bounds | rest
@@ -102,7 +103,7 @@ class IntegerInput:
     def faults(self, limits: FormLimits) -> Iterator[Fault]:
         return bound_faults(self.minimum, self.maximum, "minimum", "maximum")
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         bounds = without_none(minimum=self.minimum, maximum=self.maximum)
         return {"type": "integer", "format": "int64"} | bounds | without_none(default=self.default)
 
@@ -131,7 +132,7 @@ class NumberInput:
                 return
         yield from bound_faults(self.minimum, self.maximum, "minimum", "maximum")
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         bounds = without_none(minimum=self.minimum, maximum=self.maximum)
         return {"type": "number"} | bounds | without_none(default=self.default)
 
@@ -157,7 +158,7 @@ class DateInput:
                 return
         yield from bound_faults(self.minimum or None, self.maximum or None, "minimum", "maximum")
 
-    def schema(self, required: bool) -> dict[str, Any]:
+    def schema(self, required: bool) -> JsonObject:
         """JSON Schema has no bounds for dates; these are the widely used keywords of Ajv."""
         bounds = without_none(formatMinimum=self.minimum or None, formatMaximum=self.maximum or None)
         return {"type": "string", "format": "date"} | bounds | without_none(default=self.default)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from askback_server.domain.decisions import CARRIES_VALUES, Decision
+from askback_server.domain.json_text import Json
 from askback_server.domain.prompts import Answer, AnswerSource, Resolution
 
 PAGE = 100
@@ -72,7 +72,7 @@ def answer_to_keep(key: str, prompt_id: str, job_id: str, resolution: Resolution
     return KeptAnswer(key, prompt_id, job_id, answer.decision, answer.user_id, answer.created_at)
 
 
-def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
+def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Json]]:
     """The data of the JOB_CARRIED_OVER events: at least one, each of bounded size."""
     answers = [
         (
@@ -82,7 +82,7 @@ def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
         for a in retry.answers
     ]
     checkpoints = [("checkpoints", {"key": c.key, "at": _text(c.at)}) for c in retry.checkpoints]
-    items: list[tuple[str, Mapping[str, Any]]] = [*answers, *checkpoints]
+    items: list[tuple[str, Mapping[str, Json]]] = [*answers, *checkpoints]
     pages = max(1, -(-len(items) // PAGE))
     for page in range(pages):
         on_page = items[page * PAGE : (page + 1) * PAGE]
@@ -95,7 +95,7 @@ def carry_over_pages(retry: Retry) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def _of(items: Iterable[tuple[str, Mapping[str, Any]]], kind: str) -> list[Mapping[str, Any]]:
+def _of(items: Iterable[tuple[str, Mapping[str, Json]]], kind: str) -> list[Mapping[str, Json]]:
     return [item for what, item in items if what == kind]
 
 

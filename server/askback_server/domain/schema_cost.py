@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from askback_server.domain.json_text import BadFields, quote
+from askback_server.domain.json_text import BadFields, Json, JsonObject, quote
 
 MAX_COST = 3_000
 """Parts of a schema, counted once for each reference to them."""
@@ -65,7 +64,7 @@ class Cost:
         return Cost(self.parts * factor, self.divisions * factor, self.per_character * factor)
 
 
-def weight(value: Any) -> int:
+def weight(value: Json) -> int:
     """The cost of copying each nested value: one at depth 3 is copied three times, with its parents."""
     total = 0
     pending = [(value, 1)]
@@ -88,7 +87,7 @@ def bad_schema(reason: str) -> BadFields:
 class Survey:
     """One walk over a schema. Raises BadFields unless its references are local, acyclic and cheap."""
 
-    def __init__(self, root: dict[str, Any]) -> None:
+    def __init__(self, root: JsonObject) -> None:
         self._root = root
         self._costs: dict[int, Cost] = {}
         self._open: set[int] = set()
@@ -97,7 +96,7 @@ class Survey:
     def run(self) -> Cost:
         return self._schema(self._root, 0)
 
-    def _schema(self, node: Any, depth: int) -> Cost:
+    def _schema(self, node: Json, depth: int) -> Cost:
         """The cost of validating one value, references followed."""
         if isinstance(node, str):
             return Cost(len(node) // 64)
@@ -123,7 +122,7 @@ class Survey:
         self._costs[id(node)] = cost
         return cost
 
-    def _keyword(self, node: dict[str, Any], key: str, value: Any, depth: int) -> Cost:
+    def _keyword(self, node: JsonObject, key: str, value: Json, depth: int) -> Cost:
         if key == "$ref" and isinstance(value, str):
             return self._schema(self._target(value), depth + 1)
         if key in ("$dynamicRef", "$recursiveRef") or (key == "$id" and node is not self._root):
@@ -144,20 +143,20 @@ class Survey:
             return Cost() if key in _DEFINITIONS else inner
         return own + self._schema(value, depth + 1)
 
-    def _patterns_cost(self, patterns: Collection[Any]) -> Cost:
+    def _patterns_cost(self, patterns: Collection[Json]) -> Cost:
         self._patterns += len(patterns)
         if self._patterns > MAX_PATTERNS:
             raise bad_schema(f"has more than {MAX_PATTERNS} regular expressions")
         return Cost(per_character=sum(pattern_work(p, 1) for p in patterns if isinstance(p, str)))
 
-    def _target(self, reference: str) -> Any:
+    def _target(self, reference: str) -> Json:
         if reference == "#":
             return self._root
         if not reference.startswith("#/") or "%" in reference:
             raise bad_schema(
                 f"has the $ref {quote(reference)}; only plain pointers into the document (#/…) are allowed"
             )
-        node: Any = self._root
+        node: Json = self._root
         for part in reference[2:].split("/"):
             step = part.replace("~1", "/").replace("~0", "~")
             if isinstance(node, dict) and step in node:
