@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.documents import resolution_from_json
 from askback_server.domain.jobs import Job
-from askback_server.domain.retries import CarriedAnswer, KeptAnswer, KeptCheckpoint, kept_answer
+from askback_server.domain.retries import CarriedAnswer, KeptAnswer, KeptCheckpoint, answer_to_keep
 from askback_server.ports.storage import Wanted
 from askback_server.storage.carried_rows import to_carried
 from askback_server.storage.reader import Reader
@@ -31,13 +31,13 @@ class Carrying(Reader):
             asked.add(row["key"])
             if row["response_data"]:
                 resolution = resolution_from_json(row["response_data"])
-                if answer := kept_answer(row["key"], row["interaction_id"], job_id, resolution):
+                if answer := answer_to_keep(row["key"], row["interaction_id"], job_id, resolution):
                     kept.append(answer)
         before = sa.select(carried_answers).where(carried_answers.c.job_id == job_id)
         async for row in self._by_key(before, carried_answers.c.key):
             if row["key"] not in asked:
                 resolution, source = resolution_from_json(row["response"]), row["from_job_id"]
-                if answer := kept_answer(row["key"], row["prompt_id"], source, resolution):
+                if answer := answer_to_keep(row["key"], row["prompt_id"], source, resolution):
                     kept.append(answer)
         return sorted(kept, key=lambda answer: answer.key)
 
