@@ -123,8 +123,8 @@ async def test_expired_jobs_by_the_database_s_clock(database: Database) -> None:
     jobs = [new_job(purge_at=at - i * SECOND) for i in (1, 3, 2)]
     await put(database, *jobs, new_job(purge_at=at + LONG), new_job())
     expected = [jobs[1].job_id, jobs[2].job_id, jobs[0].job_id]
-    assert await database.queue.expired(10) == expected
-    assert await database.queue.expired(2) == expected[:2]
+    assert await database.queue.list_expired(10) == expected
+    assert await database.queue.list_expired(2) == expected[:2]
 
 
 # --- the log's old days ---

@@ -293,11 +293,11 @@ class SimulatedDatabase:
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
 
-    async def knows(self, position: Position) -> bool:
+    async def has_position(self, position: Position) -> bool:
         await self._pause()
         return True
 
-    async def held_back(self) -> float:
+    async def horizon_lag(self) -> float:
         await self._pause()
         return 0.0
 
@@ -451,7 +451,7 @@ class SimulatedDatabase:
         held = await self._look(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         return []
 
     async def drop_events(self, keep: datetime) -> int:

@@ -36,7 +36,7 @@ from askback_server.engine.takers import Taker, Takers
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 POLL = 0.5
 """Seconds between two looks at the queue when nothing said that there is something."""
@@ -165,7 +165,7 @@ class Dispatcher:
                 if takers:
                     await self._match_in(namespace, takers)
         except AskbackError as error:
-            log.warning("looking for runnable jobs: %s", error)
+            _log.warning("looking for runnable jobs: %s", error)
             await asyncio.sleep(POLL)
             self._again.add(namespace)
         finally:
@@ -264,7 +264,7 @@ class Dispatcher:
                     left.popleft()
                 await asyncio.gather(*leases)
         except AskbackError as error:
-            log.warning("taking a turn at %s: %s", queue, error)
+            _log.warning("taking a turn at %s: %s", queue, error)
         finally:
             for job_id, taker in left:
                 self._settle(job_id, taker)
@@ -289,7 +289,7 @@ class Dispatcher:
             job = await self._until_known(command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
-            log.info(
+            _log.info(
                 "the session of worker %s is gone; it gets no jobs",
                 taker.worker_id,
                 extra={"job_id": job_id, "session_id": taker.session.session_id},
@@ -298,7 +298,7 @@ class Dispatcher:
             self._look(taker.namespace)
         except AskbackError as error:
             # Somebody else has it, or it ended: the next look shows.
-            log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
+            _log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._spread.widen(queue)
             self._look(queue[0])
         else:

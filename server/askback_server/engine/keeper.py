@@ -17,7 +17,7 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
 from askback_server.ports.storage import Doubts, SessionStore, WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 SILENT = 3
 """Turns without a sign of life after which a worker has missed its heartbeat: it gets no more jobs."""
@@ -103,7 +103,7 @@ class SessionKeeper:
         try:
             await self._store.change_doubts(session, lambda known: {**known, **leases})
         except Exception as error:  # of a storage that is away, or closed by now
-            log.info("not noted that a worker did not receive its jobs: %s", error)
+            _log.info("not noted that a worker did not receive its jobs: %s", error)
 
     async def run(self) -> None:
         """Extend and reap until cancelled."""
@@ -176,6 +176,6 @@ class SessionKeeper:
         try:
             await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("job %s was not given back: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("job %s was not given back: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

@@ -25,7 +25,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queries import PromptFilter
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 LINGER = 10.0
 """Seconds for which somebody who has gone is not missed: a console that reconnects was there. For as
@@ -283,7 +283,7 @@ class PresenceTracker:
         )
         for job_id, error in zip(jobs, done, strict=True):
             if isinstance(error, AskbackError):
-                log.warning("prompts of job %s were not looked at: %s", job_id, error)
+                _log.warning("prompts of job %s were not looked at: %s", job_id, error)
             elif isinstance(error, BaseException):
                 raise error
         await asyncio.sleep(PAUSE if jobs else 0)

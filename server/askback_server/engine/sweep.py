@@ -20,7 +20,7 @@ from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 PURGE = 20
 """Jobs deleted in one batch: small enough that nobody waits for it."""
@@ -64,7 +64,7 @@ class Sweep:
         purged = await self._purge()
         dropped = await self._queue.drop_events(self._clock.now() - KEEP_TOKENS)
         if purged or dropped:
-            log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
+            _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
 
     async def _purge(self) -> int:
         """Delete what has been kept for long enough, in small batches with rests; one replica at a time."""
@@ -88,7 +88,7 @@ class Sweep:
     async def _purge_some(self) -> tuple[int, bool]:
         """One batch and the rest after it: how many went, and whether there may be more."""
         started = monotonic()
-        ids = await self._queue.expired(PURGE)
+        ids = await self._queue.list_expired(PURGE)
         done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
         more = len(ids) == PURGE and done > 0
         if more:
@@ -99,6 +99,6 @@ class Sweep:
         try:
             await self._engine.execute(PurgeJob(job_id=job_id))
         except AskbackError as error:
-            log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

@@ -24,7 +24,7 @@ from askback_server.engine.engine import Engine
 from askback_server.ports.clock import Alarm, DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 LOOK = 0.5
 """Seconds between two looks."""
@@ -128,7 +128,7 @@ class Timers:
             except StorageUnavailable:
                 pass  # the feed says it
             except Exception:
-                log.exception("looking for deadlines failed")
+                _log.exception("looking for deadlines failed")
             await asyncio.sleep(LOOK)
 
     def _fire_due(self) -> None:
@@ -157,10 +157,10 @@ class Timers:
             command = c.EndGrace(job_id=job_id) if what == "cancel" else c.RunDue(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})
             return self._clock.now() + AGAIN
         except Exception:
-            log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
+            _log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
             return None
         # Our clock was ahead of the database's, or something else of the job is next.
         return max(later, self._clock.now() + soon) if isinstance(later, datetime) else None

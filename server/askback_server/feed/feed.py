@@ -25,7 +25,7 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
 from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.feed")
 
 POLL = 0.5
 """Seconds between two reads of the log."""
@@ -150,7 +150,7 @@ class Feed:
         while True:
             try:
                 await self._read_hinted()
-                if not self._hot.is_live and not await self._log.knows(self.position):
+                if not self._hot.is_live and not await self._log.has_position(self.position):
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
@@ -166,11 +166,11 @@ class Feed:
                 raise
             except StorageUnavailable as error:
                 if self._hot.is_live:
-                    log.warning("the feed is down: %s", error)
+                    _log.warning("the feed is down: %s", error)
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
             except Exception:
-                log.exception("reading the feed failed")
+                _log.exception("reading the feed failed")
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
             if not self._due and not self._hints:

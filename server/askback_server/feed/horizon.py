@@ -12,7 +12,7 @@ import logging
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import FeedStore, Holder
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.feed")
 
 LOOK = 2.0
 """Seconds between two looks."""
@@ -39,19 +39,19 @@ class HorizonWatch:
             except StorageUnavailable:
                 self.lag = 0.0  # nothing can be said; that it is down others say
             except Exception:
-                log.exception("looking at the feed's horizon failed")
+                _log.exception("looking at the feed's horizon failed")
             await asyncio.sleep(LOOK)
 
     async def look(self) -> None:
         """Look once, and say what is to be said. Raises StorageUnavailable."""
-        self.lag = await self._store.held_back()
+        self.lag = await self._store.horizon_lag()
         if self.lag > ALARM:
             if not self._told_at or self.lag > self._told_at + REMIND:
                 self._told_at = self.lag
                 self._tell(await self._store.holder())
         elif self._told_at:
             self._told_at = 0.0
-            log.info("the feed goes on: nothing holds it back any more")
+            _log.info("the feed goes on: nothing holds it back any more")
 
     def _tell(self, holder: Holder | None) -> None:
         named: dict[str, object] = {"lag": round(self.lag, 1)}
@@ -65,4 +65,4 @@ class HorizonWatch:
             who = f"it is that of process {holder.pid} ({name}, {holder.user}), {age}"
             named["pid"] = holder.pid
         text = "commits of %.0f s ago cannot be read in order yet, for an older transaction runs: %s"
-        log.warning(text, self.lag, who, extra=named)
+        _log.warning(text, self.lag, who, extra=named)

@@ -158,7 +158,7 @@ class WorkQueue(Protocol):
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """(job id, session id) of jobs whose session row is gone."""
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         """Finished jobs whose retention is over."""
 
     async def drop_events(self, keep: datetime) -> int:
@@ -303,11 +303,11 @@ class FeedStore(Protocol):
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         """What changed of these jobs above a seq each, settled or not."""
 
-    async def knows(self, position: Position) -> bool:
+    async def has_position(self, position: Position) -> bool:
         """Whether a position that this log once gave is still in its past. It is not after the database
         was restored from a backup, or lost its last commits in a failover."""
 
-    async def held_back(self) -> float:
+    async def horizon_lag(self) -> float:
         """Age in seconds of the oldest committed event that is not settled yet; 0 if there is none."""
 
     async def holder(self) -> Holder | None:

@@ -30,7 +30,7 @@ _HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 FAREWELL = 5.0
 """Seconds that a client has for reading why its call has ended, before the call is reset."""
 
-calls_log = logging.getLogger("askback.calls")
+calls_log = logging.getLogger("askback.server.calls")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
