@@ -168,9 +168,9 @@ async def test_an_expired_session_with_doubts_stays_until_they_are_settled(datab
         await sessions.change_doubts(SessionRef(session_id, 0), lambda _: {"j": Doubt(3, 9)})
     for session_id in (doubted, plain):
         await expire_session(database, session_id)
-    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.list_expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
     assert await sessions.reap() == 1
-    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.list_expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
     await sessions.settle(doubted)
-    assert await sessions.expired_doubts(10) == []
+    assert await sessions.list_expired_doubts(10) == []
     assert await sessions.reap() == 1

@@ -297,7 +297,7 @@ class SimulatedDatabase:
         await self._pause()
         return True
 
-    async def held_back(self) -> float:
+    async def settle_lag(self) -> float:
         await self._pause()
         return 0.0
 
@@ -329,11 +329,11 @@ class SimulatedDatabase:
         await self._pause()
         return {}
 
-    async def unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
+    async def list_unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
 
-    async def attended(self, namespace: str, limit: int) -> list[Prompt]:
+    async def list_attended(self, namespace: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
 
@@ -393,7 +393,7 @@ class SimulatedDatabase:
             known = self.rows.doubts.get(session.session_id, {})
             self.rows.doubts[session.session_id] = change(known)
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         await self._pause()
         return [(i, d) for i, d in self.rows.doubts.items() if d and self._alive(i) is None]
 
@@ -433,7 +433,9 @@ class SimulatedDatabase:
                     ids.append(job.job_id)
         return {job_type: ids for job_type, ids in found.items() if ids}
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         await self._pause()
         now = self.clock.now()
         until = now + ahead
@@ -451,7 +453,7 @@ class SimulatedDatabase:
         held = await self._look(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         return []
 
     async def drop_events(self, keep: datetime) -> int:

@@ -19,19 +19,19 @@ from askback_server.ports.queue_locks import QueueLocks
 QueueKey = tuple[str, str]
 """A namespace and a job type."""
 
-LASTS = 5.0
+LOCK_SECONDS = 5.0
 """Seconds of a turn; it is given back as soon as its leases are decided."""
-TAKEN = timedelta(seconds=0.05)
+RETRY_LOCK = timedelta(seconds=0.05)
 """Until a turn is tried again that was another replica's."""
-FULL = timedelta(seconds=1)
+RECOUNT = timedelta(seconds=1)
 """Until a full queue is counted again, if no commit says before that it has room."""
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Allowance:
     """So many leases may be tried, until a time."""
 
-    free: int
+    count: int
     until: datetime
 
 
@@ -45,9 +45,9 @@ class Concurrency:
         self._clock = clock
         self._closed: dict[QueueKey, datetime] = {}
         """Queues that are not to be looked at until a time: full, or another replica's turn."""
-        self._mine: set[QueueKey] = set()
+        self._locked_here: set[QueueKey] = set()
         """Queues at which this replica has a turn, or tries to get one."""
-        self._stirred: set[QueueKey] = set()
+        self._room_made: set[QueueKey] = set()
         """Of those, where a job has stopped running meanwhile, which the count may not have seen."""
 
     def limit(self, queue: QueueKey) -> int | None:
@@ -58,43 +58,43 @@ class Concurrency:
     def is_open(self, queue: QueueKey) -> bool:
         """Whether looking for jobs of the queue makes sense now."""
         until = self._closed.get(queue)
-        return queue not in self._mine and (until is None or until <= self._clock.now())
+        return queue not in self._locked_here and (until is None or until <= self._clock.now())
 
-    def made_room(self, job: Job) -> bool:
+    def note_commit(self, job: Job) -> bool:
         """Whether a commit's job may have made room: it was leased once, and does not run now."""
         queue = job.namespace, job.job_type
         if not job.token or job.state is JobState.RUNNING or self.limit(queue) is None:
             return False
-        if queue in self._mine:
-            self._stirred.add(queue)
+        if queue in self._locked_here:
+            self._room_made.add(queue)
         return self._closed.pop(queue, None) is not None
 
-    def opens(self, queue: QueueKey) -> datetime | None:
+    def reopens_at(self, queue: QueueKey) -> datetime | None:
         """When it is worth looking at a closed queue again."""
         return self._closed.get(queue)
 
     @asynccontextmanager
-    async def turn(self, queue: QueueKey, most: int) -> AsyncIterator[Places | None]:
+    async def lock_queue(self, queue: QueueKey, most: int) -> AsyncIterator[Allowance | None]:
         """A turn at leasing up to `most` jobs of the queue. None if there is no place, or another replica
         has the turn. Raises StorageUnavailable."""
         limit = self.limit(queue)
         assert limit is not None
-        self._mine.add(queue)
+        self._locked_here.add(queue)
         try:
-            lock = await self._locks.acquire(*queue, limit, LASTS)
+            lock = await self._locks.acquire(*queue, limit, LOCK_SECONDS)
             if lock is None:
-                self._closed[queue] = self._clock.now() + TAKEN
+                self._closed[queue] = self._clock.now() + RETRY_LOCK
                 yield None
                 return
             try:
                 free = min(most, limit - lock.running)
                 if free < most:
-                    self._closed[queue] = self._clock.now() + FULL
-                yield Places(free, lock.until) if free > 0 else None
+                    self._closed[queue] = self._clock.now() + RECOUNT
+                yield Allowance(free, lock.until) if free > 0 else None
             finally:
                 await self._locks.release(lock)
         finally:
-            self._mine.discard(queue)
-            if queue in self._stirred:
-                self._stirred.discard(queue)
+            self._locked_here.discard(queue)
+            if queue in self._room_made:
+                self._room_made.discard(queue)
                 self._closed.pop(queue, None)

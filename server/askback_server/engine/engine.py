@@ -117,7 +117,7 @@ class Engine:
             self._wake.clear()
             while self._queue:
                 items = self._queue.take(self._batch_commands, BATCH_BYTES)
-                self._observer.batch(len(items))
+                self._observer.on_batch(len(items))
                 try:
                     await self._process(items)
                 except Exception as error:
@@ -125,7 +125,7 @@ class Engine:
                         log.warning("a batch of %d commands was not written: %s", len(items), error)
                     else:
                         log.exception("a batch of %d commands failed", len(items))
-                    self._observer.failed(len(items))
+                    self._observer.on_failure(len(items))
                     for item in items:
                         item.fail(error)
             if not self._judges.busy:
@@ -170,9 +170,9 @@ class Engine:
             done: list[Committed] = []
             for group in groups:
                 if not group.is_proven:
-                    again.append(self._anew(group))
+                    again.append(self._retry_reread(group))
                 elif group.write is not None and (why := lost.get(group.write.job.job_id)):
-                    retry = self._lost(group, why)
+                    retry = self._retry_lost(group, why)
                     if retry is not None:
                         again.append(retry)
                 else:
@@ -181,7 +181,7 @@ class Engine:
             # publication below has reached the sessions' outboxes too.
             if done:
                 self._publish(done)
-                self._observer.committed(done)
+                self._observer.on_commit(done)
             groups = again
 
     async def _write(self, groups: Sequence[Group]) -> dict[str, Lost]:
@@ -195,12 +195,12 @@ class Engine:
                     self.hot.drop(group.write.job.job_id)
             raise OutcomeUnknown from error
         self._clock.compare(asked, written.now)
-        self._observer.wrote(perf_counter() - started, written.lost.values())
+        self._observer.on_write(perf_counter() - started, written.lost.values())
         return written.lost
 
     def _settle(self, group: Group, done: list[Committed]) -> None:
         if group.write is not None:
-            committed = group.committed()
+            committed = group.to_committed()
             done.append(committed)
             if committed.deleted:
                 self.hot.drop(committed.job.job_id)
@@ -214,7 +214,7 @@ class Engine:
         self._queue.put_back(group.deferred)
         for item, namespace, unjudged in group.unjudged:
             subject = item.command.principal.subject
-            self._judges.start(subject, namespace, unjudged, partial(self._judged, item))
+            self._judges.start(subject, namespace, unjudged, partial(self._resubmit, item))
 
     async def _give_way(self, item: Item) -> None:
         """Let others run after so many bytes of commands: a batch of large ones must not hold the loop.
@@ -226,7 +226,7 @@ class Engine:
             self._decided = 0
             await asyncio.sleep(0)
 
-    def _judged(self, item: Item, found: Judgement | Exception) -> None:
+    def _resubmit(self, item: Item, found: Judgement | Exception) -> None:
         """Decide an answer again, now that its values have been judged."""
         if isinstance(found, Exception):
             item.fail(found)
@@ -236,11 +236,11 @@ class Engine:
             self._queue.append(item)
         self._wake.set()
 
-    def _anew(self, group: Group) -> Group:
+    def _retry_reread(self, group: Group) -> Group:
         """The same commands on what the database says: a memory alone refuses nobody."""
         return Group(group.wanted, group.items, reread=True)
 
-    def _lost(self, group: Group, why: Lost) -> Group | None:
+    def _retry_lost(self, group: Group, why: Lost) -> Group | None:
         """A lost guard: read again and decide again, a few times."""
         assert group.write is not None
         self.hot.drop(group.write.job.job_id)

@@ -55,7 +55,7 @@ _DATA = (
 class EventLog(Unobserved):
     """Writes the lines, after the commit, at the replica that made it: each event once."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """This replica has made this true."""
         if not log.isEnabledFor(logging.INFO):
             return

@@ -131,7 +131,7 @@ class Group:
         write.events += change.events
         write.deleted = change.deleted
 
-    def committed(self) -> Committed:
+    def to_committed(self) -> Committed:
         """What its write made true."""
         assert self.write is not None
         write = self.write

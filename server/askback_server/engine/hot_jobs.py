@@ -104,8 +104,8 @@ class HotJobs:
                 return aggregate
             # Of an older version nothing is carried over: a closed prompt may have got a late answer.
             if known[0].job.version == job.version:
-                aggregate = self._joined(known[0], aggregate)
-        kept = self._trimmed(aggregate)
+                aggregate = self._join(known[0], aggregate)
+        kept = self._trim(aggregate)
         size = kept.size
         self.bytes += size - (known[2] if known is not None else 0)
         self._entries[job.job_id] = (kept, self._monotonic() + self._ttl, size)
@@ -141,7 +141,7 @@ class HotJobs:
         self.drop(job.job_id)
 
     @staticmethod
-    def _joined(old: Aggregate, new: Aggregate) -> Aggregate:
+    def _join(old: Aggregate, new: Aggregate) -> Aggregate:
         if old.prompts is new.prompts and old.submissions is new.submissions:
             return new
         missing = [p for pid, p in old.prompts.items() if pid not in new.prompts and not p.is_open]
@@ -151,7 +151,7 @@ class HotJobs:
             submissions = {**old.submissions, **submissions}
         return replace(new, prompts=prompts, submissions=submissions)
 
-    def _trimmed(self, aggregate: Aggregate) -> Aggregate:
+    def _trim(self, aggregate: Aggregate) -> Aggregate:
         if len(aggregate.prompts) <= KEEP_CLOSED * 2:
             return aggregate
         closed = sorted((p for p in aggregate.prompts.values() if not p.is_open), key=lambda p: p.round)

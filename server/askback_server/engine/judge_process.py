@@ -16,7 +16,7 @@ from askback_server.domain.forms import judge_values
 LENGTH = struct.Struct("!I")
 
 
-def packed(value: object) -> bytes:
+def pack(value: object) -> bytes:
     """A message."""
     body = pickle.dumps(value)
     return LENGTH.pack(len(body)) + body
@@ -24,11 +24,11 @@ def packed(value: object) -> bytes:
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer (form, values_json, max_bytes) with violations. The first message says that it is ready."""
-    answers.write(packed(()))
+    answers.write(pack(()))
     answers.flush()
     while head := questions.read(LENGTH.size):
         form, values_json, max_bytes = pickle.loads(questions.read(*LENGTH.unpack(head)))
-        answers.write(packed(judge_values(form, values_json, max_bytes=max_bytes)))
+        answers.write(pack(judge_values(form, values_json, max_bytes=max_bytes)))
         answers.flush()
 
 

@@ -21,7 +21,7 @@ from askback_server.domain.errors import LimitExceeded, QueueFull
 from askback_server.domain.forms import Judgement, Unjudged
 from askback_server.domain.json_text import Violation
 from askback_server.engine import judge_process
-from askback_server.engine.judge_process import LENGTH, packed
+from askback_server.engine.judge_process import LENGTH, pack
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Judges:
                 reply.set_result(found)
 
     async def _judge_one(self, asked: Unjudged) -> tuple[Violation, ...]:
-        question = packed((asked.form, asked.values_json, asked.max_bytes))
+        question = pack((asked.form, asked.values_json, asked.max_bytes))
         try:
             process = await self._running()
             async with asyncio.timeout(self._deadline):

@@ -19,9 +19,9 @@ from askback_server.ports.storage import Doubts, SessionStore, WorkQueue
 
 log = logging.getLogger(__name__)
 
-SILENT = 3
+SILENT_BEATS = 3
 """Turns without a sign of life after which a worker has missed its heartbeat: it gets no more jobs."""
-TURNS = 6
+BEATS_PER_TTL = 6
 """Turns of the keeper in a session's time to live."""
 ORPHANS = 500
 """Jobs taken back in one turn."""
@@ -32,9 +32,9 @@ class LiveSession:
     """A session whose worker this replica hears."""
 
     session: SessionRef
-    lost: Callable[[], None]
+    on_lost: Callable[[], None]
     """Called once when the session is found to be gone."""
-    moved: Callable[[], None]
+    on_moved: Callable[[], None]
     """Called once when another stream, of this replica or another, has resumed it."""
     expires_at: datetime
     heard: bool = True
@@ -44,7 +44,7 @@ class LiveSession:
     @property
     def is_silent(self) -> bool:
         """Whether the worker has missed a heartbeat, and may not receive what is pushed to it."""
-        return self.silent >= SILENT
+        return self.silent >= SILENT_BEATS
 
 
 class SessionKeeper:
@@ -70,9 +70,9 @@ class SessionKeeper:
         before = self._live.get(live.session.session_id)
         self._live[live.session.session_id] = live
         if before is not None:
-            before.moved()
+            before.on_moved()
 
-    def heard(self, session: SessionRef) -> None:
+    def note_heard(self, session: SessionRef) -> None:
         """A sign of life."""
         live = self._live.get(session.session_id)
         if live is not None and live.session.epoch == session.epoch:
@@ -81,7 +81,7 @@ class SessionKeeper:
     @property
     def present(self) -> list[tuple[str, int]]:
         """The (session, epoch) of the workers that this replica hears."""
-        return [(k.session.session_id, k.session.epoch) for k in self._live.values()]
+        return [(live.session.session_id, live.session.epoch) for live in self._live.values()]
 
     def forget(self, session: SessionRef) -> None:
         """The worker's stream is gone. The session lives for as long as the last sign of life gives it."""
@@ -108,18 +108,18 @@ class SessionKeeper:
     async def run(self) -> None:
         """Extend and reap until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(every(self.ttl / TURNS, self.beat, "keeping worker sessions"))
+            tasks.create_task(every(self.ttl / BEATS_PER_TTL, self.beat, "keeping worker sessions"))
             tasks.create_task(every(self.ttl / 3, self.reap, "reaping worker sessions"))
 
     async def beat(self) -> None:
         """Extend the sessions that were heard since the last time."""
-        heard = [k for k in self._live.values() if k.heard]
+        heard = [live for live in self._live.values() if live.heard]
         for live in self._live.values():
             live.silent = 0 if live.heard else live.silent + 1
             live.heard = False
         left, self._left = self._left, []
         # By session: a worker that came back since then is at a newer epoch than the stream that it left.
-        extended = dict(left) | {k.session.session_id: k.session.epoch for k in heard}
+        extended = dict(left) | {live.session.session_id: live.session.epoch for live in heard}
         try:
             alive = await self._store.beat(list(extended.items()), self.ttl)
         except StorageUnavailable:
@@ -135,24 +135,24 @@ class SessionKeeper:
             else:
                 missing.append(live)
         if missing:
-            await self._tell_moved_from_lost(missing)
-        for live in [k for k in self._live.values() if k.silent > TURNS]:
+            await self._end_missing(missing)
+        for live in [live for live in self._live.values() if live.silent > BEATS_PER_TTL]:
             self._lose(live)  # expired a turn ago or more; a stream without a session is good for nothing
 
-    async def _tell_moved_from_lost(self, missing: list[LiveSession]) -> None:
+    async def _end_missing(self, missing: list[LiveSession]) -> None:
         """A session that lives under a newer epoch is at another stream now, and so are all its leases."""
-        epochs = await self._store.epochs([k.session.session_id for k in missing])
+        epochs = await self._store.epochs([live.session.session_id for live in missing])
         for live in missing:
             if epochs.get(live.session.session_id, 0) <= live.session.epoch:
                 self._lose(live)
             elif self._live.get(live.session.session_id) is live:
                 del self._live[live.session.session_id]
-                live.moved()
+                live.on_moved()
 
     def _lose(self, live: LiveSession) -> None:
         if self._live.get(live.session.session_id) is live:
             del self._live[live.session.session_id]
-            live.lost()
+            live.on_lost()
 
     async def reap(self) -> None:
         """Delete expired sessions, then give their jobs back by guarded commands.
@@ -160,18 +160,18 @@ class SessionKeeper:
         The jobs are found by the missing row, so a crash between the two steps loses none. Those that their
         worker never received come first, while the row says so: they are no attempts.
         """
-        for session_id, doubts in await self._store.expired_doubts(ORPHANS):
+        for session_id, doubts in await self._store.list_expired_doubts(ORPHANS):
             unreceived = [(job_id, d.version) for job_id, d in doubts.items() if d.version]
-            if all(await asyncio.gather(*(self._give_back(j, session_id, v) for j, v in unreceived))):
+            if all(await asyncio.gather(*(self._return_job(j, session_id, v) for j, v in unreceived))):
                 await self._store.settle(session_id)
         await self._store.reap()
         while True:
             orphans = await self._queue.orphans(ORPHANS)
-            results = await asyncio.gather(*(self._give_back(*o) for o in orphans))
+            results = await asyncio.gather(*(self._return_job(*o) for o in orphans))
             if len(orphans) < ORPHANS or not any(results):
                 return
 
-    async def _give_back(self, job_id: str, session_id: str, unreceived: int = 0) -> bool:
+    async def _return_job(self, job_id: str, session_id: str, unreceived: int = 0) -> bool:
         command = LoseSession(job_id=job_id, session_id=session_id, unreceived=unreceived)
         try:
             await self._engine.execute(command)

@@ -12,32 +12,32 @@ from askback_server.ports.storage import Lost
 class Observer(Protocol):
     """Called in the loop, in the engine's own time: must be quick, must not raise."""
 
-    def batch(self, commands: int) -> None:
+    def on_batch(self, commands: int) -> None:
         """The engine has taken so many commands at once."""
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
         """A durable write has ended after so long; the guards that were lost in it."""
 
-    def failed(self, commands: int) -> None:
+    def on_failure(self, commands: int) -> None:
         """A batch of so many commands came to nothing: the database, or a bug."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """This replica has made this true."""
 
 
 class Unobserved:
     """Nobody is told."""
 
-    def batch(self, commands: int) -> None:
+    def on_batch(self, commands: int) -> None:
         """No."""
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
         """No."""
 
-    def failed(self, commands: int) -> None:
+    def on_failure(self, commands: int) -> None:
         """No."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """No."""
 
 
@@ -47,23 +47,23 @@ class Observers:
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
-    def batch(self, commands: int) -> None:
-        """As Observer.batch, to each."""
+    def on_batch(self, commands: int) -> None:
+        """As Observer.on_batch, to each."""
         for observer in self._observers:
-            observer.batch(commands)
+            observer.on_batch(commands)
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
-        """As Observer.wrote, to each."""
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
+        """As Observer.on_write, to each."""
         lost = list(lost)
         for observer in self._observers:
-            observer.wrote(seconds, lost)
+            observer.on_write(seconds, lost)
 
-    def failed(self, commands: int) -> None:
-        """As Observer.failed, to each."""
+    def on_failure(self, commands: int) -> None:
+        """As Observer.on_failure, to each."""
         for observer in self._observers:
-            observer.failed(commands)
+            observer.on_failure(commands)
 
-    def committed(self, batch: Sequence[Committed]) -> None:
-        """As Observer.committed, to each."""
+    def on_commit(self, batch: Sequence[Committed]) -> None:
+        """As Observer.on_commit, to each."""
         for observer in self._observers:
-            observer.committed(batch)
+            observer.on_commit(batch)

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LINGER = 10.0
 """Seconds for which somebody who has gone is not missed: a console that reconnects was there. For as
 long after its start a replica misses nobody, for consoles must find it first."""
-TURN = 2.0
+INTERVAL = 2.0
 """Seconds between two looks at the consoles of other replicas."""
 TTL = 15.0
 """Seconds after which a replica that says nothing has no consoles any more."""
@@ -171,7 +171,7 @@ class PresenceTracker:
         self._seen: set[str] = set()
         """Namespaces of prompts asked while nobody was missed."""
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """Note where prompts were asked before anybody could be missed, and where somebody came or went
         while this replica wrote what it knew before: the look that this caused may have been too early."""
         if not self._index.is_settled:
@@ -227,7 +227,7 @@ class PresenceTracker:
 
     async def _turn(self) -> None:
         try:
-            async with asyncio.timeout(TURN):
+            async with asyncio.timeout(INTERVAL):
                 await self._changed.wait()
         except TimeoutError:
             pass
@@ -235,7 +235,7 @@ class PresenceTracker:
         try:
             await self.exchange()
         except BaseException:
-            await asyncio.sleep(TURN)  # the database is away: do not spin
+            await asyncio.sleep(INTERVAL)  # the database is away: do not spin
             raise
         await self.review()
 
@@ -265,12 +265,12 @@ class PresenceTracker:
         while self._came:
             namespace = self._came.pop()
             after = ""
-            while marked := await self._store.unattended(namespace, after, PAGE):
+            while marked := await self._store.list_unattended(namespace, after, PAGE):
                 await self._look_at(p for p in marked if self._index.is_attended(p))
                 after = marked[-1].prompt_id
         while self._gone and self._index.is_settled:
             namespace = self._gone.pop()
-            open_prompts = await self._store.attended(namespace, MOST_GONE)
+            open_prompts = await self._store.list_attended(namespace, MOST_GONE)
             missed = [p for p in open_prompts if not self._index.is_attended(p)]
             for at in range(0, len(missed), PAGE):
                 await self._look_at(missed[at : at + PAGE])

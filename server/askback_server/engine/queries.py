@@ -16,7 +16,7 @@ from askback_server.ports.storage import JobStore, Wanted
 
 
 @dataclass(frozen=True, slots=True)
-class SeenJob:
+class VisibleJob:
     """A job as a principal may see it."""
 
     job: Job
@@ -51,18 +51,18 @@ class Queries:
             raise JobNotFound(job_id)
         return aggregate.job, [p for p in aggregate.open if p.is_visible_to(principal)]
 
-    async def seen_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> SeenJob:
+    async def visible_job(self, job_id: str, principal: Principal, *, strong: bool = False) -> VisibleJob:
         """A job as the principal may see it: whole for a client or worker, its head for a console that may
         see one of its prompts. Raises JobNotFound, for other consoles too."""
         job, prompts = await self.job_with_prompts(job_id, principal, strong=strong)
         if principal.has(Role.CLIENT, Role.WORKER):
-            return SeenJob(job, prompts)
-        asked = await self.prompts_seen(job, principal)
+            return VisibleJob(job, prompts)
+        asked = await self.count_visible_prompts(job, principal)
         if not asked:
             raise JobNotFound(job_id)
-        return SeenJob(job, prompts, asked)
+        return VisibleJob(job, prompts, asked)
 
-    async def prompts_seen(self, job: Job, principal: Principal) -> int:
+    async def count_visible_prompts(self, job: Job, principal: Principal) -> int:
         """How many prompts of a job, in any state, the principal may see as a console."""
         every = PromptFilter(job.namespace, principal, job_id=job.job_id, states=tuple(PromptState))
         return (await self._store.list_prompts(every, 1, None, 1)).total
@@ -75,7 +75,7 @@ class Queries:
         """A prompt, in any state. Raises PromptNotFound."""
         prompt = self._hot.locate(ref) or await self._store.find_prompt(ref)
         if prompt is None or not prompt.is_visible_to(principal):
-            raise PromptNotFound(**{k: v for k, v in _named(ref).items() if v})
+            raise PromptNotFound(**{k: v for k, v in _fields_of(ref).items() if v})
         return prompt
 
     async def understanding(self, job_id: str, principal: Principal) -> DeepUnderstanding:
@@ -87,11 +87,11 @@ class Queries:
         principal.require(Role.CLIENT, Role.WORKER, Role.CONSOLE)
         job = await self.job(job_id, principal)
         if not principal.has(Role.CLIENT, Role.WORKER):
-            seen = await self.prompts_seen(job, principal)
-            if not seen or seen < await self.prompts_seen(job, SYSTEM):
+            seen = await self.count_visible_prompts(job, principal)
+            if not seen or seen < await self.count_visible_prompts(job, SYSTEM):
                 raise JobNotFound(job_id)
         return await self._store.get_understanding(job_id) or DeepUnderstanding(job_id)
 
 
-def _named(ref: PromptRef) -> dict[str, str]:
+def _fields_of(ref: PromptRef) -> dict[str, str]:
     return {"prompt_id": ref.prompt_id, "job_id": ref.job_id, "key": ref.key}

@@ -33,8 +33,8 @@ async def retry_of(
         job_id=old.job_id,
         keep=kept,
         root_job_id=root_of(old, kept),
-        answers=tuple(await store.kept_answers(job_id)) if everything else (),
-        checkpoints=tuple(await store.kept_checkpoints(job_id)) if everything else (),
+        answers=tuple(await store.list_kept_answers(job_id)) if everything else (),
+        checkpoints=tuple(await store.list_kept_checkpoints(job_id)) if everything else (),
     )
     return CreateJob(
         principal=principal,

@@ -26,7 +26,7 @@ PURGE = 20
 """Jobs deleted in one batch: small enough that nobody waits for it."""
 REST = 2.0
 """For so many times as long as a batch took the sweep rests: the rest of the time is other people's."""
-TURN = 60.0
+LOCK_SECONDS = 60.0
 """Seconds of a turn at deleting; a replica that is killed in one keeps the others from it for as long."""
 QUEUE = ("", "purge")
 """Names the turn; a namespace is never empty."""
@@ -71,11 +71,11 @@ class Sweep:
         total = 0
         more = True
         while more:
-            lock = await self._locks.acquire(*QUEUE, 1, TURN)
+            lock = await self._locks.acquire(*QUEUE, 1, LOCK_SECONDS)
             if lock is None:
                 break
             try:
-                ends = monotonic() + TURN / 2
+                ends = monotonic() + LOCK_SECONDS / 2
                 in_turn = True
                 while more and in_turn:
                     done, more = await self._purge_some()
@@ -88,7 +88,7 @@ class Sweep:
     async def _purge_some(self) -> tuple[int, bool]:
         """One batch and the rest after it: how many went, and whether there may be more."""
         started = monotonic()
-        ids = await self._queue.expired(PURGE)
+        ids = await self._queue.list_expired(PURGE)
         done = sum(await asyncio.gather(*(self._purge_one(i) for i in ids)))
         more = len(ids) == PURGE and done > 0
         if more:

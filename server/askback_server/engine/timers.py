@@ -26,13 +26,13 @@ from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.5
+POLL = 0.5
 """Seconds between two looks."""
 AHEAD = timedelta(seconds=1.5)
 """How far a look reaches: to the one after the next, so that what it finds is fired on time."""
 MOST = 5_000
 """How many deadlines are read at once."""
-AGAIN = timedelta(seconds=0.5)
+RETRY_DELAY = timedelta(seconds=0.5)
 """After a deadline could not be written, for example while the database was away."""
 
 
@@ -57,7 +57,7 @@ class Timers:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """Note the deadlines that a commit made."""
         until = self._clock.now() + self._horizon
         for item in batch:
@@ -75,7 +75,7 @@ class Timers:
     async def load(self) -> None:
         """Read what is due soon by the database's clock, and what that clock says."""
         asked = self._clock.now()
-        now, found = await self._queue.due(AHEAD, MOST)
+        now, found = await self._queue.list_due(AHEAD, MOST)
         self._clock.compare(asked, now)
         for when, what, job_id in found:
             self._add(when, what, job_id)
@@ -129,7 +129,7 @@ class Timers:
                 pass  # the feed says it
             except Exception:
                 log.exception("looking for deadlines failed")
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
     def _fire_due(self) -> None:
         now = self._clock.now()
@@ -140,9 +140,9 @@ class Timers:
             if (what, job_id) not in self._firing:
                 task = asyncio.create_task(self._fire(what, job_id))
                 self._firing[what, job_id] = task
-                task.add_done_callback(partial(self._fired, what, job_id))
+                task.add_done_callback(partial(self._on_fired, what, job_id))
 
-    def _fired(self, what: str, job_id: str, task: asyncio.Task[datetime | None]) -> None:
+    def _on_fired(self, what: str, job_id: str, task: asyncio.Task[datetime | None]) -> None:
         del self._firing[what, job_id]
         if not task.cancelled() and (again := task.result()) is not None:
             self._add(again, what, job_id)
@@ -158,7 +158,7 @@ class Timers:
             later = await self._engine.execute(command)
         except AskbackError as error:
             log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})
-            return self._clock.now() + AGAIN
+            return self._clock.now() + RETRY_DELAY
         except Exception:
             log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
             return None

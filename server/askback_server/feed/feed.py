@@ -232,7 +232,7 @@ class Feed:
         for change in unseen:
             job = jobs.get(change.job_id)
             if job is None:
-                batch.append(self._deleted(change))
+                batch.append(self._to_deletion(change))
                 continue
             if self._bus.version_of(job.job_id) > job.version:
                 # A local commit came while this was read, and followers skip an older job.
@@ -249,7 +249,7 @@ class Feed:
         if overtaken:
             await self._deliver(overtaken, await self._jobs_of(overtaken))
 
-    def _deleted(self, change: Changed) -> Committed:
+    def _to_deletion(self, change: Changed) -> Committed:
         """The end of a job whose row is gone; what is known of it is told with it."""
         known = self._hot.peek(change.job_id)
         self._hot.drop(change.job_id)

@@ -14,7 +14,7 @@ from askback_server.ports.storage import FeedStore, Holder
 
 log = logging.getLogger(__name__)
 
-LOOK = 2.0
+POLL = 2.0
 """Seconds between two looks."""
 ALARM = 5.0
 """Seconds of lag that are too long."""
@@ -40,11 +40,11 @@ class HorizonWatch:
                 self.lag = 0.0  # nothing can be said; that it is down others say
             except Exception:
                 log.exception("looking at the feed's horizon failed")
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
     async def look(self) -> None:
         """Look once, and say what is to be said. Raises StorageUnavailable."""
-        self.lag = await self._store.held_back()
+        self.lag = await self._store.settle_lag()
         if self.lag > ALARM:
             if not self._told_at or self.lag > self._told_at + REMIND:
                 self._told_at = self.lag

@@ -12,7 +12,7 @@ CATCH_UP = 20_000
 TOO_MUCH = "too much changed since the resume token"
 
 
-async def missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
+async def read_missed(log: FeedStore, position: Position) -> list[Changed] | Refusal:
     """All that was committed after a position, or why that cannot be said.
 
     Call it once the feed is followed. What is not settled yet is in it too: it may have been delivered

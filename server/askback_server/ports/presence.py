@@ -23,8 +23,8 @@ class PresenceStore(Protocol):
     async def views(self, replica_ids: Sequence[str]) -> Mapping[str, tuple[int, Sequence[str]]]:
         """Version and views of some replicas."""
 
-    async def unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
+    async def list_unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
         """Open prompts that nobody was there for, by id above `after`."""
 
-    async def attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
+    async def list_attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
         """Open prompts that somebody was there for, the most urgent."""

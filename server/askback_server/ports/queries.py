@@ -77,7 +77,7 @@ class PromptFilter:
     any_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Labels that have one of several values; besides `labels`."""
 
-    def seen_by(self, principal: Principal) -> PromptFilter:
+    def for_principal(self, principal: Principal) -> PromptFilter:
         """The same view for a principal whose access has changed. Raises PermissionDenied if its namespace
         is not the principal's any more."""
         principal.namespace(self.namespace)

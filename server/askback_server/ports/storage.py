@@ -128,11 +128,11 @@ class JobStore(Protocol):
     async def list_checkpoints(self, job_id: str, limit: int, after: str) -> list[Checkpoint]:
         """Checkpoints with keys above `after`, by key."""
 
-    async def kept_answers(self, job_id: str) -> list[KeptAnswer]:
+    async def list_kept_answers(self, job_id: str) -> list[KeptAnswer]:
         """The answers of an ended job that a retry may carry over, by key: those that people gave in it, and
         those that it carried itself and never asked for."""
 
-    async def kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
+    async def list_kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
         """The checkpoints of an ended job without their values, by key."""
 
     async def get_understanding(self, job_id: str) -> DeepUnderstanding | None:
@@ -149,7 +149,9 @@ class WorkQueue(Protocol):
         """The ids of jobs that are ready by the database's clock, by their type, each type's by priority
         and age and no more than its limit. A type without any is not in it."""
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time; and (when, what, job id) of what is due so far ahead of it, soonest first.
 
         What: 'due', a step, reminder or deadline; 'cancel', the end of a cancel wish's grace.
@@ -158,7 +160,7 @@ class WorkQueue(Protocol):
     async def orphans(self, limit: int) -> list[tuple[str, str]]:
         """(job id, session id) of jobs whose session row is gone."""
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         """Finished jobs whose retention is over."""
 
     async def drop_events(self, keep: datetime) -> int:
@@ -219,7 +221,7 @@ class SessionStore(Protocol):
     async def change_doubts(self, session: SessionRef, change: Callable[[Doubts], Doubts]) -> None:
         """Replace the doubts of a session that lives in this epoch (0: any), in one transaction."""
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         """Expired sessions that have doubts; `reap` leaves them until `settle` was called."""
 
     async def settle(self, session_id: str) -> None:
@@ -307,7 +309,7 @@ class FeedStore(Protocol):
         """Whether a position that this log once gave is still in its past. It is not after the database
         was restored from a backup, or lost its last commits in a failover."""
 
-    async def held_back(self) -> float:
+    async def settle_lag(self) -> float:
         """Age in seconds of the oldest committed event that is not settled yet; 0 if there is none."""
 
     async def holder(self) -> Holder | None:

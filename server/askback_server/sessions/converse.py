@@ -78,7 +78,7 @@ class ConverseSession(StreamSession):
         view = self._core.view
         if view is None or self._follower is None:
             return
-        filter = view.filter.seen_by(principal)
+        filter = view.filter.for_principal(principal)
         self._left()
         self._left = self._deps.presence.enter(filter)
         self._follower.look_through(filter)
@@ -86,7 +86,7 @@ class ConverseSession(StreamSession):
 
     def _take(self) -> list[ServerFrame]:
         if self._follower is not None:
-            self._follower.written()
+            self._follower.note_written()
         if self._core.stream.beat_due(self._deps.clock.monotonic()):
             told = self._core.view is not None and self._core.view.caught_up
             self._core.stream.push(Heartbeat(self._token if told else "", self._deps.clock.now()))

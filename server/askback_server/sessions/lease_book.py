@@ -102,13 +102,13 @@ class LeaseBook:
         self.held.clear()
         self._on_the_way.clear()
 
-    def pushed(self, held: Held, now: float) -> None:
+    def note_pushed(self, held: Held, now: float) -> None:
         """The job goes to the worker; `now` in monotonic seconds."""
         self._pushed += 1
         held.place, held.pushed_at = self._pushed, now
         self._on_the_way[held.place] = held
 
-    def known(self, held: Held) -> None:
+    def note_known(self, held: Held) -> None:
         """The worker named the job in its hello."""
         held.place, held.received = 0, True
 

@@ -31,12 +31,12 @@ class UnaryLeases:
         self._session = SessionRef(session_id, ANY_EPOCH)
         self._apart = apart
 
-    async def sent(self, jobs: Collection[Job]) -> None:
+    async def note_sent(self, jobs: Collection[Job]) -> None:
         """A reply with these jobs goes to the worker, which has not confirmed them yet."""
         sent = {job.job_id: Doubt(job.token, job.version) for job in jobs}
         await self._store.change_doubts(self._session, lambda known: {**known, **sent})
 
-    async def confirmed(self) -> None:
+    async def confirm_all(self) -> None:
         """The worker uses the session and says nothing of its leases: it has them."""
         await self._store.change_doubts(self._session, lambda _: {})
 
@@ -45,7 +45,7 @@ class UnaryLeases:
         held = await self._store.leases(self._session.session_id)
         if digest_of([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
             return True
-        await self.confirmed()
+        await self.confirm_all()
         return False
 
     async def compare(self, named: Collection[Lease], now: datetime) -> list[Lease]:

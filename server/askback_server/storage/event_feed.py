@@ -107,7 +107,7 @@ class EventFeed(Reads):
         found = await self._all(sa.select(events.c.xid, events.c.id, events.c.command_id).where(place))
         return bool(found) and position.mark in ("", _position(found[0]).mark)
 
-    async def held_back(self) -> float:
+    async def settle_lag(self) -> float:
         """Age of the oldest committed event at or above the horizon."""
         first = (
             sa.select(events.c.at, self._dialect.now().label("now"))

@@ -60,7 +60,9 @@ class WorkQueueStore(Reads):
         order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
         return sa.select(every.c.job_id, every.c.job_type).order_by(*order)
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time, and what is due so far ahead of it, soonest first: one round trip."""
         still_open = prompts.c.responded_at.is_(None)
         parts = [
@@ -103,7 +105,7 @@ class WorkQueueStore(Reads):
         )
         return [(r["job_id"], r["session_id"]) for r in await self._all(statement)]
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         """Finished jobs whose retention is over, longest first."""
         statement = (
             sa.select(jobs.c.job_id)

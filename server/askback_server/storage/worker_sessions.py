@@ -152,7 +152,7 @@ class Sessions(Reads):
 
         await self._dialect.run(work)
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         """Expired sessions that have doubts."""
         statement = (
             sa.select(sessions.c.session_id, sessions.c.doubts)

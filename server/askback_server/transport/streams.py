@@ -19,12 +19,12 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
+from askback_server.sessions.fair_semaphore import FairSemaphore
 from askback_server.sessions.frames import Bookmark, PromptEvent, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.stream_session import TAKE, StreamSession
-from askback_server.sessions.turns import Turns
 from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
@@ -49,7 +49,7 @@ FAIR = 64
 async def write_all(
     context: Any,
     writing: Account,
-    large: Turns,
+    large: FairSemaphore,
     items: list[T],
     message: Callable[[T], bytes],
     weigh: Callable[[T], int],
@@ -69,7 +69,7 @@ async def write_all(
             size += weigh(several[-1])
         async with writing.room(2 * size):
             if size > SMALL:
-                await large.next(writing.subject)
+                await large.acquire_for_iteration(writing.subject)
             for batch in joined(map(message, _popped(several))):
                 await context.write(batch)
                 del batch
@@ -142,7 +142,7 @@ async def _serve(
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
-    turns: Turns,
+    turns: FairSemaphore,
 ) -> None:
     limits, subject = replica.limits, session.access.principal.subject
     large = replica.admission.large_messages
@@ -151,11 +151,11 @@ async def _serve(
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             frames, at = message.frames, 0
             session.received.set(message.ByteSize() + PARSED_FRAME * len(frames))
-            await turns.next(subject)
+            await turns.acquire_for_iteration(subject)
             check_fields(message, limits)
             while at < len(frames):
                 await session.has_room()
-                await turns.next(subject)
+                await turns.acquire_for_iteration(subject)
                 end = min(at + FAIR, len(frames))
                 while at < end and not session.is_full:
                     begin(frames[at])
@@ -227,7 +227,7 @@ async def _serve_prompts(
     def access_changed(principal: Principal) -> None:
         nonlocal leave
         principal.require(Role.CONSOLE)
-        other = view.filter.seen_by(principal)
+        other = view.filter.for_principal(principal)
         leave()
         leave = replica.presence.enter(other)
         follower.look_through(other)
@@ -244,7 +244,7 @@ async def _serve_prompts(
                 following.result()
             while view.has_news:
                 await write_all(context, writing, large, view.take(TAKE, follower.token), _watched, weight)
-                follower.written()
+                follower.note_written()
             if clock() >= due:
                 # While it loads there is no token yet: an empty message, so that no proxy cuts the stream.
                 await context.write(_watched(Bookmark(follower.token)) if view.caught_up else b"")

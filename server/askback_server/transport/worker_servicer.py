@@ -12,10 +12,10 @@ from askback_server.domain.errors import SessionNotFound
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
 from askback_server.ports.clock import is_id
-from askback_server.sessions.job_follower import resolved_prompt
+from askback_server.sessions.job_follower import wait_for_resolution
 from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.unary_lease import UnaryTaker
+from askback_server.sessions.unary_lease import UnaryConsumer
 from askback_server.sessions.unary_leases import UnaryLeases
 from askback_server.transport.call_context import current_access, current_principal
 from askback_server.transport.convert_jobs import leased_job_message
@@ -58,7 +58,7 @@ class WorkerServicer:
         home = namespace(request.namespace, principal)
         leased = pb.LeaseJobsResponse()
         session = await self._session(request, principal, home, leased)
-        taker = UnaryTaker(
+        consumer = UnaryConsumer(
             principal,
             session,
             request.worker_id,
@@ -78,7 +78,7 @@ class WorkerServicer:
         if wait:  # else it is no call that stays open
             current_access().follow(access_changed, principal)
         every = replica.keeper.ttl / 3
-        jobs = await taker.collect(replica.dispatcher, replica.engine, wait, extend, every)
+        jobs = await consumer.collect(replica.dispatcher, replica.engine, wait, extend, every)
         try:
             for job in jobs:
                 parcel = await lease_parcel(replica.jobs, job, limits)
@@ -86,10 +86,10 @@ class WorkerServicer:
                     leased_job_message(parcel.job, parcel.prompts, parcel.checkpoints, parcel.more)
                 )
             if jobs:
-                await self._leases(leased.session_id).sent(jobs)
+                await self._leases(leased.session_id).note_sent(jobs)
         except BaseException:
             # The caller went away, or the database: the jobs will not reach a worker.
-            taker.give_back(replica.engine)
+            consumer.give_back(replica.engine)
             raise
         return leased
 
@@ -139,7 +139,7 @@ class WorkerServicer:
         elif request.HasField("digest"):
             extended.leases_wanted = await leases.differ(lease_digest(request.digest))
         else:
-            await leases.confirmed()
+            await leases.confirm_all()
         return extended
 
     async def AwaitPrompt(self, request: pb.AwaitPromptRequest, _: Any) -> pb.AwaitPromptResponse:
@@ -155,7 +155,7 @@ class WorkerServicer:
             return await replica.queries.prompt(ref, now)
 
         wait = wait_seconds(request, replica.limits)
-        prompt = await resolved_prompt(replica.feed, read, wait)
+        prompt = await wait_for_resolution(replica.feed, read, wait)
         return pb.AwaitPromptResponse(prompt=prompt_message(prompt))
 
     async def ReportProgress(self, request: pb.ReportProgressRequest, _: Any) -> pb.ReportProgressResponse:

@@ -12,7 +12,7 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 
 
-class Taker(Protocol):
+class Consumer(Protocol):
     """A worker that takes jobs: a stream's session, or a unary call that waits."""
 
     principal: Principal
@@ -27,65 +27,67 @@ class Taker(Protocol):
     def reserve(self, change: int) -> None:
         """A lease is being tried for it (+1), or is decided (-1)."""
 
-    def leased(self, job: Job) -> None:
+    def accept_lease(self, job: Job) -> None:
         """The job is its own."""
 
-    def looked(self, job_types: Collection[str]) -> None:
+    def note_queues_read(self, job_types: Collection[str]) -> None:
         """The queues of these job types have been read for it; what it gets of them is reserved."""
 
 
-class Takers:
+class Consumers:
     """Iterates in the order of arrival."""
 
     def __init__(self) -> None:
-        self._by_namespace: dict[str, dict[Taker, None]] = {}
+        self._by_namespace: dict[str, dict[Consumer, None]] = {}
         self._rounds: dict[str, deque[str]] = {}
         """What is left of a round over the job types of a namespace that has many."""
 
     def __len__(self) -> int:
         return sum(map(len, self._by_namespace.values()))
 
-    def __iter__(self) -> Iterator[Taker]:
+    def __iter__(self) -> Iterator[Consumer]:
         return chain.from_iterable(list(self._by_namespace.values()))
 
     @property
     def namespaces(self) -> Collection[str]:
-        """Those with a taker."""
+        """Those with a consumer."""
         return self._by_namespace.keys()
 
-    def add(self, taker: Taker) -> None:
+    def add(self, consumer: Consumer) -> None:
         """A worker arrives."""
-        self._by_namespace.setdefault(taker.namespace, {})[taker] = None
+        self._by_namespace.setdefault(consumer.namespace, {})[consumer] = None
 
-    def discard(self, taker: Taker) -> None:
+    def discard(self, consumer: Consumer) -> None:
         """A worker leaves."""
-        home = self._by_namespace.get(taker.namespace, {})
-        home.pop(taker, None)
+        home = self._by_namespace.get(consumer.namespace, {})
+        home.pop(consumer, None)
         if not home:
-            self._by_namespace.pop(taker.namespace, None)
-            self._rounds.pop(taker.namespace, None)
+            self._by_namespace.pop(consumer.namespace, None)
+            self._rounds.pop(consumer.namespace, None)
 
-    def of(self, namespace: str) -> Iterable[Taker]:
-        """The takers of a namespace."""
+    def of(self, namespace: str) -> Iterable[Consumer]:
+        """The consumers of a namespace."""
         return self._by_namespace.get(namespace, ())
 
-    def still_here(self, takers: Sequence[Taker]) -> list[Taker]:
-        """Those of these takers of one namespace that have not left."""
-        return [taker for taker in takers if taker in self._by_namespace.get(taker.namespace, ())]
+    def still_here(self, consumers: Sequence[Consumer]) -> list[Consumer]:
+        """Those of these consumers of one namespace that have not left."""
+        return [
+            consumer for consumer in consumers if consumer in self._by_namespace.get(consumer.namespace, ())
+        ]
 
-    def with_room(self, namespace: str) -> list[Taker]:
+    def with_room(self, namespace: str) -> list[Consumer]:
         """Those that take a job now."""
-        return [taker for taker in self.of(namespace) if taker.room() > 0]
+        return [consumer for consumer in self.of(namespace) if consumer.room() > 0]
 
-    def next_types(self, takers: Sequence[Taker], most: int) -> tuple[set[str], bool]:
-        """The job types that these takers of one namespace take, and whether they are the last of a round.
+    def next_types(self, consumers: Sequence[Consumer], most: int) -> tuple[set[str], bool]:
+        """The job types that these consumers of one namespace take, and whether they are the last of a round.
 
         At most so many at once: the next call goes on where this one ended.
         """
-        namespace = takers[0].namespace
+        namespace = consumers[0].namespace
         left = self._rounds.pop(namespace, None)
         if left is None:
-            types = {job_type for taker in takers for job_type in taker.job_types}
+            types = {job_type for consumer in consumers for job_type in consumer.job_types}
             if len(types) <= most:
                 return types, True
             left = deque(sorted(types))
