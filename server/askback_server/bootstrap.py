@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.consumers import Consumers

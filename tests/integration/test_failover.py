@@ -162,7 +162,7 @@ async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refu
 
 
 async def test_hosts_without_ports_are_refused_in_words() -> None:
-    from askback_server.config import Config
+    from askback_server.config.settings import Config
 
     url = "postgresql+asyncpg://postgres@/x?host=a,b&target_session_attrs=read-write"
     with pytest.raises(StorageUnavailable, match="ports"):

@@ -1,7 +1,7 @@
 """A state machine that drives two replicas over one database, and the reference beside them.
 
 Whatever comes, in whatever order, at whichever replica, with whatever fault: every reply is one that the
-reference gives, what is stored is what the reference holds, and the invariants of DESIGN 10 stand. Of
+reference gives, what is stored is what the reference holds, and the invariants of docs/design.md 10 stand. Of
 commands that run at the same time, some order must explain all replies.
 """
 

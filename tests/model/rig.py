@@ -25,8 +25,8 @@ from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import UnknownOutcome
 from askback_server.storage import rows, tables
+from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
-from askback_server.storage.dialect import BatchOutcome
 from tests.model.reference import CLAIM, GRACE, KEEP
 from tests.model.turned_clock import OffClock, ToldPostgres, TurnedClock
 
@@ -56,7 +56,7 @@ class Faulty:
     async def write(self, batch: Any) -> Any:
         fault, self.next = self.next, ""
         if fault == "lost":
-            return BatchOutcome(set(), set(), set(), set(), await self._database.ping())
+            return BatchOutcome(now=await self._database.ping())
         if fault == "down":
             raise StorageUnavailable("down")
         if fault == "cut before":

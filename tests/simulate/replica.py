@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from askback_server.bootstrap import build
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.principals import Principal, Role
 from askback_server.sessions.access import Access
 from askback_server.sessions.replica import Replica

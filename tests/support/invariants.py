@@ -1,4 +1,4 @@
-"""What must hold of every change of a job, and of every job (DESIGN 10)."""
+"""What must hold of every change of a job, and of every job (docs/design.md 10)."""
 
 from __future__ import annotations
 

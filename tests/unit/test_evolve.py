@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from askback_server.domain.content import PromptContent
+from askback_server.domain.documents import content_to_json
 from askback_server.domain.events import Event
 from askback_server.domain.evolve import evolve, fast_init, from_fields
 from askback_server.domain.jobs import Job, JobFields
@@ -85,13 +86,22 @@ def test_evolve_drops_the_values_of_cached_properties() -> None:
     assert old.total == 3, "the original keeps its own"
 
 
+def test_documents_are_written_once_per_object() -> None:
+    content = PromptContent(kind="confirm", title="one")
+    assert content_to_json(content) is content_to_json(content)
+
+
 def test_evolved_content_has_its_own_document_digest_and_size() -> None:
     content = PromptContent(kind="confirm", title="one", body="a")
-    before = (content.document, content.digest, content.size)
+    before = (content_to_json(content), content.digest, content.size)
     longer = evolve(content, title="two", body="aaaa")
     fresh = PromptContent(kind="confirm", title="two", body="aaaa")
-    assert (longer.document, longer.digest, longer.size) == (fresh.document, fresh.digest, fresh.size)
-    assert (content.document, content.digest, content.size) == before
+    assert (content_to_json(longer), longer.digest, longer.size) == (
+        content_to_json(fresh),
+        fresh.digest,
+        fresh.size,
+    )
+    assert (content_to_json(content), content.digest, content.size) == before
 
 
 @pytest.mark.parametrize("changes", [{"open_promts": 3}, {"one": 1, "nonsense": 2}, {"total": 9}])

@@ -31,7 +31,7 @@ from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
 from askback_server.transport import frames_work
-from askback_server.transport.convert_contents import content
+from askback_server.transport.convert.contents import content
 from askback_server.transport.errors import code_number, code_of
 from askback_server.transport.frames_converse import client_frame, converse_message
 

@@ -128,12 +128,19 @@ def _open_of(prompts: dict[str, Prompt], count: int) -> list[Prompt]:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What must hold by the database when the write is made, besides the version."""
+    """Conditions of a write besides the job's version. The database checks them when it commits.
+
+    Rules set them by `Change.require`; the guards of a batch's commands on one job are merged.
+    """
 
     session: SessionRef | None = None
-    """Must be unexpired; epoch 0 means any."""
+    """A worker session that must not have expired, at this epoch (`ANY_EPOCH`: at any). Set by writes of the
+    holder, and by a resolution that makes the job run on at its holder."""
     not_before: datetime | None = None
+    """The database's clock must have reached it. Set by deadlines, timers and leases of delayed jobs."""
     not_after: datetime | None = None
+    """The database's clock must not have passed it. Set by answers (the prompt's deadline) and by leases
+    under a concurrency limit (the end of the turn)."""
 
     def merged(self, other: Guard) -> Guard:
         """Both."""

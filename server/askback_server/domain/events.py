@@ -93,7 +93,7 @@ _NUDGES = (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED)
 
 
 def fold(events: Iterable[Event]) -> Folded:
-    """Rebuild a job's state from its events in order (DESIGN 10.9).
+    """Rebuild a job's state from its events in order (docs/design.md 10.9).
 
     Raises ValueError on a gap in `seq` or a change after a prompt's end.
     """

@@ -1,19 +1,23 @@
-"""Fast constructors and copies of frozen dataclasses, for the hot path.
+"""Frozen dataclasses on the hot path: fast constructors and copies, cached values, their fields.
 
-They write the instance dictionary in one step, where `dataclass` and `dataclasses.replace` set one frozen
-field after the other. They are for frozen dataclasses without slots and without `__post_init__`; `evolve`
-refuses others. Such a class may have cached properties: their values lie in the instance dictionary beside
-the fields, and `evolve` does not copy them.
+Constructors and copies write the instance dictionary in one step, where `dataclass` and
+`dataclasses.replace` set one frozen field after the other. They are for frozen dataclasses without slots
+and without `__post_init__`; `evolve` refuses others. The dictionary may also hold cached values (of a
+`cached_property`, or of a function marked with `cached_on_argument`); `evolve` does not copy those.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields
+from functools import cache, wraps
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["evolve", "fast_init", "from_fields"]
+__all__ = ["cached_on_argument", "evolve", "fast_init", "fields_of", "from_fields"]
 
 T = TypeVar("T")
+V = TypeVar("V")
 _new = object.__new__
 _set = object.__setattr__
 
@@ -47,7 +51,7 @@ def fast_init(cls: type[T]) -> type[T]:
 
 
 def from_fields(cls: type[T], values: dict[str, Any]) -> T:
-    """An instance with `values` as its dictionary: all fields, and values of cached properties if known.
+    """An instance with `values` as its dictionary: all fields, and cached values if they are known.
 
     Nothing is checked or copied; the caller must not use the dictionary afterwards.
     """
@@ -72,7 +76,7 @@ else:
         if len(values) != len(names):
             if unknown := changes.keys() - names:
                 raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(unknown))}")
-            values = {name: values[name] for name in names}  # without the values of cached properties
+            values = {name: values[name] for name in names}  # without cached values
         return from_fields(cls, values)
 
 
@@ -80,3 +84,36 @@ def _field_names(cls: type) -> tuple[str, ...]:
     if not cls.__dataclass_params__.frozen or hasattr(cls, "__post_init__") or hasattr(cls, "__slots__"):  # type: ignore[attr-defined]
         raise TypeError(f"{cls.__name__} must be a frozen dataclass without __slots__ and __post_init__")
     return _names.setdefault(cls, tuple(field.name for field in fields(cls)))
+
+
+def cached_on_argument(function: Callable[[T], V]) -> Callable[[T], V]:
+    """Decorator: compute the function once per argument, and keep the result in the argument's dictionary.
+
+    It is a `cached_property` for functions that live outside the class.
+    """
+    key = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def cached(value: T) -> V:
+        values = value.__dict__
+        if key not in values:
+            values[key] = function(value)
+        result: V = values[key]
+        return result
+
+    return cached
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """A dataclass's fields by name, without the deep copy that `asdict` makes."""
+    names, read = _reader(value.__class__)
+    return dict(zip(names, read(value), strict=True))
+
+
+@cache
+def _reader(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a dataclass's fields, and a function that reads their values."""
+    names = tuple(f.name for f in fields(cls))
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda value: tuple(getattr(value, name) for name in names)

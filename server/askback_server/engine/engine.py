@@ -1,4 +1,4 @@
-"""Commands -> group commit -> replies. The one road by which anything changes (DESIGN 4).
+"""Commands -> group commit -> replies. The one road by which anything changes (docs/design.md 4).
 
     decide    every command that waits, on its aggregate, in memory
     write     all of it as one durable, guarded, set-based write

@@ -1,4 +1,4 @@
-"""Jobs in flight, in memory: read first, the database behind it as the truth (DESIGN 5).
+"""Jobs in flight, in memory: read first, the database behind it as the truth (docs/design.md 5).
 
 Filled by commits and by reads, kept coherent by the feed. A stale entry can only cost a retry: every
 write is guarded by the version, and what writes nothing is not decided on an entry alone.

@@ -63,7 +63,7 @@ class Written:
 class UnknownOutcome(Exception):
     """The connection broke while a batch was being written: it may have been committed or not.
 
-    Writing the very same batch again settles it (DESIGN 4.3).
+    Writing the very same batch again settles it (docs/design.md 4.3).
     """
 
 

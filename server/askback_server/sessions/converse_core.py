@@ -1,4 +1,4 @@
-"""The console's side of DESIGN 6 as a state machine: frames and commits in, frames out."""
+"""The console's side of docs/design.md 6 as a state machine: frames and commits in, frames out."""
 
 from __future__ import annotations
 
