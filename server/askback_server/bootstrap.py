@@ -13,7 +13,7 @@ from askback_server.engine.engine import Engine
 from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.engine.observer import Observer, Observers, Unobserved
+from askback_server.engine.observer import NullObserver, Observer, Observers
 from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
@@ -47,7 +47,7 @@ async def build(
     feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=consumers)
     await feed.start()
 
-    observers = Observers(EventLog(), observer or Unobserved())
+    observers = Observers(EventLog(), observer or NullObserver())
     engine = Engine(
         storage.jobs,
         time,

@@ -56,7 +56,7 @@ async def test_a_long_transaction_is_named_once_and_its_end_is_said(
         assert "INSERT" not in said.getMessage(), "what others run may hold anything"
     await watch.look()
     assert watch.lag == 0
-    assert caplog.records[-1].getMessage() == "the feed goes on: nothing holds it back any more"
+    assert caplog.records[-1].getMessage() == "the feed has caught up: no transaction holds it back"
 
 
 async def test_who_may_not_see_it_says_so(

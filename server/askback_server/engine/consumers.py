@@ -1,4 +1,4 @@
-"""The workers that take jobs here, by namespace, and which of their job types are looked at next."""
+"""The workers connected to this replica that receive leases, by namespace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from askback_server.domain.principals import Principal
 
 
 class Consumer(Protocol):
-    """A worker that takes jobs: a stream's session, or a unary call that waits."""
+    """A worker that receives leases: a Work stream, or a LeaseJobs call that waits."""
 
     principal: Principal
     session: SessionRef
@@ -22,25 +22,26 @@ class Consumer(Protocol):
     job_types: frozenset[str]
 
     def room(self) -> int:
-        """How many more jobs it takes now."""
+        """The number of further jobs that it can take now."""
 
     def reserve(self, change: int) -> None:
-        """A lease is being tried for it (+1), or is decided (-1)."""
+        """Count lease attempts in progress: +1 when one begins, -1 when it is decided."""
 
     def accept_lease(self, job: Job) -> None:
-        """The job is its own."""
+        """Take over a job: its lease is committed."""
 
     def note_queues_read(self, job_types: Collection[str]) -> None:
-        """The queues of these job types have been read for it; what it gets of them is reserved."""
+        """The queues of these job types have been scanned for it; each job that it gets from them is already
+        reserved."""
 
 
 class Consumers:
-    """Iterates in the order of arrival."""
+    """All consumers of this replica. Iterates in order of arrival within each namespace."""
 
     def __init__(self) -> None:
         self._by_namespace: dict[str, dict[Consumer, None]] = {}
         self._rounds: dict[str, deque[str]] = {}
-        """What is left of a round over the job types of a namespace that has many."""
+        """Job types still to come in the current round, for namespaces with more than fit in one scan."""
 
     def __len__(self) -> int:
         return sum(map(len, self._by_namespace.values()))
@@ -50,18 +51,18 @@ class Consumers:
 
     @property
     def namespaces(self) -> Collection[str]:
-        """Those with a consumer."""
+        """The namespaces that have a consumer."""
         return self._by_namespace.keys()
 
     def add(self, consumer: Consumer) -> None:
-        """A worker arrives."""
+        """Add a consumer."""
         self._by_namespace.setdefault(consumer.namespace, {})[consumer] = None
 
     def discard(self, consumer: Consumer) -> None:
-        """A worker leaves."""
-        home = self._by_namespace.get(consumer.namespace, {})
-        home.pop(consumer, None)
-        if not home:
+        """Remove a consumer, if it is present."""
+        peers = self._by_namespace.get(consumer.namespace, {})
+        peers.pop(consumer, None)
+        if not peers:
             self._by_namespace.pop(consumer.namespace, None)
             self._rounds.pop(consumer.namespace, None)
 
@@ -69,20 +70,18 @@ class Consumers:
         """The consumers of a namespace."""
         return self._by_namespace.get(namespace, ())
 
-    def still_here(self, consumers: Sequence[Consumer]) -> list[Consumer]:
-        """Those of these consumers of one namespace that have not left."""
-        return [
-            consumer for consumer in consumers if consumer in self._by_namespace.get(consumer.namespace, ())
-        ]
+    def still_connected(self, consumers: Sequence[Consumer]) -> list[Consumer]:
+        """Those of these consumers of one namespace that have not been removed."""
+        return [c for c in consumers if c in self._by_namespace.get(c.namespace, ())]
 
     def with_room(self, namespace: str) -> list[Consumer]:
-        """Those that take a job now."""
+        """The consumers of a namespace that can take a job now."""
         return [consumer for consumer in self.of(namespace) if consumer.room() > 0]
 
     def next_types(self, consumers: Sequence[Consumer], most: int) -> tuple[set[str], bool]:
-        """The job types that these consumers of one namespace take, and whether they are the last of a round.
+        """The next job types to scan for these consumers of one namespace, and whether they complete a round.
 
-        At most so many at once: the next call goes on where this one ended.
+        Returns at most `most` types; the next call continues after them.
         """
         namespace = consumers[0].namespace
         left = self._rounds.pop(namespace, None)

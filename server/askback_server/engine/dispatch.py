@@ -1,9 +1,13 @@
-"""Brings runnable jobs to workers with room: backlog first, the queues in turn.
+"""Leases runnable jobs to the workers of this replica.
 
-A queue is a namespace and a job type. Within one the order is priority, then age; between those that a
-worker takes it is whose turn is longest ago, so that no backlog, and no stream of urgent jobs, starves
-another. Namespaces are looked at side by side, in turns of a bounded size: what one has delays no other.
-Every lease is a command with a guard; what is here only decides which job is tried for whom.
+A queue is a namespace and a job type. Jobs of a queue are leased by priority, then age. Between the queues
+that a worker takes, the one served longest ago comes first, so that neither a large backlog nor a stream of
+urgent jobs starves another queue. Namespaces are scanned concurrently, in scans of bounded size, so that none
+delays another.
+
+The dispatcher only proposes: it chooses a job and a worker and sends a `LeaseJob` command, whose guard
+decides. A scan starts when a commit makes a job runnable, when a worker gets room, and every POLL seconds,
+because other replicas may have made jobs runnable without a hint.
 """
 
 from __future__ import annotations
@@ -39,19 +43,19 @@ from askback_server.ports.storage import WorkQueue
 log = logging.getLogger(__name__)
 
 POLL = 0.5
-"""Seconds between two looks at the queue when nothing said that there is something."""
+"""Seconds between two scans if nothing else triggers one."""
 SCAN = 200
-"""Candidates read at once, shared by the job types; each gets one at least."""
+"""Candidates read per scan, divided among the job types; each gets at least one."""
 TYPES = 64
-"""Job types of a namespace that one turn looks at."""
+"""Job types per scan of a namespace."""
 SIDE_BY_SIDE = 4
-"""Namespaces whose queues are read at the same time."""
+"""Namespaces scanned concurrently."""
 REMEMBERED = 10_000
-"""Queues whose last turn is remembered."""
+"""Queues whose last lease is remembered, to choose the one served longest ago."""
 
 
 class Dispatcher:
-    """Matches consumers and claimable jobs."""
+    """Matches consumers with claimable jobs."""
 
     def __init__(
         self,
@@ -68,50 +72,52 @@ class Dispatcher:
         self._consumers = consumers
         self._wake = asyncio.Event()
         self._start_alarms = Alarms(clock, self._request_scan)
-        """Times at which jobs become claimable."""
+        """For jobs that become claimable at a later time."""
         self._leasing: dict[str, QueueKey] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: dict[str, None] = {}
-        """Namespaces that may have jobs not tried yet: elsewhere room alone is no reason to look."""
+        """Namespaces that may have untried jobs, in order. In others, new room is no reason for a scan."""
         self._scanning: set[str] = set()
-        """Namespaces whose turn it is now."""
+        """Namespaces being scanned."""
         self._rescan: set[str] = set()
-        """Those of them where there was news meanwhile."""
+        """Namespaces to scan again after the current scan."""
         self._scan_slots = asyncio.Semaphore(SIDE_BY_SIDE)
         self._lease_numbers = count(1)
         self._last_served: dict[QueueKey, int] = {}
-        """When each queue last had a job leased, in turns."""
+        """The number of each queue's last lease; a lower one was longer ago."""
         self._spread = Spread(SCAN)
         self._paused = False
 
     def add(self, consumer: Consumer) -> None:
-        """A consumer with room."""
+        """Lease jobs to a consumer from now on."""
         self._consumers.add(consumer)
         if self._paused:
             consumer.note_queues_read(consumer.job_types)
         self._request_scan(consumer.namespace)
 
     def remove(self, consumer: Consumer) -> None:
-        """A consumer that left."""
+        """Lease it no more jobs."""
         self._consumers.discard(consumer)
 
     def pause(self) -> None:
-        """Lease no more jobs. Consumers are told that there is nothing for them."""
+        """Lease no more jobs, to anyone. Consumers are told that their queues have been read, so that none
+        waits."""
         self._paused = True
         for consumer in self._consumers:
             consumer.note_queues_read(consumer.job_types)
 
     def serves(self, job: Job) -> bool:
-        """Whether a worker of the job's type is here."""
+        """Whether a connected worker takes jobs of this type."""
         return any(job.job_type in consumer.job_types for consumer in self._consumers.of(job.namespace))
 
     def wake(self) -> None:
-        """Room appeared."""
+        """A consumer may have room again: scan the namespaces with a backlog."""
         if self._backlog:
             self._wake.set()
 
     def _request_scan(self, *namespaces: str) -> None:
-        """Work appeared, or may have; anywhere, if no namespace is named."""
+        """Scan namespaces soon because they may have runnable jobs; without arguments, all that have
+        consumers."""
         for namespace in namespaces or tuple(self._consumers.namespaces):
             self._backlog[namespace] = None
             if namespace in self._scanning:
@@ -119,7 +125,8 @@ class Dispatcher:
         self._wake.set()
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
-        """Look at once when a commit made a job claimable, now or at a time, or a limited queue has room."""
+        """Request a scan if the batch made a job claimable, now or later, or made room in a queue with a
+        limit."""
         for item in batch:
             if self._concurrency is not None and self._concurrency.note_commit(item.job):
                 self._request_scan(item.job.namespace)
@@ -132,7 +139,7 @@ class Dispatcher:
                 self._request_scan(item.job.namespace)
 
     async def run(self) -> None:
-        """Match until cancelled."""
+        """Lease jobs until cancelled."""
         try:
             while True:
                 try:
@@ -140,7 +147,7 @@ class Dispatcher:
                     async with asyncio.timeout(POLL):
                         await self._wake.wait()
                 except TimeoutError:
-                    self._request_scan()  # other replicas, and times that have come, say nothing
+                    self._request_scan()  # poll: other replicas may have made jobs runnable
                 self._wake.clear()
                 self._start_scans()
         finally:
@@ -149,7 +156,7 @@ class Dispatcher:
                 task.cancel()
 
     def _start_scans(self) -> None:
-        """Begin a turn of each namespace that has a backlog, room, and no turn now."""
+        """Start a scan of each namespace that has a backlog, a consumer with room, and no running scan."""
         for namespace in [] if self._paused else list(self._backlog):
             if namespace not in self._consumers.namespaces:
                 del self._backlog[namespace]
@@ -165,7 +172,7 @@ class Dispatcher:
                 if consumers:
                     await self._scan_queues(namespace, consumers)
         except AskbackError as error:
-            log.warning("looking for runnable jobs: %s", error)
+            log.warning("cannot scan for runnable jobs: %s", error)
             await asyncio.sleep(POLL)
             self._rescan.add(namespace)
         finally:
@@ -175,7 +182,7 @@ class Dispatcher:
                 self._request_scan(namespace)
 
     async def _scan_queues(self, namespace: str, consumers: Sequence[Consumer]) -> None:
-        """Read the first jobs of each queue that these consumers take, and share their room out."""
+        """Read the first jobs of the queues that these consumers take, and distribute them."""
         types, is_last = self._consumers.next_types(consumers, TYPES)
         if not is_last:
             self._rescan.add(namespace)
@@ -185,30 +192,30 @@ class Dispatcher:
         room = sum(consumer.room() for consumer in consumers)
         share = min(room, max(1, SCAN // max(1, len(queues))))
         limits = {queue[1]: share + self._spread.more(queue) for queue in queues}
-        # Those being claimed are read too: ask for so many more.
+        # Jobs with a lease in progress are still claimable in the database: read as many more.
         for queue in self._leasing.values():
             if queue in queues:
                 limits[queue[1]] += 1
         found = await self._queue.claimable(namespace, limits)
         lines: dict[QueueKey, deque[str]] = {}
-        cut = False
+        truncated = False
         for job_type, ids in found.items():
-            cut = cut or len(ids) == limits[job_type]
+            truncated = truncated or len(ids) == limits[job_type]
             line = deque(i for i in ids if i not in self._leasing)
             self._spread.step_aside((namespace, job_type), line, share)
             lines[namespace, job_type] = line
-        # A consumer that left while the queues were read cannot hand its jobs over.
-        consumers = self._consumers.still_here(consumers)
-        # What stays behind is known, though nobody may say so again.
-        if self._share_out(consumers, lines) and cut:
+        # A consumer removed while the queues were read cannot receive jobs.
+        consumers = self._consumers.still_connected(consumers)
+        # More jobs than were read may be runnable, and no commit will report them again: rescan.
+        if self._share_out(consumers, lines) and truncated:
             self._rescan.add(namespace)
         for consumer in consumers:
             consumer.note_queues_read(types)
-        if cut or any(lines.values()):
+        if truncated or any(lines.values()):
             self._backlog[namespace] = None
 
     def _share_out(self, consumers: Sequence[Consumer], lines: dict[QueueKey, deque[str]]) -> int:
-        """One job of each queue in turn, the one first whose last turn is longest ago."""
+        """Lease one job of each queue in turn, the queue served longest ago first. Returns how many."""
         given = 0
         planned: dict[QueueKey, list[tuple[str, Consumer]]] = defaultdict(list)
         turns = deque(sorted((q for q in lines if lines[q]), key=lambda q: (self._last_served.get(q, 0), q)))
@@ -234,7 +241,7 @@ class Dispatcher:
         return given
 
     def _begin_lease(self, job_id: str, queue: QueueKey, consumer: Consumer) -> None:
-        """The job is being tried for the consumer, until `_end_lease`."""
+        """Reserve room at the consumer, and skip the job in scans until `_end_lease`."""
         self._leasing[job_id] = queue
         self._last_served.pop(queue, None)
         self._last_served[queue] = next(self._lease_numbers)
@@ -252,7 +259,7 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _lease_under_lock(self, queue: QueueKey, planned: Sequence[tuple[str, Consumer]]) -> None:
-        """Lease the first jobs of a queue with a limit, as many as may run besides those that do."""
+        """Lease the first jobs of a queue with a limit: as many as the limit leaves room for."""
         assert self._concurrency is not None
         left = deque(planned)
         try:
@@ -264,7 +271,7 @@ class Dispatcher:
                     left.popleft()
                 await asyncio.gather(*leases)
         except AskbackError as error:
-            log.warning("taking a turn at %s: %s", queue, error)
+            log.warning("cannot lock queue %s: %s", queue, error)
         finally:
             for job_id, consumer in left:
                 self._end_lease(job_id, consumer)
@@ -288,16 +295,17 @@ class Dispatcher:
         try:
             job = await self._lease_until_known(command)
         except (SessionMoved, SessionNotFound):
-            # A frozen worker's stream may stand for long: without this it would be tried for ever.
+            # The stream of a frozen worker may stay open for long. Without this it would be tried again and
+            # again.
             log.info(
-                "the session of worker %s is gone; it gets no jobs",
+                "the session of worker %s has expired or moved; it gets no more jobs",
                 consumer.worker_id,
                 extra={"job_id": job_id, "session_id": consumer.session.session_id},
             )
             self.remove(consumer)
             self._request_scan(consumer.namespace)
         except AskbackError as error:
-            # Somebody else has it, or it ended: the next look shows.
+            # Another replica was faster, or the job ended. The next scan shows the truth.
             log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._spread.widen(queue)
             self._request_scan(queue[0])
@@ -307,8 +315,8 @@ class Dispatcher:
             self._end_lease(job_id, consumer)
 
     async def _lease_until_known(self, command: LeaseJob) -> Job:
-        """Lease it, and ask again for as long as nobody can say whether it was: the worker of a lease that
-        it never heard of would keep the job from all others."""
+        """Lease a job; while the outcome is unknown, retry. If the first attempt committed and no one handed
+        the lease over, its worker would never hear of it and still block the job for all others."""
         while True:
             try:
                 return await self._engine.execute(command)

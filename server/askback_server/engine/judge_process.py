@@ -1,7 +1,7 @@
-"""The process that judges large answers: questions on stdin, violations on stdout, until stdin ends.
+"""The child process that validates large answers: requests on stdin, violations on stdout, until stdin ends.
 
-A message is its length in four bytes, then a pickle. Both ends are this release's own code, and what is
-pickled are plain values of `domain/forms.py`.
+A message is its length in four bytes, followed by a pickle. Pickle is safe here: both ends run the same code,
+and only plain values of `domain/forms.py` are sent.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ LENGTH = struct.Struct("!I")
 
 
 def pack(value: object) -> bytes:
-    """A message."""
+    """Encode a message."""
     body = pickle.dumps(value)
     return LENGTH.pack(len(body)) + body
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer (form, values_json, max_bytes) with violations. The first message says that it is ready."""
+    """Validate requests of (form, values_json, max_bytes). The first message, empty, reports readiness."""
     answers.write(pack(()))
     answers.flush()
     while head := questions.read(LENGTH.size):

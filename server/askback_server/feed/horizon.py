@@ -39,7 +39,7 @@ class HorizonWatch:
             except StorageUnavailable:
                 self.lag = 0.0  # nothing can be said; that it is down others say
             except Exception:
-                log.exception("looking at the feed's horizon failed")
+                log.exception("reading the lag of the feed failed")
             await asyncio.sleep(POLL)
 
     async def look(self) -> None:
@@ -51,7 +51,7 @@ class HorizonWatch:
                 self._tell(await self._store.holder())
         elif self._told_at:
             self._told_at = 0.0
-            log.info("the feed goes on: nothing holds it back any more")
+            log.info("the feed has caught up: no transaction holds it back")
 
     def _tell(self, holder: Holder | None) -> None:
         named: dict[str, object] = {"lag": round(self.lag, 1)}

@@ -54,6 +54,6 @@ class ResumeTokens:
         return position
 
 
-def view_digest(*parts: object) -> str:
+def hash_parts(*parts: object) -> str:
     """A digest of what makes a view: principal, namespace, filter."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

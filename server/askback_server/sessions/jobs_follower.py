@@ -13,7 +13,7 @@ from askback_server.domain.jobs import TERMINAL, Job, JobState
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import CATCH_UP, TOO_MUCH, refusal_of
-from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
+from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions import job_follower
@@ -81,7 +81,7 @@ class JobsFollower:
         self._jobs = jobs
         self._tokens = tokens
         labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
-        self._digest = view_digest("jobs", subject, self._but_labels, labels)
+        self._digest = hash_parts("jobs", subject, self._but_labels, labels)
         self._watch = watch
         self._admission = admission
         self._images = images.of_view(account, self._fall_behind)

@@ -20,7 +20,7 @@ def lease_mark(job_id: str, token: int) -> int:
     return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
-def digest_of(leases: Collection[tuple[str, int]]) -> LeaseDigest:
+def digest_leases(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     """The digest of leases, each a job id and a token."""
     digest = 0
     for job_id, token in leases:

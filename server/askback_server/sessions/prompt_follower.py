@@ -10,7 +10,7 @@ from functools import partial
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import read_missed
-from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
+from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
 from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
@@ -53,7 +53,7 @@ class PromptFollower:
         """Set when the view is to be read once more, whole: to load it, because the console's access has
         changed, or because it fell behind."""
         self._why = ""
-        self._digest = digest_of_view(view.filter)
+        self._digest = digest_view(view.filter)
         self._made: tuple[Position, str] | None = None
         self._safe = feed.position
         """The view knows everything up to here, and all of it has been told."""
@@ -114,7 +114,7 @@ class PromptFollower:
         """Show what another filter lets through: the console's access has changed."""
         # At once: what is committed meanwhile is judged by it, and no token is given until all is told.
         self._view.look_through(filter)
-        self._digest, self._made = digest_of_view(filter), None
+        self._digest, self._made = digest_view(filter), None
         self._read_again("your access has changed")
 
     def _advance(self, position: Position) -> None:
@@ -240,11 +240,11 @@ class PromptFollower:
         return page.next
 
 
-def digest_of_view(filter: PromptFilter) -> str:
+def digest_view(filter: PromptFilter) -> str:
     """What a resume token is bound to."""
     viewer = filter.viewer
     labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
-    return view_digest(
+    return hash_parts(
         filter.namespace,
         viewer and viewer.subject,
         viewer and sorted(viewer.groups),

@@ -14,7 +14,7 @@ from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.engine.engine import Engine
 from askback_server.ports.storage import Doubt, Doubts, SessionStore
-from askback_server.sessions.lease_book import digest_of
+from askback_server.sessions.lease_book import digest_leases
 from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.work_frames import LeaseDigest
 
@@ -43,7 +43,7 @@ class UnaryLeases:
     async def differ(self, digest: LeaseDigest) -> bool:
         """Whether the session holds others than the digest says. If not, all are confirmed."""
         held = await self._store.leases(self._session.session_id)
-        if digest_of([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
+        if digest_leases([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
             return True
         await self.confirm_all()
         return False
