@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import Doubt, Doubts
+from askback_server.ports.worker_sessions import Doubt, Doubts
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.storage import creation, expire_session, fetch, new_job

@@ -155,7 +155,7 @@ def _gap_not_filled(patch: Patch) -> None:
         self._remember(item.job.job_id, item.job.version)
         return True
 
-    patch.setattr(Feed, "_is_news", news)
+    patch.setattr(Feed, "_note_news", news)
 
 
 def _resolution_not_told_again(patch: Patch) -> None:

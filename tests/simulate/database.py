@@ -19,17 +19,9 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter, PromptsPage
-from askback_server.ports.storage import (
-    Changed,
-    Doubts,
-    JobWrite,
-    Lost,
-    Position,
-    Wanted,
-    WorkerSession,
-    Written,
-)
+from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
+from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.prompt_view import _FAR, urgency
 from tests.simulate.virtual_time import LoopClock
 

@@ -25,7 +25,8 @@ from askback_server.domain.commands import LoseSession, SessionRef
 from askback_server.domain.errors import AskbackError, StorageUnavailable
 from askback_server.engine.engine import Engine
 from askback_server.engine.periodic import every
-from askback_server.ports.storage import Doubts, SessionStore, WorkQueue
+from askback_server.ports.storage import WorkQueue
+from askback_server.ports.worker_sessions import Doubts, SessionStore
 
 log = logging.getLogger(__name__)
 

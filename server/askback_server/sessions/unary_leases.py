@@ -13,7 +13,7 @@ from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.engine.engine import Engine
-from askback_server.ports.storage import Doubt, Doubts, SessionStore
+from askback_server.ports.worker_sessions import Doubt, Doubts, SessionStore
 from askback_server.sessions.lease_book import digest_leases
 from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.work_frames import LeaseDigest

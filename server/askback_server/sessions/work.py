@@ -16,7 +16,7 @@ from askback_server.engine.committed import Committed
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import LiveSession, SessionKeeper
-from askback_server.ports.storage import Doubt, SessionStore
+from askback_server.ports.worker_sessions import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, Message, ServerFrame
 from askback_server.sessions.job_follower import IDLE

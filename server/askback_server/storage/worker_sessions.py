@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import Doubt, Doubts, WorkerSession
+from askback_server.ports.worker_sessions import Doubt, Doubts, WorkerSession
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import jobs, sessions
 
