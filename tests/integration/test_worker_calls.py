@@ -10,7 +10,8 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.sessions import unary_lease
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.sessions import lease_jobs, unary_lease
 from tests.support.refusals import SOON, refused, until
 from tests.support.requests import (
     CANCELLED,
@@ -175,6 +176,20 @@ async def test_a_caller_that_goes_away_keeps_no_job(lite: World) -> None:
     job = await lite.create()
     [lease] = (await lite.lease()).jobs
     assert lease.job.job_id == job.job_id
+
+
+async def test_a_job_whose_lease_cannot_be_read_is_released(
+    lite: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise StorageUnavailable("the checkpoints cannot be read")
+
+    job = await lite.create()
+    with monkeypatch.context() as broken:
+        broken.setattr(lease_jobs, "lease_parcel", fail)
+        await refused(lite.lease(), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
+    [lease] = (await lite.lease()).jobs
+    assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from askback_server.sessions.lease_book import Held
 from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
-from askback_server.transport import frames_work
 from askback_server.transport.errors import code_number, code_of
-from askback_server.transport.frames_converse import client_frame, converse_message
+from askback_server.transport.frames_converse import read_converse_frame, write_converse_frame
+from askback_server.transport.frames_work import read_work_frame, write_work_frame
 from tests.vectors.documents import START, job_of, prompt_of
 
 HERE = Path(__file__).parent
@@ -166,10 +166,10 @@ class ConverseRunner(Runner):
         self.position = "position"
 
     def convert(self, frame: Any) -> Any:
-        return client_frame(frame, self.viewer)
+        return read_converse_frame(frame, self.viewer)
 
     def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [hitl.ConverseResponse.FromString(converse_message(f)) for f in frames]
+        parsed = [hitl.ConverseResponse.FromString(write_converse_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:
@@ -226,10 +226,10 @@ class WorkRunner(Runner):
         self._not_run: list[Held] = []
 
     def convert(self, frame: Any) -> Any:
-        return frames_work.client_frame(frame, self.viewer, self.limits)
+        return read_work_frame(frame, self.viewer, self.limits)
 
     def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [workers.WorkResponse.FromString(frames_work.work_message(f)) for f in frames]
+        parsed = [workers.WorkResponse.FromString(write_work_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:

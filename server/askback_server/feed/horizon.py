@@ -65,7 +65,5 @@ class HorizonWatch:
             age = "how old is hidden from this role" if holder.age is None else f"{holder.age:.0f} s old"
             who = f"it is that of process {holder.pid} ({name}, {holder.user}), {age}"
             named["pid"] = holder.pid
-        text = (
-            "commits of %.0f s ago cannot be read in order yet: an older transaction is running; %s"
-        )
+        text = "commits of %.0f s ago cannot be read in order yet: an older transaction is running; %s"
         log.warning(text, self.lag, who, extra=named)

@@ -12,15 +12,10 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError, Draining, NoHello
 from askback_server.domain.limits import Limits
-from askback_server.engine.presence import PresenceTracker
-from askback_server.feed.feed import Feed
-from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
-from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.access import Access
-from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import Call, ClientFrame, Message, Response, ServerFrame
-from askback_server.sessions.images import Images
+from askback_server.sessions.live_view import ViewDeps
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.unsent import Unsent
 
@@ -67,25 +62,18 @@ def _reject_closed(name: str, _: Message) -> Awaitable[Response]:
     raise Draining(f"the stream of this {name} has ended")
 
 
-class StreamDeps(Protocol):
+class StreamDeps(ViewDeps, Protocol):
     """What sessions need of the replica. Times in seconds."""
 
-    feed: Feed
-    log: FeedStore
-    jobs: JobStore
-    tokens: ResumeTokens
     clock: Clock
     limits: Limits
     replica: str
     heartbeat: float
     max_message_bytes: int
     test_mode: bool
-    presence: PresenceTracker
     unsent: Unsent
     writing: Unsent
     received: Unsent
-    images: Images
-    admission: Admission
 
 
 class StreamSession(ABC):
