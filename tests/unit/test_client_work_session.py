@@ -162,7 +162,7 @@ async def test_the_digest_is_that_of_the_server(rig: Rig) -> None:
     rig.taken[0].ending = True
     rig.taken[1].stop(Stop.LOST)
     beat = rig.wire.heartbeat(leaving=False).heartbeat
-    wanted = lease_book.digest_of([("j2", 3)])
+    wanted = lease_book.digest_leases([("j2", 3)])
     assert (beat.received, beat.leases.count, beat.leases.digest) == (3, wanted.count, wanted.digest)
     # A lease whose end has no reply is listed, for the server may not have it yet.
     rig.wire.pushed(pb.WorkServerFrame(leases_wanted=pb.WorkLeasesWanted()), leaving=False)

@@ -16,8 +16,8 @@ from askback_server.sessions.frames import Reply, ServerFrame
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_message
 from askback_server.transport.convert.replies import response
-from askback_server.transport.frames_converse import converse_message
-from askback_server.transport.frames_work import work_message
+from askback_server.transport.frames_converse import write_converse_frame
+from askback_server.transport.frames_work import write_work_frame
 from askback_server.transport.wire import EncodeCache, varint, within
 from tests.support.wire_samples import AT, CLOSED, OPEN
 
@@ -80,10 +80,11 @@ def test_every_reply_fits_its_response(
     kind = type(getattr(frame(), name))
     expected = kind(**fields)
     assert response(kind, reply) == expected
+    answer = ServerFrame(7, Reply(name, reply))
     if frame is hitl.ConverseServerFrame:
-        told: Any = hitl.ConverseResponse.FromString(converse_message(ServerFrame(7, Reply(name, reply))))
+        told: Any = hitl.ConverseResponse.FromString(write_converse_frame(answer))
     else:
-        told = worker_service_pb2.WorkResponse.FromString(work_message(ServerFrame(7, Reply(name, reply))))
+        told = worker_service_pb2.WorkResponse.FromString(write_work_frame(answer))
     assert list(told.frames) == [frame(ref=7, **{name: expected})]
 
 

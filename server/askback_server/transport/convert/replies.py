@@ -33,16 +33,16 @@ def reply_bytes(reply: Any) -> bytes:
     return message.SerializeToString()
 
 
-def replies_within(frame: type[Message]) -> Callable[[int, Reply], bytes]:
-    """What makes such a frame, as bytes, of a `ref` and the reply to it."""
+def reply_writer(frame: type[Message]) -> Callable[[int, Reply], bytes]:
+    """A function that serialises such a frame of a `ref` and the reply to it."""
     fields = frame.DESCRIPTOR.oneofs_by_name["body"].fields
     members = {field.name: within(frame, field.name) for field in fields}
 
-    def framed(ref: int, reply: Reply) -> bytes:
+    def write(ref: int, reply: Reply) -> bytes:
         head = frame(ref=ref).SerializeToString()
         return head + members[reply.name](reply_bytes(reply.response))
 
-    return framed
+    return write
 
 
 def _asked(reply: PromptAsked) -> bytes:
