@@ -137,4 +137,4 @@ class AskCalls(JobCalls):
             )
         )
         # The type stays in this process; elsewhere `client.run(job_id)` gives plain values.
-        return await self._created(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)
+        return await self._create_run(request, Verdict[form] if isinstance(shape, TypeForm) else Verdict)

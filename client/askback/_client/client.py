@@ -37,7 +37,7 @@ entered: ContextVar[Client | None] = ContextVar("askback_entered_client", defaul
 """The client that was entered with `async with` around this code: job functions start on it."""
 
 
-async def entered_client() -> Client:
+async def current_client() -> Client:
     """The client to start a job with. Raises RuntimeError if none was entered."""
     client = entered.get()
     if client is None:

@@ -98,7 +98,7 @@ class JobCalls:
             request.run_timeout.CopyFrom(duration(run_timeout, "run_timeout"))
         if input is not None:
             request.input_json = dumps(input)
-        return await self._created(request, returns)
+        return await self._create_run(request, returns)
 
     @overload
     def run(self, job_id: str) -> Run[Any]: ...
@@ -295,7 +295,7 @@ class JobCalls:
             request.retention.CopyFrom(duration(retention, "retention"))
         return request
 
-    async def _created(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
+    async def _create_run(self, request: pb.CreateJobRequest, returns: Any = Any) -> Run[Any]:
         reply = await self._calls.unary(self._calls.jobs.CreateJob, request)
         prompt = PromptInfo(reply.prompt) if reply.HasField("prompt") else None
         return self._handle(reply.job.job_id, prompt, returns)

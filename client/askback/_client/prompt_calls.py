@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from askback._client.job_filter import LabelConditions, label_fields
-from askback._console.desk import CaughtUp, Closing, Desk
+from askback._console.console_view import CaughtUp, Closing, ConsoleView
 from askback._model.answers import answer_request
-from askback._model.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.prompts import AnswerInfo, AnswerOutcome, PromptInfo
 from askback._model.times import duration
 from askback._wire.backoff import Backoff
@@ -118,7 +118,7 @@ class PromptCalls:
         older version. Raises InvalidArgument.
         """
         closings: deque[Closing] = deque()
-        desk = Desk(lambda prompts: None)
+        desk = ConsoleView(lambda prompts: None)
         desk.listen(closings.append)
         view = _view(kinds, job_types, labels, job_id, for_groups)
 
@@ -184,7 +184,7 @@ class PromptCalls:
     async def answers(self, prompt_id: str) -> AsyncIterator[tuple[AnswerInfo, AnswerStatus]]:
         """Every submission to a prompt with its verdict, oldest first. Raises NotFound."""
         async for record in self.answer_records(prompt_id):
-            status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
+            status = member_of(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
             violations = tuple(Violation(v.field, v.description) for v in record.violations)
             yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
 

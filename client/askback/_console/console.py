@@ -12,11 +12,11 @@ from typing import Any
 import grpc
 
 from askback._console.console_prompt import ConsolePrompt
-from askback._console.desk import Closing, Desk
+from askback._console.console_view import Closing, ConsoleView
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint
 from askback._wire.contact import PATIENCE
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError, FailedPrecondition, Unavailable
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
@@ -24,7 +24,7 @@ from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 _log = logging.getLogger("askback.console")
 
 
-class ConverseWire:
+class ConverseProtocol:
     """The console's side of the Converse stream."""
 
     name = "console"
@@ -36,7 +36,7 @@ class ConverseWire:
         self._put: Callable[[pb.ConverseClientFrame], None] | None = None
         self._freed = 0
         self.window = 64
-        self.desk = Desk(self._restore)
+        self.view = ConsoleView(self._restore)
         self.replica = ""
         self.watchers: list[Callable[[bool], None]] = []
         self._told = True
@@ -53,7 +53,7 @@ class ConverseWire:
 
     def hello(self) -> pb.ConverseClientFrame:
         """Opens the conversation where the last one ended."""
-        self._hello.resume_token = self.desk.token
+        self._hello.resume_token = self.view.token
         return pb.ConverseClientFrame(hello=self._hello)
 
     def heartbeat(self, *, leaving: bool) -> pb.ConverseClientFrame:
@@ -64,17 +64,17 @@ class ConverseWire:
         """The orderly end."""
         return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
 
-    def welcomed(self, frame: pb.ConverseServerFrame) -> float:
+    def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
         """Take the limits."""
         welcome = frame.welcome
         self.window = welcome.max_in_flight or self.window
         self.replica = welcome.replica
         self.test_mode = welcome.test_mode
-        self.desk.new_stream()
+        self.view.new_stream()
         self._put, self._freed = None, 0
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
-    def opened(self, put: Callable[[pb.ConverseClientFrame], None]) -> None:
+    def on_open(self, put: Callable[[pb.ConverseClientFrame], None]) -> None:
         """From now on credit goes to this stream."""
         self._put = put
         freed, self._freed = self._freed, 0
@@ -82,22 +82,22 @@ class ConverseWire:
             self._restore(freed)
         self._tell(True)
 
-    def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
+    def on_push(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
         """Take a change of the view, or a position."""
         match frame.WhichOneof("body"):
             case "prompt_event":
-                self.desk.apply(frame.prompt_event)
+                self.view.apply(frame.prompt_event)
             case "heartbeat":
-                self.desk.bookmark(frame.heartbeat.resume_token)
+                self.view.bookmark(frame.heartbeat.resume_token)
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         """Nothing of a console is lost with its stream."""
         return False
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         """Credit waits for the next stream, which begins with all of it."""
         self._put = None
-        self.desk.caught_up.clear()
+        self.view.caught_up.clear()
         self._tell(False)
 
     def _tell(self, connected: bool) -> None:
@@ -149,9 +149,9 @@ class Console:
             None if connect_timeout is None else seconds(connect_timeout, "connect_timeout")
         )
         self._patience = patience
-        self._wire = ConverseWire(hello)
-        self._desk = self._wire.desk
-        self._session = Session(self._wire, endpoint)
+        self._protocol = ConverseProtocol(hello)
+        self._view = self._protocol.view
+        self._session = ReconnectingStream(self._protocol, endpoint)
 
     async def __aenter__(self) -> Console:
         timeout = self._connect_timeout
@@ -181,14 +181,14 @@ class Console:
     def caught_up(self) -> asyncio.Event:
         """Set while the view is complete: all that was open has been received.
 
-        With credit, that is after the program has taken what the credit holds back.
+        With credit, that is after the program has delivery what the credit holds back.
         """
-        return self._desk.caught_up
+        return self._view.caught_up
 
     @property
     def open_ids(self) -> list[str]:
         """The ids of the prompts that are open in this view now, received ones only."""
-        return self._desk.open_ids
+        return self._view.open_ids
 
     async def prompts(self) -> AsyncIterator[ConsolePrompt]:
         """Open prompts as they come, and again when they change: the newest state, never a closed one.
@@ -197,14 +197,14 @@ class Console:
         console for good.
         """
         while True:
-            taken = self._desk.take()
-            if taken is None:
-                await self._or_failure(self._desk.arrived)
+            delivery = self._view.take()
+            if delivery is None:
+                await self._or_failure(self._view.arrived)
                 continue
             try:
-                yield ConsolePrompt(taken.prompt, self)
+                yield ConsolePrompt(delivery.prompt, self)
             finally:
-                self._desk.done(taken)
+                self._view.settle(delivery)
 
     def __aiter__(self) -> AsyncIterator[ConsolePrompt]:
         """As `prompts()`: `async for prompt in desk`."""
@@ -219,7 +219,7 @@ class Console:
             waiting.append(closing)
             arrived.set()
 
-        end = self._desk.listen(note)
+        end = self._view.listen(note)
         try:
             while True:
                 while waiting:
@@ -231,15 +231,15 @@ class Console:
 
     def on_closed(self, listener: Callable[[Closing], None]) -> Callable[[], None]:
         """Call `listener` with all that leaves the view; the returned function ends that."""
-        return self._desk.listen(listener)
+        return self._view.listen(listener)
 
     def on_connection(self, watcher: Callable[[bool], None]) -> Callable[[], None]:
         """Call `watcher` with False when the stream is lost and True when there is one again.
 
         A move to another stream that the server asked for is no loss. The returned function ends it.
         """
-        self._wire.watchers.append(watcher)
-        return lambda: self._wire.watchers.remove(watcher)
+        self._protocol.watchers.append(watcher)
+        return lambda: self._protocol.watchers.remove(watcher)
 
     async def request(self, **body: Any) -> Any:
         """Send one frame by the name of its body and return the reply's body. Raises AskbackError."""
@@ -252,7 +252,7 @@ class Console:
 
         The server refuses its answers too; one that is older than test mode would not.
         """
-        if self.test and not self._wire.test_mode:
+        if self.test and not self._protocol.test_mode:
             raise FailedPrecondition(
                 f"{self._endpoint.target} is not in test mode; a scripted human answers nothing there",
                 reason="ERROR_REASON_NOT_TEST_MODE",
@@ -260,13 +260,13 @@ class Console:
 
     def is_open(self, prompt_id: str) -> bool:
         """Whether the prompt is in the view and, as far as is known, open."""
-        return self._desk.is_open(prompt_id)
+        return self._view.is_open(prompt_id)
 
     def note_closed(self, result: pb.AnswerResult) -> None:
         """The result of an answer says that its prompt has ended; the event may come later."""
         if result.prompt.HasField("resolution"):
             answer_id = result.prompt.resolution.answer.answer_id
-            self._desk.close(
+            self._view.close(
                 result.prompt.prompt_id, result.prompt.job_id, result.prompt.resolution, answer_id
             )
 

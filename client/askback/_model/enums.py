@@ -101,7 +101,7 @@ def word(enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> str:
         return "UNSPECIFIED"
 
 
-def named(cls: type[_E], enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> _E:
+def member_of(cls: type[_E], enum: _EnumTypeWrapper[Any], prefix: str, number: int) -> _E:
     """The member of `cls` for a value of the contract."""
     name = word(enum, prefix, number)
     return cls(name if name in cls.__members__ else "UNSPECIFIED")

@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError
 from askback._model.form_schema import FormSchema, secret_in
 from askback._model.json_text import dumps, fit, loads, loads_spelled
 from askback._model.nonretryable import InvalidValue
-from askback._model.schema import NULLABLE, flattened, without_nulls
+from askback._model.schema import NULLABLE, flatten, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
@@ -51,7 +51,7 @@ class TypeForm:
         """
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         try:
-            schema = flattened(adapter.json_schema(schema_generator=FormSchema))
+            schema = flatten(adapter.json_schema(schema_generator=FormSchema))
         except Exception as error:
             raise TypeError(f"{type_!r} cannot be asked for: {error}") from error
         if secret_in(schema):
@@ -79,7 +79,7 @@ class TypeForm:
             )
             if nullable:
                 schema["required"] = [name for name in schema["required"] if name not in nullable]
-        return cls(adapter, _text(_unmarked(schema)), wrapped, nullable)
+        return cls(adapter, _text(_drop_marks(schema)), wrapped, nullable)
 
     def fill(self, content: pb.PromptContent) -> None:
         """Put the schema into a prompt's content."""
@@ -171,8 +171,8 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _unmarked(node: Any) -> Any:
-    """The schema without the marks that `flattened` leaves."""
+def _drop_marks(node: Any) -> Any:
+    """The schema without the marks that `flatten` leaves."""
     if isinstance(node, dict):
-        return {key: _unmarked(value) for key, value in node.items() if key != NULLABLE}
-    return [_unmarked(item) for item in node] if isinstance(node, list) else node
+        return {key: _drop_marks(value) for key, value in node.items() if key != NULLABLE}
+    return [_drop_marks(item) for item in node] if isinstance(node, list) else node

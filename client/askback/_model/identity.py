@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from askback._model.enums import Authentication, named
+from askback._model.enums import Authentication, member_of
 from askback._model.times import moment
 from askback.v1 import access_service_pb2 as pb
 
@@ -52,7 +52,7 @@ class Identity:
             tuple(response.roles),
             tuple(response.groups),
             response.admin,
-            named(Authentication, pb.Authentication, "AUTHENTICATION_", response.authentication),
+            member_of(Authentication, pb.Authentication, "AUTHENTICATION_", response.authentication),
             moment(response, "expire_time"),
             moment(response, "server_time"),
         )

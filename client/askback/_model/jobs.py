@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from askback._model.brief import short
-from askback._model.enums import JobState, named, word
+from askback._model.enums import JobState, member_of, word
 from askback._model.json_text import loads
 from askback._model.times import moment
 from askback.v1 import job_pb2 as pb
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """JSON text as Python values (None for no text). Key order and every digit are kept; see json_text."""
     return loads(text) if text else None
 
@@ -50,7 +50,7 @@ class JobInfo:
     @property
     def state(self) -> JobState:
         """Where the job is in its life."""
-        return named(JobState, pb.JobState, "JOB_STATE_", self.proto.state)
+        return member_of(JobState, pb.JobState, "JOB_STATE_", self.proto.state)
 
     @property
     def head_only(self) -> bool:
@@ -66,12 +66,12 @@ class JobInfo:
     @property
     def input(self) -> Any:
         """Its input, parsed."""
-        return parsed(self.proto.input_json)
+        return parse_json(self.proto.input_json)
 
     @property
     def result(self) -> Any:
         """Its result, parsed; None unless COMPLETED with one."""
-        return parsed(self.proto.result_json)
+        return parse_json(self.proto.result_json)
 
     @property
     def failure(self) -> tuple[str, str, Any] | None:
@@ -79,7 +79,7 @@ class JobInfo:
         if not self.proto.HasField("failure"):
             return None
         failure = self.proto.failure
-        return failure.code, failure.message, parsed(failure.details_json)
+        return failure.code, failure.message, parse_json(failure.details_json)
 
     @property
     def progress(self) -> ProgressInfo:
@@ -182,12 +182,12 @@ class Event:
     @classmethod
     def from_proto(cls, event: pb.JobEvent) -> Event:
         """The event that a message describes."""
-        data = parsed(event.data_json)
+        data = parse_json(event.data_json)
         return cls(
             event.job_id,
             event.seq,
             word(pb.JobEventType, "JOB_EVENT_TYPE_", event.type),
-            named(JobState, pb.JobState, "JOB_STATE_", event.state),
+            member_of(JobState, pb.JobState, "JOB_STATE_", event.state),
             event.actor,
             moment(event, "time"),
             event.prompt_id,

@@ -94,15 +94,15 @@ def _refuse(name: str) -> NoReturn:
 def validate(adapter: TypeAdapter[T], text: str) -> T:
     """The JSON text as the adapter's type. Raises pydantic.ValidationError, a ValueError."""
     value = loads_spelled(text)
-    return _fitted(adapter, value) if _is_special(value) else adapter.validate_json(text)
+    return _fit_python(adapter, value) if _is_special(value) else adapter.validate_json(text)
 
 
 def fit(adapter: TypeAdapter[T], value: Any) -> T:
     """A value of `loads_spelled` as the adapter's type. Raises pydantic.ValidationError, a ValueError."""
-    return _fitted(adapter, value) if _is_special(value) else adapter.validate_json(to_json(value))
+    return _fit_python(adapter, value) if _is_special(value) else adapter.validate_json(to_json(value))
 
 
-def _fitted(adapter: TypeAdapter[T], value: Any) -> T:
+def _fit_python(adapter: TypeAdapter[T], value: Any) -> T:
     # pydantic reads numbers of JSON text as floats, so it gets objects. Not strict: in JSON a date is a text,
     # for a model too that takes only dates from Python.
     return adapter.validate_python(value, strict=False)
@@ -115,16 +115,16 @@ def dumps(value: Any, *, spaced: bool = False) -> str:
     `spaced` puts a space after commas and colons, for people.
     """
     if spaced:
-        return _spelled(value, _for_people, ", ", ": ")
-    return _spelled(value, _compact, ",", ":") if _is_special(value) else _compact(value)
+        return _spell(value, _for_people, ", ", ": ")
+    return _spell(value, _compact, ",", ":") if _is_special(value) else _compact(value)
 
 
 def _compact(value: Any) -> str:
     text = to_json(value).decode()
-    return _TEXT_OR_NUMBER.sub(_widened, text) if _LONG_RUN.search(text) else text
+    return _TEXT_OR_NUMBER.sub(_widen, text) if _LONG_RUN.search(text) else text
 
 
-def _widened(found: re.Match[str]) -> str:
+def _widen(found: re.Match[str]) -> str:
     return f"{found[0]}.0" if _is_long(found[0]) else found[0]
 
 
@@ -142,19 +142,19 @@ def _for_people(value: Any) -> str:
     return f"{text}.0" if _is_long(text) else text
 
 
-def _spelled(value: Any, leaf: Callable[[Any], str], comma: str, colon: str) -> str:
+def _spell(value: Any, leaf: Callable[[Any], str], comma: str, colon: str) -> str:
     if isinstance(value, _Spelled):
         return value.text
     if isinstance(value, Decimal):
         return _digits(value)
     if isinstance(value, Mapping):
         pairs = (
-            f"{leaf(k) if isinstance(k, str) else _key(k)}{colon}{_spelled(v, leaf, comma, colon)}"
+            f"{leaf(k) if isinstance(k, str) else _key(k)}{colon}{_spell(v, leaf, comma, colon)}"
             for k, v in value.items()
         )
         return "{" + comma.join(pairs) + "}"
     if isinstance(value, list | tuple):
-        return "[" + comma.join(_spelled(item, leaf, comma, colon) for item in value) + "]"
+        return "[" + comma.join(_spell(item, leaf, comma, colon) for item in value) + "]"
     return leaf(value)
 
 

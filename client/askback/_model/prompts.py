@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from askback._model import brief
-from askback._model.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback._model.enums import AnswerStatus, DecisionKind, PromptState, member_of
 from askback._model.json_text import loads
 from askback._model.times import moment
 from askback._model.violations import Violation
@@ -93,7 +93,7 @@ class AnswerInfo:
         """The answer that a message describes."""
         return cls(
             answer.answer_id,
-            named(DecisionKind, pb.Decision, "DECISION_", answer.decision),
+            member_of(DecisionKind, pb.Decision, "DECISION_", answer.decision),
             _values(answer.values_json),
             {edit.content_id: edit.text for edit in answer.edits},
             answer.comment,
@@ -127,7 +127,7 @@ class Resolution:
     def from_proto(cls, resolution: pb.Resolution) -> Resolution:
         """The resolution that a message describes."""
         return cls(
-            named(PromptState, pb.PromptState, "PROMPT_STATE_", resolution.state),
+            member_of(PromptState, pb.PromptState, "PROMPT_STATE_", resolution.state),
             AnswerInfo.from_proto(resolution.answer) if resolution.HasField("answer") else None,
             resolution.actor,
             resolution.reason,
@@ -206,7 +206,7 @@ class PromptInfo:
         """What may be decided."""
         return tuple(
             Option(
-                named(DecisionKind, pb.Decision, "DECISION_", option.decision),
+                member_of(DecisionKind, pb.Decision, "DECISION_", option.decision),
                 option.label,
                 option.comment_required,
             )
@@ -253,7 +253,7 @@ class PromptInfo:
     @property
     def state(self) -> PromptState:
         """Where the prompt is in its life."""
-        return named(PromptState, pb.PromptState, "PROMPT_STATE_", self.proto.state)
+        return member_of(PromptState, pb.PromptState, "PROMPT_STATE_", self.proto.state)
 
     @property
     def is_open(self) -> bool:
@@ -316,5 +316,5 @@ class AnswerOutcome:
     @classmethod
     def from_proto(cls, result: hitl.AnswerResult) -> AnswerOutcome:
         """The outcome that a message describes."""
-        status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", result.status)
+        status = member_of(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", result.status)
         return cls(status, result.answer_id, PromptInfo(result.prompt), result.replayed)

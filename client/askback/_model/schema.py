@@ -10,7 +10,7 @@ NULLABLE = "x-nullable"
 """Marks what was a union with null. Left for the caller, who knows which fields must be there."""
 
 
-def flattened(schema: dict[str, Any]) -> dict[str, Any]:
+def flatten(schema: dict[str, Any]) -> dict[str, Any]:
     """The same schema with every `$ref` written out and `… | null` reduced to `…`.
 
     The order of properties is kept: it is the order in which people see them. A title or description
@@ -74,7 +74,7 @@ def _field(name: str, node: Any, definitions: dict[str, Any], path: tuple[str, .
 
 
 def without_nulls(value: Any, schema: Any) -> Any:
-    """A JSON value without the nulls that its flattened schema does not know: they are left out."""
+    """A JSON value without the nulls that its flatten schema does not know: they are left out."""
     if isinstance(value, list):
         items = schema.get("items") if isinstance(schema, dict) else None
         return [without_nulls(item, items) for item in value]

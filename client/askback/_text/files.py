@@ -64,11 +64,11 @@ def why(path: str | os.PathLike[str], error: OSError) -> str:
         file = next((p for p in reversed(found.parents) if p.is_file()), None)
         return f"{said}; {file} is a file" if file else said
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{said}{_denied(found)}"
+        return f"{said}{_explain_denial(found)}"
     return said
 
 
-def _denied(path: Path) -> str:
+def _explain_denial(path: Path) -> str:
     """The file or folder that a missing permission is about, and whose it is."""
     for folder in reversed(path.parents):
         if folder.is_dir() and not os.access(folder, os.X_OK):

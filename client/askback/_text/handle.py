@@ -44,7 +44,7 @@ def handles(ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def completed(ids: Iterable[str], incomplete: str) -> dict[str, str]:
+def completions(ids: Iterable[str], incomplete: str) -> dict[str, str]:
     """By id, what completes the text that was typed: the handle, or the whole id; ids that match only."""
     known = handles(ids)
     found = {one: handle for one, handle in known.items() if handle.startswith(incomplete)}

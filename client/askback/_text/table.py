@@ -53,7 +53,7 @@ def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
     found = [_Measured(column) for column in columns if column.kept or column.says_something()]
     if width:
         for one in found:
-            one.bound()
+            one.limit_width()
         found = _fitting(found, width)
     sizes = [one.size for one in found]
     rows = []
@@ -82,7 +82,7 @@ class _Measured:
         self.texts = [column.name, *(one_line(cell) for cell in column.cells)]
         self.size = max(map(width_of, self.texts))
 
-    def bound(self) -> None:
+    def limit_width(self) -> None:
         """Make it no wider than it may be where there is little room."""
         if self.column.most:
             self.size = max(min(self.size, self.column.most), width_of(self.column.name))

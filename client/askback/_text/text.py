@@ -50,7 +50,7 @@ def clean(text: object) -> str:
     Line breaks, tabs and honest spaces stay, and so does what scripts and emoji need: one accent on a
     letter, a joiner between letters of scripts that join, a variation of a symbol.
     """
-    found = _BLANKS.sub(_counted, visible(text))
+    found = _BLANKS.sub(_count_spaces, visible(text))
     return _EMPTY.sub(lambda run: f"<{run[0].count(chr(10))} empty lines>\n", found)
 
 
@@ -68,16 +68,16 @@ def one_line(text: object, width: int = 0) -> str:
 
 
 def clean_json(text: str) -> str:
-    """JSON text with what is not seen escaped: safe to look at, and the same value."""
+    """JSON text with what is not seen escape: safe to look at, and the same value."""
 
-    def escaped(found: re.Match[str]) -> str:
+    def escape(found: re.Match[str]) -> str:
         units = found[0].encode("utf-16-be", "surrogatepass")
         return "".join(f"\\u{units[n : n + 2].hex()}" for n in range(0, len(units), 2))
 
-    return _HIDDEN.sub(escaped, text)
+    return _HIDDEN.sub(escape, text)
 
 
-def stripped(text: object) -> str:
+def strip_hidden(text: object) -> str:
     """The text without what is not seen: a value for a script that must not act where it is printed."""
     return _HIDDEN.sub("", str(text).replace("\r\n", "\n"))
 
@@ -130,7 +130,7 @@ def _letters(text: str) -> Iterable[str]:
         yield _accents(marks)
         marks = ""
         unknown = category in _UNPRINTABLE and not (category == "Cn" and _EMOJI[0] <= letter <= _EMOJI[1])
-        if letter in "\n\t" or not (unknown or _HIDDEN.match(letter)) or _needed(text, place):
+        if letter in "\n\t" or not (unknown or _HIDDEN.match(letter)) or _is_needed(text, place):
             yield letter
         else:
             yield f"<U+{ord(letter):04X}>"
@@ -143,7 +143,7 @@ def _accents(marks: str) -> str:
     return f"<{len(marks)} marks, U+{ord(marks[0]):04X} the first>"
 
 
-def _needed(text: str, place: int) -> bool:
+def _is_needed(text: str, place: int) -> bool:
     """Whether an invisible character does what it is for."""
     letter, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
     if letter in _VARIATIONS:
@@ -176,7 +176,7 @@ def _one_script(word: re.Match[str]) -> str:
     return "".join(f"<U+{ord(c):04X}>" if "\u0400" <= c <= "\u052f" else c for c in text)
 
 
-def _counted(run: re.Match[str]) -> str:
+def _count_spaces(run: re.Match[str]) -> str:
     blanks = run[0]
     start = run.start() == 0 or run.string[run.start() - 1] == "\n"
     most = MOST_INDENT if start else MOST_SPACES

@@ -112,11 +112,11 @@ class Calls:
         connection = self._link.with_room()
         connection.streams += 1
 
-        def ended(_: Any) -> None:
+        def free_stream(_: Any) -> None:
             connection.streams -= 1
 
         call = method(connection)(request, metadata=self.endpoint.metadata())
-        call.add_done_callback(ended)
+        call.add_done_callback(free_stream)
         return call
 
     async def unary(
@@ -160,9 +160,9 @@ class Calls:
                 try:
                     pause = retries.pause(error)
                 except AskbackError as final:
-                    raise _told(final, retries.method) from None
+                    raise _final_error(final, retries.method) from None
                 if loop.time() + pause >= end:
-                    raise await self._given_up(error)
+                    raise await self._timeout_error(error)
                 await asyncio.sleep(pause)
         finally:
             silence.cancel()
@@ -176,7 +176,7 @@ class Calls:
             await connect(link.first.channel, self.endpoint, patience, waiting)
             link.connected = True
 
-    async def _given_up(self, error: AskbackError) -> AskbackError:
+    async def _timeout_error(self, error: AskbackError) -> AskbackError:
         """What to raise when the time is over."""
         if error.from_server:
             return error
@@ -240,7 +240,7 @@ def _name(method: Any) -> str:
     return text.rpartition(".")[2].replace("/", ".") or "the method"
 
 
-def _told(error: AskbackError, method: str) -> AskbackError:
+def _final_error(error: AskbackError, method: str) -> AskbackError:
     """A final error; one of the network on a call that may not be repeated says that it is open."""
     if error.from_server or type(error) not in (Unavailable, DeadlineExceeded):
         return error

@@ -28,7 +28,7 @@ MISSED = 3
 """After so many missed heartbeats the peer is taken for dead."""
 
 
-class Wire(Protocol):
+class FrameProtocol(Protocol):
     """What differs between the streams: their frames, and who wants to know. `Any` is a frame."""
 
     name: str
@@ -56,19 +56,19 @@ class Wire(Protocol):
     def goodbye(self) -> Any:
         """The orderly end."""
 
-    def welcomed(self, frame: Any) -> float:
+    def on_welcome(self, frame: Any) -> float:
         """Take the reply to the hello; returns the heartbeat interval in seconds."""
 
-    def opened(self, put: Callable[[Any], None]) -> None:
+    def on_open(self, put: Callable[[Any], None]) -> None:
         """The stream is the one in use now: `put` what must be said before all that waits."""
 
-    def pushed(self, frame: Any, *, leaving: bool) -> None:
+    def on_push(self, frame: Any, *, leaving: bool) -> None:
         """Take a frame that replies to nothing; `leaving`: from a stream that is being left."""
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         """A stream of this session ended like this: whether it makes sense to dial again all the same."""
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         """There is no stream now; the last frame was sent at the loop time `spoken`."""
 
 
@@ -79,9 +79,11 @@ class Connection:
     the client to move. `replies` takes every frame that replies to one of ours.
     """
 
-    def __init__(self, wire: Wire, endpoint: Endpoint, replies: Callable[[Connection, Any], None]) -> None:
+    def __init__(
+        self, protocol: FrameProtocol, endpoint: Endpoint, replies: Callable[[Connection, Any], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self._wire = wire
+        self._protocol = protocol
         self._endpoint = endpoint
         self._replies = replies
         self._outbox: deque[Any] = deque()
@@ -116,12 +118,12 @@ class Connection:
             except BaseException:
                 await self.abandon()
                 raise
-        self._call = self._wire.dial(self._channel, self._endpoint.metadata())
-        self.session = self._wire.session
-        self.put(self._wire.hello())
+        self._call = self._protocol.dial(self._channel, self._endpoint.metadata())
+        self.session = self._protocol.session
+        self.put(self._protocol.hello())
         self._tasks = [
-            asyncio.create_task(self._write(), name=f"askback {self._wire.name} writer"),
-            asyncio.create_task(self._read(), name=f"askback {self._wire.name} reader"),
+            asyncio.create_task(self._write(), name=f"askback {self._protocol.name} writer"),
+            asyncio.create_task(self._read(), name=f"askback {self._protocol.name} reader"),
         ]
         try:
             await asyncio.wait(
@@ -145,7 +147,7 @@ class Connection:
     async def close(self, *, goodbye: bool, grace: float) -> None:
         """Send what waits, half-close, and leave the server `grace` seconds to end the stream."""
         if goodbye and not self.ended.done():
-            self.put(self._wire.goodbye())
+            self.put(self._protocol.goodbye())
         self._half_close = True
         self._wake.set()
         try:
@@ -178,7 +180,7 @@ class Connection:
                     try:
                         self._take(frame)
                     except Exception:
-                        _log.exception("%s: a frame could not be handled", self._wire.name)
+                        _log.exception("%s: a frame could not be handled", self._protocol.name)
         except grpc.aio.AioRpcError as error:
             end = from_rpc(error)
         except asyncio.CancelledError:
@@ -197,20 +199,20 @@ class Connection:
         body = frame.WhichOneof("body")
         if body == "go_away":
             self.leave_within = frame.go_away.after.ToTimedelta().total_seconds()
-            _log.debug("%s: asked to move: %s", self._wire.name, frame.go_away.reason)
+            _log.debug("%s: asked to move: %s", self._protocol.name, frame.go_away.reason)
             self.leave.set()
         elif body == "welcome":
             if not self._welcome.done():
-                self._interval = self._wire.welcomed(frame)
-                self.session = self._wire.session
+                self._interval = self._protocol.on_welcome(frame)
+                self.session = self._protocol.session
                 self._welcome.set_result(None)
                 self._beat()
         elif not self._welcome.done() and body == "error":
             self._give_up(from_frame(frame.error))
         elif frame.ref:
             self._replies(self, frame)
-        elif self.session is self._wire.session:
-            self._wire.pushed(frame, leaving=self.leave.is_set())
+        elif self.session is self._protocol.session:
+            self._protocol.on_push(frame, leaving=self.leave.is_set())
 
     async def _write(self) -> None:
         try:
@@ -218,7 +220,7 @@ class Connection:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._outbox:
-                    await self._call.write(self._wire.pack(self._batch()))
+                    await self._call.write(self._protocol.pack(self._batch()))
                     self.spoken = asyncio.get_running_loop().time()
                 if self._half_close:
                     await self._call.done_writing()
@@ -227,7 +229,7 @@ class Connection:
             raise
         except Exception as error:
             # grpc raises several classes here, private ones among them; the reader learns the cause.
-            _log.debug("%s: cannot write: %s", self._wire.name, error)
+            _log.debug("%s: cannot write: %s", self._protocol.name, error)
             self._call.cancel()
 
     def _batch(self) -> list[Any]:
@@ -250,7 +252,7 @@ class Connection:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return
         if self._pulse is not None and not self._half_close:
-            self.put(self._wire.heartbeat(leaving=self.leave.is_set()))
+            self.put(self._protocol.heartbeat(leaving=self.leave.is_set()))
         # Earlier than the interval: a heartbeat that is late by the way must still be in time. And never
         # so rarely that a proxy takes the stream for idle.
         self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)

@@ -25,19 +25,19 @@ async def messages(calls: Calls, method: str, start: Callable[[], Any]) -> Async
     retries = Retries(method, _is_final)
     outage = Outage(method, calls.endpoint.shown)
     # Its first connection is made in words. Later the network may do what it likes.
-    await calls.connect(None, outage.began)
+    await calls.connect(None, outage.begin)
     while True:
         call = start()
         try:
             while (message := await call.read()) is not EOF:
-                retries.worked()
-                outage.ended()
+                retries.reset()
+                outage.end()
                 yield message
             return
         except grpc.aio.AioRpcError as rpc:
             error = from_rpc(rpc)
             pause = retries.pause(error)
-            outage.began(error)
+            outage.begin(error)
         finally:
             call.cancel()
         await sleep(pause)

@@ -24,7 +24,7 @@ class Outage:
         self._cause = ""
         self._warned = False
 
-    def began(self, error: AskbackError) -> None:
+    def begin(self, error: AskbackError) -> None:
         """There is no stream, because of `error`. Call it after every try that failed."""
         if self._since is None:
             self._since, self._cause = time.monotonic(), error.message
@@ -33,7 +33,7 @@ class Outage:
             text = "%s: no connection to the server %s, trying again until there is one: %s"
             _log.warning(text, self._name, self._target, error.message)
 
-    def ended(self) -> None:
+    def end(self) -> None:
         """There is a stream."""
         if self._since is None:
             return

@@ -48,7 +48,7 @@ class Retries:
             raise error
         return self.backoff.next(at_least)
 
-    def worked(self) -> None:
+    def reset(self) -> None:
         """There was an answer: the next failure is a first one."""
         self.known = True
         self._unknown = 0

@@ -12,7 +12,7 @@ import grpc
 
 from askback._wire.backoff import Backoff
 from askback._wire.channel import Endpoint
-from askback._wire.connection import Connection, Wire
+from askback._wire.connection import Connection, FrameProtocol
 from askback._wire.contact import connect
 from askback._wire.forking import check_process
 from askback._wire.outage import Outage
@@ -39,7 +39,7 @@ class _Pending:
     resting: asyncio.TimerHandle | None = None
 
 
-class Session:
+class ReconnectingStream:
     """Keeps one stream open and every request alive until its reply.
 
     Everything sent by `request` must be idempotent: it is sent again after a reconnect, and after an
@@ -47,8 +47,8 @@ class Session:
     loop in which `start` was awaited.
     """
 
-    def __init__(self, wire: Wire, endpoint: Endpoint, *, backoff_cap: float = 5.0) -> None:
-        self._wire = wire
+    def __init__(self, protocol: FrameProtocol, endpoint: Endpoint, *, backoff_cap: float = 5.0) -> None:
+        self._protocol = protocol
         self._endpoint = endpoint
         self._backoff_cap = backoff_cap
         self._current: Connection | None = None
@@ -58,8 +58,8 @@ class Session:
         self._supervisor: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
-        self._retries = Retries(wire.method, is_fatal, Backoff(cap=backoff_cap))
-        self._outage = Outage(wire.name, endpoint.shown)
+        self._retries = Retries(protocol.method, is_fatal, Backoff(cap=backoff_cap))
+        self._outage = Outage(protocol.name, endpoint.shown)
         self._patience: float | None = None
         self._problem: CannotConnect | None = None
         self._closing = False
@@ -87,7 +87,7 @@ class Session:
             raise RuntimeError("a console or worker session is started once; make another one")
         self._patience = patience
         self._started = asyncio.get_running_loop().create_future()
-        self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._wire.name} session")
+        self._supervisor = asyncio.create_task(self._run(), name=f"askback {self._protocol.name} session")
         done, _ = await asyncio.wait(
             (self._started, self._supervisor), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
@@ -145,13 +145,13 @@ class Session:
         try:
             await self._keep_open()
         except Exception as error:
-            _log.exception("%s: the session broke", self._wire.name)
+            _log.exception("%s: the session broke", self._protocol.name)
             self._fail(Internal(f"the client's session broke: {error!r}"))
 
     async def _keep_open(self) -> None:
         leaving: Connection | None = None
         while True:
-            connection = Connection(self._wire, self._endpoint, self._replied)
+            connection = Connection(self._protocol, self._endpoint, self._on_reply)
             try:
                 await connection.open(None if self._retries.known else self._connect)
             except AskbackError as error:
@@ -163,14 +163,14 @@ class Session:
                 continue
             opened = asyncio.get_running_loop().time()
             self._retries.known = True
-            self._outage.ended()
+            self._outage.end()
             self._switch(connection)
             if leaving is not None:
                 self._retire(leaving)
                 leaving = None
             await first_of(connection.leave.wait(), end_of(connection.ended))
             if asyncio.get_running_loop().time() - opened > SETTLED:
-                self._retries.worked()
+                self._retries.reset()
             if not connection.ended.done():
                 leaving = connection
                 continue
@@ -189,7 +189,7 @@ class Session:
     async def _connect(self, channel: grpc.aio.Channel) -> None:
         def waiting(problem: CannotConnect) -> None:
             self._problem = problem
-            self._outage.began(problem)
+            self._outage.begin(problem)
 
         try:
             await connect(channel, self._endpoint, self._patience, waiting)
@@ -204,12 +204,12 @@ class Session:
         if self.failure is not None:
             return None
         try:
-            again = self._wire.refused(error, connection.session)
+            again = self._protocol.on_refusal(error, connection.session)
             pause = self._retries.backoff.next() if again else self._retries.pause(error, elsewhere=elsewhere)
         except AskbackError as final:
             self._fail(final)
             return None
-        self._outage.began(error)
+        self._outage.begin(error)
         return pause
 
     async def _pause(self, seconds: float, leaving: Connection | None) -> bool:
@@ -230,19 +230,19 @@ class Session:
         self._unsent = deque(sorted(ref for ref, item in self._pending.items() if item.resting is None))
         if self._started is not None and not self._started.done():
             self._started.set_result(None)
-        self._wire.opened(connection.put)
+        self._protocol.on_open(connection.put)
         self._pump()
 
     def _lose(self, connection: Connection) -> None:
         if self._current is connection:
             self._current = None
-            self._wire.lost(connection.spoken)
+            self._protocol.on_disconnect(connection.spoken)
 
     def _retire(self, connection: Connection) -> None:
         """Let the old stream finish in the background; its late replies still count."""
         grace = min(connection.leave_within or MOVE_GRACE, MOVE_GRACE)
         task = asyncio.create_task(
-            connection.close(goodbye=False, grace=grace), name=f"askback {self._wire.name} leaving"
+            connection.close(goodbye=False, grace=grace), name=f"askback {self._protocol.name} leaving"
         )
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
@@ -251,13 +251,13 @@ class Session:
         connection = self._current
         if connection is None or connection.ended.done():
             return
-        while self._unsent and len(connection.in_flight) < self._wire.window:
+        while self._unsent and len(connection.in_flight) < self._protocol.window:
             ref = self._unsent.popleft()
             if (item := self._pending.get(ref)) is not None:
                 connection.in_flight.add(ref)
                 connection.put(item.frame)
 
-    def _replied(self, connection: Connection, frame: Any) -> None:
+    def _on_reply(self, connection: Connection, frame: Any) -> None:
         connection.in_flight.discard(frame.ref)
         item = self._pending.get(frame.ref)
         if item is not None and not item.future.done():
@@ -282,9 +282,9 @@ class Session:
         """Send it again after a while, on the stream that is then open."""
         if item.resting is None:
             pause = item.backoff.next(error.retry_after or 0.0)
-            item.resting = asyncio.get_running_loop().call_later(pause, self._rested, ref)
+            item.resting = asyncio.get_running_loop().call_later(pause, self._resend, ref)
 
-    def _rested(self, ref: int) -> None:
+    def _resend(self, ref: int) -> None:
         if (item := self._pending.get(ref)) is not None:
             item.resting = None
             self._unsent.append(ref)
@@ -298,7 +298,7 @@ class Session:
     def _fail(self, error: AskbackError) -> None:
         self.failure = error
         self._current = None
-        self._wire.lost(asyncio.get_running_loop().time())
+        self._protocol.on_disconnect(asyncio.get_running_loop().time())
         self._drop_all(error)
 
     def _drop_all(self, error: AskbackError) -> None:

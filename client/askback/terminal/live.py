@@ -9,7 +9,7 @@ from functools import partial
 
 from askback._console.console import Console
 from askback._console.console_prompt import ConsolePrompt
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.answers import giving_values, saying_no
 from askback._model.enums import DecisionKind
 from askback._model.prompts import PromptInfo

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from askback._model.enums import AnswerStatus, named
+from askback._model.enums import AnswerStatus, member_of
 from askback._model.prompts import AnswerInfo, Content, PromptInfo
 from askback._model.times import moment
 from askback._text.spans import when
@@ -231,7 +231,7 @@ def _offered(item: Field, full: bool) -> str:
 
 def write_submission(paper: Paper, record: pb.AnswerRecord, at: datetime, *, exact: bool = False) -> None:
     """Write one submission of the audit with its verdict, and why it was refused."""
-    status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
+    status = member_of(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
     write_answer(paper, AnswerInfo.from_proto(record.answer), at, status, exact=exact)
     for violation in record.violations:
         paper.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")

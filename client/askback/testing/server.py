@@ -24,7 +24,7 @@ _SOON = 30.0
 """Seconds that starting and stopping may take at most."""
 
 
-class _Stage(Protocol):
+class _TestReplica(Protocol):
     """askback_server.test_mode.Stage. The client never imports the service but here, and by name."""
 
     async def start(self) -> str: ...
@@ -73,7 +73,7 @@ class Server:
             raise RuntimeError(
                 f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
             ) from None
-        self.stage: _Stage = module.Stage(folder, self._arrived)
+        self.replica: _TestReplica = module.Stage(folder, self._on_job_created)
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
@@ -91,7 +91,7 @@ class Server:
         """Serve."""
         self._thread.start()
         try:
-            self.target = self.soon(self.stage.start()).result(_SOON)
+            self.target = self.soon(self.replica.start()).result(_SOON)
         except BaseException:
             self._end_loop()
             raise
@@ -115,7 +115,7 @@ class Server:
         for task in self._sitting:
             task.cancel()
         await asyncio.gather(*self._sitting, return_exceptions=True)
-        await self.stage.stop()
+        await self.replica.stop()
 
     def soon(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Do something in the server's loop, from any thread."""
@@ -129,7 +129,7 @@ class Server:
     async def _seat(self, human: Human) -> None:
         await asyncio.gather(*(self._sit(human, namespace) for namespace in self._namespaces))
 
-    def _arrived(self, namespace: str) -> None:
+    def _on_job_created(self, namespace: str) -> None:
         """A job was created. Called in the server's loop."""
         if namespace not in self._namespaces:
             self._namespaces.add(namespace)

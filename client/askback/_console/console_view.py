@@ -41,14 +41,14 @@ class CaughtUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Delivery:
     """A prompt on its way to the program, and the stream whose credit it uses."""
 
     prompt: prompt_pb2.Prompt
     stream: int | None
 
 
-class Desk:
+class ConsoleView:
     """The view: takes prompt events, gives out prompts one by one.
 
     Between two takes only the newest state of a prompt is kept, closed prompts are never given out, and
@@ -91,17 +91,17 @@ class Desk:
         if not self.token:
             self._expect_snapshot()
 
-    def take(self) -> Taken | None:
+    def take(self) -> Delivery | None:
         """The next prompt as it is now, if there is one. Its credit is free again after `done`."""
         if not self._queue:
             self.arrived.clear()
             return None
         prompt_id, prompt = self._queue.popitem(last=False)
-        return Taken(prompt, self._charged.pop(prompt_id, None))
+        return Delivery(prompt, self._charged.pop(prompt_id, None))
 
-    def done(self, taken: Taken) -> None:
+    def settle(self, delivery: Delivery) -> None:
         """The program has finished with what it took."""
-        if taken.stream is not None and taken.stream == self._stream:
+        if delivery.stream is not None and delivery.stream == self._stream:
             self._restore(1)
 
     def apply(self, event: pb.PromptEvent) -> None:
@@ -117,7 +117,7 @@ class Desk:
                     self._leave(event.removed.prompt_id, "removed")
             case "caught_up":
                 self.token = event.caught_up.resume_token or self.token
-                self._snapshot_done()
+                self._end_snapshot()
             case "reset_view":
                 _log.info("the view starts again: %s", event.reset_view.reason)
                 self.token = ""
@@ -192,7 +192,7 @@ class Desk:
         self.caught_up.clear()
         self._unseen = set(self._versions)
 
-    def _snapshot_done(self) -> None:
+    def _end_snapshot(self) -> None:
         gone, self._unseen = self._unseen, None
         for prompt_id in gone or ():
             self._leave(prompt_id, "gone")
