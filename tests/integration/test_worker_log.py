@@ -17,7 +17,7 @@ import pytest
 
 from askback import AskbackError, Client, Job, NonRetryable, PermissionDenied, Worker
 from askback._worker.loop_watch import LoopWatch, code_of
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from tests.support.service import SOON, World, serving, until
 

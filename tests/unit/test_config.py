@@ -12,9 +12,9 @@ import pytest
 
 from askback_server.__main__ import migrate, serve
 from askback_server.addresses import address
-from askback_server.config import SETTINGS, Config, ConfigError, masked
-from askback_server.config_sources import OF_CLIENTS, database_url, effective, load
-from askback_server.options import serve_options
+from askback_server.config.options import serve_options
+from askback_server.config.settings import SETTINGS, Config, ConfigError, masked
+from askback_server.config.sources import OF_CLIENTS, database_url, effective, load
 
 
 def test_defaults_make_sense() -> None:

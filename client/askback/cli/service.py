@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.spans import Seconds
+from askback.cli.time_types import Seconds
 
 if TYPE_CHECKING:
     from askback._wire.channel import Tls
@@ -31,7 +31,7 @@ class _Serve(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The settings' options, and --help."""
-        return [*service_module("options").serve_options(), *super().get_params(ctx)]
+        return [*service_module("config.options").serve_options(), *super().get_params(ctx)]
 
 
 @click.command(cls=_Serve)

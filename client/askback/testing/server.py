@@ -24,8 +24,8 @@ _SOON = 30.0
 """Seconds that starting and stopping may take at most."""
 
 
-class _TestReplica(Protocol):
-    """askback_server.test_mode.Stage. The client never imports the service but here, and by name."""
+class _Replica(Protocol):
+    """What this module uses of `askback_server.in_process.InProcessReplica`, which it imports by name."""
 
     async def start(self) -> str: ...
     async def stop(self) -> None: ...
@@ -68,12 +68,12 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         try:
-            module = import_module("askback_server.test_mode")
+            module = import_module("askback_server.in_process")
         except ModuleNotFoundError as error:
             raise RuntimeError(
                 f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
             ) from None
-        self.replica: _TestReplica = module.Stage(folder, self._on_job_created)
+        self.replica: _Replica = module.InProcessReplica(folder, self._on_job_created)
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
