@@ -1,4 +1,4 @@
-"""Forms: a Python type, a JSON Schema or a list of questions, and the way back from values to Python."""
+"""Forms: a Python type, a JSON Schema or a list of questions, and the conversion of their values."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from askback._model.schema import NULLABLE, flatten, without_nulls
 from askback.v1 import prompt_pb2 as pb
 
 VALUE = "value"
-"""Under this name a primitive, an enum or a list travels: values are always an object."""
+"""The property that holds a primitive, an enum or a list: values are always a JSON object."""
 
 
 class Form(Protocol):
-    """What is to be filled in."""
+    """A form that people fill in."""
 
     def fill(self, content: pb.PromptContent) -> None:
         """Put the form into a prompt's content."""
 
     def parse(self, values_json: str) -> Any:
-        """What the worker's function gets for these values. Raises ValueError if they do not fit."""
+        """Convert values to what the worker's function receives. Raises ValueError if they do not fit."""
 
     def dump(self, value: Any) -> str:
-        """The values that stand for this Python value. Raises InvalidValue for one that does not fit."""
+        """Convert a Python value to the form's values. Raises InvalidValue for one that does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class TypeForm:
     schema_json: str
     wrapped: bool
     nullable: frozenset[str]
-    """Fields without a default that may be None: people leave them out."""
+    """Fields without a default that may be None: people leave them empty."""
 
     @classmethod
     def of(cls, type_: Any, title: str) -> TypeForm:
-        """The form of a type; `title` names the one field of a primitive.
+        """Build the form of a type; `title` is the title of the only field of a primitive.
 
         Raises TypeError for a type that has no form, such as a recursive one.
         """
@@ -95,11 +95,11 @@ class TypeForm:
         return fit(self.adapter, values)
 
     def dump(self, value: Any) -> str:
-        """The JSON object that stands for an instance, or for what makes one: a dict for a model, a text for
-        an enum. What is None is left out. Raises InvalidValue for what does not fit the type."""
+        """The JSON object of an instance, or of a value that pydantic converts to one: a dict for a model, a
+        text for an enum. None is left out. Raises InvalidValue for a value that does not fit the type."""
         try:
             plain = self._plain(value)
-        except PydanticSerializationError:  # no instance
+        except PydanticSerializationError:  # not an instance yet
             try:
                 plain = self._plain(self.adapter.validate_python(value))
             except ValidationError as error:
@@ -172,7 +172,7 @@ def _text(value: Any) -> str:
 
 
 def _drop_marks(node: Any) -> Any:
-    """The schema without the marks that `flatten` leaves."""
+    """The schema without the NULLABLE marks of `flatten`."""
     if isinstance(node, dict):
         return {key: _drop_marks(value) for key, value in node.items() if key != NULLABLE}
     return [_drop_marks(item) for item in node] if isinstance(node, list) else node

@@ -11,8 +11,8 @@ from askback.v1 import job_pb2
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What a job has learnt of what its user needs. The server appends each `deep_understanding`
-    prompt to `questions_asked` and each answer to `answers`."""
+    """What a job knows about its user's needs. The server appends each `deep_understanding` prompt to
+    `questions_asked` and each answer to `answers`."""
 
     questions_asked: list[Any] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)

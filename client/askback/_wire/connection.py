@@ -1,4 +1,4 @@
-"""One physical stream: one task reads, one task writes, and nothing else touches the call."""
+"""One bidirectional gRPC stream: one task reads, one task writes, and nothing else uses the call."""
 
 from __future__ import annotations
 
@@ -19,64 +19,64 @@ from askback.errors import AskbackError, Unavailable
 _log = logging.getLogger("askback.stream")
 
 OPEN_TIMEOUT = 20.0
-"""How long a server may take from the dial to its welcome, in seconds."""
+"""Seconds that a server may take from the start of the call to its welcome."""
 SILENCE = 15.0
-"""A stream sends a frame after so many seconds at the latest, in both directions."""
+"""The longest time, in seconds, without a frame in either direction."""
 _PUNCTUAL = 0.5
-"""A heartbeat that is this much later than planned, in seconds, was held up by the program itself."""
+"""A heartbeat that is late by more than this, in seconds, was delayed by this program's own event loop."""
 MISSED = 3
-"""After so many missed heartbeats the peer is taken for dead."""
+"""Missed heartbeats after which the peer counts as dead."""
 
 
 class FrameProtocol(Protocol):
-    """What differs between the streams: their frames, and who wants to know. `Any` is a frame."""
+    """The frames of one kind of stream, and its callbacks. `Any` stands for a frame."""
 
     name: str
     method: str
-    """As errors call it: `HitlService.Converse`."""
+    """The method's name in errors: `HitlService.Converse`."""
     window: int
-    """How many frames may wait for their replies."""
+    """The most frames that may wait for their replies."""
 
     @property
     def session(self) -> object:
-        """What the frames of a stream belong to; a stream of another session is stale."""
+        """The server session that the frames belong to; a stream of another session is stale."""
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         """Start the call."""
 
     def pack(self, frames: Sequence[Any]) -> Any:
-        """The message that holds these frames."""
+        """Build the message that contains these frames."""
 
     def hello(self) -> Any:
-        """The first frame, built for each connection."""
+        """Build the first frame of a connection."""
 
     def heartbeat(self, *, leaving: bool) -> Any:
-        """A sign of life; `leaving`: on a stream that is being left."""
+        """Build a heartbeat; `leaving`: for a stream that is about to be replaced."""
 
     def goodbye(self) -> Any:
-        """The orderly end."""
+        """Build the last frame of an orderly end."""
 
     def on_welcome(self, frame: Any) -> float:
-        """Take the reply to the hello; returns the heartbeat interval in seconds."""
+        """Handle the reply to the hello, and return the heartbeat interval in seconds."""
 
     def on_open(self, put: Callable[[Any], None]) -> None:
-        """The stream is the one in use now: `put` what must be said before all that waits."""
+        """The stream is in use from now on. Send by `put` the frames that must precede all waiting ones."""
 
     def on_push(self, frame: Any, *, leaving: bool) -> None:
-        """Take a frame that replies to nothing; `leaving`: from a stream that is being left."""
+        """Handle a frame that is no reply; `leaving`: it comes from a stream that is about to be replaced."""
 
     def on_refusal(self, error: AskbackError, session: object) -> bool:
-        """A stream of this session ended like this: whether it makes sense to dial again all the same."""
+        """A stream of this session ended with `error`. Return True to reconnect even if it is final."""
 
     def on_disconnect(self, spoken: float) -> None:
-        """There is no stream now; the last frame was sent at the loop time `spoken`."""
+        """There is no stream any more; the last frame was sent at the loop time `spoken`."""
 
 
 class Connection:
-    """One stream, from dial to end.
+    """One stream, from its call to its end.
 
-    `ended` has its end: None for an orderly one, else the error. `leave` is set when the server asks
-    the client to move. `replies` takes every frame that replies to one of ours.
+    `ended` resolves to None after an orderly end, else to the error. `leave` is set when the server asks
+    the client to move to another stream. `replies` is called with every reply to one of our frames.
     """
 
     def __init__(
@@ -101,15 +101,15 @@ class Connection:
         self.leave = asyncio.Event()
         self.leave_within = 0.0
         self.session: object = None
-        """The wire's session that this stream serves, or asked for."""
+        """The protocol's session that this stream serves or has requested."""
         self.spoken = loop.time()
         """When the last message was written, in loop time."""
         self.in_flight: set[int] = set()
 
     async def open(self, connect: Callable[[grpc.aio.Channel], Awaitable[None]] | None = None) -> None:
-        """Dial, say hello and wait for the welcome. Raises AskbackError, and then leaves nothing open.
+        """Start the call, send the hello and wait for the welcome.
 
-        `connect` is awaited before, for the channel's connection.
+        `connect` is awaited first, to connect the channel. Raises AskbackError and then leaves nothing open.
         """
         self._channel = self._endpoint.open()
         if connect is not None:
@@ -140,12 +140,12 @@ class Connection:
             raise
 
     def put(self, frame: Any) -> None:
-        """Send a frame: with everything else that waits, as one message."""
+        """Send a frame, in one message with all other waiting frames."""
         self._outbox.append(frame)
         self._wake.set()
 
     async def close(self, *, goodbye: bool, grace: float) -> None:
-        """Send what waits, half-close, and leave the server `grace` seconds to end the stream."""
+        """Send the waiting frames, half-close, and give the server `grace` seconds to end the stream."""
         if goodbye and not self.ended.done():
             self.put(self._protocol.goodbye())
         self._half_close = True
@@ -156,7 +156,7 @@ class Connection:
             await self.abandon()
 
     async def abandon(self) -> None:
-        """End the stream now and give everything back. Repeatable."""
+        """End the stream at once and release its resources. May be called repeatedly."""
         if self._pulse is not None:
             self._pulse.cancel()
         if self._call is not None:
@@ -187,7 +187,7 @@ class Connection:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # The call was cancelled under the reader: by the writer, or by the missing heartbeats.
+            # The call was cancelled, not this task: by the writer, or after missed heartbeats.
             end = self._given_up or Unavailable("the stream was given up")
         finally:
             if self._pulse is not None:
@@ -228,7 +228,7 @@ class Connection:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            # grpc raises several classes here, private ones among them; the reader learns the cause.
+            # grpc raises several classes here, some of them private; the reader gets the cause.
             _log.debug("%s: cannot write: %s", self._protocol.name, error)
             self._call.cancel()
 
@@ -241,20 +241,20 @@ class Connection:
         return batch
 
     def _beat(self) -> None:
-        """Send a heartbeat, look for the peer's, and come again."""
+        """Send a heartbeat, check the peer's, and schedule the next call."""
         loop = asyncio.get_running_loop()
         if self._interval <= 0:
             return
         if self._pulse is not None and (late := loop.time() - self._pulse.when()) > _PUNCTUAL:
-            # While this loop was blocked nothing was read: that is not the server's silence.
+            # This loop was blocked and read nothing meanwhile: do not count that as the server's silence.
             self._heard += late
         if loop.time() - self._heard > MISSED * self._interval:
             self._give_up(Unavailable(f"nothing heard for {MISSED} heartbeats"))
             return
         if self._pulse is not None and not self._half_close:
             self.put(self._protocol.heartbeat(leaving=self.leave.is_set()))
-        # Earlier than the interval: a heartbeat that is late by the way must still be in time. And never
-        # so rarely that a proxy takes the stream for idle.
+        # Earlier than the interval, so that a heartbeat that is delayed in the network is still in time; and
+        # often enough that no proxy considers the stream idle.
         self._pulse = loop.call_later(min(self._interval * 0.6, SILENCE), self._beat)
 
     def _give_up(self, error: AskbackError) -> None:
