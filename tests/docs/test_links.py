@@ -18,7 +18,7 @@ from tests.docs.blocks import ROOT
 READMES = [page for name in ("examples", "deploy", "tests") for page in (ROOT / name).rglob("README.md")]
 EVERY = sorted(
     page
-    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *READMES)
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *READMES)
     if "node_modules" not in page.parts
 )
 _EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:")
