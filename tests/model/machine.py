@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
             await self.rig.read(replica)
             await self.check_coherent(replica, self.began[place])
         else:
-            replica.hot.live = False
+            replica.hot.suspend()
 
     async def sweep(self, dice: Random) -> None:
         """Retention, at both at once."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from askback.console_prompt import ConsolePrompt
-from askback.desk import Closing
+from askback._console.console_prompt import ConsolePrompt
+from askback._console.desk import Closing
 from askback.terminal.board import STONES, Board
 from askback.terminal.draft import Typed
 from askback.terminal.editing import edit_contents

@@ -16,10 +16,11 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
-from askback.enums import AnswerStatus, DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback._text.table import Column, lines
+from askback._text.text import clean, clean_json, columns, one_line, visible
 from askback.errors import PromptClaimed
-from askback.prompts import AnswerOutcome, PromptInfo
-from askback.table import Column, lines
 from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.draft import Draft, Typed
 from askback.terminal.fields import Field, entries
@@ -30,7 +31,6 @@ from askback.terminal.sheet import LONG, MOST_CHOICES, write_sheet
 from askback.terminal.typed import typed_values
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
-from askback.text import clean, clean_json, columns, one_line, visible
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question
 

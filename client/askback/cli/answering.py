@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
+from askback._text.text import one_line
 from askback.cli.connection import Connection
-from askback.enums import DecisionKind
-from askback.prompts import PromptInfo
-from askback.text import one_line
 
 HANDLE = 8
 """Characters of an id's end that name a prompt to another person: few to type, and hardly ever ambiguous."""

@@ -169,7 +169,7 @@ def _counted(what: str, values: Iterable[str]) -> dict[str, str]:
 
 
 def _items(about: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     return [
         CompletionItem(one_line(value), help=one_line(text) or None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from askback._model.enums import DecisionKind, JobState, PromptState
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
 from askback.cli.exits import Exit
-from askback.enums import DecisionKind, JobState, PromptState
-from askback.jobs import JobInfo
-from askback.prompts import PromptInfo
 
 _YES = (DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from askback._text.handle import SHORTEST, handles, is_handle, is_id
+from askback._text.text import cut, one_line
 from askback.errors import InvalidArgument, NotFound, PermissionDenied
-from askback.handle import SHORTEST, handles, is_handle, is_id
-from askback.text import cut, one_line
 
 if TYPE_CHECKING:
-    from askback.client import Client
-    from askback.prompts import PromptInfo
+    from askback._client.client import Client
+    from askback._model.prompts import PromptInfo
 
 T = TypeVar("T")
 MOST = 10
@@ -131,6 +131,6 @@ def _only(what: str, suffix: str, found: Mapping[str, str]) -> str:
 
 
 def _every_state() -> list[str]:
-    from askback.enums import PromptState
+    from askback._model.enums import PromptState
 
     return [state for state in PromptState if state is not PromptState.UNSPECIFIED]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.text import clean, clean_json, one_line
+from askback._text.text import clean, clean_json, one_line
 
 if TYPE_CHECKING:
-    from askback.table import Column
+    from askback._text.table import Column
 
 
 class Format(StrEnum):
@@ -166,11 +166,11 @@ class Output:
             self.line(f"{indent}{self._styled(name.ljust(width), dim=True)}  {value}")
 
     def table(self, columns: Sequence[Column]) -> None:
-        """Columns under their names, as many as fit; see askback.table. Nothing without a row.
+        """Columns under their names, as many as fit; see askback._text.table. Nothing without a row.
 
         With --verbose nothing is cut and nothing is left out because it does not fit.
         """
-        from askback.table import layout, plain
+        from askback._text.table import layout, plain
 
         if not columns or not columns[0].cells:
             return
@@ -198,6 +198,6 @@ class Output:
 
 def as_json(record: Any) -> str:
     """A JSON value as one line that a terminal shows without harm."""
-    from askback.json_text import dumps
+    from askback._model.json_text import dumps
 
     return clean_json(dumps(record, spaced=True))

@@ -62,7 +62,7 @@ def read_profiles(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
     except FileNotFoundError:
         return {}, None
     except OSError as error:
-        from askback.files import file_problem
+        from askback._text.files import file_problem
 
         raise click.UsageError(file_problem(path, error)) from None
     except ValueError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from askback._text.text import clean
 from askback.cli.arguments import typed_violations
 from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
 from askback.cli.exits import Exit, exit_of
@@ -26,10 +27,9 @@ from askback.errors import (
     PermissionDenied,
     Unavailable,
 )
-from askback.text import clean
 
 if TYPE_CHECKING:
-    from askback.client import Client
+    from askback._client.client import Client
     from askback.terminal.terminal import Terminal
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from askback.spans import parse_span
+from askback._text.spans import parse_span
 
 
 class Span(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5

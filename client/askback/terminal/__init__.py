@@ -16,5 +16,5 @@
     board       the prompts of a live console, numbered for good
     live        the live console: commands, and what arrives in between
 
-What others wrote is cleaned (`askback.text`) where it is written (`paper`), and nowhere before.
+What others wrote is cleaned (`askback._text.text`) where it is written (`paper`), and nowhere before.
 """

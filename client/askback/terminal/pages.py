@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from askback._text.text import columns, one_line
 from askback.terminal import words
 from askback.terminal.asking import pick
 from askback.terminal.board import Row
 from askback.terminal.sheet import write_sheet
 from askback.terminal.terminal import Dialogue, Terminal
-from askback.text import columns, one_line
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _MORE = {"": "page", "more": "page", "b": "back", "back": "back", "all": "all", "q": "stop", "quit": "stop"}

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from askback_server.domain.evolve import quick
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import JobState
 
 
@@ -49,7 +49,7 @@ class EventType(StrEnum):
     JOB_WAITS = "JOB_WAITS"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Event:
     """One committed change. `seq` is 1..n per job without a gap; `data` has JSON values only."""

@@ -283,12 +283,12 @@ settings = sa.Table(
 )
 
 # Who may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
-claim_turns = sa.Table(
-    "claim_turns",
+queue_locks = sa.Table(
+    "queue_locks",
     metadata,
     sa.Column("namespace", sa.Text, primary_key=True),
     sa.Column("job_type", sa.Text, primary_key=True),
-    sa.Column("turn_id", Id, nullable=False),
+    sa.Column("lock_id", Id, nullable=False),
     sa.Column("until", Instant, nullable=False),
 )
 

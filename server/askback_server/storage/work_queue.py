@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.storage.reads import Reads
+from askback_server.storage.reader import Reader
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
@@ -16,7 +16,7 @@ TYPES = 64
 """Job types that one statement looks for, so that none takes long."""
 
 
-class WorkQueueStore(Reads):
+class WorkQueueStore(Reader):
     """Hints from indexes; every write is decided by its guard."""
 
     async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:

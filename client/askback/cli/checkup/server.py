@@ -9,18 +9,18 @@ from typing import Any
 
 import grpc
 
-from askback.address import parse_address
-from askback.channel import Endpoint
+from askback._model.identity import Identity
+from askback._text.spans import Times, span_words
+from askback._text.text import one_line
+from askback._wire.address import parse_address
+from askback._wire.channel import Endpoint
+from askback._wire.contact import HASTE, connect
+from askback._wire.status import from_rpc
 from askback.cli.checkup import Finding, fail, ok, warn
 from askback.cli.checkup.reflected import SERVICES, contract_of, our_contract
 from askback.cli.connection import Connection
 from askback.cli.identity_words import identity_sentence
-from askback.contact import HASTE, connect
 from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
-from askback.identity import Identity
-from askback.spans import Times, span_words
-from askback.status import from_rpc
-from askback.text import one_line
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1.access_service_pb2_grpc import AccessServiceStub

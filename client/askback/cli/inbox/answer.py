@@ -15,8 +15,8 @@ from askback.cli.naming import prompt_of
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
-    from askback.enums import DecisionKind
-    from askback.prompts import AnswerOutcome, PromptInfo
+    from askback._model.enums import DecisionKind
+    from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
     from askback.terminal.guard import Guarded
     from askback.terminal.wizard import Left
@@ -59,8 +59,8 @@ async def answer(
     Exit code 0: your answer counts. 2: refused field by field. 3: no such prompt. 4: answered already,
     changed, or claimed by another person. 6: its deadline has passed.
     """
+    from askback._model.enums import DecisionKind
     from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
-    from askback.enums import DecisionKind
     from askback.errors import Unavailable
     from askback.terminal.wizard import CARRIES_VALUES, Left
 
@@ -107,9 +107,9 @@ async def _given(
     answer_id: str,
 ) -> AnswerOutcome:
     """The answer that the options make. Raises click.UsageError."""
-    from askback.answers import giving_values
+    from askback._model.answers import giving_values
+    from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
-    from askback.enums import DecisionKind
     from askback.terminal.fields import entries, flat
     from askback.terminal.typed import typed_values
 

@@ -11,8 +11,8 @@ from askback.cli.inbox.view import view, view_options
 from askback.cli.session import Session, client_command
 
 if TYPE_CHECKING:
-    from askback.client import Client
-    from askback.prompts import AnswerOutcome, PromptInfo
+    from askback._client.client import Client
+    from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.board import Row
     from askback.terminal.draft import Typed
     from askback.terminal.guard import Guarded

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo
+from askback._text.handle import SHORTEST
+from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.listing import write_queue
 from askback.cli.record import record
-from askback.desk import Closing
-from askback.handle import SHORTEST
-from askback.prompts import PromptInfo
 from askback.terminal.board import urgency
 from askback.terminal.queue import STATE_WORDS, left_words, row
 from askback.terminal.words import leaving, now
-from askback.text import columns, cut, one_line
 
 if TYPE_CHECKING:
     from askback.cli.session import Session
