@@ -22,8 +22,8 @@ from askback import (
     Worker,
 )
 from askback._text.spans import Times
+from askback.cli.job.event_words import event_words
 from askback.cli.job.show import prompt_fields
-from askback.cli.job.story import event_words
 from askback.testing import Clock, Server
 from tests.support.service import SOON
 

@@ -24,7 +24,7 @@ from askback.cli.output import as_json
 from askback.cli.record import record
 from askback.terminal.fields import Field as Asked
 from askback.terminal.fields import Kind
-from askback.terminal.reading import read
+from askback.terminal.value_parser import read
 from askback.v1 import job_pb2, prompt_pb2
 
 LONG = "0.12345678901234567890123"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-def offered_choices(choices: Sequence[str]) -> dict[str, str]:
+def parse_choices(choices: Sequence[str]) -> dict[str, str]:
     """Values and titles of `--choice VALUE[=TITLE]`; a title is empty where none is given.
 
     A single one without a title may list all of them: `a,b,c`. Raises click.UsageError.

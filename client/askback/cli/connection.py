@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.cli.candidates import asked_groups, namespaces, profiles
+from askback.cli.candidates import audience_groups, namespaces, profiles
 from askback.cli.command import SharedOption
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
-from askback.cli.spans import Seconds
+from askback.cli.time_types import Seconds
 
 if TYPE_CHECKING:
     from askback._client.client import Client
@@ -37,7 +37,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "One of your groups, for a server without authentication.",
             name="groups",
             multiple=True,
-            shell_complete=asked_groups,
+            shell_complete=audience_groups,
         ),
         _option("namespace", "The tenant. [default: yours]", shell_complete=namespaces),
         _option("tls", "Speak TLS.", is_flag=True, default=None),
@@ -174,7 +174,7 @@ def _login_name(server: str) -> str | None:
     return name if here and name.isascii() and name.isprintable() and name.strip() else None
 
 
-def typed_flags(ctx: click.Context) -> str:
+def flags_as_typed(ctx: click.Context) -> str:
     """The connection's options as they were typed, but for the token."""
     from click.core import ParameterSource
 

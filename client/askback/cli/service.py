@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.spans import Seconds
+from askback.cli.time_types import Seconds
 
 if TYPE_CHECKING:
     from askback._wire.channel import Tls

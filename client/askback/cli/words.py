@@ -8,7 +8,7 @@ from askback._model.enums import DecisionKind, JobState
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.prompts import AnswerInfo, PromptInfo, Resolution
 from askback._text.text import clean_json, one_line
-from askback.terminal.queue import STATE_WORDS
+from askback.terminal.prompt_table import STATE_WORDS
 
 JOB_STATES = {
     JobState.PENDING: "queued",

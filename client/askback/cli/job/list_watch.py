@@ -12,13 +12,13 @@ from askback.cli.record import record
 from askback.cli.words import JOB_STATES
 
 if TYPE_CHECKING:
-    from askback.cli.session import Session
+    from askback.cli.context import CommandContext
 
 _STATE = max(map(len, JOB_STATES.values()))
 _TYPE = 16
 
 
-async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
+async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
     """Follow the jobs that match; after a break of the connection only what changed meanwhile.
 
     Of states that are named, a job is told of from when it is in one, to the change that takes it out.
@@ -26,11 +26,11 @@ async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
     A table, then lines that begin with the state and the type. For programs each line is an event: with
     -o tsv the event and then the fields of `job ls`.
     """
-    out = session.out
+    out = context.out
     known: dict[str, JobInfo] = {}
     live = False
     states = narrowed.get("states")
-    async for change in session.client.watch_all(**narrowed):
+    async for change in context.client.watch_all(**narrowed):
         if change.job is not None:
             before = known.get(change.job_id)
             matches = not states or change.job.state in states
@@ -41,7 +41,7 @@ async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
                 out.json({"event": "changed", "job": record(change.job.proto)})
             elif out.as_tsv:
                 out.tsv(["changed", *row(change.job)])
-            elif live and (before is None or _told(before) != _told(change.job)):
+            elif live and (before is None or _line_key(before) != _line_key(change.job)):
                 out.line(_line(change.job, out.width))
             if live and (change.job.state.is_terminal or not matches):
                 del known[change.job_id]
@@ -56,13 +56,13 @@ async def watch_jobs(session: Session, narrowed: dict[str, Any]) -> None:
                 out.json({"event": "caughtUp", "jobs": len(known)})
             elif not live:
                 if not out.as_tsv:
-                    write_jobs(session, sorted(known.values(), key=lambda job: job.job_id, reverse=True))
+                    write_jobs(context, sorted(known.values(), key=lambda job: job.job_id, reverse=True))
                 out.note(f"{len(known)} job{'' if len(known) == 1 else 's'}; Ctrl-C ends this")
             live = True
             known = {job_id: job for job_id, job in known.items() if not job.state.is_terminal}
 
 
-def _told(job: JobInfo) -> tuple[str, str]:
+def _line_key(job: JobInfo) -> tuple[str, str]:
     """What a line says of a job: no line is printed where this is the same."""
     return str(job.state), doing(job)
 

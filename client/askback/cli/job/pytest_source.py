@@ -1,7 +1,7 @@
 """A finished job as a test of its worker: the same input, and a scripted human who says the same.
 
 For `askback.testing`: what people answered becomes rules, what nobody answered becomes `.never()` and a
-leap of the test's clock, and the end is asserted as it was.
+step of the test's clock, and the end is asserted as it was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from askback.testing.human import NAME
 _CLOSINGS = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
 
-def scripted_test(history: History, worker: str) -> str:
+def pytest_source(history: History, worker: str) -> str:
     """The test's source. `worker` is where the Worker object is, as `module:name`.
 
     Raises FailedPrecondition for a job without a worker, and for one that was cancelled from outside.
@@ -32,17 +32,17 @@ def scripted_test(history: History, worker: str) -> str:
     if job.state is JobState.CANCELLED:
         raise FailedPrecondition(f"job {job.job_id} was cancelled; a scripted human cannot play that")
     module, _, name = worker.partition(":")
-    leaps = list(_leaps(history))
+    clock_steps = list(_clock_steps(history))
     failed = job.state is JobState.FAILED
-    fixtures = "human, askback_server, clock" if leaps else "human, askback_server"
+    fixtures = "human, askback_server, clock" if clock_steps else "human, askback_server"
     body = [
         *(_rule(prompt) for prompt in history.prompts.values()),
         f"await askback_server.work({name})",
         "async with askback_server.client() as client:",
         f"    run = await client.start({job.job_type!r}, {_literal(job.input, 8)})",
-        *(f"    await clock.advance(seconds={leap!r})" for leap in leaps),
+        *(f"    await clock.advance(seconds={step!r})" for step in clock_steps),
         *_ending(history),
-        _seen(history),
+        _seen_assertion(history),
     ]
     imports = ["import pytest", "", "from askback import JobFailed"] if failed else []
     if any("Decimal('" in line for line in body):
@@ -77,19 +77,19 @@ def _verb(answer: AnswerInfo) -> str:
         case DecisionKind.ACCEPT if answer.values is None:
             return f".approves({comment})"
         case DecisionKind.ACCEPT:
-            return f".approves({_listed(comment, values=_literal(answer.values))})"
+            return f".approves({_join_arguments(comment, values=_literal(answer.values))})"
         case DecisionKind.EDIT:
-            return f".edits({_listed(_literal(answer.edits), comment=comment)})"
+            return f".edits({_join_arguments(_literal(answer.edits), comment=comment)})"
         case DecisionKind.REVISE:
             return f".revises({comment})"
         case DecisionKind.REJECT | DecisionKind.DISMISS:
             return f".declines({comment})"
         case _:
             values = "" if answer.values is None else _literal(answer.values)
-            return f".answers({_listed(values, comment=comment)})"
+            return f".answers({_join_arguments(values, comment=comment)})"
 
 
-def _listed(first: str, **named: str) -> str:
+def _join_arguments(first: str, **named: str) -> str:
     """Arguments that are there, joined."""
     parts = [first, *(f"{name}={value}" if value else "" for name, value in named.items())]
     return ", ".join(part for part in parts if part)
@@ -100,7 +100,7 @@ def _literal(value: Any, indent: int = 4) -> str:
     return pformat(value, width=100 - indent, sort_dicts=False).replace("\n", "\n" + " " * indent)
 
 
-def _leaps(history: History) -> Iterator[float]:
+def _clock_steps(history: History) -> Iterator[float]:
     """The deadlines that passed, in seconds from their question, in the order in which they did."""
     for event in history.events:
         prompt = history.prompts.get(event.prompt_id)
@@ -137,7 +137,7 @@ def _about_names(history: History) -> list[str]:
     return [f"    # The scripted human is called {NAME!r}: put that where the result says who answered."]
 
 
-def _seen(history: History) -> str:
+def _seen_assertion(history: History) -> str:
     """That these prompts were asked: in this order, if none was open beside another."""
     keys = [prompt.key for prompt in history.prompts.values()]
     open_now = most = 0

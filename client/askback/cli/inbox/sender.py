@@ -7,13 +7,13 @@ import uuid
 from askback._client.client import Client
 from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import Unavailable
-from askback.terminal.asking import YES_OR_NO, pick
 from askback.terminal.draft import Draft
+from askback.terminal.short_questions import YES_OR_NO, pick
 from askback.terminal.terminal import Dialogue
 from askback.terminal.wizard import Send
 
 
-def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
+def sender_for(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
     """What a wizard sends by. Without a server the person says whether to try again, with the same answer."""
 
     async def send(draft: Draft) -> AnswerOutcome:
@@ -29,7 +29,7 @@ def sending(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
                     answer_id=answer_id,
                 )
             except Unavailable as error:
-                dialogue.paper.line(f"! {error.message}; your answer is kept", "error")
+                dialogue.writer.line(f"! {error.message}; your answer is kept", "error")
                 if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                     raise
 

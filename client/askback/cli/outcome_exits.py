@@ -21,22 +21,22 @@ def job_exit(job: JobInfo) -> Exit:
         return Exit.DONE
     result = job.result
     by_default = result.get("source") == "TIMEOUT_DEFAULT"
-    return _worth(result.get("state"), result.get("decision"), by_default=by_default)
+    return _exit_code(result.get("state"), result.get("decision"), by_default=by_default)
 
 
 def answer_exit(prompt: PromptInfo) -> Exit:
     """The exit code of an answered or expired prompt: DONE for a yes or a value, NO for a person's no.
 
-    NOBODY for a prompt that expired and for a default that said no, so that scripts can tell silence from
+    NO_ANSWER for a prompt that expired and for a default that said no, so that scripts can tell silence from
     a refusal. A default that said yes is DONE.
     """
     answer = prompt.answered
     if answer is None:
-        return _worth(prompt.state, None, by_default=False)
-    return _worth(prompt.state, answer.decision, by_default=answer.by_default)
+        return _exit_code(prompt.state, None, by_default=False)
+    return _exit_code(prompt.state, answer.decision, by_default=answer.by_default)
 
 
-def _worth(state: str | None, decision: str | None, *, by_default: bool) -> Exit:
+def _exit_code(state: str | None, decision: str | None, *, by_default: bool) -> Exit:
     if state == PromptState.ANSWERED and decision in _YES:
         return Exit.DONE
-    return Exit.NOBODY if by_default or state == PromptState.EXPIRED else Exit.NO
+    return Exit.NO_ANSWER if by_default or state == PromptState.EXPIRED else Exit.NO

@@ -40,7 +40,7 @@ class Seconds(Span):
         return span.total_seconds()
 
 
-class Step(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
+class EscalationStep(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """What comes after a span: `1h=group:leads,user:ana`."""
 
     name = "step"
@@ -89,11 +89,11 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
                 f"{text!r} is not a time; write 2026-11-25T08:00Z, or 4h: {self.span_is}{hint}", param, ctx
             )
         try:
-            return self._moved(datetime.now(UTC), span)
+            return self._shift(datetime.now(UTC), span)
         except OverflowError:
             return self._limit()
 
-    def _moved(self, now: datetime, span: timedelta) -> datetime:
+    def _shift(self, now: datetime, span: timedelta) -> datetime:
         return now - span
 
     def _limit(self) -> datetime:
@@ -112,7 +112,7 @@ class Later(Moment):
             self.fail(f"{value!r} has passed", param, ctx)
         return moment
 
-    def _moved(self, now: datetime, span: timedelta) -> datetime:
+    def _shift(self, now: datetime, span: timedelta) -> datetime:
         return now + span
 
     def _limit(self) -> datetime:

@@ -8,14 +8,14 @@ from askback._console.desk import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import columns, cut, one_line
-from askback.cli.inbox.listing import write_queue
+from askback.cli.inbox.listing import write_prompts
 from askback.cli.record import record
-from askback.terminal.board import urgency
-from askback.terminal.queue import STATE_WORDS, left_words, row
+from askback.terminal.prompt_list import urgency
+from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
 from askback.terminal.words import leaving, now
 
 if TYPE_CHECKING:
-    from askback.cli.session import Session
+    from askback.cli.context import CommandContext
 
 _LEFT = 11
 """So wide is a span of two units: `23 h 59 min`."""
@@ -23,31 +23,31 @@ _TITLE = 40
 _LEAST = 20
 
 
-async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
+async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> None:
     """Follow the open prompts of a view; after a break of the connection only what changed meanwhile.
 
     A table, then lines that begin with the time left and the title. For programs each line is an event:
     with -o tsv the event and then the fields of `inbox ls`.
     """
-    out = session.out
+    out = context.out
     known: dict[str, PromptInfo] = {}
     live = False
-    async for change in session.client.watch_prompts(**narrowed):
+    async for change in context.client.watch_prompts(**narrowed):
         if isinstance(change, PromptInfo):
             before = known.get(change.prompt_id)
             known[change.prompt_id] = change
             if out.as_json:
                 out.json({"event": "open", "prompt": record(change.proto)})
             elif out.as_tsv:
-                out.tsv(["open" if before is None else "changed", *row(change, now())])
+                out.tsv(["open" if before is None else "changed", *prompt_row(change, now())])
             elif live and (what := "new" if before is None else _difference(before, change)):
-                out.line(_line(out.width, left_words(change, now()), change, what))
+                out.line(_line(out.width, time_left_words(change, now()), change, what))
         elif isinstance(change, Closing):
             gone = known.pop(change.prompt_id, None)
             if out.as_json:
                 out.json(_closing_record(change))
             elif gone is not None and out.as_tsv:
-                out.tsv([change.why, *row(gone, now())[:8], _state(change), gone.job_id])
+                out.tsv([change.why, *prompt_row(gone, now())[:8], _state(change), gone.job_id])
             elif live and gone is not None:
                 out.line(_line(out.width, _state(change), gone, _end(change)))
         elif out.as_json:
@@ -55,7 +55,7 @@ async def watch_queue(session: Session, narrowed: dict[str, Any]) -> None:
         elif not live:
             live = True
             if not out.as_tsv:
-                write_queue(session, sorted(known.values(), key=urgency))
+                write_prompts(context, sorted(known.values(), key=urgency))
             out.note(f"{len(known)} open; Ctrl-C ends this")
 
 

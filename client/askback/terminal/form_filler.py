@@ -1,4 +1,4 @@
-"""Fills in a form with a person: entry after entry, into the object that is sent."""
+"""Asks a person for the values of a form, entry by entry."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from askback.terminal.asking import KEEP, NO_UNLESS_YES, pick
-from askback.terminal.draft import Typed, write_value
+from askback.terminal.draft import SavedInput, write_value
+from askback.terminal.field_question import ask_value
 from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.hints import brief, default_of
-from askback.terminal.places import copy_of, drop, entry_at, put, value_at
-from askback.terminal.reading import fits, read
-from askback.terminal.several import read_lines, takes_lines
-from askback.terminal.sheet import write_entry
-from askback.terminal.showing import text_for
+from askback.terminal.prompt_text import write_entry
+from askback.terminal.short_questions import KEEP, NO_UNLESS_YES, pick
 from askback.terminal.terminal import Dialogue
+from askback.terminal.value_parser import fits
+from askback.terminal.value_paths import copy_of, drop, entry_at, put, value_at
+from askback.terminal.value_text import text_for
 
 _INDENT = "     "
 
 
-class Filling:
-    """One form and what was typed for it so far, which is offered again.
+class FormFiller:
+    """Fills in one form; the values saved from an earlier try are offered again.
 
-    Values are written in place as they are typed, so that a dialogue that breaks off loses nothing.
+    Each value is stored in the saved input as soon as it is typed, so that an aborted dialogue loses nothing.
     """
 
-    def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, typed: Typed) -> None:
+    def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, saved: SavedInput) -> None:
         self._form = form
         self._dialogue = dialogue
-        self._typed = typed
+        self._saved = saved
         self._depth = 0
 
     @property
     def _indent(self) -> str:
-        """What is within something else stands further right."""
+        """The indent of the current depth: nested entries are further right."""
         return _INDENT + "  " * self._depth
 
     @contextmanager
@@ -47,27 +47,27 @@ class Filling:
             self._depth -= 1
 
     async def all(self) -> dict[str, Any]:
-        """Ask for every entry; the object that is sent. Raises EOFError, and what the dialogue raises."""
+        """Ask for every entry and return the values. Raises EOFError, and what the dialogue raises."""
         if len(self._form) == 1 and not self._form[0].path:
-            await self.ask(self._form[0], self._typed.box, "values")
+            await self.ask(self._form[0], self._saved.box, "values")
         else:
-            values = self._typed.box.setdefault("values", {})
+            values = self._saved.box.setdefault("values", {})
             for number, entry in enumerate(self._form, 1):
                 place = f"{number}/{len(self._form)} " if len(self._form) > 1 else ""
                 await self.ask(entry, values, entry.key, place)
         return self.values()
 
     def values(self) -> dict[str, Any]:
-        """What was typed, as it is sent."""
-        found: dict[str, Any] = copy_of(self._typed.box.get("values", {}))
+        """A copy of the values typed so far."""
+        found: dict[str, Any] = copy_of(self._saved.box.get("values", {}))
         return found
 
     def knows(self, path: Sequence[str]) -> bool:
-        """Whether there is an entry that a path below the values speaks of."""
+        """Whether the form has an entry for this path below the values."""
         return self._at(path) is not None
 
     async def mend(self, paths: Sequence[Sequence[str]]) -> None:
-        """Ask again for what refused paths speak of, once each; a value that was refused is not offered."""
+        """Ask again for the entries at the refused paths, once each, without offering the refused values."""
         asked: list[tuple[Any, str | int]] = []
         for found in filter(None, map(self._at, paths)):
             entry, holder, key = found
@@ -82,16 +82,16 @@ class Filling:
                 await self.ask(entry, holder, key)
 
     def _at(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
-        """The smallest entry that the path lies in, with where its value is; None if there is none."""
+        """The innermost entry that contains the path, with the holder and the key of its value, or None."""
         if len(self._form) == 1 and not self._form[0].path:
-            return entry_at(self._form[0], self._typed.box, "values", path)
+            return entry_at(self._form[0], self._saved.box, "values", path)
         first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
         if first is None:
             return None
-        return entry_at(first, self._typed.box.setdefault("values", {}), first.key, path[1:])
+        return entry_at(first, self._saved.box.setdefault("values", {}), first.key, path[1:])
 
     async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
-        """Ask for one entry: afterwards the holder has its value under the key, or none."""
+        """Ask for one entry and set its value in the holder, or remove it if the entry is left out."""
         match entry:
             case Field():
                 await self._field(entry, holder, key, place)
@@ -105,58 +105,23 @@ class Filling:
     async def _field(
         self, item: Field, holder: Any, key: str | int, place: str = "", refused: Any = NOTHING
     ) -> None:
-        """Ask for one field until what is typed fits."""
+        """Ask for one field until the text that is typed fits."""
         preset = value_at(holder, key, item.default)
         if preset is not NOTHING and (not fits(item, preset) or preset == refused):
-            preset = NOTHING  # offered once more, it would be refused once more
+            preset = NOTHING  # the server would refuse it again
         self._dialogue.start_question()
-        write_entry(self._dialogue.paper, item, place or self._indent)
-        value = await self._typed_value(item, preset)
+        write_entry(self._dialogue.writer, item, place or self._indent)
+        value = await ask_value(self._dialogue, item, preset, self._indent)
         if value is NOTHING:
             drop(holder, key)
         else:
             put(holder, key, value)
 
-    async def _typed_value(self, item: Field, preset: Any) -> Any:
-        """What is typed for a field that is on the screen; NOTHING if it is left out."""
-        paper = self._dialogue.paper
-        question = f"{self._indent}> "
-        if preset is not NOTHING:
-            offered = text_for(item, preset)
-            if brief(offered) != offered:
-                write_value(paper, f"{self._indent}Enter takes", offered, "")
-            clear = "" if item.required else ", - for none"
-            question = f"{self._indent}[Enter: {brief(offered) or 'empty'}{clear}]> "
-        elif not item.required or item.nullable:
-            question = f"{self._indent}[Enter: none]> "
-        while True:
-            if item.multiline:
-                text = await self._dialogue.write(question, preset if isinstance(preset, str) else "")
-            else:
-                text = await self._dialogue.ask(question, secret=item.secret)
-            if not text.strip():
-                if preset is not NOTHING and not item.multiline:
-                    return copy_of(preset)
-                if not item.required:
-                    return NOTHING
-                if item.nullable:
-                    return None
-                paper.line(f"{self._indent}! must be given", "warning")
-                continue
-            if text.strip() == "-" and preset is not NOTHING and not item.required:
-                return NOTHING
-            try:
-                if takes_lines(item, text):
-                    return await read_lines(self._dialogue, item, text, self._indent)
-                return "" if item.kind is Kind.TEXT and text == '""' else read(item, text)
-            except ValueError as error:
-                paper.line(f"{self._indent}! {error}", "warning")
-
     async def _group(
         self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
     ) -> None:
-        """Ask for the fields of an object or a fixed list; an optional one only if it is wanted."""
-        write_entry(self._dialogue.paper, group, place or self._indent)
+        """Ask for the entries of an object or a list of fixed length; if it is optional, ask whether to."""
+        write_entry(self._dialogue.writer, group, place or self._indent)
         was = value_at(holder, key)
         if not again and not await self._is_wanted(group, holder, key, was):
             return
@@ -176,9 +141,9 @@ class Filling:
                 await self.ask(item, was, item.key)
 
     async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
-        """Whether an optional object is to be filled in; if not, the holder has what it is to have."""
+        """Whether the person fills in the group. If not, its final value is set in the holder."""
         if was is not NOTHING and was is not None and fits(entry, was):
-            write_value(self._dialogue.paper, f"{self._indent}so far", brief(text_for(entry, was)), "")
+            write_value(self._dialogue.writer, f"{self._indent}so far", brief(text_for(entry, was)), "")
             choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
             if choice == "keep":
                 return False
@@ -188,7 +153,7 @@ class Filling:
             return True
         else:
             if offered := default_of(entry):
-                write_value(self._dialogue.paper, f"{self._indent}if left out", offered, "")
+                write_value(self._dialogue.writer, f"{self._indent}if left out", offered, "")
             if await pick(self._dialogue, f"{self._indent}Fill it in? [y/N] ", NO_UNLESS_YES):
                 return True
         if entry.required:
@@ -198,7 +163,7 @@ class Filling:
         return False
 
     async def _variants(self, entry: Variants, holder: Any, key: str | int, place: str) -> None:
-        """Ask which kind of value it is to be, then for that."""
+        """Ask for the kind of value, then for the value."""
         was = value_at(holder, key, entry.default)
         now = next((variant.title for variant in entry.variants if fits(variant, was)), NOTHING)
         menu = Field(
@@ -211,8 +176,8 @@ class Filling:
             choices=tuple(Choice(variant.title) for variant in entry.variants),
         )
         self._dialogue.start_question()
-        write_entry(self._dialogue.paper, menu, place or self._indent)
-        chosen = await self._typed_value(menu, now)
+        write_entry(self._dialogue.writer, menu, place or self._indent)
+        chosen = await ask_value(self._dialogue, menu, now, self._indent)
         if chosen is NOTHING:
             drop(holder, key)
         elif chosen is None:
@@ -222,7 +187,7 @@ class Filling:
             if chosen == now:
                 put(holder, key, copy_of(was))
             elif value_at(holder, key) is not NOTHING:
-                put(holder, key, None)  # of another kind: nothing of it is offered
+                put(holder, key, None)  # the old value is of another kind: do not offer it
             if isinstance(variant, Group):
                 await self._group(replace(variant, title=""), holder, key, "", again=True)
             elif isinstance(variant, Field):
@@ -232,7 +197,7 @@ class Filling:
 
     async def _items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
         """Let the person add, change and remove items until they are done."""
-        write_entry(self._dialogue.paper, entry, place or self._indent)
+        write_entry(self._dialogue.writer, entry, place or self._indent)
         was = value_at(holder, key, entry.default)
         items: Any = {} if entry.keyed else []
         if entry.keyed and isinstance(was, dict):
@@ -250,9 +215,9 @@ class Filling:
             if verb == "done":
                 if entry.bounds.hold(len(items)) or not (items or entry.required):
                     break
-                self._dialogue.paper.line(f"{self._indent}! must have {entry.bounds} values", "warning")
+                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add" and entry.bounds.high is not None and len(items) >= entry.bounds.high:
-                self._dialogue.paper.line(f"{self._indent}! must have {entry.bounds} values", "warning")
+                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
             elif verb == "add":
                 await self._add(entry, items)
             elif verb in ("edit", "remove") and 1 <= number <= len(items):
@@ -262,7 +227,7 @@ class Filling:
                 else:
                     await self._one(entry, items, where, number)
             else:
-                self._dialogue.paper.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
+                self._dialogue.writer.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
         if not items and not entry.required:
             drop(holder, key)
 
@@ -270,10 +235,12 @@ class Filling:
         named = items.items() if isinstance(items, dict) else enumerate(items, 1)
         for number, (name, item) in enumerate(named, 1):
             label = f"{name}: " if entry.keyed else ""
-            self._dialogue.paper.line(f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}")
+            self._dialogue.writer.line(
+                f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}"
+            )
 
     async def _add(self, entry: Items, items: Any) -> None:
-        """Ask for one more item; of keyed ones the name first."""
+        """Ask for one more item; for keyed items ask for its name first."""
         if not entry.keyed:
             await self._one(entry, items, len(items), len(items) + 1)
             return
@@ -285,11 +252,11 @@ class Filling:
         asked = Field(path=(), kind=kind, title=f"{entry.title}: name", required=True, choices=entry.names)
         while True:
             self._dialogue.start_question()
-            write_entry(self._dialogue.paper, asked, self._indent)
-            name = str(await self._typed_value(asked, NOTHING)).strip()
+            write_entry(self._dialogue.writer, asked, self._indent)
+            name = str(await ask_value(self._dialogue, asked, NOTHING, self._indent)).strip()
             if name not in items:
                 return name
-            self._dialogue.paper.line(
+            self._dialogue.writer.line(
                 f"{self._indent}! {name!r} is there already; edit it instead", "warning"
             )
 
@@ -303,7 +270,7 @@ class Filling:
 
 
 def _command(text: str) -> tuple[str, int]:
-    """What is to be done with items, and with which one."""
+    """The command for the list of items, and the number of the item; an empty command if unknown."""
     word, _, rest = text.strip().casefold().partition(" ")
     verb = {
         "": "done",

@@ -1,4 +1,7 @@
-"""Where a form's values are: in objects by name, in lists by place."""
+"""Finds and sets the values of a form: in an object by name, in a list by index.
+
+A `holder` is the object or list that has a value under a key.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from askback.terminal.fields import NOTHING, Entry, Group, Items, Variants
-from askback.terminal.reading import fits
+from askback.terminal.value_parser import fits
 
 
 def copy_of(value: Any) -> Any:
-    """A JSON value with objects and lists of its own; numbers keep their spelling."""
+    """A deep copy of a JSON value; numbers keep their spelling."""
     if isinstance(value, dict):
         return {name: copy_of(item) for name, item in value.items()}
     return [copy_of(item) for item in value] if isinstance(value, list) else value
 
 
 def value_at(holder: Any, key: str | int, default: Any = NOTHING) -> Any:
-    """What the holder has under the key."""
+    """The value under the key; the default if there is none."""
     try:
         return holder[key]
     except (KeyError, IndexError):
@@ -25,7 +28,7 @@ def value_at(holder: Any, key: str | int, default: Any = NOTHING) -> Any:
 
 
 def put(holder: Any, key: str | int, value: Any) -> None:
-    """Set the value under the key; at the end of a list it is added."""
+    """Set the value under the key; the index after the last item of a list appends it."""
     if isinstance(holder, list) and key == len(holder):
         holder.append(value)
     else:
@@ -33,13 +36,13 @@ def put(holder: Any, key: str | int, value: Any) -> None:
 
 
 def drop(holder: Any, key: str | int) -> None:
-    """Take away the value under the key, if there is one."""
+    """Remove the value under the key, if there is one."""
     if value_at(holder, key) is not NOTHING:
         del holder[key]
 
 
 def entry_at(entry: Entry, holder: Any, key: str | int, path: Sequence[str]) -> tuple[Entry, Any, str | int]:
-    """The smallest entry that the path lies in, beginning at this one, with where its value is."""
+    """The innermost entry that contains the path, with the holder and the key of its value."""
     value = value_at(holder, key)
     if isinstance(entry, Variants):
         variant = next((one for one in entry.variants if fits(one, value)), None)

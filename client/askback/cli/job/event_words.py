@@ -23,7 +23,7 @@ _OPENS = ("PROMPT_ASKED", "PROMPT_AMENDED")
 _CLOSES = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")
 
 
-class Story:
+class JobStatus:
     """What is known of a job after the events that were told."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Story:
         self.message = ""
         self._open: dict[str, str] = {}
 
-    def waits_for(self, prompt_id: str, title: str) -> None:
+    def add_open_prompt(self, prompt_id: str, title: str) -> None:
         """A prompt is open: of a job whose first events are not told."""
         self._open[prompt_id] = title
 
@@ -129,7 +129,7 @@ def event_words(event: Event) -> str:
         case "PROMPT_RELEASED":
             return f"question {data.get('round')} given back by {one_line(event.actor)}"
         case "JOB_CARRIED_OVER":
-            return f"carried over from {one_line(data.get('retried_from', ''))}: {_counted(data)}"
+            return f"carried over from {one_line(data.get('retried_from', ''))}: {_count_words(data)}"
         case "PROMPT_ANSWERED" if data.get("carried_from"):
             said, by = one_line(data.get("decision", "")), one_line(data.get("by", ""))
             source = one_line(data["carried_from"])
@@ -150,7 +150,9 @@ def event_words(event: Event) -> str:
         case "PROMPT_SUPERSEDED":
             return f"question {data.get('round')} superseded by another"
         case "PROMPT_ESCALATED":
-            return f"question {data.get('round')} escalated, step {data.get('step')}: {_turned(data)}"
+            return (
+                f"question {data.get('round')} escalated, step {data.get('step')}: {_escalation_words(data)}"
+            )
         case "PROMPT_REMINDED":
             return f"question {data.get('round')}: reminder {data.get('count')}"
         case "ANSWER_REFUSED":
@@ -161,14 +163,14 @@ def event_words(event: Event) -> str:
             return one_line(other).lower().replace("_", " ")
 
 
-def _counted(data: dict[str, Any]) -> str:
+def _count_words(data: dict[str, Any]) -> str:
     """How much an event of what was carried over lists."""
     answers, checkpoints = len(data.get("answers", ())), len(data.get("checkpoints", ()))
     words = f"{answers} answer{'s' * (answers != 1)}, {checkpoints} checkpoint{'s' * (checkpoints != 1)}"
     return words if data.get("pages", 1) == 1 else f"{words} (part {data.get('page')} of {data.get('pages')})"
 
 
-def _turned(data: dict[str, Any]) -> str:
+def _escalation_words(data: dict[str, Any]) -> str:
     """Whom a step of an escalation turned to."""
     named = names_words(data.get("users", ()), data.get("groups", ()))
     if data.get("replace"):

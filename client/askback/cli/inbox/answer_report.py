@@ -8,7 +8,7 @@ from askback._model.enums import AnswerStatus
 from askback.cli.exits import Exit, exit_of
 from askback.cli.record import record
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
-from askback.terminal.verdicts import asks_now, field_of, refused, taken
+from askback.terminal.verdicts import accepted_words, asks_now, field_of, refusal_words
 from askback.terminal.words import now
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _STATUS: dict[type[AskbackError], AnswerStatus] = {
 
 def refusal_record(error: AskbackError, **more: Any) -> dict[str, Any]:
     """The refusal for programs."""
-    found: dict[str, Any] = {**more, "message": refused(error, now()), "exit": int(exit_of(error))}
+    found: dict[str, Any] = {**more, "message": refusal_words(error, now()), "exit": int(exit_of(error))}
     found["status"] = str(_STATUS.get(type(error), error.code))
     found |= {"code": error.code, "reason": error.reason} if error.reason else {"code": error.code}
     if error.violations:
@@ -38,7 +38,7 @@ def refusal_record(error: AskbackError, **more: Any) -> dict[str, Any]:
     return found
 
 
-def tell_refusal(out: Output, error: AskbackError) -> Exit:
+def print_refusal(out: Output, error: AskbackError) -> Exit:
     """Print why an answer was not taken."""
     if out.as_json:
         found = refusal_record(error)
@@ -46,7 +46,7 @@ def tell_refusal(out: Output, error: AskbackError) -> Exit:
     else:
         fields = "".join(f"\n  {field_of(v.field)}: {v.description}" for v in error.violations)
         asks = asks_now(error)
-        out.error(refused(error, now()) + fields + (f"\n  {asks}" if asks else ""))
+        out.error(refusal_words(error, now()) + fields + (f"\n  {asks}" if asks else ""))
     return exit_of(error)
 
 
@@ -60,9 +60,9 @@ def outcome_record(outcome: AnswerOutcome) -> dict[str, Any]:
     }
 
 
-def tell_outcome(out: Output, outcome: AnswerOutcome) -> None:
+def print_outcome(out: Output, outcome: AnswerOutcome) -> None:
     """Print that an answer was taken."""
     if out.as_json:
         out.json(outcome_record(outcome))
     else:
-        out.line(out.style(taken(outcome), fg="green"))
+        out.line(out.style(accepted_words(outcome), fg="green"))

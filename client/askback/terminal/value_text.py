@@ -1,21 +1,21 @@
-"""A value as people see it."""
+"""Formats a form's values for people."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from askback._model.json_text import dumps
-from askback.terminal.choosing import label_of
+from askback.terminal.choices import label_of
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
-from askback.terminal.reading import fits
+from askback.terminal.value_parser import fits
 
 HIDDEN = "••••••"
-"""Stands for a secret, wherever it would be shown."""
+"""Shown in place of a secret."""
 
 
 def text_for(entry: Entry, value: Any) -> str:
-    """A value as people see it, on one line unless it is a text of several."""
+    """A value as people see it: on one line, unless the value is a text of several lines."""
     match entry:
         case _ if value is None:
             return "none"
@@ -37,13 +37,13 @@ def text_for(entry: Entry, value: Any) -> str:
             if isinstance(found, Group) and not found.sequence and isinstance(value, dict):
                 inner = text_for(found, value)
                 return f"{found.title} ({inner})" if inner != found.title else inner
-            return _json_shown(value) if found is None else text_for(found, value)
+            return _json_text(value) if found is None else text_for(found, value)
         case Field():
-            return _field_shown(entry, value)
-    return _json_shown(value)
+            return _field_text(entry, value)
+    return _json_text(value)
 
 
-def _field_shown(field: Field, value: Any) -> str:
+def _field_text(field: Field, value: Any) -> str:
     if field.secret:
         return HIDDEN
     if field.kind is Kind.SINGLE:
@@ -53,17 +53,17 @@ def _field_shown(field: Field, value: Any) -> str:
     if field.kind is Kind.MULTI and isinstance(value, list):
         return ", ".join(label_of(field, item) for item in value) or "none"
     if field.kind is Kind.LIST and isinstance(value, list):
-        return ", ".join(_item_shown(field, item) for item in value) or "none"
+        return ", ".join(_item_text(field, item) for item in value) or "none"
     if field.kind is Kind.PAIRS and isinstance(value, dict):
-        return ", ".join(f"{name}={_item_shown(field, item)}" for name, item in value.items()) or "none"
+        return ", ".join(f"{name}={_item_text(field, item)}" for name, item in value.items()) or "none"
     if field.format and isinstance(value, str) and (known := format_of(field.format)) is not None:
         return known.show(value)
-    return _json_shown(value)
+    return _json_text(value)
 
 
-def _item_shown(field: Field, value: Any) -> str:
-    return _json_shown(value) if field.item is None else text_for(field.item, value)
+def _item_text(field: Field, value: Any) -> str:
+    return _json_text(value) if field.item is None else text_for(field.item, value)
 
 
-def _json_shown(value: Any) -> str:
+def _json_text(value: Any) -> str:
     return value if isinstance(value, str) else dumps(value, spaced=True)

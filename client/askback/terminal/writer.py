@@ -1,4 +1,4 @@
-"""Where lines go: with colours on a terminal, plain anywhere else. All text passes `clean` here."""
+"""Writes lines: with colours on a terminal, plain anywhere else. All text passes `clean` here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)[A-Za-z0-9_+-]{0,20}[ ]*$", re.MULTILINE)
-"""A fence with the name of a language, which is drawn as colours."""
+"""A fence with the name of a language; the name is drawn as colours, not as text."""
 STYLES = {
     "": "",
     "title": "bold",
@@ -26,36 +26,36 @@ STYLES = {
     "removed": "red",
     "hunk": "cyan",
 }
-"""Names of styles. A colour is never the only signal: the words say the same."""
+"""Styles by name. A colour is never the only signal: the text says the same."""
 
 
-class Paper(Protocol):
-    """Takes lines. Their text may come from any caller, and is cleaned on the way."""
+class Writer(Protocol):
+    """Writes lines of text, which may come from others: it is cleaned on the way."""
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line; line ends in the text become spaces."""
+        """Write one line; line ends in the text become spaces."""
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
-        """Text of several lines."""
+        """Write a text of several lines."""
 
     def markdown(self, text: str, indent: str = "") -> None:
-        """Markdown: rendered where there are colours, else as it was written."""
+        """Write Markdown, rendered if there are colours, else as it is."""
 
     def begin(self, text: str) -> None:
-        """The beginning of a line that a person goes on with."""
+        """Write the beginning of a line, which a person continues."""
 
     def raw(self, text: str) -> None:
-        """Text that this paper or its like has written elsewhere, or that was laid out of clean parts."""
+        """Write text as it is: it came from a writer, or consists of clean parts."""
 
-    def like(self, stream: TextIO) -> Paper:
-        """A paper that writes the same on another stream."""
+    def like(self, stream: TextIO) -> Writer:
+        """A writer of the same kind for another stream."""
 
     def bell(self) -> None:
-        """Ring."""
+        """Ring the terminal's bell."""
 
 
-class PlainPaper:
-    """Lines as they are: for pipes, logs and screen readers."""
+class PlainWriter:
+    """Writes plain lines, for pipes, logs and screen readers."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -65,31 +65,31 @@ class PlainPaper:
         return self._stream or sys.stdout
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line."""
+        """Write one line."""
         self._write(flat(text) + "\n")
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
-        """Text of several lines."""
+        """Write a text of several lines."""
         self._write("".join(f"{indent}{line}\n" for line in clean(text).splitlines()))
 
     def markdown(self, text: str, indent: str = "") -> None:
-        """Markdown as it was written."""
+        """Write Markdown as it is."""
         self.block(text, indent=indent)
 
     def begin(self, text: str) -> None:
-        """The beginning of a line."""
+        """Write the beginning of a line."""
         self._write(flat(text))
 
     def raw(self, text: str) -> None:
-        """Text that was cleaned already."""
+        """Write text that is clean already."""
         self._write(text)
 
-    def like(self, stream: TextIO) -> PlainPaper:
-        """The same on another stream."""
-        return PlainPaper(stream)
+    def like(self, stream: TextIO) -> PlainWriter:
+        """A writer of the same kind for another stream."""
+        return PlainWriter(stream)
 
     def bell(self) -> None:
-        """Ring."""
+        """Ring the terminal's bell."""
         self._write("\a")
 
     def _write(self, text: str) -> None:
@@ -98,8 +98,8 @@ class PlainPaper:
         self._out.flush()
 
 
-class RichPaper:
-    """Lines with colours by rich."""
+class RichWriter:
+    """Writes lines with colours, using rich."""
 
     def __init__(self, stream: TextIO | None = None, model: Console | None = None) -> None:
         from rich.console import Console
@@ -111,16 +111,16 @@ class RichPaper:
         self._console: Console = Console(file=stream, **drawing)
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line."""
+        """Write one line."""
         self._print(flat(text), style)
 
     def block(self, text: str, style: str = "", indent: str = "") -> None:
-        """Text of several lines."""
+        """Write a text of several lines."""
         for line in clean(text).splitlines():
             self._print(indent + line, style)
 
     def markdown(self, text: str, indent: str = "") -> None:
-        """Markdown, rendered, if that leaves nothing out; else as it was written."""
+        """Write Markdown, rendered if that omits nothing, else as it is."""
         text = clean(text)
         document = _document(text)
         document.parsed = _parser().parse(text)
@@ -133,21 +133,21 @@ class RichPaper:
             self.block(text, indent=indent)
 
     def raw(self, text: str) -> None:
-        """Text that was drawn already."""
+        """Write text that is rendered already."""
         self._console.file.write(text)
         self._console.file.flush()
 
-    def like(self, stream: TextIO) -> RichPaper:
-        """The same on another stream."""
-        return RichPaper(stream, self._console)
+    def like(self, stream: TextIO) -> RichWriter:
+        """A writer of the same kind for another stream."""
+        return RichWriter(stream, self._console)
 
     def begin(self, text: str) -> None:
-        """The beginning of a line."""
+        """Write the beginning of a line."""
         self._console.print(flat(text), style="bold", end="", soft_wrap=True)
         self._console.file.flush()
 
     def bell(self) -> None:
-        """Ring."""
+        """Ring the terminal's bell."""
         self._console.bell()
 
     def _print(self, text: str, style: str) -> None:
@@ -155,7 +155,7 @@ class RichPaper:
 
 
 def _document(text: str) -> Any:
-    """Markdown for rich: links show their addresses, and headings stand at the left like the rest."""
+    """Markdown for rich, with the addresses of links, and headings aligned left like the rest."""
     from rich.markdown import Heading, Markdown
 
     class _Heading(Heading):
@@ -170,17 +170,17 @@ def _document(text: str) -> Any:
 
 
 def _parser() -> Any:
-    """Of the Markdown that is rendered. HTML is shown as it was written, which rich would leave out."""
+    """The Markdown parser. It treats HTML as text, because rich would omit it."""
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
 
 
 def _is_whole(written: str, drawn: str) -> bool:
-    """Whether every letter and digit of the Markdown is in what was drawn of it, in the same order.
+    """Whether every letter and digit of the Markdown is in the rendered text, in the same order.
 
-    Rendering drops definitions that are not used, titles of links, what stands after a fence, and what does
-    not fit into a table. Nothing is approved that was not shown.
+    Rendering drops unused definitions, titles of links, text after a fence, and text that does not fit into
+    a table. A person must not approve text that was not shown.
     """
     letters = (letter for letter in drawn if letter.isalnum())
     source = _FENCE.sub("", written)
@@ -188,7 +188,7 @@ def _is_whole(written: str, drawn: str) -> bool:
 
 
 class _Cleaned:
-    """Lines of a renderable, indented, and cleaned once more: `&#x202e;` is an override by now."""
+    """Indents the lines of a renderable and cleans them again: parsing turns `&#x202e;` into an override."""
 
     def __init__(self, inner: Any, indent: str) -> None:
         self._inner = inner
@@ -206,16 +206,16 @@ class _Cleaned:
 
 
 def flat(text: str) -> str:
-    """The text cleaned and without line ends, its spaces kept."""
+    """The text, clean and with spaces for its line ends; runs of spaces stay."""
     return clean(text.replace("\r\n", "\n").replace("\n", " "))
 
 
-def paper(*, plain: bool = False, stream: TextIO | None = None) -> Paper:
-    """The paper that fits the stream (stdout if not given): colours need a terminal and rich."""
+def writer_for(*, plain: bool = False, stream: TextIO | None = None) -> Writer:
+    """The writer for a stream (stdout if not given); colours need a terminal and rich."""
     out = stream or sys.stdout
     if plain or not out.isatty():
-        return PlainPaper(stream)
+        return PlainWriter(stream)
     try:
-        return RichPaper(stream)
+        return RichWriter(stream)
     except ModuleNotFoundError:
-        return PlainPaper(stream)
+        return PlainWriter(stream)

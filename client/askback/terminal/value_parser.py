@@ -1,4 +1,4 @@
-"""What was typed, as the value of an entry."""
+"""Parses the text that was typed for an entry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from askback._model.json_text import dumps, loads_spelled
 from askback._model.json_text import number as spelled_number
-from askback.terminal.choosing import choice_of, is_offered, same, split_choices
+from askback.terminal.choices import choice_of, is_offered, same, split_choices
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
 
@@ -24,15 +24,16 @@ _WORDS = {"y": True, "yes": True, "true": True, "n": False, "no": False, "false"
 
 
 def read(entry: Entry, text: str) -> Any:
-    """The value that the text stands for. Raises ValueError, saying what would be right.
+    """The value of the text. Raises ValueError, with a message that says what is expected.
 
-    Type, bounds and choices are judged here, so that a slip costs no round trip. Patterns are left to
-    the server: a hostile one could keep this process busy for ever. What is no field is read as JSON.
+    Checks type, bounds and choices, so that a typing error costs no round trip. Patterns are left to the
+    server: matching a hostile one could block this process. The text for an entry that is not a Field is
+    JSON.
     """
     if isinstance(entry, Variants):
-        return _variant(entry, text)
+        return _read_variant(entry, text)
     if not isinstance(entry, Field):
-        return _json(text, list if _is_list(entry) else dict)
+        return _read_json_of(text, list if _is_list(entry) else dict)
     if entry.kind is not Kind.TEXT:
         text = text.strip()
     match entry.kind:
@@ -43,42 +44,42 @@ def read(entry: Entry, text: str) -> Any:
         case Kind.SINGLE:
             return choice_of(entry, text)
         case Kind.MULTI:
-            return _several(entry, text)
+            return _read_choices(entry, text)
         case Kind.TEXT:
             if entry.format and (known := format_of(entry.format)) is not None:
                 text = known.read(text.strip())
-            return _within(entry, text, len(text), "characters")
+            return _check_bounds(entry, text, len(text), "characters")
         case Kind.INTEGER:
             if not _INTEGER.fullmatch(text):
-                raise ValueError(_should(entry, "a whole number"))
-            return _within(entry, int(text), int(text))
+                raise ValueError(_expectation(entry, "a whole number"))
+            return _check_bounds(entry, int(text), int(text))
         case Kind.NUMBER:
             if not _NUMBER.fullmatch(text):
-                raise ValueError(_should(entry, "a number, such as 12.5"))
+                raise ValueError(_expectation(entry, "a number, such as 12.5"))
             number = int(text) if _INTEGER.fullmatch(text) else spelled_number(text)
             if isinf(float(number)):
                 raise ValueError("is too large")
-            return _within(entry, number, number)
+            return _check_bounds(entry, number, number)
         case Kind.DATE:
             if not _is_date(text):
                 written = _DATE.fullmatch(text) is not None
-                right = _should(entry, "a date written YYYY-MM-DD")
+                right = _expectation(entry, "a date written YYYY-MM-DD")
                 raise ValueError(f"{text!r} is not in the calendar; it {right}" if written else right)
-            return _within(entry, text, text)
+            return _check_bounds(entry, text, text)
         case Kind.LIST:
-            return _list(entry, text)
+            return _read_list(entry, text)
         case Kind.PAIRS:
-            return _pairs(entry, text)
+            return _read_pairs(entry, text)
         case Kind.JSON:
-            return _json(text, None if entry.path else dict)
+            return _read_json_of(text, None if entry.path else dict)
 
 
 def fits(entry: Entry, value: Any) -> bool:
-    """Whether a value may stand in the entry, as far as that can be told here: type, choices, bounds."""
+    """Whether a value fits the entry by type, choices and bounds; the server checks the rest."""
     try:
         return _fits(entry, value)
     except TypeError:
-        return True  # bounds of another type: the server knows better
+        return True  # the bounds have another type: leave the check to the server
 
 
 def _fits(entry: Entry, value: Any) -> bool:
@@ -126,7 +127,7 @@ def _field_fits(field: Field, value: Any) -> bool:
             return whole and not isinstance(value, bool) and field.bounds.hold(value)
         case Kind.NUMBER:
             if field.format == "decimal" and isinstance(value, str) and _NUMBER.fullmatch(value):
-                value = spelled_number(value)  # the default of a Decimal is the text of its digits
+                value = spelled_number(value)  # pydantic writes the default of a Decimal as text
             number = isinstance(value, int | float) and not isinstance(value, bool)
             return number and field.bounds.hold(value)
         case Kind.LIST:
@@ -152,7 +153,7 @@ def read_json(text: str) -> Any:
 
 
 def guess(text: str) -> Any:
-    """A value of which nothing is known: JSON if it reads as JSON, else the text itself."""
+    """The value of a text without an entry: parsed if it is JSON, else the text itself."""
     try:
         return read_json(text)
     except ValueError:
@@ -163,7 +164,7 @@ def _is_list(entry: Entry) -> bool:
     return (isinstance(entry, Items) and not entry.keyed) or (isinstance(entry, Group) and entry.sequence)
 
 
-def _json(text: str, wanted: type | None) -> Any:
+def _read_json_of(text: str, wanted: type | None) -> Any:
     value = read_json(text)
     if wanted is not None and not isinstance(value, wanted):
         raise ValueError(
@@ -174,8 +175,8 @@ def _json(text: str, wanted: type | None) -> Any:
     return value
 
 
-def _variant(entry: Variants, text: str) -> Any:
-    """JSON that fits, else what the first kind that takes such a text makes of it."""
+def _read_variant(entry: Variants, text: str) -> Any:
+    """The text as JSON if that fits the union, else as a value of the first variant that accepts it."""
     with suppress(ValueError):
         if fits(entry, value := read_json(text)):
             return value
@@ -185,14 +186,14 @@ def _variant(entry: Variants, text: str) -> Any:
     raise ValueError(f"must be one of: {', '.join(variant.title for variant in entry.variants)}; as JSON")
 
 
-def _several(field: Field, text: str) -> Any:
-    """One choice, choices with commas between, or a JSON array, which is never ambiguous.
+def _read_choices(field: Field, text: str) -> Any:
+    """One choice, several choices separated by commas, or a JSON array, which is never ambiguous.
 
-    The whole text is tried first, so that a choice with a comma in it is one. Text that is no choice stays
-    one value, commas included.
+    The whole text is tried first, because a choice may contain a comma. Other text is a single value,
+    commas included.
     """
     if text.startswith("["):
-        items = _json(text, list)
+        items = _read_json_of(text, list)
         for item in items:
             if not is_offered(field, item):
                 raise ValueError(f"{dumps(item, spaced=True)} is not offered")
@@ -205,30 +206,30 @@ def _several(field: Field, text: str) -> Any:
     least = 1 if field.required and field.bounds.low is None and field.choices else None
     if least and not items:
         raise ValueError("must have at least one choice")
-    return _counted(field, items)
+    return _check_count(field, items)
 
 
-def _list(field: Field, text: str) -> Any:
-    """Values with commas between or on lines of their own, or a JSON array."""
+def _read_list(field: Field, text: str) -> Any:
+    """Values separated by commas or line ends, or a JSON array."""
     assert field.item is not None
     if text.startswith("["):
-        items = _json(text, list)
+        items = _read_json_of(text, list)
         for item in items:
             if not fits(field.item, item):
                 raise ValueError(f"{dumps(item, spaced=True)} does not fit")
     else:
         pieces = [part for piece in _BETWEEN.split(text) if (part := piece.strip())]
-        items = [_named(piece, field.item, piece) for piece in pieces]
+        items = [_read_named(piece, field.item, piece) for piece in pieces]
     if field.unique and any(same(one, other) for i, one in enumerate(items) for other in items[:i]):
         raise ValueError("must not have the same value twice")
-    return _counted(field, items)
+    return _check_count(field, items)
 
 
-def _pairs(field: Field, text: str) -> Any:
-    """NAME=VALUE with commas between or on lines of their own, or a JSON object."""
+def _read_pairs(field: Field, text: str) -> Any:
+    """NAME=VALUE separated by commas or line ends, or a JSON object."""
     found: dict[str, Any] = {}
     if text.startswith("{") or (text.startswith("[") and "=" not in text):
-        found = _json(text, dict)
+        found = _read_json_of(text, dict)
         for name, value in found.items():
             if not _item_fits(field, value):
                 raise ValueError(f"{name!r} does not fit: {dumps(value, spaced=True)}")
@@ -237,29 +238,29 @@ def _pairs(field: Field, text: str) -> Any:
             name, sign, value = (part.strip() for part in piece.partition("="))
             if not sign or not name:
                 raise ValueError(f"{piece!r} is not NAME=VALUE")
-            name = _name_of(field, name)
+            name = _resolve_name(field, name)
             if name in found:
                 raise ValueError(f"{name!r} must not be there twice")
-            found[name] = guess(value) if field.item is None else _named(name, field.item, value)
+            found[name] = guess(value) if field.item is None else _read_named(name, field.item, value)
     for name in found:
         if field.choices and not is_offered(field, name):
-            raise _no_name(field, name)
-    return _counted(field, found)
+            raise _unknown_name(field, name)
+    return _check_count(field, found)
 
 
-def _name_of(field: Field, text: str) -> str:
-    """The name that is meant, which may be given by its title. Raises ValueError."""
+def _resolve_name(field: Field, text: str) -> str:
+    """The name for a text, which may also be the name's title. Raises ValueError for an unknown name."""
     try:
         return str(choice_of(field, text)) if field.choices else text
     except ValueError:
-        raise _no_name(field, text) from None
+        raise _unknown_name(field, text) from None
 
 
-def _no_name(field: Field, name: str) -> ValueError:
+def _unknown_name(field: Field, name: str) -> ValueError:
     return ValueError(f"{name!r} is not a name here; there are: {', '.join(c.label for c in field.choices)}")
 
 
-def _named(name: str, field: Field, text: str) -> Any:
+def _read_named(name: str, field: Field, text: str) -> Any:
     try:
         return read(field, text)
     except ValueError as error:
@@ -267,23 +268,23 @@ def _named(name: str, field: Field, text: str) -> Any:
         raise ValueError(message if message.startswith(repr(name)) else f"{name!r} {message}") from None
 
 
-def _counted(field: Field, values: Any) -> Any:
-    return _within(
+def _check_count(field: Field, values: Any) -> Any:
+    return _check_bounds(
         field, values, len(values), "choices" if field.choices and field.kind is Kind.MULTI else "values"
     )
 
 
-def _within(field: Field, value: Any, measure: Any, unit: str = "") -> Any:
+def _check_bounds(field: Field, value: Any, measure: Any, unit: str = "") -> Any:
     try:
         fits = field.bounds.hold(measure)
     except TypeError:
-        fits = True  # bounds of another type: the server knows better
+        fits = True  # the bounds have another type: leave the check to the server
     if not fits:
         raise ValueError(f"must {'have' if unit else 'be'} {field.bounds}{' ' + unit if unit else ''}")
     return value
 
 
-def _should(field: Field, what: str) -> str:
+def _expectation(field: Field, what: str) -> str:
     bounds = str(field.bounds)
     return f"must be {what}" + (f", {bounds}" if bounds else "")
 

@@ -27,7 +27,7 @@ _USES = {
 }
 
 
-def look_here() -> Iterator[Finding]:
+def check_installation() -> Iterator[Finding]:
     """The installation and its configuration."""
     yield ok("python", f"{platform.python_implementation()} {platform.python_version()}")
     yield ok("askback", version("askback"))
@@ -42,7 +42,7 @@ def _packages() -> Iterator[Finding]:
         found = _REQUIREMENT.match(text)
         if found is not None and "win32" not in text:
             wanted.setdefault(found[2] or "", []).append(found[1])
-    missing = {extra: [name for name in names if not _installed(name)] for extra, names in wanted.items()}
+    missing = {extra: [name for name in names if not _is_installed(name)] for extra, names in wanted.items()}
     if missing[""]:
         yield fail(
             "packages", f"not installed: {', '.join(missing[''])}", "pip install --force-reinstall askback"
@@ -61,7 +61,7 @@ def _packages() -> Iterator[Finding]:
             yield ok(f"extra {extra}", lacks)
 
 
-def _installed(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         version(name)
     except PackageNotFoundError:
@@ -92,7 +92,7 @@ def _configuration(path: Path) -> Iterator[Finding]:
         yield ok("environment", ", ".join(given))
 
 
-def look_at_database(url: str) -> Finding:
+def check_database(url: str) -> Finding:
     """Whether the database can be reached and has this version's schema. Needs the service."""
     try:
         service: Any = import_module("askback_server.__main__")

@@ -1,4 +1,4 @@
-"""Jobs and events as JSON records and as a story for people."""
+"""Jobs and events as JSON records and as a status for people."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from askback._model.enums import JobState
 from askback._model.jobs import Event
 from askback._model.times import timestamp
-from askback.cli.job.story import Story, event_record, event_words
+from askback.cli.job.event_words import JobStatus, event_record, event_words
 from askback.cli.record import record
 from askback.v1 import job_pb2, prompt_pb2
 
@@ -85,30 +85,30 @@ def test_an_event_as_json_is_named_as_the_contract_names_it() -> None:
 
 
 def test_the_story_turns_to_the_human_and_back() -> None:
-    story = Story()
-    assert story.description == "queued"
-    story.apply(event("JOB_LEASED"))
-    assert story.description == "running"
-    story.apply(event("JOB_PROGRESSED", done=1, total=4, message="reading"))
-    assert (story.description, story.done, story.total) == ("reading", 1, 4)
-    story.apply(event("PROMPT_ASKED", "PENDING_HITL", "p", title="Pay?"))
-    assert story.is_waiting
-    assert story.description == "waiting for a human: Pay?"
-    story.apply(event("PROMPT_ASKED", "PENDING_HITL", "q", title="Ship?"))
-    assert story.description == "waiting for a human: Pay? (and 1 more)"
-    story.apply(event("PROMPT_ANSWERED", "PENDING_HITL", "p"))
-    assert story.description == "waiting for a human: Ship?"
-    story.apply(event("PROMPT_EXPIRED", "RUNNING", "q"))
-    assert not story.is_waiting
-    assert story.description == "reading"
-    story.apply(event("JOB_COMPLETED", "COMPLETED"))
-    assert story.description == "completed"
+    status = JobStatus()
+    assert status.description == "queued"
+    status.apply(event("JOB_LEASED"))
+    assert status.description == "running"
+    status.apply(event("JOB_PROGRESSED", done=1, total=4, message="reading"))
+    assert (status.description, status.done, status.total) == ("reading", 1, 4)
+    status.apply(event("PROMPT_ASKED", "PENDING_HITL", "p", title="Pay?"))
+    assert status.is_waiting
+    assert status.description == "waiting for a human: Pay?"
+    status.apply(event("PROMPT_ASKED", "PENDING_HITL", "q", title="Ship?"))
+    assert status.description == "waiting for a human: Pay? (and 1 more)"
+    status.apply(event("PROMPT_ANSWERED", "PENDING_HITL", "p"))
+    assert status.description == "waiting for a human: Ship?"
+    status.apply(event("PROMPT_EXPIRED", "RUNNING", "q"))
+    assert not status.is_waiting
+    assert status.description == "reading"
+    status.apply(event("JOB_COMPLETED", "COMPLETED"))
+    assert status.description == "completed"
 
 
 def test_the_story_of_what_was_open_before() -> None:
     """Followed from the middle: the title comes from the prompt itself, or there is none."""
-    story = Story()
-    story.apply(event("ANSWER_REFUSED", "PENDING_HITL", "p"))
-    assert story.description == "waiting for a human"
-    story.waits_for("p", "Pay\x1b[2J?")
-    assert story.description == "waiting for a human: Pay<U+001B>[2J?"
+    status = JobStatus()
+    status.apply(event("ANSWER_REFUSED", "PENDING_HITL", "p"))
+    assert status.description == "waiting for a human"
+    status.add_open_prompt("p", "Pay\x1b[2J?")
+    assert status.description == "waiting for a human: Pay<U+001B>[2J?"

@@ -1,4 +1,4 @@
-"""The prompts of a live console: each with a number of its own for good, and a stone where one ended."""
+"""The prompts of a live console: each has a number that is never reused, also after the prompt has ended."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from askback._text.handle import is_handle
 from askback.terminal.words import leaving
 
 P = TypeVar("P", bound=PromptInfo)
-STONES = 1_000
-"""So many prompts that have ended are remembered."""
+MOST_ENDED = 1_000
+"""The number of ended prompts that are kept; older ones are forgotten."""
 
 
 class Ended(LookupError):
-    """The prompt has ended, or is not what it was."""
+    """The prompt has ended, or its content has changed."""
 
 
 @dataclass(slots=True, eq=False)
 class Row(Generic[P]):
-    """One prompt. `number` is never given to another; `seen` is the revision that the person was shown."""
+    """One prompt. `number` is never reused; `seen` is the newest revision that the person was shown."""
 
     number: int
     prompt: P
     closing: Closing | None = None
     seen: int = 0
     unseen: tuple[str, ...] = ()
-    """What of that revision was not shown: cut, or not paged through."""
+    """The parts of that revision that were not shown, in words: cut, or on a page that was not reached."""
     skipped: bool = False
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the prompt ends or its content changes; whoever works on it makes a new one."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the prompt ends or its content changes; a new dialogue about the prompt clears it."""
 
-    def epitaph(self, at: datetime) -> str:
-        """How it ended, or that it changed."""
+    def status_words(self, at: datetime) -> str:
+        """How the prompt ended, or which revision it is at now."""
         if self.closing is not None:
             return leaving(self.closing, at)
         return f"changed: it is at revision {self.prompt.revision} now"
 
 
-class Board:
-    """All prompts that a console was told about."""
+class PromptList:
+    """All prompts that a console has received."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Row[ConsolePrompt]] = {}
         self._numbers: dict[int, Row[ConsolePrompt]] = {}
         self._last = 0
         self.current: Row[ConsolePrompt] | None = None
-        """The prompt that the person looks at. Only the person moves it."""
+        """The prompt that the person looks at. Only the person changes it, never an arriving prompt."""
 
     def put(self, prompt: ConsolePrompt) -> tuple[Row[ConsolePrompt], str]:
-        """Take a prompt's newest state: its row, and what that is: `new`, `changed`, `escalated`,
-        `reminded`, `claimed` (or given back) or `same`."""
+        """Store a prompt's newest state. Return its row and what happened: `new`, `changed`, `escalated`,
+        `reminded`, `claimed` (or released) or `same`."""
         row = self._rows.get(prompt.prompt_id)
         if row is None:
             self._last += 1
@@ -66,7 +66,7 @@ class Board:
         back = row.closing is not None
         before, row.prompt, row.closing = row.prompt, prompt, None
         if before.revision != prompt.revision:
-            row.moved.set()
+            row.changed.set()
             return row, "new" if back else "changed"
         if back:
             return row, "new"
@@ -77,28 +77,28 @@ class Board:
         return row, "claimed" if before.claimed_by != prompt.claimed_by else "same"
 
     def close(self, closing: Closing) -> Row[ConsolePrompt] | None:
-        """A prompt has left the view: its row, if it had one that was open."""
+        """Mark a prompt as ended. Return its row; None if there is no open row for it."""
         row = self._rows.get(closing.prompt_id)
         if row is None or row.closing is not None:
             return None
         row.closing = closing
-        row.moved.set()
-        self._bury()
+        row.changed.set()
+        self._forget_ended()
         return row
 
     def open_rows(self) -> list[Row[ConsolePrompt]]:
-        """What is open and not skipped, the most urgent first."""
+        """The rows that are open and not skipped, the most urgent first."""
         rows = [row for row in self._rows.values() if row.closing is None and not row.skipped]
         return sorted(rows, key=lambda row: urgency(row.prompt))
 
     def holds(self, prompt_ids: Iterable[str]) -> bool:
-        """Whether all these have a row."""
+        """Whether all these prompts have a row."""
         return all(prompt_id in self._rows for prompt_id in prompt_ids)
 
     def find(self, word: str) -> Row[ConsolePrompt]:
-        """By number, prompt id or the end of one; the current one if the word is empty.
+        """The row with this number, prompt id or end of a prompt id; the current one for an empty word.
 
-        Raises LookupError, in words, also for an end that several prompts have.
+        Raises LookupError, with a message for the person, if no prompt or more than one matches.
         """
         if not word:
             if self.current is None:
@@ -117,14 +117,14 @@ class Board:
             raise LookupError(f"there is no prompt {word} here; `list` shows what there is")
         return ending[0]
 
-    def _bury(self) -> None:
+    def _forget_ended(self) -> None:
         ended = [row for row in self._rows.values() if row.closing is not None and row is not self.current]
-        for row in ended[: max(len(ended) - STONES, 0)]:
+        for row in ended[: max(len(ended) - MOST_ENDED, 0)]:
             del self._rows[row.prompt.prompt_id], self._numbers[row.number]
 
 
 def urgency(prompt: PromptInfo) -> tuple[int, float, float, str]:
-    """Sorts as the server does: priority (high first), deadline (near first), age (old first)."""
+    """Sort key with the server's order: priority (high first), deadline (near first), age (old first)."""
     never = float("inf")
     return (
         -prompt.proto.content.priority,

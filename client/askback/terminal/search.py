@@ -1,4 +1,4 @@
-"""Finds prompts by their words."""
+"""Searches prompts by words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from askback._model.prompts import PromptInfo
 
 
 def matches(prompt: PromptInfo, text: str) -> bool:
-    """Whether every word of the text is in what the prompt says or is called, in any case."""
+    """Whether every word of the text occurs in the prompt's title, body, names, id or labels, in any case."""
     labels = (f"{name}={value}" for name, value in prompt.labels.items())
     said = (prompt.title, prompt.body, prompt.kind, prompt.key, prompt.job_type, prompt.prompt_id, *labels)
     found = "\n".join(said).casefold()

@@ -1,4 +1,4 @@
-"""Lines written by a script, read in the event loop: no thread, nothing lost."""
+"""Reads a script's lines in the event loop, without a thread; a cancelled read loses nothing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import sys
 
 
-class Lines:
-    """The lines of a file descriptor (stdin if not given), each read when it is asked for.
+class LineReader:
+    """Reads the lines of a file descriptor (stdin if not given), each when it is requested.
 
-    A wait that is cancelled loses nothing: the next call returns the line. Nothing is read between calls.
+    After a cancelled call the next one returns the same line. Nothing is read between calls.
     """
 
     def __init__(self, fd: int | None = None) -> None:
@@ -19,11 +19,11 @@ class Lines:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person types."""
+        """Whether the descriptor is a terminal."""
         return os.isatty(self._fd)
 
     async def line(self) -> str:
-        """The next line without its end. Raises EOFError where there is none."""
+        """The next line, without its line end. Raises EOFError at the end of the input."""
         while (end := self._read.find(b"\n")) < 0:
             piece = await self._more()
             if not piece:

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback._text.text import clean
-from askback.cli.arguments import typed_violations
-from askback.cli.connection import CONNECTION_OPTIONS, Connection, connection_options, typed_flags
+from askback.cli.arguments import violations_as_typed
+from askback.cli.connection import (
+    CONNECTION_OPTIONS,
+    Connection,
+    connection_options,
+    flags_as_typed,
+)
 from askback.cli.exits import Exit, exit_of
 from askback.cli.output import Output, output_options
 from askback.errors import (
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Session:
+class CommandContext:
     """What a command works with."""
 
     client: Client
@@ -43,34 +48,34 @@ class Session:
 
     def terminal(self, *, plain: bool = False) -> Terminal:
         """What asks the person at the terminal. Raises click.UsageError without a terminal."""
-        from askback.terminal.paper import paper
         from askback.terminal.terminal import NoKeyboard, Terminal
+        from askback.terminal.writer import writer_for
 
         try:
-            return Terminal(paper(plain=plain or not self.out.is_rich))
+            return Terminal(writer_for(plain=plain or not self.out.is_rich))
         except NoKeyboard as error:
             raise click.UsageError(str(error)) from None
 
 
 def client_command(function: Callable[..., Awaitable[int | None]]) -> Callable[..., None]:
-    """Make an async function a command's callback: `async def show(session, job_id) -> int | None`.
+    """Make an async function a command's callback: `async def show(context, job_id) -> int | None`.
 
-    Adds the options of the connection and of the output and calls it with a Session before its own
+    Adds the options of the connection and of the output and calls it with a CommandContext before its own
     parameters. What it returns is the exit code (None: 0); an AskbackError is printed and becomes its
     exit code (see `exits`); Ctrl-C and SIGTERM cancel it and exit with 130.
 
         @click.command(cls=Command)
         @click.argument("job_id")
         @client_command
-        async def show(session: Session, job_id: str) -> None:
-            session.out.json(record((await session.client.get(job_id)).proto))
+        async def show(context: CommandContext, job_id: str) -> None:
+            context.out.json(record((await context.client.get(job_id)).proto))
     """
 
     @connection_options
     @output_options
     @functools.wraps(function)
     def callback(*, out: Output, **options: Any) -> None:
-        connection = Connection.of(options, typed_flags(click.get_current_context()))
+        connection = Connection.of(options, flags_as_typed(click.get_current_context()))
         own = {name: value for name, value in options.items() if name not in CONNECTION_OPTIONS}
         sys.exit(_run(function, connection, out, own))
 
@@ -95,7 +100,7 @@ def _run(
             _still_trying(out, connection.server, error, left)
 
         async with connection.client(tell) as client:
-            return await function(Session(client, out, connection), **own)
+            return await function(CommandContext(client, out, connection), **own)
 
     try:
         return asyncio.run(run()) or Exit.DONE
@@ -133,10 +138,10 @@ def report(out: Output, error: AskbackError, connection: Connection) -> None:
 
 def _lines(error: AskbackError, code: Exit, connection: Connection) -> list[str]:
     """The error line by line. Wrong fields are named as they were typed, and not repeated in a summary."""
-    context = click.get_current_context(silent=True)
+    click_context = click.get_current_context(silent=True)
     if isinstance(error, InvalidArgument) and error.violations:
-        parameters = context.command.get_params(context) if context is not None else ()
-        return [f"{v.field}: {v.description}" for v in typed_violations(error, parameters)]
+        parameters = click_context.command.get_params(click_context) if click_context is not None else ()
+        return [f"{v.field}: {v.description}" for v in violations_as_typed(error, parameters)]
     lines = [error.message]
     if isinstance(error, Unavailable) and not error.from_server and not isinstance(error, CannotConnect):
         lines.append("(`askback doctor` looks for the cause)")

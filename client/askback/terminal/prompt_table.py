@@ -1,4 +1,4 @@
-"""The queue as a table: how long is left, what kind, and the title come first."""
+"""Prompts as a table, with the time left, the kind and the title first."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ STATE_WORDS = {
     PromptState.CANCELLED: "withdrawn",
     PromptState.SUPERSEDED: "superseded",
 }
-"""What people call the states of a prompt."""
+"""The names of a prompt's states for people."""
 _KIND = 12
 _NAME = 16
-"""So wide a kind and a name may be."""
+"""The maximum width of a kind, and of a name."""
 _AROUND = 5
-"""Lines of a screen beside the prompts: how many are open, the names, how many more, a note, the input."""
+"""Lines of a screen without prompts: the count, the header, how many more, a note, the input."""
 _LEAST = 5
-"""So many prompts are shown on the smallest screen."""
+"""The minimum number of prompts, on however small a screen."""
 
 
-def queue(
+def prompt_columns(
     prompts: Sequence[PromptInfo],
     at: datetime,
     *,
@@ -38,43 +38,43 @@ def queue(
 ) -> list[Column]:
     """The columns for these prompts at this time.
 
-    With `exact` whole ids, and times in place of spans. `numbers` are shown in place of ids: those that a
-    live console gave to its prompts.
+    `exact` shows whole ids, and times instead of spans. `numbers`, which a live console gives to its
+    prompts, are shown instead of ids.
     """
     names: Sequence[object] = numbers or [p.prompt_id for p in prompts]
     if not (exact or numbers):
         short = handles(p.prompt_id for p in prompts)
         names = [short[p.prompt_id] for p in prompts]
     return [
-        Column("DEADLINE" if exact else "LEFT", [_left(p, at, exact) for p in prompts], kept=True),
+        Column("DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], kept=True),
         Column("KIND", [p.kind for p in prompts], kept=True, most=_KIND),
         Column("TITLE", [p.title for p in prompts], kept=True, wide=True),
         Column("N" if numbers else "ID", names, kept=True),
         Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME, telling=True),
-        Column("ASKED" if exact else "AGE", [_asked(p, at, exact) for p in prompts]),
+        Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
         Column("FROM", [p.job_type for p in prompts], most=_NAME),
         Column("PRIO", [p.proto.content.priority or "" for p in prompts]),
     ]
 
 
-def screen(
+def fit_screen(
     prompts: Sequence[PromptInfo], at: datetime, numbers: Sequence[int], size: tuple[int, int]
 ) -> list[str]:
-    """What fits a screen of so many columns and lines, the first of the prompts, and how many there are more.
+    """The table of the prompts that fit a screen of this size (columns, lines), and how many more there are.
 
-    A size of (0, 0) has room for everything.
+    A size of (0, 0) shows all of them.
     """
     width, height = size
     fits = max(height - _AROUND, _LEAST) if height else len(prompts)
     if fits >= len(prompts):
-        return lines(queue(prompts, at, numbers=numbers), width)
+        return lines(prompt_columns(prompts, at, numbers=numbers), width)
     more = f"and {len(prompts) - fits} more; `list --all` shows them"
-    return [*lines(queue(prompts[:fits], at, numbers=numbers[:fits]), width), more]
+    return [*lines(prompt_columns(prompts[:fits], at, numbers=numbers[:fits]), width), more]
 
 
-def row(prompt: PromptInfo, at: datetime) -> list[object]:
+def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
     """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
-    job id. Times are UTC; what there is not is empty."""
+    job id. Times are in UTC; absent values are empty."""
     return [
         instant(prompt.expires_at),
         prompt.kind,
@@ -90,32 +90,32 @@ def row(prompt: PromptInfo, at: datetime) -> list[object]:
 
 
 def state_word(prompt: PromptInfo) -> str:
-    """Its state as `inbox ls --state` names it; `answered by default` where a deadline gave the answer."""
+    """The state as `inbox ls --state` names it; `answered by default` if the deadline's default was taken."""
     by_default = prompt.answered is not None and prompt.answered.by_default
     return "answered by default" if by_default else STATE_WORDS.get(prompt.state, prompt.state.lower())
 
 
 def instant(moment: datetime | None) -> str:
-    """A time as programs read it, in UTC to the second; empty for None."""
+    """A time in UTC, to the second, for programs; empty for None."""
     from datetime import UTC
 
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else ""
 
 
-def left_words(prompt: PromptInfo, at: datetime) -> str:
-    """How much time is left, or how it ended."""
+def time_left_words(prompt: PromptInfo, at: datetime) -> str:
+    """The time left to answer an open prompt, or the state of one that has ended."""
     if prompt.is_open:
-        return words.left(prompt, at)
+        return words.time_left(prompt, at)
     return state_word(prompt).removeprefix("answered ")
 
 
-def _left(prompt: PromptInfo, at: datetime, exact: bool) -> str:
+def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
     if exact and prompt.is_open and prompt.expires_at:
         return exact_time(prompt.expires_at)
-    return left_words(prompt, at)
+    return time_left_words(prompt, at)
 
 
-def _asked(prompt: PromptInfo, at: datetime, exact: bool) -> str:
+def _age_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
     if exact and prompt.created_at:
         return exact_time(prompt.created_at)
     return words.age(prompt, at)
