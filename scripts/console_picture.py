@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.text import Text
 
 from askback import Client, Content
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 
 WIDTH = 100

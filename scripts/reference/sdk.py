@@ -86,8 +86,7 @@ def lines() -> Iterator[str]:
 
 
 def _find(package: Any, name: str) -> Any:
-    home = getattr(askback, name).__module__.removeprefix("askback.")
-    return package[f"{home}.{name}"]
+    return package[f"{askback._MODULE[name].removeprefix('askback.')}.{name}"]
 
 
 def _class(item: Any) -> Iterator[str]:

@@ -159,7 +159,7 @@ async def test_many_who_try_at_once_get_one_turn(here: Node, there: Node) -> Non
 
 async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
-    table = tables.claim_turns
+    table = tables.queue_locks
     for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
         past = await here.database.ping() - timedelta(seconds=ended)
         await execute(here.database, sa.update(table).values(until=past))

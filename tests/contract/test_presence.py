@@ -34,13 +34,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def tracking(node: Node, *, settled: bool = True) -> AsyncIterator[PresenceTracker]:
     """The presence tracker of a replica, running."""
-    made = PresenceTracker(node.database.presence, node.engine)
-    node.engine.attended = made.attended
-    node.feed.batch_followers.append(made.committed)
+    made = PresenceTracker(node.database.presence, node.engine, node.presence)
+    node.bus.follow_batches(made.committed)
     running = asyncio.create_task(made.run())
     try:
         if settled:
-            await until(lambda: not made._settling, "people can be missed")
+            await until(lambda: made._index.is_settled, "people can be missed")
         yield made
     finally:
         running.cancel()
@@ -62,7 +61,7 @@ async def test_somebody_at_another_replica_is_there(here: Node, there: Node) -> 
         leave = at_b.enter(view())
         job, prompt = await here.waiting(LAW)
         # Asked before this replica knew: the mark goes as soon as it does.
-        await until(lambda: at_a.attended(prompt), "the other replica's console is known")
+        await until(lambda: here.presence.is_attended(prompt), "the other replica's console is known")
 
         async def unmarked() -> bool:
             return not await marked(here, prompt.prompt_id)
@@ -132,11 +131,11 @@ async def test_only_those_who_are_asked_count(here: Node) -> None:
 
 async def test_a_replica_that_died_has_no_consoles(here: Node, there: Node) -> None:
     """Its row's time runs out, and the others look at the prompts of its people."""
-    async with tracking(here) as at_a:
+    async with tracking(here):
         async with tracking(there) as at_b:
             at_b.enter(view())
             _, prompt = await here.waiting(LAW)
-            await until(lambda: at_a.attended(prompt), "the other replica's console is known")
+            await until(lambda: here.presence.is_attended(prompt), "the other replica's console is known")
         mine = tables.presence.c.replica_id == at_b._id
         past = await here.database.ping() - timedelta(seconds=1)
         await execute(here.database, sa.update(tables.presence).where(mine).values(expires_at=past))
@@ -161,7 +160,7 @@ async def test_who_reconnects_is_not_missed(here: Node, monkeypatch: pytest.Monk
         monkeypatch.setattr(presence, "LINGER", 30.0)
         leave()
         leave()  # a stream ends once
-        assert at_a.attended(prompt)
+        assert here.presence.is_attended(prompt)
         assert len(at_a._index) == 1
         _, events = await check_job(here.database, job.job_id)
         assert EventType.PROMPT_UNATTENDED not in [e.type for e in events]
@@ -173,7 +172,7 @@ async def test_a_replica_that_has_just_started_waits_for_its_consoles(
     monkeypatch.setattr(presence, "LINGER", 0.5)
     async with tracking(here, settled=False) as at_a:
         _, prompt = await here.waiting(LAW)
-        assert at_a._settling
+        assert not at_a._index.is_settled
         assert prompt.unattended_since is None
         await until(lambda: marked(here, prompt.prompt_id), "nobody came")
 

@@ -45,7 +45,7 @@ def pressed(*tenths: int, **fields: Any) -> PromptContent:
 async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
     """The node's timers run, and its feed brings them what others commit."""
     timers = Timers(here.engine, here.database.queue, here.clock, horizon)
-    here.feed.batch_followers.append(timers.committed)
+    here.bus.follow_batches(timers.committed)
     running = [asyncio.create_task(timers.run())]
     if feed:
         running.append(asyncio.create_task(here.feed.run()))

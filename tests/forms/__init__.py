@@ -14,9 +14,9 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from askback.form import TypeForm
-from askback.json_text import dumps
-from askback.prompts import PromptInfo
+from askback._model.form import TypeForm
+from askback._model.json_text import dumps
+from askback._model.prompts import PromptInfo
 from askback.terminal.draft import SavedInput, write_values
 from askback.terminal.fields import entries
 from askback.terminal.form_filler import FormFiller

@@ -12,16 +12,16 @@ from typing import Any
 import grpc
 import pytest
 
-from askback.calls import Calls
-from askback.channel import Endpoint
+from askback._client.client import Client
+from askback._model.jobs import JobInfo
+from askback._wire.calls import Calls
+from askback._wire.channel import Endpoint
 from askback.cli.connection import Connection
 from askback.cli.context import CommandContext
 from askback.cli.job import change as change_module
 from askback.cli.job import start as start_module
 from askback.cli.output import Output
-from askback.client import Client
 from askback.errors import AskbackError, Unavailable
-from askback.jobs import JobInfo
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
@@ -276,7 +276,7 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: World, she
 
 async def test_a_silent_server_is_named_while_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once for a call, with the newest error; not for one that is answered."""
-    monkeypatch.setattr("askback.calls.SILENCE", 0.05)
+    monkeypatch.setattr("askback._wire.calls.SILENCE", 0.05)
     told: list[AskbackError | None] = []
     answered = asyncio.Event()
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from askback.prompts import PromptInfo
+from askback._model.prompts import PromptInfo
 from askback.terminal.terminal import write_by_lines
 from askback.terminal.value_text import HIDDEN
 from askback.terminal.writer import PlainWriter, Writer

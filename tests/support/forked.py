@@ -30,7 +30,7 @@ IMPORTED = [
     "askback_server.transport.server",
     "tests.faults.replica",
     "tests.faults.crowd",
-    "askback.worker",
+    "askback._worker.worker",
     "aiosqlite",
     "askback_server.metrics.exposition",
     "asyncpg",

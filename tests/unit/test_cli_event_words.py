@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from askback._model.enums import JobState
+from askback._model.jobs import Event
+from askback._model.times import timestamp
 from askback.cli.job.event_words import JobStatus, event_record, event_words
 from askback.cli.record import record
-from askback.enums import JobState
-from askback.jobs import Event
-from askback.times import timestamp
 from askback.v1 import job_pb2, prompt_pb2
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -3,10 +3,10 @@
 import pytest
 
 from askback import errors
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
 from askback.cli.exits import Exit, exit_of
 from askback.cli.outcome_exits import answer_exit, job_exit
-from askback.jobs import JobInfo
-from askback.prompts import PromptInfo
 from askback.v1 import job_pb2, prompt_pb2
 
 WORTH = {

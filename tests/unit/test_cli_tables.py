@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
+from askback._model.times import timestamp
+from askback._text.table import Column, lines
+from askback._text.text import columns
 from askback.cli.job import listing
 from askback.cli.output import Format, Output
-from askback.jobs import JobInfo
-from askback.prompts import PromptInfo
-from askback.table import Column, lines
 from askback.terminal.prompt_table import fit_screen, prompt_columns
-from askback.text import columns
-from askback.times import timestamp
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as pb
 from tests.support.zones import CET, zone

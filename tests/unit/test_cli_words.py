@@ -7,9 +7,9 @@ from typing import Any
 import click
 import pytest
 
+from askback._text.spans import about, span_words, when
 from askback.cli.job_input import job_input, labels
 from askback.cli.time_types import EscalationStep, Moment, Seconds, Span
-from askback.spans import about, span_words, when
 from tests.support.zones import CET, zone
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -16,10 +16,11 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
-from askback.enums import AnswerStatus, DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback._text.table import Column, lines
+from askback._text.text import clean, clean_json, columns, one_line, visible
 from askback.errors import PromptClaimed
-from askback.prompts import AnswerOutcome, PromptInfo
-from askback.table import Column, lines
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft, SavedInput
 from askback.terminal.fields import Field, entries
@@ -30,7 +31,6 @@ from askback.terminal.value_parser import fits, read
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
 from askback.terminal.writer import PlainWriter, RichWriter
-from askback.text import clean, clean_json, columns, one_line, visible
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.desk import Closing
-from askback.prompts import PromptInfo, Resolution
-from askback.table import lines
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo, Resolution
+from askback._text.table import lines
 from askback.terminal import words
 from askback.terminal.prompt_table import prompt_columns
 from askback.terminal.prompt_text import LONG, write_prompt

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from askback.enums import AnswerStatus, DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AnswerInvalid, Violation
-from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal.wizard import Draft, NotAnswered, settle
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, REVISE, Said, asking, prompt, question

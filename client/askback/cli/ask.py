@@ -15,8 +15,8 @@ from askback.cli.time_types import EscalationStep, Span
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askback.prompts import PromptInfo
-    from askback.run import Run
+    from askback._client.run import Run
+    from askback._model.prompts import PromptInfo
 
 
 @click.command(cls=Command)
@@ -125,11 +125,11 @@ def question(
     **rest: Any,
 ) -> dict[str, Any]:
     """The arguments of `Client.ask` for these options. Raises click.UsageError."""
+    from askback._model.content import prompt_content
+    from askback._model.escalation import After
     from askback.cli.ask_default import default_answer, parse_choices
     from askback.cli.contents import content_of
     from askback.cli.job_input import labels, parse_json, read_source
-    from askback.content import prompt_content
-    from askback.escalation import After
 
     if choices and form:
         raise click.UsageError("--choice and --form do not go together")
@@ -168,7 +168,7 @@ def question(
 
 def _choice(title: str, offered: Mapping[str, str]) -> Any:
     """The form's only question: one of several options, by value with their titles."""
-    from askback.form import VALUE
+    from askback._model.form import VALUE
     from askback.v1 import prompt_pb2 as pb
 
     return pb.Question(
@@ -184,12 +184,12 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
     from contextlib import suppress
     from datetime import UTC, datetime
 
+    from askback._text.spans import when
     from askback.cli.answer_commands import commands_elsewhere
     from askback.cli.outcome_exits import answer_exit
     from askback.cli.record import record
     from askback.cli.words import audience_words, resolution_words
     from askback.errors import JobCancelled, JobFailed
-    from askback.spans import when
 
     assert run.prompt is not None  # the job was created with it
     deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=context.out.verbose)
@@ -217,10 +217,10 @@ async def _wait_for_answer(context: CommandContext, run: Run) -> int:
 
 def answer_text(prompt: PromptInfo) -> str | None:
     """What a script wants of an answer: the chosen value, the values as JSON, or the text; else None."""
+    from askback._model.enums import DecisionKind
+    from askback._model.form import VALUE
+    from askback._text.text import stripped
     from askback.cli.words import json_words
-    from askback.enums import DecisionKind
-    from askback.form import VALUE
-    from askback.text import stripped
 
     answer = prompt.answered
     if answer is None:

@@ -1,12 +1,12 @@
-"""Files as contents of a prompt."""
+"""Turns files into contents of a prompt."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from askback._model.prompts import Content
 from askback.cli.job_input import read_text
-from askback.prompts import Content
 
 _TYPES = {
     ".md": "text/markdown",
@@ -18,9 +18,10 @@ _TYPES = {
 
 
 def content_of(path: str, number: int, editable: bool) -> Content:
-    """The file as something to look at. Raises click.UsageError if it is not text.
+    """The file as a content. Raises click.UsageError if it is not text.
 
-    Its id is the file's name as far as ids go, behind `number` if it is to begin otherwise.
+    The content id is the file name with invalid characters replaced; `file-NUMBER-` is put in front of a
+    name that does not begin with a letter.
     """
     file = Path(path)
     text = read_text(path, "--contents")

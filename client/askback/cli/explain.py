@@ -23,8 +23,8 @@ async def explain(context: CommandContext, job_id: str) -> None:
     """
     from datetime import UTC, datetime
 
+    from askback._text.spans import Times
     from askback.cli.explanation import explain_job, lines
-    from askback.spans import Times
 
     client = context.client
     job_id = await asking_job_of(client, job_id)

@@ -75,7 +75,7 @@ def add(
     """
     from datetime import UTC
 
-    from askback.spans import when
+    from askback._text.spans import when
 
     path, edits = _path(auth, config), _edits()
     made = _apply_edit(
@@ -98,8 +98,8 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     """List the entries: who may do what until when. Tokens themselves are not in the file."""
     from datetime import UTC
 
-    from askback.spans import when
-    from askback.table import Column
+    from askback._text.spans import when
+    from askback._text.table import Column
     from askback.terminal.prompt_table import instant
 
     path = _path(auth, config)
@@ -170,7 +170,7 @@ def _path(auth: str | None, config: str | None) -> str:
     from askback.cli.service import service_module
 
     try:
-        path: str = service_module("config_sources").token_file({"auth": auth, "config": config})
+        path: str = service_module("config.sources").token_file({"auth": auth, "config": config})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if not path:

@@ -17,8 +17,8 @@ async def whoami(context: CommandContext) -> None:
     """
     from datetime import UTC, datetime
 
+    from askback._text.spans import Times
     from askback.cli.identity_words import identity_record, identity_rows
-    from askback.spans import Times
 
     identity = await context.client.whoami()
     if context.out.as_record:

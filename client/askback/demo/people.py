@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from askback.console_prompt import ConsolePrompt
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.enums import DecisionKind
+from askback._model.form import VALUE
 from askback.demo.narrator import Narrator
 from askback.demo.story import Line, Story
-from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
-from askback.form import VALUE
 from askback.terminal.pages import show_prompt
 from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import Terminal

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from askback.prompts import PromptInfo
+from askback._model.prompts import PromptInfo
 from askback.terminal.fields import entries, flat
 from askback.terminal.value_parser import guess, read, read_json
 

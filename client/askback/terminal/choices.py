@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from askback.json_text import dumps
+from askback._model.json_text import dumps
 from askback.terminal.fields import Choice, Field
 
 _AROUND_COMMA = re.compile(r"\s*,\s*")

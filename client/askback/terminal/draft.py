@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from askback.enums import DecisionKind
-from askback.prompts import PromptInfo
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
 from askback.terminal.fields import Entry, Group, Items, Variants, entries
 from askback.terminal.keys import name_of
 from askback.terminal.value_parser import fits

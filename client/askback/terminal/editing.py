@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from askback.prompts import Content, PromptInfo
+from askback._model.prompts import Content, PromptInfo
 from askback.terminal.draft import SavedInput
 from askback.terminal.short_questions import KEEP, YES_OR_NO, pick
 from askback.terminal.terminal import Dialogue, NoEditor, rewrite_in_place

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from askback.json_text import dumps
-from askback.prompts import PromptInfo
+from askback._model.json_text import dumps
+from askback._model.prompts import PromptInfo
 from askback.v1 import prompt_pb2 as pb
 
 

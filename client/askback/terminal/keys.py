@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from askback.enums import DecisionKind
-from askback.prompts import PromptInfo
-from askback.text import columns, one_line
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
+from askback._text.text import columns, one_line
 
 
 class Action(StrEnum):

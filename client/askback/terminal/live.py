@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from askback.answers import giving_values, saying_no
-from askback.console import Console
-from askback.console_prompt import ConsolePrompt
-from askback.enums import DecisionKind
+from askback._console.console import Console
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import giving_values, saying_no
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
-from askback.prompts import PromptInfo
 from askback.terminal import words
 from askback.terminal.fields import entries
 from askback.terminal.keys import KEYS, Action, help_lines

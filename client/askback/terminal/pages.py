@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from askback._text.text import columns, one_line
 from askback.terminal import words
 from askback.terminal.prompt_list import Row
 from askback.terminal.prompt_text import write_prompt
 from askback.terminal.short_questions import pick
 from askback.terminal.terminal import Dialogue, Terminal
-from askback.text import columns, one_line
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _MORE = {"": "page", "more": "page", "b": "back", "back": "back", "all": "all", "q": "stop", "quit": "stop"}

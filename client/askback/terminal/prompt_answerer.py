@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from askback.answers import giving_values
-from askback.console_prompt import ConsolePrompt
-from askback.enums import DecisionKind
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import giving_values
+from askback._model.enums import DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AskbackError
-from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal import words
 from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import SavedInput

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from askback.console_prompt import ConsolePrompt
-from askback.desk import Closing
-from askback.handle import is_handle
-from askback.prompts import PromptInfo
+from askback._console.console_prompt import ConsolePrompt
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo
+from askback._text.handle import is_handle
 from askback.terminal.words import leaving
 
 P = TypeVar("P", bound=PromptInfo)

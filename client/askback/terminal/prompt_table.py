@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from askback.enums import PromptState
-from askback.handle import handles
-from askback.prompts import PromptInfo
-from askback.spans import exact_time
-from askback.table import Column, lines
+from askback._model.enums import PromptState
+from askback._model.prompts import PromptInfo
+from askback._text.handle import handles
+from askback._text.spans import exact_time
+from askback._text.table import Column, lines
 from askback.terminal import words
 
 STATE_WORDS = {

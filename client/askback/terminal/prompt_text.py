@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from askback.enums import AnswerStatus, named
-from askback.prompts import AnswerInfo, Content, PromptInfo
-from askback.spans import when
+from askback._model.enums import AnswerStatus, named
+from askback._model.prompts import AnswerInfo, Content, PromptInfo
+from askback._model.times import moment
+from askback._text.spans import when
 from askback.terminal import words
 from askback.terminal.choices import marks
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
@@ -15,7 +16,6 @@ from askback.terminal.hints import default_of, hint_of
 from askback.terminal.keys import verb_of
 from askback.terminal.verdicts import field_of
 from askback.terminal.writer import Writer
-from askback.times import moment
 from askback.v1 import prompt_pb2 as pb
 
 LONG = 20_000

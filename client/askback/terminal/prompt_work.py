@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from askback.client import Client
-from askback.desk import CaughtUp, Closing
+from askback._client.client import Client
+from askback._console.desk import CaughtUp, Closing
+from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError, PromptClosed, PromptStale
-from askback.prompts import PromptInfo
 from askback.terminal import words
 from askback.terminal.draft import SavedInput
 from askback.terminal.pages import show_prompt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from askback.json_text import dumps
+from askback._model.json_text import dumps
 from askback.terminal.schema_shapes import branches_of, items_of, mapping_of, number_of, simple, type_of
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from askback.prompts import PromptInfo
+from askback._model.prompts import PromptInfo
 
 
 def matches(prompt: PromptInfo, text: str) -> bool:

@@ -9,8 +9,8 @@ from datetime import date
 from math import isinf
 from typing import Any
 
-from askback.json_text import dumps, loads_spelled
-from askback.json_text import number as spelled_number
+from askback._model.json_text import dumps, loads_spelled
+from askback._model.json_text import number as spelled_number
 from askback.terminal.choices import choice_of, is_offered, same, split_choices
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from askback.json_text import dumps
+from askback._model.json_text import dumps
 from askback.terminal.choices import label_of
 from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from askback.answers import giving_values
-from askback.console_prompt import ConsolePrompt
-from askback.enums import DecisionKind
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import giving_values
+from askback._model.enums import DecisionKind
+from askback._model.prompts import AnswerOutcome, Option, PromptInfo
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
-from askback.prompts import AnswerOutcome, Option, PromptInfo
 from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
 from askback.terminal.fields import entries

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.desk import Closing
-from askback.enums import DecisionKind, FinalAction, PromptState, named
-from askback.prompts import PromptInfo, Resolution
-from askback.spans import span_words, when
+from askback._console.desk import Closing
+from askback._model.enums import DecisionKind, FinalAction, PromptState, named
+from askback._model.prompts import PromptInfo, Resolution
+from askback._text.spans import span_words, when
 from askback.v1 import prompt_pb2 as pb
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TextIO
 
-from askback.text import clean, visible
+from askback._text.text import clean, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

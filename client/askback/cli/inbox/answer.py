@@ -15,8 +15,8 @@ from askback.cli.inbox.view import open_prompts
 from askback.cli.lookup import prompt_of
 
 if TYPE_CHECKING:
-    from askback.enums import DecisionKind
-    from askback.prompts import AnswerOutcome, PromptInfo
+    from askback._model.enums import DecisionKind
+    from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.prompt_dialogue import PromptDialogue
     from askback.terminal.prompt_list import Row
     from askback.terminal.wizard import NotAnswered
@@ -59,8 +59,8 @@ async def answer(
     Exit code 0: your answer counts. 2: refused field by field. 3: no such prompt. 4: answered already,
     changed, or claimed by another person. 6: its deadline has passed.
     """
+    from askback._model.enums import DecisionKind
     from askback.cli.inbox.answer_report import VERDICTS, print_outcome, print_refusal
-    from askback.enums import DecisionKind
     from askback.errors import Unavailable
     from askback.terminal.wizard import CARRIES_VALUES, NotAnswered
 
@@ -111,9 +111,9 @@ async def _answer_from_options(
     answer_id: str,
 ) -> AnswerOutcome:
     """The answer that the options make. Raises click.UsageError."""
-    from askback.answers import giving_values
+    from askback._model.answers import giving_values
+    from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
-    from askback.enums import DecisionKind
     from askback.terminal.assignments import parse_assignments
     from askback.terminal.fields import entries, flat
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from askback._model.enums import AnswerStatus
 from askback.cli.exits import Exit, exit_of
 from askback.cli.record import record
-from askback.enums import AnswerStatus
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
 from askback.terminal.verdicts import accepted_words, asks_now, field_of, refusal_words
 from askback.terminal.words import now
 
 if TYPE_CHECKING:
+    from askback._model.prompts import AnswerOutcome
     from askback.cli.output import Output
-    from askback.prompts import AnswerOutcome
 
 VERDICTS = (AnswerInvalid, PromptClosed, PromptStale, PromptClaimed)
 _STATUS: dict[type[AskbackError], AnswerStatus] = {

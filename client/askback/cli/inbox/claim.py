@@ -26,10 +26,10 @@ async def claim(context: CommandContext, prompt: str, span: timedelta | None) ->
     """
     from datetime import UTC, datetime
 
+    from askback._model.times import moment
+    from askback._text.spans import when
+    from askback._text.text import one_line
     from askback.cli.record import record
-    from askback.spans import when
-    from askback.text import one_line
-    from askback.times import moment
 
     found = await prompt_of(context.client, prompt)
     claimed = await context.client.claim(found.prompt_id, None if span is None else span.total_seconds())
@@ -50,8 +50,8 @@ async def release(context: CommandContext, prompt: str) -> None:
     Where there is none, nothing changes. PROMPT is its id, the end of it (6 characters or more), or
     JOB/KEY. Exit code 4 if the claim is another person's.
     """
+    from askback._text.text import one_line
     from askback.cli.record import record
-    from askback.text import one_line
 
     found = await prompt_of(context.client, prompt)
     released = await context.client.release(found.prompt_id)

@@ -14,9 +14,9 @@ from askback.cli.inbox.view import open_prompts
 from askback.cli.lookup import may_name_prompt, prompt_of
 
 if TYPE_CHECKING:
-    from askback.enums import DecisionKind
+    from askback._model.enums import DecisionKind
+    from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.errors import InvalidArgument
-    from askback.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.prompt_dialogue import PromptDialogue
     from askback.terminal.prompt_list import Row
     from askback.terminal.terminal import Terminal
@@ -48,7 +48,7 @@ async def approve(context: CommandContext, **arguments: Any) -> int:
     shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name what
     was read by --revision. Exit code: that of the first one that was not taken, else 0.
     """
-    from askback.enums import DecisionKind
+    from askback._model.enums import DecisionKind
 
     return await _decide(context, lambda prompt: DecisionKind.ACCEPT, **arguments)
 
@@ -64,7 +64,7 @@ async def reject(context: CommandContext, **arguments: Any) -> int:
     unread, and shows on stderr what; scripts name what was read by --revision. Exit code: that of the first
     one that was not taken, else 0.
     """
-    from askback.answers import saying_no
+    from askback._model.answers import saying_no
 
     return await _decide(context, saying_no, **arguments)
 
@@ -149,8 +149,8 @@ def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind)
 
     A terminal asks for the values itself, so only what is not offered is refused before it is opened.
     """
-    from askback.answers import giving_values
-    from askback.enums import DecisionKind
+    from askback._model.answers import giving_values
+    from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
     from askback.terminal.fields import entries, flat
     from askback.terminal.keys import verb_of

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo
+from askback._text.handle import SHORTEST
+from askback._text.text import columns, cut, one_line
 from askback.cli.inbox.listing import write_prompts
 from askback.cli.record import record
-from askback.desk import Closing
-from askback.handle import SHORTEST
-from askback.prompts import PromptInfo
 from askback.terminal.prompt_list import urgency
 from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
 from askback.terminal.words import leaving, now
-from askback.text import columns, cut, one_line
 
 if TYPE_CHECKING:
     from askback.cli.context import CommandContext

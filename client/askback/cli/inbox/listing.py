@@ -14,7 +14,7 @@ from askback.cli.lookup import prompt_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from askback.prompts import PromptInfo
+    from askback._model.prompts import PromptInfo
 
 STATES = {
     "open": "PENDING",

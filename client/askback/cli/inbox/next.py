@@ -11,8 +11,8 @@ from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import view, view_options
 
 if TYPE_CHECKING:
-    from askback.client import Client
-    from askback.prompts import AnswerOutcome, PromptInfo
+    from askback._client.client import Client
+    from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.terminal.draft import SavedInput
     from askback.terminal.prompt_dialogue import PromptDialogue
     from askback.terminal.prompt_list import Row

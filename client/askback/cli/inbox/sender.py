@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from askback.client import Client
+from askback._client.client import Client
+from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import Unavailable
-from askback.prompts import AnswerOutcome, PromptInfo
 from askback.terminal.draft import Draft
 from askback.terminal.short_questions import YES_OR_NO, pick
 from askback.terminal.terminal import Dialogue

@@ -12,7 +12,7 @@ from askback.cli.candidates import asking_types, audience_groups, kinds, prompt_
 from askback.cli.completion import any_job
 
 if TYPE_CHECKING:
-    from askback.client import Client
+    from askback._client.client import Client
 
 
 def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,9 +73,9 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Handles of open prompts with their titles, the most urgent first; none on any error."""
+    from askback._text.handle import completed
+    from askback._text.text import one_line
     from askback.cli.candidates import urgent_prompts
-    from askback.handle import completed
-    from askback.text import one_line
 
     found = urgent_prompts(ctx)
     matching = completed((prompt.prompt_id for prompt in found), incomplete)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from askback.client import Client
-from askback.jobs import JobInfo
-from askback.spans import Times
-from askback.text import one_line
+from askback._client.client import Client
+from askback._model.jobs import JobInfo
+from askback._text.spans import Times
+from askback._text.text import one_line
 
 
 @dataclass

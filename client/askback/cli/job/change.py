@@ -96,11 +96,11 @@ async def delete(context: CommandContext, job_ids: tuple[str, ...], yes: bool) -
     A job that has not ended is refused: cancel it first. Exit code: that of the first job that was not
     deleted, else 0.
     """
+    from askback._text.text import one_line
     from askback.cli.context import report
     from askback.cli.exits import Exit, exit_of
     from askback.cli.words import JOB_STATES
     from askback.errors import AskbackError
-    from askback.text import one_line
 
     asks = sys.stdin.isatty() and not context.out.as_json
     if not yes and not asks:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from askback._model.enums import JobState
+from askback._model.jobs import Event
+from askback._model.times import timestamp
+from askback._text.text import one_line
 from askback.cli.words import JOB_STATES, names_words
-from askback.enums import JobState
-from askback.jobs import Event
-from askback.text import one_line
-from askback.times import timestamp
 
 _BOOKKEEPING = (
     "JOB_LEASED",

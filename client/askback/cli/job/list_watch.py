@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from askback._model.jobs import JobInfo
+from askback._text.handle import SHORTEST
+from askback._text.text import cut, one_line
 from askback.cli.job.listing import doing, row, write_jobs
 from askback.cli.record import record
 from askback.cli.words import JOB_STATES
-from askback.handle import SHORTEST
-from askback.jobs import JobInfo
-from askback.text import cut, one_line
 
 if TYPE_CHECKING:
     from askback.cli.context import CommandContext

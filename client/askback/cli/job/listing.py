@@ -15,8 +15,8 @@ from askback.cli.time_types import Moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from askback.jobs import JobInfo
-    from askback.table import Column
+    from askback._model.jobs import JobInfo
+    from askback._text.table import Column
 
 STATES = {
     "pending": "PENDING",
@@ -115,10 +115,10 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
     """The columns for these jobs; with `exact` whole ids, and times in place of spans."""
     from datetime import UTC
 
+    from askback._text.handle import handles
+    from askback._text.spans import exact_time, span_words
+    from askback._text.table import Column
     from askback.cli.words import JOB_STATES
-    from askback.handle import handles
-    from askback.spans import exact_time, span_words
-    from askback.table import Column
 
     now = datetime.now(UTC)
     short = handles(job.job_id for job in found)
@@ -165,7 +165,7 @@ def _labels(job: JobInfo) -> str:
 
 def doing(job: JobInfo) -> str:
     """What the job does now, or why it ended: open questions, progress, failure, reason of its cancel."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     if job.state.is_waiting:
         return f"{job.open_prompts} open questions" if job.open_prompts != 1 else "1 open question"
@@ -178,7 +178,7 @@ def doing(job: JobInfo) -> str:
 
 def progress_words(job: JobInfo) -> str:
     """The newest progress: `3/10 reading the ledger`; empty if there was none."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     progress = job.progress
     steps = f"{progress.done}/{progress.total} " if progress.total else f"{progress.done or ''} "

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pprint import pformat
 from typing import Any
 
+from askback._model.enums import DecisionKind, JobState
+from askback._model.json_text import dumps
+from askback._model.prompts import AnswerInfo, PromptInfo
 from askback.cli.job.history import History
-from askback.enums import DecisionKind, JobState
 from askback.errors import FailedPrecondition
-from askback.json_text import dumps
-from askback.prompts import AnswerInfo, PromptInfo
 from askback.testing.human import NAME
 
 _CLOSINGS = ("PROMPT_ANSWERED", "PROMPT_EXPIRED", "PROMPT_CANCELLED", "PROMPT_SUPERSEDED")

@@ -12,9 +12,9 @@ from askback.cli.context import CommandContext, client_command
 from askback.cli.lookup import job_id_of
 
 if TYPE_CHECKING:
-    from askback.jobs import JobInfo
-    from askback.prompts import PromptInfo
-    from askback.spans import Times
+    from askback._model.jobs import JobInfo
+    from askback._model.prompts import PromptInfo
+    from askback._text.spans import Times
 
 
 @click.command(cls=Command)
@@ -27,10 +27,10 @@ async def show(context: CommandContext, job_id: str) -> None:
     """
     from datetime import UTC, datetime
 
+    from askback._model.enums import PromptState
+    from askback._text.spans import Times
     from askback.cli.job.carry_over import CarriedOver
     from askback.cli.record import record
-    from askback.enums import PromptState
-    from askback.spans import Times
 
     job_id = await job_id_of(context.client, job_id)
     job = await context.client.get(job_id)
@@ -54,9 +54,9 @@ async def show(context: CommandContext, job_id: str) -> None:
 
 def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
     """The job for people: names and values; empty values are for what there is not."""
+    from askback._text.text import one_line
     from askback.cli.job.listing import doing
     from askback.cli.words import JOB_STATES, json_words
-    from askback.text import one_line
 
     proto = job.proto
     state = JOB_STATES.get(job.state, str(job.state))
@@ -92,7 +92,7 @@ def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
 
 def prompt_line(prompt: PromptInfo) -> str:
     """One of a job's prompts in a line: its round, kind, key and title."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     named = f" ({one_line(prompt.key)})" if prompt.key else ""
     return f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}"
@@ -100,9 +100,9 @@ def prompt_line(prompt: PromptInfo) -> str:
 
 def prompt_fields(prompt: PromptInfo, times: Times) -> list[tuple[str, str]]:
     """One of a job's prompts for people: names and values."""
+    from askback._text.text import one_line
     from askback.cli.words import audience_words, resolution_words
     from askback.terminal.prompt_table import STATE_WORDS
-    from askback.text import one_line
 
     resolution = prompt.resolution
     return [
@@ -127,7 +127,7 @@ def _progress(job: JobInfo) -> str:
 
 def _cancel(job: JobInfo) -> str:
     """Who asked for the cancel, and why; empty for a job that was not cancelled."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     if not job.proto.HasField("cancel_request_time") and job.state != "CANCELLED":
         return ""

@@ -114,10 +114,10 @@ async def _explain_later(context: CommandContext, job_id: str) -> None:
     from contextlib import suppress
     from datetime import UTC, datetime
 
+    from askback._model.enums import JobState
+    from askback._text.spans import Times
     from askback.cli.explanation import job_summary
-    from askback.enums import JobState
     from askback.errors import AskbackError
-    from askback.spans import Times
 
     await asyncio.sleep(QUIET)
     with suppress(AskbackError):  # what waits for the result says it

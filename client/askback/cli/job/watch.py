@@ -15,9 +15,9 @@ from askback.cli.lookup import job_id_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from askback._model.jobs import Event
     from askback.cli.job.event_words import JobStatus
     from askback.cli.output import Output
-    from askback.jobs import Event
 
 _STAMP = 22
 """So wide is the time of an event that happened today: `12 min ago (18:05 CET)`."""
@@ -69,8 +69,8 @@ def _display(out: Output, status: JobStatus) -> Iterator[Callable[[Event], None]
     """How events are shown: lines, and on a terminal a bar below them."""
     from datetime import UTC, datetime
 
+    from askback._text.spans import when
     from askback.cli.job.event_words import event_words
-    from askback.spans import when
     from askback.terminal.prompt_table import instant
 
     def line(event: Event) -> str:
