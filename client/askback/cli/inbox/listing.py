@@ -87,7 +87,10 @@ async def ls(
 async def _prompts(
     context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
 ) -> tuple[list[PromptInfo], int]:
-    """The prompts to list, and how many match in all. The server sorts by urgency; else all are read."""
+    """The prompts to list, and the number of matching ones.
+
+    The server sorts by urgency; for any other order all matching prompts are read and sorted here.
+    """
     found: list[PromptInfo] = []
     token = ""
     most = limit if order == "urgency" else 0
@@ -104,7 +107,7 @@ async def _prompts(
 
 
 def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
-    """In this order; what is equal stays as it was, by urgency."""
+    """The prompts in this order; equal ones stay in the order of urgency."""
     from datetime import UTC, datetime
 
     far, early = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
@@ -121,7 +124,7 @@ def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
 async def _alone(
     context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
 ) -> int:
-    """How many of all that match no one else has a console open for."""
+    """The number of matching prompts for which no other person has a console open."""
     if context.out.quiet or (narrowed["states"] and "PENDING" not in narrowed["states"]):
         return 0
     if len(found) == total:

@@ -112,7 +112,7 @@ def write_jobs(context: CommandContext, found: Sequence[JobInfo]) -> None:
 
 
 def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
-    """The columns for these jobs; with `exact` whole ids, and times in place of spans."""
+    """The columns for these jobs; `exact` shows whole ids, and times instead of spans."""
     from datetime import UTC
 
     from askback._text.handle import handles
@@ -141,7 +141,7 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
 
 
 def row(job: JobInfo) -> list[object]:
-    """One job for a program; see `ls`. Times are UTC; what there is not is empty."""
+    """One job for a program, with the fields listed in `ls`. Times are in UTC; absent values are empty."""
     from askback.terminal.prompt_table import instant
 
     names = {state: name for name, state in STATES.items()}
@@ -164,7 +164,7 @@ def _labels(job: JobInfo) -> str:
 
 
 def doing(job: JobInfo) -> str:
-    """What the job does now, or why it ended: open questions, progress, failure, reason of its cancel."""
+    """The job's current activity or the reason of its end: open prompts, progress, failure, cancel reason."""
     from askback._text.text import one_line
 
     if job.state.is_waiting:
@@ -177,7 +177,7 @@ def doing(job: JobInfo) -> str:
 
 
 def progress_words(job: JobInfo) -> str:
-    """The newest progress: `3/10 reading the ledger`; empty if there was none."""
+    """The newest progress, such as `3/10 reading the ledger`; empty without progress."""
     from askback._text.text import one_line
 
     progress = job.progress
