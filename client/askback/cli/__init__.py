@@ -53,7 +53,7 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0  done; yes                    5  no; the job failed or was cancelled
-  1  unexpected error             6  nobody answered in time
+  1  unexpected error             6  no answer in time
   2  wrong usage or input         7  the server cannot be reached
   3  not found                    8  not authenticated or not permitted
   4  conflict; already answered   130  interrupted"""

@@ -24,7 +24,7 @@ class Exit(IntEnum):
     NO = 5
     """A no: rejected, declined, withdrawn; the job failed or was cancelled."""
     NO_ANSWER = 6
-    """Nobody answered in time; also where a default then said no."""
+    """No answer in time; also if the default then said no."""
     UNAVAILABLE = 7
     """The server cannot be reached, or does not take calls now."""
     DENIED = 8

@@ -62,7 +62,7 @@ def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
             "promptId": event.prompt_id,
             "time": timestamp(event.at).ToJsonString() if event.at else "",
             "decision": str(event.data.get("decision", "")),
-            "words": f"{event_words(event)}; nobody answered in time",
+            "words": f"{event_words(event)}; no answer in time",
         }
         for event in events
         if event.type == "PROMPT_ANSWERED" and event.data.get("source") == "TIMEOUT_DEFAULT"
@@ -215,7 +215,7 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
         case FinalAction.FAIL_JOB:
             what = "the question expires and the job fails"
         case _:
-            what = "the question expires and the job learns that nobody answered"
+            what = "the question expires and the job learns that there was no answer"
     return {
         "time": timestamp(at).ToJsonString(),
         "action": str(action),

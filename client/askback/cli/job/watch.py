@@ -35,7 +35,7 @@ async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
     between its time in UTC, its number, its type and what happened.
 
     0: completed. 5: failed or cancelled. Of a job without a worker (`askback ask`) it is what people
-    said: 0 yes, 5 no, 6 nobody in time, also where the default was no. Broken connections and restarts
+    said: 0 yes, 5 no, 6 no answer in time, also if the default was no. Broken connections and restarts
     of the server are waited out.
     """
 
