@@ -24,6 +24,7 @@ STATES = {
     "superseded": "SUPERSEDED",
 }
 ORDERS = ("urgency", "deadline", "oldest", "newest", "kind", "title")
+_LIMIT = 50
 _PAGE = 500
 
 
@@ -43,7 +44,7 @@ _PAGE = 500
     show_default=True,
     help="urgency: by priority, then deadline, then age.",
 )
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and print every change.")
 @client_command
 async def ls(
@@ -63,7 +64,7 @@ async def ls(
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended")}
     if watch:
         other = next((name for name, given in {"state": states, **chosen}.items() if given), None)
-        other = other or ("sort" if order != "urgency" else None)
+        other = other or ("sort" if order != "urgency" else "limit" if limit != _LIMIT else None)
         if other:
             raise click.UsageError(f"--watch follows open prompts; --{other} does not go with it")
         await watch_prompts(context, await view(context.client, options))

@@ -26,6 +26,7 @@ STATES = {
     "failed": "FAILED",
     "cancelled": "CANCELLED",
 }
+_LIMIT = 50
 _NAME = 16
 _LABELS = 30
 
@@ -46,7 +47,7 @@ _LABELS = 30
 )
 @click.option("--since", type=Moment(), help="Created since a time, or within a span: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and print every change; jobs that have not ended first.")
 @client_command
 async def ls(
@@ -79,7 +80,7 @@ async def ls(
         "labels": label_conditions(label_pairs),
     }
     if watch:
-        other = "since" if since else "before" if before else None
+        other = "since" if since else "before" if before else "limit" if limit != _LIMIT else None
         if other:
             raise click.UsageError(f"--watch follows jobs as they change; --{other} does not go with it")
         await watch_jobs(context, narrowed)
