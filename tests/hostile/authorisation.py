@@ -8,15 +8,10 @@ answer from a caller that may see neither.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import random
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import grpc
 from google.protobuf.descriptor import FieldDescriptor
@@ -25,9 +20,10 @@ from google.protobuf.message_factory import GetMessageClass
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
-from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.service import Caller, World, refusal_of
+from tests.hostile.scene import PEOPLE, Person, Stage, staged
+from tests.support.refusals import refusal_of
+from tests.support.service import World
 
 SERVICES = {
     "JobService": (jobs, "jobs"),
@@ -45,207 +41,6 @@ QUIET = 0.3
 _ID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{12}-[0-9a-f]+|b'.*?'"
 )
-
-
-@dataclass(frozen=True)
-class Person:
-    """A row of the token file."""
-
-    name: str
-    roles: Sequence[str]
-    namespaces: Sequence[str] = ("red",)
-    groups: Sequence[str] = ()
-
-    def is_asker(self, namespace: str) -> bool:
-        """Whether it reads every prompt of the namespace."""
-        return namespace in self.namespaces and not {"client", "worker", "admin"}.isdisjoint(self.roles)
-
-
-PEOPLE = (
-    Person("owner", ["client", "worker", "console"], ["red", "blue"], ["law", "desk"]),
-    Person("client", ["client"]),
-    Person("worker", ["worker"]),
-    Person("admin", ["admin"]),
-    Person("lawyer", ["console"], groups=["law"]),
-    Person("ana", ["console"]),
-    Person("eve", ["console"]),
-    Person("bluefolk", ["client", "worker", "console"], ["blue"], ["law"]),
-    Person("nothing", ["console"], ["green"], ["law"]),
-)
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A text that only some may ever receive."""
-
-    text: str
-    namespace: str
-    users: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
-    is_open: bool = False
-    """Of a prompt for every console of the namespace."""
-
-    def may_see(self, person: Person) -> bool:
-        """The rule."""
-        if person.is_asker(self.namespace):
-            return True
-        if self.namespace not in person.namespaces or "console" not in person.roles:
-            return False
-        return self.is_open or person.name in self.users or not self.groups.isdisjoint(person.groups)
-
-
-@dataclass
-class Stage:
-    """The world's secrets, and ids to try."""
-
-    secrets: list[Secret] = field(default_factory=list)
-    job_ids: list[str] = field(default_factory=list)
-    prompt_ids: list[str] = field(default_factory=list)
-    rows: list[tuple[str, str, Secret]] = field(default_factory=list)
-    """(job id, prompt id, who may know of either) of jobs."""
-
-    @property
-    def absent(self) -> list[str]:
-        """Ids that nothing has."""
-        return [f"{job_id[:-6]}000000" for job_id in self.job_ids]
-
-    def hidden_from(self, person: Person) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-        """(job id, prompt id) of what the person may know nothing of, each with a pair that nothing has."""
-        return [
-            ((job_id, prompt_id), (f"{job_id[:-6]}000000", f"{prompt_id[:-6]}000000"))
-            for job_id, prompt_id, known in self.rows
-            if not known.may_see(person)
-        ]
-
-
-async def staged(owner: Caller) -> Stage:
-    """Jobs of two namespaces with prompts for all, for a group and for a person, open and answered; and jobs
-    that a worker ran, with a prompt for a group and one for a person, in each way that a job can end."""
-    stage = Stage()
-    for namespace in ("red", "blue"):
-        for audience in ("all", "law", "ana"):
-            for answered in (False, True):
-                await _one(owner, stage, namespace, audience, answered)
-        for end in ("retried", "failed", "completed", "cancelled"):
-            await _run(owner, stage, namespace, end)
-    return stage
-
-
-async def _run(owner: Caller, stage: Stage, namespace: str, end: str) -> None:
-    """A job with a worker, and a secret wherever a job has a text. Its audience sees progress and labels."""
-
-    def secret(what: str, *, users: Sequence[str] = (), groups: Sequence[str] = ()) -> str:
-        made = Secret(f"canary-{what}-{namespace}-{end}", namespace, frozenset(users), frozenset(groups))
-        stage.secrets.append(made)
-        return made.text
-
-    def everybody(what: str) -> str:
-        return secret(what, users=["ana"], groups=["law"])
-
-    create = jobs.CreateJobRequest(
-        namespace=namespace,
-        job_type="run",
-        labels={"l": everybody("job-label")},
-        input_json=f'"{secret("run-input")}"',
-        request_id=f"{secret('request-id')}-{uuid4()}",
-    )
-    await owner.jobs.CreateJob(create)
-    lease = workers.LeaseJobsRequest(
-        namespace=namespace, worker_id=everybody("worker-id"), job_types=["run"], wait={"seconds": 5}
-    )
-    [leased] = (await owner.workers.LeaseJobs(lease)).jobs
-    held = {"job_id": leased.job.job_id, "token": leased.token}
-    await owner.workers.SaveCheckpoint(
-        workers.SaveCheckpointRequest(
-            key=secret("checkpoint-key"), value_json=f'"{secret("checkpoint")}"', **held
-        )
-    )
-    report = workers.ReportProgressRequest(
-        progress={"message": everybody("progress")}, milestone=True, **held
-    )
-    await owner.workers.ReportProgress(report)
-    asked = []
-    for name, audience in (
-        ("law", prompts.Audience(groups=["law"])),
-        ("ana", prompts.Audience(users=["ana", "owner"])),
-    ):
-        who: dict[str, Any] = {"groups": ["law"]} if name == "law" else {"users": ["ana"]}
-        content = prompts.PromptContent(
-            kind="confirm",
-            title=secret(f"{name}-title", **who),
-            body=secret(f"{name}-body", **who),
-            blocking=True,
-            audience=audience,
-        )
-        ask = workers.AskPromptRequest(key=secret(f"{name}-key", **who), content=content, **held)
-        asked.append((await owner.workers.AskPrompt(ask)).prompt)
-    await owner.hitl.AnswerPrompt(
-        hitl.AnswerPromptRequest(
-            prompt_id=asked[1].prompt_id,
-            answer_id=secret("answer-id", users=["ana"]),
-            revision=1,
-            decision=prompts.DECISION_REJECT,
-            comment=secret("comment", users=["ana"]),
-        )
-    )
-    match end:
-        case "retried" | "failed":
-            failure = {
-                "code": secret("code"),
-                "message": secret("failure"),
-                "details_json": f'"{secret("details")}"',
-            }
-            fail = workers.FailJobRequest(failure=failure, retryable=end == "retried", **held)
-            await owner.workers.FailJob(fail)
-        case "completed":
-            result = f'"{secret("result")}"'
-            await owner.workers.CompleteJob(workers.CompleteJobRequest(result_json=result, **held))
-        case "cancelled":
-            reason = secret("cancel-reason")
-            await owner.jobs.CancelJob(jobs.CancelJobRequest(job_id=held["job_id"], reason=reason))
-            await owner.workers.ReleaseJob(workers.ReleaseJobRequest(**held))
-    stage.job_ids.append(held["job_id"])
-    stage.prompt_ids += [prompt.prompt_id for prompt in asked]
-    known = Secret("", namespace, frozenset({"ana"}), frozenset({"law"}))
-    stage.rows.append((held["job_id"], asked[0].prompt_id, known))
-
-
-async def _one(owner: Caller, stage: Stage, namespace: str, audience: str, answered: bool) -> None:
-    tag = f"{namespace}-{audience}-{'answered' if answered else 'open'}"
-    title, value, given, label = (f"canary-{what}-{tag}" for what in ("title", "input", "answer", "label"))
-    content = prompts.PromptContent(kind="deep_understanding", title=title, labels={"l": label})
-    content.questions.questions.add(question_id="q", title="?").text.multiline = True
-    if audience == "law":
-        content.audience.groups.append("law")
-    elif audience == "ana":
-        content.audience.users.extend(["ana", "owner"])
-    rule = {
-        "all": {"is_open": True},
-        "law": {"groups": frozenset({"law"})},
-        "ana": {"users": frozenset({"ana"})},
-    }[audience]
-    made = await owner.jobs.CreateJob(
-        jobs.CreateJobRequest(
-            namespace=namespace, job_type="t", prompt=content, input_json=f'"{value}"', request_id=f"r-{tag}"
-        )
-    )
-    stage.job_ids.append(made.job.job_id)
-    stage.prompt_ids.append(made.prompt.prompt_id)
-    ids = (made.job.job_id, made.prompt.prompt_id)
-    stage.rows.append((*ids, Secret(title, namespace, **rule)))  # type: ignore[arg-type]
-    stage.secrets += [Secret(text, namespace, **rule) for text in (title, label)]  # type: ignore[arg-type]
-    stage.secrets.append(Secret(value, namespace))
-    if answered:
-        stage.secrets.append(Secret(given, namespace, **rule))  # type: ignore[arg-type]
-        await owner.hitl.AnswerPrompt(
-            hitl.AnswerPromptRequest(
-                prompt_id=ids[1],
-                answer_id="a",
-                revision=1,
-                decision=prompts.DECISION_RESPOND,
-                values_json=f'{{"q":"{given}"}}',
-            )
-        )
 
 
 def random_request(chance: random.Random, kind: Any, stage: Stage) -> Any:
@@ -428,21 +223,6 @@ async def answers_of(world: World, person: Person, pair: tuple[Any, str, Any, An
         _, received = await _received(call(request, timeout=10))
         found.append(_ID.sub("ID", received))
     return found[0], found[1]
-
-
-def token_file(folder: Path) -> Path:
-    """The people's tokens, `<name>-token` each."""
-    lines = []
-    for person in PEOPLE:
-        digest = hashlib.sha256(f"{person.name}-token".encode()).hexdigest()
-        lines.append(
-            f'[[tokens]]\nsha256 = "{digest}"\nsubject = "{person.name}"\n'
-            f"roles = {json.dumps(person.roles)}\n"
-            f"namespaces = {json.dumps(person.namespaces)}\ngroups = {json.dumps(person.groups)}\n"
-        )
-    path = folder / "tokens.toml"
-    path.write_text("\n".join(lines))
-    return path
 
 
 async def search(world: World, attempts: int, seed: int, at_once: int = 16) -> list[str]:

@@ -1,6 +1,7 @@
 """Nothing outside a caller's audience through any door, and no way to tell what exists."""
 
-from tests.hostile.authorisation import PEOPLE, answers_of, search, staged, twins
+from tests.hostile.authorisation import answers_of, search, twins
+from tests.hostile.scene import PEOPLE, staged
 from tests.support.service import World
 
 
