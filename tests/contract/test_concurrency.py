@@ -159,7 +159,7 @@ async def test_many_who_try_at_once_get_one_turn(here: Node, there: Node) -> Non
 
 async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
-    table = tables.claim_turns
+    table = tables.queue_locks
     for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
         past = await here.database.ping() - timedelta(seconds=ended)
         await execute(here.database, sa.update(table).values(until=past))
@@ -211,10 +211,10 @@ async def test_room_that_appears_while_it_is_counted_is_not_missed(
 
     with monkeypatch.context() as patch:
         patch.setattr(here.database.queue_locks, "acquire", counted)
-        async with limits.lock(queue, 1) as places:
+        async with limits.turn(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)
-    async with limits.lock(queue, 1) as places:
+    async with limits.turn(queue, 1) as places:
         assert places is None
     assert not limits.is_open(queue)
     assert limits.made_room(ended)

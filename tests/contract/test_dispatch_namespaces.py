@@ -8,6 +8,7 @@ from typing import Any
 
 from askback_server.engine import dispatch
 from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.takers import Takers
 from tests.contract.test_dispatch import put
 from tests.support.storage import Node, until
 from tests.support.taking import Hand, dispatching
@@ -71,7 +72,7 @@ async def test_thousands_of_job_types_are_looked_at_in_turns(here: Node) -> None
 
 async def test_news_of_one_namespace_is_no_reason_to_look_in_another(here: Node) -> None:
     queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Takers(), here.clock)
 
     async def looked_at() -> list[str]:
         queue.looks.clear()

@@ -109,7 +109,7 @@ async def test_what_lies_before_a_call_is_not_taken_for_known(here: Node, there:
     job, prompt = await there.waiting()
     await there.answer(prompt)
     await here.answer(prompt, "late", principal=BOB)
-    here.feed._delivered.clear()
+    here.bus._versions.clear()
     await there.answer(prompt, "later", principal=BOB)
     await there.do(there.progress_command(job, 1))
     await call(here, job, 6, 7)

@@ -45,7 +45,7 @@ def pressed(*tenths: int, **fields: Any) -> PromptContent:
 async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
     """The node's timers run, and its feed brings them what others commit."""
     timers = Timers(here.engine, here.database.queue, here.clock, horizon)
-    here.feed.batch_followers.append(timers.committed)
+    here.bus.follow_batches(timers.committed)
     running = [asyncio.create_task(timers.run())]
     if feed:
         running.append(asyncio.create_task(here.feed.run()))
@@ -158,7 +158,7 @@ async def test_never_early_by_a_clock_that_is_ahead(migrated_db_url: str) -> Non
         nudges = prompt.nudges
         assert nudges is not None
         here.clock.observe(here.clock.now() + 3 * LONG)
-        assert await here.do(c.ExpirePrompts(job_id=job.job_id)) == nudges.step_at
+        assert await here.do(c.RunDue(job_id=job.job_id)) == nudges.step_at
         assert lost == [Lost.TIME]
         assert here.clock.now() < nudges.step_at  # type: ignore[operator]
         # Nor does anybody see more than before, or get an answer refused, in the wake of such a clock.

@@ -1,1 +1,1 @@
-"""Engine and storage against a small model of what DESIGN says, on both databases."""
+"""Engine and storage against a small model of what docs/design.md says, on both databases."""

@@ -1,7 +1,7 @@
 """A state machine that drives two replicas over one database, and the reference beside them.
 
 Whatever comes, in whatever order, at whichever replica, with whatever fault: every reply is one that the
-reference gives, what is stored is what the reference holds, and the invariants of DESIGN 10 stand. Of
+reference gives, what is stored is what the reference holds, and the invariants of docs/design.md 10 stand. Of
 commands that run at the same time, some order must explain all replies.
 """
 
@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
             await self.rig.read(replica)
             await self.check_coherent(replica, self.began[place])
         else:
-            replica.hot.live = False
+            replica.hot.suspend()
 
     async def sweep(self, dice: Random) -> None:
         """Retention, at both at once."""

@@ -1,4 +1,4 @@
-"""What DESIGN 3, 4, 7 and 10 say of jobs, prompts and leases, in plain dicts.
+"""What docs/design.md 3, 4, 7 and 10 say of jobs, prompts and leases, in plain dicts.
 
 Written from the page and not from the program, of which it knows nothing: names, numbers and texts go in,
 tuples come out. Times are seconds since the beginning.

@@ -1,4 +1,4 @@
-"""Engine and storage do what DESIGN says, whatever comes: the machine on both databases."""
+"""Engine and storage do what docs/design.md says, whatever comes: the machine on both databases."""
 
 from __future__ import annotations
 

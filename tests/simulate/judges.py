@@ -1,4 +1,4 @@
-"""What must hold on every stream, said where the server sends it (DESIGN 10.6 to 10.8)."""
+"""What must hold on every stream, said where the server sends it (docs/design.md 10.6 to 10.8)."""
 
 from __future__ import annotations
 

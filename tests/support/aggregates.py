@@ -68,7 +68,7 @@ class World:
     present: tuple[Principal, ...] | None = None
     """Those who are there; None: nobody is missed."""
 
-    def do(self, command: c.Command) -> Any:
+    def do(self, command: c.Command[object]) -> Any:
         """Apply a command, check every invariant, and give its reply, or raise what it raises."""
         self.change = None
         before, kept = self.aggregate, _copy(self.aggregate)
@@ -142,7 +142,7 @@ class World:
         reply: JobCreated = self.do(c.CreateJob(prompt=prompt, **fields))
         return reply
 
-    def on_job(self, kind: type[c.OnJob], **fields: Any) -> Any:
+    def on_job(self, kind: type[c.OnJob[object]], **fields: Any) -> Any:
         if issubclass(kind, c.HolderCommand):
             fields = {
                 "principal": WORKER,
@@ -175,7 +175,7 @@ class World:
         reply: AnswerResult = self.do(c.AnswerPrompt(answer_id=answer_id, **fields))
         return reply
 
-    def on_prompt(self, kind: type[c.OnPrompt], key: str = "a", **fields: Any) -> Prompt:
+    def on_prompt(self, kind: type[c.OnPrompt[object]], key: str = "a", **fields: Any) -> Prompt:
         principal = CLIENT if kind is c.CancelPrompt else ANN
         fields = {"principal": principal, "ref": self._ref(key), **fields}
         reply: Prompt = self.do(kind(**fields))
@@ -198,7 +198,7 @@ class World:
         return reply
 
     def expire(self) -> World:
-        self.on_job(c.ExpirePrompts)
+        self.on_job(c.RunDue)
         return self
 
     def lose(self, session: SessionRef = S1) -> World:

@@ -1,4 +1,4 @@
-"""What must hold of every change of a job, and of every job (DESIGN 10)."""
+"""What must hold of every change of a job, and of every job (docs/design.md 10)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, Pr
 from askback_server.domain.transitions import JOB_TRANSITIONS, Actor
 from scripts.gen_states import EVENTS
 
-_BY: dict[type[c.Command], Actor] = {
+_BY: dict[type[c.Command[object]], Actor] = {
     c.CreateJob: Actor.CLIENT,
     c.UpdateJob: Actor.CLIENT,
     c.CancelJob: Actor.CLIENT,
@@ -38,7 +38,7 @@ _BY: dict[type[c.Command], Actor] = {
 }
 
 
-def check_change(before: Aggregate, command: c.Command, change: Change, after: Aggregate) -> None:
+def check_change(before: Aggregate, command: c.Command[object], change: Change, after: Aggregate) -> None:
     """A change by itself, and what it makes of the aggregate before it."""
     version = before.job.version if before.job else 0
     assert change.events, "nothing changes a job without an event"
@@ -65,7 +65,7 @@ def _check_data(event: Event) -> None:
     assert json.loads(json.dumps(event.data)) == event.data
 
 
-def _check_steps(before: Aggregate, command: c.Command, change: Change) -> None:
+def _check_steps(before: Aggregate, command: c.Command[object], change: Change) -> None:
     """The states in the log follow the table, and whoever made the step may make it."""
     state = before.job.state if before.job else change.events[0].state
     for event in change.events:
@@ -80,7 +80,7 @@ def _check_steps(before: Aggregate, command: c.Command, change: Change) -> None:
         state = event.state
 
 
-def _party(command: c.Command, event: Event) -> Actor:
+def _party(command: c.Command[object], event: Event) -> Actor:
     if event.actor == "system":
         return Actor.SYSTEM
     if isinstance(command, c.HolderCommand):
@@ -90,7 +90,7 @@ def _party(command: c.Command, event: Event) -> Actor:
     return _BY[type(command)]
 
 
-def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
+def _check_fence(before: Aggregate, command: c.Command[object], change: Change) -> None:
     """No write by anybody but the holder, and none that the database does not judge again."""
     guard, facts = change.guard, change.facts
     if isinstance(command, c.HolderCommand):
@@ -145,7 +145,7 @@ def _nudged(before: Aggregate, change: Change) -> list[datetime]:
     return times
 
 
-def _job_ends(before: Aggregate, command: c.Command, change: Change) -> list[datetime | None]:
+def _job_ends(before: Aggregate, command: c.Command[object], change: Change) -> list[datetime | None]:
     """When the job, or its attempt, was to end, if time has just ended it."""
     times: list[datetime | None] = []
     for event in change.events:
@@ -160,7 +160,7 @@ def _job_ends(before: Aggregate, command: c.Command, change: Change) -> list[dat
         elif (
             event.type is EventType.JOB_CANCELLED
             and before.job.due_at
-            and isinstance(command, c.ExpirePrompts | c.AnswerPrompt | c.CancelPrompt | c.AskPrompt)
+            and isinstance(command, c.RunDue | c.AnswerPrompt | c.CancelPrompt | c.AskPrompt)
         ):
             times += [before.job.due_at] if before.job.due_at <= change.facts.now else []
     return times

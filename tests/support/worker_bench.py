@@ -5,9 +5,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from askback._worker.worker import Worker
 from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
-from askback.worker import Worker
 from tests.support.fake_server import FakeServer, FakeStream, work_welcome
 
 Function = Callable[..., Awaitable[Any]]

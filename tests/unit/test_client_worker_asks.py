@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from askback import errors
-from askback.job import Job
+from askback._worker.job import Job
 from askback.v1 import prompt_pb2, stream_pb2
 from askback.v1 import worker_service_pb2 as pb
 from tests.support.worker_bench import Bench, ended_as, resolved

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from askback import nonretryable
-from askback.job import Job
+from askback._model import nonretryable
+from askback._worker.job import Job
 from askback.v1 import prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 from tests.support.worker_bench import Bench, resolved

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
-from askback.job import Job
+from askback._worker.job import Job
 from askback.v1 import worker_service_pb2 as pb
 from tests.support.fake_server import span, work_welcome
 from tests.support.statuses import with_reason

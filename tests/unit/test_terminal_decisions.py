@@ -5,15 +5,15 @@ from contextlib import suppress
 
 import pytest
 
-from askback.enums import AnswerStatus
+from askback._model.enums import AnswerStatus
+from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import PromptClaimed
-from askback.prompts import AnswerOutcome, PromptInfo
-from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
-from askback.terminal.draft import Draft, Typed
-from askback.terminal.paper import PlainPaper
-from askback.terminal.sheet import LONG, MOST_CHOICES, write_sheet
+from askback.terminal.draft import Draft, SavedInput
+from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
+from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
+from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question, sent
 
@@ -47,7 +47,7 @@ async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
-    return write_sheet(PlainPaper(io.StringIO()), asked, now(), **options)
+    return write_prompt(PlainWriter(io.StringIO()), asked, now(), **options)
 
 
 LONG_TEXT = "x\n" * LONG
@@ -95,21 +95,21 @@ TEXTS = asking(question("a", required=True, text=pb.TextInput()), question("b", 
 
 async def test_what_was_typed_is_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
-    typed = Typed()
+    typed = SavedInput()
     with pytest.raises(EOFError):
-        await sent(TEXTS, Said("c why", "", "first", "second"), typed=typed)
+        await sent(TEXTS, Said("c why", "", "first", "second"), saved=typed)
     said = Said("", "", "y")  # the decision to answer is kept too
-    (draft,) = await sent(TEXTS, said, typed=typed)
+    (draft,) = await sent(TEXTS, said, saved=typed)
     assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
     written = Said()
-    typed.write(written.paper, TEXTS)
+    typed.write(written.writer, TEXTS)
     assert "Title of a: first" in written.text
 
 
 async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
-    typed = Typed({"values": {"a": "word"}})
+    typed = SavedInput({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
-    (draft,) = await sent(number, Said("", "", "4", "y"), typed=typed)
+    (draft,) = await sent(number, Said("", "", "4", "y"), saved=typed)
     assert draft.values == {"a": 4}
 
 

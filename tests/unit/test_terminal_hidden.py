@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from askback.table import Column, lines
-from askback.terminal.paper import RichPaper
-from askback.text import clean, clean_json, columns, one_line, visible
+from askback._text.table import Column, lines
+from askback._text.text import clean, clean_json, columns, one_line, visible
+from askback.terminal.writer import RichWriter
 
 HIDDEN = [
     "\U000e0100", "\U0001d173", "\U0001bca0", "\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\u180e",
@@ -77,9 +77,9 @@ def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.Monk
         "| a |\n|---|\n| b | rm -rf / |", "![](http://evil/rm-rf)", "|a|b|\n|-|-|\n|" + "x" * 300 + "|rm-rf|",
     ):  # fmt: skip
         out = io.StringIO()
-        RichPaper(out).markdown(hidden)
+        RichWriter(out).markdown(hidden)
         shown = "".join(out.getvalue().split())
         assert "rm-rf" in shown, hidden
     out = io.StringIO()
-    RichPaper(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
+    RichWriter(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
     assert "**" not in out.getvalue()  # rendered, as nothing is lost

@@ -13,7 +13,7 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
-from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
+from askback.terminal.keyboard import Keyboard, _Keys, burst, normalise_paste
 
 
 def keys(data: str) -> list[KeyPress]:
@@ -26,7 +26,7 @@ def keys(data: str) -> list[KeyPress]:
 def test_several_lines_at_once_are_a_paste(data: str) -> None:
     (key,) = keys(data)
     assert key.key == Keys.BracketedPaste
-    assert pasted(key.data) == data.replace("\r", "\n").rstrip("\n")
+    assert normalise_paste(key.data) == data.replace("\r", "\n").rstrip("\n")
 
 
 @pytest.mark.parametrize(("data", "submits"), [("y\r", 1), ("\r", 1), ("y\n", 1), ("y\r\n", 1), ("yyyy", 0)])

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from askback.enums import DecisionKind
+from askback._model.enums import DecisionKind
+from askback.terminal.assignments import parse_assignments
 from askback.terminal.draft import Draft
 from askback.terminal.fields import Field, entries
-from askback.terminal.reading import fits, read
-from askback.terminal.typed import typed_values
+from askback.terminal.value_parser import fits, read
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import Said, asking, prompt, question, sent
 
@@ -49,7 +49,7 @@ def multi(asked: pb.Question) -> Field:
 )
 def test_a_choice_with_a_comma_is_one_choice(asked: pb.Question, typed: str, value: list[str]) -> None:
     assert read(multi(asked), typed) == value
-    assert typed_values(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
+    assert parse_assignments(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_what_may_be_read_in_two_ways_is_refused(asked: pb.Question, typed: str)
 
 
 def test_json_beside_words() -> None:
-    assert typed_values(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
+    assert parse_assignments(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
     with pytest.raises(ValueError, match="city: is not JSON"):
-        typed_values(asking(CITIES), ["city:=m"])
+        parse_assignments(asking(CITIES), ["city:=m"])
 
 
 EMPTY = [

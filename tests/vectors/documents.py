@@ -12,7 +12,7 @@ from askback_server.domain.decisions import Decision
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
-from askback_server.transport.convert_contents import content
+from askback_server.transport.convert.contents import content
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

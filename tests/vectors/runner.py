@@ -17,7 +17,8 @@ from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.engine.committed import Committed
-from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
+from askback_server.sessions.converse_core import ConverseCore
+from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.lease_book import Held
 from askback_server.sessions.work import ENDS_LEASE

@@ -8,22 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from askback_server.domain import asking_rules, attendance, job_rules, lost_leases, prompt_rules, worker_rules
+from askback_server.domain import asking_rules, job_rules, lost_leases, presence, prompt_rules, worker_rules
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Decided, Facts
 
-Rule = Callable[[Aggregate, Any, Facts], Decided]
+Rule = Callable[[Aggregate, Any, Facts], Decided[Any]]
+"""Takes one class of command and decides the reply that the class declares. Python cannot relate a
+dictionary's key to its value, hence `Any`: tests/unit/test_apply.py compares their annotations."""
 
-RULES: dict[type[c.Command], Rule] = {
+RULES: dict[type[c.Command[object]], Rule] = {
     c.CreateJob: job_rules.create_job,
     c.UpdateJob: job_rules.update_job,
     c.CancelJob: job_rules.cancel_job,
     c.DeleteJob: job_rules.delete_job,
     c.PurgeJob: job_rules.purge_job,
     c.UpdateUnderstanding: job_rules.update_understanding,
-    c.ExpirePrompts: job_rules.expire_prompts,
+    c.RunDue: job_rules.run_due,
     c.EndGrace: job_rules.end_grace,
-    c.ReviewAttendance: attendance.review_attendance,
+    c.ReviewPresence: presence.review_presence,
     c.LoseSession: lost_leases.lose_session,
     c.DropLease: lost_leases.drop_lease,
     c.LeaseJob: worker_rules.lease_job,
@@ -41,10 +43,10 @@ RULES: dict[type[c.Command], Rule] = {
 }
 
 
-def apply(aggregate: Aggregate, command: c.Command, facts: Facts) -> Decided:
-    """Decide a command. Raises a subclass of AskbackError if it is refused, and Unjudged if its values
-    have to be judged first.
+def apply(aggregate: Aggregate, command: c.Command[c.R], facts: Facts) -> Decided[c.R]:
+    """Decide a command.
 
-    A `reply` that is itself an exception is raised to the caller after the change is committed.
+    Raises a subclass of AskbackError if the command is refused, and Unjudged if an answer's values must be
+    validated outside the event loop first.
     """
     return RULES[type(command)](aggregate, command, facts)

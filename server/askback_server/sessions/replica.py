@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
-from askback_server.engine.attendance import Attending
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -38,6 +39,7 @@ class Replica:
     engine: Engine
     queries: Queries
     feed: Feed
+    bus: CommitBus
     horizon: HorizonWatch
     tokens: ResumeTokens
     secret: bytes
@@ -46,7 +48,7 @@ class Replica:
     sessions: SessionStore
     keeper: SessionKeeper
     dispatcher: Dispatcher
-    attending: Attending
+    presence: PresenceTracker
     timers: Timers
     sweep: Sweep
     progress: ProgressWriter

@@ -222,14 +222,14 @@ async def _serve_prompts(
         changed,
     )
     follower.attach()
-    leave = replica.attending.enter(filter)
+    leave = replica.presence.enter(filter)
 
     def access_changed(principal: Principal) -> None:
         nonlocal leave
         principal.require(Role.CONSOLE)
         other = view.filter.seen_by(principal)
         leave()
-        leave = replica.attending.enter(other)
+        leave = replica.presence.enter(other)
         follower.look_through(other)
 
     following = asyncio.create_task(follower.follow(resume_token))

@@ -1,4 +1,4 @@
-"""Judges a history: DESIGN section 10, invariant by invariant, over what was said, heard and stored.
+"""Judges a history: docs/design.md 10, invariant by invariant, over what was said, heard and stored.
 
 Pure: it reads JSON lines and knows nothing of the server. An operation without a reply has an unknown
 outcome, which forbids nothing. Times of different processes are compared only as this machine's one clock

@@ -1,0 +1,106 @@
+"""Prompts that nobody is there for: in the asker's reply, in lists and events, and at the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from askback.v1 import hitl_service_pb2 as hitl
+from askback.v1 import prompt_pb2 as prompts
+from askback_server.engine import presence
+from tests.support.refusals import SOON, refused, until
+from tests.support.requests import answer, audience, confirm, form
+from tests.support.service import World
+from tests.support.shell import Shell
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People are missed at once."""
+    monkeypatch.setattr(presence, "LINGER", 0.0)
+    monkeypatch.setattr(presence, "TURN", 0.02)
+
+
+async def settled(world: World) -> None:
+    await until(lambda: not world.service.replica.presence._settling)
+
+
+async def listed(world: World, **filter: str) -> list[str]:
+    request = hitl.ListPromptsRequest(filter=hitl.PromptFilter(unattended=True, **filter))
+    return [p.prompt_id for p in (await world.hitl.ListPrompts(request)).prompts]
+
+
+async def marked(world: World, prompt: prompts.Prompt, wanted: bool) -> None:
+    """Wait until the prompt is marked, or is not any more."""
+    async with asyncio.timeout(SOON):
+        while (await world.prompt(prompt.prompt_id)).HasField("unattended_time") is not wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_prompt_s_life_without_and_with_people(world: World) -> None:
+    await settled(world)
+    lease = await world.held()
+    prompt = await world.ask(lease, "a", confirm(audience=audience("bob")))
+    assert prompt.HasField("unattended_time")
+    assert await listed(world) == []  # ada may not see it
+    assert await listed(world, job_id=lease.job.job_id) == [prompt.prompt_id]
+    console = world.console(world.as_user("bob"))
+    await console.hello()
+    await marked(world, prompt, False)
+    assert await listed(world, job_id=lease.job.job_id) == []
+    second = await world.ask(lease, "b", confirm(audience=audience("bob")))
+    assert not second.HasField("unattended_time")
+    await console.aclose()
+    await marked(world, prompt, True)
+    await marked(world, second, True)
+    found = await world.as_user("bob").hitl.AnswerPrompt(answer(prompt))
+    assert not found.result.prompt.HasField("unattended_time")
+    log = await world.service.replica.jobs.list_events(lease.job.job_id, 0, 100)
+    assert [e.type.value for e in log if e.prompt_id == prompt.prompt_id] == [
+        "PROMPT_ASKED",
+        "PROMPT_UNATTENDED",
+        "PROMPT_ATTENDED",
+        "PROMPT_UNATTENDED",
+        "PROMPT_ANSWERED",
+    ]
+
+
+async def test_a_watch_is_a_console_too(world: World) -> None:
+    await settled(world)
+    prompt = await world.asked(confirm(audience=audience(groups=["law"])))
+    assert prompt.HasField("unattended_time")
+    call = world.as_user("ann", "law").hitl.WatchPrompts(hitl.WatchPromptsRequest())
+    await call.read()
+    await marked(world, prompt, False)
+    call.cancel()
+    await marked(world, prompt, True)
+
+
+async def test_a_view_is_not_of_the_unattended(lite: World) -> None:
+    """What a view shows changes with its prompts, not with who looks at it."""
+    request = hitl.WatchPromptsRequest(filter=hitl.PromptFilter(unattended=True))
+    found = await refused(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    assert set(found.violations) == {"filter.unattended"}
+
+
+async def test_at_the_terminal(lite: World, shell: Shell) -> None:
+    await settled(lite)
+    missed = await lite.asked(confirm("Deploy?"))
+    listed = await shell.ok("inbox", "ls")
+    assert "1 open; no one else is here to answer them" in listed.err
+    console = lite.console()
+    await console.hello(filter=hitl.PromptFilter(kinds=["confirm"]))
+    await marked(lite, missed, False)
+    other = await lite.asked(form("How many?"))
+    assert "2 open; no one else is here to answer 1 of them" in (await shell.ok("inbox", "ls")).err
+    page = await shell.ok("inbox", "ls", "--limit", "1")
+    assert page.err == "2 open, 1 shown; --limit 0 lists all; no one else is here to answer 1 of them\n"
+    only = await shell.ok("inbox", "ls", "--unattended", "--json")
+    assert only.json["promptId"] == other.prompt_id
+    assert "unattended_time" in str(only.json) or "unattendedTime" in str(only.json)
+    found = await shell.ok("explain", other.job_id)
+    assert "no one who may answer has a console open; noticed" in found.out
+    assert "no one who may answer has a console open" in found.out
+    assert (await shell.ok("explain", other.job_id, "--json")).json["prompts"][0]["unattended"]["since"]
+    assert (await shell.ok("explain", missed.job_id, "--json")).json["prompts"][0]["unattended"] is None
