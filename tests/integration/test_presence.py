@@ -23,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def settled(world: World) -> None:
-    await until(lambda: not world.service.replica.presence._settling)
+    await until(lambda: world.service.replica.presence._index.is_settled)
 
 
 async def listed(world: World, **filter: str) -> list[str]:
