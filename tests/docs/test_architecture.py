@@ -15,7 +15,8 @@ from types import FrameType
 
 from askback.v1 import job_service_pb2, worker_service_pb2
 from tests.docs.blocks import ROOT, blocks_of
-from tests.support.service import ACCEPT, answer, confirm, serving
+from tests.support.requests import ACCEPT, answer, confirm
+from tests.support.service import serving
 
 PAGE = "docs/architecture.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
