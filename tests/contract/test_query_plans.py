@@ -128,7 +128,7 @@ async def test_a_look_for_what_is_due_enters_its_indexes(database: Database) -> 
         return [{"what": "now", "at": None}]
 
     database.queue._all = explained  # type: ignore[method-assign]
-    await database.queue.due(timedelta(seconds=1.5), 5000)
+    await database.queue.list_due(timedelta(seconds=1.5), 5000)
     plan = "\n".join(seen)
     for index in (
         "hitl_interactions_due",

@@ -15,7 +15,7 @@ from askback import Worker as SdkWorker
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.sessions.lease_book import digest_of
+from askback_server.sessions.lease_book import digest_leases
 from tests.faults.proxy import Link
 from tests.support.processes import Stage
 from tests.support.refusals import SOON, refused, until
@@ -34,7 +34,7 @@ async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
 
 
 def beat(received: int, *leases: Any) -> pb.WorkClientFrame:
-    digest = digest_of([(lease.job.job_id, lease.token) for lease in leases])
+    digest = digest_leases([(lease.job.job_id, lease.token) for lease in leases])
     said = pb.WorkLeaseDigest(count=digest.count, digest=digest.digest)
     return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat(received=received, leases=said))
 

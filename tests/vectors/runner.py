@@ -149,9 +149,9 @@ class Runner:
         """The end of a call. Returns whether it was done."""
         name = message.WhichOneof("body")
         if name == "error":
-            self.core.stream.failed(message.ref, error_of(message.error))
+            self.core.stream.fail_call(message.ref, error_of(message.error))
             return False
-        self.core.stream.replied(message.ref, name, getattr(message, name))
+        self.core.stream.reply(message.ref, name, getattr(message, name))
         return True
 
 
@@ -199,14 +199,14 @@ class ConverseRunner(Runner):
             view.resume()
             for prompt in found["resumed"]:
                 view.offer(prompt_of(prompt))
-            view.loaded(found["openPrompts"])
+            view.finish_load(found["openPrompts"])
             return
         if "reset" in found:
             view.resume()
             view.reset(found["reset"])
         for prompt in found["open"]:
             view.offer(prompt_of(prompt))
-        view.loaded()
+        view.finish_load()
 
     def _commit(self, changed: list[dict[str, Any]]) -> None:
         for prompt in changed:
@@ -318,7 +318,7 @@ class WorkRunner(Runner):
             for prompt_id in change.get("late", ())
         )
         prompts = tuple(prompt_of(p) for p in change.get("prompts", ()))
-        self.core.committed(Committed(job, prompts, events, change.get("deleted", False)))
+        self.core.apply_commit(Committed(job, prompts, events, change.get("deleted", False)))
 
     def _room(self, wanted: int) -> None:
         assert self.core.room() == wanted, self.core.room()

@@ -78,21 +78,21 @@ class Meter:
         self.ended: Counter[tuple[str, ...]] = Counter()
         self.leases_lost: Counter[str] = Counter()
 
-    def batch(self, commands: int) -> None:
+    def on_batch(self, commands: int) -> None:
         """Count a batch of `commands` commands."""
         self.batch_commands.observe(commands)
 
-    def wrote(self, seconds: float, lost: Iterable[Lost]) -> None:
+    def on_write(self, seconds: float, lost: Iterable[Lost]) -> None:
         """Count a durable write and its duration."""
         self.commit_seconds.observe(seconds)
         for reason in lost:
             self.guards_lost[reason.value] += 1
 
-    def failed(self, commands: int) -> None:
+    def on_failure(self, commands: int) -> None:
         """Count a batch that failed."""
         self.batches_failed += 1
 
-    def committed(self, batch: Sequence[Committed]) -> None:
+    def on_commit(self, batch: Sequence[Committed]) -> None:
         """Count the events of jobs and prompts: each once, at the replica that wrote it."""
         for item in batch:
             for event in item.events:

@@ -65,7 +65,7 @@ class ConverseSession(StreamSession):
 
     def _take(self) -> list[ServerFrame]:
         if self._live is not None:
-            self._live.written()
+            self._live.note_written()
         if self._core.stream.beat_due(self._deps.clock.monotonic()):
             told = self._core.view is not None and self._core.view.caught_up
             self._core.stream.push(Heartbeat(self._token if told else "", self._deps.clock.now()))

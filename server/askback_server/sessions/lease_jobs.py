@@ -20,10 +20,11 @@ from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.ports.clock import is_id
-from askback_server.ports.storage import JobStore, SessionStore
+from askback_server.ports.storage import JobStore
+from askback_server.ports.worker_sessions import SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.lease_parcel import lease_parcel
-from askback_server.sessions.unary_lease import UnaryTaker
+from askback_server.sessions.unary_lease import UnaryConsumer
 from askback_server.sessions.unary_leases import Lease, UnaryLeases
 from askback_server.sessions.work_frames import JobLeased, LeaseDigest
 
@@ -83,7 +84,7 @@ async def lease_jobs(
     are released.
     """
     session = await _session(deps, principal, request)
-    taker = UnaryTaker(
+    consumer = UnaryConsumer(
         principal,
         SessionRef(session.session_id, ANY_EPOCH),
         request.worker_id,
@@ -102,14 +103,14 @@ async def lease_jobs(
     if access is not None:
         access.follow(change_access, principal)
     every = deps.keeper.ttl / 3
-    jobs = await taker.collect(deps.dispatcher, deps.engine, request.wait, extend, every)
+    jobs = await consumer.collect(deps.dispatcher, deps.engine, request.wait, extend, every)
     try:
         parcels = [await lease_parcel(deps.jobs, job, deps.limits) for job in jobs]
         if jobs:
-            await _leases(deps, session.session_id).sent(jobs)
+            await _leases(deps, session.session_id).note_sent(jobs)
     except BaseException:
         # The caller went away, or the database did: the jobs will not reach a worker.
-        taker.give_back(deps.engine)
+        consumer.give_back(deps.engine)
         raise
     return session, parcels
 
@@ -133,7 +134,7 @@ async def extend_lease(
         return LeaseExtended(expires_at, lost=await leases.compare(named, now))
     if digest is not None:
         return LeaseExtended(expires_at, leases_wanted=await leases.differ(digest))
-    await leases.confirmed()
+    await leases.confirm_all()
     return LeaseExtended(expires_at)
 
 

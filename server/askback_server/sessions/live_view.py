@@ -60,7 +60,7 @@ class LiveView:
     def change_access(self, principal: Principal) -> None:
         """Show what the principal may see now. Raises PermissionDenied if it may see nothing."""
         principal.require(Role.CONSOLE)
-        filter = self._view.filter.seen_by(principal)
+        filter = self._view.filter.for_principal(principal)
         self._leave()
         self._leave = self._presence.enter(filter)
         self._follower.look_through(filter)
@@ -71,9 +71,9 @@ class LiveView:
         """The position to resume from."""
         return self._follower.token
 
-    def written(self) -> None:
+    def note_written(self) -> None:
         """All events that were taken of the view have been written."""
-        self._follower.written()
+        self._follower.note_written()
 
     def close(self) -> None:
         """Stop following."""

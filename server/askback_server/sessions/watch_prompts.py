@@ -47,7 +47,7 @@ async def watch_prompts(
                 following.result()
             while view.has_news:
                 yield view.take(TAKE, live.token)
-                live.written()
+                live.note_written()
             if clock() >= due:
                 yield [Bookmark(live.token)] if view.caught_up else []
                 due = clock() + deps.heartbeat

@@ -22,7 +22,7 @@ _PAGE = 200
 class Carrying(Reader):
     """The part of the JobStore that serves retries."""
 
-    async def kept_answers(self, job_id: str) -> list[KeptAnswer]:
+    async def list_kept_answers(self, job_id: str) -> list[KeptAnswer]:
         """See JobStore."""
         asked: set[str] = set()
         kept: list[KeptAnswer] = []
@@ -41,7 +41,7 @@ class Carrying(Reader):
                     kept.append(answer)
         return sorted(kept, key=lambda answer: answer.key)
 
-    async def kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
+    async def list_kept_checkpoints(self, job_id: str) -> list[KeptCheckpoint]:
         """See JobStore."""
         mine = sa.select(checkpoints.c.key, checkpoints.c.created_at).where(checkpoints.c.job_id == job_id)
         found = self._by_key(mine, checkpoints.c.key)

@@ -107,7 +107,7 @@ class EventFeed(Reader):
         found = await self._all(sa.select(events.c.xid, events.c.id, events.c.command_id).where(place))
         return bool(found) and position.mark in ("", _position(found[0]).mark)
 
-    async def horizon_lag(self) -> float:
+    async def settle_lag(self) -> float:
         """Age in seconds of the oldest committed event that is not settled; 0 without one."""
         first = (
             sa.select(events.c.at, self._dialect.now().label("now"))

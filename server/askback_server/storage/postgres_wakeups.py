@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.ports.wakeups import Heard, Hint
+from askback_server.ports.wakeups import Hint, HintReceiver
 from askback_server.storage.outages import BROKEN, first_line
 
 _log = logging.getLogger("askback.server.storage")
@@ -59,7 +59,7 @@ class PostgresWakeups:
         """The last test that was sent."""
         self._wake = asyncio.Event()
         self._echoed = asyncio.Event()
-        self._heard: Heard = lambda hints: None
+        self._heard: HintReceiver = lambda hints: None
         self._warned_silent = False
         self.live = False
 
@@ -76,7 +76,7 @@ class PostgresWakeups:
         if pending:
             self._wake.set()
 
-    async def run(self, heard: Heard) -> None:
+    async def run(self, heard: HintReceiver) -> None:
         """Send and listen until cancelled."""
         self._heard = heard
         async with asyncio.TaskGroup() as tasks:

@@ -57,7 +57,7 @@ class Presences(Reader):
         )
         return {r["replica_id"]: (r["seq"], json.loads(r["views"])) for r in found}
 
-    async def unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
+    async def list_unattended(self, namespace: str, after: str, limit: int) -> Sequence[Prompt]:
         """Read by the index of unattended prompts."""
         conditions = [prompts.c.namespace == namespace, prompts.c.unattended_since.is_not(None)]
         if after:
@@ -66,7 +66,7 @@ class Presences(Reader):
             sa.select(prompts).where(*conditions).order_by(prompts.c.interaction_id).limit(limit)
         )
 
-    async def attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
+    async def list_attended(self, namespace: str, limit: int) -> Sequence[Prompt]:
         """Read by the index of the inbox."""
         statement = (
             sa.select(prompts)

@@ -60,7 +60,9 @@ class WorkQueueStore(Reader):
         order = (every.c.priority.desc(), every.c.ready_at, every.c.job_id)
         return sa.select(every.c.job_id, every.c.job_type).order_by(*order)
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         """The database's time, and what is due within `ahead` of it, soonest first, in one round trip."""
         still_open = prompts.c.responded_at.is_(None)
         parts = [

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import Doubt, Doubts, WorkerSession
+from askback_server.ports.worker_sessions import Doubt, Doubts, WorkerSession
 from askback_server.storage.reader import Reader
 from askback_server.storage.tables import jobs, sessions
 
@@ -153,7 +153,7 @@ class Sessions(Reader):
 
         await self._dialect.run(work)
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         """Expired sessions that have doubts."""
         statement = (
             sa.select(sessions.c.session_id, sessions.c.doubts)

@@ -45,7 +45,7 @@ class JobServicer:
         principal = current_principal()
         principal.require(*READERS, Role.CONSOLE)
         strong = request.consistency == pb.CONSISTENCY_STRONG
-        seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=strong)
+        seen = await self._replica.queries.visible_job(job_id(request.job_id), principal, strong=strong)
         room = self._replica.limits.page_bytes - len(seen.job.input_json) - len(seen.job.result_json)
         prompts = prompt_messages(fit_bytes(seen.open_prompts, lambda p: 1000 + p.content.size, room))
         return pb.GetJobResponse(job=seen_job_message(seen), open_prompts=prompts)
@@ -67,7 +67,7 @@ class JobServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS, Role.CONSOLE)
-        seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=True)
+        seen = await self._replica.queries.visible_job(job_id(request.job_id), principal, strong=True)
         await serve_job(self._replica, current_access(), principal, seen.job, request.after_seq, context)
 
     async def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> None:

@@ -18,10 +18,10 @@ from askback_server.domain.errors import InvalidField
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
+from askback_server.sessions.fair_semaphore import FairSemaphore
 from askback_server.sessions.frames import PromptEvent, ServerFrame
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.stream_session import StreamSession
-from askback_server.sessions.turns import Turns
 from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch_prompts import watch_prompts
 from askback_server.sessions.work import WorkSession
@@ -57,7 +57,7 @@ def open_accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, A
 async def write_all(
     context: Any,
     writing: Account,
-    large: Turns,
+    large: FairSemaphore,
     items: list[T],
     message: Callable[[T], bytes],
     weigh: Callable[[T], int],
@@ -77,7 +77,7 @@ async def write_all(
             size += weigh(several[-1])
         async with writing.room(2 * size):
             if size > SMALL:
-                await large.next(writing.subject)
+                await large.acquire_for_iteration(writing.subject)
             for batch in joined(map(message, _popped(several))):
                 await context.write(batch)
                 del batch
@@ -150,7 +150,7 @@ async def _serve(
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
-    turns: Turns,
+    turns: FairSemaphore,
 ) -> None:
     limits, subject = replica.limits, session.access.principal.subject
     large = replica.admission.large_messages
@@ -159,11 +159,11 @@ async def _serve(
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             frames, at = message.frames, 0
             session.received.set(message.ByteSize() + PARSED_FRAME * len(frames))
-            await turns.next(subject)
+            await turns.acquire_for_iteration(subject)
             check_fields(message, limits)
             while at < len(frames):
                 await session.has_room()
-                await turns.next(subject)
+                await turns.acquire_for_iteration(subject)
                 end = min(at + FAIR, len(frames))
                 while at < end and not session.is_full:
                     begin(frames[at])

@@ -7,7 +7,7 @@ from typing import Any
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import Prompt
-from askback_server.sessions.job_follower import resolved_prompt
+from askback_server.sessions.job_follower import wait_for_resolution
 from askback_server.sessions.lease_jobs import extend_lease, lease_jobs
 from askback_server.sessions.replica import Replica
 from askback_server.transport.call_context import current_access, current_principal
@@ -70,7 +70,7 @@ class WorkerServicer:
             return await replica.queries.prompt(ref, now)
 
         wait = wait_seconds(request, replica.limits)
-        prompt = await resolved_prompt(replica.feed, read, wait)
+        prompt = await wait_for_resolution(replica.feed, read, wait)
         return pb.AwaitPromptResponse(prompt=prompt_message(prompt))
 
     async def ReportProgress(self, request: pb.ReportProgressRequest, _: Any) -> pb.ReportProgressResponse:
