@@ -181,7 +181,7 @@ async def test_a_new_certificate_serves_new_connections_and_leaves_open_streams_
         assert await presented(world.service) == before
         new = authority.server().put(folder)
         assert await presented(world.service) == new.certificate != before
-        assert [r for r in caplog.records if "a new certificate is in force" in r.message]
+        assert [r for r in caplog.records if "a new certificate is in use" in r.message]
         # The stream of before goes on, both ways.
         await caller.jobs.CreateJob(jpb.CreateJobRequest(job_type="t", prompt=confirm("Still there?")))
         assert (await console.event("upserted")).prompt.content.title == "Still there?"
@@ -234,7 +234,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_logged_once(
                 assert await outcome(Caller(opened, ()).jobs.ListJobs(jpb.ListJobsRequest())) == "OK"
         errors = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert len(errors) == 1, errors
-        assert "the one of before stays" in errors[0]
+        assert "the previous one stays in use" in errors[0]
         assert str(folder / ("ca.crt" if what == "roots" else "tls.")) in errors[0]
         # As soon as it is whole again, it is taken.
         (folder / "ca.crt").write_bytes(authority.pem)

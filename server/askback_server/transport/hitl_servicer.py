@@ -10,7 +10,7 @@ from askback_server.sessions.replica import Replica
 from askback_server.transport.call_context import current_access, current_principal
 from askback_server.transport.convert.prompts import prompt_watch_filter
 from askback_server.transport.convert.replies import response
-from askback_server.transport.errors import taken_answer
+from askback_server.transport.errors import require_accepted
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.streams import serve_converse, serve_prompts
 
@@ -46,7 +46,7 @@ class HitlServicer:
 
     async def AnswerPrompt(self, request: pb.AnswerPromptRequest, _: Any) -> pb.AnswerPromptResponse:
         """As the contract says: OK only for an answer that was taken."""
-        verdict = taken_answer(await self._calls().answer_prompt(request))
+        verdict = require_accepted(await self._calls().answer_prompt(request))
         return response(pb.AnswerPromptResponse, verdict)
 
     async def ClaimPrompt(self, request: pb.ClaimPromptRequest, _: Any) -> pb.ClaimPromptResponse:

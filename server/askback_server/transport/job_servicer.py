@@ -20,7 +20,7 @@ from askback_server.transport.convert.jobs import (
 )
 from askback_server.transport.convert.prompts import prompt_message, prompt_messages
 from askback_server.transport.convert.values import job_id, page_size
-from askback_server.transport.job_heads import seen_job_message
+from askback_server.transport.job_heads import visible_job_message
 from askback_server.transport.job_streams import READERS, serve_job, serve_jobs
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
@@ -48,7 +48,7 @@ class JobServicer:
         seen = await self._replica.queries.visible_job(job_id(request.job_id), principal, strong=strong)
         room = self._replica.limits.page_bytes - len(seen.job.input_json) - len(seen.job.result_json)
         prompts = prompt_messages(fit_bytes(seen.open_prompts, lambda p: 1000 + p.content.size, room))
-        return pb.GetJobResponse(job=seen_job_message(seen), open_prompts=prompts)
+        return pb.GetJobResponse(job=visible_job_message(seen), open_prompts=prompts)
 
     async def ListJobs(self, request: pb.ListJobsRequest, _: Any) -> pb.ListJobsResponse:
         """As the contract says."""

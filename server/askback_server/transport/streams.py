@@ -25,7 +25,7 @@ from askback_server.sessions.stream_session import StreamSession
 from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch_prompts import watch_prompts
 from askback_server.sessions.work import WorkSession
-from askback_server.transport.errors import known
+from askback_server.transport.errors import to_caller_error
 from askback_server.transport.field_limits import check_fields, check_frame
 from askback_server.transport.frames_converse import event_bytes, read_converse_frame, write_converse_frame
 from askback_server.transport.frames_work import read_work_frame, write_work_frame
@@ -115,7 +115,7 @@ async def serve_converse(replica: Replica, access: Access, context: Any) -> None
     def perform(name: str, request: Any) -> Awaitable[Any]:
         return HitlCalls(replica, access.principal).perform(name, request)
 
-    session = ConverseSession(replica, access, perform, known)
+    session = ConverseSession(replica, access, perform, to_caller_error)
     await _serve(
         replica,
         session,
@@ -130,10 +130,10 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
     """One worker's stream, to its end."""
 
     def perform(name: str, request: Any) -> Awaitable[Any]:
-        # The session is known by now: calls wait for the welcome.
+        # The session exists by now: calls wait for the welcome.
         return WorkerCalls(replica, access.principal, session.session).perform(name, request)
 
-    session = WorkSession(replica, access, perform, known)
+    session = WorkSession(replica, access, perform, to_caller_error)
     await _serve(
         replica,
         session,
