@@ -1,4 +1,4 @@
-"""One job with its prompts, a clock that tests turn, and what must hold after every change.
+"""One job with its prompts, and a clock that tests set; every invariant is checked after each change.
 
 `World.do` applies a command as the engine would and then checks every invariant of the domain, so a
 test only states what is special about its case.
@@ -55,7 +55,7 @@ def deadline(final: FinalAction, timeout: timedelta = HOUR, **fields: Any) -> Pr
 
 @dataclass
 class World:
-    """One aggregate, its log, its clock, and the sessions that are known to be dead."""
+    """One aggregate with its log and clock, and the sessions that count as dead."""
 
     limits: Limits = field(default_factory=Limits)
     now: datetime = START
@@ -63,13 +63,13 @@ class World:
     log: list[Event] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
     change: Change | None = None
-    """What the last command changed."""
+    """The change made by the last command; None if it made none."""
     ids: int = 0
     present: tuple[Principal, ...] | None = None
-    """Those who are there; None: nobody is missed."""
+    """The people at a console; None: presence is not tracked, so every prompt counts as attended."""
 
     def do(self, command: c.Command) -> Any:
-        """Apply a command, check every invariant, and give its reply, or raise what it raises."""
+        """Apply a command and check every invariant. Returns the command's reply or raises its error."""
         self.change = None
         before, kept = self.aggregate, _copy(self.aggregate)
         try:
@@ -100,7 +100,7 @@ class World:
         self.ids += 1
         return f"id-{self.ids:04}"
 
-    # --- looking ---
+    # --- reading ---
 
     @property
     def job(self) -> Job:
@@ -113,7 +113,7 @@ class World:
 
     @property
     def guard(self) -> Guard:
-        """What the last change's write depends on."""
+        """The guard of the last change's write."""
         assert self.change is not None
         return self.change.guard
 
@@ -127,11 +127,11 @@ class World:
         return [e.type for e in self.change.events] if self.change else []
 
     def submissions(self, key: str = "a") -> list[Submission]:
-        """The audit of a prompt, oldest first."""
+        """The submissions to a prompt, oldest first."""
         mine = (s for s in self.aggregate.submissions.values() if s.prompt_id == self.prompt(key).prompt_id)
         return sorted(mine, key=lambda s: s.seq)
 
-    # --- doing ---
+    # --- commands ---
 
     def tick(self, by: timedelta) -> World:
         self.now += by
@@ -224,13 +224,13 @@ def running(**fields: Any) -> World:
 
 
 def waiting(content: PromptContent | None = None, **fields: Any) -> World:
-    """A job that is held and waits for the answer to its prompt `a`."""
+    """A leased job that waits for the answer to its prompt `a`."""
     world = running(**fields)
     world.ask("a", content)
     return world
 
 
 def fields_of(error: AskbackError) -> set[str]:
-    """The fields that an InvalidField names."""
+    """The fields named by an InvalidField."""
     violations: Iterable[Any] = getattr(error, "violations", ())
     return {v.field for v in violations}

@@ -25,7 +25,7 @@ ADA = (("askback-user", "ada"), ("askback-groups", "ops, qa"))
 
 
 class Service(jobs_grpc.JobServiceServicer):
-    """Does what the request's id says."""
+    """Fails, waits or answers as the id in the request asks for."""
 
     def __init__(self) -> None:
         self.cancelled = asyncio.Event()
@@ -84,7 +84,7 @@ class Service(jobs_grpc.JobServiceServicer):
 
 
 async def talk(requests: Any, context: Any) -> None:
-    """A coroutine handler of a stream-stream call, as the service's own."""
+    """A stream-stream handler written as a coroutine, like those of the service."""
     while (message := await context.read()) is not EOF:
         if message.frames and message.frames[0].ref == 13:
             raise Draining("going down")
@@ -110,7 +110,7 @@ async def collect(requests: Any, context: Any) -> workers.WorkResponse:
 
 
 class World:
-    """A server behind the interceptor, and a channel to it."""
+    """A running server with the interceptor, and a channel to it."""
 
     def __init__(
         self,
@@ -184,13 +184,13 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return str(infos[0].reason)
 
 
-async def drained(call: Any) -> list[Any]:
+async def collect_messages(call: Any) -> list[Any]:
     """All messages of a stream."""
     return [message async for message in call]
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what must happen soon."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -1,7 +1,7 @@
-"""A whole replica in this process behind real gRPC, and raw stubs that talk to it.
+"""A whole replica in this process behind real gRPC, and raw stubs that call it.
 
-Nothing here waits without an end: unary calls and streams carry a gRPC deadline, and every wait for
-a frame gives up after `SOON`.
+Every wait is bounded: unary calls and streams carry a gRPC deadline, and waiting for a frame fails after
+`SOON`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from askback_server.config import Config
 from askback_server.lifecycle import Service
 
 SOON = 30.0
-"""Seconds that anything may take at most."""
+"""Seconds after which a wait fails."""
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 Metadata = tuple[tuple[str, str], ...]
 
 NOBODY_ID = "00000000-0000-7000-8000-000000000000"
-"""Spelt like an id, and nobody's."""
+"""A well-formed id that does not exist."""
 
 PENDING, RUNNING, PENDING_HITL = 1, 2, 3
 COMPLETED, FAILED, CANCELLED = 4, 5, 6
@@ -55,14 +55,14 @@ def seconds(value: float) -> Duration:
 
 
 def confirm(title: str = "Go on?", **fields: Any) -> prompts.PromptContent:
-    """A prompt that only wants a decision: ACCEPT, REVISE with a comment, or REJECT."""
+    """A prompt that asks for a decision only: ACCEPT, REVISE with a comment, or REJECT."""
     fields.setdefault("kind", "confirm")
     fields.setdefault("blocking", True)
     return prompts.PromptContent(title=title, **fields)
 
 
 def form(title: str = "Which?", **fields: Any) -> prompts.PromptContent:
-    """A prompt with a required integer and a text."""
+    """A prompt with two questions: a required integer and a text."""
     questions = [
         prompts.Question(question_id="n", title="How many?", required=True, integer=prompts.IntegerInput()),
         prompts.Question(question_id="why", title="Why?", text=prompts.TextInput()),
@@ -71,13 +71,13 @@ def form(title: str = "Which?", **fields: Any) -> prompts.PromptContent:
 
 
 def audience(*users: str, groups: Sequence[str] = ()) -> prompts.Audience:
-    """Who may see it."""
+    """An audience of these users and groups."""
     return prompts.Audience(users=users, groups=groups)
 
 
 @dataclass
 class Refusal:
-    """What a status, or the error of a frame, says."""
+    """The content of a status, or of the error in a frame."""
 
     code: grpc.StatusCode
     message: str
@@ -89,7 +89,7 @@ class Refusal:
 
 
 def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
-    """The status of a call, with its details: exactly one ErrorInfo where there is any."""
+    """The status of a call with its details. Fails unless they contain exactly one ErrorInfo."""
     found = Refusal(error.code(), error.details() or "")
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     infos = 0
@@ -112,7 +112,7 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
 
 
 def frame_refusal(error: stream_pb2.FrameError) -> Refusal:
-    """The same of a frame."""
+    """Like `refusal_of`, for the error in a frame."""
     assert error.reason.startswith("ERROR_REASON_"), "a FrameError without a reason"
     code = grpc.StatusCode[code_pb2.Code.Name(error.code)]
     delay = error.retry_delay.ToTimedelta().total_seconds() if error.HasField("retry_delay") else None
@@ -122,7 +122,7 @@ def frame_refusal(error: stream_pb2.FrameError) -> Refusal:
 
 
 async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str) -> Refusal:
-    """The call must fail like this; metadata is checked key by key."""
+    """Assert that the call fails with this code and reason; only the given metadata is compared."""
     try:
         async with asyncio.timeout(SOON):
             answer = await call
@@ -135,7 +135,7 @@ async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str)
 
 
 async def outcome(call: Awaitable[Any]) -> str:
-    """The name of the code that a call ends with."""
+    """The name of the status code of a call."""
     try:
         async with asyncio.timeout(SOON):
             await call
@@ -145,7 +145,7 @@ async def outcome(call: Awaitable[Any]) -> str:
 
 
 def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
-    """The refusal is this one."""
+    """Assert that a refusal has this code, reason and metadata."""
     assert (found.code.name, found.reason) == (code, reason), found
     assert found.message
     assert {k: found.metadata.get(k) for k in metadata} == metadata
@@ -154,14 +154,14 @@ def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what must happen soon."""
+    """Wait until the condition holds."""
     async with asyncio.timeout(SOON):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
 class _Stub:
-    """A stub whose every call carries the caller's metadata and a deadline."""
+    """A stub that adds the caller's metadata and a deadline to every call."""
 
     def __init__(self, stub: Any, metadata: Metadata) -> None:
         self._stub = stub
@@ -177,11 +177,11 @@ class _Stub:
 
 
 class Stream:
-    """One side of a stream: frames out, frames in, in the order in which they came."""
+    """The client's side of a stream: sends frames, and returns received frames in order."""
 
     request: type[Any]
     probe: Callable[[int], Any]
-    """A frame whose reply must be NOT_FOUND: a round trip."""
+    """A frame that the server must refuse with NOT_FOUND: used for a round trip."""
     pushed_by_time: frozenset[str] = frozenset({"heartbeat"})
 
     def __init__(self, call: Any) -> None:
@@ -193,7 +193,7 @@ class Stream:
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        # A cancelled read would cancel the call, so one task reads and nobody waits for it with a timeout.
+        # A cancelled read would cancel the call, so one task reads, and timeouts apply to the queue only.
         try:
             async for message in self.call:
                 self.messages += 1
@@ -207,7 +207,7 @@ class Stream:
             self._in.put_nowait(None)
 
     async def send(self, *frames: Any) -> None:
-        """One message with these frames."""
+        """Send one message with these frames."""
         async with asyncio.timeout(SOON):
             await self.call.write(self.request(frames=frames))
 
@@ -222,7 +222,7 @@ class Stream:
         return found
 
     async def frame(self) -> Any:
-        """The next frame that is no heartbeat. Raises AioRpcError or EOFError at the end."""
+        """The next frame that is not a heartbeat. Raises AioRpcError or EOFError at the end."""
         while True:
             found = await self.any_frame()
             if found.WhichOneof("body") not in self.pushed_by_time:
@@ -230,7 +230,7 @@ class Stream:
             self.heartbeats.append(found.heartbeat)
 
     async def expect(self, body: str) -> Any:
-        """The next frame's body, which must be this one."""
+        """The body of the next frame, which must be of this kind."""
         frame = await self.frame()
         assert frame.WhichOneof("body") == body, frame
         return getattr(frame, body)
@@ -246,7 +246,7 @@ class Stream:
         return getattr(frame, name)
 
     async def ask_refused(self, code: str, reason: str, **body: Any) -> Refusal:
-        """Send one frame that must be refused."""
+        """Send one frame, and assert that it is refused with this code and reason."""
         ref = next(self._refs)
         await self.send(self._frame(ref, **body))
         frame = await self.frame()
@@ -257,7 +257,7 @@ class Stream:
         return found
 
     async def nothing_more(self) -> None:
-        """Whatever was committed before now has been told: a round trip brings its reply only."""
+        """Assert, with a round trip, that no event is pending: its reply must be the next frame."""
         ref = next(self._refs)
         await self.send(self._probe(ref))
         frame = await self.frame()
@@ -265,7 +265,7 @@ class Stream:
         assert self._in.empty() or self._in.qsize() == len(self.heartbeats_waiting()), self._in
 
     def heartbeats_waiting(self) -> list[Any]:
-        """Frames that came and were not read, heartbeats only."""
+        """The heartbeats among the received frames that have not been read."""
         waiting = list(self._in._queue)  # type: ignore[attr-defined]
         return [f for f in waiting if f is not None and f.WhichOneof("body") in self.pushed_by_time]
 
@@ -276,7 +276,7 @@ class Stream:
         raise NotImplementedError
 
     async def ended(self) -> Refusal | None:
-        """Wait for the end; the status if it was not OK."""
+        """Wait for the end of the stream. Returns the status if it is not OK."""
         try:
             while True:
                 await self.frame()
@@ -286,12 +286,12 @@ class Stream:
             return refusal_of(error)
 
     async def no_more_requests(self) -> None:
-        """Half-close."""
+        """Half-close the stream."""
         async with asyncio.timeout(SOON):
             await self.call.done_writing()
 
     async def aclose(self) -> None:
-        """Break the stream off, as a crash would."""
+        """Cancel the stream, like a crash of the client."""
         self.call.cancel()
         self._reader.cancel()
         async with asyncio.timeout(SOON):
@@ -310,7 +310,7 @@ class Console(Stream):
         return self._frame(ref, get_prompt=hitl.GetPromptRequest(prompt_id=NOBODY_ID))
 
     async def hello(self, **hello: Any) -> Any:
-        """Say hello; returns the welcome."""
+        """Send a hello and return the welcome."""
         await self.send(hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello(**hello)))
         return await self.expect("welcome")
 
@@ -321,7 +321,7 @@ class Console(Stream):
         return getattr(event, kind)
 
     async def snapshot(self) -> tuple[list[Any], Any]:
-        """The prompts up to `caught_up`, and that."""
+        """Read prompts up to `caught_up`. Returns both."""
         shown = []
         while True:
             event = await self.expect("prompt_event")
@@ -334,7 +334,7 @@ class Console(Stream):
                     raise AssertionError(other)
 
     async def token(self) -> str:
-        """The token of a heartbeat that came after all that was told so far."""
+        """The resume token of a heartbeat sent after all events so far."""
         await self.nothing_more()
         seen = len(self.heartbeats)
         while len(self.heartbeats) < seen + 2:
@@ -344,7 +344,7 @@ class Console(Stream):
         return str(self.heartbeats[-1].resume_token)
 
     async def credit(self, count: int) -> None:
-        """Give credit."""
+        """Grant credit for `count` prompts."""
         await self.send(hitl.ConverseClientFrame(credit=hitl.ConverseCredit(prompts=count)))
 
 
@@ -362,7 +362,7 @@ class Worker(Stream):
         return self._frame(ref, list_checkpoints=workers.ListCheckpointsRequest(job_id=NOBODY_ID))
 
     async def hello(self, *job_types: str, **hello: Any) -> Any:
-        """Say hello; returns the welcome."""
+        """Send a hello and return the welcome."""
         hello.setdefault("worker_id", "w")
         body = workers.WorkHello(job_types=job_types or ("t",), **hello)
         await self.send(workers.WorkClientFrame(ref=1, hello=body))
@@ -371,16 +371,16 @@ class Worker(Stream):
         return welcome
 
     async def leased(self) -> Any:
-        """The next frame, which must be a job."""
+        """The leased job of the next frame, which must carry one."""
         return (await self.expect("job_leased")).leased_job
 
     async def lose(self) -> None:
-        """Crash, and stay away."""
+        """Crash without reconnecting."""
         await self.aclose()
 
 
 class Caller:
-    """Raw stubs that speak for one principal."""
+    """Raw stubs that call as one principal."""
 
     def __init__(self, channel: grpc.aio.Channel, metadata: Metadata) -> None:
         self.jobs: Any = _Stub(job_service_pb2_grpc.JobServiceStub(channel), metadata)
@@ -390,7 +390,7 @@ class Caller:
 
 
 class World(Caller):
-    """A running service and its callers; by itself it calls as `ada`."""
+    """A running service and its callers; its own stubs call as `ada`."""
 
     def __init__(self, service: Service, channel: grpc.aio.Channel) -> None:
         super().__init__(channel, (("askback-user", "ada"),))
@@ -399,29 +399,29 @@ class World(Caller):
         self._streams: list[Stream] = []
 
     def as_user(self, user: str, groups: str = "") -> Caller:
-        """Somebody, by name (authentication off)."""
+        """A caller with this user name (authentication is off)."""
         return Caller(self.channel, (("askback-user", user), ("askback-groups", groups)))
 
     def with_token(self, token: str) -> Caller:
-        """The owner of a token."""
+        """A caller that authenticates with a token."""
         return Caller(self.channel, (("authorization", f"Bearer {token}"),) if token else ())
 
     def console(self, caller: Caller | None = None) -> Console:
-        """A Converse stream."""
+        """Open a Converse stream."""
         stream = Console((caller or self).hitl.Converse())
         self._streams.append(stream)
         return stream
 
     def worker(self, caller: Caller | None = None) -> Worker:
-        """A Work stream."""
+        """Open a Work stream."""
         stream = Worker((caller or self).workers.Work())
         self._streams.append(stream)
         return stream
 
     async def settled(self) -> None:
-        """Wait until the log of all that was committed so far has been read: then tokens are new."""
+        """Wait until the feed has read everything committed so far, so that resume tokens are up to date."""
         replica = self.service.replica
-        # Also what other transactions still hold back: those of other replicas, for example.
+        # Includes events that are held back by open transactions, for example those of other replicas.
         position, head = replica.feed.position, None
         while head != position:
             head = position
@@ -429,7 +429,7 @@ class World(Caller):
         await until(lambda: replica.feed.position >= head)
 
     def stopped(self) -> None:
-        """The test has stopped the service itself."""
+        """Note that the test has stopped the service itself: do not stop it again."""
 
         async def nothing() -> None:
             pass
@@ -437,38 +437,38 @@ class World(Caller):
         self.service.stop = nothing  # type: ignore[method-assign]
 
     async def close(self) -> None:
-        """End what the test left open."""
+        """Cancel the streams that the test left open."""
         for stream in self._streams:
             await stream.aclose()
 
     async def create(self, job_type: str = "t", **fields: Any) -> job_messages.Job:
-        """A new job."""
+        """Create a job."""
         created = await self.jobs.CreateJob(jobs.CreateJobRequest(job_type=job_type, **fields))
         job: job_messages.Job = created.job
         return job
 
     async def asked(self, content: prompts.PromptContent | None = None, **fields: Any) -> prompts.Prompt:
-        """An open prompt of a job that has no worker."""
+        """Create a job that consists of one prompt, without a worker. Returns the prompt."""
         fields.setdefault("job_type", "t")
         request = jobs.CreateJobRequest(prompt=content or confirm(), **fields)
         prompt: prompts.Prompt = (await self.jobs.CreateJob(request)).prompt
         return prompt
 
     async def job(self, job_id: str) -> job_messages.Job:
-        """The job as the database has it."""
+        """The job as it is stored in the database."""
         request = jobs.GetJobRequest(job_id=job_id, consistency=jobs.CONSISTENCY_STRONG)
         job: job_messages.Job = (await self.jobs.GetJob(request)).job
         return job
 
     async def prompt(self, prompt_id: str) -> prompts.Prompt:
-        """The prompt as it is."""
+        """The current prompt."""
         prompt: prompts.Prompt = (
             await self.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=prompt_id))
         ).prompt
         return prompt
 
     async def lease(self, *job_types: str, wait: float = SOON, **fields: Any) -> workers.LeaseJobsResponse:
-        """Jobs for a worker without a stream."""
+        """Lease jobs for a worker without a stream."""
         fields.setdefault("worker_id", "w")
         request = workers.LeaseJobsRequest(job_types=job_types or ("t",), **fields)
         if wait:
@@ -477,25 +477,25 @@ class World(Caller):
         return response
 
     async def held(self, job_type: str = "t", **fields: Any) -> workers.LeasedJob:
-        """A new job, leased by a worker without a stream."""
+        """Create a job and lease it for a worker without a stream."""
         job = await self.create(job_type, **fields)
         [leased] = (await self.lease(job_type)).jobs
         assert leased.job.job_id == job.job_id
         return leased
 
     async def ask(self, lease: workers.LeasedJob, key: str, content: Any = None, **fields: Any) -> Any:
-        """The job of a lease asks; returns the prompt."""
+        """Ask a prompt for the leased job. Returns the prompt."""
         request = workers.AskPromptRequest(
             job_id=lease.job.job_id, token=lease.token, key=key, content=content or confirm(), **fields
         )
         return (await self.workers.AskPrompt(request)).prompt
 
     async def amended(self, lease: workers.LeasedJob, key: str, title: str, **fields: Any) -> Any:
-        """Other content under the key."""
+        """Ask again under the same key, with another title."""
         return await self.ask(lease, key, confirm(title, **fields))
 
     async def state(self, job_id: str, wanted: int) -> job_messages.Job:
-        """Wait until the job is in a state."""
+        """Wait until the job is in the state `wanted`."""
         request = jobs.WatchJobRequest(job_id=job_id)
         call = self.jobs.WatchJob(request, timeout=SOON)
         async for message in call:
@@ -509,7 +509,7 @@ class World(Caller):
 
 
 def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEPT, **fields: Any) -> Any:
-    """An answer to what is shown."""
+    """An answer to the given revision of a prompt."""
     fields.setdefault("revision", prompt.revision)
     return hitl.AnswerPromptRequest(
         prompt_id=prompt.prompt_id, answer_id=answer_id, decision=decision, **fields
@@ -518,9 +518,9 @@ def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEP
 
 @asynccontextmanager
 async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
-    """A replica on a free loopback port, and a channel to it.
+    """Run a replica on a free loopback port, and open a channel to it.
 
-    A lease taken without a stream, which a test does not extend, lasts for longer than any test.
+    Leases of workers without a stream, which tests do not extend, outlast every test.
     """
     settings.setdefault("drain_grace", 0.3)
     settings.setdefault("lease_ttl", 600.0)

@@ -1,4 +1,4 @@
-"""`askback` with somebody at it: under a terminal of its own, or on pipes that stay open."""
+"""Interactive runs of `askback`: in a pseudo-terminal, or on pipes that stay open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Typist:
-    """A process, what it has shown so far, and the keys. `end()` leaves none."""
+    """An interactive process: its output so far, and its keyboard. `end()` kills it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, terminal: bool) -> None:
         if terminal:
@@ -54,7 +54,7 @@ class Typist:
     def _read(self) -> None:
         try:
             piece = os.read(self._screen, 65_536)
-        except OSError:  # how a terminal says that nobody has it open any more
+        except OSError:  # raised by a terminal that no process has open any more
             piece = b""
         if not piece:
             self._over = True
@@ -64,30 +64,30 @@ class Typist:
 
     @property
     def raw(self) -> str:
-        """All that was shown, colours included."""
+        """All output, with colours."""
         return self._raw.decode("utf-8", "replace")
 
     @property
     def shown(self) -> str:
-        """The same without colours and moves of the cursor, lines ended alike."""
+        """All output without colours and cursor movements, with normalised line ends."""
         return _MOVES.sub("", self.raw).replace("\r\r\n", "\n").replace("\r\n", "\n")
 
     def type(self, text: str) -> None:
-        """Press keys."""
+        """Type text."""
         os.write(self._keys, text.encode())
 
     def resize(self, rows: int, columns: int = 120) -> None:
-        """Make the terminal so large."""
+        """Set the size of the terminal."""
         size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self._keys, termios.TIOCSWINSZ, size)
 
     def leave(self) -> None:
-        """Close the pipe: nothing more will be typed."""
+        """Close the input pipe."""
         os.close(self._keys)
         self._keys = -1
 
     async def sees(self, words: str) -> str:
-        """Wait until these words are shown, after all that was seen before; what was shown up to them."""
+        """Wait until the output contains these words, after the last match. Returns the output up to them."""
         async with asyncio.timeout(WITHIN):
             try:
                 while (place := self.shown.find(words, self._seen)) < 0:
@@ -101,22 +101,22 @@ class Typist:
         return self.shown[before : self._seen]
 
     async def says(self, text: str, words: str = "askback> ") -> str:
-        """Type a line, and wait for words."""
+        """Type a line and wait for `words`, by default the prompt."""
         self.type(text + "\n")
         return await self.sees(words)
 
     async def asks(self, text: str, words: str, prompt: str = "askback> ") -> None:
-        """Type a line again and again until its answer has the words: news of others are on their way."""
+        """Repeat a line until its output contains the words: events of others may still be on their way."""
         async with asyncio.timeout(WITHIN):
             while words not in await self.says(text, prompt):
                 pass
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         self._process.send_signal(number)
 
     async def ended(self) -> int:
-        """Wait for its end, and for the last that it shows; the exit code."""
+        """Wait for the end of the output and of the process. Returns the exit code."""
         async with asyncio.timeout(WITHIN):
             while not self._over:
                 self._news.clear()
@@ -124,7 +124,7 @@ class Typist:
         return await asyncio.to_thread(self._process.wait, WITHIN)
 
     def end(self) -> None:
-        """Kill it, if it still runs, and close what is open. Repeatable."""
+        """Kill the process if it still runs, and close its files. Repeatable."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -143,11 +143,11 @@ _OWN_TERMINAL = [
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])",
 ]
-"""So that Ctrl-C, typed, is a signal."""
+"""Gives the process its own controlling terminal, so that a typed Ctrl-C becomes a signal."""
 
 
 class AskbackTypist(Typist):
-    """The same of `askback`, forked. Where the start is under test, `Typist` runs the installed script."""
+    """A forked `askback`. Tests of the start itself run the installed script with `Typist`."""
 
     def _started(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
@@ -159,7 +159,7 @@ class AskbackTypist(Typist):
 
 
 class Desks:
-    """Starts consoles of several people at one server."""
+    """Starts interactive runs of `askback` for several users of one server."""
 
     def __init__(self, target: str, home: Path) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ASKBACK_")}
@@ -175,11 +175,11 @@ class Desks:
         self._typists: list[Typist] = []
 
     def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
-        """`askback` with these words."""
+        """Start a forked `askback` with the given arguments."""
         return self._add(AskbackTypist(words, self._environment_of(user, environment), terminal=terminal))
 
     def start_installed(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
-        """The same by the installed script, which imports all that it needs itself."""
+        """Start the installed script, which does its own imports."""
         command = [INSTALLED, *words]
         return self._add(Typist(command, self._environment_of(user, environment), terminal=terminal))
 
@@ -191,6 +191,6 @@ class Desks:
         return typist
 
     def end(self) -> None:
-        """End all of them."""
+        """Kill the processes that still run."""
         for typist in self._typists:
             typist.end()
