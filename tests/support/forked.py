@@ -30,7 +30,7 @@ MODULE = "tests.support.forked:module"
 IMPORTED = [
     "askback_server.transport.server",
     "tests.faults.replica",
-    "tests.faults.crowd",
+    "tests.faults.shared_process",
     "askback.worker",
     "aiosqlite",
     "askback_server.metrics.exposition",

@@ -1,4 +1,4 @@
-"""What is wrong, and where it is written."""
+"""Violations of the invariants, with the lines that prove them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INVARIANTS: Mapping[int, str] = {
 
 @dataclass(frozen=True)
 class Violation:
-    """One invariant that does not hold: what was seen, and the lines (file:line) that show it."""
+    """A violated invariant: what was observed, and the lines (file:line) that show it."""
 
     invariant: int
     text: str
@@ -37,7 +37,7 @@ class Violation:
         return f"invariant {self.invariant} ({INVARIANTS[self.invariant]}): {self.text}{where}"
 
 
-def violated(invariant: int, text: str, *lines: Mapping[str, Any] | None) -> Violation:
-    """A violation that these lines show."""
+def violation(invariant: int, text: str, *lines: Mapping[str, Any] | None) -> Violation:
+    """Build a violation with the positions of these lines."""
     known = (line["_at"] for line in lines if line is not None)
     return Violation(invariant, text, tuple(f"{name}:{number}" for name, number in known))
