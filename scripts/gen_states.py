@@ -14,7 +14,7 @@ from pathlib import Path
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import TERMINAL, JobState
 from askback_server.domain.prompts import PromptState
-from askback_server.domain.transitions import JOB, PROMPT, Step
+from askback_server.domain.transitions import JOB_TRANSITIONS, PROMPT_TRANSITIONS, Transition
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "states.md"
@@ -195,7 +195,7 @@ the job is the last.
 """
 
 
-def _diagram(steps: Mapping[tuple[StrEnum, StrEnum], Step], starts: Mapping[str, str]) -> Iterator[str]:
+def _diagram(steps: Mapping[tuple[StrEnum, StrEnum], Transition], starts: Mapping[str, str]) -> Iterator[str]:
     yield "```mermaid"
     yield "stateDiagram-v2"
     for state, label in starts.items():
@@ -220,7 +220,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[s
     yield ""
 
 
-def _steps(steps: Mapping[tuple[StrEnum, StrEnum], Step]) -> Iterator[str]:
+def _steps(steps: Mapping[tuple[StrEnum, StrEnum], Transition]) -> Iterator[str]:
     rows = [
         (state.value, trigger.value, step.to.value, ", ".join(step.by), step.meaning)
         for (state, trigger), step in steps.items()
@@ -234,8 +234,8 @@ def _keys(meaning: Meaning) -> str:
 
 def page() -> str:
     """The whole page."""
-    job: dict[tuple[StrEnum, StrEnum], Step] = dict(JOB.items())
-    prompt: dict[tuple[StrEnum, StrEnum], Step] = dict(PROMPT.items())
+    job: dict[tuple[StrEnum, StrEnum], Transition] = dict(JOB_TRANSITIONS.items())
+    prompt: dict[tuple[StrEnum, StrEnum], Transition] = dict(PROMPT_TRANSITIONS.items())
     starts = {JobState.PENDING.value: "created", JobState.PENDING_HITL.value: "created with its prompt"}
     events = [(e.value, EVENTS[e].text, _keys(EVENTS[e])) for e in EventType]
     lines = [
@@ -258,7 +258,7 @@ def _check_words() -> None:
     used = {key for m in EVENTS.values() for key in (*m.required, *m.optional)}
     if missing := [e.value for e in EventType if e not in EVENTS] or sorted(used ^ set(KEYS)):
         sys.exit(f"scripts/gen_states.py has no words, or needless ones, for: {', '.join(missing)}")
-    if open_ends := [s for s in TERMINAL if any(at is s for at, _ in JOB)]:
+    if open_ends := [s for s in TERMINAL if any(at is s for at, _ in JOB_TRANSITIONS)]:
         sys.exit(f"a terminal state must have no way out: {', '.join(open_ends)}")
 
 

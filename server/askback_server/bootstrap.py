@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from askback_server.config import Config
-from askback_server.engine.attendance import Attending
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
@@ -13,6 +12,7 @@ from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import Observer, Observers, Unobserved
+from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -50,13 +50,13 @@ async def build(
         queue=config.queue,
         observer=observers,
     )
-    concurrency = Concurrency(config.queue_limits, storage.turns, time) if config.concurrency else None
+    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time) if config.concurrency else None
     dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
-    attending = Attending(storage.presence, engine)
-    engine.attended = attending.attended
-    feed.batch_followers += [timers.committed, dispatcher.committed, attending.committed]
+    presence = PresenceTracker(storage.presence, engine)
+    engine.attended = presence.attended
+    feed.batch_followers += [timers.committed, dispatcher.committed, presence.committed]
     feed.in_haste = lambda: dispatcher.has_takers
     secret = await storage.secret()
     return Replica(
@@ -74,9 +74,9 @@ async def build(
         sessions=storage.sessions,
         keeper=SessionKeeper(storage.sessions, storage.queue, engine, config.lease_ttl),
         dispatcher=dispatcher,
-        attending=attending,
+        presence=presence,
         timers=timers,
-        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.turns),
+        sweep=Sweep(engine, storage.queue, hot, time, config.sweep_interval, storage.queue_locks),
         progress=ProgressWriter(engine, clock.monotonic),
         heartbeat=config.heartbeat,
         max_message_bytes=MESSAGE_BYTES,

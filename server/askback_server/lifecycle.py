@@ -21,8 +21,8 @@ from askback_server.sessions.ageing import Ageing
 from askback_server.sessions.leaving import see_off
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
+from askback_server.storage.file_lock import FileLock, serve_alone
 from askback_server.storage.migrate import upgrade
-from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
 from askback_server.structured_logs import announce
 from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
@@ -45,7 +45,7 @@ class Service:
         self._server: Server | None = None
         self._replica: Replica | None = None
         self._exposition: Any = None
-        self._claim: SQLiteClaim | None = None
+        self._file_lock: FileLock | None = None
         self.port = self.health_port = self.metrics_port = 0
         self.failed = asyncio.Event()
         """Set when a part that must run has ended."""
@@ -62,7 +62,7 @@ class Service:
         Raises StorageUnavailable, CannotListen, BadTokenFile, BadCertificates.
         """
         config = self.config
-        self._claim = serve_alone(config.db, config.name)
+        self._file_lock = serve_alone(config.db, config.name)
         try:
             await self._start(config)
         except BaseException:
@@ -100,7 +100,7 @@ class Service:
             self._run("timers", replica.timers.run())
             self._run("dispatch", replica.dispatcher.run())
             self._run("keeper", replica.keeper.run())
-            self._run("attendance", replica.attending.run())
+            self._run("presence", replica.presence.run())
             self._run("sweep", replica.sweep.run())
             ageing = Ageing(replica.streams, config.stream_age, replica.clock.monotonic)
             self._run("ageing", ageing.run())
@@ -220,9 +220,9 @@ class Service:
             await self._server.close()
 
     def _let_go(self) -> None:
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
+        if self._file_lock is not None:
+            self._file_lock.release()
+            self._file_lock = None
 
     async def __aenter__(self) -> Service:
         await self.start()

@@ -9,8 +9,8 @@ import threading
 from datetime import UTC, datetime
 from types import TracebackType
 
+from askback_server.transport.call_context import CURRENT
 from askback_server.transport.call_ends import is_worth_a_line
-from askback_server.transport.calls import CURRENT
 
 log = logging.getLogger(__name__)
 

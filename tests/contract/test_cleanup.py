@@ -99,14 +99,14 @@ async def test_it_goes_in_batches_and_rests_after_each(here: Node, monkeypatch: 
 
 async def test_one_replica_at_a_time(here: Node, there: Node) -> None:
     await due(here, 5)
-    turn = await there.database.turns.take(*sweep.QUEUE, 1, 60)
-    assert turn is not None
+    lock = await there.database.queue_locks.acquire(*sweep.QUEUE, 1, 60)
+    assert lock is not None
     assert await sweep_of(here)._purge() == 0
     assert await stored(here) == 5
-    await there.database.turns.give_back(turn)
+    await there.database.queue_locks.release(lock)
     assert await sweep_of(here)._purge() == 5
     # And it is given back.
-    assert await there.database.turns.take(*sweep.QUEUE, 1, 60) is not None
+    assert await there.database.queue_locks.acquire(*sweep.QUEUE, 1, 60) is not None
 
 
 async def test_a_turn_at_cleaning_up_ends_and_goes_on(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,13 +117,13 @@ async def test_a_turn_at_cleaning_up_ends_and_goes_on(here: Node, monkeypatch: p
     monkeypatch.setattr(sweep, "TURN", 1e-9)
     cleaner = sweep_of(here)
     taken = []
-    take = here.database.turns.take
+    take = here.database.queue_locks.acquire
 
     async def counted(*args: Any) -> Any:
         taken.append(args)
         return await take(args[0], args[1], args[2], 60.0)
 
-    monkeypatch.setattr(here.database.turns, "take", counted)
+    monkeypatch.setattr(here.database.queue_locks, "acquire", counted)
     assert await cleaner._purge() == 30
     assert len(taken) == 4
 

@@ -14,7 +14,7 @@ from askback_server.domain.errors import IllegalState
 from askback_server.domain.jobs import Job, JobState
 from askback_server.engine import concurrency
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.ports.claim_turns import SETTLES, Turn
+from askback_server.ports.queue_locks import SETTLES, QueueLock
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
@@ -134,36 +134,36 @@ async def test_a_limited_queue_and_the_others_share_a_worker(here: Node) -> None
         assert 10 <= mails < 400, mails
 
 
-# --- turns ---
+# --- queue_locks ---
 
 
 async def test_a_turn_is_one_s_until_it_is_given_back(here: Node, there: Node) -> None:
-    turn = await here.database.turns.take("default", "refund", 10, 60)
-    assert turn is not None
-    assert turn.running == 0
-    assert timedelta(seconds=50) < turn.until - await here.database.ping() <= timedelta(seconds=60)
-    assert await there.database.turns.take("default", "refund", 10, 60) is None
-    assert await there.database.turns.take("default", "mail", 10, 60) is not None
-    assert await there.database.turns.take("other", "refund", 10, 60) is not None
-    await here.database.turns.give_back(turn)
-    second = await there.database.turns.take("default", "refund", 10, 60)
+    lock = await here.database.queue_locks.acquire("default", "refund", 10, 60)
+    assert lock is not None
+    assert lock.running == 0
+    assert timedelta(seconds=50) < lock.until - await here.database.ping() <= timedelta(seconds=60)
+    assert await there.database.queue_locks.acquire("default", "refund", 10, 60) is None
+    assert await there.database.queue_locks.acquire("default", "mail", 10, 60) is not None
+    assert await there.database.queue_locks.acquire("other", "refund", 10, 60) is not None
+    await here.database.queue_locks.release(lock)
+    second = await there.database.queue_locks.acquire("default", "refund", 10, 60)
     assert second is not None
-    await here.database.turns.give_back(turn)  # again, late: it is another's by now
-    assert await here.database.turns.take("default", "refund", 10, 60) is None
+    await here.database.queue_locks.release(lock)  # again, late: it is another's by now
+    assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is None
 
 
 async def test_many_who_try_at_once_get_one_turn(here: Node, there: Node) -> None:
-    tries = [n.database.turns.take("default", "refund", 10, 60) for n in (here, there) * 10]
-    assert sum(turn is not None for turn in await asyncio.gather(*tries)) == 1
+    tries = [n.database.queue_locks.acquire("default", "refund", 10, 60) for n in (here, there) * 10]
+    assert sum(lock is not None for lock in await asyncio.gather(*tries)) == 1
 
 
 async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(here: Node) -> None:
-    assert await here.database.turns.take("default", "refund", 10, 60) is not None
+    assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
     table = tables.claim_turns
     for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
         past = await here.database.ping() - timedelta(seconds=ended)
         await execute(here.database, sa.update(table).values(until=past))
-        taken = await here.database.turns.take("default", "refund", 10, 60)
+        taken = await here.database.queue_locks.acquire("default", "refund", 10, 60)
         assert (taken is not None) is free
 
 
@@ -173,11 +173,11 @@ async def test_a_turn_counts_what_runs_and_nothing_else(here: Node) -> None:
     await here.create()
     await here.held(job_type="mail")
     await here.complete(await here.held())
-    turn = await here.database.turns.take("default", "refund", 10, 60)
-    assert turn is not None
-    assert turn.running == len(running)
-    await here.database.turns.give_back(turn)
-    bounded = await here.database.turns.take("default", "refund", 2, 60)
+    lock = await here.database.queue_locks.acquire("default", "refund", 10, 60)
+    assert lock is not None
+    assert lock.running == len(running)
+    await here.database.queue_locks.release(lock)
+    bounded = await here.database.queue_locks.acquire("default", "refund", 2, 60)
     assert bounded is not None
     assert bounded.running == 2
 
@@ -198,19 +198,19 @@ async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
 async def test_room_that_appears_while_it_is_counted_is_not_missed(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = concurrency.Concurrency({"refund": 1}, here.database.turns, here.clock)
+    limits = concurrency.Concurrency({"refund": 1}, here.database.queue_locks, here.clock)
     queue = ("default", "refund")
     job = await here.held()
     ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
-    take = here.database.turns.take
+    take = here.database.queue_locks.acquire
 
-    async def counted(*args: Any) -> Turn | None:
-        turn = await take(*args)
+    async def counted(*args: Any) -> QueueLock | None:
+        lock = await take(*args)
         limits.made_room(ended)
-        return turn
+        return lock
 
     with monkeypatch.context() as patch:
-        patch.setattr(here.database.turns, "take", counted)
+        patch.setattr(here.database.queue_locks, "acquire", counted)
         async with limits.turn(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)

@@ -11,7 +11,7 @@ import pytest
 
 from askback_server.domain.jobs import Job
 from askback_server.engine import dispatch
-from askback_server.engine.concurrency import Queue
+from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.spread import Spread
 from tests.support.storage import Node, creation, get_job, new_job, until
@@ -158,7 +158,7 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
     in_vain = []
     own = Spread.widen
 
-    def widen(self: Spread, queue: Queue) -> None:
+    def widen(self: Spread, queue: QueueKey) -> None:
         in_vain.append(queue)
         own(self, queue)
 

@@ -250,7 +250,7 @@ async def test_a_full_queue_refuses_and_keeps_room_for_answers(
         assert caught.value.retry_after
         assert here.engine.waiting == 12
         answers = [here.engine.submit(here.answer_command(prompt, f"a{n}")) for n in range(3)]
-        answers.append(here.engine.submit(c.ExpirePrompts(job_id=job.job_id)))
+        answers.append(here.engine.submit(c.RunDue(job_id=job.job_id)))
         with pytest.raises(QueueFull):
             here.engine.submit(here.answer_command(prompt, "a9"))
         here.store.gate.set()

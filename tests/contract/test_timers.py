@@ -158,7 +158,7 @@ async def test_never_early_by_a_clock_that_is_ahead(migrated_db_url: str) -> Non
         nudges = prompt.nudges
         assert nudges is not None
         here.clock.observe(here.clock.now() + 3 * LONG)
-        assert await here.do(c.ExpirePrompts(job_id=job.job_id)) == nudges.step_at
+        assert await here.do(c.RunDue(job_id=job.job_id)) == nudges.step_at
         assert lost == [Lost.TIME]
         assert here.clock.now() < nudges.step_at  # type: ignore[operator]
         # Nor does anybody see more than before, or get an answer refused, in the wake of such a clock.

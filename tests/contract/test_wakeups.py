@@ -17,9 +17,9 @@ from askback_server.domain.prompts import PromptState
 from askback_server.engine.committed import Committed
 from askback_server.ports.clock import uuid7
 from askback_server.ports.wakeups import Hint
-from askback_server.storage import wakeups
+from askback_server.storage import postgres_wakeups
 from askback_server.storage.database import Database
-from askback_server.storage.wakeups import PAYLOAD, PostgresWakeups
+from askback_server.storage.postgres_wakeups import PAYLOAD, PostgresWakeups
 from tests.contract.test_event_feed import INSERT
 from tests.support.aggregates import BOB, CLIENT
 from tests.support.pg_relay import PgRelay
@@ -31,8 +31,8 @@ NEVER = 3600.0
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "TEST", 0.1)
-    monkeypatch.setattr(wakeups, "PAUSE", 0.05)
+    monkeypatch.setattr(postgres_wakeups, "TEST", 0.1)
+    monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
 
 
 @asynccontextmanager
@@ -246,7 +246,7 @@ async def test_a_connection_that_is_killed_comes_back(
 
 async def test_a_listener_that_hangs_is_noticed(pg_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network is cut without a word: the driver would wait for the rest of its life."""
-    monkeypatch.setattr(wakeups, "ECHO", 0.5)
+    monkeypatch.setattr(postgres_wakeups, "ECHO", 0.5)
     relay = PgRelay(pg_url)
     async with relay.serve() as through, node(pg_url) as there, _listener(through) as (heard, ears):
         relay.freeze()
@@ -279,7 +279,7 @@ async def _listener(url: str) -> AsyncIterator[tuple[list[Hint], PostgresWakeups
 async def test_behind_a_pooler_that_loses_notifications_polling_does_it_alone(
     pg_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wakeups, "ECHO", 0.1)
+    monkeypatch.setattr(postgres_wakeups, "ECHO", 0.1)
     caplog.set_level(logging.INFO)
     relay = PgRelay(pg_url)
     relay.mute = True

@@ -307,7 +307,7 @@ def retention_ignores_tokens() -> None:
     async def drop(this: Any, keep: datetime) -> int:
         return int(await this._dialect.drop_events(datetime.now(UTC) - timedelta(seconds=1)))
 
-    work_queue.Queue.drop_events = drop  # type: ignore[method-assign]
+    work_queue.WorkQueueStore.drop_events = drop  # type: ignore[method-assign]
 
 
 @plant(13, says="streams")

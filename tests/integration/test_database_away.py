@@ -19,7 +19,7 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.storage import job_store, postgres_pools, wakeups
+from askback_server.storage import job_store, postgres_pools, postgres_wakeups
 from askback_server.storage.postgres import Postgres
 from tests.support.postgres import PostgresServer
 from tests.support.service import SOON, World, answer, confirm, outcome, refusal_of, serving, until
@@ -31,8 +31,8 @@ KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "a
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.02)
-    monkeypatch.setattr(wakeups, "PAUSE", 0.05)
-    monkeypatch.setattr(wakeups, "TEST", 0.2)
+    monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
+    monkeypatch.setattr(postgres_wakeups, "TEST", 0.2)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.feed.feed import LostHistory
 from askback_server.lifecycle import Service
-from askback_server.storage import job_store, wakeups
+from askback_server.storage import job_store, postgres_wakeups
 from askback_server.storage.migrate import upgrade
 from tests.integration.test_database_away import Load
 from tests.support.postgres import PostgresServer
@@ -27,7 +27,7 @@ WITHIN = 60.0
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.05)
-    monkeypatch.setattr(wakeups, "PAUSE", 0.05)
+    monkeypatch.setattr(postgres_wakeups, "PAUSE", 0.05)
 
 
 def both(database: str, *servers: PostgresServer) -> str:

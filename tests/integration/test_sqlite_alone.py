@@ -12,9 +12,9 @@ import pytest
 from askback_server.config import Config
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
-from askback_server.storage import sqlite_claim
+from askback_server.storage import file_lock
+from askback_server.storage.file_lock import FileLock, serve_alone
 from askback_server.storage.migrate import look, upgrade
-from askback_server.storage.sqlite_claim import SQLiteClaim, serve_alone
 from askback_server.transport.tokens import BadTokenFile
 from tests.support.service import World, serving
 
@@ -79,9 +79,9 @@ async def test_a_file_system_without_locks_is_warned_of(
     lite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def flock(*_: object) -> None:
-        raise OSError(sqlite_claim.errno.ENOLCK, "No locks available")
+        raise OSError(file_lock.errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(sqlite_claim.fcntl, "flock", flock)
-    claim = SQLiteClaim(str(file_of(lite_url)), "r")
+    monkeypatch.setattr(file_lock.fcntl, "flock", flock)
+    claim = FileLock(str(file_of(lite_url)), "r")
     assert "make sure that only one server uses it" in caplog.text
     claim.release()

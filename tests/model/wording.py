@@ -130,7 +130,7 @@ class Wording:
         return c.CancelPrompt(principal=CLIENT, ref=self._ref(job, job_id, key))
 
     def _expire(self, _: str, job_id: str) -> c.Command:
-        return c.ExpirePrompts(job_id=job_id)
+        return c.RunDue(job_id=job_id)
 
     # --- in ---
 

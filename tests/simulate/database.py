@@ -66,7 +66,7 @@ class SimulatedDatabase:
         self._ids = count(1)
         self._running: set[int] = set()
         self._locks: dict[str, asyncio.Lock] = {}
-        self.jobs = self.queue = self.feed = self.census = self.presence = self.turns = self
+        self.jobs = self.queue = self.feed = self.census = self.presence = self.queue_locks = self
         self.wakeups = NoWakeups()
         self.sessions = SessionsOf(self)
 
@@ -304,12 +304,12 @@ class SimulatedDatabase:
     async def holder(self) -> None:
         await self._pause()
 
-    # --- turns: nobody has one, so nothing is purged ---
+    # --- queue locks: always held elsewhere, so nothing is purged ---
 
-    async def take(self, namespace: str, job_type: str, most: int, lasts: float) -> None:
+    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> None:
         await self._pause()
 
-    async def give_back(self, turn: Any) -> None:
+    async def release(self, lock: Any) -> None:
         await self._pause()
 
     # --- who is there: nobody asks here ---

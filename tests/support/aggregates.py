@@ -198,7 +198,7 @@ class World:
         return reply
 
     def expire(self) -> World:
-        self.on_job(c.ExpirePrompts)
+        self.on_job(c.RunDue)
         return self
 
     def lose(self, session: SessionRef = S1) -> World:

@@ -16,7 +16,7 @@ from askback.v1 import job_service_pb2_grpc as jobs_grpc
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.errors import Draining, InvalidField, JobNotFound, QueueFull
 from askback_server.domain.limits import Limits
-from askback_server.transport.calls import CURRENT, current_principal
+from askback_server.transport.call_context import CURRENT, current_principal
 from askback_server.transport.interceptors import CallInterceptor
 from askback_server.transport.tokens import NoAuthentication
 

@@ -22,19 +22,19 @@ from askback_server.domain.events import Event, EventType, fold
 from askback_server.domain.jobs import Job, JobState, Wake
 from askback_server.domain.principals import Role
 from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, PromptState
-from askback_server.domain.transitions import JOB, By
+from askback_server.domain.transitions import JOB_TRANSITIONS, Actor
 from scripts.gen_states import EVENTS
 
-_BY: dict[type[c.Command], By] = {
-    c.CreateJob: By.CLIENT,
-    c.UpdateJob: By.CLIENT,
-    c.CancelJob: By.CLIENT,
-    c.DeleteJob: By.CLIENT,
-    c.UpdateUnderstanding: By.CLIENT,
-    c.AnswerPrompt: By.PERSON,
-    c.ClaimPrompt: By.PERSON,
-    c.ReleasePrompt: By.PERSON,
-    c.LeaseJob: By.WORKER,
+_BY: dict[type[c.Command], Actor] = {
+    c.CreateJob: Actor.CLIENT,
+    c.UpdateJob: Actor.CLIENT,
+    c.CancelJob: Actor.CLIENT,
+    c.DeleteJob: Actor.CLIENT,
+    c.UpdateUnderstanding: Actor.CLIENT,
+    c.AnswerPrompt: Actor.PERSON,
+    c.ClaimPrompt: Actor.PERSON,
+    c.ReleasePrompt: Actor.PERSON,
+    c.LeaseJob: Actor.WORKER,
 }
 
 
@@ -71,18 +71,22 @@ def _check_steps(before: Aggregate, command: c.Command, change: Change) -> None:
     for event in change.events:
         if event.state is not state:
             by = _party(command, event)
-            steps = [s for (at, _), s in JOB.items() if at is state and s.to is event.state and by in s.by]
+            steps = [
+                s
+                for (at, _), s in JOB_TRANSITIONS.items()
+                if at is state and s.to is event.state and by in s.by
+            ]
             assert steps, f"{state} -> {event.state} by {by} is in no table"
         state = event.state
 
 
-def _party(command: c.Command, event: Event) -> By:
+def _party(command: c.Command, event: Event) -> Actor:
     if event.actor == "system":
-        return By.SYSTEM
+        return Actor.SYSTEM
     if isinstance(command, c.HolderCommand):
-        return By.WORKER
+        return Actor.WORKER
     if isinstance(command, c.CancelPrompt):
-        return By.CLIENT if command.principal.has(Role.CLIENT) else By.WORKER
+        return Actor.CLIENT if command.principal.has(Role.CLIENT) else Actor.WORKER
     return _BY[type(command)]
 
 
@@ -156,7 +160,7 @@ def _job_ends(before: Aggregate, command: c.Command, change: Change) -> list[dat
         elif (
             event.type is EventType.JOB_CANCELLED
             and before.job.due_at
-            and isinstance(command, c.ExpirePrompts | c.AnswerPrompt | c.CancelPrompt | c.AskPrompt)
+            and isinstance(command, c.RunDue | c.AnswerPrompt | c.CancelPrompt | c.AskPrompt)
         ):
             times += [before.job.due_at] if before.job.due_at <= change.facts.now else []
     return times

@@ -58,7 +58,7 @@ class Hand:
 @asynccontextmanager
 async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> AsyncIterator[Dispatcher]:
     """Run the dispatcher of a replica, with the `limits` of a Concurrency."""
-    concurrency = Concurrency(limits, node.database.turns, node.clock) if limits else None
+    concurrency = Concurrency(limits, node.database.queue_locks, node.clock) if limits else None
     dispatcher = Dispatcher(node.engine, node.database.queue, node.clock, concurrency)
     node.feed.batch_followers.append(dispatcher.committed)
     running = asyncio.create_task(dispatcher.run())

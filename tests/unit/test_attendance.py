@@ -12,7 +12,7 @@ from askback_server.domain.decisions import Decision
 from askback_server.domain.events import EventType
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerStatus
-from askback_server.engine.attendance import Attendance, document, view_of
+from askback_server.engine.presence import PresenceIndex, document, view_of
 from askback_server.ports.queries import PromptFilter
 from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, World, question
 from tests.support.storage import new_job, new_prompt
@@ -55,17 +55,17 @@ def test_people_come_and_go() -> None:
     world.ask("a", LAW)
     world.ask("b", question("Not for law only"))
     world.present = (ANN,)
-    world.tick(SECOND).on_job(c.ReviewAttendance)
+    world.tick(SECOND).on_job(c.ReviewPresence)
     assert world.events() == [EventType.PROMPT_ATTENDED]
     assert world.prompt("a").unattended_since is None
-    world.on_job(c.ReviewAttendance)
+    world.on_job(c.ReviewPresence)
     assert world.events() == []
     world.present = ()
-    world.on_job(c.ReviewAttendance)
+    world.on_job(c.ReviewPresence)
     assert world.events() == [EventType.PROMPT_UNATTENDED] * 2
     assert world.prompt("a").unattended_since == world.prompt("b").unattended_since == START + SECOND
     # The mark keeps its time.
-    world.tick(SECOND).on_job(c.ReviewAttendance)
+    world.tick(SECOND).on_job(c.ReviewPresence)
     assert world.events() == []
 
 
@@ -85,7 +85,7 @@ def test_an_end_takes_the_mark_away() -> None:
     assert world.answer(decision=Decision.ACCEPT).status is AnswerStatus.ACCEPTED
     assert world.prompt().unattended_since is None
     assert EventType.PROMPT_ATTENDED not in world.events()
-    world.on_job(c.ReviewAttendance)
+    world.on_job(c.ReviewPresence)
     assert world.events() == []
 
 
@@ -97,7 +97,7 @@ def view(viewer: Principal = ANN, **fields: Any) -> str:
 
 
 def has(texts: list[str], *, namespace: str = "default", job_type: str = "refund", **content: Any) -> bool:
-    index = Attendance()
+    index = PresenceIndex()
     for text in texts:
         index.add(text)
     job = new_job(namespace=namespace, job_type=job_type)
@@ -139,7 +139,7 @@ def test_who_is_there_for_what(text: str, prompt: dict[str, Any], there: bool) -
 
 
 def test_equal_views_are_counted() -> None:
-    index = Attendance()
+    index = PresenceIndex()
     prompt = new_prompt(new_job(), LAW)
     assert index.add(view()) == "default"
     assert index.add(view()) == ""

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from askback_server.engine import wakeups
-from askback_server.engine.wakeups import Wakeups
+from askback_server.engine import alarms
+from askback_server.engine.alarms import Alarms
 from askback_server.ports.clock import Alarm, DatabaseClock
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -79,14 +79,14 @@ def test_a_clock_that_is_wrong_is_set_right(hours: int) -> None:
 def test_many_times_have_one_alarm_and_a_look_each() -> None:
     local, looks = Turned(), []
     clock = DatabaseClock(local)
-    wakes = Wakeups(clock, lambda: looks.append(local.now()))
+    wakes = Alarms(clock, lambda: looks.append(local.now()))
     for n in (5, 3, 9, 3, 1):
         wakes.note(START + n * SECOND)
         assert len(local.alarms) == 1
     assert len(wakes) == 4
-    local.turn(SECOND - wakeups.AFTER)
+    local.turn(SECOND - alarms.AFTER)
     assert looks == []
-    local.turn(2 * wakeups.AFTER)
+    local.turn(2 * alarms.AFTER)
     assert len(looks) == 1
     local.turn(3 * SECOND)
     assert (len(looks), len(wakes), len(local.alarms)) == (2, 2, 1)
@@ -99,8 +99,8 @@ def test_many_times_have_one_alarm_and_a_look_each() -> None:
 
 
 def test_no_more_times_are_kept_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeups, "MOST", 3)
-    wakes = Wakeups(DatabaseClock(Turned()), lambda: None)
+    monkeypatch.setattr(alarms, "MOST", 3)
+    wakes = Alarms(DatabaseClock(Turned()), lambda: None)
     for n in range(9):
         wakes.note(START + n * SECOND)
     assert len(wakes) == 3

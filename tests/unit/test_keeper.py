@@ -10,7 +10,7 @@ import pytest
 
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.engine.keeper import Kept, SessionKeeper
+from askback_server.engine.keeper import LiveSession, SessionKeeper
 
 
 class Store:
@@ -39,7 +39,7 @@ async def test_a_sign_of_life_outlives_a_beat_that_could_not_be_written() -> Non
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     lost: list[str] = []
-    kept = Kept(SessionRef("s", 1), lambda: lost.append("s"), lambda: None, datetime.now(UTC))
+    kept = LiveSession(SessionRef("s", 1), lambda: lost.append("s"), lambda: None, datetime.now(UTC))
     keeper.keep(kept)
     store.away = True
     for _ in range(10):
@@ -60,7 +60,7 @@ async def test_a_session_that_another_stream_took_over_is_not_lost(epoch: int, t
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     heard: list[str] = []
     keeper.keep(
-        Kept(
+        LiveSession(
             SessionRef("s", 1), lambda: heard.append("lost"), lambda: heard.append("moved"), datetime.now(UTC)
         )
     )
@@ -75,7 +75,7 @@ async def test_the_last_sign_of_life_counts_though_the_stream_is_gone() -> None:
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     for name in ("heard", "silent"):
-        keeper.keep(Kept(SessionRef(name, 1), lambda: None, lambda: None, datetime.now(UTC)))
+        keeper.keep(LiveSession(SessionRef(name, 1), lambda: None, lambda: None, datetime.now(UTC)))
     await keeper.beat()
     keeper.heard(SessionRef("heard", 1))
     for name in ("heard", "silent"):
@@ -94,7 +94,7 @@ async def test_a_worker_that_comes_back_between_two_beats_keeps_its_session() ->
     store = Store()
     keeper = SessionKeeper(cast(Any, store), cast(Any, None), cast(Any, None), 30.0)
     for epoch in (1, 2, 3):
-        keeper.keep(Kept(SessionRef("s", epoch), lambda: None, lambda: None, datetime.now(UTC)))
+        keeper.keep(LiveSession(SessionRef("s", epoch), lambda: None, lambda: None, datetime.now(UTC)))
         if epoch < 3:
             keeper.forget(SessionRef("s", epoch))
     store.away = True

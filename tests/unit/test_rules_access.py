@@ -56,7 +56,7 @@ ROLES: dict[type[c.Command], tuple[set[Role], Callable[[World, Principal], Any]]
         lambda w, who: w.on_prompt(c.CancelPrompt, principal=who),
     ),
 }
-INTERNAL = {c.DropLease, c.ExpirePrompts, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewAttendance}
+INTERNAL = {c.DropLease, c.RunDue, c.EndGrace, c.LoseSession, c.PurgeJob, c.ReviewPresence}
 
 
 def lease_as(world: World, who: Principal) -> Any:

@@ -45,7 +45,7 @@ def pressed(*steps: EscalationStep, **fields: Any) -> PromptContent:
 def test_a_step_is_taken_once_not_early_and_guarded_by_the_databases_clock() -> None:
     world = waiting(pressed(ADDED))
     due = world.now + HOUR
-    assert world.on_job(c.ExpirePrompts) == due
+    assert world.on_job(c.RunDue) == due
     world.tick(HOUR - INSTANT).expire()
     assert world.change is None
     assert not world.prompt().is_for(BOB)
@@ -68,7 +68,7 @@ def test_a_step_is_taken_once_not_early_and_guarded_by_the_databases_clock() -> 
     assert world.prompt().is_for(ANN), "others come in addition"
     world.expire()
     assert world.change is None, "a step is taken once"
-    assert world.on_job(c.ExpirePrompts) is None
+    assert world.on_job(c.RunDue) is None
     assert world.state is JobState.PENDING_HITL
 
 
@@ -176,7 +176,7 @@ def test_what_was_due_while_nobody_was_up_is_done_in_its_order(final: FinalActio
     assert world.events() == [ESCALATED, ESCALATED]
     assert [e.data["step"] for e in world.log[-2:] if e.data] == [1, 2]
     assert world.guard.not_before == start + 2 * HOUR
-    assert world.on_job(c.ExpirePrompts) == start + 3 * HOUR
+    assert world.on_job(c.RunDue) == start + 3 * HOUR
     world.tick(24 * HOUR).expire()
     closing, state = FINAL[final]
     assert world.events()[:2] == [ESCALATED, closing]
@@ -228,7 +228,7 @@ def test_reminders_come_again_and_again_and_change_nothing_else() -> None:
     world.on_prompt(c.ClaimPrompt, duration=12 * HOUR)
     for count in (1, 2, 3):
         due = start + 10 * MINUTE + (count - 1) * HOUR
-        assert world.on_job(c.ExpirePrompts) == due
+        assert world.on_job(c.RunDue) == due
         world.now = due
         world.expire()
         assert world.events() == [REMINDED]
@@ -246,7 +246,7 @@ def test_missed_reminders_are_one() -> None:
     start = world.now
     world.tick(70 * HOUR + MINUTE).expire()
     assert world.events() == [REMINDED]
-    assert world.on_job(c.ExpirePrompts) == start + 71 * HOUR, "in the rhythm of before"
+    assert world.on_job(c.RunDue) == start + 71 * HOUR, "in the rhythm of before"
 
 
 def test_reminders_come_to_an_end() -> None:
@@ -255,7 +255,7 @@ def test_reminders_come_to_an_end() -> None:
     for _ in range(2):
         world.tick(HOUR).expire()
         assert world.events() == [REMINDED]
-    assert world.on_job(c.ExpirePrompts) is None
+    assert world.on_job(c.RunDue) is None
 
 
 @pytest.mark.parametrize(

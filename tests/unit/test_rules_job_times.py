@@ -114,7 +114,7 @@ def test_the_deadline_ends_a_job_in_every_state(state: str) -> None:
         world.ask("a", deadline(FinalAction.EXPIRE, 5 * HOUR))
     if state == "parked":
         world.release()
-    assert world.on_job(c.ExpirePrompts) == due
+    assert world.on_job(c.RunDue) == due
     world.tick(HOUR - INSTANT).expire()
     assert world.change is None
     world.tick(INSTANT).expire()

@@ -135,11 +135,11 @@ class OneJob(RuleBasedStateMachine):
 
     def time_passes(self, data: Any) -> None:
         self.world.tick(timedelta(seconds=data.draw(st.sampled_from([0.5, 1, 4, 5, 30, 60]))))
-        for kind in data.draw(st.sampled_from([(), (c.ExpirePrompts,), (c.EndGrace, c.PurgeJob)])):
+        for kind in data.draw(st.sampled_from([(), (c.RunDue,), (c.EndGrace, c.PurgeJob)])):
             self.send(kind(job_id=self.job_id))
-            for prompt in self.world.aggregate.open if kind is c.ExpirePrompts else []:
+            for prompt in self.world.aggregate.open if kind is c.RunDue else []:
                 assert prompt.due_at is None or prompt.due_at > self.world.now
-            if kind is c.ExpirePrompts and (job := self.world.aggregate.job) is not None:
+            if kind is c.RunDue and (job := self.world.aggregate.job) is not None:
                 assert job.due_at is None or job.due_at > self.world.now
 
     def a_client_acts(self, data: Any) -> None:

@@ -176,7 +176,7 @@ SITUATIONS: list[Callable[[World], None]] = [
 
 def nobody_there(world: World) -> None:
     world.present = ()
-    world.on_job(c.ReviewAttendance)
+    world.on_job(c.ReviewPresence)
 
 
 def key_of_a(world: World) -> str:
@@ -245,19 +245,19 @@ COMMANDS: dict[str, tuple[type[c.Command], Callable[[World], Any]]] = {
     "purge": (c.PurgeJob, later(timedelta(days=31), c.PurgeJob)),
     "understand": (c.UpdateUnderstanding, understand()),
     "und_worker": (c.UpdateUnderstanding, understand_as_worker),
-    "expire_early": (c.ExpirePrompts, lambda w: w.on_job(c.ExpirePrompts)),
-    "expire": (c.ExpirePrompts, later(HOUR, c.ExpirePrompts)),
-    "nudge": (c.ExpirePrompts, later(HALF, c.ExpirePrompts)),
-    "overrun": (c.ExpirePrompts, later(HALF * 1.5, c.ExpirePrompts)),
-    "too_late": (c.ExpirePrompts, later(2 * HOUR, c.ExpirePrompts)),
+    "expire_early": (c.RunDue, lambda w: w.on_job(c.RunDue)),
+    "expire": (c.RunDue, later(HOUR, c.RunDue)),
+    "nudge": (c.RunDue, later(HALF, c.RunDue)),
+    "overrun": (c.RunDue, later(HALF * 1.5, c.RunDue)),
+    "too_late": (c.RunDue, later(2 * HOUR, c.RunDue)),
     "grace_early": (c.EndGrace, lambda w: w.on_job(c.EndGrace)),
     "grace": (c.EndGrace, later(timedelta(seconds=30), c.EndGrace)),
     "lose": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S1.session_id)),
     "lose_other": (c.LoseSession, lambda w: w.on_job(c.LoseSession, session_id=S2.session_id)),
     "drop": (c.DropLease, drop(received=True)),
     "drop_unreceived": (c.DropLease, drop(received=False)),
-    "somebody": (c.ReviewAttendance, lambda w: w.on_job(c.ReviewAttendance)),
-    "nobody": (c.ReviewAttendance, nobody_there),
+    "somebody": (c.ReviewPresence, lambda w: w.on_job(c.ReviewPresence)),
+    "nobody": (c.ReviewPresence, nobody_there),
     "lease": (c.LeaseJob, lease),
     "progress": (c.ReportProgress, lambda w: w.on_job(c.ReportProgress, progress=Progress(1, 2))),
     "ask": (c.AskPrompt, ask("new", question())),

@@ -201,8 +201,8 @@ def test_a_timer_is_told_when_to_come_again() -> None:
     world.ask("b", deadline(EXPIRE, HOUR))
     world.ask("c", question())
     start = world.now
-    assert world.on_job(c.ExpirePrompts) == start + HOUR
-    assert world.tick(HOUR).on_job(c.ExpirePrompts) == start + 2 * HOUR
-    assert world.tick(HOUR).on_job(c.ExpirePrompts) is None
+    assert world.on_job(c.RunDue) == start + HOUR
+    assert world.tick(HOUR).on_job(c.RunDue) == start + 2 * HOUR
+    assert world.tick(HOUR).on_job(c.RunDue) is None
     world.cancel()
     assert world.on_job(c.EndGrace) == world.now + world.limits.cancel_grace

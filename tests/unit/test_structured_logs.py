@@ -14,8 +14,8 @@ import pytest
 
 from askback_server.domain.principals import Principal
 from askback_server.structured_logs import JsonLines, TextLines, name_the_call
+from askback_server.transport.call_context import CURRENT, CallContext
 from askback_server.transport.call_ends import is_worth_a_line
-from askback_server.transport.calls import CURRENT, Call
 
 
 def record(message: str, *args: object, **extra: Any) -> logging.LogRecord:
@@ -65,7 +65,7 @@ def test_a_line_of_text_says_nothing_twice() -> None:
 
 def test_what_is_logged_in_the_service_of_a_call_names_it() -> None:
     assert not hasattr(record("outside"), "request_id")
-    token = CURRENT.set(Call("/a/B", "req-7", Principal("ada")))
+    token = CURRENT.set(CallContext("/a/B", "req-7", Principal("ada")))
     try:
         assert json.loads(JsonLines().format(record("inside")))["request_id"] == "req-7"
         assert json.loads(JsonLines().format(record("own", request_id="mine")))["request_id"] == "mine"

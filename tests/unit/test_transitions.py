@@ -10,9 +10,9 @@ from askback_server.domain.errors import IllegalState, PromptClosed
 from askback_server.domain.jobs import TERMINAL, JobState
 from askback_server.domain.prompts import PromptState
 from askback_server.domain.transitions import (
-    JOB,
-    PROMPT,
-    By,
+    JOB_TRANSITIONS,
+    PROMPT_TRANSITIONS,
+    Actor,
     JobTrigger,
     PromptTrigger,
     next_job_state,
@@ -75,7 +75,7 @@ def reachable(start: Iterable[StrEnum], steps: dict[tuple[StrEnum, StrEnum], Str
 
 
 def test_every_job_state_is_reached_and_every_open_one_can_end() -> None:
-    steps = {at: step.to for at, step in JOB.items()}
+    steps = {at: step.to for at, step in JOB_TRANSITIONS.items()}
     assert reachable([JobState.PENDING], steps) == set(JobState)
     for state in set(JobState) - TERMINAL:
         assert reachable([state], steps) >= TERMINAL
@@ -84,15 +84,15 @@ def test_every_job_state_is_reached_and_every_open_one_can_end() -> None:
 
 
 def test_every_prompt_state_is_reached_and_all_but_one_are_final() -> None:
-    steps = {at: step.to for at, step in PROMPT.items()}
+    steps = {at: step.to for at, step in PROMPT_TRANSITIONS.items()}
     assert reachable([PromptState.PENDING], steps) == set(PromptState)
-    assert {at for at, _ in PROMPT} == {PromptState.PENDING}
+    assert {at for at, _ in PROMPT_TRANSITIONS} == {PromptState.PENDING}
 
 
 def test_every_trigger_is_used_and_every_step_has_words_and_a_cause() -> None:
-    assert {t for _, t in JOB} == set(JobTrigger)
-    assert {t for _, t in PROMPT} == set(PromptTrigger)
-    for step in (*JOB.values(), *PROMPT.values()):
+    assert {t for _, t in JOB_TRANSITIONS} == set(JobTrigger)
+    assert {t for _, t in PROMPT_TRANSITIONS} == set(PromptTrigger)
+    for step in (*JOB_TRANSITIONS.values(), *PROMPT_TRANSITIONS.values()):
         assert step.by
         assert step.meaning
         assert "|" not in step.meaning, "the meaning stands in a table of docs/states.md"
@@ -100,7 +100,7 @@ def test_every_trigger_is_used_and_every_step_has_words_and_a_cause() -> None:
 
 def test_only_the_system_times_out_and_only_workers_take_jobs() -> None:
     for trigger in (PromptTrigger.DEFAULT, PromptTrigger.EXPIRE):
-        assert PROMPT[PromptState.PENDING, trigger].by == (By.SYSTEM,)
-    assert PROMPT[PromptState.PENDING, PromptTrigger.ANSWER].by == (By.PERSON,)
-    assert [step.by for (_, t), step in JOB.items() if t is JobTrigger.LEASE] == [(By.WORKER,)]
-    assert {step.by for (_, t), step in JOB.items() if t is JobTrigger.LOSE} == {(By.SYSTEM,)}
+        assert PROMPT_TRANSITIONS[PromptState.PENDING, trigger].by == (Actor.SYSTEM,)
+    assert PROMPT_TRANSITIONS[PromptState.PENDING, PromptTrigger.ANSWER].by == (Actor.PERSON,)
+    assert [step.by for (_, t), step in JOB_TRANSITIONS.items() if t is JobTrigger.LEASE] == [(Actor.WORKER,)]
+    assert {step.by for (_, t), step in JOB_TRANSITIONS.items() if t is JobTrigger.LOSE} == {(Actor.SYSTEM,)}

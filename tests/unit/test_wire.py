@@ -18,7 +18,7 @@ from askback_server.transport.convert_prompts import prompt_message
 from askback_server.transport.convert_replies import response
 from askback_server.transport.frames_converse import converse_message
 from askback_server.transport.frames_work import work_message
-from askback_server.transport.wire import Kept, varint, within
+from askback_server.transport.wire import EncodeCache, varint, within
 from tests.support.wire_samples import AT, CLOSED, OPEN
 
 LENGTHS = [0, 1, 127, 128, 16_383, 16_384, 70_000]
@@ -105,7 +105,7 @@ def test_what_is_kept_is_bounded_and_made_once() -> None:
         made.append(value[0])
         return value[0].encode()
 
-    kept = Kept(make, most=3, largest=4)
+    kept = EncodeCache(make, most=3, largest=4)
     values = [[name] for name in ("a", "b", "c", "d")]
     for value in values:
         assert kept(value) == kept(value) == value[0].encode()

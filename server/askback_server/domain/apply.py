@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from askback_server.domain import asking_rules, attendance, job_rules, lost_leases, prompt_rules, worker_rules
+from askback_server.domain import asking_rules, job_rules, lost_leases, presence, prompt_rules, worker_rules
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Decided, Facts
 
@@ -21,9 +21,9 @@ RULES: dict[type[c.Command], Rule] = {
     c.DeleteJob: job_rules.delete_job,
     c.PurgeJob: job_rules.purge_job,
     c.UpdateUnderstanding: job_rules.update_understanding,
-    c.ExpirePrompts: job_rules.expire_prompts,
+    c.RunDue: job_rules.run_due,
     c.EndGrace: job_rules.end_grace,
-    c.ReviewAttendance: attendance.review_attendance,
+    c.ReviewPresence: presence.review_presence,
     c.LoseSession: lost_leases.lose_session,
     c.DropLease: lost_leases.drop_lease,
     c.LeaseJob: worker_rules.lease_job,

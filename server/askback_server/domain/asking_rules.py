@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
-from askback_server.domain.attendance import note_attendance
 from askback_server.domain.checks import Checker, normalised
 from askback_server.domain.commands import AskPrompt, PromptRef
 from askback_server.domain.content import PromptContent
@@ -16,6 +15,7 @@ from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import JobState, Wake
 from askback_server.domain.life import UNDERSTANDING, close_prompt, move, note_question
 from askback_server.domain.nudges import first_nudges
+from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import AnswerStatus, Prompt, PromptState, Submission
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.retries import CarriedAnswer
@@ -108,7 +108,7 @@ def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:
             limit="open_prompts_per_job",
             value=limits.open_prompts_per_job,
         )
-    return change.put(note_attendance(change, _opened(change, key, content)))
+    return change.put(mark_presence(change, _opened(change, key, content)))
 
 
 def _opened(change: Change, key: str, content: PromptContent) -> Prompt:

@@ -267,7 +267,7 @@ class CancelPrompt(OnPrompt):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExpirePrompts(OnJob):
+class RunDue(OnJob):
     """A timer found that something of the job is due: a step, a reminder, a deadline."""
 
     principal: Principal = SYSTEM
@@ -298,7 +298,7 @@ class DropLease(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewAttendance(OnJob):
+class ReviewPresence(OnJob):
     """People came or went: somebody may be there for an open prompt of the job, or nobody any more."""
 
     principal: Principal = SYSTEM

@@ -15,8 +15,8 @@ from askback_server.domain.commands import (
     CreateJob,
     DeleteJob,
     EndGrace,
-    ExpirePrompts,
     PurgeJob,
+    RunDue,
     UpdateJob,
     UpdateUnderstanding,
 )
@@ -281,7 +281,7 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
     return Decided(state, change)
 
 
-def expire_prompts(aggregate: Aggregate, command: ExpirePrompts, facts: Facts) -> Decided:
+def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> Decided:
     """A timer's call: what is due is done. The reply is when time next does something to the job."""
     if aggregate.job is None:
         return Decided(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from askback_server.domain.aggregate import Change
-from askback_server.domain.attendance import note_attendance
 from askback_server.domain.commands import AskPrompt
 from askback_server.domain.content import PromptContent
 from askback_server.domain.errors import IdReused
@@ -12,6 +11,7 @@ from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import JobState
 from askback_server.domain.life import move
 from askback_server.domain.nudges import first_nudges
+from askback_server.domain.presence import mark_presence
 from askback_server.domain.prompts import Prompt
 from askback_server.domain.replies import PromptAsked
 from askback_server.domain.transitions import JobTrigger
@@ -69,4 +69,4 @@ def amend(change: Change, known: Prompt, content: PromptContent) -> Prompt:
         expires_at=now + content.timeout if content.timeout else None,
         nudges=first_nudges(content, now),
     )
-    return change.put(note_attendance(change, amended))
+    return change.put(mark_presence(change, amended))

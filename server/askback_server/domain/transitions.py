@@ -13,7 +13,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import PromptState
 
 
-class By(StrEnum):
+class Actor(StrEnum):
     """Who causes a step."""
 
     CLIENT = "client"
@@ -59,99 +59,153 @@ class PromptTrigger(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """Where a trigger leads, who may pull it, and what it means."""
 
     to: JobState | PromptState
-    by: tuple[By, ...]
+    by: tuple[Actor, ...]
     meaning: str
 
 
-_P, _R, _H = JobState.PENDING, JobState.RUNNING, JobState.PENDING_HITL
-_T = JobTrigger
-
-JOB: dict[tuple[JobState, JobTrigger], Step] = {
-    (_P, _T.LEASE): Step(_R, (By.WORKER,), "a worker takes the job; the token rises"),
-    (_P, _T.CANCEL): Step(JobState.CANCELLED, (By.CLIENT,), "cancelled; no worker holds it"),
-    (_P, _T.FAIL): Step(
-        JobState.FAILED, (By.SYSTEM,), "its deadline, or the FAIL_JOB of a prompt that does not block"
+JOB_TRANSITIONS: dict[tuple[JobState, JobTrigger], Transition] = {
+    (JobState.PENDING, JobTrigger.LEASE): Transition(
+        JobState.RUNNING, (Actor.WORKER,), "a worker takes the job; the token rises"
     ),
-    (_R, _T.WRITE): Step(_R, (By.WORKER,), "progress, checkpoint, non-blocking prompt, receipt"),
-    (_R, _T.WAIT): Step(_H, (By.WORKER,), "a blocking prompt was asked"),
-    (_R, _T.RELEASE): Step(
-        _P, (By.WORKER, By.SYSTEM), "given up without a failure, or never received by the worker"
+    (JobState.PENDING, JobTrigger.CANCEL): Transition(
+        JobState.CANCELLED, (Actor.CLIENT,), "cancelled; no worker holds it"
     ),
-    (_R, _T.LOSE): Step(
-        _P, (By.SYSTEM,), "the session expired, or its worker does not run the job; attempts are left"
+    (JobState.PENDING, JobTrigger.FAIL): Transition(
+        JobState.FAILED, (Actor.SYSTEM,), "its deadline, or the FAIL_JOB of a prompt that does not block"
     ),
-    (_R, _T.EXHAUST): Step(JobState.FAILED, (By.SYSTEM,), "the same in the last attempt"),
-    (_R, _T.RETRY): Step(_P, (By.WORKER,), "a retryable failure; attempts are left"),
-    (_R, _T.OVERRUN): Step(_P, (By.SYSTEM,), "the attempt's run time is over; attempts are left"),
-    (_R, _T.COMPLETE): Step(JobState.COMPLETED, (By.WORKER,), "a result"),
-    (_R, _T.FAIL): Step(
-        JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, a deadline, or a prompt's FAIL_JOB"
+    (JobState.RUNNING, JobTrigger.WRITE): Transition(
+        JobState.RUNNING, (Actor.WORKER,), "progress, checkpoint, non-blocking prompt, receipt"
     ),
-    (_R, _T.CANCEL_WISH): Step(_R, (By.CLIENT,), "the holder is asked to stop"),
-    (_R, _T.CANCEL): Step(
-        JobState.CANCELLED, (By.WORKER, By.SYSTEM), "the holder confirmed, or the grace ended"
+    (JobState.RUNNING, JobTrigger.WAIT): Transition(
+        JobState.PENDING_HITL, (Actor.WORKER,), "a blocking prompt was asked"
     ),
-    (_H, _T.WRITE): Step(_H, (By.WORKER,), "the holder goes on writing, which includes asking"),
-    (_H, _T.WAIT): Step(_H, (By.WORKER,), "another blocking prompt was asked"),
-    (_H, _T.RESUME): Step(_R, tuple(By), "no blocking prompt is open; its holder lives"),
-    (_H, _T.REQUEUE): Step(
-        _P,
-        tuple(By),
+    (JobState.RUNNING, JobTrigger.RELEASE): Transition(
+        JobState.PENDING,
+        (Actor.WORKER, Actor.SYSTEM),
+        "given up without a failure, or never received by the worker",
+    ),
+    (JobState.RUNNING, JobTrigger.LOSE): Transition(
+        JobState.PENDING,
+        (Actor.SYSTEM,),
+        "the session expired, or its worker does not run the job; attempts are left",
+    ),
+    (JobState.RUNNING, JobTrigger.EXHAUST): Transition(
+        JobState.FAILED, (Actor.SYSTEM,), "the same in the last attempt"
+    ),
+    (JobState.RUNNING, JobTrigger.RETRY): Transition(
+        JobState.PENDING, (Actor.WORKER,), "a retryable failure; attempts are left"
+    ),
+    (JobState.RUNNING, JobTrigger.OVERRUN): Transition(
+        JobState.PENDING, (Actor.SYSTEM,), "the attempt's run time is over; attempts are left"
+    ),
+    (JobState.RUNNING, JobTrigger.COMPLETE): Transition(JobState.COMPLETED, (Actor.WORKER,), "a result"),
+    (JobState.RUNNING, JobTrigger.FAIL): Transition(
+        JobState.FAILED, (Actor.WORKER, Actor.SYSTEM), "a failure, a deadline, or a prompt's FAIL_JOB"
+    ),
+    (JobState.RUNNING, JobTrigger.CANCEL_WISH): Transition(
+        JobState.RUNNING, (Actor.CLIENT,), "the holder is asked to stop"
+    ),
+    (JobState.RUNNING, JobTrigger.CANCEL): Transition(
+        JobState.CANCELLED, (Actor.WORKER, Actor.SYSTEM), "the holder confirmed, or the grace ended"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.WRITE): Transition(
+        JobState.PENDING_HITL, (Actor.WORKER,), "the holder goes on writing, which includes asking"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.WAIT): Transition(
+        JobState.PENDING_HITL, (Actor.WORKER,), "another blocking prompt was asked"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.RESUME): Transition(
+        JobState.RUNNING, tuple(Actor), "no blocking prompt is open; its holder lives"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.REQUEUE): Transition(
+        JobState.PENDING,
+        tuple(Actor),
         "no worker holds it; no blocking prompt is open, or the first answer suffices",
     ),
-    (_H, _T.SETTLE): Step(
-        JobState.COMPLETED, (By.PERSON, By.SYSTEM), "a job without a worker: the resolution is the result"
+    (JobState.PENDING_HITL, JobTrigger.SETTLE): Transition(
+        JobState.COMPLETED,
+        (Actor.PERSON, Actor.SYSTEM),
+        "a job without a worker: the resolution is the result",
     ),
-    (_H, _T.RELEASE): Step(_H, (By.WORKER,), "parked: waits for people without a worker"),
-    (_H, _T.LOSE): Step(_H, (By.SYSTEM,), "the session expired; no attempt is counted"),
-    (_H, _T.RETRY): Step(_H, (By.WORKER,), "a retryable failure; open prompts stay open"),
-    (_H, _T.COMPLETE): Step(JobState.COMPLETED, (By.WORKER,), "a result; open prompts end"),
-    (_H, _T.FAIL): Step(
-        JobState.FAILED, (By.WORKER, By.SYSTEM), "a failure, the deadline, or a prompt's FAIL_JOB"
+    (JobState.PENDING_HITL, JobTrigger.RELEASE): Transition(
+        JobState.PENDING_HITL, (Actor.WORKER,), "parked: waits for people without a worker"
     ),
-    (_H, _T.CANCEL_WISH): Step(_H, (By.CLIENT,), "the holder is asked to stop"),
-    (_H, _T.CANCEL): Step(
-        JobState.CANCELLED, tuple(By), "no worker holds it, or its worker stopped, or the grace ended"
+    (JobState.PENDING_HITL, JobTrigger.LOSE): Transition(
+        JobState.PENDING_HITL, (Actor.SYSTEM,), "the session expired; no attempt is counted"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.RETRY): Transition(
+        JobState.PENDING_HITL, (Actor.WORKER,), "a retryable failure; open prompts stay open"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.COMPLETE): Transition(
+        JobState.COMPLETED, (Actor.WORKER,), "a result; open prompts end"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.FAIL): Transition(
+        JobState.FAILED, (Actor.WORKER, Actor.SYSTEM), "a failure, the deadline, or a prompt's FAIL_JOB"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.CANCEL_WISH): Transition(
+        JobState.PENDING_HITL, (Actor.CLIENT,), "the holder is asked to stop"
+    ),
+    (JobState.PENDING_HITL, JobTrigger.CANCEL): Transition(
+        JobState.CANCELLED, tuple(Actor), "no worker holds it, or its worker stopped, or the grace ended"
     ),
 }
 
-_O = PromptState.PENDING
-_Q = PromptTrigger
-
-PROMPT: dict[tuple[PromptState, PromptTrigger], Step] = {
-    (_O, _Q.AMEND): Step(_O, (By.WORKER,), "other content under the same key; the revision rises"),
-    (_O, _Q.CLAIM): Step(_O, (By.PERSON,), "a person takes it on"),
-    (_O, _Q.UNCLAIM): Step(_O, (By.PERSON,), "the claim is given back"),
-    (_O, _Q.ESCALATE): Step(_O, (By.SYSTEM,), "a step of its escalation: others are asked too, or instead"),
-    (_O, _Q.REMIND): Step(_O, (By.SYSTEM,), "consoles are told of it again"),
-    (_O, _Q.REFUSE): Step(_O, (By.PERSON,), "an INVALID or STALE answer, kept for the audit"),
-    (_O, _Q.ANSWER): Step(PromptState.ANSWERED, (By.PERSON,), "the first valid answer"),
-    (_O, _Q.DEFAULT): Step(PromptState.ANSWERED, (By.SYSTEM,), "the deadline took the stated default"),
-    (_O, _Q.EXPIRE): Step(PromptState.EXPIRED, (By.SYSTEM,), "nobody answered in time"),
-    (_O, _Q.CANCEL): Step(PromptState.CANCELLED, tuple(By), "withdrawn, or the job ended"),
-    (_O, _Q.SUPERSEDE): Step(PromptState.SUPERSEDED, (By.WORKER,), "another prompt took its place"),
+PROMPT_TRANSITIONS: dict[tuple[PromptState, PromptTrigger], Transition] = {
+    (PromptState.PENDING, PromptTrigger.AMEND): Transition(
+        PromptState.PENDING, (Actor.WORKER,), "other content under the same key; the revision rises"
+    ),
+    (PromptState.PENDING, PromptTrigger.CLAIM): Transition(
+        PromptState.PENDING, (Actor.PERSON,), "a person takes it on"
+    ),
+    (PromptState.PENDING, PromptTrigger.UNCLAIM): Transition(
+        PromptState.PENDING, (Actor.PERSON,), "the claim is given back"
+    ),
+    (PromptState.PENDING, PromptTrigger.ESCALATE): Transition(
+        PromptState.PENDING, (Actor.SYSTEM,), "a step of its escalation: others are asked too, or instead"
+    ),
+    (PromptState.PENDING, PromptTrigger.REMIND): Transition(
+        PromptState.PENDING, (Actor.SYSTEM,), "consoles are told of it again"
+    ),
+    (PromptState.PENDING, PromptTrigger.REFUSE): Transition(
+        PromptState.PENDING, (Actor.PERSON,), "an INVALID or STALE answer, kept for the audit"
+    ),
+    (PromptState.PENDING, PromptTrigger.ANSWER): Transition(
+        PromptState.ANSWERED, (Actor.PERSON,), "the first valid answer"
+    ),
+    (PromptState.PENDING, PromptTrigger.DEFAULT): Transition(
+        PromptState.ANSWERED, (Actor.SYSTEM,), "the deadline took the stated default"
+    ),
+    (PromptState.PENDING, PromptTrigger.EXPIRE): Transition(
+        PromptState.EXPIRED, (Actor.SYSTEM,), "nobody answered in time"
+    ),
+    (PromptState.PENDING, PromptTrigger.CANCEL): Transition(
+        PromptState.CANCELLED, tuple(Actor), "withdrawn, or the job ended"
+    ),
+    (PromptState.PENDING, PromptTrigger.SUPERSEDE): Transition(
+        PromptState.SUPERSEDED, (Actor.WORKER,), "another prompt took its place"
+    ),
 }
 
 
 def next_job_state(job_id: str, state: JobState, trigger: JobTrigger) -> JobState:
     """Where a job goes. Raises IllegalState, naming state and trigger."""
-    step = JOB.get((state, trigger))
-    if step is None:
+    transition = JOB_TRANSITIONS.get((state, trigger))
+    if transition is None:
         raise IllegalState(
             f"a job in {state} does not allow {trigger}", state=state, event=trigger, job_id=job_id
         )
-    assert isinstance(step.to, JobState)
-    return step.to
+    assert isinstance(transition.to, JobState)
+    return transition.to
 
 
 def next_prompt_state(prompt_id: str, state: PromptState, trigger: PromptTrigger) -> PromptState:
     """Where a prompt goes. Raises PromptClosed: every state but PENDING is terminal."""
-    step = PROMPT.get((state, trigger))
-    if step is None:
+    transition = PROMPT_TRANSITIONS.get((state, trigger))
+    if transition is None:
         raise PromptClosed(prompt_id, state)
-    assert isinstance(step.to, PromptState)
-    return step.to
+    assert isinstance(transition.to, PromptState)
+    return transition.to

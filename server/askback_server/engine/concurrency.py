@@ -1,6 +1,6 @@
 """Limits on how many jobs of a queue run at once, over all replicas.
 
-A lease is made only in a turn (ports/claim_turns.py) that has counted the running jobs. Jobs that wait for
+A lease is made only in a turn (ports/queue_locks.py) that has counted the running jobs. Jobs that wait for
 people do not count, and an answer never waits: it may bring one more to run than the limit says, and then
 nothing is leased until there is room again.
 """
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from askback_server.domain.jobs import Job, JobState
-from askback_server.ports.claim_turns import ClaimTurns
 from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.queue_locks import QueueLocks
 
-Queue = tuple[str, str]
+QueueKey = tuple[str, str]
 """A namespace and a job type."""
 
 LASTS = 5.0
@@ -38,24 +38,24 @@ class Places:
 class Concurrency:
     """The limits, and this replica's turns at the queues that have one."""
 
-    def __init__(self, limits: Mapping[str, int], turns: ClaimTurns, clock: DatabaseClock) -> None:
+    def __init__(self, limits: Mapping[str, int], locks: QueueLocks, clock: DatabaseClock) -> None:
         """`limits` are by `TYPE` or `NAMESPACE:TYPE`; the second wins, and a namespace counts alone."""
         self._limits = limits
-        self._turns = turns
+        self._locks = locks
         self._clock = clock
-        self._closed: dict[Queue, datetime] = {}
+        self._closed: dict[QueueKey, datetime] = {}
         """Queues that are not to be looked at until a time: full, or another replica's turn."""
-        self._mine: set[Queue] = set()
+        self._mine: set[QueueKey] = set()
         """Queues at which this replica has a turn, or tries to get one."""
-        self._stirred: set[Queue] = set()
+        self._stirred: set[QueueKey] = set()
         """Of those, where a job has stopped running meanwhile, which the count may not have seen."""
 
-    def limit(self, queue: Queue) -> int | None:
+    def limit(self, queue: QueueKey) -> int | None:
         """How many of its jobs may run at once; None without a limit."""
         found = self._limits.get(f"{queue[0]}:{queue[1]}")
         return found if found is not None else self._limits.get(queue[1])
 
-    def is_open(self, queue: Queue) -> bool:
+    def is_open(self, queue: QueueKey) -> bool:
         """Whether looking for jobs of the queue makes sense now."""
         until = self._closed.get(queue)
         return queue not in self._mine and (until is None or until <= self._clock.now())
@@ -69,30 +69,30 @@ class Concurrency:
             self._stirred.add(queue)
         return self._closed.pop(queue, None) is not None
 
-    def opens(self, queue: Queue) -> datetime | None:
+    def opens(self, queue: QueueKey) -> datetime | None:
         """When it is worth looking at a closed queue again."""
         return self._closed.get(queue)
 
     @asynccontextmanager
-    async def turn(self, queue: Queue, most: int) -> AsyncIterator[Places | None]:
+    async def turn(self, queue: QueueKey, most: int) -> AsyncIterator[Places | None]:
         """A turn at leasing up to `most` jobs of the queue. None if there is no place, or another replica
         has the turn. Raises StorageUnavailable."""
         limit = self.limit(queue)
         assert limit is not None
         self._mine.add(queue)
         try:
-            turn = await self._turns.take(*queue, limit, LASTS)
-            if turn is None:
+            lock = await self._locks.acquire(*queue, limit, LASTS)
+            if lock is None:
                 self._closed[queue] = self._clock.now() + TAKEN
                 yield None
                 return
             try:
-                free = min(most, limit - turn.running)
+                free = min(most, limit - lock.running)
                 if free < most:
                     self._closed[queue] = self._clock.now() + FULL
-                yield Places(free, turn.until) if free > 0 else None
+                yield Places(free, lock.until) if free > 0 else None
             finally:
-                await self._turns.give_back(turn)
+                await self._locks.release(lock)
         finally:
             self._mine.discard(queue)
             if queue in self._stirred:

@@ -27,12 +27,12 @@ from askback_server.domain.errors import (
     StorageUnavailable,
 )
 from askback_server.domain.jobs import Job
+from askback_server.engine.alarms import Alarms
 from askback_server.engine.committed import Committed
-from askback_server.engine.concurrency import Concurrency, Queue
+from askback_server.engine.concurrency import Concurrency, QueueKey
 from askback_server.engine.engine import Engine
 from askback_server.engine.spread import Spread
 from askback_server.engine.takers import Taker, Takers
-from askback_server.engine.wakeups import Wakeups
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
@@ -62,9 +62,9 @@ class Dispatcher:
         self._concurrency = concurrency
         self._takers = Takers()
         self._wake = asyncio.Event()
-        self._starts = Wakeups(clock, self._look)
+        self._starts = Alarms(clock, self._look)
         """Times at which jobs become claimable."""
-        self._claiming: dict[str, Queue] = {}
+        self._claiming: dict[str, QueueKey] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._backlog: dict[str, None] = {}
         """Namespaces that may have jobs not tried yet: elsewhere room alone is no reason to look."""
@@ -74,7 +74,7 @@ class Dispatcher:
         """Those of them where there was news meanwhile."""
         self._places = asyncio.Semaphore(SIDE_BY_SIDE)
         self._turns = count(1)
-        self._served: dict[Queue, int] = {}
+        self._served: dict[QueueKey, int] = {}
         """When each queue last had a job leased, in turns."""
         self._spread = Spread(SCAN)
         self._paused = False
@@ -190,7 +190,7 @@ class Dispatcher:
             if queue in queues:
                 limits[queue[1]] += 1
         found = await self._queue.claimable(namespace, limits)
-        lines: dict[Queue, deque[str]] = {}
+        lines: dict[QueueKey, deque[str]] = {}
         cut = False
         for job_type, ids in found.items():
             cut = cut or len(ids) == limits[job_type]
@@ -207,10 +207,10 @@ class Dispatcher:
         if cut or any(lines.values()):
             self._backlog[namespace] = None
 
-    def _share_out(self, takers: Sequence[Taker], lines: dict[Queue, deque[str]]) -> int:
+    def _share_out(self, takers: Sequence[Taker], lines: dict[QueueKey, deque[str]]) -> int:
         """One job of each queue in turn, the one first whose last turn is longest ago."""
         given = 0
-        planned: dict[Queue, list[tuple[str, Taker]]] = defaultdict(list)
+        planned: dict[QueueKey, list[tuple[str, Taker]]] = defaultdict(list)
         turns = deque(sorted((q for q in lines if lines[q]), key=lambda q: (self._served.get(q, 0), q)))
         while turns:
             queue = turns.popleft()
@@ -233,7 +233,7 @@ class Dispatcher:
                 self._spawn(self._lease_in_turn(queue, tried))
         return given
 
-    def _claim(self, job_id: str, queue: Queue, taker: Taker) -> None:
+    def _claim(self, job_id: str, queue: QueueKey, taker: Taker) -> None:
         """The job is being tried for the taker, until `_settle`."""
         self._claiming[job_id] = queue
         self._served.pop(queue, None)
@@ -251,7 +251,7 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _lease_in_turn(self, queue: Queue, planned: Sequence[tuple[str, Taker]]) -> None:
+    async def _lease_in_turn(self, queue: QueueKey, planned: Sequence[tuple[str, Taker]]) -> None:
         """Lease the first jobs of a queue with a limit, as many as may run besides those that do."""
         assert self._concurrency is not None
         left = deque(planned)
@@ -276,7 +276,7 @@ class Dispatcher:
                 self._clock.call_at(opens, partial(self._look, queue[0]))
 
     async def _lease(
-        self, job_id: str, queue: Queue, taker: Taker, not_after: datetime | None = None
+        self, job_id: str, queue: QueueKey, taker: Taker, not_after: datetime | None = None
     ) -> None:
         command = LeaseJob(
             principal=taker.principal,

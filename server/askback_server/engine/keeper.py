@@ -28,7 +28,7 @@ ORPHANS = 500
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
+class LiveSession:
     """A session whose worker this replica hears."""
 
     session: SessionRef
@@ -55,7 +55,7 @@ class SessionKeeper:
         self._queue = queue
         self._engine = engine
         self.ttl = ttl
-        self._kept: dict[str, Kept] = {}
+        self._live: dict[str, LiveSession] = {}
         self._left: list[tuple[str, int]] = []
         """(session, epoch) of streams that ended after their last extension, and were heard in between."""
         self._writing: set[asyncio.Task[None]] = set()
@@ -65,30 +65,30 @@ class SessionKeeper:
         """How often a worker must be heard, in seconds; three missed and its session expires."""
         return self.ttl / 3
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, live: LiveSession) -> None:
         """Keep a session for as long as its worker is heard. An older stream here has moved on."""
-        before = self._kept.get(kept.session.session_id)
-        self._kept[kept.session.session_id] = kept
+        before = self._live.get(live.session.session_id)
+        self._live[live.session.session_id] = live
         if before is not None:
             before.moved()
 
     def heard(self, session: SessionRef) -> None:
         """A sign of life."""
-        kept = self._kept.get(session.session_id)
-        if kept is not None and kept.session.epoch == session.epoch:
-            kept.heard, kept.silent = True, 0
+        live = self._live.get(session.session_id)
+        if live is not None and live.session.epoch == session.epoch:
+            live.heard, live.silent = True, 0
 
     @property
     def present(self) -> list[tuple[str, int]]:
         """The (session, epoch) of the workers that this replica hears."""
-        return [(k.session.session_id, k.session.epoch) for k in self._kept.values()]
+        return [(k.session.session_id, k.session.epoch) for k in self._live.values()]
 
     def forget(self, session: SessionRef) -> None:
         """The worker's stream is gone. The session lives for as long as the last sign of life gives it."""
-        kept = self._kept.get(session.session_id)
-        if kept is not None and kept.session.epoch == session.epoch:
-            del self._kept[session.session_id]
-            if kept.heard:
+        live = self._live.get(session.session_id)
+        if live is not None and live.session.epoch == session.epoch:
+            del self._live[session.session_id]
+            if live.heard:
                 self._left.append((session.session_id, session.epoch))
 
     def doubt(self, session: SessionRef, leases: Doubts) -> None:
@@ -113,46 +113,46 @@ class SessionKeeper:
 
     async def beat(self) -> None:
         """Extend the sessions that were heard since the last time."""
-        heard = [k for k in self._kept.values() if k.heard]
-        for kept in self._kept.values():
-            kept.silent = 0 if kept.heard else kept.silent + 1
-            kept.heard = False
+        heard = [k for k in self._live.values() if k.heard]
+        for live in self._live.values():
+            live.silent = 0 if live.heard else live.silent + 1
+            live.heard = False
         left, self._left = self._left, []
         # By session: a worker that came back since then is at a newer epoch than the stream that it left.
         extended = dict(left) | {k.session.session_id: k.session.epoch for k in heard}
         try:
             alive = await self._store.beat(list(extended.items()), self.ttl)
         except StorageUnavailable:
-            for kept in heard:
-                kept.heard = True  # it was, and the next turn says so
+            for live in heard:
+                live.heard = True  # it was, and the next turn says so
             self._left = left + self._left
             raise
         missing = []
-        for kept in heard:
-            until = alive.get(kept.session.session_id)
+        for live in heard:
+            until = alive.get(live.session.session_id)
             if until is not None:
-                kept.expires_at = until
+                live.expires_at = until
             else:
-                missing.append(kept)
+                missing.append(live)
         if missing:
             await self._tell_moved_from_lost(missing)
-        for kept in [k for k in self._kept.values() if k.silent > TURNS]:
-            self._lose(kept)  # expired a turn ago or more; a stream without a session is good for nothing
+        for live in [k for k in self._live.values() if k.silent > TURNS]:
+            self._lose(live)  # expired a turn ago or more; a stream without a session is good for nothing
 
-    async def _tell_moved_from_lost(self, missing: list[Kept]) -> None:
+    async def _tell_moved_from_lost(self, missing: list[LiveSession]) -> None:
         """A session that lives under a newer epoch is at another stream now, and so are all its leases."""
         epochs = await self._store.epochs([k.session.session_id for k in missing])
-        for kept in missing:
-            if epochs.get(kept.session.session_id, 0) <= kept.session.epoch:
-                self._lose(kept)
-            elif self._kept.get(kept.session.session_id) is kept:
-                del self._kept[kept.session.session_id]
-                kept.moved()
+        for live in missing:
+            if epochs.get(live.session.session_id, 0) <= live.session.epoch:
+                self._lose(live)
+            elif self._live.get(live.session.session_id) is live:
+                del self._live[live.session.session_id]
+                live.moved()
 
-    def _lose(self, kept: Kept) -> None:
-        if self._kept.get(kept.session.session_id) is kept:
-            del self._kept[kept.session.session_id]
-            kept.lost()
+    def _lose(self, live: LiveSession) -> None:
+        if self._live.get(live.session.session_id) is live:
+            del self._live[live.session.session_id]
+            live.lost()
 
     async def reap(self) -> None:
         """Delete expired sessions, then give their jobs back by guarded commands.

@@ -16,8 +16,8 @@ from askback_server.domain.errors import AskbackError
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.periodic import every
-from askback_server.ports.claim_turns import ClaimTurns
 from askback_server.ports.clock import DatabaseClock
+from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.storage import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -44,14 +44,14 @@ class Sweep:
         hot: HotJobs,
         clock: DatabaseClock,
         interval: float,
-        turns: ClaimTurns,
+        locks: QueueLocks,
     ) -> None:
         self._engine = engine
         self._queue = queue
         self._hot = hot
         self._clock = clock
         self._interval = interval
-        self._turns = turns
+        self._locks = locks
 
     async def run(self) -> None:
         """Sweep until cancelled; an error is logged and the next turn comes."""
@@ -71,8 +71,8 @@ class Sweep:
         total = 0
         more = True
         while more:
-            turn = await self._turns.take(*QUEUE, 1, TURN)
-            if turn is None:
+            lock = await self._locks.acquire(*QUEUE, 1, TURN)
+            if lock is None:
                 break
             try:
                 ends = monotonic() + TURN / 2
@@ -82,7 +82,7 @@ class Sweep:
                     total += done
                     in_turn = monotonic() < ends
             finally:
-                await self._turns.give_back(turn)
+                await self._locks.release(lock)
         return total
 
     async def _purge_some(self) -> tuple[int, bool]:

@@ -154,7 +154,7 @@ class Timers:
             if what == "load":
                 await self.load()
                 return None
-            command = c.EndGrace(job_id=job_id) if what == "cancel" else c.ExpirePrompts(job_id=job_id)
+            command = c.EndGrace(job_id=job_id) if what == "cancel" else c.RunDue(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
             log.warning("a timer of job %s was not written: %s", job_id, error, extra={"job_id": job_id})

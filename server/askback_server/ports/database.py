@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from askback_server.ports.census import CensusStore
-from askback_server.ports.claim_turns import ClaimTurns
 from askback_server.ports.presence import PresenceStore
+from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.storage import FeedStore, JobStore, SessionStore, WorkQueue
 from askback_server.ports.wakeups import Wakeups
 
@@ -28,7 +28,7 @@ class Storage(Protocol):
         """Worker sessions."""
 
     @property
-    def turns(self) -> ClaimTurns:
+    def queue_locks(self) -> QueueLocks:
         """Who may lease jobs of queues with a limit."""
 
     @property

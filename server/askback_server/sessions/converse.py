@@ -10,16 +10,16 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
-from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
+from askback_server.sessions.stream_session import TAKE, Handler, Shown, StreamDeps, StreamSession
 
 
-class ConverseSession(Session):
+class ConverseSession(StreamSession):
     """One console's stream."""
 
-    def __init__(self, around: Surroundings, access: Access, handler: Handler, shown: Shown) -> None:
-        self._around = around
-        self._core = ConverseCore(around.limits, around.heartbeat)
-        super().__init__(self._core.stream, around, access, handler, shown)
+    def __init__(self, deps: StreamDeps, access: Access, handler: Handler, shown: Shown) -> None:
+        self._deps = deps
+        self._core = ConverseCore(deps.limits, deps.heartbeat)
+        super().__init__(self._core.stream, deps, access, handler, shown)
         access.follow(self._access_changed, access.principal)
         self._follower: PromptFollower | None = None
         self._left: Callable[[], None] = lambda: None
@@ -38,35 +38,35 @@ class ConverseSession(Session):
         self._changed.set()
 
     def _welcome(self, ref: int) -> None:
-        around = self._around
+        deps = self._deps
         self._core.stream.push(
             ConverseWelcome(
                 self.session_id,
-                around.heartbeat,
-                around.limits.in_flight,
-                around.max_message_bytes,
-                around.replica,
-                around.test_mode,
+                deps.heartbeat,
+                deps.limits.in_flight,
+                deps.max_message_bytes,
+                deps.replica,
+                deps.test_mode,
             ),
             ref,
         )
 
     async def _follow(self, hello: ConverseHello) -> None:
-        around, view = self._around, self._core.view
+        deps, view = self._deps, self._core.view
         assert view is not None
         self._follower = PromptFollower(
             view,
-            around.feed,
-            around.log,
-            around.jobs,
-            around.tokens,
-            around.admission,
-            around.images,
+            deps.feed,
+            deps.log,
+            deps.jobs,
+            deps.tokens,
+            deps.admission,
+            deps.images,
             self._account,
             self._changed,
         )
         self._follower.attach()
-        self._left = around.attending.enter(view.filter)
+        self._left = deps.presence.enter(view.filter)
         await self._follower.follow(hello.resume_token)
 
     def _access_changed(self, principal: Principal) -> None:
@@ -77,16 +77,16 @@ class ConverseSession(Session):
             return
         filter = view.filter.seen_by(principal)
         self._left()
-        self._left = self._around.attending.enter(filter)
+        self._left = self._deps.presence.enter(filter)
         self._follower.look_through(filter)
         self._changed.set()
 
     def _take(self) -> list[ServerFrame]:
         if self._follower is not None:
             self._follower.written()
-        if self._core.stream.beat_due(self._around.clock.monotonic()):
+        if self._core.stream.beat_due(self._deps.clock.monotonic()):
             told = self._core.view is not None and self._core.view.caught_up
-            self._core.stream.push(Heartbeat(self._token if told else "", self._around.clock.now()))
+            self._core.stream.push(Heartbeat(self._token if told else "", self._deps.clock.now()))
         if not self._core.has_news:
             return []
         return self._core.take(TAKE, self._token)

@@ -18,15 +18,13 @@ class Opening(Protocol):
     sessions: SessionStore
 
 
-async def open_session(around: Opening, hello: WorkHello, subject: str) -> tuple[WorkerSession, str, bool]:
+async def open_session(deps: Opening, hello: WorkHello, subject: str) -> tuple[WorkerSession, str, bool]:
     """Returns the session, its secret and whether it was resumed. Raises SessionNotFound."""
-    ttl = around.keeper.ttl
+    ttl = deps.keeper.ttl
     if hello.session_id:
-        row = await around.sessions.resume(
-            hello.session_id, hello.session_secret, subject, around.replica, ttl
-        )
+        row = await deps.sessions.resume(hello.session_id, hello.session_secret, subject, deps.replica, ttl)
         if row is None or row.namespace != hello.namespace:
             raise SessionNotFound(hello.session_id)
         return row, hello.session_secret, True
-    row, secret = await around.sessions.open(hello.namespace, hello.worker_id, subject, around.replica, ttl)
+    row, secret = await deps.sessions.open(hello.namespace, hello.worker_id, subject, deps.replica, ttl)
     return row, secret, False

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
-from askback_server.engine.attendance import Attending
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
+from askback_server.engine.presence import PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
 from askback_server.engine.timers import Timers
@@ -46,7 +46,7 @@ class Replica:
     sessions: SessionStore
     keeper: SessionKeeper
     dispatcher: Dispatcher
-    attending: Attending
+    presence: PresenceTracker
     timers: Timers
     sweep: Sweep
     progress: ProgressWriter

@@ -14,7 +14,7 @@ from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal, Role
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
-from askback_server.engine.keeper import Kept, SessionKeeper
+from askback_server.engine.keeper import LiveSession, SessionKeeper
 from askback_server.ports.storage import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
@@ -24,7 +24,7 @@ from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
-from askback_server.sessions.session import TAKE, Handler, Session, Shown, Surroundings
+from askback_server.sessions.stream_session import TAKE, Handler, Shown, StreamDeps, StreamSession
 from askback_server.sessions.unconfirmed import unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
@@ -35,7 +35,7 @@ ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
 """Calls after whose success the worker holds the job no more."""
 
 
-class WorkSurroundings(Surroundings, Protocol):
+class WorkDeps(StreamDeps, Protocol):
     """What a worker's session needs besides."""
 
     engine: Engine
@@ -44,14 +44,14 @@ class WorkSurroundings(Surroundings, Protocol):
     sessions: SessionStore
 
 
-class WorkSession(Session):
+class WorkSession(StreamSession):
     """One worker's stream. It is a Taker for the dispatcher."""
 
-    def __init__(self, around: WorkSurroundings, access: Access, handler: Handler, shown: Shown) -> None:
-        self._around = around
+    def __init__(self, deps: WorkDeps, access: Access, handler: Handler, shown: Shown) -> None:
+        self._deps = deps
         # A long lease needs few heartbeats, but a proxy cuts a stream that is silent for long.
-        self._core = WorkCore(around.limits, min(around.keeper.heartbeat_interval, IDLE))
-        super().__init__(self._core.stream, around, access, handler, shown)
+        self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE))
+        super().__init__(self._core.stream, deps, access, handler, shown)
         self.principal = access.principal
         access.follow(self._access_changed, self.principal)
         self._stops: dict[str, Callable[[], None]] = {}
@@ -62,9 +62,9 @@ class WorkSession(Session):
         """Calls that came before the session was open."""
         self._decided = asyncio.Event()
         self._decided.set()
-        self._kept: Kept | None = None
+        self._live: LiveSession | None = None
         self._receipts = ReceiptWatch(
-            self._core.leases, around.clock, around.keeper.heartbeat_interval, self._drop
+            self._core.leases, deps.clock, deps.keeper.heartbeat_interval, self._drop
         )
         self.session = SessionRef("", 0)
         self.worker_id = ""
@@ -82,7 +82,7 @@ class WorkSession(Session):
 
     def room(self) -> int:
         """How many more jobs it takes now: none while it is silent, or does not read what it was sent."""
-        if not self._opened or self._ended or (self._kept is not None and self._kept.is_silent):
+        if not self._opened or self._ended or (self._live is not None and self._live.is_silent):
             return 0
         if self.is_full:
             self._waits_for_room = True
@@ -93,7 +93,7 @@ class WorkSession(Session):
         super()._weigh()
         if self._waits_for_room and not self.is_full:
             self._waits_for_room = False
-            self._around.dispatcher.wake()
+            self._deps.dispatcher.wake()
 
     def reserve(self, change: int) -> None:
         """A lease is being tried, or is decided."""
@@ -107,7 +107,7 @@ class WorkSession(Session):
         """The job is its own: follow it, then hand it over with what belongs to it."""
         if self._closed:
             # The session holds it; the worker gets it if it comes back.
-            self._around.keeper.doubt(self.session, {job.job_id: Doubt(job.token, job.version)})
+            self._deps.keeper.doubt(self.session, {job.job_id: Doubt(job.token, job.version)})
             return
         self._core.hold(job, handed_over=False)
         self._follow(job.job_id)
@@ -120,19 +120,19 @@ class WorkSession(Session):
 
     async def _push(self, job: Job) -> None:
         with self._account.counted(len(job.input_json)):  # until the stream's frames count it
-            parcel = await lease_parcel(self._around.jobs, job, self._around.limits)
-        self._core.hand_over(parcel, self._around.clock.monotonic())
+            parcel = await lease_parcel(self._deps.jobs, job, self._deps.limits)
+        self._core.hand_over(parcel, self._deps.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
-            self._stops[job_id] = self._around.feed.follow_job(job_id, self._committed)
+            self._stops[job_id] = self._deps.feed.follow_job(job_id, self._committed)
 
     def _committed(self, item: Any) -> None:
         still_held = self._core.committed(item)
         if not still_held:
             self._unfollow(item.job.job_id)
         if not still_held or item.job.state is not JobState.RUNNING:
-            self._around.dispatcher.wake()  # a job that waits for people makes room
+            self._deps.dispatcher.wake()  # a job that waits for people makes room
         if self._core.has_news:
             self._changed.set()
 
@@ -147,13 +147,13 @@ class WorkSession(Session):
         """Take a frame. Raises BadHello, InvalidField, which end the stream."""
         todo = self._core.receive(frame)
         if self._opened:
-            self._around.keeper.heard(self.session)
+            self._deps.keeper.heard(self.session)
         if isinstance(todo, WorkHello):
             self._spawn(self._admit(frame.ref, todo))
         elif isinstance(todo, Call):
             self._perform(frame.ref, todo)
         elif isinstance(todo, Capacity):
-            self._around.dispatcher.wake()
+            self._deps.dispatcher.wake()
         elif isinstance(todo, NotRun):
             self._drop(todo.leases)
         elif isinstance(todo, Goodbye):
@@ -163,17 +163,17 @@ class WorkSession(Session):
 
     def _drop(self, leases: Sequence[Held]) -> None:
         found = [(held.job.job_id, held.job.token, held.received) for held in leases]
-        self._spawn(drop_leases(self._around.engine, self.session, found))
+        self._spawn(drop_leases(self._deps.engine, self.session, found))
 
     async def _admit(self, ref: int, hello: WorkHello) -> None:
-        async with self._around.admission.worker(self.principal.subject):
+        async with self._deps.admission.worker(self.principal.subject):
             await self._open(ref, hello)
 
     async def _open(self, ref: int, hello: WorkHello) -> None:
-        around = self._around
+        deps = self._deps
         self.worker_id, self.namespace = hello.worker_id, hello.namespace
         self.job_types = hello.job_types
-        row, secret, resumed = await open_session(around, hello, self.principal.subject)
+        row, secret, resumed = await open_session(deps, hello, self.principal.subject)
         self.session = SessionRef(row.session_id, row.epoch)
         lost: list[str] = []
         if resumed:
@@ -181,33 +181,33 @@ class WorkSession(Session):
         welcome = WorkWelcome(
             row.session_id,
             secret,
-            around.keeper.heartbeat_interval,
+            deps.keeper.heartbeat_interval,
             tuple(lost),
             resumed,
-            around.replica,
-            around.limits.in_flight,
-            around.max_message_bytes,
+            deps.replica,
+            deps.limits.in_flight,
+            deps.max_message_bytes,
         )
         # The welcome comes before what the worker missed.
         frames = self._core.take(10_000)
         self._core.stream.push(welcome, ref)
         for frame in frames:
             self._core.stream.push(frame.body, frame.ref)
-        self._kept = Kept(self.session, self._lose, self._move_on, row.expires_at)
-        around.keeper.keep(self._kept)
+        self._live = LiveSession(self.session, self._lose, self._move_on, row.expires_at)
+        deps.keeper.keep(self._live)
         self._opened = self._core.serves = True
         self._ready.set()
         for early, call in self._early:
             self._perform(early, call)
         self._early.clear()
-        around.dispatcher.add(self)
+        deps.dispatcher.add(self)
         self._changed.set()
 
     async def _resume(self, hello: WorkHello) -> list[str]:
         """Take up the jobs that the session holds. Returns those the worker has lost."""
-        around = self._around
+        deps = self._deps
         running = dict(hello.held)
-        still = tuple(await around.sessions.leases(self.session.session_id))
+        still = tuple(await deps.sessions.leases(self.session.session_id))
         at = 0
         while at < len(still):
             at += await self._hold_first(still[at:])
@@ -215,16 +215,16 @@ class WorkSession(Session):
             job = held.job
             if running.get(job.job_id) != job.token:
                 # Leased, but the worker never heard of it: hand it over (again).
-                for again in await around.jobs.get_jobs([job.job_id]):
+                for again in await deps.jobs.get_jobs([job.job_id]):
                     await self._push(again)
                 continue
-            self._core.resume(job, await unconfirmed_prompts(around.jobs, job))
+            self._core.resume(job, await unconfirmed_prompts(deps.jobs, job))
         return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
         """Hold the first of these jobs, if they are the session's still; returns how many ids those are.
         Followed first, read then: nothing that happens in between is missed."""
-        found, count = await self._around.jobs.first_jobs(job_ids, self._around.limits.page_bytes)
+        found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
             if job.session_id == self.session.session_id:
                 self._core.hold(job, handed_over=False)
@@ -251,7 +251,7 @@ class WorkSession(Session):
             self._core.let_go(ending)
             if ending.job.job_id not in self._core.held:  # it may have been leased again already
                 self._unfollow(ending.job.job_id)
-            self._around.dispatcher.wake()
+            self._deps.dispatcher.wake()
 
     def _move_on(self) -> None:
         """Another stream of this worker, here or elsewhere, has resumed the session: nothing is lost, and
@@ -259,7 +259,7 @@ class WorkSession(Session):
         self._core.move_on()
         for job_id in tuple(self._stops):
             self._unfollow(job_id)
-        self._around.dispatcher.remove(self)
+        self._deps.dispatcher.remove(self)
         self.end()
 
     def _lose(self) -> None:
@@ -277,12 +277,12 @@ class WorkSession(Session):
 
     async def _leave(self) -> None:
         """An orderly goodbye: every job is released, then the session ends."""
-        self._around.dispatcher.remove(self)
+        self._deps.dispatcher.remove(self)
         await self._ready.wait()
         await self._decided.wait()
         held = list(self._core.held.values())
         releases = [
-            self._around.engine.execute(
+            self._deps.engine.execute(
                 ReleaseJob(
                     principal=self.principal, job_id=h.job.job_id, token=h.job.token, session=self.session
                 )
@@ -295,13 +295,13 @@ class WorkSession(Session):
             if isinstance(result, BaseException):
                 text = "a job of a leaving worker was not released: %s"
                 log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
-        self._around.keeper.forget(self.session)
-        await self._around.sessions.close(self.session.session_id, self.session.epoch)
+        self._deps.keeper.forget(self.session)
+        await self._deps.sessions.close(self.session.session_id, self.session.epoch)
         super().end()
 
     def _take(self) -> list[ServerFrame]:
-        if self._kept is not None and self._core.stream.beat_due(self._around.clock.monotonic()):
-            self._core.stream.push(Heartbeat(time=self._kept.expires_at))
+        if self._live is not None and self._core.stream.beat_due(self._deps.clock.monotonic()):
+            self._core.stream.push(Heartbeat(time=self._live.expires_at))
         return self._core.take(TAKE)
 
     def close(self) -> None:
@@ -309,11 +309,11 @@ class WorkSession(Session):
         super().close()
         self._receipts.close()
         unreceived = [held.job for held in self._core.leases.unreceived]
-        self._around.keeper.doubt(
+        self._deps.keeper.doubt(
             self.session, {job.job_id: Doubt(job.token, job.version) for job in unreceived}
         )
-        self._around.dispatcher.remove(self)
-        self._around.keeper.forget(self.session)
-        self._kept = None
+        self._deps.dispatcher.remove(self)
+        self._deps.keeper.forget(self.session)
+        self._live = None
         for job_id in tuple(self._stops):
             self._unfollow(job_id)

@@ -18,7 +18,7 @@ from askback_server.sessions.work_frames import (
     Capacity,
     HeldLeases,
     JobLeased,
-    LeaseLost,
+    LeaseLostFrame,
     LeasesWanted,
     PromptResolved,
     WorkHeartbeat,
@@ -94,7 +94,7 @@ class WorkCore:
         self.leases.note_received(said.received)
         for job_id, token in sorted(said.leases):
             if not self.leases.holds(job_id, token):
-                self.stream.push(LeaseLost(job_id, token))
+                self.stream.push(LeaseLostFrame(job_id, token))
         missing = self.leases.missing(said.leases)
         return NotRun(tuple(missing)) if missing else None
 
@@ -154,7 +154,7 @@ class WorkCore:
         if item.deleted or item.job.session_id is None or item.job.token != before.token:
             self.leases.remove(held)
             if not held.ending:
-                self.stream.push(LeaseLost(item.job.job_id, before.token))
+                self.stream.push(LeaseLostFrame(item.job.job_id, before.token))
             return False
         if held.handed_over:
             self._tell(held, item)
@@ -192,7 +192,7 @@ class WorkCore:
     def lose_all(self) -> None:
         """The session is gone, and all its leases with it."""
         for held in self.held.values():
-            self.stream.push(LeaseLost(held.job.job_id, held.job.token))
+            self.stream.push(LeaseLostFrame(held.job.job_id, held.job.token))
         self.move_on()
 
     def move_on(self) -> None:

@@ -70,7 +70,7 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseLost:
+class LeaseLostFrame:
     """A job is not held any more."""
 
     job_id: str

@@ -10,16 +10,16 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.census import Counts
-from askback_server.storage.claim_turns import Turns
 from askback_server.storage.dialect import dialect_for
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
 from askback_server.storage.outages import first_line
 from askback_server.storage.presence import Presences
+from askback_server.storage.queue_locks import QueueLockStore
 from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.sqlite_files import database_problem
-from askback_server.storage.work_queue import Queue
+from askback_server.storage.work_queue import WorkQueueStore
 from askback_server.storage.worker_sessions import Sessions
 
 
@@ -29,9 +29,9 @@ class Database:
     def __init__(self, url: str, clock: Clock) -> None:
         self._dialect = dialect_for(url, clock)
         self.jobs = Jobs(self._dialect)
-        self.queue = Queue(self._dialect)
+        self.queue = WorkQueueStore(self._dialect)
         self.sessions = Sessions(self._dialect)
-        self.turns = Turns(self._dialect)
+        self.queue_locks = QueueLockStore(self._dialect)
         self.presence = Presences(self._dialect)
         self.feed = EventFeed(self._dialect)
         self.census = Counts(self._dialect)

@@ -32,7 +32,7 @@ from askback_server.storage.postgres_batch import reasons, statement
 from askback_server.storage.postgres_days import drop_days, make_days
 from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_pools import Pools
-from askback_server.storage.wakeups import PostgresWakeups
+from askback_server.storage.postgres_wakeups import PostgresWakeups
 
 log = logging.getLogger(__name__)
 

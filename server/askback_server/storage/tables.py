@@ -282,7 +282,7 @@ settings = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# Who may lease jobs of a queue with a limit (ports/claim_turns.py). A handful of rows.
+# Who may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
 claim_turns = sa.Table(
     "claim_turns",
     metadata,
@@ -292,7 +292,7 @@ claim_turns = sa.Table(
     sa.Column("until", Instant, nullable=False),
 )
 
-# What the consoles of each replica look at (engine/attendance.py). A row for each replica.
+# What the consoles of each replica look at (engine/presence.py). A row for each replica.
 presence = sa.Table(
     "console_presence",
     metadata,

@@ -16,7 +16,7 @@ TYPES = 64
 """Job types that one statement looks for, so that none takes long."""
 
 
-class Queue(Reads):
+class WorkQueueStore(Reads):
     """Hints from indexes; every write is decided by its guard."""
 
     async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:

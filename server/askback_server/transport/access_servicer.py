@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from askback.v1 import access_service_pb2 as pb
-from askback_server.transport.calls import current_principal
+from askback_server.transport.call_context import current_principal
 from askback_server.transport.tokens import Credentials
 
 

@@ -15,7 +15,7 @@ import grpc
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.principals import Principal
 from askback_server.transport.acceptor import RESET
-from askback_server.transport.calls import Call
+from askback_server.transport.call_context import CallContext
 from askback_server.transport.errors import abort, code_of, known
 from askback_server.transport.tokens import Metadata
 
@@ -60,7 +60,7 @@ async def end_call(
     context: Context,
     arrival: Arrival,
     request_id: str,
-    call: Call | None,
+    call: CallContext | None,
     request: Any,
     ended: Counter[tuple[str, str]],
     *,
@@ -153,7 +153,7 @@ def note_call(
     arrival: Arrival,
     code: grpc.StatusCode,
     request_id: str,
-    call: Call | None,
+    call: CallContext | None,
     request: Any,
     reason: str = "",
 ) -> None:

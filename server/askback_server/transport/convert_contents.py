@@ -25,7 +25,7 @@ from askback_server.domain.errors import InvalidField
 from askback_server.domain.json_text import Violation
 from askback_server.transport.convert_forms import form, put_form
 from askback_server.transport.convert_values import any_span, moment, put_span, raise_faults, span
-from askback_server.transport.wire import Kept
+from askback_server.transport.wire import EncodeCache
 
 DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
 DECISIONS: dict[int, Decision] = {number: d for d, number in DECISION_NUMBERS.items()}
@@ -194,6 +194,6 @@ def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
     target.editable = part.editable
 
 
-content_bytes = Kept(_serialised, most=512)
+content_bytes = EncodeCache(_serialised, most=512)
 """The message of a content, with the schema that its questions amount to. It is sent many times: once
 per version of its prompt, and per read."""

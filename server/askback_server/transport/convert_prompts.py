@@ -32,7 +32,7 @@ from askback_server.transport.convert_values import (
     raise_faults,
     storable,
 )
-from askback_server.transport.wire import Kept, within
+from askback_server.transport.wire import EncodeCache, within
 
 _STATE_NUMBERS = {s: prompt_pb2.PromptState.Value(f"PROMPT_STATE_{s}") for s in PromptState}
 _STATES: dict[int, PromptState] = {number: s for s, number in _STATE_NUMBERS.items()}
@@ -183,7 +183,7 @@ def _put_nudges(target: prompt_pb2.Prompt, nudges: Nudges) -> None:
 
 _CONTENT = within(prompt_pb2.Prompt, "content")
 
-prompt_bytes = Kept(_serialised, most=512)
+prompt_bytes = EncodeCache(_serialised, most=512)
 """The message of a prompt. An image of it is sent to whoever caused it and to the other side, one right
 after the other. A claim is sent with its end, whether or not it has run out."""
 
@@ -269,7 +269,7 @@ def _upserted(prompt: Prompt) -> bytes:
     return _UPSERTED(prompt_bytes(prompt))
 
 
-upserted_bytes = Kept(_upserted, most=512)
+upserted_bytes = EncodeCache(_upserted, most=512)
 """The PromptEvent of an open prompt for a console that may see it. Serialised once, whoever watches."""
-closed_bytes = Kept(_closed, most=512)
+closed_bytes = EncodeCache(_closed, most=512)
 """The PromptEvent of a closed prompt for a console that may see it."""

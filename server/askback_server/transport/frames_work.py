@@ -86,7 +86,7 @@ def _put(body: Any, message: pb.WorkServerFrame) -> None:
         case w.CancelRequested(job_id, reason):
             message.cancel_requested.job_id = job_id
             message.cancel_requested.reason = reason
-        case w.LeaseLost(job_id, token):
+        case w.LeaseLostFrame(job_id, token):
             message.lease_lost.job_id = job_id
             message.lease_lost.token = token
         case w.LeasesWanted():

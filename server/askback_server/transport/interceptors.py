@@ -29,6 +29,7 @@ from google.protobuf.message import DecodeError
 from askback_server.domain.errors import AskbackError, InvalidField, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
+from askback_server.transport.call_context import CURRENT, CallContext
 from askback_server.transport.call_ends import (
     REQUEST_ID,
     Arrival,
@@ -40,7 +41,6 @@ from askback_server.transport.call_ends import (
     sent_id,
     status_of,
 )
-from askback_server.transport.calls import CURRENT, Call
 from askback_server.transport.certificates import CertificateNames, certificate_names, no_certificate
 from askback_server.transport.errors import abort
 from askback_server.transport.field_limits import check_fields
@@ -155,7 +155,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         needs_caller = not _open_service(method)
 
         async def unary(data: bytes, context: Context) -> Any:
-            call: Call | None = None
+            call: CallContext | None = None
             request: Any = None
             arrival = _ARRIVAL.get()
             principal = arrival.principal
@@ -168,7 +168,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 if needs_caller:
                     principal = principal or self._authenticate(arrival.metadata, context)
                     assert principal is not None
-                    call = Call(method, request_id, principal)
+                    call = CallContext(method, request_id, principal)
                     CURRENT.set(call)
                     request = parse(data)
                     check_fields(request, self._limits)
@@ -191,7 +191,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return unary
 
     async def _waiting(
-        self, behaviour: Any, request: Any, context: Context, call: Call, arrival: Arrival
+        self, behaviour: Any, request: Any, context: Context, call: CallContext, arrival: Arrival
     ) -> Any:
         """A unary call that waits: it counts as a stream, and ends when its caller is no longer welcome."""
         again, expires = self._credentials(arrival, context)
@@ -220,7 +220,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         service = _open_service(method)
 
         async def stream(data: Any, context: Context) -> Any:
-            call: Call | None = None
+            call: CallContext | None = None
             request: Any = None
             opened: OpenCall | None = None
             arrival = _ARRIVAL.get()
@@ -232,7 +232,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                     else:
                         principal = arrival.principal or self._authenticate(arrival.metadata, context)
                         assert principal is not None
-                        call = Call(method, request_id, principal)
+                        call = CallContext(method, request_id, principal)
                         CURRENT.set(call)
                         opening = self.streams.one(principal, method, *self._credentials(arrival, context))
                     opened = stack.enter_context(opening)

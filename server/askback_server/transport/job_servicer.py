@@ -11,7 +11,7 @@ from askback_server.engine.retrying import retry_of
 from askback_server.sessions.lease_parcel import fitting
 from askback_server.sessions.replica import Replica
 from askback_server.transport import convert_commands as commands
-from askback_server.transport.calls import current_access, current_principal
+from askback_server.transport.call_context import current_access, current_principal
 from askback_server.transport.convert_jobs import (
     job_message,
     listed_jobs,

@@ -23,7 +23,7 @@ from askback_server.sessions.frames import Bookmark, PromptEvent, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.session import TAKE, Session
+from askback_server.sessions.stream_session import TAKE, StreamSession
 from askback_server.sessions.turns import Turns
 from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch import Watch
@@ -138,7 +138,7 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
 
 async def _serve(
     replica: Replica,
-    session: Session,
+    session: StreamSession,
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
@@ -222,14 +222,14 @@ async def _serve_prompts(
         changed,
     )
     follower.attach()
-    leave = replica.attending.enter(filter)
+    leave = replica.presence.enter(filter)
 
     def access_changed(principal: Principal) -> None:
         nonlocal leave
         principal.require(Role.CONSOLE)
         other = view.filter.seen_by(principal)
         leave()
-        leave = replica.attending.enter(other)
+        leave = replica.presence.enter(other)
         follower.look_through(other)
 
     following = asyncio.create_task(follower.follow(resume_token))

@@ -56,7 +56,7 @@ def within(outer: type[Message], *path: str) -> Callable[[bytes], bytes]:
     return wrap
 
 
-class Kept(Generic[T]):
+class EncodeCache(Generic[T]):
     """What immutable objects are on the wire, while they are likely to be sent again.
 
     Keyed by identity; the object is kept beside its bytes, so its id cannot be given to another. The

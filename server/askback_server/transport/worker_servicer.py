@@ -17,7 +17,7 @@ from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.unary_lease import UnaryTaker
 from askback_server.sessions.unary_leases import UnaryLeases
-from askback_server.transport.calls import current_access, current_principal
+from askback_server.transport.call_context import current_access, current_principal
 from askback_server.transport.convert_jobs import leased_job_message
 from askback_server.transport.convert_prompts import prompt_message, prompt_ref
 from askback_server.transport.convert_replies import response

@@ -14,7 +14,7 @@ AFTER = timedelta(milliseconds=10)
 """So much later than asked for: our estimate of the database's clock may be a little ahead of it."""
 
 
-class Wakeups:
+class Alarms:
     """Calls `look` soon after each of the times that were noted."""
 
     def __init__(self, clock: DatabaseClock, look: Callable[[], None]) -> None:

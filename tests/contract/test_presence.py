@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from askback_server.domain.content import Audience
 from askback_server.domain.events import EventType
 from askback_server.domain.principals import Principal
-from askback_server.engine import attendance
-from askback_server.engine.attendance import Attending
+from askback_server.engine import presence
+from askback_server.engine.presence import PresenceTracker
 from askback_server.ports.queries import PromptFilter
 from askback_server.storage import tables
 from tests.support.aggregates import ANN, BOB, question
@@ -27,14 +27,14 @@ LAW = question(audience=Audience(groups=frozenset({"law"})))
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """People are missed at once, and replicas hear of one another soon."""
-    monkeypatch.setattr(attendance, "LINGER", 0.0)
-    monkeypatch.setattr(attendance, "TURN", 0.02)
+    monkeypatch.setattr(presence, "LINGER", 0.0)
+    monkeypatch.setattr(presence, "TURN", 0.02)
 
 
 @asynccontextmanager
-async def attending(node: Node, *, settled: bool = True) -> AsyncIterator[Attending]:
-    """The attendance of a replica, which runs."""
-    made = Attending(node.database.presence, node.engine)
+async def tracking(node: Node, *, settled: bool = True) -> AsyncIterator[PresenceTracker]:
+    """The presence tracker of a replica, running."""
+    made = PresenceTracker(node.database.presence, node.engine)
     node.engine.attended = made.attended
     node.feed.batch_followers.append(made.committed)
     running = asyncio.create_task(made.run())
@@ -58,7 +58,7 @@ async def marked(node: Node, prompt_id: str) -> bool:
 
 
 async def test_somebody_at_another_replica_is_there(here: Node, there: Node) -> None:
-    async with attending(here) as at_a, attending(there) as at_b:
+    async with tracking(here) as at_a, tracking(there) as at_b:
         leave = at_b.enter(view())
         job, prompt = await here.waiting(LAW)
         # Asked before this replica knew: the mark goes as soon as it does.
@@ -84,7 +84,7 @@ async def test_who_comes_while_a_question_is_written_is_there(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look that somebody's coming causes is over before the prompt that it would find is stored."""
-    async with attending(here) as at_a:
+    async with tracking(here) as at_a:
         job = await here.held()
         own, gate, asked = here.database.jobs.write, asyncio.Event(), asyncio.Event()
         unattended, looked = here.database.presence.unattended, asyncio.Event()
@@ -117,7 +117,7 @@ async def test_who_comes_while_a_question_is_written_is_there(
 
 
 async def test_only_those_who_are_asked_count(here: Node) -> None:
-    async with attending(here) as at_a:
+    async with tracking(here) as at_a:
         at_a.enter(view(BOB))
         job, prompt = await here.waiting(LAW)
         assert prompt.unattended_since is not None
@@ -132,8 +132,8 @@ async def test_only_those_who_are_asked_count(here: Node) -> None:
 
 async def test_a_replica_that_died_has_no_consoles(here: Node, there: Node) -> None:
     """Its row's time runs out, and the others look at the prompts of its people."""
-    async with attending(here) as at_a:
-        async with attending(there) as at_b:
+    async with tracking(here) as at_a:
+        async with tracking(there) as at_b:
             at_b.enter(view())
             _, prompt = await here.waiting(LAW)
             await until(lambda: at_a.attended(prompt), "the other replica's console is known")
@@ -144,21 +144,21 @@ async def test_a_replica_that_died_has_no_consoles(here: Node, there: Node) -> N
 
 
 async def test_a_replica_whose_row_is_gone_says_it_again(here: Node, there: Node) -> None:
-    async with attending(here) as at_a, attending(there) as at_b:
+    async with tracking(here) as at_a, tracking(there) as at_b:
         at_b.enter(view())
         await until(lambda: len(at_a._index) == 1, "known")
         await execute(here.database, sa.delete(tables.presence))
         at_a._others.clear()
-        at_a._index = attendance.Attendance()
+        at_a._index = presence.PresenceIndex()
         await until(lambda: len(at_a._index) == 1, "known again")
 
 
 async def test_who_reconnects_is_not_missed(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attendance, "LINGER", 0.05)
-    async with attending(here) as at_a:
+    monkeypatch.setattr(presence, "LINGER", 0.05)
+    async with tracking(here) as at_a:
         leave = at_a.enter(view())
         job, prompt = await here.waiting(LAW)
-        monkeypatch.setattr(attendance, "LINGER", 30.0)
+        monkeypatch.setattr(presence, "LINGER", 30.0)
         leave()
         leave()  # a stream ends once
         assert at_a.attended(prompt)
@@ -170,8 +170,8 @@ async def test_who_reconnects_is_not_missed(here: Node, monkeypatch: pytest.Monk
 async def test_a_replica_that_has_just_started_waits_for_its_consoles(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attendance, "LINGER", 0.5)
-    async with attending(here, settled=False) as at_a:
+    monkeypatch.setattr(presence, "LINGER", 0.5)
+    async with tracking(here, settled=False) as at_a:
         _, prompt = await here.waiting(LAW)
         assert at_a._settling
         assert prompt.unattended_since is None
@@ -179,8 +179,8 @@ async def test_a_replica_that_has_just_started_waits_for_its_consoles(
 
 
 async def test_many_prompts_are_looked_at_in_pages(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attendance, "PAGE", 7)
-    async with attending(here) as at_a:
+    monkeypatch.setattr(presence, "PAGE", 7)
+    async with tracking(here) as at_a:
         made = [await here.waiting(LAW if n % 2 else question()) for n in range(40)]
         ids = [prompt.prompt_id for _, prompt in made]
         listed = await here.database.presence.unattended("default", "", 100)

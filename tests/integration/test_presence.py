@@ -8,7 +8,7 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from askback_server.engine import attendance
+from askback_server.engine import presence
 from tests.support.service import SOON, World, answer, audience, confirm, form, refused, until
 from tests.support.shell import Shell
 
@@ -16,12 +16,12 @@ from tests.support.shell import Shell
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """People are missed at once."""
-    monkeypatch.setattr(attendance, "LINGER", 0.0)
-    monkeypatch.setattr(attendance, "TURN", 0.02)
+    monkeypatch.setattr(presence, "LINGER", 0.0)
+    monkeypatch.setattr(presence, "TURN", 0.02)
 
 
 async def settled(world: World) -> None:
-    await until(lambda: not world.service.replica.attending._settling)
+    await until(lambda: not world.service.replica.presence._settling)
 
 
 async def listed(world: World, **filter: str) -> list[str]:

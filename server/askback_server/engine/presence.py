@@ -14,7 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from askback_server.domain.commands import ReviewAttendance
+from askback_server.domain.commands import ReviewPresence
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Prompt
@@ -79,7 +79,7 @@ def _label_pairs(view: PromptFilter) -> list[tuple[str, str | list[str]]]:
     return [*sorted(view.labels.items()), *several]
 
 
-class Attendance:
+class PresenceIndex:
     """Views of consoles, counted, and found by whom a prompt is addressed to."""
 
     def __init__(self) -> None:
@@ -134,14 +134,14 @@ def _places(view: PromptFilter) -> Iterable[tuple[str, str, str]]:
         yield view.namespace, "group", group
 
 
-class Attending:
+class PresenceTracker:
     """Keeps the index, tells the other replicas, and has prompts looked at again."""
 
     def __init__(self, store: PresenceStore, engine: Engine) -> None:
         self._store = store
         self._engine = engine
         self._id = uuid7()
-        self._index = Attendance()
+        self._index = PresenceIndex()
         self._mine: Counter[str] = Counter()
         self._version = 0
         self._published = 0
@@ -202,7 +202,7 @@ class Attending:
         """Tell, hear and look until cancelled."""
         ready = asyncio.get_running_loop().call_later(LINGER, self._settled)
         try:
-            await every(0.0, self._turn, "attendance")
+            await every(0.0, self._turn, "presence")
         finally:
             ready.cancel()
 
@@ -265,7 +265,7 @@ class Attending:
     async def _look_at(self, prompts: Iterable[Prompt]) -> None:
         jobs = sorted({p.job_id for p in prompts})
         done = await asyncio.gather(
-            *(self._engine.execute(ReviewAttendance(job_id=job_id)) for job_id in jobs),
+            *(self._engine.execute(ReviewPresence(job_id=job_id)) for job_id in jobs),
             return_exceptions=True,
         )
         for job_id, error in zip(jobs, done, strict=True):

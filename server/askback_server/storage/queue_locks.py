@@ -9,32 +9,32 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from askback_server.domain.jobs import JobState
-from askback_server.ports.claim_turns import SETTLES, Turn
 from askback_server.ports.clock import uuid7
+from askback_server.ports.queue_locks import SETTLES, QueueLock
 from askback_server.storage.dialect import Dialect
 from askback_server.storage.tables import claim_turns, jobs
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
-class Turns:
-    """The ClaimTurns port, by the database's clock."""
+class QueueLockStore:
+    """The QueueLocks port, by the database's clock."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
 
-    async def take(self, namespace: str, job_type: str, most: int, lasts: float) -> Turn | None:
+    async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
         """Take the queue's row if it is free, or was left behind; count what runs once it is taken."""
-        turn_id = uuid7()
+        lock_id = uuid7()
         row: Any = _INSERT[self._dialect.name](claim_turns).values(
-            namespace=namespace, job_type=job_type, turn_id=turn_id, until=self._dialect.later(lasts)
+            namespace=namespace, job_type=job_type, turn_id=lock_id, until=self._dialect.later(lasts)
         )
         taken = row.on_conflict_do_update(
             index_elements=[claim_turns.c.namespace, claim_turns.c.job_type],
             set_={"turn_id": row.excluded.turn_id, "until": row.excluded.until},
             where=claim_turns.c.until <= self._dialect.later(-SETTLES),
         ).returning(claim_turns.c.until)
-        # A statement of its own, after the row is ours: what earlier turns leased is committed by now.
+        # A statement of its own, after the row is ours: what earlier holders leased is committed by now.
         few = (
             sa.select(sa.literal(1).label("one"))
             .where(
@@ -53,9 +53,9 @@ class Turns:
             return (until, connection.execute(count).scalar_one()) if until is not None else None
 
         found = await self._dialect.run(work)
-        return Turn(turn_id, *found) if found is not None else None
+        return QueueLock(lock_id, *found) if found is not None else None
 
-    async def give_back(self, turn: Turn) -> None:
+    async def release(self, lock: QueueLock) -> None:
         """Free the queue's row; one that was left behind and taken by another is theirs."""
-        statement = sa.delete(claim_turns).where(claim_turns.c.turn_id == turn.turn_id)
+        statement = sa.delete(claim_turns).where(claim_turns.c.turn_id == lock.lock_id)
         await self._dialect.run(lambda connection: connection.execute(statement).rowcount)

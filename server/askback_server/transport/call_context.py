@@ -15,7 +15,7 @@ from askback_server.sessions.access import Access
 
 
 @dataclass(slots=True)
-class Call:
+class CallContext:
     """One authenticated call."""
 
     method: str
@@ -27,7 +27,7 @@ class Call:
     """Who calls now, for a call that stays open."""
 
 
-CURRENT: ContextVar[Call] = ContextVar("askback_call")
+CURRENT: ContextVar[CallContext] = ContextVar("askback_call")
 """Set by the interceptor; not set in calls of grpc's own services."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError, Draining, NoHello
 from askback_server.domain.limits import Limits
-from askback_server.engine.attendance import Attending
+from askback_server.engine.presence import PresenceTracker
 from askback_server.feed.feed import Feed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
@@ -38,7 +38,7 @@ def _closed(name: str, _: Any) -> Awaitable[Any]:
     raise Draining(f"the stream of this {name} has ended")
 
 
-class Surroundings(Protocol):
+class StreamDeps(Protocol):
     """What sessions need of the replica. Times in seconds."""
 
     feed: Feed
@@ -51,7 +51,7 @@ class Surroundings(Protocol):
     heartbeat: float
     max_message_bytes: int
     test_mode: bool
-    attending: Attending
+    presence: PresenceTracker
     unsent: Unsent
     writing: Unsent
     received: Unsent
@@ -59,23 +59,23 @@ class Surroundings(Protocol):
     admission: Admission
 
 
-class Session(ABC):
+class StreamSession(ABC):
     """One stream. The transport calls `receive` for each frame, writes what `next_frames` gives,
     and calls `close` at the end."""
 
     def __init__(
-        self, stream: StreamCore, around: Surroundings, access: Access, handler: Handler, shown: Shown
+        self, stream: StreamCore, deps: StreamDeps, access: Access, handler: Handler, shown: Shown
     ) -> None:
         self._stream = stream
-        self._limits = around.limits
+        self._limits = deps.limits
         subject = access.principal.subject
-        self._account = around.unsent.account(subject, self.drop)
-        self.writing = around.writing.account(subject, self.drop)
+        self._account = deps.unsent.account(subject, self.drop)
+        self.writing = deps.writing.account(subject, self.drop)
         """What the transport has and has not written."""
-        self.received = around.received.account(subject, self.drop)
+        self.received = deps.received.account(subject, self.drop)
         """The message whose frames are being taken."""
-        self._turn = partial(around.admission.reads.of, subject)
-        self._clock = around.clock
+        self._turn = partial(deps.admission.reads.of, subject)
+        self._clock = deps.clock
         self.access = access
         self._handler = handler
         self._shown = shown

@@ -24,8 +24,8 @@ _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """Some network file systems have no such locks."""
 
 
-class SQLiteClaim:
-    """The right to serve a file, from `SQLiteClaim(path, who)` to `release()` or the end of the process."""
+class FileLock:
+    """The right to serve a file, from `FileLock(path, who)` to `release()` or the end of the process."""
 
     def __init__(self, path: str, who: str) -> None:
         """Raises StorageUnavailable if another process has it, or nothing can be written there."""
@@ -69,7 +69,7 @@ class SQLiteClaim:
             self._file = -1
 
 
-def serve_alone(url: str, who: str) -> SQLiteClaim | None:
+def serve_alone(url: str, who: str) -> FileLock | None:
     """The claim on the file of a SQLite URL; None for a database that several may serve.
 
     Raises StorageUnavailable.
@@ -77,4 +77,4 @@ def serve_alone(url: str, who: str) -> SQLiteClaim | None:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None
-    return SQLiteClaim(parsed.database, who)
+    return FileLock(parsed.database, who)
