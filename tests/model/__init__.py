@@ -1,1 +1,1 @@
-"""Engine and storage against a small model of what DESIGN says, on both databases."""
+"""Compare engine and storage with a small reference model of DESIGN, on both databases."""
