@@ -1,4 +1,4 @@
-"""At most so many jobs of a queue run at once, over all replicas; jobs that wait for people do not count."""
+"""Concurrency limits: a maximum of running jobs per queue over all replicas; waiting jobs do not count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.taking import Hand, dispatching, finish
 
 
 class Watched:
-    """Hands that complete each job after a moment; `most` is how many jobs were held at once by all."""
+    """Workers that complete each job after a moment; `most` is the maximum of jobs held at once by all."""
 
     def __init__(self) -> None:
         self.running: set[str] = set()
@@ -33,8 +33,8 @@ class Watched:
         self._work: set[asyncio.Task[None]] = set()
 
     def add(self, node: Node, dispatcher: Dispatcher, hand: Hand) -> None:
-        def got(job: Job) -> None:
-            # Within the time in which it runs by the database, so this never counts too many.
+        def run(job: Job) -> None:
+            # The job runs in the database for longer than it is counted here, so this never counts too many.
             self.running.add(job.job_id)
             self.most = max(self.most, len(self.running))
             task = asyncio.create_task(end(job))
@@ -47,11 +47,11 @@ class Watched:
             await finish(node, dispatcher, hand, job)
             self.done += 1
 
-        hand.got = got
+        hand.got = run
         dispatcher.add(hand)
 
 
-async def stored_running(database: Database, job_type: str) -> int:
+async def count_running(database: Database, job_type: str) -> int:
     statement = sa.select(sa.func.count().label("n")).where(
         tables.jobs.c.status == "RUNNING", tables.jobs.c.job_type == job_type
     )
@@ -59,7 +59,7 @@ async def stored_running(database: Database, job_type: str) -> int:
     return found
 
 
-async def test_two_replicas_hold_the_limit_together(here: Node, there: Node) -> None:
+async def test_two_replicas_together_keep_the_limit(here: Node, there: Node) -> None:
     limits = {"refund": 3}
     await put(here, 60)
     watched = Watched()
@@ -83,16 +83,16 @@ async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> Non
         at_a.add(a)
         at_b.add(b)
         await until(lambda: a.held + b.held == 4, "four jobs run")
-        assert await stored_running(here.database, "refund") == 4
-        # One ends, and one more is leased: at the replica that was told, or at the other.
+        assert await count_running(here.database, "refund") == 4
+        # When a job ends, one more is leased, on either replica.
         node, hand, dispatcher = (here, a, at_a) if a.held else (there, b, at_b)
         await finish(node, dispatcher, hand, hand.taken[0])
         await until(lambda: len(a.taken) + len(b.taken) == 5, "a place is filled again")
-        assert await stored_running(here.database, "refund") == 4
+        assert await count_running(here.database, "refund") == 4
         await until(lambda: a.room() + b.room() == 16, "no room is kept for jobs that may not run")
 
 
-async def test_waiting_for_people_makes_room_and_an_answer_never_waits(here: Node) -> None:
+async def test_a_waiting_job_frees_its_place_and_an_answer_resumes_it_above_the_limit(here: Node) -> None:
     await put(here, 3)
     async with dispatching(here, {"refund": 1}) as dispatcher:
         hand = Hand(await here.session(), "refund", most=10)
@@ -109,7 +109,7 @@ async def test_waiting_for_people_makes_room_and_an_answer_never_waits(here: Nod
         await until(lambda: len(hand.taken) == 3, "with both done the third runs")
 
 
-async def test_each_namespace_counts_alone_and_may_have_its_own_limit(here: Node) -> None:
+async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Node) -> None:
     limits = {"refund": 2, "b:refund": 1, "c:other": 1}
     for namespace in "abc":
         await put(here, 5, namespace=namespace)
@@ -121,8 +121,8 @@ async def test_each_namespace_counts_alone_and_may_have_its_own_limit(here: Node
         assert {n: h.held for n, h in hands.items()} == {"a": 2, "b": 1, "c": 2}
 
 
-async def test_a_limited_queue_and_the_others_share_a_worker(here: Node) -> None:
-    """The full queue holds nobody up, and a place that is free is not lost to the others' backlog."""
+async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: Node) -> None:
+    """A full queue does not block the other one, whose backlog does not take its free place."""
     await put(here, 500, job_type="mail", priority=100)
     await put(here, 10, job_type="refund")
     watched = Watched()
@@ -137,7 +137,7 @@ async def test_a_limited_queue_and_the_others_share_a_worker(here: Node) -> None
 # --- queue_locks ---
 
 
-async def test_a_turn_is_one_s_until_it_is_given_back(here: Node, there: Node) -> None:
+async def test_a_queue_lock_excludes_others_until_it_is_released(here: Node, there: Node) -> None:
     lock = await here.database.queue_locks.acquire("default", "refund", 10, 60)
     assert lock is not None
     assert lock.running == 0
@@ -148,16 +148,16 @@ async def test_a_turn_is_one_s_until_it_is_given_back(here: Node, there: Node) -
     await here.database.queue_locks.release(lock)
     second = await there.database.queue_locks.acquire("default", "refund", 10, 60)
     assert second is not None
-    await here.database.queue_locks.release(lock)  # again, late: it is another's by now
+    await here.database.queue_locks.release(lock)  # a late second release, when another one holds the lock
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is None
 
 
-async def test_many_who_try_at_once_get_one_turn(here: Node, there: Node) -> None:
+async def test_one_of_many_concurrent_attempts_gets_the_queue_lock(here: Node, there: Node) -> None:
     tries = [n.database.queue_locks.acquire("default", "refund", 10, 60) for n in (here, there) * 10]
     assert sum(lock is not None for lock in await asyncio.gather(*tries)) == 1
 
 
-async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(here: Node) -> None:
+async def test_an_abandoned_queue_lock_is_free_after_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
     table = tables.claim_turns
     for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
@@ -167,7 +167,7 @@ async def test_a_turn_left_behind_ends_once_its_last_lease_must_have_settled(her
         assert (taken is not None) is free
 
 
-async def test_a_turn_counts_what_runs_and_nothing_else(here: Node) -> None:
+async def test_a_queue_lock_counts_running_jobs_only(here: Node) -> None:
     running = [await here.held() for _ in range(3)]
     await here.waiting()
     await here.create()
@@ -182,8 +182,8 @@ async def test_a_turn_counts_what_runs_and_nothing_else(here: Node) -> None:
     assert bounded.running == 2
 
 
-async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
-    """By the database's clock, although this replica's is behind."""
+async def test_a_lease_after_the_end_of_its_queue_lock_is_refused(here: Node) -> None:
+    """The database's clock decides, even if the replica's clock is behind."""
     await put(here, 1)
     [[job_id]] = (await here.database.queue.claimable("default", {"refund": 1})).values()
     session = await here.session()
@@ -195,7 +195,7 @@ async def test_a_lease_after_its_turn_changes_nothing(here: Node) -> None:
     assert (await get_job(here.database, job_id)).state is JobState.PENDING
 
 
-async def test_room_that_appears_while_it_is_counted_is_not_missed(
+async def test_a_place_freed_during_the_count_reopens_the_queue(
     here: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = concurrency.Concurrency({"refund": 1}, here.database.queue_locks, here.clock)
@@ -204,13 +204,13 @@ async def test_room_that_appears_while_it_is_counted_is_not_missed(
     ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
     take = here.database.queue_locks.acquire
 
-    async def counted(*args: Any) -> QueueLock | None:
+    async def acquire_then_free_a_place(*args: Any) -> QueueLock | None:
         lock = await take(*args)
         limits.made_room(ended)
         return lock
 
     with monkeypatch.context() as patch:
-        patch.setattr(here.database.queue_locks, "acquire", counted)
+        patch.setattr(here.database.queue_locks, "acquire", acquire_then_free_a_place)
         async with limits.turn(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)

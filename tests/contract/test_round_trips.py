@@ -1,4 +1,4 @@
-"""Whatever is written of a job comes back as it was."""
+"""Everything that is written about a job is read back unchanged."""
 
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -58,11 +58,11 @@ EXACT = (
     '{ "z": 1, "a" : 9007199254740993, "m":[18446744073709551615, -9223372036854775808, 1.10e2],'
     ' "é":"\\u00e9" }'
 )
-"""Order, white space, numbers above 2^53 and escapes, byte for byte."""
+"""JSON whose key order, white space, large numbers and escapes must be kept byte for byte."""
 
 
 def full_job() -> Job:
-    """A job of which every field has a value that is not its default."""
+    """A job whose fields all differ from their defaults."""
     at = now()
     return new_job(
         namespace="tenant/7",
@@ -182,22 +182,22 @@ def full_prompt(job: Job, **changed: Any) -> Prompt:
     )
 
 
-def differs(value: Any) -> bool:
-    """Whether every field of a dataclass has been given a value of its own."""
+def has_no_defaults(value: Any) -> bool:
+    """Whether every field of a dataclass has a value other than an empty one."""
     blank = {f.name for f in fields(value) if getattr(value, f.name) in ("", None, 0, False, {}, ())}
     return not blank
 
 
-async def test_every_field_of_a_job(database: Database) -> None:
+async def test_every_field_of_a_job_round_trips(database: Database) -> None:
     job = full_job()
-    assert differs(job), "a new field of Job must be given a value here"
+    assert has_no_defaults(job), "a new field of Job must be given a value here"
     await database.jobs.write([creation(job)])
     assert await get_job(database, job.job_id) == job
     [found] = await database.jobs.load([Wanted(request=("tenant/7", "r/1 ✓"))])
     assert found.job == job
 
 
-async def test_json_texts_are_kept_to_the_byte(database: Database) -> None:
+async def test_json_texts_round_trip_byte_for_byte(database: Database) -> None:
     texts = [
         EXACT,
         "1",
@@ -218,13 +218,13 @@ async def test_json_texts_are_kept_to_the_byte(database: Database) -> None:
         assert await get_job(database, job.job_id) == job
 
 
-async def test_a_job_with_nothing(database: Database) -> None:
+async def test_a_job_with_default_fields_round_trips(database: Database) -> None:
     job = new_job(state=JobState.PENDING_HITL, ready_at=None)
     await database.jobs.write([creation(job)])
     assert await get_job(database, job.job_id) == job
 
 
-async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: Database) -> None:
+async def test_every_field_except_those_set_at_creation_can_be_updated(database: Database) -> None:
     job = new_job(input_json="1", request_id="r")
     await database.jobs.write([creation(job)])
     birth = {
@@ -257,7 +257,7 @@ async def test_every_field_of_a_job_may_change_but_those_of_its_birth(database: 
     assert await get_job(database, job.job_id) == back.job
 
 
-async def test_the_column_percent_follows_the_progress(database: Database) -> None:
+async def test_the_column_progress_percent_has_the_percentage_of_the_progress(database: Database) -> None:
     job = full_job()
     await database.jobs.write([creation(job)])
     [row] = await fetch(database, sa.select(tables.jobs.c.progress_percent))
@@ -277,7 +277,7 @@ async def test_the_column_percent_follows_the_progress(database: Database) -> No
     ],
     ids=["questions", "schema", "users", "groups", "bare"],
 )
-async def test_every_field_of_a_prompt(database: Database, content: PromptContent) -> None:
+async def test_every_field_of_a_prompt_round_trips(database: Database, content: PromptContent) -> None:
     job = new_job()
     prompt = replace(full_prompt(job), content=content, digest=content.digest)
     await database.jobs.write([creation(job, prompt)])
@@ -288,11 +288,11 @@ async def test_every_field_of_a_prompt(database: Database, content: PromptConten
     assert found.prompts == {prompt.prompt_id: prompt}
 
 
-def test_the_full_prompt_is_full() -> None:
+def test_the_sample_prompt_sets_every_field() -> None:
     prompt = full_prompt(new_job())
-    assert differs(replace(prompt, resolution=Resolution(PromptState.EXPIRED, "s", now())))
-    # A deadline is a timeout by the time that it is stored.
-    assert differs(replace(prompt.content, blocking=True, deadline=now()))
+    assert has_no_defaults(replace(prompt, resolution=Resolution(PromptState.EXPIRED, "s", now())))
+    # A deadline is stored as a timeout.
+    assert has_no_defaults(replace(prompt.content, blocking=True, deadline=now()))
     assert {type(q.input) for q in every_question().questions} == {
         BooleanInput,
         SingleInput,
@@ -304,7 +304,7 @@ def test_the_full_prompt_is_full() -> None:
     }
 
 
-async def test_a_resolution_and_its_answer(database: Database) -> None:
+async def test_a_resolution_and_its_answer_round_trip(database: Database) -> None:
     job = new_job()
     prompt = full_prompt(job)
     answer = submission(
@@ -332,7 +332,7 @@ async def test_a_resolution_and_its_answer(database: Database) -> None:
     assert await database.jobs.find_prompt(PromptRef(prompt_id=prompt.prompt_id)) == ended
 
 
-async def test_an_unchanged_content_is_not_touched_and_an_amended_one_is_replaced(
+async def test_content_is_rewritten_only_when_the_prompt_is_amended(
     database: Database,
 ) -> None:
     job = new_job()
@@ -361,7 +361,7 @@ async def test_an_unchanged_content_is_not_touched_and_an_amended_one_is_replace
     assert (row["audience"], row["metadata"], row["labels"]) == (None, None, "{}")
 
 
-async def test_every_kind_of_submission(database: Database) -> None:
+async def test_submissions_of_every_status_round_trip(database: Database) -> None:
     job = new_job()
     prompt = full_prompt(job)
     wrong = (Violation("values_json/q1", "must be 1"), Violation("comment", "is required: größer"))
@@ -385,7 +385,7 @@ async def test_every_kind_of_submission(database: Database) -> None:
     assert found.submissions == {(prompt.prompt_id, "a2"): kept[1]}
 
 
-async def test_the_values_of_an_answer_are_kept_to_the_byte(database: Database) -> None:
+async def test_the_values_of_an_answer_round_trip_byte_for_byte(database: Database) -> None:
     job = new_job()
     prompt = new_prompt(job)
     texts = ["", EXACT, '"text"', "[]", "{no json", " {} ", "9007199254740993", "null,", "-0", "1E2"]
@@ -395,9 +395,9 @@ async def test_the_values_of_an_answer_are_kept_to_the_byte(database: Database) 
     assert [s.answer.values_json for s in found] == texts
 
 
-async def test_checkpoints_are_put_replaced_and_listed_by_key(database: Database) -> None:
+async def test_checkpoints_are_stored_replaced_and_listed_by_key(database: Database) -> None:
     job = new_job()
-    # By code point, which is the order of UTF-8 bytes and neither that of a locale nor of UTF-16.
+    # Ordered by code point, like UTF-8 bytes and unlike a locale or UTF-16.
     keys = ["A", "B", "a", "b", "é", "ﬀ", "🦊"]
     written = {k: Checkpoint(job.job_id, k, EXACT, now()) for k in reversed(keys)}
     await database.jobs.write([creation(job, checkpoints=written)])
@@ -409,10 +409,10 @@ async def test_checkpoints_are_put_replaced_and_listed_by_key(database: Database
     assert await database.jobs.list_checkpoints(job.job_id, 2, "a") == [again, written["é"]]
 
 
-async def test_every_field_of_the_understanding(database: Database) -> None:
+async def test_every_field_of_an_understanding_round_trips(database: Database) -> None:
     job = new_job(understanding_version=1)
     state = DeepUnderstanding(job.job_id, EXACT, "[ 1 ]", "[2]", "Größe", "🦊", 0.75, True, 1, now())
-    assert differs(state)
+    assert has_no_defaults(state)
     await database.jobs.write([creation(job, understanding=state)])
     assert await database.jobs.get_understanding(job.job_id) == state
     other = DeepUnderstanding(job.job_id, version=2, updated_at=now())
@@ -424,7 +424,7 @@ async def test_every_field_of_the_understanding(database: Database) -> None:
     assert await database.jobs.get_understanding(uuid7()) is None
 
 
-async def test_every_field_of_an_event(database: Database) -> None:
+async def test_every_field_of_an_event_round_trips(database: Database) -> None:
     job = new_job(namespace="n/1", state=JobState.PENDING_HITL, version=2)
     data = {"z": 1, "a": [2**60, None, {"é": "🦊"}]}
     first = event(job, EventType.JOB_CREATED, seq=1, actor="Zoë")
@@ -439,7 +439,7 @@ async def test_every_field_of_an_event(database: Database) -> None:
     assert row["data"].startswith('{"z":1,"a":[1152921504606846976')
 
 
-async def test_load_gives_what_was_wanted_in_order(database: Database) -> None:
+async def test_load_returns_the_wanted_aggregates_in_order(database: Database) -> None:
     job, other = new_job(request_id="r"), new_job(namespace="n2", request_id="r")
     done = [replace(new_prompt(job, round=i), key=f"k{i}") for i in (1, 2, 3)]
     open_one = new_prompt(job, round=4)
@@ -456,7 +456,7 @@ async def test_load_gives_what_was_wanted_in_order(database: Database) -> None:
         ]
     )
     assert [a.job for a in found] == [None, job, other, None, None]
-    # The first round is read too, because the reply to a repeated request shows it.
+    # The first round is read too, because the reply to a repeated request contains it.
     assert found[1].prompts == {p.prompt_id: p for p in (*done, open_one)}
     assert found[2].prompts == {}
     assert await database.jobs.load([]) == []
