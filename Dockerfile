@@ -1,4 +1,4 @@
-# The service as an image, with nothing in it but Python, the pinned libraries and Askback:
+# The service as an image that contains only Python, the pinned libraries and Askback:
 #
 #   docker build -t askback .
 #   docker run --read-only -p 50051:50051 -v askback:/data \
@@ -7,20 +7,20 @@
 # A server that can be reached from outside needs authentication: the token file is required
 # (`askback hash-token` makes an entry).
 #
-# On PostgreSQL the schema is brought up to date by a command of its own, once per release and before
-# the replicas start; SQLite, the default here, is migrated at start:
+# On PostgreSQL migrate the schema with a separate command, once per release and before the replicas start.
+# SQLite, the default here, is migrated at start:
 #   docker run --rm askback migrate --db postgresql+asyncpg://user:password@host/askback
 #
-# Any base with Python 3.11 or newer and its `venv` as python3 will do. To build with a package index of
-# your own, hand in pip's settings, and the certificates if its CA is yours too, as secrets, which leave no
-# trace in the image: --secret id=pip,src=pip.conf --secret id=ca,src=ca.crt (pip.conf calls it
+# Any base image works that has Python 3.11 or newer as python3, with `venv`. To build with your own package
+# index, pass pip's settings, and the certificate if the index has a private CA, as secrets. They leave no trace
+# in the image: --secret id=pip,src=pip.conf --secret id=ca,src=ca.crt (pip.conf refers to it as
 # /run/secrets/ca).
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
-# The libraries first, because they change less often than Askback. --no-deps: a lock that has left
-# something out must fail here (pip check), not fetch what nobody has pinned.
+# The libraries first, because they change less often than Askback. --no-deps: an incomplete lock must fail
+# here (pip check) and must not fetch unpinned packages.
 COPY requirements requirements
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
     python3 -m venv /opt/build \
@@ -36,7 +36,7 @@ RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-d
  && /opt/build/bin/pip --python /opt/askback/bin/python install --no-index --no-deps /dist/*.whl \
  && /opt/build/bin/pip --python /opt/askback/bin/python check
 
-# The same base: a virtual environment names its interpreter's path.
+# The same base image: a virtual environment contains the path of its interpreter.
 FROM ${BASE_IMAGE}
 ARG VERSION=
 ARG REVISION=
@@ -49,15 +49,15 @@ RUN groupadd --gid 10001 askback \
  && useradd --uid 10001 --gid askback --no-create-home --home-dir /data --shell /usr/sbin/nologin askback \
  && install -d -o askback -g askback /data
 COPY --from=build /opt/askback /opt/askback
-# The root file system may be read-only: only /data is written to.
+# The root file system may be read-only: the service writes to /data only.
 ENV PATH=/opt/askback/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-# A port of its own, so that it asks the same whether or not calls need TLS. Who serves with other arguments
-# than those below gives --health-listen too, or has a check of his own.
+# The health port is separate, so the check is the same with and without TLS. If you serve with arguments other
+# than those below, also pass --health-listen, or define your own check.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
   CMD ["askback", "health", "--server", "127.0.0.1:50052"]
 ENTRYPOINT ["askback"]

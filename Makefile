@@ -1,4 +1,4 @@
-# A fresh clone needs only make and Python 3.11 or newer: every target builds the environment it needs.
+# A fresh clone needs only make and Python 3.11 or newer: every target builds the environment that it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 VENV := .venv/.ok
@@ -10,9 +10,9 @@ VENV := .venv/.ok
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-venv: $(VENV) ## make .venv with everything for work on Askback
+venv: $(VENV) ## create .venv with everything needed to work on Askback
 
-# A stamp, not the folder: a folder's time says nothing about whether the install came to its end.
+# A stamp file, because the folder's time does not say whether the install finished.
 $(VENV): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Askback needs Python 3.11 or newer; name one with make PYTHON=...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -26,11 +26,11 @@ proto: $(VENV) ## generate client/askback/v1 from protos/, and gen/go where Go i
 reference: $(VENV) ## generate docs/reference from the contract, the command line, the settings and the SDK
 	$(BIN)/python -m scripts.reference
 
-lock: $(VENV) ## pin what the container installs; ARGS=--upgrade raises it all
+lock: $(VENV) ## pin the container's packages; ARGS=--upgrade upgrades all of them
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python scripts/lock.py $(ARGS)
 
-demo: ## see a job ask and be answered; makes a small environment of its own, .venv-demo
+demo: ## watch a job ask and get its answers; creates a small environment, .venv-demo
 	@$(PYTHON) scripts/demo.py $(ARGS)
 
 serve: $(VENV) ## run the service on this machine
@@ -50,7 +50,7 @@ test-install: $(VENV) ## build the wheel and install it in every way; needs a pa
 test-container: $(VENV) ## build the image with buildah and answer a prompt in it; needs root
 	$(BIN)/python -m pytest -q -rs tests/container $(ARGS)
 
-check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
+check: $(VENV) ## lint, format, types, import contracts, protos, generated files; no tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -63,32 +63,32 @@ check: $(VENV) ## everything a reviewer would ask a machine for, tests apart
 	$(BIN)/python -m scripts.reference --check
 	$(BIN)/python scripts/lock.py --check
 
-model: $(VENV) ## drive engine and storage beside the reference model for long; EXAMPLES=n
+model: $(VENV) ## compare engine and storage with the reference model, at length; EXAMPLES=n
 	ASKBACK_MODEL_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -q tests/model -k reference $(ARGS)
 
-simulate: $(VENV) ## play schedules of the streams in virtual time; ARGS="--schedules N --seed S"
+simulate: $(VENV) ## run schedules of the streams in virtual time; ARGS="--schedules N --seed S"
 	$(BIN)/python -m tests.simulate $(ARGS)
 
 bench: $(VENV) ## measure; more arguments in ARGS
 	$(BIN)/python -m tests.bench $(ARGS)
 
-install-figures: $(VENV) ## measure what an install costs and how quick the start is; more arguments in ARGS
+install-figures: $(VENV) ## measure the size of an install and the start time; more arguments in ARGS
 	$(BIN)/python -m tests.install $(ARGS)
 
-chaos: $(VENV) ## ten minutes of faults from a random seed, judged, and 10,000 forbidden calls; ARGS="--seed N --minutes M"
+chaos: $(VENV) ## inject faults for ten minutes from a random seed and check the history; 10,000 forbidden calls; ARGS="--seed N --minutes M"
 	$(BIN)/python -m tests.hostile authorisation
 	$(BIN)/python -m tests.faults $(ARGS)
 
-fuzz: $(VENV) ## minutes of nonsense beside a victim; ARGS="--seed N --minutes M"
+fuzz: $(VENV) ## send malformed input for minutes while a normal client works; ARGS="--seed N --minutes M"
 	$(BIN)/python -m tests.hostile fuzz $(ARGS)
 
-flood: $(VENV) ## a thousand streams that never read, of each kind: the memory they take; ARGS="--streams N --kinds pages"
+flood: $(VENV) ## measure the memory of a thousand streams that never read, for each kind; ARGS="--streams N --kinds pages"
 	$(BIN)/python -m tests.hostile flood $(ARGS)
 
 HOURS ?= 1
-soak: $(VENV) ## the same for HOURS=n, one seed after another
+soak: $(VENV) ## run chaos for HOURS=n, one seed after another
 	$(BIN)/python -m tests.faults --hours $(HOURS) $(ARGS)
 
-clean: ## remove caches and builds; environments and databases stay
+clean: ## remove caches and builds; keep environments and databases
 	rm -rf dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find client server scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.text import Text
 
 from askback import Client, Content
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 
 WIDTH = 100
@@ -85,7 +85,7 @@ async def ask(server: str) -> None:
         )
 
 
-async def printed(server: str, *command: str) -> str:
+async def run_at_terminal(server: str, *command: str) -> str:
     """What a command of Askback prints at a terminal, with its colours."""
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 60, WIDTH, 0, 0))
@@ -136,7 +136,7 @@ async def draw() -> str:
                 [go] = [p async for p in ana.prompts(kinds=["confirm"])]
             for command in (("inbox", "ls"), ("inbox", "show", go.prompt_id[-6:])):
                 shown.print(Text(f"$ askback {' '.join(command)}", style="bold"))
-                shown.print(Text.from_ansi(await printed(server, *command)))
+                shown.print(Text.from_ansi(await run_at_terminal(server, *command)))
     svg = shown.export_svg(title="askback inbox")
     return re.sub(r",\s*url\([^)]*\) format\([^)]*\)", "", svg)  # a picture loads no fonts from elsewhere
 

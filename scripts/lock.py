@@ -51,7 +51,7 @@ class Pin:
     wanted_by: set[str] = field(default_factory=set)
 
 
-def wanted() -> dict[str, list[Requirement]]:
+def requirements_by_lock() -> dict[str, list[Requirement]]:
     """What pyproject.toml asks for: the name of the lock -> requirements."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return {
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--upgrade", action="store_true", help="raise every pin to the newest that fits")
     options = parser.parse_args()
     wrong: list[str] = []
-    for name, requirements in wanted().items():
+    for name, requirements in requirements_by_lock().items():
         path = LOCKS / f"{name}.lock"
         if not options.check:
             compile_lock(requirements, path, upgrade=options.upgrade)

@@ -16,20 +16,44 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know the name; typing's own would cost more than all else here
 if TYPE_CHECKING:
-    from askback.channel import Tls as Tls
-    from askback.client import Client as Client
-    from askback.client_prompts import PromptPage as PromptPage
-    from askback.console import Console as Console
-    from askback.console_prompt import ConsolePrompt as ConsolePrompt
-    from askback.desk import CaughtUp as CaughtUp
-    from askback.desk import Closing as Closing
-    from askback.enums import AnswerStatus as AnswerStatus
-    from askback.enums import Authentication as Authentication
-    from askback.enums import DecisionKind as DecisionKind
-    from askback.enums import FinalAction as FinalAction
-    from askback.enums import JobState as JobState
-    from askback.enums import Keep as Keep
-    from askback.enums import PromptState as PromptState
+    from askback._client.client import Client as Client
+    from askback._client.prompt_calls import PromptPage as PromptPage
+    from askback._client.run import Run as Run
+    from askback._client.verdict import Verdict as Verdict
+    from askback._console.console import Console as Console
+    from askback._console.console_prompt import ConsolePrompt as ConsolePrompt
+    from askback._console.desk import CaughtUp as CaughtUp
+    from askback._console.desk import Closing as Closing
+    from askback._model.enums import AnswerStatus as AnswerStatus
+    from askback._model.enums import Authentication as Authentication
+    from askback._model.enums import DecisionKind as DecisionKind
+    from askback._model.enums import FinalAction as FinalAction
+    from askback._model.enums import JobState as JobState
+    from askback._model.enums import Keep as Keep
+    from askback._model.enums import PromptState as PromptState
+    from askback._model.escalation import After as After
+    from askback._model.escalation import Remind as Remind
+    from askback._model.identity import Identity as Identity
+    from askback._model.jobs import Event as Event
+    from askback._model.jobs import JobChange as JobChange
+    from askback._model.jobs import JobInfo as JobInfo
+    from askback._model.nonretryable import DuplicateKey as DuplicateKey
+    from askback._model.nonretryable import InvalidAnswer as InvalidAnswer
+    from askback._model.nonretryable import InvalidKey as InvalidKey
+    from askback._model.nonretryable import InvalidStep as InvalidStep
+    from askback._model.nonretryable import InvalidTime as InvalidTime
+    from askback._model.nonretryable import InvalidValue as InvalidValue
+    from askback._model.nonretryable import NonRetryable as NonRetryable
+    from askback._model.prompts import AnswerInfo as AnswerInfo
+    from askback._model.prompts import AnswerOutcome as AnswerOutcome
+    from askback._model.prompts import Content as Content
+    from askback._model.prompts import Option as Option
+    from askback._model.prompts import PromptInfo as PromptInfo
+    from askback._model.prompts import Resolution as Resolution
+    from askback._model.understanding import Understanding as Understanding
+    from askback._wire.channel import Tls as Tls
+    from askback._worker.job import Job as Job
+    from askback._worker.worker import Worker as Worker
     from askback.errors import Aborted as Aborted
     from askback.errors import AlreadyExists as AlreadyExists
     from askback.errors import AnswerInvalid as AnswerInvalid
@@ -59,39 +83,27 @@ if TYPE_CHECKING:
     from askback.errors import Unavailable as Unavailable
     from askback.errors import Unimplemented as Unimplemented
     from askback.errors import Violation as Violation
-    from askback.escalation import After as After
-    from askback.escalation import Remind as Remind
-    from askback.identity import Identity as Identity
-    from askback.job import Job as Job
-    from askback.jobs import Event as Event
-    from askback.jobs import JobChange as JobChange
-    from askback.jobs import JobInfo as JobInfo
-    from askback.nonretryable import DuplicateKey as DuplicateKey
-    from askback.nonretryable import InvalidAnswer as InvalidAnswer
-    from askback.nonretryable import InvalidKey as InvalidKey
-    from askback.nonretryable import InvalidStep as InvalidStep
-    from askback.nonretryable import InvalidTime as InvalidTime
-    from askback.nonretryable import InvalidValue as InvalidValue
-    from askback.nonretryable import NonRetryable as NonRetryable
-    from askback.prompts import AnswerInfo as AnswerInfo
-    from askback.prompts import AnswerOutcome as AnswerOutcome
-    from askback.prompts import Content as Content
-    from askback.prompts import Option as Option
-    from askback.prompts import PromptInfo as PromptInfo
-    from askback.prompts import Resolution as Resolution
-    from askback.run import Run as Run
-    from askback.understanding import Understanding as Understanding
-    from askback.verdict import Verdict as Verdict
-    from askback.worker import Worker as Worker
 
 _HOME = {
-    "askback.channel": "Tls",
-    "askback.client": "Client",
-    "askback.client_prompts": "PromptPage",
-    "askback.console": "Console",
-    "askback.console_prompt": "ConsolePrompt",
-    "askback.desk": "CaughtUp Closing",
-    "askback.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
+    "askback._client.client": "Client",
+    "askback._client.prompt_calls": "PromptPage",
+    "askback._client.run": "Run",
+    "askback._client.verdict": "Verdict",
+    "askback._console.console": "Console",
+    "askback._console.console_prompt": "ConsolePrompt",
+    "askback._console.desk": "CaughtUp Closing",
+    "askback._model.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
+    "askback._model.escalation": "After Remind",
+    "askback._model.identity": "Identity",
+    "askback._model.jobs": "Event JobChange JobInfo",
+    "askback._model.nonretryable": (
+        "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
+    ),
+    "askback._model.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
+    "askback._model.understanding": "Understanding",
+    "askback._wire.channel": "Tls",
+    "askback._worker.job": "Job",
+    "askback._worker.worker": "Worker",
     "askback.errors": (
         "Aborted AlreadyExists AnswerInvalid AskbackError CannotConnect DeadlineExceeded "
         "FailedPrecondition Internal InvalidArgument JobCancelled JobFailed LeaseLost MessageTooLarge "
@@ -99,18 +111,6 @@ _HOME = {
         "PromptEnded PromptExpired PromptStale QuestionChanged ResourceExhausted SessionNotFound "
         "Unauthenticated Unavailable Unimplemented Violation"
     ),
-    "askback.escalation": "After Remind",
-    "askback.identity": "Identity",
-    "askback.job": "Job",
-    "askback.jobs": "Event JobChange JobInfo",
-    "askback.nonretryable": (
-        "DuplicateKey InvalidAnswer InvalidKey InvalidStep InvalidTime InvalidValue NonRetryable"
-    ),
-    "askback.prompts": "AnswerInfo AnswerOutcome Content Option PromptInfo Resolution",
-    "askback.run": "Run",
-    "askback.understanding": "Understanding",
-    "askback.verdict": "Verdict",
-    "askback.worker": "Worker",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 

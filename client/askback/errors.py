@@ -27,25 +27,18 @@
         ├── PromptCancelled        withdrawn or superseded
         └── PromptDeclined         a person said no, or did not want to answer
 
-`NonRetryable` and its subclasses stand apart: see askback.nonretryable.
+`NonRetryable` and its subclasses stand apart: a job's function raises them to fail the job for good.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from askback._model.violations import Violation as Violation
+
 if TYPE_CHECKING:
-    from askback.prompts import PromptInfo, Resolution
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """What is wrong with one field: a path such as `values_json/amount`, and what would be right."""
-
-    field: str
-    description: str
+    from askback._model.prompts import PromptInfo, Resolution
 
 
 class AskbackError(Exception):

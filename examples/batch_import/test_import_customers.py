@@ -27,7 +27,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Customers:
     return table
 
 
-async def imported(csv: str) -> Report:
+async def run_import(csv: str) -> Report:
     """The report of an import."""
     run = await import_customers.start(csv=csv)
     return Report.model_validate(await run.result())
@@ -38,7 +38,7 @@ async def test_it_asks_only_for_the_rows_that_it_cannot_decide(human: Human, tab
     human.on("e-mail address of Donald").declines("he does not read e-mail")
     human.on("when did Katherine").answers("2025-04-03")
     human.on("Ada Lovelace's already").answers(Clash.REPLACE)
-    report = await imported(FILE)
+    report = await run_import(FILE)
     assert report == Report(written=9, replaced=1, kept=0, same=1, skipped=[11])
     assert table.names()["ada@example.org"] == "A. Lovelace"
     assert sorted(human.seen) == ["line-11-email", "line-5-email", "line-6-joined", "line-9-clash"]
@@ -71,7 +71,7 @@ async def test_a_corrected_address_may_clash_too(human: Human, table: Customers)
     table.put(ADA, "before", 1)
     human.on(key="line-2-email").answers("ada@example.org")
     human.on(key="line-2-clash").answers(Clash.KEEP)
-    assert (await imported(HEADER + "Eve,eve at example,2025-01-01\n")).kept == 1
+    assert (await run_import(HEADER + "Eve,eve at example,2025-01-01\n")).kept == 1
 
 
 async def test_a_file_with_other_columns_is_no_use_trying_again(human: Human) -> None:

@@ -66,7 +66,7 @@ def open_points(text: str) -> list[OpenPoint]:
     return sorted(points, key=lambda point: -point.weight)
 
 
-def unsettled(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> list[OpenPoint]:
+def open_points_left(points: Iterable[OpenPoint], answers: Mapping[str, str]) -> list[OpenPoint]:
     """The points without an answer."""
     return [point for point in points if point.point_id not in answers]
 
@@ -95,7 +95,7 @@ def summary(points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: It
     return "\n".join([*settled, *(f"- {remark}" for remark in remarks)])
 
 
-def clarified(
+def clarify(
     text: str, points: Iterable[OpenPoint], answers: Mapping[str, str], remarks: Iterable[str] = ()
 ) -> str:
     """The text with every answer beside the words that it settles, and the remarks at its end."""

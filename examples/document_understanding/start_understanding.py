@@ -10,7 +10,7 @@ from typing import Any
 from askback import Client
 
 
-async def understood(document: str) -> dict[str, Any]:
+async def understand(document: str) -> dict[str, Any]:
     """Start the job, follow it, and return its result."""
     async with Client(user="author") as client:
         run = await client.start("understand", {"document": document})
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     path = Path(sys.argv[1])
-    outcome = asyncio.run(understood(path.read_text()))
+    outcome = asyncio.run(understand(path.read_text()))
     clear = path.with_suffix(".clear.md")
     clear.write_text(outcome["text"])
     print(f"accepted: {outcome['accepted']}, readiness {outcome['score']:.0%}, written to {clear}")

@@ -97,11 +97,11 @@ async def understand(job: Job, document: str) -> Outcome:
         if meant.decision is not DecisionKind.REVISE:
             break
         remarks.append(meant.comment)
-    left = [point.question for point in doc.unsettled(points, answers)]
+    left = [point.question for point in doc.open_points_left(points, answers)]
     if not meant:
         return Outcome(accepted=False, score=score, left_open=left, text=document, comment=meant.comment)
 
-    draft = doc.clarified(document, points, answers, remarks)
+    draft = doc.clarify(document, points, answers, remarks)
     shown = await job.preview(
         f"The text for {brief.reader}",
         key="draft",
@@ -144,7 +144,7 @@ async def enough_answers(job: Job, points: list[doc.OpenPoint], threshold: float
         try:
             given = await job.ask(
                 f"Round {turn}: what does the text mean?",
-                doc.form(doc.unsettled(points, answers)[:AT_ONCE]),
+                doc.form(doc.open_points_left(points, answers)[:AT_ONCE]),
                 key=f"round-{turn}",
                 kind="deep_understanding",
                 body=f"Readiness is {score:.0%}, {threshold:.0%} is wanted. Leave open what you do not know.",

@@ -122,7 +122,7 @@ class Types:
 
     def expression(self, name: str) -> str:
         """The type as it is written, for example `list[int]`."""
-        return self._written(self._expressions[name])
+        return self._source_of(self._expressions[name])
 
     def source(self, name: str) -> Iterator[str]:
         """The classes that the type is made of, without docstrings, and then the type itself."""
@@ -131,9 +131,9 @@ class Types:
             yield from self._without_docstring(node)
             yield ""
             yield ""
-        yield self._written(expression)
+        yield self._source_of(expression)
 
-    def _written(self, node: ast.expr) -> str:
+    def _source_of(self, node: ast.expr) -> str:
         return ast.get_source_segment(self._text, node) or ast.unparse(node)
 
     def _without_docstring(self, node: ast.ClassDef) -> Iterator[str]:

@@ -46,12 +46,12 @@ def lines() -> Iterator[str]:
 def _fields() -> Iterator[tuple[str, ...]]:
     limits = Limits()
 
-    def shown(name: str) -> str:
-        return f"{_shown(name, limit_value(limits, name))} (`{name.removeprefix('forms.')}`)" if name else ""
+    def cell(name: str) -> str:
+        return f"{_format(name, limit_value(limits, name))} (`{name.removeprefix('forms.')}`)" if name else ""
 
     for message, fields in FIELD_LIMITS.items():
         for field, limit in fields.items():
-            yield f"`{message}`", f"`{field}`", shown(limit.entries), shown(limit.text), shown(limit.key)
+            yield f"`{message}`", f"`{field}`", cell(limit.entries), cell(limit.text), cell(limit.key)
 
 
 def _table(module: str, values: Any) -> Iterator[str]:
@@ -61,11 +61,11 @@ def _table(module: str, values: Any) -> Iterator[str]:
         value = getattr(values, name, None)
         if attribute.is_attribute and isinstance(value, int | timedelta):
             meaning = attribute.docstring.value if attribute.docstring else ""
-            rows.append((f"`{name}`", _shown(name, value), meaning))
+            rows.append((f"`{name}`", _format(name, value), meaning))
     yield from table(["limit", "value", "about"], rows)
 
 
-def _shown(name: str, value: int | timedelta) -> str:
+def _format(name: str, value: int | timedelta) -> str:
     if isinstance(value, timedelta):
         return _time(value)
     if "bytes" in name and value % 1024 == 0:

@@ -72,7 +72,7 @@ def lines() -> Iterator[str]:
         yield f"## {title}"
         yield ""
         for name in names:
-            yield from _class(_named(package, name))
+            yield from _class(_find(package, name))
     yield "## Testing"
     yield ""
     yield from _docstring(package["testing"])
@@ -85,9 +85,8 @@ def lines() -> Iterator[str]:
     yield from _class(errors["Violation"])
 
 
-def _named(package: Any, name: str) -> Any:
-    home = getattr(askback, name).__module__.removeprefix("askback.")
-    return package[f"{home}.{name}"]
+def _find(package: Any, name: str) -> Any:
+    return package[f"{askback._MODULE[name].removeprefix('askback.')}.{name}"]
 
 
 def _class(item: Any) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from askback_server.config import SETTINGS, Setting
-from askback_server.config_sources import FILE_VARIABLE
+from askback_server.config.settings import SETTINGS, Setting
+from askback_server.config.sources import FILE_VARIABLE
 from scripts.reference.tables import table
 
 

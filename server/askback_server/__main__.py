@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.allocator import give_memory_back
-from askback_server.config import ConfigError
-from askback_server.config_sources import database_url, effective
+from askback_server.config.settings import ConfigError
+from askback_server.config.sources import database_url, effective
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
 from askback_server.storage.migrate import WAIT, begin_history_after_restore, look, upgrade

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from askback_server.config import Config
+from askback_server.config.settings import Config
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
@@ -12,9 +13,10 @@ from askback_server.engine.event_log import EventLog
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.engine.keeper import SessionKeeper
 from askback_server.engine.observer import Observer, Observers, Unobserved
-from askback_server.engine.presence import PresenceTracker
+from askback_server.engine.presence import PresenceIndex, PresenceTracker
 from askback_server.engine.queries import Queries
 from askback_server.engine.sweep import Sweep
+from askback_server.engine.takers import Takers
 from askback_server.engine.timers import Timers
 from askback_server.feed.feed import Feed
 from askback_server.feed.horizon import HorizonWatch
@@ -35,8 +37,14 @@ async def build(
     time = DatabaseClock(clock)
     time.observe(await storage.ping())
     limits = config.limits
-    hot = HotJobs(clock.monotonic, capacity=config.hot_jobs, most_bytes=config.hot_jobs_bytes)
-    feed = Feed(storage.feed, storage.jobs, hot, storage.wakeups)
+    bus, takers, index = CommitBus(), Takers(), PresenceIndex()
+    hot = HotJobs(
+        clock.monotonic,
+        capacity=config.hot_jobs,
+        most_bytes=config.hot_jobs_bytes,
+        newest=bus.version_of,
+    )
+    feed = Feed(storage.feed, storage.jobs, hot, bus, storage.wakeups, workers=takers)
     await feed.start()
 
     observers = Observers(EventLog(), observer or Unobserved())
@@ -49,15 +57,15 @@ async def build(
         batch_commands=config.batch,
         queue=config.queue,
         observer=observers,
+        attended=index.is_attended,
     )
     concurrency = Concurrency(config.queue_limits, storage.queue_locks, time) if config.concurrency else None
-    dispatcher = Dispatcher(engine, storage.queue, time, concurrency)
+    dispatcher = Dispatcher(engine, storage.queue, takers, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)
-    presence = PresenceTracker(storage.presence, engine)
-    engine.attended = presence.attended
-    feed.batch_followers += [timers.committed, dispatcher.committed, presence.committed]
-    feed.in_haste = lambda: dispatcher.has_takers
+    presence = PresenceTracker(storage.presence, engine, index)
+    for part in (timers, dispatcher, presence):
+        bus.follow_batches(part.committed)
     secret = await storage.secret()
     return Replica(
         replica=config.name,
@@ -66,6 +74,7 @@ async def build(
         engine=engine,
         queries=Queries(storage.jobs, hot),
         feed=feed,
+        bus=bus,
         horizon=HorizonWatch(storage.feed),
         tokens=ResumeTokens(secret, feed.epoch),
         secret=secret,

@@ -1,4 +1,4 @@
-"""A replica's life: start, run, drain (DESIGN 10, last line)."""
+"""A replica's life: start, run, drain (docs/design.md 10.14)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from askback_server import descriptors
 from askback_server.bootstrap import build
-from askback_server.config import Config, masked
-from askback_server.config_names import retention_words
+from askback_server.config.by_name import retention_words
+from askback_server.config.settings import Config, masked
 from askback_server.listening import cannot_listen, check_listen
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock

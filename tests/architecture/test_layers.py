@@ -20,9 +20,9 @@ NAMES_A_DATABASE = {
     "server/askback_server/database_urls.py",
     "client/askback/cli/service.py",  # options of `askback serve` and `askback demo`
     "client/askback/demo/__init__.py",  # the demo's own file
-    "server/askback_server/config.py",  # the default URL, and which URLs there are
+    "server/askback_server/config/settings.py",  # the default URL, and which URLs there are
     "server/askback_server/lifecycle.py",  # a SQLite file is migrated at start
-    "server/askback_server/test_mode.py",  # the file of one test
+    "server/askback_server/in_process.py",  # the file of one test
 }
 
 # The domain is pure: no clock, no chance, no input or output.
@@ -107,7 +107,7 @@ def _is_a_clock(node: ast.Attribute) -> bool:
 
 
 def test_only_the_rules_take_steps() -> None:
-    """The tables are asked in three places of the domain, and nowhere else (DESIGN 3)."""
+    """The tables are asked in three places of the domain, and nowhere else (docs/design.md 3)."""
     asking = {
         path
         for path in python_files()

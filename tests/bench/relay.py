@@ -19,7 +19,7 @@ from askback_server.__main__ import _loop_factory
 from askback_server.domain.checks import normalised
 from askback_server.domain.limits import Limits
 from askback_server.ports.clock import uuid7
-from askback_server.transport import convert_contents
+from askback_server.transport.convert import contents
 from askback_server.transport.server import OPTIONS
 from tests.bench import messages
 from tests.bench.outbox import Outbox
@@ -195,8 +195,8 @@ class Relay:
 def _additions(kind: str) -> prompt_pb2.PromptContent:
     """The fields that Askback adds to a content (decisions, derived schema), so that frames are equal."""
     asked = messages.content("form" if kind == "clarify" else "plain")
-    content = normalised(convert_contents.content(asked, "content"), Limits(), None)
-    whole = prompt_pb2.PromptContent.FromString(convert_contents.content_bytes(content))
+    content = normalised(contents.content(asked, "content"), Limits(), None)
+    whole = prompt_pb2.PromptContent.FromString(contents.content_bytes(content))
     return prompt_pb2.PromptContent(
         decisions=whole.decisions,
         derived_schema_json=whole.derived_schema_json,

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from askback.channel import Tls
+from askback._wire.channel import Tls
 from tests.container.conftest import Image
 from tests.container.container import Container
 from tests.container.test_image import ENTRY, TOKEN

@@ -5,8 +5,8 @@ import json
 import sys
 
 from askback import Client
-from askback.channel import Tls
-from askback.worker import Worker
+from askback._wire.channel import Tls
+from askback._worker.worker import Worker
 
 
 async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dict[str, str]:

@@ -159,7 +159,7 @@ async def test_one_of_many_concurrent_attempts_gets_the_queue_lock(here: Node, t
 
 async def test_an_abandoned_queue_lock_is_free_after_its_last_lease_must_have_settled(here: Node) -> None:
     assert await here.database.queue_locks.acquire("default", "refund", 10, 60) is not None
-    table = tables.claim_turns
+    table = tables.queue_locks
     for ended, free in ((SETTLES - 10, False), (SETTLES + 10, True)):
         past = await here.database.ping() - timedelta(seconds=ended)
         await execute(here.database, sa.update(table).values(until=past))

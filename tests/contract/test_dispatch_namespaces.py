@@ -8,6 +8,7 @@ from typing import Any
 
 from askback_server.engine import dispatch
 from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.takers import Takers
 from tests.contract.test_dispatch import put
 from tests.support.storage import Node, until
 from tests.support.taking import Hand, dispatching
@@ -71,7 +72,7 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
     queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Takers(), here.clock)
 
     async def read_namespaces() -> list[str]:
         queue.reads.clear()

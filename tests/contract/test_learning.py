@@ -111,7 +111,7 @@ async def test_events_before_a_hint_are_not_assumed_to_be_known(here: Node, ther
     job, prompt = await there.waiting()
     await there.answer(prompt)
     await here.answer(prompt, "late", principal=BOB)
-    here.feed._delivered.clear()
+    here.bus._versions.clear()
     await there.answer(prompt, "later", principal=BOB)
     await there.do(there.progress_command(job, 1))
     await hint(here, job, 6, 7)

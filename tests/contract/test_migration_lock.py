@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import migration_lock
 from askback_server.storage.migrate import upgrade
+from tests.support.migrations import use_second_migration
 from tests.support.postgres import PostgresServer
 
 LOCK = migration_lock._LOCK
@@ -48,10 +50,11 @@ async def test_the_holder_of_the_migration_lock_is_named(empty: str, kind: str) 
 
 
 async def test_a_migration_waits_for_a_reader_of_a_table_and_names_it(
-    empty: str, monkeypatch: pytest.MonkeyPatch
+    empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
-    await asyncio.to_thread(upgrade, empty, "0001")
+    await asyncio.to_thread(upgrade, empty)
+    use_second_migration(monkeypatch, tmp_path)
     async with session(empty, "a report") as other:
         await other.execute("BEGIN")
         await other.execute("SELECT count(*) FROM jobs")
@@ -65,11 +68,12 @@ async def test_a_migration_waits_for_a_reader_of_a_table_and_names_it(
 
 
 async def test_a_prepared_transaction_that_holds_a_table_lock_is_named(
-    empty: str, monkeypatch: pytest.MonkeyPatch
+    empty: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A prepared transaction holds its locks without a session, even after a restart of the server."""
     monkeypatch.setattr(migration_lock, "_TABLE_LOCK", "50ms")
-    await asyncio.to_thread(upgrade, empty, "0001")
+    await asyncio.to_thread(upgrade, empty)
+    use_second_migration(monkeypatch, tmp_path)
     async with session(empty, "two phases") as other:
         await other.execute("BEGIN")
         await other.execute("LOCK TABLE jobs")

@@ -26,8 +26,9 @@ from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
 from askback_server.storage.schema import SERVES, check_schema, scripts, served_by
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import metadata, settings
+from tests.support.migrations import SECOND, use_second_migration
 from tests.support.postgres import PostgresServer
-from tests.support.storage import creation, event, execute, fetch, new_job, new_prompt
+from tests.support.storage import creation, event, execute, fetch, new_job
 
 ROOT = Path(__file__).parents[2]
 HEAD = str(ScriptDirectory.from_config(scripts()).get_current_head())
@@ -144,14 +145,46 @@ async def test_opening_a_database_without_a_schema_says_to_migrate(db_url: str) 
         await Database.open(db_url)
 
 
-async def test_opening_an_older_schema_says_to_migrate(db_url: str) -> None:
-    await asyncio.to_thread(upgrade, db_url, "0001")
+async def test_opening_an_older_schema_says_to_migrate(
+    migrated_db_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_second_migration(monkeypatch, tmp_path)
     with pytest.raises(
-        StorageUnavailable, match=f"schema is 0001, this version needs {HEAD}; run `askback mi"
+        StorageUnavailable, match=f"schema is {HEAD}, this version needs {SECOND}; run `askback migrate`"
     ):
-        await Database.open(db_url)
-    await migrate(db_url)
-    await (await Database.open(db_url)).close()
+        await Database.open(migrated_db_url)
+    await migrate(migrated_db_url)
+    await (await Database.open(migrated_db_url)).close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0020_requested_by"])
+async def test_a_schema_from_before_the_first_release_must_be_recreated(
+    migrated_db_url: str, revision: str
+) -> None:
+    database = await Database.open(migrated_db_url)
+    await execute(database, f"UPDATE alembic_version SET version_num = '{revision}'")
+    await database.close()
+    for start in (Database.open(migrated_db_url), migrate(migrated_db_url)):
+        with pytest.raises(StorageUnavailable, match=f"is {revision}, from before version 0.1.0.*recreate"):
+            await start
+
+
+async def test_an_older_replica_runs_on_the_schema_of_a_newer_one(
+    migrated_db_url: str, tmp_path: Path
+) -> None:
+    """In a rolling upgrade the newer version migrates while the older one serves and restarts."""
+    older = await Database.open(migrated_db_url)
+    with pytest.MonkeyPatch.context() as newer:
+        use_second_migration(newer, tmp_path)
+        await migrate(migrated_db_url)
+        upgraded = await Database.open(migrated_db_url)
+        await upgraded.close()
+    job = new_job()
+    assert not (await older.jobs.write([creation(job)])).lost
+    await older.close()
+    restarted = await Database.open(migrated_db_url)
+    assert await restarted.jobs.get_jobs([job.job_id]) == [job]
+    await restarted.close()
 
 
 async def test_a_newer_schema_that_still_serves_this_version_is_accepted(migrated_db_url: str) -> None:
@@ -200,7 +233,7 @@ def test_migrations_that_only_add_serve_all_earlier_versions() -> None:
     history = ScriptDirectory.from_config(scripts())
     revisions = [s.revision for s in history.walk_revisions()]
     assert served_by(HEAD) == revisions
-    assert served_by("0001") == ["0001"]
+    assert served_by("0001_initial") == ["0001_initial"]
 
 
 def test_a_contracting_migration_does_not_serve_earlier_versions(tmp_path: Path) -> None:
@@ -230,22 +263,6 @@ async def test_opening_a_read_only_database_is_refused(pg_url: str) -> None:
         await Database.open(pg_url)
 
 
-async def test_migrating_sets_the_requester_of_existing_open_prompts(migrated_db_url: str) -> None:
-    """Migrate from the schema before v0020, which lacks the column."""
-    database = await Database.open(migrated_db_url)
-    job = new_job(user_id="carl")
-    prompt = new_prompt(job)
-    await database.jobs.write([creation(job, prompt)])
-    await execute(database, "ALTER TABLE hitl_interactions DROP COLUMN requested_by")
-    await execute(database, "UPDATE alembic_version SET version_num = '0019_handles'")
-    await execute(database, sa.delete(settings).where(settings.c.name == SERVES))
-    await database.close()
-    await migrate(migrated_db_url)
-    again = await Database.open(migrated_db_url)
-    assert [p.requested_by for p in await again.jobs.get_prompts([prompt.prompt_id])] == ["carl"]
-    await again.close()
-
-
 @pytest.mark.filterwarnings("ignore:Did not recognize type 'xid8'")
 async def test_migrations_only_add_tables_and_optional_columns(db_url: str) -> None:
     """So that an older program can still write: new columns of existing tables are optional."""
@@ -258,7 +275,7 @@ async def test_migrations_only_add_tables_and_optional_columns(db_url: str) -> N
             if inspector.has_table(t)
         }
 
-    await asyncio.to_thread(upgrade, db_url, "0001")
+    await asyncio.to_thread(upgrade, db_url, "0001_initial")
     before = await on(db_url, columns)
     await migrate(db_url)
     after = await on(db_url, columns)

@@ -34,13 +34,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def tracking(node: Node, *, settled: bool = True) -> AsyncIterator[PresenceTracker]:
     """Run the presence tracker of a replica."""
-    made = PresenceTracker(node.database.presence, node.engine)
-    node.engine.attended = made.attended
-    node.feed.batch_followers.append(made.committed)
+    made = PresenceTracker(node.database.presence, node.engine, node.presence)
+    node.bus.follow_batches(made.committed)
     running = asyncio.create_task(made.run())
     try:
         if settled:
-            await until(lambda: not made._settling, "the tracker has settled")
+            await until(lambda: made._index.is_settled, "the tracker has settled")
         yield made
     finally:
         running.cancel()
@@ -62,7 +61,7 @@ async def test_a_console_on_another_replica_attends_a_prompt(here: Node, there: 
         leave = at_b.enter(view())
         job, prompt = await here.waiting(LAW)
         # Marked if this replica did not know of the console yet; unmarked as soon as it does.
-        await until(lambda: at_a.attended(prompt), "the other replica's console is known")
+        await until(lambda: here.presence.is_attended(prompt), "the other replica's console is known")
 
         async def is_unmarked() -> bool:
             return not await is_marked(here, prompt.prompt_id)
@@ -132,11 +131,11 @@ async def test_only_users_of_the_audience_attend_a_prompt(here: Node) -> None:
 
 async def test_the_consoles_of_a_dead_replica_no_longer_attend_prompts(here: Node, there: Node) -> None:
     """The replica's row expires, and the others check the prompts of its consoles."""
-    async with tracking(here) as at_a:
+    async with tracking(here):
         async with tracking(there) as at_b:
             at_b.enter(view())
             _, prompt = await here.waiting(LAW)
-            await until(lambda: at_a.attended(prompt), "the other replica's console is known")
+            await until(lambda: here.presence.is_attended(prompt), "the other replica's console is known")
         mine = tables.presence.c.replica_id == at_b._id
         past = await here.database.ping() - timedelta(seconds=1)
         await execute(here.database, sa.update(tables.presence).where(mine).values(expires_at=past))
@@ -165,7 +164,7 @@ async def test_a_short_disconnection_does_not_mark_prompts(
         monkeypatch.setattr(presence, "LINGER", 30.0)
         leave()
         leave()  # leaving twice has no effect
-        assert at_a.attended(prompt)
+        assert here.presence.is_attended(prompt)
         assert len(at_a._index) == 1
         _, events = await check_job(here.database, job.job_id)
         assert EventType.PROMPT_UNATTENDED not in [e.type for e in events]
@@ -177,7 +176,7 @@ async def test_a_new_replica_marks_no_prompts_until_consoles_had_time_to_connect
     monkeypatch.setattr(presence, "LINGER", 0.5)
     async with tracking(here, settled=False) as at_a:
         _, prompt = await here.waiting(LAW)
-        assert at_a._settling
+        assert not at_a._index.is_settled
         assert prompt.unattended_since is None
         await until(lambda: is_marked(here, prompt.prompt_id), "the prompt is marked")
 

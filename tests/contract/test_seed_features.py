@@ -1,4 +1,4 @@
-"""The features of the program that Askback grew from, under the names of its tests (DESIGN 11)."""
+"""The features of the program that Askback grew from, under the names of its tests (docs/design.md 11)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision

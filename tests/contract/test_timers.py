@@ -45,7 +45,7 @@ def escalating(*tenths: int, **fields: Any) -> PromptContent:
 async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
     """Run the node's timers, and its feed, which tells them what other replicas commit."""
     timers = Timers(here.engine, here.database.queue, here.clock, horizon)
-    here.feed.batch_followers.append(timers.committed)
+    here.bus.follow_batches(timers.committed)
     running = [asyncio.create_task(timers.run())]
     if feed:
         running.append(asyncio.create_task(here.feed.run()))

@@ -333,11 +333,11 @@ async def test_memory_is_not_used_while_the_feed_is_down(here: Node, there: Node
     here.feed._log.after = after  # type: ignore[assignment, method-assign]
     running = asyncio.create_task(here.feed.run())
     try:
-        await until(lambda: not here.hot.live, "the feed is known to be down")
+        await until(lambda: not here.hot.is_live, "the feed is known to be down")
         await there.do(there.progress_command(job, 3))
         assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=3)
         down = False
-        await until(lambda: here.hot.live, "the feed is back")
+        await until(lambda: here.hot.is_live, "the feed is back")
     finally:
         running.cancel()
 
@@ -347,8 +347,8 @@ async def test_changes_missed_while_the_feed_was_down_are_not_hidden_afterwards(
 ) -> None:
     job = await here.held()
     await here.catch_up()
-    here.hot.live = False  # what the feed sets when it cannot be read
+    here.hot.suspend()  # what the feed does when it cannot be read
     await there.do(there.progress_command(job, 3))
     await here.catch_up()
-    here.hot.live = True
+    here.hot.resume()
     assert (await here.queries.job(job.job_id, CLIENT)).progress == Progress(done=3)

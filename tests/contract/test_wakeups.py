@@ -118,7 +118,7 @@ async def test_hints_without_followers_only_invalidate_memory(pg_url: str) -> No
     async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
         await until(live(here, there), "the replicas hear each other")
         job = await here.held()
-        here.feed._everything.clear()
+        here.bus._followers.clear()
         read: list[Any] = []
         here.feed._log.of_jobs = lambda marks: read.append(marks)  # type: ignore[assignment, method-assign, return-value, func-returns-value]
         await there.do(there.progress_command(job, 3))
@@ -153,7 +153,7 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
     job, prompt = await there.waiting()
     await here.catch_up()
     if not known:
-        here.feed._delivered.clear()
+        here.bus._versions.clear()
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
     assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.PENDING

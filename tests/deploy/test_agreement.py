@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from askback.cli import main
-from askback_server.config import SETTINGS
+from askback_server.config.settings import SETTINGS
 from askback_server.transport.server import LIVENESS
 from tests.deploy.manifests import KUBERNETES, OVERLAYS, Manifests, build
 from tests.support.processes import ROOT

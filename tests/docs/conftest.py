@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from askback.cli.profiles import read_profiles
-from askback_server.config import Config
-from askback_server.config_sources import load
+from askback_server.config.settings import Config
+from askback_server.config.sources import load
 from askback_server.lifecycle import Service
 from askback_server.transport.tokens import TokenFile
 from tests.docs.playing import Playing

@@ -9,7 +9,7 @@ shell. What a block is, its fence says:
     console              the same, command by command; what each prints is compared, `…` is anything
     toml title="…"       is parsed, written to that file, and read by the loader of its name
     json                 is parsed; with a title it is written to that file
-    text, mermaid        are no code; nginx, haproxy, envoy run in tests/integration/test_proxies.py
+    text, mermaid, diff  are not run; nginx, haproxy, envoy run in tests/integration/test_proxies.py
 
 `norun="reason"` keeps a block from running. `needs="tool"` runs it where the tool is installed, and
 `needs="module:flask"` where Python finds the module.
@@ -34,7 +34,7 @@ from tests.docs.blocks import ROOT, Block
 from tests.docs.shell import WITHIN, Shell, commands_of, matches
 
 Loader = Callable[[Path], Any]
-NO_CODE = frozenset({"text", "mermaid", "nginx", "haproxy", "envoy"})
+NO_CODE = frozenset({"text", "mermaid", "diff", "nginx", "haproxy", "envoy"})
 
 
 class Playing:

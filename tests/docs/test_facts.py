@@ -12,7 +12,7 @@ from typing import Any
 from askback import Worker
 from askback.v1.error_reason_pb2 import ErrorReason
 from askback_server.bootstrap import MESSAGE_BYTES
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.decisions import default_options
 from askback_server.domain.limits import Limits
 from askback_server.engine.sweep import KEEP_TOKENS

@@ -1,29 +1,68 @@
-"""Pages and contract are written in plain English: words of an old private dialect do not come back."""
+"""Pages, changelog and contract are written in plain English: docs/style.md has the words they do not use."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from tests.docs.blocks import ROOT
 
-DIALECT = re.compile(r"\b(somebody|anybody|everybody|whoever|for ever|anew)\b", re.IGNORECASE)
-NO_PAGES = {"node_modules", "adr", ".venv", ".venv-demo"}
-"""Decisions are kept as they were written."""
+FORBIDDEN = re.compile(
+    r"\b(somebody|nobody|anybody|everybody|whoever|for ever|anew|so many)\b", re.IGNORECASE
+)
+QUOTES = re.compile(r"`[^`]*`|\"[^\"]*\"|“[^”]*”")
+"""Code, and texts that programs print."""
+LEFT_OUT = {"node_modules", ".venv", ".venv-demo"}
+STYLE_GUIDE = ROOT / "docs" / "style.md"
+"""It quotes the words."""
+GENERATED_FROM_CODE = {ROOT / "docs" / "states.md", *(ROOT / "docs" / "reference").glob("*.md")}
+"""Their texts are those of the program; tests of the code cover them."""
 
 
-def test_pages_have_none_of_the_dialect() -> None:
-    pages = [
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a page without code blocks, quotations and code."""
+    fenced = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            yield number, QUOTES.sub("", line)
+
+
+def pages() -> list[Path]:
+    """The pages and contract files that people write."""
+    found = {
         page
-        for folder in ("docs", "examples", "deploy", "protos")
+        for folder in ("docs", "deploy", "examples", "protos", "gen")
         for ending in ("*.md", "*.proto")
         for page in (ROOT / folder).rglob(ending)
-        if not NO_PAGES & set(page.parts)
-    ]
-    assert len(pages) > 30
+        if not LEFT_OUT & set(page.parts)
+    }
+    found -= set((ROOT / "examples").rglob("requirements.md"))  # input of an example
+    found |= {ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")}
+    return sorted(found - {STYLE_GUIDE} - GENERATED_FROM_CODE)
+
+
+def test_pages_use_no_forbidden_words() -> None:
+    assert len(pages()) > 60
     found = [
         f"{page.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
-        for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *pages)
-        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
-        if DIALECT.search(line)
+        for page in pages()
+        for number, line in prose(page)
+        if FORBIDDEN.search(line)
     ]
     assert not found, "\n".join(found)
+
+
+def test_the_style_guide_names_each_forbidden_word() -> None:
+    text = STYLE_GUIDE.read_text(encoding="utf-8")
+    words = FORBIDDEN.pattern.partition("(")[2].partition(")")[0].split("|")
+    assert [word for word in words if word not in text] == []
+
+
+def test_prose_leaves_code_and_quotations_out(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text('nobody `nobody` "nobody"\n```\nnobody\n```\nanew\n', encoding="utf-8")
+    found = [(number, FORBIDDEN.findall(line)) for number, line in prose(page)]
+    assert found == [(1, ["nobody"]), (5, ["anew"])]

@@ -1,4 +1,4 @@
-"""What must hold between what is stored and what everybody was told (DESIGN 10).
+"""What must hold between what is stored and what everybody was told (docs/design.md 10).
 
 A history is the JSON lines of all programs, each with `who`; see tests/e2e/programs for the events. Every
 function raises AssertionError for the first thing that is wrong.

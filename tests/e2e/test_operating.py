@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from askback import Client, Unauthenticated
-from askback.channel import Tls
+from askback._wire.channel import Tls
 from tests.support.authority import Authority
 from tests.support.processes import WITHIN, Process, Stage, eventually, quiet_port
 

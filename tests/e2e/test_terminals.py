@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from askback import Client, Content, PromptState
-from askback.prompts import PromptInfo
+from askback._model.prompts import PromptInfo
 from tests.support.processes import Server, Stage
 from tests.support.typist import Desks
 

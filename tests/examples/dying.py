@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from askback.lease import Lease
+from askback._worker.lease import Lease
 
 PROGRAM, MOMENT, KEY = sys.argv[1:]
 send = Lease.send

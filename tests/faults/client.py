@@ -15,8 +15,8 @@ from typing import Any
 
 import grpc
 
+from askback._wire.status import from_rpc
 from askback.errors import AskbackError
-from askback.status import from_rpc
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb

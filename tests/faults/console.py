@@ -14,8 +14,8 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
+from askback._wire.stream import Session
 from askback.errors import AskbackError
-from askback.stream import Session
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 from askback.v1.hitl_service_pb2_grpc import HitlServiceStub

@@ -15,10 +15,10 @@ from typing import Any
 
 import grpc
 
-from askback import connection
-from askback.channel import Endpoint
+from askback._wire import connection
+from askback._wire.channel import Endpoint
+from askback._wire.status import from_rpc, is_transient
 from askback.errors import AskbackError
-from askback.status import from_rpc, is_transient
 from tests.faults.history import Recorder
 
 connection.OPEN_TIMEOUT = 4.0  # the default, 20 s on a half-open connection, is too long for a short run

@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 
+from askback._wire.stream import Session
 from askback.errors import AskbackError
-from askback.stream import Session
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from tests.faults.job_run import Run

@@ -14,12 +14,12 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from askback.form import TypeForm
-from askback.json_text import dumps
-from askback.prompts import PromptInfo
-from askback.terminal.draft import Typed, write_values
+from askback._model.form import TypeForm
+from askback._model.json_text import dumps
+from askback._model.prompts import PromptInfo
+from askback.terminal.draft import SavedInput, write_values
 from askback.terminal.fields import entries
-from askback.terminal.filling import Filling
+from askback.terminal.form_filler import FormFiller
 from askback.v1 import prompt_pb2 as pb
 from tests.forms.types import TYPES
 from tests.support.dialogue import Said, prompt
@@ -44,11 +44,11 @@ def asked(shape: dict[str, Any]) -> PromptInfo:
 
 def screen(shape: dict[str, Any]) -> tuple[str, Any]:
     """What the line console shows while the shape's lines are typed, and the values that come of it."""
-    form, said, typed = entries(asked(shape)), Said(*shape["typed"]), Typed()
-    values = asyncio.run(Filling(form, said, typed).all())
+    form, said, typed = entries(asked(shape)), Said(*shape["typed"]), SavedInput()
+    values = asyncio.run(FormFiller(form, said, typed).all())
     assert said.left == [], f"not asked for: {said.left}"
-    said.paper.line("=> ")
-    write_values(said.paper, form, values)
+    said.writer.line("=> ")
+    write_values(said.writer, form, values)
     return said.text, values
 
 

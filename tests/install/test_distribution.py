@@ -18,7 +18,7 @@ NEEDED = (
     "askback/v1/job_service_pb2_grpc.py",
     "askback_server/py.typed",
     "askback_server/storage/migrations/env.py",
-    "askback_server/storage/migrations/versions/v0001_tables.py",
+    "askback_server/storage/migrations/versions/v0001_initial.py",
 )
 
 
@@ -42,7 +42,7 @@ def test_the_wheel_has_nothing_else(names: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"askback", "askback_server"}
     # Only what is for people's own tests may say test in its name.
-    ours = ("askback/testing/", "askback_server/test_mode.py")
+    ours = ("askback/testing/", "askback_server/in_process.py")
     assert not [name for name in names if "/test" in name and not name.startswith(ours)]
     assert not [name for name in names if name.endswith((".pyc", ".db"))]
     assert {name.rpartition("/")[2] for name in names if name.endswith(".toml")} == {"story.toml"}

@@ -13,7 +13,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from askback.cli.checkup import server as server_checks
-from askback.cli.checkup.reflected import our_contract
+from askback.cli.checkup.contract import our_contract
 from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
 from tests.support.service import World, serving
@@ -134,11 +134,11 @@ async def test_a_server_of_another_version(lite: World, monkeypatch: pytest.Monk
     assert "Prompt.prompt_id" in ours["askback/v1/prompt.proto"]
     newer = {**ours, "new.proto": {"JobService.Teleport"}}
     monkeypatch.setattr(server_checks, "our_contract", lambda: newer)
-    found = await server_checks._contract(lite.channel, 5)
+    found = await server_checks._check_contract(lite.channel, 5)
     assert (found.level, found.message) == ("warn", "the server lacks JobService.Teleport")
     older = {**ours, "askback/v1/stream.proto": set[str]()}
     monkeypatch.setattr(server_checks, "our_contract", lambda: older)
-    found = await server_checks._contract(lite.channel, 5)
+    found = await server_checks._check_contract(lite.channel, 5)
     assert found.message.startswith("this client lacks FrameError.code, ")
     assert found.todo == "pip install --upgrade askback"
 

@@ -12,16 +12,16 @@ from typing import Any
 import grpc
 import pytest
 
-from askback.calls import Calls
-from askback.channel import Endpoint
+from askback._client.client import Client
+from askback._model.jobs import JobInfo
+from askback._wire.calls import Calls
+from askback._wire.channel import Endpoint
 from askback.cli.connection import Connection
+from askback.cli.context import CommandContext
 from askback.cli.job import change as change_module
 from askback.cli.job import start as start_module
 from askback.cli.output import Output
-from askback.cli.session import Session
-from askback.client import Client
 from askback.errors import AskbackError, Unavailable
-from askback.jobs import JobInfo
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
@@ -146,7 +146,7 @@ async def test_update_loses_no_label_of_another_caller(lite: World) -> None:
         client.get = overtaken  # type: ignore[method-assign, assignment]
         function = inspect.unwrap(change_module.update.callback)  # type: ignore[arg-type]
         nothing: dict[str, Any] = {"removed": (), "priority": None, "retention": None, "promoted": None}
-        session = Session(client, Output(), Connection(server))
+        session = CommandContext(client, Output(), Connection(server))
         await function(session, job.job_id, label_pairs=("ours=3",), **nothing)
     assert dict((await lite.job(job.job_id)).labels) == {"a": "1", "theirs": "2", "ours": "3"}
 
@@ -247,7 +247,7 @@ async def test_a_job_that_waits_says_for_what(
     monkeypatch.setattr(start_module, "QUIET", 0.05)
     server = f"127.0.0.1:{lite.service.port}"
     async with Client(server) as client:
-        session = Session(client, Output(), Connection(server))
+        session = CommandContext(client, Output(), Connection(server))
         for job, says in (
             (await lite.create("nosuchtype"), "for the job type 'nosuchtype' if no worker serves it"),
             (await lite.create("t", prompt=confirm(audience=audience("x"))), "waits for people: 1 question"),
@@ -276,7 +276,7 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: World, she
 
 async def test_a_silent_server_is_named_while_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once for a call, with the newest error; not for one that is answered."""
-    monkeypatch.setattr("askback.calls.SILENCE", 0.05)
+    monkeypatch.setattr("askback._wire.calls.SILENCE", 0.05)
     told: list[AskbackError | None] = []
     answered = asyncio.Event()
 

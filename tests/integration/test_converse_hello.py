@@ -258,10 +258,10 @@ async def test_a_console_that_goes_away_leaves_nothing_behind(lite: World) -> No
     await console.snapshot()
     replica = lite.service.replica
     assert len(replica.streams) == 1
-    followers = len(replica.feed._everything)
+    followers = len(replica.bus._followers)
     await console.aclose()
     await until(lambda: not replica.streams)
-    assert len(replica.feed._everything) == followers - 1
+    assert len(replica.bus._followers) == followers - 1
     assert not replica.feed._positions
 
 

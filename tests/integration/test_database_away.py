@@ -116,7 +116,7 @@ async def load(url: str) -> AsyncIterator[Load]:
                 await asyncio.gather(*lanes)
             await load.check()
             replica = world.service.replica
-            await until(lambda: replica.engine.hot.live and replica.feed.wakeups.live)
+            await until(lambda: replica.engine.hot.is_live and replica.feed.wakeups.live)
             assert not world.service.failed.is_set()
         finally:
             for lane in lanes:
@@ -210,7 +210,7 @@ async def test_no_connection_of_the_pool_is_free(url: str, monkeypatch: pytest.M
         assert (found.code.name, found.reason) == ("UNAVAILABLE", "STORAGE_UNAVAILABLE")
         assert found.retry_delay is not None
         await taken.aclose()
-        await until(lambda: world.service.replica.engine.hot.live)
+        await until(lambda: world.service.replica.engine.hot.is_live)
         assert (await world.job(job.job_id)).job_id == job.job_id
 
 
@@ -230,6 +230,6 @@ async def test_the_server_lets_nobody_in(url: str, postgres: PostgresServer) -> 
             found = refusal_of(refused.value)
             assert (found.code.name, found.retry_delay is None) == ("UNAVAILABLE", False), found
         postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await until(lambda: world.service.replica.engine.hot.live)
+        await until(lambda: world.service.replica.engine.hot.is_live)
         await world.create()
         assert (await world.job(job.job_id)).job_id == job.job_id

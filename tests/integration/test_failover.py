@@ -52,7 +52,7 @@ async def loaded(url: str) -> AsyncIterator[tuple[Load, World]]:
             await load.check()
             for world in (a, b):
                 replica = world.service.replica
-                await until(lambda replica=replica: replica.engine.hot.live and replica.feed.wakeups.live)  # type: ignore[misc]
+                await until(lambda replica=replica: replica.engine.hot.is_live and replica.feed.wakeups.live)  # type: ignore[misc]
                 assert not world.service.failed.is_set()
         finally:
             for lane in lanes:
@@ -73,7 +73,7 @@ async def test_the_server_crashes_under_load_and_comes_back(
         for _ in range(3):
             await asyncio.to_thread(primary.crash)
             hot = load.world.service.replica.engine.hot
-            await until(lambda: not hot.live)  # noqa: B023
+            await until(lambda: not hot.is_live)  # noqa: B023
             await asyncio.to_thread(primary.start)
             await load.goes_on(20)
     assert not errors(caplog)
@@ -104,7 +104,7 @@ async def test_a_synchronous_standby_takes_over_under_load(
         await stayed.event("closed")
 
         await asyncio.to_thread(primary.crash)
-        await until(lambda: not load.world.service.replica.engine.hot.live)
+        await until(lambda: not load.world.service.replica.engine.hot.is_live)
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         fresh = (
             await load.taken(
@@ -142,7 +142,7 @@ async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refu
             token = await console.token()
             await asyncio.to_thread(primary.crash)
             hot = world.service.replica.engine.hot
-            await until(lambda: not hot.live)
+            await until(lambda: not hot.is_live)
             # It was copied before all this, and does not hear of it any more.
             await asyncio.to_thread(behind.start)
             await asyncio.to_thread(behind.execute, "SELECT pg_promote()")
@@ -162,7 +162,7 @@ async def test_a_replica_that_has_seen_what_is_lost_ends_and_its_tokens_are_refu
 
 
 async def test_hosts_without_ports_are_refused_in_words() -> None:
-    from askback_server.config import Config
+    from askback_server.config.settings import Config
 
     url = "postgresql+asyncpg://postgres@/x?host=a,b&target_session_attrs=read-write"
     with pytest.raises(StorageUnavailable, match="ports"):

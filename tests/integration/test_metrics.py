@@ -239,7 +239,7 @@ async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_ur
     async with serving(migrated_db_url) as other:
         await other.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id))
     # The feed may have told it meanwhile: what was in memory before is put back.
-    replica.engine.hot.newest = lambda job_id: 0
+    replica.engine.hot._newest = lambda job_id: 0
     replica.engine.hot.drop(job.job_id)
     replica.engine.hot.put(stale)
     await outcome(measured.jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id)))
@@ -300,7 +300,7 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
         return await own(*args, **kwargs)
 
     feed._log.after = after  # type: ignore[method-assign]
-    await until(lambda: not measured.service.replica.engine.hot.live)
+    await until(lambda: not measured.service.replica.engine.hot.is_live)
     await measured.create()
     found = await scrape(measured)
     assert found.of("askback_feed_live") == 0
@@ -308,7 +308,7 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
     assert 0 < behind < (await scrape(measured)).of("askback_feed_lag_seconds")
     down = False
     await measured.settled()
-    await until(lambda: measured.service.replica.engine.hot.live)
+    await until(lambda: measured.service.replica.engine.hot.is_live)
     found = await scrape(measured)
     assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.limits import Limits
 from tests.support.service import answer, refused, serving, until
 

@@ -74,13 +74,13 @@ async def test_an_address_that_leads_to_a_standby_serves_no_reads(
         relay.lead_to(standby.dsn(name))
         await _kill_all(primary.dsn(name))
         hot = world.service.replica.engine.hot
-        await until(lambda: not hot.live)
+        await until(lambda: not hot.is_live)
         assert await _reads(world, old.job_id) == {"STORAGE_UNAVAILABLE"}
         # It becomes the primary, and everything goes on.
         await asyncio.to_thread(primary.crash)
         await asyncio.to_thread(standby.execute, "SELECT pg_promote()")
         new = await _works(world)
-        await until(lambda: hot.live)
+        await until(lambda: hot.is_live)
         assert await _reads(world, new) == {"OK"}
 
 
@@ -104,7 +104,7 @@ async def test_an_old_primary_that_lives_on_serves_no_reads(
             assert await _reads(world, new) == {"OK"}  # STRONG, and the old primary does not have it
         relay.lead_to(primary.dsn(name))
         await _kill_all(standby.dsn(name))
-        await until(lambda: not world.service.replica.engine.hot.live)
+        await until(lambda: not world.service.replica.engine.hot.is_live)
         assert await _reads(world, new) == {"STORAGE_UNAVAILABLE"}
         relay.lead_to(standby.dsn(name))
         await _works(world)

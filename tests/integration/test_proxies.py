@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from askback import Client, JobState, Worker
-from askback.job import Job
+from askback._worker.job import Job
 from askback_server.sessions import job_follower, work
 from askback_server.transport.server import Server
 from tests.support.proxies import Proxy
@@ -38,7 +38,7 @@ def idle() -> float:
 async def world(lite_url: str, idle: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     for module in (job_follower, work):
         monkeypatch.setattr(module, "IDLE", idle / BEATS)
-    monkeypatch.setattr("askback.connection.SILENCE", idle / BEATS)
+    monkeypatch.setattr("askback._wire.connection.SILENCE", idle / BEATS)
     async with serving(lite_url, heartbeat=idle / BEATS, lease_ttl=60.0) as world:
         yield world
 

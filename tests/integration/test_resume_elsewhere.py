@@ -288,12 +288,12 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(pair: tuple[World
 
     a.service.replica.log.after = away  # type: ignore[method-assign]
     # Calls of the other replica are hints, and no reason to trust what could not be read.
-    await until(lambda: not hot.live)
+    await until(lambda: not hot.is_live)
     await cancel(b, job.job_id)
     assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 6
-    assert not hot.live
+    assert not hot.is_live
     a.service.replica.log.after = own  # type: ignore[method-assign]
-    await until(lambda: hot.live)
+    await until(lambda: hot.is_live)
 
 
 async def test_a_strong_read_is_the_database_s(pair: tuple[World, World]) -> None:

@@ -21,9 +21,9 @@ from askback import (
     Run,
     Worker,
 )
+from askback._text.spans import Times
+from askback.cli.job.event_words import event_words
 from askback.cli.job.show import prompt_fields
-from askback.cli.job.story import event_words
-from askback.spans import Times
 from askback.testing import Clock, Server
 from tests.support.service import SOON
 

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import pytest
 
-from askback.channel import channel_options
+from askback._wire.channel import channel_options
 from askback.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from askback_server.transport.server import SERVICES
 from tests.support.service import SOON, World, serving

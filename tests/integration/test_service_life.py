@@ -16,7 +16,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
 from askback_server.structured_logs import configure

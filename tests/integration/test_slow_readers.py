@@ -15,7 +15,7 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import hitl_service_pb2_grpc, job_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.limits import Limits
 from tests.support.http2 import (
     DATA,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
 from askback_server.storage import file_lock

@@ -95,7 +95,7 @@ async def test_a_worker_that_is_gone_loses_its_job_to_time(clock: Clock, askback
         assert gone._session._supervisor is not None
         gone._session._supervisor.cancel()
         await connection.abandon()
-        keeper = askback_server.stage._service.replica.keeper  # type: ignore[attr-defined]
+        keeper = askback_server.replica._service.replica.keeper  # type: ignore[attr-defined]
         await until(lambda: not keeper.present)
         await clock.advance(minutes=59)
         assert (await run.job()).worker_id

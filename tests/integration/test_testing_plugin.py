@@ -114,7 +114,7 @@ def test_it_costs_nothing_when_no_test_asks_for_it(project: pytest.Pytester) -> 
 
         def test_nothing_is_loaded():
             assert "askback.testing.plugin" in sys.modules
-            heavy = "grpc google.protobuf pydantic sqlalchemy askback.client askback_server".split()
+            heavy = "grpc google.protobuf pydantic sqlalchemy askback._client askback_server".split()
             assert not [name for name in heavy if name in sys.modules]
         """
     )
@@ -214,7 +214,7 @@ def test_one_loop_for_all_tests(project: pytest.Pytester) -> None:
 
 
 def test_without_the_service_it_says_what_to_install(project: pytest.Pytester) -> None:
-    project.makeconftest("import sys\nsys.modules['askback_server.test_mode'] = None\n")
+    project.makeconftest("import sys\nsys.modules['askback_server.in_process'] = None\n")
     project.makepyfile("def test_it(human): ...")
     result = project.runpytest_subprocess()
     result.assert_outcomes(errors=1)

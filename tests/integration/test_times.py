@@ -249,8 +249,8 @@ async def test_a_start_in_the_past_means_at_once(desk: tuple[World, Client]) -> 
 
 
 def test_settings_of_the_server_say_the_unit(tmp_path: Path) -> None:
-    from askback_server.config import ConfigError
-    from askback_server.config_sources import load
+    from askback_server.config.settings import ConfigError
+    from askback_server.config.sources import load
 
     file = tmp_path / "askback.toml"
     for text in ("default=30", "COMPLETED=12h,FAILED=1.5", "default=59m", "team-a:FAILED=1s", "default=0d"):

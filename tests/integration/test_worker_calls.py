@@ -54,7 +54,7 @@ async def test_a_whole_job_without_a_stream(world: World) -> None:
     waiting = asyncio.ensure_future(
         world.workers.AwaitPrompt(pb.AwaitPromptRequest(prompt_id=prompt.prompt_id, wait=seconds(SOON)))
     )
-    await until(lambda: world.service.replica.feed._by_job)  # it waits
+    await until(lambda: world.service.replica.bus._by_job)  # it waits
     assert not waiting.done()
     await world.hitl.AnswerPrompt(answer(prompt, "a", RESPOND, values_json='{"n": 9007199254740993}'))
     async with asyncio.timeout(SOON):
@@ -300,7 +300,7 @@ async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -
     for wait in ({}, {"wait": seconds(0.05)}):
         request = pb.AwaitPromptRequest(**by_key, **wait)
         assert (await lite.workers.AwaitPrompt(request)).prompt == prompt
-    assert not lite.service.replica.feed._by_job
+    assert not lite.service.replica.bus._by_job
     for where in ({"prompt_id": NOBODY_ID}, {"job_id": NOBODY_ID, "key": "k"}):
         await refused(
             lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **where

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from askback import AskbackError, Client, Job, NonRetryable, PermissionDenied, Worker
-from askback.loop_watch import LoopWatch, code_of
-from askback_server.config import Config
+from askback._worker.loop_watch import LoopWatch, code_of
+from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from tests.support.service import SOON, World, serving, until
 

@@ -1,1 +1,1 @@
-"""Compare engine and storage with a small reference model of DESIGN, on both databases."""
+"""Compare engine and storage with a small reference model of docs/design.md, on both databases."""

@@ -1,8 +1,8 @@
 """A state machine that drives two replicas on one database and compares them with the reference model.
 
 For any sequence of commands and faults on either replica, each reply must be one that the reference gives,
-the stored rows must equal the reference's state, and the invariants of DESIGN 10 must hold. Commands that
-run at the same time must be explained by some order of them (linearisability).
+the stored rows must equal the reference's state, and the invariants of docs/design.md 10 must hold. Commands
+that run at the same time must be explained by some order of them (linearisability).
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
             await self.rig.read(replica)
             await self.check_coherent(replica, self.began[place])
         else:
-            replica.hot.live = False
+            replica.hot.suspend()
 
     async def sweep(self, rng: Random) -> None:
         """Run the sweep of both replicas at once: jobs past their retention are deleted."""

@@ -1,4 +1,4 @@
-"""A reference model of jobs, prompts and leases (DESIGN 3, 4, 7 and 10), in plain dicts.
+"""A reference model of jobs, prompts and leases (docs/design.md 3, 4, 7 and 10), in plain dicts.
 
 Written from the document and independent of the server's code: names, numbers and strings go in, tuples
 come out. Times are seconds since the start.

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.events import Event
 from askback_server.domain.limits import Limits
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
@@ -24,8 +25,8 @@ from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import UnknownOutcome
 from askback_server.storage import rows, tables
+from askback_server.storage.batch import BatchOutcome
 from askback_server.storage.database import Database
-from askback_server.storage.dialect import BatchOutcome
 from tests.model.manual_clock import ManualClock, PostgresClock, SkewedClock
 from tests.model.reference import CLAIM, GRACE, KEEP
 
@@ -55,7 +56,7 @@ class Faulty:
     async def write(self, batch: Any) -> Any:
         fault, self.next = self.next, ""
         if fault == "lost":
-            return BatchOutcome(set(), set(), set(), set(), await self._database.ping())
+            return BatchOutcome(now=await self._database.ping())
         if fault == "down":
             raise StorageUnavailable("down")
         if fault == "cut before":
@@ -163,12 +164,13 @@ class Rig:
         faulty.clear()
         clock = DatabaseClock(self.own[place])
         clock.observe(await database.ping())
-        hot = HotJobs(self.true.monotonic)
-        feed = Feed(database.feed, database.jobs, hot)
+        bus = CommitBus()
+        hot = HotJobs(self.true.monotonic, newest=bus.version_of)
+        feed = Feed(database.feed, database.jobs, hot, bus)
         await feed.start()
         engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
         timers = Timers(engine, database.queue, clock, timedelta(days=2))
-        feed.batch_followers.append(timers.committed)
+        bus.follow_batches(timers.committed)
         shown: dict[str, Any] = {}
 
         def show(item: Committed) -> None:
@@ -217,7 +219,7 @@ class Rig:
         """Read the feed up to its current end."""
         while await replica.feed.read():
             pass
-        replica.hot.live = True
+        replica.hot.resume()
 
     async def read_all(self) -> tuple[dict[str, Any], dict[str, list[Event]]]:
         """All rows of jobs, prompts, answers and checkpoints by job id, and all logs."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from askback import stream
-from askback.lease import Lease
+from askback._wire import stream
+from askback._worker.lease import Lease
 from askback_server.domain.aggregate import Change
 from askback_server.engine import grouping
 from askback_server.engine.engine import Engine

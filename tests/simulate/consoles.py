@@ -7,8 +7,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from askback.client import Client
-from askback.console import Console
+from askback._client.client import Client
+from askback._console.console import Console
 from askback.errors import NotFound, PromptClaimed, PromptClosed, PromptStale
 from askback_server.domain import commands as c
 from askback_server.domain.commands import PromptRef, SessionRef

@@ -1,4 +1,4 @@
-"""Checks of every message on the server's side of a Converse stream (DESIGN 10.6 to 10.8)."""
+"""Checks of every message on the server's side of a Converse stream (docs/design.md 10.6 to 10.8)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import grpc
 from grpc.aio import EOF  # type: ignore[attr-defined]
 
-from askback.channel import Endpoint
+from askback._wire.channel import Endpoint
 from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.transport.errors import code_of, known, to_status
 from tests.simulate.virtual_time import Ordered

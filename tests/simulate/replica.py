@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from askback_server.bootstrap import build
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.domain.principals import Principal, Role
 from askback_server.sessions.access import Access
 from askback_server.sessions.replica import Replica
@@ -39,7 +39,7 @@ class SimulatedReplica:
     async def start(self, *also: str) -> None:
         """Start the replica's tasks. `also`: `work` for those that serve workers."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
-        parts.feed._everything = Ordered()  # type: ignore[assignment]
+        parts.bus._followers = Ordered()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
             parts.engine.run(),
             parts.feed.run(),

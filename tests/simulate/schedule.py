@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
-from askback import connection
+from askback._wire import connection
 from askback_server.domain.commands import Command
 from askback_server.domain.errors import AskbackError
 from askback_server.sessions import prompt_follower, unconfirmed

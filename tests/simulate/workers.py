@@ -7,8 +7,8 @@ import json
 from random import Random
 from typing import Any
 
-from askback.job import Job
-from askback.worker import Worker
+from askback._worker.job import Job
+from askback._worker.worker import Worker
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.commands import PromptRef

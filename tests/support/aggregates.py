@@ -68,7 +68,7 @@ class World:
     present: tuple[Principal, ...] | None = None
     """The people at a console; None: presence is not tracked, so every prompt counts as attended."""
 
-    def do(self, command: c.Command) -> Any:
+    def do(self, command: c.Command[object]) -> Any:
         """Apply a command and check every invariant. Returns the command's reply or raises its error."""
         self.change = None
         before, kept = self.aggregate, _copy(self.aggregate)
@@ -142,7 +142,7 @@ class World:
         reply: JobCreated = self.do(c.CreateJob(prompt=prompt, **fields))
         return reply
 
-    def on_job(self, kind: type[c.OnJob], **fields: Any) -> Any:
+    def on_job(self, kind: type[c.OnJob[object]], **fields: Any) -> Any:
         if issubclass(kind, c.HolderCommand):
             fields = {
                 "principal": WORKER,
@@ -175,7 +175,7 @@ class World:
         reply: AnswerResult = self.do(c.AnswerPrompt(answer_id=answer_id, **fields))
         return reply
 
-    def on_prompt(self, kind: type[c.OnPrompt], key: str = "a", **fields: Any) -> Prompt:
+    def on_prompt(self, kind: type[c.OnPrompt[object]], key: str = "a", **fields: Any) -> Prompt:
         principal = CLIENT if kind is c.CancelPrompt else ANN
         fields = {"principal": principal, "ref": self._ref(key), **fields}
         reply: Prompt = self.do(kind(**fields))

@@ -6,10 +6,10 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from askback.prompts import PromptInfo
-from askback.terminal.paper import Paper, PlainPaper
-from askback.terminal.showing import HIDDEN
+from askback._model.prompts import PromptInfo
 from askback.terminal.terminal import write_by_lines
+from askback.terminal.value_text import HIDDEN
+from askback.terminal.writer import PlainWriter, Writer
 from askback.v1 import prompt_pb2 as pb
 
 ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
@@ -20,7 +20,7 @@ class Said:
 
     def __init__(self, *lines: str, texts: Iterable[str] = ()) -> None:
         self._out = io.StringIO()
-        self.paper: Paper = PlainPaper(self._out)
+        self.writer: Writer = PlainWriter(self._out)
         self._lines = list(lines)
         self._texts = list(texts)
 
@@ -32,11 +32,11 @@ class Said:
 
     async def ask(self, question: str, *, secret: bool = False) -> str:
         """Return the next line; raises EOFError when there is none."""
-        self.paper.begin(question)
+        self.writer.begin(question)
         if not self._lines:
             raise EOFError
         line = self._lines.pop(0)
-        self.paper.line(HIDDEN if secret else line)
+        self.writer.line(HIDDEN if secret else line)
         return line
 
     async def write(self, question: str, text: str = "") -> str:

@@ -31,13 +31,13 @@ IMPORTED = [
     "askback_server.transport.server",
     "tests.faults.replica",
     "tests.faults.shared_process",
-    "askback.worker",
+    "askback._worker.worker",
     "aiosqlite",
     "askback_server.metrics.exposition",
     "asyncpg",
     "uvloop",  # servers import it late
-    *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "session")),
-    *(f"askback.terminal.{name}" for name in ("keyboard", "live", "paper", "terminal", "wizard")),
+    *(f"askback.cli.{name}" for name in ("ask", "console", "explain", "inbox", "job", "output", "context")),
+    *(f"askback.terminal.{name}" for name in ("keyboard", "live", "writer", "terminal", "wizard")),
     *(f"rich.{name}" for name in ("console", "markdown", "progress", "table")),
     "tests.support.frozen",
 ]

@@ -1,4 +1,4 @@
-"""The invariants of every change of a job, and of every stored job (DESIGN 10)."""
+"""The invariants of every change of a job, and of every stored job (docs/design.md 10)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from askback_server.domain.prompts import AnswerSource, AnswerStatus, Prompt, Pr
 from askback_server.domain.transitions import JOB_TRANSITIONS, Actor
 from scripts.gen_states import EVENTS
 
-_BY: dict[type[c.Command], Actor] = {
+_BY: dict[type[c.Command[object]], Actor] = {
     c.CreateJob: Actor.CLIENT,
     c.UpdateJob: Actor.CLIENT,
     c.CancelJob: Actor.CLIENT,
@@ -38,7 +38,7 @@ _BY: dict[type[c.Command], Actor] = {
 }
 
 
-def check_change(before: Aggregate, command: c.Command, change: Change, after: Aggregate) -> None:
+def check_change(before: Aggregate, command: c.Command[object], change: Change, after: Aggregate) -> None:
     """Check a change by itself, and against the aggregates before and after it."""
     version = before.job.version if before.job else 0
     assert change.events, "nothing changes a job without an event"
@@ -65,7 +65,7 @@ def _check_data(event: Event) -> None:
     assert json.loads(json.dumps(event.data)) == event.data
 
 
-def _check_steps(before: Aggregate, command: c.Command, change: Change) -> None:
+def _check_steps(before: Aggregate, command: c.Command[object], change: Change) -> None:
     """Each change of state in the log is a transition of the table, made by an actor who may make it."""
     state = before.job.state if before.job else change.events[0].state
     for event in change.events:
@@ -80,7 +80,7 @@ def _check_steps(before: Aggregate, command: c.Command, change: Change) -> None:
         state = event.state
 
 
-def _party(command: c.Command, event: Event) -> Actor:
+def _party(command: c.Command[object], event: Event) -> Actor:
     if event.actor == "system":
         return Actor.SYSTEM
     if isinstance(command, c.HolderCommand):
@@ -90,7 +90,7 @@ def _party(command: c.Command, event: Event) -> Actor:
     return _BY[type(command)]
 
 
-def _check_fence(before: Aggregate, command: c.Command, change: Change) -> None:
+def _check_fence(before: Aggregate, command: c.Command[object], change: Change) -> None:
     """Only the holder writes, and the guard lets the database check the decision's conditions again."""
     guard, facts = change.guard, change.facts
     if isinstance(command, c.HolderCommand):
@@ -145,7 +145,7 @@ def _nudged(before: Aggregate, change: Change) -> list[datetime]:
     return times
 
 
-def _job_ends(before: Aggregate, command: c.Command, change: Change) -> list[datetime | None]:
+def _job_ends(before: Aggregate, command: c.Command[object], change: Change) -> list[datetime | None]:
     """The deadlines of the job and of its attempt that ended one of them in this change."""
     times: list[datetime | None] = []
     for event in change.events:

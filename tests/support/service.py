@@ -30,7 +30,7 @@ from askback.v1 import job_pb2 as job_messages
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
-from askback_server.config import Config
+from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 
 SOON = 30.0

@@ -32,9 +32,11 @@ from askback_server.domain.prompts import (
     Resolution,
     Submission,
 )
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.committed import Committed
 from askback_server.engine.engine import Engine
 from askback_server.engine.hot_jobs import HotJobs
+from askback_server.engine.presence import PresenceIndex
 from askback_server.engine.queries import Queries
 from askback_server.feed.feed import Feed
 from askback_server.ports.clock import DatabaseClock, SystemClock, uuid7
@@ -288,6 +290,8 @@ class Node:
 
     database: Database
     engine: Engine
+    bus: CommitBus
+    presence: PresenceIndex
     feed: Feed
     hot: HotJobs
     queries: Queries
@@ -296,7 +300,7 @@ class Node:
     told: list[Committed] = field(default_factory=list)
     """Everything that a follower of the feed has received."""
 
-    async def do(self, command: c.Command) -> Any:
+    async def do(self, command: c.Command[object]) -> Any:
         return await self.engine.execute(command)
 
     async def create(self, prompt: PromptContent | None = None, **fields: Any) -> Job:
@@ -409,13 +413,16 @@ async def node(
     try:
         clock = DatabaseClock(SystemClock())
         clock.observe(await database.ping())
-        hot = HotJobs(monotonic)
-        feed = Feed(database.feed, database.jobs, hot, database.wakeups, poll=poll)
+        bus, presence = CommitBus(), PresenceIndex()
+        hot = HotJobs(monotonic, newest=bus.version_of)
+        feed = Feed(database.feed, database.jobs, hot, bus, database.wakeups, poll=poll)
         await feed.start()
         store = wrap(database.jobs) if wrap else database.jobs
-        engine = Engine(store, clock, limits or Limits(), hot, feed.publish, **settings)
+        engine = Engine(
+            store, clock, limits or Limits(), hot, feed.publish, attended=presence.is_attended, **settings
+        )
         running = asyncio.create_task(engine.run())
-        made = Node(database, engine, feed, hot, Queries(database.jobs, hot), clock, store)
+        made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)
         feed.follow(made.told.append)
         try:
             yield made

@@ -12,6 +12,7 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.dispatch import Dispatcher
+from askback_server.engine.takers import Takers
 from tests.support.aggregates import WORKER
 from tests.support.storage import Node
 
@@ -59,8 +60,8 @@ class Hand:
 async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> AsyncIterator[Dispatcher]:
     """Run the dispatcher of a replica, with the `limits` of a Concurrency."""
     concurrency = Concurrency(limits, node.database.queue_locks, node.clock) if limits else None
-    dispatcher = Dispatcher(node.engine, node.database.queue, node.clock, concurrency)
-    node.feed.batch_followers.append(dispatcher.committed)
+    dispatcher = Dispatcher(node.engine, node.database.queue, Takers(), node.clock, concurrency)
+    node.bus.follow_batches(dispatcher.committed)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher

@@ -8,8 +8,8 @@ from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.ports.clock import uuid7
-from askback_server.transport.convert_contents import content
-from askback_server.transport.convert_values import duration, timestamp
+from askback_server.transport.convert.contents import content
+from askback_server.transport.convert.values import duration, timestamp
 
 
 def full_content() -> pb.PromptContent:

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from askback import errors
-from askback.client_prompts import PromptPage
-from askback.desk import Closing
-from askback.jobs import Event, JobInfo
-from askback.prompts import AnswerInfo, AnswerOutcome, Content, PromptInfo, Resolution
-from askback.status import make_error
+from askback._client.prompt_calls import PromptPage
+from askback._client.verdict import verdict_of
+from askback._console.desk import Closing
+from askback._model.jobs import Event, JobInfo
+from askback._model.prompts import AnswerInfo, AnswerOutcome, Content, PromptInfo, Resolution
+from askback._wire.status import make_error
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as pb
-from askback.verdict import verdict_of
 
 LONG = "a long text. " * 200
 LINE = 300

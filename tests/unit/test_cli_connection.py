@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from askback.cli.connection import Connection, connection_options, typed_flags
+from askback.cli.connection import Connection, connection_options, flags_as_typed
 from askback.cli.profiles import config_file
 
 PROFILES = """
@@ -49,7 +49,7 @@ def connect(*words: str, code: int = 0, **environment: str) -> Any:
     @click.command()
     @connection_options
     def command(**options: Any) -> None:
-        found.append(Connection.of(options, typed_flags(click.get_current_context())))
+        found.append(Connection.of(options, flags_as_typed(click.get_current_context())))
 
     done = CliRunner().invoke(command, words, env=environment)
     assert done.exit_code == code, done.output

@@ -3,10 +3,10 @@
 import pytest
 
 from askback import errors
-from askback.cli.endings import answer_exit, job_exit
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
 from askback.cli.exits import Exit, exit_of
-from askback.jobs import JobInfo
-from askback.prompts import PromptInfo
+from askback.cli.outcome_exits import answer_exit, job_exit
 from askback.v1 import job_pb2, prompt_pb2
 
 WORTH = {
@@ -17,7 +17,7 @@ WORTH = {
     errors.AlreadyExists("x"): Exit.CONFLICT,
     errors.FailedPrecondition("x"): Exit.CONFLICT,
     errors.PromptClosed("x", metadata={"state": "ANSWERED"}): Exit.CONFLICT,
-    errors.PromptClosed("x", metadata={"state": "EXPIRED"}): Exit.NOBODY,
+    errors.PromptClosed("x", metadata={"state": "EXPIRED"}): Exit.NO_ANSWER,
     errors.PromptClaimed("x"): Exit.CONFLICT,
     errors.PromptStale("x"): Exit.CONFLICT,
     errors.Aborted("x"): Exit.CONFLICT,
@@ -31,7 +31,7 @@ WORTH = {
     errors.AskbackError("x"): Exit.ERROR,
     errors.JobFailed("x", job_id="j"): Exit.NO,
     errors.JobCancelled("x", job_id="j"): Exit.NO,
-    errors.PromptExpired("x", PromptInfo(prompt_pb2.Prompt())): Exit.NOBODY,
+    errors.PromptExpired("x", PromptInfo(prompt_pb2.Prompt())): Exit.NO_ANSWER,
     errors.PromptDeclined("x", PromptInfo(prompt_pb2.Prompt())): Exit.NO,
     errors.PromptCancelled("x", PromptInfo(prompt_pb2.Prompt())): Exit.NO,
 }

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
+from askback._model.times import timestamp
+from askback._text.spans import Times
 from askback.cli.connection import Connection
 from askback.cli.explanation import explain_job
-from askback.jobs import JobInfo
-from askback.prompts import PromptInfo
-from askback.spans import Times
-from askback.times import timestamp
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as pb
 from tests.support.zones import zone

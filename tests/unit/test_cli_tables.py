@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
+from askback._model.times import timestamp
+from askback._text.table import Column, lines
+from askback._text.text import columns
 from askback.cli.job import listing
 from askback.cli.output import Format, Output
-from askback.jobs import JobInfo
-from askback.prompts import PromptInfo
-from askback.table import Column, lines
-from askback.terminal.queue import queue, screen
-from askback.text import columns
-from askback.times import timestamp
+from askback.terminal.prompt_table import fit_screen, prompt_columns
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as pb
 from tests.support.zones import CET, zone
@@ -117,20 +117,20 @@ def printed(table: list[Column], width: int, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_inbox_ls(width: int, capsys: pytest.CaptureFixture[str]) -> None:
-    text = printed(queue(QUEUE, NOW), width, capsys)
+    text = printed(prompt_columns(QUEUE, NOW), width, capsys)
     assert all(columns(line) <= width for line in text.splitlines())
     assert text.split()[:4] == ["LEFT", "KIND", "TITLE", "ID"]
     same(f"inbox_ls_{width}", text)
 
 
 def test_inbox_ls_with_everything_exact(capsys: pytest.CaptureFixture[str]) -> None:
-    same("inbox_ls_verbose", printed(queue(QUEUE, NOW, exact=True), 0, capsys))
+    same("inbox_ls_verbose", printed(prompt_columns(QUEUE, NOW, exact=True), 0, capsys))
 
 
 @pytest.mark.parametrize("width", [30, 44, 60, 61, 80, 99, 100, 120, 140, 200])
 def test_a_title_is_readable_at_any_width(width: int) -> None:
     """At least 20 columns of it where the terminal has 60, and no line is wider than the terminal."""
-    head, *rows = lines(queue(QUEUE, NOW), width)
+    head, *rows = lines(prompt_columns(QUEUE, NOW), width)
     assert all(columns(line) <= width for line in (head, *rows))
     if width >= 60:
         room = head.index("ID") - head.index("TITLE") - 2
@@ -141,24 +141,24 @@ def test_a_title_is_readable_at_any_width(width: int) -> None:
 
 def test_columns_that_say_nothing_are_left_out() -> None:
     alike = [asked(f"{n}aaaaa", "confirm", f"T{n}", age=60, priority="3") for n in range(3)]
-    assert lines(queue(alike, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID"]
+    assert lines(prompt_columns(alike, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID"]
     held = [asked(f"{n}aaaaa", "confirm", f"T{n}", age=60, claimed="bob") for n in range(3)]
-    assert lines(queue(held, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID", "CLAIMED"]
-    alone = lines(queue(alike[:1], NOW), 200)[0].split()
+    assert lines(prompt_columns(held, NOW), 200)[0].split() == ["LEFT", "KIND", "TITLE", "ID", "CLAIMED"]
+    alone = lines(prompt_columns(alike[:1], NOW), 200)[0].split()
     assert alone == ["LEFT", "KIND", "TITLE", "ID", "AGE", "FROM", "PRIO"]
 
 
 def test_a_console_shows_what_fits_and_counts_the_rest() -> None:
     many = [asked(f"{n:06x}", "confirm", f"Question {n}", left=600 + n) for n in range(272)]
     numbers = list(range(1, 273))
-    shown = screen(many, NOW, numbers, (80, 45))
+    shown = fit_screen(many, NOW, numbers, (80, 45))
     assert len(shown) == 42
     assert shown[0].split() == ["LEFT", "KIND", "TITLE", "N"]
     assert "Question 0 " in shown[1]
     assert shown[-1] == "and 232 more; `list --all` shows them"
-    assert len(screen(many, NOW, numbers, (80, 0))) == len(screen(many, NOW, numbers, (0, 0))) == 273
-    assert screen(many[:40], NOW, numbers[:40], (80, 45))[-1].split()[-1] == "40"
-    assert screen(many, NOW, numbers, (80, 3))[-1].startswith("and 267 more")
+    assert len(fit_screen(many, NOW, numbers, (80, 0))) == len(fit_screen(many, NOW, numbers, (0, 0))) == 273
+    assert fit_screen(many[:40], NOW, numbers[:40], (80, 45))[-1].split()[-1] == "40"
+    assert fit_screen(many, NOW, numbers, (80, 3))[-1].startswith("and 267 more")
 
 
 def job(end: str, job_type: str, state: int, *, age: float, **fields: object) -> JobInfo:

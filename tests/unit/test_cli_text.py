@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
+from askback._text.table import Column
+from askback._text.text import clean, clean_json, columns, cut, one_line
 from askback.cli.output import Format, Output, as_json
-from askback.table import Column
-from askback.text import clean, clean_json, columns, cut, one_line
 
 HOSTILE = [
     "\x1b[2J\x1b[31mred",

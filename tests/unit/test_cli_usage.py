@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from askback.cli import main
-from askback.cli.arguments import typed_violations
+from askback.cli.arguments import violations_as_typed
 from askback.cli.command import Command
 from askback.errors import InvalidArgument, Violation
 
@@ -118,7 +118,7 @@ def test_fields_have_the_names_that_were_typed() -> None:
     ):
         command = dict(commands(main))[f"askback {words}"]
         error = InvalidArgument("", violations=[Violation(path, "is wrong")])
-        assert typed_violations(error, command.params) == [Violation(name, "is wrong")], path
+        assert violations_as_typed(error, command.params) == [Violation(name, "is wrong")], path
 
 
 def test_no_command_prints_the_help() -> None:

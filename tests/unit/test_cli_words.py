@@ -7,9 +7,9 @@ from typing import Any
 import click
 import pytest
 
+from askback._text.spans import about, span_words, when
 from askback.cli.job_input import job_input, labels
-from askback.cli.spans import Moment, Seconds, Span, Step
-from askback.spans import about, span_words, when
+from askback.cli.time_types import EscalationStep, Moment, Seconds, Span
 from tests.support.zones import CET, zone
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -73,7 +73,7 @@ def test_a_span_needs_a_unit(text: str) -> None:
         Span().convert(text, None, None)
     if text != "-5":
         with pytest.raises(click.BadParameter, match="has no unit"):
-            Step().convert(f"{text}=group:leads", None, None)
+            EscalationStep().convert(f"{text}=group:leads", None, None)
         with pytest.raises(click.BadParameter, match="has no unit"):
             Moment().convert(text, None, None)
 

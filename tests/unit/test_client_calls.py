@@ -12,11 +12,11 @@ import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 
 from askback import errors
-from askback.channel import DEFAULT_TARGET, Endpoint
-from askback.client import Client
-from askback.enums import DecisionKind, JobState
-from askback.jobs import Event
-from askback.prompts import PromptInfo
+from askback._client.client import Client
+from askback._model.enums import DecisionKind, JobState
+from askback._model.jobs import Event
+from askback._model.prompts import PromptInfo
+from askback._wire.channel import DEFAULT_TARGET, Endpoint
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2, prompt_pb2
 from askback.v1 import job_service_pb2 as jobs

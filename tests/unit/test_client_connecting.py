@@ -17,8 +17,8 @@ import grpc
 import pytest
 
 from askback import Client, Tls, Worker, errors
-from askback.address import parse_address
-from askback.channel import Endpoint
+from askback._wire.address import parse_address
+from askback._wire.channel import Endpoint
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.authority import Authority

@@ -8,11 +8,11 @@ import grpc
 import pytest
 
 from askback import errors
-from askback.client import Client
-from askback.console import Console
-from askback.console_prompt import ConsolePrompt
-from askback.desk import Closing
-from askback.enums import AnswerStatus
+from askback._client.client import Client
+from askback._console.console import Console
+from askback._console.console_prompt import ConsolePrompt
+from askback._console.desk import Closing
+from askback._model.enums import AnswerStatus
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2, stream_pb2
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome

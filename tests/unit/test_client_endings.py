@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from askback.job import Job
-from askback.nonretryable import NonRetryable
-from askback.runner import code_of, text_of
+from askback._model.nonretryable import NonRetryable
+from askback._worker.job import Job
+from askback._worker.runner import code_of, text_of
 from askback.v1 import stream_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.limits import Limits

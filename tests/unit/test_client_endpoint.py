@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from askback import Client, Tls, Unavailable, Worker
-from askback.channel import ENVIRONMENT, Endpoint
+from askback._wire.channel import ENVIRONMENT, Endpoint
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 

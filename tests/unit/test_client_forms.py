@@ -13,12 +13,12 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from askback.content import same_question
-from askback.form import TypeForm, form_of
-from askback.handler import InvalidInput, JobHandler
-from askback.job import Job
-from askback.nonretryable import InvalidValue
-from askback.progress_reports import progress_of
+from askback._model.content import same_question
+from askback._model.form import TypeForm, form_of
+from askback._model.nonretryable import InvalidValue
+from askback._worker.handler import InvalidInput, JobHandler
+from askback._worker.job import Job
+from askback._worker.progress_reports import progress_of
 from askback.v1 import prompt_pb2
 from askback_server.domain.json_schema import compiled_schema, schema_violations
 

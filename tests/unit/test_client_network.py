@@ -13,8 +13,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from askback import Client, errors
-from askback.retries import Retries
-from askback.status import from_rpc, is_fatal, is_transient
+from askback._wire.retries import Retries
+from askback._wire.status import from_rpc, is_fatal, is_transient
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
@@ -42,7 +42,7 @@ async def client(server: FakeServer) -> AsyncIterator[Client]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries without their pauses."""
-    monkeypatch.setattr("askback.backoff.Backoff.next", lambda self, at_least=0.0: min(at_least, 0.01))
+    monkeypatch.setattr("askback._wire.backoff.Backoff.next", lambda self, at_least=0.0: min(at_least, 0.01))
 
 
 def rpc_error(code: grpc.StatusCode, details: str = "", *infos: Any) -> grpc.aio.AioRpcError:

@@ -7,10 +7,11 @@ from typing import Any
 import grpc
 import pytest
 
-from askback import connection, errors
-from askback.channel import Endpoint
-from askback.console import ConverseWire
-from askback.stream import Session
+from askback import errors
+from askback._console.console import ConverseWire
+from askback._wire import connection
+from askback._wire.channel import Endpoint
+from askback._wire.stream import Session
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import stream_pb2
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome, span

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from askback import Client, InvalidTime, NonRetryable, Worker
-from askback.content import prompt_content
-from askback.escalation import After, Remind
-from askback.times import LONGEST, duration, span, timestamp
+from askback._model.content import prompt_content
+from askback._model.escalation import After, Remind
+from askback._model.times import LONGEST, duration, span, timestamp
 
 NAIVE = datetime(2030, 1, 1, 12)
 AWARE = NAIVE.replace(tzinfo=UTC)

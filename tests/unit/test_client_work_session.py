@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 import pytest
 
+from askback._worker.job import Job
+from askback._worker.lease import Lease, Stop, lease_mark
+from askback._worker.work_session import WorkSession
+from askback._worker.work_wire import WorkWire
 from askback.errors import SessionNotFound, Unavailable
-from askback.job import Job
-from askback.lease import Lease, Stop, lease_mark
 from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
-from askback.work_session import WorkSession
-from askback.work_wire import WorkWire
 from askback_server.sessions import lease_book
 from tests.support.fake_server import span, work_welcome
 from tests.support.service import until

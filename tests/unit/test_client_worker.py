@@ -11,11 +11,12 @@ import grpc
 import pytest
 from pydantic import BaseModel, Field
 
-from askback import errors, nonretryable
-from askback.job import Job
+from askback import errors
+from askback._model import nonretryable
+from askback._worker.job import Job
+from askback._worker.worker import Worker
 from askback.v1 import job_pb2, prompt_pb2, stream_pb2
 from askback.v1 import worker_service_pb2 as pb
-from askback.worker import Worker
 from tests.support.fake_server import FakeServer, FakeStream, span, work_welcome
 from tests.support.statuses import with_reason
 

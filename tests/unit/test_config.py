@@ -12,9 +12,9 @@ import pytest
 
 from askback_server.__main__ import migrate, serve
 from askback_server.addresses import address
-from askback_server.config import SETTINGS, Config, ConfigError, masked
-from askback_server.config_sources import OF_CLIENTS, database_url, effective, load
-from askback_server.options import serve_options
+from askback_server.config.options import serve_options
+from askback_server.config.settings import SETTINGS, Config, ConfigError, masked
+from askback_server.config.sources import OF_CLIENTS, database_url, effective, load
 
 
 def test_defaults_make_sense() -> None:
@@ -338,7 +338,7 @@ def test_a_misspelt_variable_is_refused(name: str, meant: str) -> None:
 
 def test_variables_that_are_not_the_servers_are_let_be() -> None:
     """Those of clients and of Kubernetes, beside a service called askback."""
-    from askback.channel import ENVIRONMENT
+    from askback._wire.channel import ENVIRONMENT
 
     assert set(ENVIRONMENT) | {"ASKBACK_PROFILE", "ASKBACK_TIMEOUT"} == OF_CLIENTS
     kubernetes = (

@@ -18,8 +18,8 @@ from askback_server.domain.jobs import Failure, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerSource
 from askback_server.ports.clock import uuid7
-from askback_server.transport import convert_commands as convert
-from askback_server.transport.convert_contents import content
+from askback_server.transport.convert import commands as convert
+from askback_server.transport.convert.contents import content
 from tests.support.wire_samples import full_content
 
 ME = Principal("me", frozenset(Role), ("default", "eu"))

@@ -14,9 +14,9 @@ from askback_server.domain.documents import content_from_json, content_to_json
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import SchemaForm
 from askback_server.domain.limits import Limits
-from askback_server.transport import convert_contents
-from askback_server.transport.convert_contents import content, content_bytes
-from askback_server.transport.convert_values import duration
+from askback_server.transport.convert import contents
+from askback_server.transport.convert.contents import content, content_bytes
+from askback_server.transport.convert.values import duration
 from tests.support.wire_samples import full_content
 
 
@@ -124,14 +124,14 @@ def test_the_cache_of_messages_is_bounded_and_never_mixes_contents_up() -> None:
         first = rendered(value)
         first.title = "changed by a caller"
         assert rendered(value).title == str(number)
-    assert len(convert_contents.content_bytes) <= 512
+    assert len(contents.content_bytes) <= 512
 
 
 def test_a_large_content_is_not_kept() -> None:
     value = PromptContent(kind="x", title="t", body="b" * 100_000)
-    before = len(convert_contents.content_bytes)
+    before = len(contents.content_bytes)
     assert rendered(value) == rendered(value)
-    assert len(convert_contents.content_bytes) == before
+    assert len(contents.content_bytes) == before
 
 
 _text = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)

@@ -18,10 +18,10 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, J
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import JobFilter
-from askback_server.transport import convert_jobs as convert
-from askback_server.transport import convert_values as values
-from askback_server.transport.convert_prompts import prompt_message
-from askback_server.transport.convert_values import timestamp
+from askback_server.transport.convert import jobs as convert
+from askback_server.transport.convert import values
+from askback_server.transport.convert.prompts import prompt_message
+from askback_server.transport.convert.values import timestamp
 from tests.support.wire_samples import AT, CLOSED, OPEN
 
 CLIENT = Principal("shop", frozenset({Role.CLIENT}), ("default", "eu"))

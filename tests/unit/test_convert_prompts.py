@@ -22,8 +22,8 @@ from askback_server.domain.prompts import (
 )
 from askback_server.ports.clock import uuid7
 from askback_server.sessions import frames as f
-from askback_server.transport import convert_prompts as convert
-from askback_server.transport.convert_values import timestamp
+from askback_server.transport.convert import prompts as convert
+from askback_server.transport.convert.values import timestamp
 from askback_server.transport.frames_converse import event_bytes
 from tests.support.wire_samples import ANSWER, AT, CLOSED, OPEN, RESOLUTION, answer_message, full_content
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from askback import Event
+from askback._model.enums import JobState
 from askback.demo.events import JobEvents
-from askback.enums import JobState
 
 
 class Said:

@@ -20,7 +20,7 @@ from askback_server.domain import errors
 from askback_server.domain.json_text import Violation
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
 from askback_server.transport import errors as mapping
-from askback_server.transport.convert_prompts import prompt_message
+from askback_server.transport.convert.prompts import prompt_message
 from tests.support.wire_samples import CLOSED, OPEN
 
 PROTO = Path(__file__).parents[2] / "protos/askback/v1/error_reason.proto"

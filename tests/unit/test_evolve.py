@@ -1,14 +1,21 @@
-"""Quick constructors are the ones that `dataclass` writes, only faster."""
+"""Fast constructors and copies do what those of `dataclasses` do, and refuse the same mistakes."""
+
+from __future__ import annotations
 
 import inspect
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, get_type_hints
 
 import pytest
 
 from askback_server.domain.content import PromptContent
+from askback_server.domain.documents import content_to_json
 from askback_server.domain.events import Event
-from askback_server.domain.evolve import evolve, made, quick
+from askback_server.domain.evolve import evolve, fast_init, from_fields
+from askback_server.domain.jobs import Job, JobFields
 from askback_server.domain.prompts import Answer, Prompt, Submission
+from tests.support.aggregates import World
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class Slow:
     four: int | None = None
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)
 class Fast:
     one: int
@@ -52,10 +59,96 @@ def test_it_stays_frozen_comparable_and_replaceable() -> None:
         one.one = 2  # type: ignore[misc]
     assert one == Fast(1) != Fast(2)
     assert Fast(1).three is not one.three
-    assert replace(one, two="x") == evolve(one, two="x") == made(Fast, {**one.__dict__, "two": "x"})
+    assert replace(one, two="x") == evolve(one, two="x") == from_fields(Fast, {**one.__dict__, "two": "x"})
     assert one.two == "two"
 
 
 @pytest.mark.parametrize("cls", [Answer, Event, Prompt, PromptContent, Submission])
 def test_parameters_are_the_fields_in_order(cls: type) -> None:
     assert list(inspect.signature(cls).parameters) == [f.name for f in fields(cls)]
+
+
+@dataclass(frozen=True)
+class Cached:
+    one: int
+    two: int = 2
+
+    @cached_property
+    def total(self) -> int:
+        return self.one + self.two
+
+
+def test_evolve_drops_the_values_of_cached_properties() -> None:
+    old = Cached(1)
+    assert old.total == 3
+    new = evolve(old, one=10)
+    assert (new.one, new.two, new.total) == (10, 2, 12)
+    assert old.total == 3, "the original keeps its own"
+
+
+def test_documents_are_written_once_per_object() -> None:
+    content = PromptContent(kind="confirm", title="one")
+    assert content_to_json(content) is content_to_json(content)
+
+
+def test_evolved_content_has_its_own_document_digest_and_size() -> None:
+    content = PromptContent(kind="confirm", title="one", body="a")
+    before = (content_to_json(content), content.digest, content.size)
+    longer = evolve(content, title="two", body="aaaa")
+    fresh = PromptContent(kind="confirm", title="two", body="aaaa")
+    assert (content_to_json(longer), longer.digest, longer.size) == (
+        content_to_json(fresh),
+        fresh.digest,
+        fresh.size,
+    )
+    assert (content_to_json(content), content.digest, content.size) == before
+
+
+@pytest.mark.parametrize("changes", [{"open_promts": 3}, {"one": 1, "nonsense": 2}, {"total": 9}])
+@pytest.mark.parametrize("is_read", [False, True], ids=["cache empty", "cache filled"])
+def test_evolve_refuses_names_that_are_no_fields(is_read: bool, changes: dict[str, Any]) -> None:
+    value = Cached(1)
+    if is_read:
+        assert value.total
+    with pytest.raises(TypeError, match=r"Cached has no field (open_promts|nonsense|total)"):
+        evolve(value, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    one: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    one: int
+
+    def __post_init__(self) -> None:
+        assert self.one > 0
+
+
+@dataclass
+class Mutable:
+    one: int
+
+
+@pytest.mark.parametrize("value", [Slotted(1), Checked(1), Mutable(1)], ids=lambda v: type(v).__name__)
+def test_evolve_refuses_classes_that_it_would_copy_wrongly(value: Any) -> None:
+    with pytest.raises(TypeError, match="must be a frozen dataclass without __slots__ and __post_init__"):
+        evolve(value, one=2)
+
+
+def test_change_refuses_names_that_are_no_fields_of_a_job() -> None:
+    world = World()
+    world.create()
+    change = world.change
+    assert change is not None
+    before = change.job
+    with pytest.raises(TypeError, match="Job has no field nonsense"):
+        change.set(nonsense=1)  # type: ignore[call-arg]
+    assert change.job is before
+
+
+def test_types_of_job_fields_are_those_of_the_job() -> None:
+    job, settable = get_type_hints(Job), get_type_hints(JobFields)
+    assert settable == {name: job[name] for name in settable}

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from askback.answers import answer_request
+from askback._model.answers import answer_request
+from askback._model.enums import DecisionKind
+from askback._model.form import form_of
+from askback._model.jobs import Event, JobInfo
+from askback._model.json_text import dumps, fit, loads, loads_spelled, validate
+from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.understanding import Understanding
+from askback._worker.handler import JobHandler
+from askback._worker.job import Job
 from askback.cli.job_input import job_input
 from askback.cli.output import as_json
 from askback.cli.record import record
-from askback.enums import DecisionKind
-from askback.form import form_of
-from askback.handler import JobHandler
-from askback.job import Job
-from askback.jobs import Event, JobInfo
-from askback.json_text import dumps, fit, loads, loads_spelled, validate
-from askback.prompts import AnswerInfo, PromptInfo
 from askback.terminal.fields import Field as Asked
 from askback.terminal.fields import Kind
-from askback.terminal.reading import read
-from askback.understanding import Understanding
+from askback.terminal.value_parser import read
 from askback.v1 import job_pb2, prompt_pb2
 
 LONG = "0.12345678901234567890123"

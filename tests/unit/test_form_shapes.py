@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from askback.json_text import dumps
+from askback._model.json_text import dumps
 from askback.terminal.fields import Field, entries, flat
-from askback.terminal.reading import fits, read
+from askback.terminal.value_parser import fits, read
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.json_schema import compiled_schema, schema_violations
 from askback_server.domain.json_text import BadFields

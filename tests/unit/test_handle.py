@@ -2,7 +2,7 @@
 
 import pytest
 
-from askback.handle import completed, handles, is_handle, is_id
+from askback._text.handle import completed, handles, is_handle, is_id
 
 A = "01a22406-1111-7111-8111-00001abcdef0"
 B = "01a22406-1111-7111-8111-00002abcdef0"

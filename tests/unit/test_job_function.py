@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from askback import Job, Worker
-from askback.handler import result_type
-from askback.job_function import check_job_type
+from askback._worker.handler import result_type
+from askback._worker.job_function import check_job_type
 from askback_server.domain.checks import Checker
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.limits import Limits

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from askback.enums import DecisionKind
+from askback._model.enums import DecisionKind
 from askback.terminal.keys import KEYS, Action, actions, as_records, help_lines, in_lines, menu
 from tests.support.dialogue import ACCEPT, REJECT, RESPOND, prompt
 

@@ -1,4 +1,4 @@
-"""Every command in every situation of a job, against a table written from DESIGN and the contract.
+"""Every command in every situation of a job, against a table written from docs/design.md and the contract.
 
 `World.do` checks all invariants on the way, so a cell only says where the job goes.
 """

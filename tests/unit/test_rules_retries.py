@@ -11,7 +11,7 @@ import pytest
 from askback_server.domain.aggregate import Aggregate
 from askback_server.domain.content import Audience, DefaultAnswer, EscalationStep, FinalAction, PromptContent
 from askback_server.domain.decisions import Decision
-from askback_server.domain.errors import IdReused, InvalidField
+from askback_server.domain.errors import IdReused, IllegalState, InvalidField
 from askback_server.domain.events import EventType
 from askback_server.domain.jobs import JobState
 from askback_server.domain.limits import Limits
@@ -24,11 +24,10 @@ from askback_server.domain.retries import (
     KeptCheckpoint,
     Retry,
     carried_pages,
-    keep_of,
     kept_answer,
-    root_of,
 )
-from tests.support.aggregates import ANN, HOUR, START, World, question, running, waiting
+from askback_server.domain.retry_rules import plan_retry, repeat_job
+from tests.support.aggregates import ADMIN, ANN, HOUR, START, World, question, running, waiting
 
 FORMER = START - timedelta(days=3)
 
@@ -59,11 +58,54 @@ def given(key: str = "a", content: PromptContent | None = None, **fields: Any) -
 @pytest.mark.parametrize("asked", [None, Keep.ALL, Keep.NOTHING])
 def test_what_is_kept_and_which_chain_it_belongs_to(state: JobState, asked: Keep | None) -> None:
     job = replace(running().job, state=state, root="first")
-    keep = keep_of(job, asked)
-    assert keep is (asked or (Keep.ALL if state is JobState.FAILED else Keep.NOTHING))
-    own = keep is Keep.NOTHING and state is JobState.COMPLETED
-    assert root_of(job, keep) == ("" if own else "first")
-    assert root_of(replace(job, root=""), keep) == ("" if own else job.job_id)
+    retry = plan_retry(job, asked)
+    assert retry.keep is (asked or (Keep.ALL if state is JobState.FAILED else Keep.NOTHING))
+    starts_chain = retry.keep is Keep.NOTHING and state is JobState.COMPLETED
+    assert retry.root_job_id == ("" if starts_chain else "first")
+    first = plan_retry(replace(job, root=""), asked)
+    assert first.root_job_id == ("" if starts_chain else job.job_id)
+
+
+@pytest.mark.parametrize("state", [JobState.PENDING, JobState.RUNNING, JobState.PENDING_HITL])
+def test_jobs_that_have_not_ended_cannot_be_retried(state: JobState) -> None:
+    with pytest.raises(IllegalState, match="only an ended job that had a worker can be retried"):
+        plan_retry(replace(running().job, state=state), Keep.ALL)
+
+
+def test_jobs_without_a_worker_cannot_be_retried() -> None:
+    job = replace(running().job, state=JobState.COMPLETED, workerless=True)
+    with pytest.raises(IllegalState, match="only an ended job that had a worker can be retried"):
+        plan_retry(job, None)
+
+
+def test_retry_repeats_the_fields_of_the_job_for_the_caller() -> None:
+    old = replace(
+        running().job,
+        state=JobState.FAILED,
+        input_json='{"order": 1}',
+        priority=3,
+        labels={"team": "a"},
+        max_attempts=7,
+        retention=HOUR,
+        timeout=2 * HOUR,
+        run_timeout=HOUR / 2,
+    )
+    retry = plan_retry(old, None)
+    command = repeat_job(old, retry, ADMIN, "r-1")
+    assert (command.principal, command.request_id, command.retry) == (ADMIN, "r-1", retry)
+    same = [
+        "namespace",
+        "job_type",
+        "input_json",
+        "priority",
+        "labels",
+        "max_attempts",
+        "retention",
+        "timeout",
+        "run_timeout",
+    ]
+    assert [getattr(command, name) for name in same] == [getattr(old, name) for name in same]
+    assert (command.user_id, command.start_at, command.start_delay) == ("", None, None)
 
 
 @pytest.mark.parametrize("decision", Decision)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from askback import Tls
-from askback.files import file_problem, read_file, unreadable, why
-from askback_server.config import Config, ConfigError
+from askback._text.files import file_problem, read_file, unreadable, why
+from askback_server.config.settings import Config, ConfigError
 from askback_server.database_urls import driver_url
 from askback_server.listening import CannotListen, check_listen
 from askback_server.storage.sqlite_files import database_problem

@@ -11,8 +11,8 @@ import pytest
 
 import askback
 from askback import sync
-from askback.client_asking import AskOptions
-from askback.client_jobs import StartOptions
+from askback._client.ask_calls import AskOptions
+from askback._client.job_calls import StartOptions
 from askback.sync.loop_thread import loop_thread
 
 TWINS = [

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from askback.terminal.choosing import marks
+from askback.terminal.assignments import parse_assignments
+from askback.terminal.choices import marks
 from askback.terminal.fields import NOTHING, Choice, Field, Group, Kind, entries, flat
-from askback.terminal.reading import fits, read
 from askback.terminal.schema_fields import of_schema
-from askback.terminal.showing import text_for
-from askback.terminal.typed import typed_values
+from askback.terminal.value_parser import fits, read
+from askback.terminal.value_text import text_for
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import asking, prompt, question
 
@@ -267,29 +267,38 @@ def test_no_schema_and_no_text_crashes(part: Any, text: str) -> None:
 
 def test_values_as_words() -> None:
     asked = asking(question("n", integer=pb.IntegerInput()), question("a.b", text=pb.TextInput()), SINGLE)
-    assert typed_values(asked, ["n=3", "a.b=x=y", "q=Standard"]) == {"n": 3, "a.b": "x=y", "q": "standard"}
-    assert typed_values(asked, ["n=3"], {"n": 1, "q": "z"}) == {"n": 3, "q": "z"}
+    assert parse_assignments(asked, ["n=3", "a.b=x=y", "q=Standard"]) == {
+        "n": 3,
+        "a.b": "x=y",
+        "q": "standard",
+    }
+    assert parse_assignments(asked, ["n=3"], {"n": 1, "q": "z"}) == {"n": 3, "q": "z"}
     for word, words in (
         ("n", "FIELD=VALUE"),
         ("m=1", "no field 'm'; its fields: n, a.b, q"),
         ("n=x", "n: must"),
     ):
         with pytest.raises(ValueError, match=re.escape(words)):
-            typed_values(asked, [word])
+            parse_assignments(asked, [word])
     inner = {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "integer"}}}
     address = prompt(schema_json=json.dumps({"type": "object", "properties": {"to": inner}}))
-    assert typed_values(address, ["to.city=Bonn"], {"to": {"zip": 1}}) == {"to": {"city": "Bonn", "zip": 1}}
+    assert parse_assignments(address, ["to.city=Bonn"], {"to": {"zip": 1}}) == {
+        "to": {"city": "Bonn", "zip": 1}
+    }
     by_name = {"type": "object", "additionalProperties": {"type": "string"}}
-    assert typed_values(prompt(schema_json=json.dumps(by_name)), ["a=1", 'b:="x"']) == {"a": "1", "b": "x"}
+    assert parse_assignments(prompt(schema_json=json.dumps(by_name)), ["a=1", 'b:="x"']) == {
+        "a": "1",
+        "b": "x",
+    }
     days = {
         "type": "object",
         "properties": {"on": {"type": "array", "items": {"type": "string", "format": "date"}}},
     }
-    assert typed_values(prompt(schema_json=json.dumps(days)), ["on=2026-12-01, 2026-12-02"]) == {
+    assert parse_assignments(prompt(schema_json=json.dumps(days)), ["on=2026-12-01, 2026-12-02"]) == {
         "on": ["2026-12-01", "2026-12-02"]
     }
     either = {"type": "object", "properties": {"v": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}}
-    assert typed_values(prompt(schema_json=json.dumps(either)), ["v=7"]) == {"v": 7}
-    assert typed_values(prompt(schema_json=json.dumps(either)), ["v=seven"]) == {"v": "seven"}
+    assert parse_assignments(prompt(schema_json=json.dumps(either)), ["v=7"]) == {"v": 7}
+    assert parse_assignments(prompt(schema_json=json.dumps(either)), ["v=seven"]) == {"v": "seven"}
     free = prompt(schema_json='{"type": "object"}')
-    assert typed_values(free, ["a=1", "b=x"]) == {"a": 1, "b": "x"}
+    assert parse_assignments(free, ["a=1", "b=x"]) == {"a": 1, "b": "x"}

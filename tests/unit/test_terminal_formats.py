@@ -10,9 +10,9 @@ import pytest
 
 from askback.terminal.fields import Field
 from askback.terminal.formats import FORMATS
-from askback.terminal.reading import fits, read
 from askback.terminal.schema_fields import of_schema
-from askback.terminal.showing import text_for
+from askback.terminal.value_parser import fits, read
+from askback.terminal.value_text import text_for
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Lines in the loop, numbers on the board, and dialogues that break off."""
+"""Lines read in the event loop, numbers of prompts, and dialogues that are aborted."""
 
 import asyncio
 import io
@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from askback.console_prompt import ConsolePrompt
-from askback.desk import Closing
-from askback.terminal.board import STONES, Board
-from askback.terminal.draft import Typed
+from askback._console.console_prompt import ConsolePrompt
+from askback._console.desk import Closing
+from askback.terminal.draft import SavedInput
 from askback.terminal.editing import edit_contents
-from askback.terminal.guard import Guarded, Moved
-from askback.terminal.lines import Lines
-from askback.terminal.paper import PlainPaper
+from askback.terminal.line_reader import LineReader
+from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
+from askback.terminal.prompt_list import MOST_ENDED, PromptList
 from askback.terminal.terminal import NoEditor, Terminal
+from askback.terminal.writer import PlainWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import prompt
 
@@ -34,7 +34,7 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
-    lines = Lines(pipe[0])
+    lines = LineReader(pipe[0])
     os.write(pipe[1], "one\r\ntwö\nthree".encode())
     assert [await lines.line(), await lines.line()] == ["one", "twö"]
     waiting = asyncio.create_task(lines.line())
@@ -50,7 +50,7 @@ async def test_lines_of_a_pipe(pipe: tuple[int, int]) -> None:
 
 
 async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> None:
-    lines = Lines(pipe[0])
+    lines = LineReader(pipe[0])
     os.write(pipe[1], b"half")
     waiting = asyncio.create_task(lines.line())
     for _ in range(3):
@@ -63,7 +63,7 @@ async def test_a_wait_that_is_given_up_loses_nothing(pipe: tuple[int, int]) -> N
 
 async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
     """An editor has the terminal for itself."""
-    lines = Lines(pipe[0])
+    lines = LineReader(pipe[0])
     os.write(pipe[1], b"first\n")
     assert await lines.line() == "first"
     os.write(pipe[1], b"for the editor\n")
@@ -75,7 +75,7 @@ async def test_nothing_is_read_while_nobody_asks(pipe: tuple[int, int]) -> None:
 async def test_lines_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "script").write_bytes(b"list\nquit\n")
     with (tmp_path / "script").open() as script:
-        lines = Lines(script.fileno())
+        lines = LineReader(script.fileno())
         assert [await lines.line(), await lines.line()] == ["list", "quit"]
         with pytest.raises(EOFError):
             await lines.line()
@@ -89,97 +89,97 @@ def shown(name: str, revision: int = 1, version: int = 1, priority: int = 0) -> 
 
 
 def test_numbers_are_for_good() -> None:
-    board = Board()
-    assert [board.put(shown(name))[0].number for name in "abc"] == [1, 2, 3]
-    assert board.put(shown("b", version=2)) == (board.find("2"), "same")
-    assert board.put(shown("b", revision=2)) == (board.find("b"), "changed")
-    board.close(Closing("b", "j", "removed"))
-    assert board.put(shown("d"))[0].number == 4
-    assert [row.number for row in board.open_rows()] == [1, 3, 4]
-    assert board.put(shown("b", revision=2))[1] == "new"
-    assert board.find("2").closing is None
-    assert board.put(shown("z", priority=9))[0] is board.open_rows()[0]
+    prompts = PromptList()
+    assert [prompts.put(shown(name))[0].number for name in "abc"] == [1, 2, 3]
+    assert prompts.put(shown("b", version=2)) == (prompts.find("2"), "same")
+    assert prompts.put(shown("b", revision=2)) == (prompts.find("b"), "changed")
+    prompts.close(Closing("b", "j", "removed"))
+    assert prompts.put(shown("d"))[0].number == 4
+    assert [row.number for row in prompts.open_rows()] == [1, 3, 4]
+    assert prompts.put(shown("b", revision=2))[1] == "new"
+    assert prompts.find("2").closing is None
+    assert prompts.put(shown("z", priority=9))[0] is prompts.open_rows()[0]
 
 
 def test_the_end_of_an_id_finds_a_row() -> None:
-    board = Board()
-    rows = {name: board.put(shown(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
-    assert board.find("1ABCDEF") is rows["0-1abcdef"]
-    assert board.find("345678") is rows["0-345678"]
+    prompts = PromptList()
+    rows = {name: prompts.put(shown(name))[0] for name in ("0-1abcdef", "0-2abcdef", "0-345678")}
+    assert prompts.find("1ABCDEF") is rows["0-1abcdef"]
+    assert prompts.find("345678") is rows["0-345678"]
     with pytest.raises(LookupError, match="abcdef fits more than one prompt: 1, 2"):
-        board.find("abcdef")
+        prompts.find("abcdef")
     with pytest.raises(LookupError, match="no prompt bcdef"):
-        board.find("bcdef")
+        prompts.find("bcdef")
 
 
 def test_only_the_person_moves_the_current_one() -> None:
-    board = Board()
+    prompts = PromptList()
     with pytest.raises(LookupError, match="number"):
-        board.find("")
-    row, _ = board.put(shown("a"))
-    board.current = row
-    board.put(shown("b", priority=100))
-    board.close(Closing("a", "j", "closed"))
-    assert board.find("") is row
+        prompts.find("")
+    row, _ = prompts.put(shown("a"))
+    prompts.current = row
+    prompts.put(shown("b", priority=100))
+    prompts.close(Closing("a", "j", "closed"))
+    assert prompts.find("") is row
     with pytest.raises(LookupError, match="no prompt 7"):
-        board.find("7")
+        prompts.find("7")
     with pytest.raises(LookupError, match="no prompt x"):
-        board.find("x")
+        prompts.find("x")
 
 
 def test_closings_are_told_once_and_stones_are_bounded() -> None:
-    board = Board()
-    assert board.close(Closing("never-seen", "j", "closed")) is None
-    for n in range(STONES + 10):
-        board.put(shown(str(n) + "x"))
-        assert board.close(Closing(str(n) + "x", "j", "closed")) is not None
-        assert board.close(Closing(str(n) + "x", "j", "closed")) is None
+    prompts = PromptList()
+    assert prompts.close(Closing("never-seen", "j", "closed")) is None
+    for n in range(MOST_ENDED + 10):
+        prompts.put(shown(str(n) + "x"))
+        assert prompts.close(Closing(str(n) + "x", "j", "closed")) is not None
+        assert prompts.close(Closing(str(n) + "x", "j", "closed")) is None
     with pytest.raises(LookupError):
-        board.find("1")
-    assert board.find(str(STONES + 10)).closing is not None
-    assert board.put(shown("new"))[0].number == STONES + 11
+        prompts.find("1")
+    assert prompts.find(str(MOST_ENDED + 10)).closing is not None
+    assert prompts.put(shown("new"))[0].number == MOST_ENDED + 11
 
 
 class Guard:
-    """A board with one prompt, and a dialogue about it."""
+    """A list with one prompt, and a dialogue about it."""
 
     def __init__(self, fd: int) -> None:
         self.out = io.StringIO()
-        self.terminal = Terminal(PlainPaper(self.out), Lines(fd))
-        self.board = Board()
-        self.row, _ = self.board.put(shown("a"))
-        self.guarded = Guarded(self.terminal, self.row)
+        self.terminal = Terminal(PlainWriter(self.out), LineReader(fd))
+        self.prompts = PromptList()
+        self.row, _ = self.prompts.put(shown("a"))
+        self.dialogue = PromptDialogue(self.terminal, self.row)
 
 
 @pytest.mark.parametrize("how", ["closed", "changed", "claimed"])
 async def test_a_question_breaks_off_when_its_prompt_moves(pipe: tuple[int, int], how: str) -> None:
     guard = Guard(pipe[0])
-    asking = asyncio.create_task(guard.guarded.ask("? "))
+    asking = asyncio.create_task(guard.dialogue.ask("? "))
     await asyncio.sleep(0)
     if how == "closed":
-        guard.board.close(Closing("a", "j", "closed"))
+        guard.prompts.close(Closing("a", "j", "closed"))
     else:
-        guard.board.put(shown("a", revision=2 if how == "changed" else 1, version=2))
+        guard.prompts.put(shown("a", revision=2 if how == "changed" else 1, version=2))
     if how == "claimed":
         os.write(pipe[1], b"typed\n")
         assert await asking == "typed"
         return
-    with pytest.raises(Moved):
+    with pytest.raises(PromptChanged):
         await asking
-    with pytest.raises(Moved):
-        await guard.guarded.ask("? ")
-    assert "revision 2" in guard.row.epitaph(None) or how == "closed"  # type: ignore[arg-type]
+    with pytest.raises(PromptChanged):
+        await guard.dialogue.ask("? ")
+    assert "revision 2" in guard.row.status_words(None) or how == "closed"  # type: ignore[arg-type]
 
 
 async def test_a_line_that_came_with_the_end_is_not_taken(pipe: tuple[int, int]) -> None:
     """Typed for a prompt that is closed by now: it goes nowhere."""
     guard = Guard(pipe[0])
-    asking = asyncio.create_task(guard.guarded.ask("? "))
+    asking = asyncio.create_task(guard.dialogue.ask("? "))
     for _ in range(3):
         await asyncio.sleep(0)
     os.write(pipe[1], b"yes\n")
-    guard.board.close(Closing("a", "j", "closed"))
-    with pytest.raises(Moved):
+    guard.prompts.close(Closing("a", "j", "closed"))
+    with pytest.raises(PromptChanged):
         await asking
 
 
@@ -203,9 +203,9 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
     editor.chmod(0o755)
     monkeypatch.setenv("EDITOR", str(editor))
     monkeypatch.delenv("VISUAL", raising=False)
-    monkeypatch.setattr(Lines, "is_terminal", property(lambda self: True))
+    monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
-    rewriting: asyncio.Task[Any] = asyncio.create_task(guard.guarded.rewrite("old\x1b\n", "text/markdown"))
+    rewriting: asyncio.Task[Any] = asyncio.create_task(guard.dialogue.rewrite("old\x1b\n", "text/markdown"))
     await asyncio.sleep(0)
     guard.terminal.notice("meanwhile")
     assert guard.out.getvalue() == ""
@@ -213,10 +213,10 @@ async def test_the_editor(pipe: tuple[int, int], tmp_path: Path, monkeypatch: py
     assert (tmp_path / "given").read_text() == "old\x1b\n"
     assert guard.out.getvalue() == "meanwhile\n"
     with pytest.raises(OSError, match="ended with 1"):
-        await guard.guarded.rewrite("x", "text/plain")
+        await guard.dialogue.rewrite("x", "text/plain")
     monkeypatch.setenv("EDITOR", "rm")
     with pytest.raises(OSError, match="rm left no text: No such file"):
-        await guard.guarded.rewrite("x", "text/plain")
+        await guard.dialogue.rewrite("x", "text/plain")
 
 
 @pytest.mark.parametrize(
@@ -233,11 +233,11 @@ async def test_an_editor_that_cannot_be_started(
     """The text is edited in place, as without an editor."""
     monkeypatch.setenv("EDITOR", editor)
     monkeypatch.setenv("VISUAL", "  ")  # names none
-    monkeypatch.setattr(Lines, "is_terminal", property(lambda self: True))
+    monkeypatch.setattr(LineReader, "is_terminal", property(lambda self: True))
     guard = Guard(pipe[0])
     with pytest.raises(NoEditor, match=re.escape(why)):
-        await guard.guarded.rewrite("x", "text/plain")
+        await guard.dialogue.rewrite("x", "text/plain")
     text = pb.PromptPart(content_id="draft", title="Draft", text="old\n", editable=True)
     os.write(pipe[1], b"new\n.\n")
-    assert await edit_contents(guard.guarded, prompt(contents=[text]), Typed()) == {"draft": "new\n"}
+    assert await edit_contents(guard.dialogue, prompt(contents=[text]), SavedInput()) == {"draft": "new\n"}
     assert f"{why}; edit the text here" in guard.out.getvalue()

@@ -16,21 +16,21 @@ from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
-from askback.enums import AnswerStatus, DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback._text.table import Column, lines
+from askback._text.text import clean, clean_json, columns, one_line, visible
 from askback.errors import PromptClaimed
-from askback.prompts import AnswerOutcome, PromptInfo
-from askback.table import Column, lines
-from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick
-from askback.terminal.draft import Draft, Typed
+from askback.terminal.assignments import parse_assignments
+from askback.terminal.draft import Draft, SavedInput
 from askback.terminal.fields import Field, entries
-from askback.terminal.keyboard import Keyboard, _Keys, burst, pasted
-from askback.terminal.paper import PlainPaper, RichPaper
-from askback.terminal.reading import fits, read
-from askback.terminal.sheet import LONG, MOST_CHOICES, write_sheet
-from askback.terminal.typed import typed_values
+from askback.terminal.keyboard import Keyboard, _Keys, burst, normalise_paste
+from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
+from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
+from askback.terminal.value_parser import fits, read
 from askback.terminal.wizard import settle
 from askback.terminal.words import now
-from askback.text import clean, clean_json, columns, one_line, visible
+from askback.terminal.writer import PlainWriter, RichWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question
 
@@ -102,11 +102,11 @@ def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.Monk
         "| a |\n|---|\n| b | rm -rf / |", "![](http://evil/rm-rf)", "|a|b|\n|-|-|\n|" + "x" * 300 + "|rm-rf|",
     ):  # fmt: skip
         out = io.StringIO()
-        RichPaper(out).markdown(hidden)
+        RichWriter(out).markdown(hidden)
         shown = "".join(out.getvalue().split())
         assert "rm-rf" in shown, hidden
     out = io.StringIO()
-    RichPaper(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
+    RichWriter(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
     assert "**" not in out.getvalue()  # rendered, as nothing is lost
 
 
@@ -120,7 +120,7 @@ def keys(data: str) -> list[KeyPress]:
 def test_several_lines_at_once_are_a_paste(data: str) -> None:
     (key,) = keys(data)
     assert key.key == Keys.BracketedPaste
-    assert pasted(key.data) == data.replace("\r", "\n").rstrip("\n")
+    assert normalise_paste(key.data) == data.replace("\r", "\n").rstrip("\n")
 
 
 @pytest.mark.parametrize(("data", "submits"), [("y\r", 1), ("\r", 1), ("y\n", 1), ("y\r\n", 1), ("yyyy", 0)])
@@ -249,7 +249,7 @@ async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
 
 
 def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
-    return write_sheet(PlainPaper(io.StringIO()), asked, now(), **options)
+    return write_prompt(PlainWriter(io.StringIO()), asked, now(), **options)
 
 
 LONG_TEXT = "x\n" * LONG
@@ -297,21 +297,21 @@ TEXTS = asking(question("a", required=True, text=pb.TextInput()), question("b", 
 
 async def test_what_was_typed_is_offered_again() -> None:
     """After the dialogue was broken off anywhere: in a form, and with a comment."""
-    typed = Typed()
+    typed = SavedInput()
     with pytest.raises(EOFError):
-        await sent(TEXTS, Said("c why", "", "first", "second"), typed=typed)
+        await sent(TEXTS, Said("c why", "", "first", "second"), saved=typed)
     said = Said("", "", "y")  # the decision to answer is kept too
-    (draft,) = await sent(TEXTS, said, typed=typed)
+    (draft,) = await sent(TEXTS, said, saved=typed)
     assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
     written = Said()
-    typed.write(written.paper, TEXTS)
+    typed.write(written.writer, TEXTS)
     assert "Title of a: first" in written.text
 
 
 async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
-    typed = Typed({"values": {"a": "word"}})
+    typed = SavedInput({"values": {"a": "word"}})
     number = asking(question("a", required=True, integer=pb.IntegerInput()))
-    (draft,) = await sent(number, Said("", "", "4", "y"), typed=typed)
+    (draft,) = await sent(number, Said("", "", "4", "y"), saved=typed)
     assert draft.values == {"a": 4}
 
 
@@ -369,7 +369,7 @@ def multi(asked: pb.Question) -> Field:
 )
 def test_a_choice_with_a_comma_is_one_choice(asked: pb.Question, typed: str, value: list[str]) -> None:
     assert read(multi(asked), typed) == value
-    assert typed_values(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
+    assert parse_assignments(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
 
 
 @pytest.mark.parametrize(
@@ -381,9 +381,9 @@ def test_what_may_be_read_in_two_ways_is_refused(asked: pb.Question, typed: str)
 
 
 def test_json_beside_words() -> None:
-    assert typed_values(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
+    assert parse_assignments(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
     with pytest.raises(ValueError, match="city: is not JSON"):
-        typed_values(asking(CITIES), ["city:=m"])
+        parse_assignments(asking(CITIES), ["city:=m"])
 
 
 EMPTY = [

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.desk import Closing
-from askback.prompts import PromptInfo, Resolution
-from askback.table import lines
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo, Resolution
+from askback._text.table import lines
 from askback.terminal import words
-from askback.terminal.paper import PlainPaper, RichPaper
-from askback.terminal.queue import queue
-from askback.terminal.sheet import LONG, write_sheet
+from askback.terminal.prompt_table import prompt_columns
+from askback.terminal.prompt_text import LONG, write_prompt
+from askback.terminal.writer import PlainWriter, RichWriter
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, asking, prompt, question
 from tests.support.zones import zone
@@ -66,7 +66,7 @@ def hostile() -> PromptInfo:
 
 def plain(asked: PromptInfo, **options: bool) -> str:
     out = io.StringIO()
-    write_sheet(PlainPaper(out), asked, NOW, **options)
+    write_prompt(PlainWriter(out), asked, NOW, **options)
     return out.getvalue()
 
 
@@ -85,7 +85,7 @@ def rich(asked: PromptInfo, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
     out = Terminal()
-    write_sheet(RichPaper(out), asked, NOW)
+    write_prompt(RichWriter(out), asked, NOW)
     return out.getvalue()
 
 
@@ -202,7 +202,7 @@ def test_a_long_title_hides_nothing() -> None:
     asked = prompt(title="x" * 500, priority=7)
     asked.proto.create_time.CopyFrom(at(-60))
     asked.proto.expire_time.CopyFrom(at(60))
-    head, row = lines(queue([asked], NOW), width=100)
+    head, row = lines(prompt_columns([asked], NOW), width=100)
     assert head.split() == ["LEFT", "KIND", "TITLE", "ID", "AGE", "FROM", "PRIO"]
     assert row.split()[:3] == ["1", "min", "clarify"]
     assert row.endswith("…  p-1  1 min  refund  7")
@@ -245,7 +245,7 @@ def test_endings(resolution: pb.Resolution, said: str) -> None:
 
 def test_a_stream_that_cannot_show_a_letter_gets_another() -> None:
     out = io.TextIOWrapper(raw := io.BytesIO(), encoding="ascii")
-    PlainPaper(out).line("Grüße")
+    PlainWriter(out).line("Grüße")
     out.flush()
     assert raw.getvalue() == b"Gr??e\n"
 
@@ -260,8 +260,8 @@ def test_a_form_is_listed_with_its_defaults() -> None:
     }
     asked = prompt(schema_json=json.dumps({"type": "object", "properties": properties}))
     full, brief = io.StringIO(), io.StringIO()
-    write_sheet(PlainPaper(full), asked, words.now())
+    write_prompt(PlainWriter(full), asked, words.now())
     assert "  - currency  Currency [EUR if left out]\n  - note  Note\n" in full.getvalue()
     assert "  - o  Address [may be left out]\n    - o.x *  X [a whole number]\n" in full.getvalue()
-    write_sheet(PlainPaper(brief), asked, words.now(), asking=True)
+    write_prompt(PlainWriter(brief), asked, words.now(), asking=True)
     assert "  To fill in: Currency [EUR], Note, Address\n" in brief.getvalue()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from askback.enums import AnswerStatus, DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
 from askback.errors import AnswerInvalid, Violation
-from askback.prompts import AnswerOutcome, PromptInfo
-from askback.terminal.wizard import Draft, Left, settle
+from askback.terminal.wizard import Draft, NotAnswered, settle
 from askback.v1 import prompt_pb2 as pb
 from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, REVISE, Said, asking, prompt, question
 
@@ -30,7 +30,7 @@ async def run(asked: PromptInfo, said: Said, *refusals: dict[str, str], **option
         return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
 
     outcome = await settle(asked, said, send, **options)
-    assert isinstance(outcome, Left) == (len(sent) <= len(refusals))
+    assert isinstance(outcome, NotAnswered) == (len(sent) <= len(refusals))
     assert said.left == []
     return sent
 

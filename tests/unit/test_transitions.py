@@ -19,7 +19,7 @@ from askback_server.domain.transitions import (
     next_prompt_state,
 )
 
-# The whole of DESIGN 3, written down a second time: state -> trigger -> state.
+# The whole of docs/design.md 3, written down a second time: state -> trigger -> state.
 JOB_STEPS = {
     "PENDING": {"LEASE": "RUNNING", "CANCEL": "CANCELLED", "FAIL": "FAILED"},
     "RUNNING": {

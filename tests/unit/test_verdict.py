@@ -14,12 +14,12 @@ from typing import Any, cast
 import pytest
 
 from askback import Client, DecisionKind, PromptState, Run, Verdict
-from askback.job import Job
-from askback.json_text import dumps
-from askback.prompts import PromptInfo
-from askback.unawaited import must_await
+from askback._client.unawaited import must_await
+from askback._client.verdict import values_of, verdict_of
+from askback._model.json_text import dumps
+from askback._model.prompts import PromptInfo
+from askback._worker.job import Job
 from askback.v1 import prompt_pb2 as pb
-from askback.verdict import values_of, verdict_of
 
 AT = datetime(2026, 11, 29, 12, 30, 0, 123456, UTC)
 

@@ -13,9 +13,9 @@ from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
 from askback_server.domain.replies import PromptAsked
 from askback_server.sessions.frames import Reply, ServerFrame
-from askback_server.transport.convert_jobs import job_message
-from askback_server.transport.convert_prompts import prompt_message
-from askback_server.transport.convert_replies import response
+from askback_server.transport.convert.jobs import job_message
+from askback_server.transport.convert.prompts import prompt_message
+from askback_server.transport.convert.replies import response
 from askback_server.transport.frames_converse import converse_message
 from askback_server.transport.frames_work import work_message
 from askback_server.transport.wire import EncodeCache, varint, within

@@ -23,14 +23,15 @@ from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
-from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
+from askback_server.sessions.converse_core import ConverseCore
+from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.lease_book import Held
 from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
 from askback_server.transport import frames_work
-from askback_server.transport.convert_contents import content
+from askback_server.transport.convert.contents import content
 from askback_server.transport.errors import code_number, code_of
 from askback_server.transport.frames_converse import client_frame, converse_message
 

@@ -8,7 +8,7 @@ may load click and the standard library's cheap parts; what a command works with
     connection  where the server is and who speaks: options, environment, profile file
     output      what is printed: text for people, `--json` for programs
     exits       exit codes, and what each error is worth
-    session     `client_command`: makes an async function a command that talks to a server
+    context     `client_command`: makes an async function a command that talks to a server
 """
 
 from __future__ import annotations

@@ -33,20 +33,20 @@ _PARAMETERS = {
 _SEGMENT = re.compile(r"[^.\[/]+")
 
 
-def typed_violations(error: AskbackError, parameters: Iterable[click.Parameter]) -> list[Violation]:
+def violations_as_typed(error: AskbackError, parameters: Iterable[click.Parameter]) -> list[Violation]:
     """The error's violations, each field by the name of the argument or option that set it."""
     names = {parameter.name or "": parameter_name(parameter) for parameter in parameters}
-    return [Violation(_typed(v.field, names), v.description) for v in error.violations]
+    return [Violation(_parameter_for(v.field, names), v.description) for v in error.violations]
 
 
-def _typed(path: str, names: Mapping[str, str]) -> str:
+def _parameter_for(path: str, names: Mapping[str, str]) -> str:
     """The argument or option behind a field; the path itself where none is.
 
     A field within the values of a form follows the option that has them: `--default amount`.
     """
     path, _, within = path.partition("values_json/")
     if within:
-        option = _typed(path.rstrip("./"), names) if path else ""
+        option = _parameter_for(path.rstrip("./"), names) if path else ""
         return f"{option} {within}".strip()
     for segment in _SEGMENT.findall(path):
         if segment in _WRAPPERS:

@@ -9,14 +9,14 @@ import click
 
 from askback.cli.candidates import kinds
 from askback.cli.command import Command
-from askback.cli.session import Session, client_command
-from askback.cli.spans import Span, Step
+from askback.cli.context import CommandContext, client_command
+from askback.cli.time_types import EscalationStep, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from askback.prompts import PromptInfo
-    from askback.run import Run
+    from askback._client.run import Run
+    from askback._model.prompts import PromptInfo
 
 
 @click.command(cls=Command)
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "--escalate",
     "steps",
     multiple=True,
-    type=Step(),
+    type=EscalationStep(),
     metavar="SPAN=group:NAME[,user:NAME]",
     help="Whom to ask as well after this time without an answer.",
 )
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 @click.option("--cancel-on-interrupt", is_flag=True, help="Ctrl-C or SIGTERM withdraws the question.")
 @client_command
 async def ask(
-    session: Session,
+    context: CommandContext,
     title: str,
     request_id: str | None,
     no_wait: bool,
@@ -96,16 +96,16 @@ async def ask(
     request_id = request_id or uuid.uuid4().hex
     run: Run | None = None
     try:
-        run = await session.client.ask(title, request_id=request_id, **question(title, **asked))
+        run = await context.client.ask(title, request_id=request_id, **question(title, **asked))
         if no_wait:
-            if session.out.as_json:
-                session.out.json(record((await run.job()).proto))
+            if context.out.as_json:
+                context.out.json(record((await run.job()).proto))
             else:
-                session.out.line(run.job_id)
+                context.out.line(run.job_id)
             return None
-        return await _answered(session, run)
+        return await _wait_for_answer(context, run)
     except asyncio.CancelledError:
-        await _interrupted(session, run, request_id, cancel=cancel_on_interrupt)
+        await _report_interrupt(context, run, request_id, cancel=cancel_on_interrupt)
         raise
 
 
@@ -125,11 +125,11 @@ def question(
     **rest: Any,
 ) -> dict[str, Any]:
     """The arguments of `Client.ask` for these options. Raises click.UsageError."""
-    from askback.cli.ask_default import default_answer, offered_choices
+    from askback._model.content import prompt_content
+    from askback._model.escalation import After
+    from askback.cli.ask_default import default_answer, parse_choices
     from askback.cli.contents import content_of
     from askback.cli.job_input import labels, parse_json, read_source
-    from askback.content import prompt_content
-    from askback.escalation import After
 
     if choices and form:
         raise click.UsageError("--choice and --form do not go together")
@@ -143,7 +143,7 @@ def question(
         if not isinstance(shape, dict):
             raise click.UsageError(f"--form: {form} must be a JSON Schema of type object")
     elif choices:
-        offered = offered_choices(choices)
+        offered = parse_choices(choices)
         shape = [_choice(title, offered)]
     kind = kind or ("preview" if editable else "clarify" if shape else "confirm")
     escalate = [After(after).to(*names) for after, names in steps]
@@ -168,7 +168,7 @@ def question(
 
 def _choice(title: str, offered: Mapping[str, str]) -> Any:
     """The form's only question: one of several options, by value with their titles."""
-    from askback.form import VALUE
+    from askback._model.form import VALUE
     from askback.v1 import prompt_pb2 as pb
 
     return pb.Question(
@@ -179,48 +179,48 @@ def _choice(title: str, offered: Mapping[str, str]) -> Any:
     )
 
 
-async def _answered(session: Session, run: Run) -> int:
+async def _wait_for_answer(context: CommandContext, run: Run) -> int:
     """Wait for the end of the question, print the answer, return the exit code."""
     from contextlib import suppress
     from datetime import UTC, datetime
 
-    from askback.cli.answering import commands_elsewhere
-    from askback.cli.endings import answer_exit
+    from askback._text.spans import when
+    from askback.cli.answer_commands import commands_elsewhere
+    from askback.cli.outcome_exits import answer_exit
     from askback.cli.record import record
     from askback.cli.words import audience_words, resolution_words
     from askback.errors import JobCancelled, JobFailed
-    from askback.spans import when
 
     assert run.prompt is not None  # the job was created with it
-    deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=session.out.verbose)
+    deadline = when(run.prompt.expires_at, datetime.now(UTC), exact=context.out.verbose)
     until = f", deadline {deadline}" if deadline else ""
-    session.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
+    context.out.note(f"asked {audience_words(run.prompt)} (job {run.job_id}){until}")
     for what, command in zip(
-        ("to answer", "to say no"), commands_elsewhere(run.prompt, session.connection), strict=False
+        ("to answer", "to say no"), commands_elsewhere(run.prompt, context.connection), strict=False
     ):
-        session.out.note(f"  {what + ':':<11}{command}")
+        context.out.note(f"  {what + ':':<11}{command}")
     with suppress(JobCancelled, JobFailed):  # the prompt says more
         await run.result()
-    prompt = await session.client.prompt(run.prompt.prompt_id)
+    prompt = await context.client.prompt(run.prompt.prompt_id)
     assert prompt.resolution is not None
-    if session.out.as_json:
-        session.out.json(record(prompt.proto))
+    if context.out.as_json:
+        context.out.json(record(prompt.proto))
         return answer_exit(prompt)
     printed = answer_text(prompt)
     if printed is None:
-        session.out.line(resolution_words(prompt.resolution))
+        context.out.line(resolution_words(prompt.resolution))
     else:
-        session.out.note(resolution_words(prompt.resolution))
-        session.out.line(printed)
+        context.out.note(resolution_words(prompt.resolution))
+        context.out.line(printed)
     return answer_exit(prompt)
 
 
 def answer_text(prompt: PromptInfo) -> str | None:
     """What a script wants of an answer: the chosen value, the values as JSON, or the text; else None."""
+    from askback._model.enums import DecisionKind
+    from askback._model.form import VALUE
+    from askback._text.text import stripped
     from askback.cli.words import json_words
-    from askback.enums import DecisionKind
-    from askback.form import VALUE
-    from askback.text import stripped
 
     answer = prompt.answered
     if answer is None:
@@ -231,17 +231,19 @@ def answer_text(prompt: PromptInfo) -> str | None:
     return stripped(answer.comment) if answer.decision is DecisionKind.RESPOND else None
 
 
-async def _interrupted(session: Session, run: Run | None, request_id: str, *, cancel: bool) -> None:
+async def _report_interrupt(
+    context: CommandContext, run: Run | None, request_id: str, *, cancel: bool
+) -> None:
     """Say what becomes of the question, or withdraw it."""
-    out, connection = session.out, session.connection
+    out, connection = context.out, context.connection
     if run is None:
         again = f"the same command with --request-id {request_id} takes it up"
-        out.interrupted(f"interrupted while asking; {again}", requestId=request_id)
+        out.report_interrupt(f"interrupted while asking; {again}", requestId=request_id)
     elif cancel:
         await run.cancel("the asker was interrupted")
-        out.interrupted("interrupted: the question is withdrawn", jobId=run.job_id)
+        out.report_interrupt("interrupted: the question is withdrawn", jobId=run.job_id)
     else:
-        out.interrupted(
+        out.report_interrupt(
             "interrupted: the question stays open\n"
             f"  wait for its answer: {connection.command(f'job watch {run.job_id}')}\n"
             f"  withdraw it:         {connection.command(f'job cancel {run.job_id}')}",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-def offered_choices(choices: Sequence[str]) -> dict[str, str]:
+def parse_choices(choices: Sequence[str]) -> dict[str, str]:
     """Values and titles of `--choice VALUE[=TITLE]`; a title is empty where none is given.
 
     A single one without a title may list all of them: `a,b,c`. Raises click.UsageError.
@@ -33,9 +33,9 @@ def default_answer(text: str, kind: str, offered: Mapping[str, str] | None, form
     One of the choices that are `offered`, the `form`'s values as a JSON object (or @FILE), free text for a
     clarify question without either, else yes or no.
     """
-    from askback.content import Default
-    from askback.enums import DecisionKind
-    from askback.form import VALUE
+    from askback._model.content import Default
+    from askback._model.enums import DecisionKind
+    from askback._model.form import VALUE
 
     if offered is not None:
         value = text if text in offered else next((v for v, title in offered.items() if title == text), None)

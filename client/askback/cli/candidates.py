@@ -35,9 +35,9 @@ KINDS = {
 
 
 def ask_server(
-    ctx: click.Context, question: Callable[[grpc.aio.Channel, Connection, Any], Awaitable[T]]
+    ctx: click.Context, call: Callable[[grpc.aio.Channel, Connection, Any], Awaitable[T]]
 ) -> T | None:
-    """What the server of the command's options answers to `question(channel, connection, metadata)`."""
+    """What the server of the command's options answers to `call(channel, connection, metadata)`."""
     import asyncio
     import os
 
@@ -46,28 +46,28 @@ def ask_server(
 
     from askback.cli.connection import Connection
 
-    async def asked() -> T:
+    async def run() -> T:
         async with endpoint.open() as channel, asyncio.timeout(WAIT):
-            return await question(channel, connection, endpoint.metadata())
+            return await call(channel, connection, endpoint.metadata())
 
     try:
         connection = Connection.of(ctx.params)
         endpoint = connection.endpoint()
-        return asyncio.run(asked())
+        return asyncio.run(run())
     except (click.UsageError, grpc.RpcError, TimeoutError):
         return None
 
 
 def kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The service's kinds, and others that open prompts have."""
-    found = dict.fromkeys(KINDS, "") | _counted("open", (p.content.kind for p in urgent_prompts(ctx)))
+    found = dict.fromkeys(KINDS, "") | _count("open", (p.content.kind for p in urgent_prompts(ctx)))
     about = {kind: ", ".join(filter(None, (KINDS.get(kind, ""), count))) for kind, count in found.items()}
     return _items(about, incomplete)
 
 
 def job_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Types of the newest jobs; for a console, which cannot list jobs, those that ask it something."""
-    found = _counted(f"of the newest {SOME} jobs", (job.job_type for job in newest_jobs(ctx)))
+    found = _count(f"of the newest {SOME} jobs", (job.job_type for job in newest_jobs(ctx)))
     return _items(found or _prompt_types(ctx), incomplete)
 
 
@@ -78,27 +78,25 @@ def asking_types(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 def owners(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Who has created the newest jobs."""
-    return _items(
-        _counted(f"of the newest {SOME} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete
-    )
+    return _items(_count(f"of the newest {SOME} jobs", (job.user_id for job in newest_jobs(ctx))), incomplete)
 
 
 def job_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Labels of the newest jobs, as NAME=VALUE."""
     pairs = (f"{n}={v}" for job in newest_jobs(ctx) for n, v in job.labels.items())
-    return _items(_counted(f"of the newest {SOME} jobs", pairs), incomplete)
+    return _items(_count(f"of the newest {SOME} jobs", pairs), incomplete)
 
 
 def prompt_labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Labels of open prompts, as NAME=VALUE."""
     pairs = (f"{n}={v}" for prompt in urgent_prompts(ctx) for n, v in prompt.content.labels.items())
-    return _items(_counted("open", pairs), incomplete)
+    return _items(_count("open", pairs), incomplete)
 
 
-def asked_groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def audience_groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Groups that open prompts are for."""
     names = (name for prompt in urgent_prompts(ctx) for name in prompt.content.audience.groups)
-    return _items(_counted("open", names), incomplete)
+    return _items(_count("open", names), incomplete)
 
 
 def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -106,11 +104,11 @@ def namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     from askback.v1 import access_service_pb2 as pb
     from askback.v1.access_service_pb2_grpc import AccessServiceStub
 
-    async def asked(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> pb.WhoAmIResponse:
+    async def call(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> pb.WhoAmIResponse:
         return await AccessServiceStub(channel).WhoAmI(pb.WhoAmIRequest(), metadata=metadata)
 
     ctx.params["namespace"] = None  # what is being typed is no namespace yet
-    reply = ask_server(ctx, asked)
+    reply = ask_server(ctx, call)
     names = list(reply.namespaces) if reply is not None else []
     return _items({name: "" if number else "the default" for number, name in enumerate(names)}, incomplete)
 
@@ -137,12 +135,12 @@ def newest_jobs(ctx: click.Context, states: Iterable[int] = ()) -> list[job_pb2.
     from askback.v1 import job_service_pb2 as pb
     from askback.v1.job_service_pb2_grpc import JobServiceStub
 
-    async def asked(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> list[job_pb2.Job]:
+    async def call(channel: grpc.aio.Channel, connection: Connection, metadata: Any) -> list[job_pb2.Job]:
         request = pb.ListJobsRequest(namespace=connection.namespace, page_size=SOME)
         request.filter.states.extend(job_pb2.JobState.ValueType(state) for state in states)
         return list((await JobServiceStub(channel).ListJobs(request, metadata=metadata)).jobs)
 
-    return ask_server(ctx, asked) or []
+    return ask_server(ctx, call) or []
 
 
 def urgent_prompts(ctx: click.Context) -> list[prompt_pb2.Prompt]:
@@ -150,26 +148,26 @@ def urgent_prompts(ctx: click.Context) -> list[prompt_pb2.Prompt]:
     from askback.v1 import hitl_service_pb2 as pb
     from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
 
-    async def asked(
+    async def call(
         channel: grpc.aio.Channel, connection: Connection, metadata: Any
     ) -> list[prompt_pb2.Prompt]:
         request = pb.ListPromptsRequest(namespace=connection.namespace, page_size=SOME)
         return list((await HitlServiceStub(channel).ListPrompts(request, metadata=metadata)).prompts)
 
-    return ask_server(ctx, asked) or []
+    return ask_server(ctx, call) or []
 
 
 def _prompt_types(ctx: click.Context) -> dict[str, str]:
-    return _counted("open", (prompt.job_type for prompt in urgent_prompts(ctx)))
+    return _count("open", (prompt.job_type for prompt in urgent_prompts(ctx)))
 
 
-def _counted(what: str, values: Iterable[str]) -> dict[str, str]:
+def _count(what: str, values: Iterable[str]) -> dict[str, str]:
     """Each value, the most frequent first, with `3 open`."""
     return {value: f"{count} {what}" for value, count in Counter(filter(None, values)).most_common()}
 
 
 def _items(about: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     return [
         CompletionItem(one_line(value), help=one_line(text) or None)

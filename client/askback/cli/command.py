@@ -2,7 +2,7 @@
 
 @click.command(cls=Command)
 @client_command
-async def show(session: Session) -> None: ...
+async def show(context: CommandContext) -> None: ...
 """
 
 from __future__ import annotations

@@ -41,9 +41,9 @@ def any_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[CompletionItem]:
     """The newest jobs in these states (numbers of the contract), with type and state."""
+    from askback._text.handle import completed
+    from askback._text.text import one_line
     from askback.cli.candidates import newest_jobs
-    from askback.handle import completed
-    from askback.text import one_line
     from askback.v1 import job_pb2
 
     found = newest_jobs(ctx, states)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.cli.candidates import asked_groups, namespaces, profiles
+from askback.cli.candidates import audience_groups, namespaces, profiles
 from askback.cli.command import SharedOption
 from askback.cli.profiles import DEFAULT_SERVER, profile_settings
-from askback.cli.spans import Seconds
+from askback.cli.time_types import Seconds
 
 if TYPE_CHECKING:
-    from askback.calls import OnSilence
-    from askback.channel import Endpoint, Tls
-    from askback.client import Client
+    from askback._client.client import Client
+    from askback._wire.calls import OnSilence
+    from askback._wire.channel import Endpoint, Tls
 
 
 def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,7 +37,7 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "One of your groups, for a server without authentication.",
             name="groups",
             multiple=True,
-            shell_complete=asked_groups,
+            shell_complete=audience_groups,
         ),
         _option("namespace", "The tenant. [default: yours]", shell_complete=namespaces),
         _option("tls", "Speak TLS.", is_flag=True, default=None),
@@ -112,13 +112,13 @@ class Connection:
             raise click.UsageError("--cert and --key go together")
         if not (self.tls or self.ca or self.cert):
             return False
-        from askback.channel import Tls
+        from askback._wire.channel import Tls
 
         return Tls(_read(self.ca, "--ca"), _read(self.key, "--key"), _read(self.cert, "--cert"))
 
     def endpoint(self) -> Endpoint:
         """The SDK's endpoint. Raises click.UsageError for an address or a token that cannot be one."""
-        from askback.channel import Endpoint
+        from askback._wire.channel import Endpoint
 
         # An address may say TLS by its scheme; one that says nothing has none.
         tls = self.tls_files() or (None if "://" in self.server else False)
@@ -132,10 +132,10 @@ class Connection:
     def client(self, on_silence: OnSilence | None = None) -> Client:
         """A client of the SDK; enter it with `async with`. Raises as `endpoint`.
 
-        `on_silence` is called for a call that goes on being tried without an answer: see askback.calls.
+        `on_silence` is called for a call that goes on being tried without an answer: see askback._wire.calls.
         """
-        from askback.client import Client
-        from askback.contact import HASTE
+        from askback._client.client import Client
+        from askback._wire.contact import HASTE
 
         client = Client(
             self.endpoint(), namespace=self.namespace, deadline=self.timeout, connect_timeout=HASTE
@@ -164,7 +164,7 @@ def _login_name(server: str) -> str | None:
 
     None for another server, which must be told a name on purpose, and for a name that no call can carry.
     """
-    from askback.address import parse_address
+    from askback._wire.address import parse_address
 
     name = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
     try:
@@ -174,7 +174,7 @@ def _login_name(server: str) -> str | None:
     return name if here and name.isascii() and name.isprintable() and name.strip() else None
 
 
-def typed_flags(ctx: click.Context) -> str:
+def flags_as_typed(ctx: click.Context) -> str:
     """The connection's options as they were typed, but for the token."""
     from click.core import ParameterSource
 
@@ -190,7 +190,7 @@ def typed_flags(ctx: click.Context) -> str:
 
 
 def _read(path: str | None, option: str) -> bytes | None:
-    from askback.files import read_file
+    from askback._text.files import read_file
 
     if path is None:
         return None

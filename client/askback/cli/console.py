@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from askback.cli.command import Command
+from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import view, view_options
-from askback.cli.session import Session, client_command
 
 
 @click.command(cls=Command)
@@ -16,7 +16,7 @@ from askback.cli.session import Session, client_command
 @click.option("--bell", is_flag=True, help="Ring when a prompt arrives.")
 @click.option("--plain", is_flag=True, help="No colours, Markdown as it is written: for screen readers.")
 @client_command
-async def console(session: Session, bell: bool, plain: bool, **options: Any) -> int | None:
+async def console(context: CommandContext, bell: bool, plain: bool, **options: Any) -> int | None:
     """A live console: prompts appear as they come, and commands are lines (`help` lists them).
 
     Keys, each with Enter: a approve, r reject, e edit, Enter fill in the form, j and k next and previous,
@@ -26,14 +26,14 @@ async def console(session: Session, bell: bool, plain: bool, **options: Any) -> 
     """
     from askback.cli.exits import Exit, exit_of
     from askback.errors import AskbackError
-    from askback.terminal.board import Ended
     from askback.terminal.live import LiveConsole
+    from askback.terminal.prompt_list import Ended
 
-    if session.out.as_json:
+    if context.out.as_json:
         raise click.UsageError("a console is for people; programs use `inbox ls --watch --json`")
-    terminal = session.terminal(plain=plain)
-    timeout = session.connection.timeout
-    async with session.client.console(**await view(session.client, options), connect_timeout=timeout) as desk:
+    terminal = context.terminal(plain=plain)
+    timeout = context.connection.timeout
+    async with context.client.console(**await view(context.client, options), connect_timeout=timeout) as desk:
         live = LiveConsole(desk, terminal, bell=bell)
         await live.run()
     if terminal.is_terminal or not live.errors:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from askback._model.prompts import Content
 from askback.cli.job_input import read_text
-from askback.prompts import Content
 
 _TYPES = {
     ".md": "text/markdown",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.connection import Connection, connection_options, typed_flags
+from askback.cli.connection import Connection, connection_options, flags_as_typed
 from askback.cli.exits import Exit
 from askback.cli.output import Output, output_options
 
@@ -33,7 +33,7 @@ def doctor(db: str | None, out: Output, **options: Any) -> None:
     import asyncio
 
     from askback.cli.checkup import Level, fail
-    from askback.cli.checkup.here import look_at_database, look_here
+    from askback.cli.checkup.installation import check_database, check_installation
 
     failed = False
 
@@ -43,22 +43,22 @@ def doctor(db: str | None, out: Output, **options: Any) -> None:
             failed = failed or finding.level is Level.FAIL
             _show(out, finding)
 
-    show(look_here())
+    show(check_installation())
     if db is not None:
-        show([look_at_database(db)])
+        show([check_database(db)])
     try:
-        connection = Connection.of(options, typed_flags(click.get_current_context()))
+        connection = Connection.of(options, flags_as_typed(click.get_current_context()))
         connection.endpoint()
     except click.UsageError as error:
         show([fail("connection", error.message, "correct the option, the environment or the profile")])
     else:
-        from askback.cli.checkup.server import look_at_server
+        from askback.cli.checkup.server import check_server
 
         async def look(found: AsyncIterator[Finding]) -> None:
             async for finding in found:
                 show([finding])
 
-        asyncio.run(look(look_at_server(connection)))
+        asyncio.run(look(check_server(connection)))
     sys.exit(Exit.ERROR if failed else Exit.DONE)
 
 

@@ -23,7 +23,7 @@ class Exit(IntEnum):
     """The state of things does not allow it: answered already, ended, changed meanwhile."""
     NO = 5
     """A no: rejected, declined, withdrawn; the job failed or was cancelled."""
-    NOBODY = 6
+    NO_ANSWER = 6
     """Nobody answered in time; also where a default then said no."""
     UNAVAILABLE = 7
     """The server cannot be reached, or does not take calls now."""
@@ -33,7 +33,7 @@ class Exit(IntEnum):
     """Ctrl-C."""
 
 
-_WORTH: tuple[tuple[type[AskbackError], Exit], ...] = (
+_EXIT_CODES: tuple[tuple[type[AskbackError], Exit], ...] = (
     (errors.InvalidArgument, Exit.USAGE),
     (errors.NotFound, Exit.NOT_FOUND),
     (errors.AlreadyExists, Exit.CONFLICT),
@@ -44,7 +44,7 @@ _WORTH: tuple[tuple[type[AskbackError], Exit], ...] = (
     (errors.Unavailable, Exit.UNAVAILABLE),
     (errors.JobFailed, Exit.NO),
     (errors.JobCancelled, Exit.NO),
-    (errors.PromptExpired, Exit.NOBODY),
+    (errors.PromptExpired, Exit.NO_ANSWER),
     (errors.PromptEnded, Exit.NO),
 )
 
@@ -52,11 +52,11 @@ _WORTH: tuple[tuple[type[AskbackError], Exit], ...] = (
 def exit_of(error: AskbackError) -> Exit:
     """The exit code that says what went wrong.
 
-    An answer that came after a prompt's deadline is NOBODY, not CONFLICT; a full queue is UNAVAILABLE,
+    An answer that came after a prompt's deadline is NO_ANSWER, not CONFLICT; a full queue is UNAVAILABLE,
     a limit of the service USAGE.
     """
     if isinstance(error, errors.PromptClosed) and error.metadata.get("state", "").endswith("EXPIRED"):
-        return Exit.NOBODY
+        return Exit.NO_ANSWER
     if isinstance(error, errors.ResourceExhausted):
         return Exit.USAGE if error.retry_after is None else Exit.UNAVAILABLE
-    return next((code for cls, code in _WORTH if isinstance(error, cls)), Exit.ERROR)
+    return next((code for cls, code in _EXIT_CODES if isinstance(error, cls)), Exit.ERROR)

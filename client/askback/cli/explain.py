@@ -6,14 +6,14 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job
-from askback.cli.naming import asking_job_of
-from askback.cli.session import Session, client_command
+from askback.cli.context import CommandContext, client_command
+from askback.cli.lookup import asking_job_of
 
 
 @click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
-async def explain(session: Session, job_id: str) -> None:
+async def explain(context: CommandContext, job_id: str) -> None:
     """Say what a job waits for, and the command that unblocks it.
 
     JOB_ID is its id or the end of it; the end of a prompt's id and JOB/KEY name the job that asks.
@@ -23,10 +23,10 @@ async def explain(session: Session, job_id: str) -> None:
     """
     from datetime import UTC, datetime
 
+    from askback._text.spans import Times
     from askback.cli.explanation import explain_job, lines
-    from askback.spans import Times
 
-    client = session.client
+    client = context.client
     job_id = await asking_job_of(client, job_id)
     job = await client.get(job_id)
     events = []
@@ -37,10 +37,10 @@ async def explain(session: Session, job_id: str) -> None:
     prompts = [] if job.state.is_terminal else [prompt async for prompt in client.prompts(job_id=job_id)]
     prompts.sort(key=lambda prompt: prompt.proto.round)
     asked = [(prompt, [given async for given in client.answers(prompt.prompt_id)]) for prompt in prompts]
-    times = Times(datetime.now(UTC), session.out.verbose)
-    explanation = explain_job(job, asked, events, session.connection, times)
-    if session.out.as_record:
-        session.out.record(explanation)
+    times = Times(datetime.now(UTC), context.out.verbose)
+    explanation = explain_job(job, asked, events, context.connection, times)
+    if context.out.as_record:
+        context.out.record(explanation)
         return
     for line in lines(explanation, job, prompts, times):
-        session.out.line(line)
+        context.out.line(line)

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from askback.cli.answering import commands_here
+from askback._model.enums import AnswerStatus, FinalAction, JobState, named
+from askback._model.jobs import Event, JobInfo
+from askback._model.prompts import AnswerInfo, PromptInfo
+from askback._model.times import moment, timestamp
+from askback._text.spans import Times, span_words
+from askback._text.text import one_line
+from askback.cli.answer_commands import commands_here
 from askback.cli.connection import Connection
-from askback.cli.job.story import event_words
+from askback.cli.job.event_words import event_words
 from askback.cli.record import record
 from askback.cli.words import audience_words, decision_words, fields, json_words, names_words
-from askback.enums import AnswerStatus, FinalAction, JobState, named
-from askback.jobs import Event, JobInfo
-from askback.prompts import AnswerInfo, PromptInfo
-from askback.spans import Times, span_words
-from askback.text import one_line
-from askback.times import moment, timestamp
 from askback.v1 import prompt_pb2 as pb
 
 Submissions = Sequence[tuple[AnswerInfo, AnswerStatus]]
@@ -126,7 +126,7 @@ def _prompt(
             "groups": sorted(audience.groups),
             "words": f"{audience_words(prompt)}; admins too",
         },
-        "unattended": _unattended(prompt, times),
+        "unattended": _presence(prompt, times),
         "claim": _claim(prompt, times),
         "escalation": _escalation(prompt, times),
         "reminders": _reminders(prompt, times),
@@ -136,7 +136,7 @@ def _prompt(
     }
 
 
-def _unattended(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
+def _presence(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     since = prompt.unattended_since
     if since is None:
         return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from askback.enums import Authentication
-from askback.identity import Identity
-from askback.spans import Times
-from askback.text import one_line
-from askback.times import timestamp
+from askback._model.enums import Authentication
+from askback._model.identity import Identity
+from askback._model.times import timestamp
+from askback._text.spans import Times
+from askback._text.text import one_line
 
 _KNOWN_BY = {
     Authentication.TOKEN: "a token",

@@ -21,7 +21,7 @@ def read_source(source: str, option: str) -> str:
 
 def read_text(path: str, option: str) -> str:
     """The text of a file. Raises click.UsageError, which names the file as it was typed."""
-    from askback.files import read_file
+    from askback._text.files import read_file
 
     if not path:
         raise click.UsageError(f"{option}: there is no file name behind the @")
@@ -35,7 +35,7 @@ def read_text(path: str, option: str) -> str:
 
 def parse_json(text: str, what: str) -> Any:
     """The value of JSON text, without what Python allows besides. Raises click.UsageError."""
-    from askback.json_text import loads_spelled
+    from askback._model.json_text import loads_spelled
 
     try:
         return loads_spelled(text)

@@ -41,10 +41,12 @@ class LazyGroup(click.Group):
         if args[0] not in self.lazy and not args[0].startswith("-") and not ctx.resilient_parsing:
             from askback.cli.usage import unknown_command
 
-            raise click.UsageError(unknown_command(ctx, args[0], self.lazy, dict(self._nested(ctx))), ctx)
+            raise click.UsageError(
+                unknown_command(ctx, args[0], self.lazy, dict(self._subcommands(ctx))), ctx
+            )
         return super().resolve_command(ctx, args)
 
-    def _nested(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+    def _subcommands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
         """The commands of the groups in this one: their name, and their path from here."""
         for name in self.lazy:
             group = self.get_command(ctx, name)

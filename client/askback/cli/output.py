@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from askback.text import clean, clean_json, one_line
+from askback._text.text import clean, clean_json, one_line
 
 if TYPE_CHECKING:
-    from askback.table import Column
+    from askback._text.table import Column
 
 
 class Format(StrEnum):
@@ -118,9 +118,9 @@ class Output:
 
     def style(self, text: str, **style: Any) -> str:
         """The text cleaned, and in colour (see click.style) where a terminal shows it."""
-        return self._styled(clean(text), **style)
+        return self._colour(clean(text), **style)
 
-    def _styled(self, text: str, **style: Any) -> str:
+    def _colour(self, text: str, **style: Any) -> str:
         return click.style(text, **style) if self.is_coloured else text
 
     def json(self, record: Mapping[str, Any]) -> None:
@@ -163,21 +163,21 @@ class Output:
             return
         width = max((len(name) for name, _ in shown), default=0)
         for name, value in shown:
-            self.line(f"{indent}{self._styled(name.ljust(width), dim=True)}  {value}")
+            self.line(f"{indent}{self._colour(name.ljust(width), dim=True)}  {value}")
 
     def table(self, columns: Sequence[Column]) -> None:
-        """Columns under their names, as many as fit; see askback.table. Nothing without a row.
+        """Columns under their names, as many as fit; see askback._text.table. Nothing without a row.
 
         With --verbose nothing is cut and nothing is left out because it does not fit.
         """
-        from askback.table import layout, plain
+        from askback._text.table import layout, plain
 
         if not columns or not columns[0].cells:
             return
         width = 0 if self.verbose else self.width
         head, *rows = layout(columns, width)
         if not self.quiet:
-            self.line(self._styled(plain(head, width), bold=True))
+            self.line(self._colour(plain(head, width), bold=True))
         for row in rows:
             self.line(plain(row, width))
 
@@ -188,7 +188,7 @@ class Output:
         else:
             click.echo(f"askback: {clean(message)}", err=True)
 
-    def interrupted(self, message: str, **record: Any) -> None:
+    def report_interrupt(self, message: str, **record: Any) -> None:
         """What Ctrl-C left behind, on stderr whatever the options: nobody can ask for it later."""
         if self.as_json:
             click.echo(as_json({"interrupted": {"message": message.splitlines()[0], **record}}), err=True)
@@ -198,6 +198,6 @@ class Output:
 
 def as_json(record: Any) -> str:
     """A JSON value as one line that a terminal shows without harm."""
-    from askback.json_text import dumps
+    from askback._model.json_text import dumps
 
     return clean_json(dumps(record, spaced=True))

@@ -62,7 +62,7 @@ def read_profiles(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
     except FileNotFoundError:
         return {}, None
     except OSError as error:
-        from askback.files import file_problem
+        from askback._text.files import file_problem
 
         raise click.UsageError(file_problem(path, error)) from None
     except ValueError as error:
@@ -80,7 +80,7 @@ def read_profiles(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
     chosen = document.get("profile")
     if chosen is not None and chosen not in profiles:
         raise click.UsageError(f"{path}: profile = {chosen!r}, but there is no [profiles.{chosen}]")
-    return {name: _placed(path, settings) for name, settings in profiles.items()}, chosen
+    return {name: _resolve_paths(path, settings) for name, settings in profiles.items()}, chosen
 
 
 def _fits(key: str, value: object) -> bool:
@@ -91,7 +91,7 @@ def _fits(key: str, value: object) -> bool:
     return key == "tls" and isinstance(value, bool)
 
 
-def _placed(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _resolve_paths(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with files beside the configuration file, and groups as a tuple."""
     placed = {
         key: str(path.parent / Path(value).expanduser()) if key in _FILES else value

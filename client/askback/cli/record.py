@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from askback.json_text import loads_spelled
+from askback._model.json_text import loads_spelled
 from askback.v1 import prompt_pb2
 
 _TIMES = ("google.protobuf.Timestamp", "google.protobuf.Duration")

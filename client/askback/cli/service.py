@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
-from askback.cli.spans import Seconds
+from askback.cli.time_types import Seconds
 
 if TYPE_CHECKING:
-    from askback.channel import Tls
+    from askback._wire.channel import Tls
 
 
 def service_module(module: str = "__main__") -> Any:
@@ -31,7 +31,7 @@ class _Serve(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The settings' options, and --help."""
-        return [*service_module("options").serve_options(), *super().get_params(ctx)]
+        return [*service_module("config.options").serve_options(), *super().get_params(ctx)]
 
 
 @click.command(cls=_Serve)
@@ -96,8 +96,8 @@ def health(server: str, timeout: float, wait: float | None, tls: bool, **files: 
     """Ask a server whether it is ready; exit 0 if it is, 1 if not, 7 if it cannot be reached."""
     import time
 
-    from askback.address import parse_address
-    from askback.channel import Tls
+    from askback._wire.address import parse_address
+    from askback._wire.channel import Tls
 
     ca, cert, key = (file.read() if file else None for file in (files["ca"], files["cert"], files["key"]))
     try:
@@ -139,8 +139,8 @@ def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> cl
         except grpc.RpcError as error:
             import asyncio
 
-            from askback.channel import Endpoint
-            from askback.diagnosis import diagnose
+            from askback._wire.channel import Endpoint
+            from askback._wire.diagnosis import diagnose
 
             problem = asyncio.run(diagnose(Endpoint(target, tls=secure)))
             told = click.ClickException(

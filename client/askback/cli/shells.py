@@ -6,7 +6,7 @@ import os
 
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, add_completion_class
 
-from askback.text import columns, cut, one_line
+from askback._text.text import columns, cut, one_line
 
 _LISTING = "63"
 """bash's COMP_TYPE when Tab was pressed again and the candidates are listed: nothing is inserted then."""

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from askback.cli.command import Command
 from askback.cli.lazy import LazyGroup
 from askback.cli.output import Output, output_options
-from askback.cli.spans import Later
+from askback.cli.time_types import Later
 
 ROLES = ("client", "worker", "console", "admin")
 _LISTS = ("roles", "namespaces", "groups")
@@ -75,10 +75,10 @@ def add(
     """
     from datetime import UTC
 
-    from askback.spans import when
+    from askback._text.spans import when
 
     path, edits = _path(auth, config), _edits()
-    made = _done(
+    made = _apply_edit(
         edits.add_token, path, subject, roles=roles, namespaces=namespaces, groups=groups, expires=expires
     )
     if out.as_json:
@@ -98,12 +98,12 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     """List the entries: who may do what until when. Tokens themselves are not in the file."""
     from datetime import UTC
 
-    from askback.spans import when
-    from askback.table import Column
-    from askback.terminal.queue import instant
+    from askback._text.spans import when
+    from askback._text.table import Column
+    from askback.terminal.prompt_table import instant
 
     path = _path(auth, config)
-    entries = _done(_edits().read_entries, path)
+    entries = _apply_edit(_edits().read_entries, path)
     now = datetime.now(UTC)
     if out.as_json:
         for entry in entries:
@@ -151,7 +151,7 @@ def revoke(name: str, every: bool, auth: str | None, config: str | None, out: Ou
     right above the entry go with it; all others stay.
     """
     path = _path(auth, config)
-    for entry in _done(_edits().revoke_token, path, name, every=every):
+    for entry in _apply_edit(_edits().revoke_token, path, name, every=every):
         if out.as_json:
             out.json({**_record(entry), "revoked": True})
         else:
@@ -170,7 +170,7 @@ def _path(auth: str | None, config: str | None) -> str:
     from askback.cli.service import service_module
 
     try:
-        path: str = service_module("config_sources").token_file({"auth": auth, "config": config})
+        path: str = service_module("config.sources").token_file({"auth": auth, "config": config})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if not path:
@@ -178,7 +178,7 @@ def _path(auth: str | None, config: str | None) -> str:
     return path
 
 
-def _done(edit: Any, *arguments: Any, **named: Any) -> Any:
+def _apply_edit(edit: Any, *arguments: Any, **named: Any) -> Any:
     """What an edit returns. Raises click.ClickException with the exit code that fits."""
     from askback.cli.exits import Exit
 

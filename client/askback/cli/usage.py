@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 from click.exceptions import NoSuchOption
 
-from askback.text import clean
+from askback._text.text import clean
 
 _HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 8.2
 

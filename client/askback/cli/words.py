@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from askback.enums import DecisionKind, JobState
-from askback.json_text import dumps, loads_spelled
-from askback.prompts import AnswerInfo, PromptInfo, Resolution
-from askback.terminal.queue import STATE_WORDS
-from askback.text import clean_json, one_line
+from askback._model.enums import DecisionKind, JobState
+from askback._model.json_text import dumps, loads_spelled
+from askback._model.prompts import AnswerInfo, PromptInfo, Resolution
+from askback._text.text import clean_json, one_line
+from askback.terminal.prompt_table import STATE_WORDS
 
 JOB_STATES = {
     JobState.PENDING: "queued",

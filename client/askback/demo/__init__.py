@@ -18,8 +18,8 @@ from time import perf_counter
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from askback import Client
-from askback.console import Console
-from askback.console_prompt import ConsolePrompt
+from askback._console.console import Console
+from askback._console.console_prompt import ConsolePrompt
 from askback.demo import processes
 from askback.demo.events import JobEvents
 from askback.demo.narrator import Narrator

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from askback._client.run import Run
+from askback._model.jobs import Event
 from askback.demo.narrator import Narrator
-from askback.jobs import Event
-from askback.run import Run
 
 _ENDS: Final = {"JOB_COMPLETED": "is done", "JOB_FAILED": "has failed", "JOB_CANCELLED": "is cancelled"}
 _CLOSES: Final = ("PROMPT_CANCELLED", "PROMPT_SUPERSEDED", "PROMPT_EXPIRED")

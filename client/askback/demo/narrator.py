@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from askback.terminal.paper import Paper, paper
+from askback.terminal.writer import Writer, writer_for
 
 
 class Narrator:
     """Writes one line for each thing that happens; lines wait while a person types."""
 
     def __init__(self) -> None:
-        self.paper: Paper = paper()
+        self.writer: Writer = writer_for()
         self._started = perf_counter()
         self._held: list[str] | None = None
 
@@ -21,7 +21,7 @@ class Narrator:
         """One line."""
         line = f"{perf_counter() - self._started:8.3f} s  {who:<8} {what}"
         if self._held is None:
-            self.paper.line(line)
+            self.writer.line(line)
         else:
             self._held.append(line)
 
@@ -29,11 +29,11 @@ class Narrator:
     def listening(self) -> Iterator[None]:
         """While a person reads and types, nothing else is written."""
         self._held = []
-        self.paper.line()
+        self.writer.line()
         try:
             yield
         finally:
             held, self._held = self._held, None
-            self.paper.line()
+            self.writer.line()
             for line in held:
-                self.paper.line(line)
+                self.writer.line(line)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from askback.console_prompt import ConsolePrompt
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.enums import DecisionKind
+from askback._model.form import VALUE
 from askback.demo.narrator import Narrator
 from askback.demo.story import Line, Story
-from askback.enums import DecisionKind
 from askback.errors import AnswerInvalid, PromptClosed, PromptStale
-from askback.form import VALUE
-from askback.terminal.board import Row
 from askback.terminal.pages import show_prompt
+from askback.terminal.prompt_list import Row
 from askback.terminal.terminal import Terminal
-from askback.terminal.verdicts import field_of, refused, taken
-from askback.terminal.wizard import Left, by_console, settle
+from askback.terminal.verdicts import accepted_words, field_of, refusal_words
+from askback.terminal.wizard import NotAnswered, by_console, settle
 from askback.terminal.words import now
 
 _DOES: Final = {
@@ -57,7 +57,7 @@ class Scripted:
                 what = "; ".join(f"{field_of(v.field)}: {v.description}" for v in error.violations)
                 self._narrator.say("console", f"refuses it: {what}")
             else:
-                self._narrator.say("console", taken(outcome))
+                self._narrator.say("console", accepted_words(outcome))
                 return
 
 
@@ -67,7 +67,7 @@ class AtTerminal:
     def __init__(self, narrator: Narrator, name: str) -> None:
         self._narrator = narrator
         self._name = name
-        self._terminal = Terminal(narrator.paper)
+        self._terminal = Terminal(narrator.writer)
 
     async def answer(self, prompt: ConsolePrompt) -> None:
         """Show the prompt and ask, until an answer is taken or comes too late."""
@@ -78,10 +78,10 @@ class AtTerminal:
                     await show_prompt(self._terminal, row)
                     outcome = await settle(prompt, self._terminal, by_console(prompt), unseen=row.unseen)
             except (PromptClosed, PromptStale) as error:
-                self._narrator.say("console", refused(error, now()))
+                self._narrator.say("console", refusal_words(error, now()))
                 return
-            if not isinstance(outcome, Left):
-                self._narrator.say("console", taken(outcome))
+            if not isinstance(outcome, NotAnswered):
+                self._narrator.say("console", accepted_words(outcome))
                 return
             if not prompt.blocking:
                 self._narrator.say(self._name, f"leaves it open: {prompt.title}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from askback.enums import DecisionKind
+from askback._model.enums import DecisionKind
 
 NAMES = {
     "release": "release_approval",

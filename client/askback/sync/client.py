@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from askback import client as aio
-from askback.calls import DEADLINE
-from askback.channel import Endpoint, Tls
-from askback.client import ClientOptions
-from askback.client_asking import AskOptions
-from askback.client_jobs import StartOptions
-from askback.contact import PATIENCE
-from askback.enums import DecisionKind, Keep
-from askback.job_filter import LabelConditions
+from askback._client import client as aio
+from askback._client.ask_calls import AskOptions
+from askback._client.client import ClientOptions
+from askback._client.job_calls import StartOptions
+from askback._client.job_filter import LabelConditions
+from askback._client.verdict import Verdict
+from askback._model.enums import DecisionKind, Keep
+from askback._model.understanding import Understanding
+from askback._wire.calls import DEADLINE
+from askback._wire.channel import Endpoint, Tls
+from askback._wire.contact import PATIENCE
 from askback.sync.console import Console
 from askback.sync.run import Run
 from askback.sync.twin import Twin, blocking, iterating
-from askback.understanding import Understanding
 from askback.v1 import prompt_pb2
-from askback.verdict import Verdict
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm as FormType

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Self
 
-from askback import console as aio
-from askback import console_prompt as aio_prompt
-from askback.desk import Closing
-from askback.prompts import PromptInfo
+from askback._console import console as aio
+from askback._console import console_prompt as aio_prompt
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo
+from askback._model.times import seconds
 from askback.sync.loop_thread import LoopThread, loop_thread
 from askback.sync.twin import Twin, blocking, items, iterating
-from askback.times import seconds
 
 
 class CaughtUpFlag:

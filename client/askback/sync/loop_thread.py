@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
-from askback.channel_echoes import without_echoes
+from askback._wire.channel_echoes import without_echoes
 from askback.errors import Unavailable
 
 T = TypeVar("T")

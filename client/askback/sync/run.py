@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
-from askback import run as aio
-from askback.prompts import PromptInfo
+from askback._client import run as aio
+from askback._model.prompts import PromptInfo
 from askback.sync.twin import Twin, blocking, iterating
 
 if TYPE_CHECKING:

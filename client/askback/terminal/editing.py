@@ -1,40 +1,41 @@
-"""Edits of the texts that a prompt shows."""
+"""Lets a person edit the contents of a prompt."""
 
 from __future__ import annotations
 
-from askback.prompts import Content, PromptInfo
-from askback.terminal.asking import KEEP, YES_OR_NO, pick
-from askback.terminal.draft import Typed
+from askback._model.prompts import Content, PromptInfo
+from askback.terminal.draft import SavedInput
+from askback.terminal.short_questions import KEEP, YES_OR_NO, pick
 from askback.terminal.terminal import Dialogue, NoEditor, rewrite_in_place
 
 
-async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, typed: Typed) -> dict[str, str]:
-    """The new texts by content id; what is not changed is not among them. `typed` keeps them.
+async def edit_contents(dialogue: Dialogue, prompt: PromptInfo, saved: SavedInput) -> dict[str, str]:
+    """Edit the prompt's editable contents. Return the texts that changed, by content id.
 
-    The only text that may be edited is edited at once; of several the person says which.
+    A single editable text is opened at once; with several, the person says which to edit. The changed texts
+    are also stored in `saved`.
     """
     editable = [content for content in prompt.contents if content.editable]
     edits: dict[str, str] = {}
     for content in editable:
-        text = await _edited(dialogue, content, typed, alone=len(editable) == 1)
+        text = await _edit(dialogue, content, saved, alone=len(editable) == 1)
         if text is None:
             continue
         if text == content.text:
-            if len(editable) > 1:  # of the only one the wizard says so
-                dialogue.paper.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
+            if len(editable) > 1:  # for a single text the wizard says it
+                dialogue.writer.line(f"{(content.title or content.content_id)!r} is unchanged", "quiet")
             continue
         edits[content.content_id] = text
-        typed.edits[content.content_id] = (content.text, text)
+        saved.edits[content.content_id] = (content.text, text)
     return edits
 
 
-async def _edited(dialogue: Dialogue, content: Content, typed: Typed, *, alone: bool) -> str | None:
-    """The content's new text; None if it stays."""
+async def _edit(dialogue: Dialogue, content: Content, saved: SavedInput, *, alone: bool) -> str | None:
+    """Edit one content. Return the new text; None if the person leaves it as it is."""
     name = content.title or content.content_id
-    before, text = typed.edits.pop(content.content_id, (content.text, content.text))
+    before, text = saved.edits.pop(content.content_id, (content.text, content.text))
     if text != content.text:
         if before != content.text:
-            dialogue.paper.line(f"! {name!r} is not the text any more that you edited", "warning")
+            dialogue.writer.line(f"! {name!r} is not the text any more that you edited", "warning")
         match await pick(dialogue, f"Keep your {name!r}? [y]es, [e]dit it, [n]o: ", KEEP):
             case "keep":
                 return text
@@ -45,8 +46,8 @@ async def _edited(dialogue: Dialogue, content: Content, typed: Typed, *, alone: 
     try:
         return await dialogue.rewrite(text, content.media_type)
     except NoEditor as error:
-        dialogue.paper.line(f"! {error}; edit the text here", "warning")
+        dialogue.writer.line(f"! {error}; edit the text here", "warning")
         return await rewrite_in_place(dialogue, text)
     except OSError as error:
-        dialogue.paper.line(f"! {error}", "warning")
+        dialogue.writer.line(f"! {error}", "warning")
         return None

@@ -1,4 +1,4 @@
-"""A form as entries that can be asked one after the other."""
+"""A form as a tree of entries, which are asked one after the other."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from askback.json_text import dumps
-from askback.prompts import PromptInfo
+from askback._model.json_text import dumps
+from askback._model.prompts import PromptInfo
 from askback.v1 import prompt_pb2 as pb
 
 
@@ -23,20 +23,20 @@ class Kind(StrEnum):
     NUMBER = "number"
     DATE = "date"
     LIST = "list"
-    """Several values of `Field.item`, on one line or on lines of their own."""
+    """Several values of the kind `Field.item`, on one line or one on each line."""
     PAIRS = "pairs"
-    """Values of `Field.item` by name: NAME=VALUE."""
+    """Values of the kind `Field.item` by name: NAME=VALUE."""
     JSON = "json"
-    """As JSON text: whatever has no simpler form."""
+    """JSON text, for values that have no simpler form."""
 
 
 NOTHING: Final = object()
-"""No value: not even null."""
+"""The absence of a value; null is a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value that is offered; an empty title means the value itself."""
+    """One of the values to choose from; without a title, people see the value."""
 
     value: Any
     title: str = ""
@@ -45,7 +45,7 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """What people see."""
+        """The text that people see for the value."""
         if self.title:
             return self.title
         return self.value if isinstance(self.value, str) else dumps(self.value, spaced=True)
@@ -53,7 +53,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """From `low` to `high`, both allowed unless they are open; None: no bound."""
+    """The interval from `low` to `high`; an open bound is excluded from it, None is no bound."""
 
     low: Any = None
     high: Any = None
@@ -61,7 +61,7 @@ class Bounds:
     high_open: bool = False
 
     def hold(self, value: Any) -> bool:
-        """Whether the value lies between."""
+        """Whether the value lies within the bounds. Raises TypeError for a value of another type."""
         if self.low is not None and (value < self.low or (self.low_open and value == self.low)):
             return False
         return not (self.high is not None and (value > self.high or (self.high_open and value == self.high)))
@@ -77,10 +77,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What all entries of a form have: where the value goes, and what it is called.
+    """The fields that all entries of a form share: where the value goes, its title, its default.
 
-    `path` is that from the form's values, or from the value of the list or union that the entry is part of.
-    `default` is what the asker suggests.
+    `path` starts at the form's values, or at the value of the list or union that the entry belongs to.
+    `default` is the value that the asker suggests.
     """
 
     path: tuple[str, ...]
@@ -92,12 +92,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Its name on the command line and in messages."""
+        """The entry's name on the command line and in messages, such as `address.city`."""
         return ".".join(self.path)
 
     @property
     def key(self) -> str:
-        """Its name within the object that it is part of; empty for a form that is one value."""
+        """The entry's name within its object; empty for a form that is a single value."""
         return self.path[-1] if self.path else ""
 
 
@@ -105,7 +105,7 @@ class Part:
 class Field(Part):
     """One value that is typed.
 
-    `bounds` are of the value; of a text the number of characters, of several values their number.
+    `bounds` limit the value itself; for a text the number of characters, for a list the number of values.
     """
 
     kind: Kind
@@ -116,44 +116,44 @@ class Field(Part):
     pattern: str = ""
     multiline: bool = False
     format: str = ""
-    """Of a text: its JSON Schema `format`; see `formats`."""
+    """For a text: its JSON Schema `format`, see `askback.terminal.formats`."""
     secret: bool = False
-    """Not shown while it is typed, and nowhere after."""
+    """Whether the value is hidden, while it is typed and later."""
     item: Field | None = None
-    """Of a LIST or PAIRS: one of the values."""
+    """For LIST and PAIRS: the field of one value."""
     unique: bool = False
     example: str = ""
-    """Of a JSON field: a value that would fit."""
+    """For a JSON field: a value that fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group(Part):
-    """Fields that belong together: an object, or a list with fixed places (`sequence`).
+    """Entries that belong together: an object, or a list of fixed length (`sequence`).
 
-    An optional one may be left out whole.
+    An optional group can be left out as a whole.
     """
 
     fields: tuple[Entry, ...] = ()
     fixed: tuple[tuple[str, Any], ...] = ()
-    """Values that the schema leaves no choice about, such as the tag of a union: never asked."""
+    """Constants of the schema, such as the tag of a union: sent, but never asked for."""
     sequence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items(Part):
-    """Any number of objects, lists or unions, edited one by one; `keyed`: each has a name of its own."""
+    """Any number of objects, lists or unions, edited one by one; with `keyed` they have names."""
 
     item: Entry
     bounds: Bounds = Bounds()
     unique: bool = False
     keyed: bool = False
     names: tuple[Choice, ...] = ()
-    """Of keyed items: the names there may be; empty for any."""
+    """For keyed items: the allowed names; empty if any name is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variants(Part):
-    """A value of one of several kinds: the kind is chosen first."""
+    """A union: the person chooses the kind of value first."""
 
     variants: tuple[Entry, ...]
 
@@ -162,7 +162,7 @@ Entry = Field | Group | Items | Variants
 
 
 def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
-    """The prompt's form; empty if it has none. A form that cannot be shown is one JSON field."""
+    """The prompt's form; empty for a prompt without one. A schema that cannot be shown is one JSON field."""
     if prompt.questions:
         return tuple(_of_question(question) for question in prompt.questions)
     from askback.terminal.schema_fields import of_schema
@@ -175,7 +175,7 @@ def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
 
 
 def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
-    """All entries that have a name of their own on the command line: those of objects, and no objects."""
+    """The entries that FIELD=VALUE can name: an object is replaced by its entries."""
     for entry in form:
         if isinstance(entry, Group) and not entry.sequence:
             yield from flat(entry.fields)
@@ -185,7 +185,7 @@ def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
 
 def _of_question(question: pb.Question) -> Field:
     name = question.WhichOneof("input")
-    kind = Kind(name) if name else Kind.JSON  # a newer server's type
+    kind = Kind(name) if name else Kind.JSON  # an input type of a newer server
     given: dict[str, Any] = {}
     asked: Any = getattr(question, name) if name else None
     if kind in (Kind.SINGLE, Kind.MULTI):

@@ -1,6 +1,6 @@
-"""Texts with a format: what people type, the JSON text that is sent for it, and how that is shown.
+"""Texts with a JSON Schema `format`: parses the text that people type, and shows the text that is sent.
 
-People write times as they read them on their clock; what is sent is exact.
+People type times as on their own clock; the text that is sent has an offset.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from uuid import UUID
 
-from askback.spans import span_words
+from askback._text.spans import span_words
 
 _MOMENT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*(\S.*)?", re.ASCII | re.IGNORECASE
@@ -37,7 +37,10 @@ _MAIL = re.compile(r"[^\s@]+@[^\s@]+")
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How texts of one JSON Schema `format` are asked for. `read` raises ValueError, saying what is right."""
+    """One JSON Schema `format`: hints for one and for several texts, the parser, and the text for people.
+
+    `read` raises ValueError, with a message that says what is expected.
+    """
 
     hint: str
     several: str
@@ -46,7 +49,7 @@ class Format:
 
 
 def format_of(name: str) -> Format | None:
-    """The format of this name; None for one that people need no help with."""
+    """The format of this name; None if texts of this format are sent as they are typed."""
     return FORMATS.get(name)
 
 
@@ -96,14 +99,14 @@ def _with_zone(naive: datetime, zone: str) -> str:
 
 
 def _iso(moment: datetime) -> str:
-    """RFC 3339, whose offsets have no seconds: local times of before 1900 have them and are sent in UTC."""
+    """The time in RFC 3339, whose offsets have no seconds: a local time of before 1900 is sent in UTC."""
     if (moment.utcoffset() or timedelta()) % timedelta(minutes=1):
         moment = moment.astimezone(UTC)
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def _show_moment(text: str) -> str:
-    """On the reader's clock, with the zone."""
+    """The time on the reader's clock, with its zone."""
     try:
         moment = datetime.fromisoformat(text)
         local = moment.astimezone()
@@ -135,7 +138,7 @@ def _read_clock(text: str) -> str:
 
 
 def _read_clock_with_offset(text: str) -> str:
-    """RFC 3339's time has an offset; without one it is that of this machine, today."""
+    """A time of day in RFC 3339, which has an offset: by default this machine's offset of today."""
     value = _read_clock(text)
     if value.endswith("Z") or _OFFSET.fullmatch(value[-6:]):
         return value
@@ -178,7 +181,7 @@ def _show_duration(text: str) -> str:
         span = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError:
         return text
-    # span_words has two units: what is exact to the second is put together of days and of the rest.
+    # `span_words` shows two units: join days, hours and the rest to be exact to the second.
     day = timedelta(days=1)
     hour = timedelta(hours=1)
     pieces = (span - span % day, span % day - span % hour, span % hour)
@@ -244,4 +247,4 @@ FORMATS: Final[Mapping[str, Format]] = {
     "ipv6": _address(IPv6Address, "an IPv6 address, such as 2001:db8::1", "IPv6 addresses"),
     "ipvanyaddress": _address(ip_address, "an IP address, such as 192.0.2.1", "IP addresses"),
 }
-"""By the name in JSON Schema. `time-local` is OpenAPI's name of a time without an offset."""
+"""By name in JSON Schema. `time-local` is OpenAPI's name for a time without an offset."""

@@ -1,10 +1,10 @@
-"""What may be typed for an entry, in words."""
+"""Hints: the text that may be typed for an entry, in words."""
 
 from __future__ import annotations
 
 from askback.terminal.fields import NOTHING, Entry, Field, Group, Items, Kind, Variants
 from askback.terminal.formats import format_of
-from askback.terminal.showing import text_for
+from askback.terminal.value_text import text_for
 
 _HINTS = {
     Kind.BOOLEAN: "yes or no",
@@ -25,7 +25,7 @@ _BRIEF = 60
 
 
 def hint_of(entry: Entry) -> str:
-    """What may be typed; empty where that is clear, as of a text."""
+    """A hint for the person; empty where none is needed, as for a text."""
     if isinstance(entry, Field):
         return "; ".join(_field_parts(entry))
     if isinstance(entry, Items):
@@ -35,7 +35,7 @@ def hint_of(entry: Entry) -> str:
 
 
 def kind_of(entry: Entry) -> str:
-    """What an entry takes, for a list of entries: `a number, at least 0`, `one of: a, b`, `3 fields`."""
+    """The kind of value in an entry: `a number, at least 0`, `one of: a, b`, `3 fields`."""
     match entry:
         case Field():
             return hint_of(entry) or ("a secret" if entry.secret else "text")
@@ -48,14 +48,14 @@ def kind_of(entry: Entry) -> str:
 
 
 def default_of(entry: Entry) -> str:
-    """What is taken if nothing is typed, in a few words; empty if there is nothing."""
+    """The default value in a few words; empty without a default."""
     if entry.default in (NOTHING, [], {}) or (entry.default is None and not entry.nullable):
         return ""
     return brief(text_for(entry, entry.default))
 
 
 def brief(text: str) -> str:
-    """The text on one line, cut where it is long."""
+    """The text on one line, cut if it is long."""
     flat = " ".join(text.split())
     return flat if len(flat) <= _BRIEF else flat[: _BRIEF - 1] + "…"
 

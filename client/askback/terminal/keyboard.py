@@ -1,4 +1,4 @@
-"""Reads what a person types, with prompt_toolkit: only keys that came after the question was drawn count."""
+"""Reads what a person types, with prompt_toolkit; keys typed before the question was drawn are dropped."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 BURST = 0.01
-"""Keys that come within so many seconds of each other were not pressed by a person one by one."""
+"""In seconds: keys in shorter intervals were not pressed one by one by a person."""
 _ENTER = (Keys.ControlM, Keys.ControlJ)
 _MOST_BURSTS = 500
-"""A flood of keys is thrown away in so many pieces at most, before the question is asked all the same."""
+"""The maximum number of bursts that are discarded; in a flood of keys the question is asked after them."""
 
 
 class Keyboard:
     """Asks questions on the terminal that is standard input and output.
 
-    What was typed before a question is thrown away. A paste stays in the field that it was
-    made into: its line ends submit nothing. Several lines in one burst are a paste, too, where the
-    terminal does not mark pastes. A question with few answers ignores pastes.
+    Keys typed before a question are discarded. A paste stays in its field: its line ends do not submit.
+    Several lines in one burst count as a paste, for terminals that do not mark pastes. A question with few
+    answers ignores pastes.
     """
 
     def __init__(self) -> None:
@@ -53,21 +53,22 @@ class Keyboard:
         started: bool = False,
         left: Callable[[], str] | None = None,
     ) -> str:
-        """Draw a question; the line that answers it. Raises EOFError for Ctrl-D.
+        """Draw a question and return the line that was typed. Raises EOFError for Ctrl-D.
 
-        What was typed before it is on the screen is thrown away, unless it was `started`: its beginning is
-        on the screen already. `choice`: the answer is a word or two, so that a paste is none. `secret`: it
-        is not shown. `recall`: Up brings back earlier answers to such questions, which are kept in memory
-        only. `left` gives what is shown at the right and renewed every second: how much time there is.
+        Keys typed before the question is on the screen are discarded, unless the question has `started`: its
+        beginning was written earlier. With `choice` the answer is a word or two, and pastes are ignored. A
+        `secret` is not shown. With `recall` the Up key recalls earlier answers to such questions, which are
+        kept in memory only. `left` returns the time left to answer, shown at the right and renewed every
+        second.
         """
         history = self._history if recall and not secret else DummyHistory()
         session = self._session(_bindings(choice), history=history, is_password=secret)
-        return await self._answered(session, question, started, left)
+        return await self._prompt(session, question, started, left)
 
     async def write(
         self, question: str, text: str, *, started: bool = False, left: Callable[[], str] | None = None
     ) -> str:
-        """The same for a text of several lines, which begins as `text`. Raises EOFError."""
+        """Ask for a text of several lines; `text` is what the person starts from. Raises EOFError."""
         bindings = _bindings(choice=False)
 
         @bindings.add("c-s", eager=True)
@@ -80,7 +81,7 @@ class Keyboard:
             multiline=True,
             reserve_space_for_menu=0,
         )
-        return await self._answered(session, question, started, left, text)
+        return await self._prompt(session, question, started, left, text)
 
     def _session(self, bindings: KeyBindings, **options: Any) -> PromptSession[str]:
         return PromptSession(
@@ -93,7 +94,7 @@ class Keyboard:
             **options,
         )
 
-    async def _answered(
+    async def _prompt(
         self,
         session: PromptSession[str],
         question: str,
@@ -107,7 +108,7 @@ class Keyboard:
             _show_when(session.app, self._keys.forget)
         try:
             return await session.prompt_async(
-                # A style, however plain, keeps the space at the end: without one it is not written.
+                # Any style makes prompt_toolkit write the space at the end.
                 [("fg:ansidefault bold", question)],
                 rprompt=None if left is None else lambda: [("fg:ansidefault", left()), ("", " ")],
                 default=text,
@@ -119,11 +120,11 @@ class Keyboard:
             self._app = None
 
     def forget(self) -> None:
-        """Throw away all that was typed so far."""
+        """Discard all keys typed so far."""
         self._keys.forget()
 
     def above(self, write: Callable[[], None]) -> None:
-        """Write lines above the question that is open; what was typed so far stays."""
+        """Write lines above the open question; the text typed so far stays."""
         if self._app is None:
             write()
             return
@@ -133,12 +134,12 @@ class Keyboard:
 
 
 class _Keys(Vt100Input):
-    """Keys of a terminal, in bursts: a burst of several lines is a paste."""
+    """Reads the keys of a terminal in bursts; a burst of several lines becomes a paste."""
 
     _half_pasted = False
 
     def forget(self) -> None:
-        """Throw away all that was typed so far, wherever it is held. Ctrl-C among it counts all the same."""
+        """Discard all keys typed so far, in the terminal and in prompt_toolkit; Ctrl-C still counts."""
         cancelled = False
         for _ in range(_MOST_BURSTS):
             cancelled = self._has_ctrl_c() or cancelled
@@ -146,19 +147,19 @@ class _Keys(Vt100Input):
             if not self._more(BURST):
                 break
         clear_typeahead(self)
-        # The end of a paste whose beginning belonged to another question is still to come.
+        # The end of a paste that began before this question may still arrive.
         self._half_pasted = bool(getattr(self.vt100_parser, "_in_bracketed_paste", False))
         self._buffer.clear()
         if cancelled:
             signal.raise_signal(signal.SIGINT)
 
     def _has_ctrl_c(self) -> bool:
-        """Whether Ctrl-C waits to be read. With line input the terminal makes a signal of it by itself."""
+        """Whether Ctrl-C waits to be read. In canonical mode the terminal turns it into a signal itself."""
         with_lines = termios.tcgetattr(self.fileno())[3] & termios.ICANON
         return not with_lines and self._more(0) and b"\x03" in os.read(self.fileno(), 65_536)
 
     def read_keys(self) -> list[KeyPress]:
-        """All keys of one burst."""
+        """Read all keys of one burst."""
         data = self.stdin_reader.read()
         while len(data) > 1 and self._more(BURST) and not self.closed:
             data += self.stdin_reader.read()
@@ -176,20 +177,20 @@ class _Keys(Vt100Input):
 
 
 def burst(keys: Sequence[KeyPress]) -> list[KeyPress]:
-    """The keys of one burst; as one paste if there is more than one line in it. Ctrl-C is always a key."""
+    """The keys of one burst, as one paste if it has more than one line. Ctrl-C always stays a key."""
     kept = list(keys)
     if (stop := next((key for key in kept if key.key == Keys.ControlC), None)) is not None:
         return [stop]
     if [key.key for key in kept[-2:]] == list(_ENTER):
-        kept.pop()  # how some terminals send one Enter
+        kept.pop()  # some terminals send both for one Enter
     if not any(key.key in _ENTER for key in kept[:-1]):
         return kept
     text = "".join(key.data for key in kept if not key.data.startswith("\x1b"))
     return [KeyPress(Keys.BracketedPaste, text)]
 
 
-def pasted(data: str) -> str:
-    """A paste as it goes into a field: line ends alike, none at the end, which came with the selection."""
+def normalise_paste(data: str) -> str:
+    """The text of a paste with newlines as line ends, and without those at its end, which came along."""
     return data.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
 
 
@@ -199,25 +200,25 @@ def _bindings(choice: bool) -> KeyBindings:
     @bindings.add(Keys.BracketedPaste, eager=True)
     def paste(event: KeyPressEvent) -> None:
         if not choice:
-            event.current_buffer.insert_text(pasted(event.data))
+            event.current_buffer.insert_text(normalise_paste(event.data))
 
     @bindings.add("c-c", eager=True)
     def interrupt(event: KeyPressEvent) -> None:
-        signal.raise_signal(signal.SIGINT)  # as without a question: the command is cancelled and cleans up
+        signal.raise_signal(signal.SIGINT)  # cancels the command, which cleans up, as without a question
 
     return bindings
 
 
 def _draw_once(app: Application[Any]) -> None:
-    """Leave a question as it stands when it has been answered.
+    """Do not draw a question again when it has been answered.
 
-    prompt_toolkit draws it once more, which screen readers read and logs hold a second time.
+    prompt_toolkit would draw it once more, and screen readers and logs would have it twice.
     """
     renderer = app.renderer
     draw = renderer.render
 
     def render(app: Application[Any], layout: Layout, is_done: bool = False) -> None:
-        app.exit_style = ""  # another style would be another drawing
+        app.exit_style = ""  # another style would draw the question again
         draw(app, layout)
         screen = renderer.last_rendered_screen
         if is_done and screen is not None:
@@ -230,9 +231,9 @@ def _draw_once(app: Application[Any]) -> None:
 
 
 def _show_when(app: Application[Any], ready: Callable[[], None]) -> None:
-    """Call `ready` when the question is drawn, just before the terminal gets it.
+    """Call `ready` when the question is drawn, just before it is sent to the terminal.
 
-    Drawing takes many milliseconds: keys that come meanwhile cannot be an answer to what is not there yet.
+    Drawing takes many milliseconds: keys typed meanwhile cannot answer a question that is not visible yet.
     """
     renderer, output = app.renderer, app.renderer.output
     draw, show = renderer.render, output.flush
@@ -251,7 +252,7 @@ def _show_when(app: Application[Any], ready: Callable[[], None]) -> None:
 
 
 def _output() -> Output | None:
-    """Where questions are drawn; None leaves it to prompt_toolkit, which knows terminals that cannot move."""
+    """The output that draws questions; None lets prompt_toolkit choose, for terminals without a cursor."""
     if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
         return None
 
@@ -262,7 +263,7 @@ def _output() -> Output | None:
             found = os.terminal_size((0, 0))
         return Size(rows=found.lines or 24, columns=found.columns or 80)
 
-    # Never asks the terminal where the cursor is: its answer would come in as keys.
+    # Without CPR: the terminal's reply with the cursor position would arrive as keys.
     return Vt100_Output(sys.stdout, size, term=os.environ["TERM"], enable_cpr=False)
 
 

@@ -1,6 +1,6 @@
-"""The keys of every console: one table for the line console, and for those to come (full screen, web).
+"""The keys of every console in one table, for the line console and for later ones (full screen, web).
 
-A line console reads a key as a line: the key, then Enter. `docs/reference/keys.md` is made of this table.
+A line console reads a key as a line: the key, then Enter. `docs/reference/keys.md` is generated from here.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from askback.enums import DecisionKind
-from askback.prompts import PromptInfo
-from askback.text import columns, one_line
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
+from askback._text.text import columns, one_line
 
 
 class Action(StrEnum):
@@ -36,7 +36,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. `decision` is what it decides, if it decides; `planned`: no console knows it yet."""
+    """One key. `decision` is the decision that it makes, if any; no console knows a `planned` key yet."""
 
     key: str
     action: Action
@@ -72,14 +72,14 @@ _USUAL: Final = {
     DecisionKind.REJECT: ("reject", "no"),
     DecisionKind.DISMISS: ("dismiss",),
 }
-"""Labels that say what the decision does; the server's own are among them."""
+"""Usual labels of each decision, the server's own among them: they say by themselves what it does."""
 _OF_ONE: Final = (Action.COMMENT, Action.SKIP, Action.HELP, Action.QUIT)
 """The actions that every prompt has, independent of the decisions it offers."""
 _OF_MANY: Final = (Action.NEXT, Action.PREVIOUS, Action.SEARCH)
 
 
 def verb_of(decision: DecisionKind) -> str:
-    """What the decision is called: `approve`, `reject`, …"""
+    """The verb for a decision: `approve`, `reject`, …"""
     if decision is DecisionKind.RESPOND:
         return "answer"
     known = _BY_DECISION.get(decision)
@@ -87,9 +87,9 @@ def verb_of(decision: DecisionKind) -> str:
 
 
 def name_of(decision: DecisionKind, label: str) -> str:
-    """A decision as a person is offered it: what the asker calls it, after what it does if that is not usual.
+    """The name of a decision for the person: the asker's label, behind the verb if the label is not usual.
 
-    `Confirm`, but `approve (Do nothing)`: a label cannot pass for another decision.
+    `Confirm`, but `approve (Do nothing)`: no label can be mistaken for another decision.
     """
     said = one_line(label)
     if said.casefold() in _USUAL.get(decision, ()):
@@ -98,10 +98,10 @@ def name_of(decision: DecisionKind, label: str) -> str:
 
 
 def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mapping[str, Action]:
-    """The lines that do something with this prompt, by what is typed: keys, words and the asker's labels.
+    """The actions for this prompt by the text that is typed: keys, words and the asker's labels.
 
-    A word of the table never means another decision, whatever the asker calls it. Nothing stands for an
-    empty line unless there is something to fill in. `many`: there are prompts to move between.
+    A word of the table never means another decision, even if the asker uses it as a label. An empty line
+    does nothing unless the prompt is `fillable`. With `many` the person can move between prompts.
     """
     offered = {option.decision: option.label for option in prompt.decisions}
     found: dict[str, Action] = {}
@@ -123,9 +123,9 @@ def actions(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> Mappin
 
 
 def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[list[str], list[str]]:
-    """The keys that do something with this prompt: those that decide, and the others.
+    """The menu for this prompt: the keys that decide, and the other ones.
 
-    `["a Approve", "r Reject"]`, `["c comment", "s skip", "? help", "q quit"]`.
+    For example `["a Approve", "r Reject"]` and `["c comment", "s skip", "? help", "q quit"]`.
     """
     labels = {option.decision: option.label for option in prompt.decisions}
     decide: list[str] = []
@@ -145,7 +145,7 @@ def menu(prompt: PromptInfo, *, fillable: bool, many: bool = False) -> tuple[lis
 
 
 def in_lines(parts: Iterable[str], width: int) -> list[str]:
-    """The parts beside each other, in lines of so many columns that break between them."""
+    """The parts joined into lines of at most `width` columns, without breaking a part."""
     lines: list[str] = []
     for part in parts:
         if lines and columns(lines[-1]) + 3 + columns(part) <= width:
@@ -156,17 +156,17 @@ def in_lines(parts: Iterable[str], width: int) -> list[str]:
 
 
 def decision_of(action: Action) -> DecisionKind | None:
-    """What an action decides; None for one that decides nothing."""
+    """The decision that an action makes; None for an action that decides nothing."""
     return next((key.decision for key in KEYS if key.action is action), None)
 
 
 def help_lines(keys: Iterable[Key] = KEYS) -> list[str]:
-    """The table as text: what a line console shows for `?`."""
+    """The table as text, which a line console shows for `?`."""
     return [f"{key.key:<7}{key.does}" for key in keys if not key.planned]
 
 
 def as_records() -> list[dict[str, object]]:
-    """The table for programs, such as a web page: JSON objects."""
+    """The table as JSON objects, for programs such as a web page."""
     return [
         {
             "key": key.key,

@@ -1,4 +1,4 @@
-"""The live console: prompts appear as they come, and commands are lines."""
+"""The live console: prompts appear as they arrive, and commands are lines."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from askback.answers import giving_values, saying_no
-from askback.console import Console
-from askback.console_prompt import ConsolePrompt
-from askback.desk import Closing
-from askback.enums import DecisionKind
+from askback._console.console import Console
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import giving_values, saying_no
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
 from askback.errors import AskbackError
-from askback.prompts import PromptInfo
 from askback.terminal import words
-from askback.terminal.answering import Answering
-from askback.terminal.board import Board, Ended, Row
 from askback.terminal.fields import entries
-from askback.terminal.finding import matches
 from askback.terminal.keys import KEYS, Action, help_lines
+from askback.terminal.live_notices import LiveNotices
 from askback.terminal.pages import show_prompt
-from askback.terminal.queue import screen
-from askback.terminal.sheet import write_sheet
+from askback.terminal.prompt_answerer import PromptAnswerer
+from askback.terminal.prompt_list import Ended, PromptList, Row
+from askback.terminal.prompt_table import fit_screen
+from askback.terminal.prompt_text import write_prompt
+from askback.terminal.search import matches
 from askback.terminal.terminal import Terminal
-from askback.terminal.verdicts import tell
-from askback.terminal.wizard import Left
+from askback.terminal.verdicts import write_refusal
+from askback.terminal.wizard import NotAnswered
 from askback.v1 import hitl_service_pb2 as pb
 
 HELP = """\
@@ -44,27 +44,25 @@ Keys, each with Enter, about the prompt that you look at:"""
 
 _LOCAL = ("list", "ls", "wait", "help", "?", "j", "k", "c", "comment", "")
 _MOST_FOUND = 20
-"""So many prompts of a search are listed."""
+"""The maximum number of results that a search lists."""
 
 
 class LiveConsole:
-    """One person's console on a terminal, or a script's on a pipe.
+    """A console on a terminal for a person, or on a pipe for a script.
 
-    When a prompt ends or changes while it is being answered, what was typed goes nowhere, and lines are
-    thrown away until an empty one says that the person has seen it. It is offered again.
+    When a prompt ends or changes while it is being answered, nothing that was typed is sent, and lines are
+    discarded until an empty one confirms that the person has seen it. The input is offered again.
     """
 
-    def __init__(self, desk: Console, terminal: Terminal, *, bell: bool = False) -> None:
-        self._desk = desk
+    def __init__(self, console: Console, terminal: Terminal, *, bell: bool = False) -> None:
+        self._console = console
         self._terminal = terminal
-        self._paper = terminal.paper
-        self._bell = bell
-        self._board = Board()
-        self._arrived = asyncio.Event()
-        self._listed = False
+        self._writer = terminal.writer
+        self._prompts = PromptList()
         self.errors: list[AskbackError | LookupError | ValueError] = []
-        """What was refused so far: a script's exit code is made of it."""
-        self._answering = Answering(self._board, terminal, self.errors)
+        """The errors so far; the first one becomes a script's exit code."""
+        self._answerer = PromptAnswerer(self._prompts, terminal, self.errors)
+        self._notices = LiveNotices(console, terminal, self._prompts, self._answerer, bell=bell)
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "list": self._list,
             "ls": self._list,
@@ -79,7 +77,7 @@ class LiveConsole:
         }
 
     def _by_key(self) -> dict[str, Callable[[str], Awaitable[None]]]:
-        """What the keys do here, each also by its word."""
+        """The commands for the keys, each also under its word."""
         other: dict[Action, Callable[[str], Awaitable[None]]] = {
             Action.COMMENT: self._comment,
             Action.SKIP: self._skip,
@@ -101,71 +99,34 @@ class LiveConsole:
         return found
 
     async def run(self) -> None:
-        """Until `quit` or the end of the input. Raises AskbackError when the server refuses for good."""
-        ends = [self._desk.on_closed(self._closed), self._desk.on_connection(self._connection)]
-        following = asyncio.create_task(self._follow())
-        talking = asyncio.create_task(self._talk())
+        """Run until `quit` or the end of the input. Raises AskbackError when the server refuses for good."""
+        notices = asyncio.create_task(self._notices.run())
+        commands = asyncio.create_task(self._run_commands())
         try:
-            await asyncio.wait((following, talking), return_when=asyncio.FIRST_COMPLETED)
-            for task in (following, talking):
+            await asyncio.wait((notices, commands), return_when=asyncio.FIRST_COMPLETED)
+            for task in (notices, commands):
                 if task.done():
                     task.result()
         finally:
-            for end in ends:
-                end()
-            following.cancel()
-            talking.cancel()
-            await asyncio.gather(following, talking, return_exceptions=True)
+            notices.cancel()
+            commands.cancel()
+            await asyncio.gather(notices, commands, return_exceptions=True)
             await self._release_all()
 
-    async def _follow(self) -> None:
-        async for prompt in self._desk.prompts():
-            row, what = self._board.put(prompt)
-            self._arrived.set()
-            if what == "claimed" and row is self._answering.working:
-                who = words.claim(prompt, words.now())
-                self._terminal.notice(f"* {who} has taken {row.number} on" if who else "* it was given back")
-            if (
-                what in ("same", "claimed")
-                or row.skipped
-                or not self._listed
-                or row is self._answering.working
-            ):
-                continue
-            left = words.left(prompt, words.now())
-            time = "" if left == "-" else f" ({left} left)"
-            self._terminal.notice(f"* {row.number} {what}: [{prompt.kind}] {prompt.title}{time}", "name")
-            if self._bell and what != "changed":
-                self._paper.bell()
-
-    def _closed(self, closing: Closing) -> None:
-        row = self._board.close(closing)
-        self._arrived.set()
-        if row is not None and self._listed and row is not self._answering.working:
-            self._terminal.notice(f"+ {row.number} {row.epitaph(words.now())}: {row.prompt.title}", "quiet")
-
-    def _connection(self, connected: bool) -> None:
-        if connected:
-            self._terminal.notice("== connected again; what happened meanwhile follows ==", "good")
-        else:
-            self._terminal.notice(
-                "== no connection: trying again. What is shown may be out of date; answers wait ==", "warning"
-            )
-
-    async def _talk(self) -> None:
-        await self._desk.caught_up.wait()
-        while not self._board.holds(self._desk.open_ids):
-            self._arrived.clear()
-            await self._arrived.wait()
+    async def _run_commands(self) -> None:
+        await self._console.caught_up.wait()
+        while not self._prompts.holds(self._console.open_ids):
+            self._notices.arrived.clear()
+            await self._notices.arrived.wait()
         await self._list("")
-        self._listed = True
+        self._notices.announcing = True
         while True:
             try:
                 line = (await self._terminal.ask("askback> ", recall=True)).strip()
             except EOFError:
                 return
             if "\n" in line:
-                self._refused(ValueError("one command at a time: nothing of this paste was done"))
+                self._report(ValueError("one command at a time: nothing of this paste was done"))
                 continue
             verb, _, rest = line.partition(" ")
             if verb in ("quit", "exit", "q"):
@@ -173,72 +134,72 @@ class LiveConsole:
             if line.startswith("/"):
                 verb, rest = "/", line[1:]
             elif verb.isascii() and verb.isdecimal():
-                verb, rest = "show", line  # the number of a row alone
+                verb, rest = "show", line  # only the number of a row
             command = self._commands.get(verb)
             if command is None:
-                self._refused(LookupError(f"{verb!r} is no command; `help` lists them"))
+                self._report(LookupError(f"{verb!r} is no command; `help` lists them"))
                 continue
-            if not self._desk.connected and verb not in _LOCAL:
-                self._paper.line("no connection now; what needs the server waits for it", "warning")
+            if not self._console.connected and verb not in _LOCAL:
+                self._writer.line("no connection now; what needs the server waits for it", "warning")
             try:
                 await command(rest.strip())
             except EOFError:
                 return
             except (AskbackError, LookupError, ValueError) as error:
-                self._refused(error)
+                self._report(error)
 
-    def _refused(self, error: AskbackError | LookupError | ValueError) -> None:
+    def _report(self, error: AskbackError | LookupError | ValueError) -> None:
         self.errors.append(error)
         if isinstance(error, AskbackError):
-            tell(self._paper, error, words.now())
+            write_refusal(self._writer, error, words.now())
         else:
-            self._paper.line(f"! {error.args[0] if error.args else error}", "error")
+            self._writer.line(f"! {error.args[0] if error.args else error}", "error")
 
     async def _help(self, rest: str) -> None:
-        self._paper.raw(f"{HELP}\n")  # our own words: `block` would count the spaces in them
+        self._writer.raw(f"{HELP}\n")  # trusted text: `block` would replace the runs of spaces
         for line in help_lines():
-            self._paper.line(f"  {line}")
+            self._writer.line(f"  {line}")
 
     async def _list(self, rest: str) -> None:
-        rows = self._board.open_rows()
-        self._paper.line(f"{len(rows)} open" if rows else "nothing is open")
+        rows = self._prompts.open_rows()
+        self._writer.line(f"{len(rows)} open" if rows else "nothing is open")
         if not rows:
             return
         size = shutil.get_terminal_size() if self._terminal.lines.is_terminal else (0, 0)
         if rest.strip() == "--all":
             size = (size[0], 0)
-        text = screen([row.prompt for row in rows], words.now(), [row.number for row in rows], size)
-        self._paper.raw("".join(f"{line}\n" for line in text))
+        text = fit_screen([row.prompt for row in rows], words.now(), [row.number for row in rows], size)
+        self._writer.raw("".join(f"{line}\n" for line in text))
 
     async def _wait(self, rest: str) -> None:
-        while not self._board.open_rows():
-            self._arrived.clear()
-            await self._arrived.wait()
+        while not self._prompts.open_rows():
+            self._notices.arrived.clear()
+            await self._notices.arrived.wait()
         await self._list("")
 
     async def _show(self, rest: str) -> None:
         word, _, option = rest.partition(" ")
-        row = self._board.find(word)
+        row = self._prompts.find(word)
         if row.closing is None:
-            self._board.current = row
+            self._prompts.current = row
             keys = self._terminal.has_keys
             await show_prompt(self._terminal, row, full=option.strip() == "--full", asking=keys)
             if keys:
-                self._answering.write_menu(row)
+                self._answerer.write_menu(row)
             return
         request = pb.GetPromptRequest(prompt_id=row.prompt.prompt_id)
-        reply: pb.GetPromptResponse = await self._desk.request(get_prompt=request)
-        write_sheet(self._paper, PromptInfo(reply.prompt), words.now(), full=option.strip() == "--full")
-        self._board.current = row
+        reply: pb.GetPromptResponse = await self._console.request(get_prompt=request)
+        write_prompt(self._writer, PromptInfo(reply.prompt), words.now(), full=option.strip() == "--full")
+        self._prompts.current = row
 
     async def _answer(self, rest: str) -> None:
         word, _, given = rest.partition(" ")
         row = self._open(word)
-        await self._left(row, await self._answering.answer(row, given.strip()))
+        await self._follow_up(row, await self._answerer.answer(row, given.strip()))
 
     async def _fill(self, rest: str) -> None:
-        """An empty line fills in the form of the prompt that the person looks at, and decides nothing."""
-        row = self._board.current
+        """An empty line starts the form of the current prompt if the person has seen it; else nothing."""
+        row = self._prompts.current
         if (
             row is None
             or row.closing is not None
@@ -246,80 +207,88 @@ class LiveConsole:
             or not entries(row.prompt)
         ):
             return
-        await self._left(row, await self._answering.decide(row, giving_values(row.prompt), "", named=False))
+        await self._follow_up(
+            row, await self._answerer.decide(row, giving_values(row.prompt), "", named=False)
+        )
 
     async def _decide(self, rest: str, which: Callable[[PromptInfo], DecisionKind]) -> None:
         word, _, comment = rest.partition(" ")
         row = self._open(word)
         decision = which(row.prompt)
-        left = await self._answering.decide(row, decision, comment.strip(), named=bool(word))
-        await self._left(row, left)
+        left = await self._answerer.decide(row, decision, comment.strip(), named=bool(word))
+        await self._follow_up(row, left)
 
-    async def _left(self, row: Row[ConsolePrompt], left: Left | None) -> None:
-        """Do what the person wants instead of an answer."""
+    async def _follow_up(self, row: Row[ConsolePrompt], left: NotAnswered | None) -> None:
+        """Do what the person wants instead of answering."""
         if left is not None and left.action is Action.SKIP:
             await self._skip(str(row.number))
 
     async def _comment(self, rest: str) -> None:
         row = self._open("")
         text = rest or (await self._terminal.ask("Comment: ")).strip()
-        self._answering.take_comment(row, text)
-        self._paper.line(
+        self._answerer.take_comment(row, text)
+        self._writer.line(
             f"the next decision about {row.number} carries it" if text else "no comment", "quiet"
         )
 
     async def _move(self, step: int) -> None:
-        """Look at the next or the previous one."""
-        rows = self._board.open_rows()
-        at = rows.index(self._board.current) if self._board.current in rows else -1 if step > 0 else len(rows)
+        """Show the next or the previous prompt."""
+        rows = self._prompts.open_rows()
+        at = (
+            rows.index(self._prompts.current)
+            if self._prompts.current in rows
+            else -1
+            if step > 0
+            else len(rows)
+        )
         if not 0 <= at + step < len(rows):
             raise LookupError("there is none " + ("after this one" if step > 0 else "before this one"))
         await self._show(str(rows[at + step].number))
 
     async def _search(self, text: str) -> None:
-        """List what has these words; the only one is shown."""
-        rows = [row for row in self._board.open_rows() if matches(row.prompt, text)]
+        """List the prompts that have these words; show the prompt if there is only one."""
+        rows = [row for row in self._prompts.open_rows() if matches(row.prompt, text)]
         if not text or not rows:
             raise LookupError(f"none has the words {text!r}" if text else "say what to find: /refund")
         for row in rows[:_MOST_FOUND]:
-            self._paper.line(f"{row.number:>4}  [{row.prompt.kind}] {row.prompt.title}")
+            self._writer.line(f"{row.number:>4}  [{row.prompt.kind}] {row.prompt.title}")
         if len(rows) > _MOST_FOUND:
-            self._paper.line(f"      and {len(rows) - _MOST_FOUND} more", "quiet")
+            self._writer.line(f"      and {len(rows) - _MOST_FOUND} more", "quiet")
         if len(rows) == 1:
             await self._show(str(rows[0].number))
 
     async def _claim(self, rest: str) -> None:
         row = self._open(rest)
         await row.prompt.claim()
-        self._answering.claimed.add(row.prompt.prompt_id)
-        self._paper.line(f"{row.number} is yours, for 10 minutes or until you leave", "good")
+        self._answerer.claimed.add(row.prompt.prompt_id)
+        self._writer.line(f"{row.number} is yours, for 10 minutes or until you leave", "good")
 
     async def _release(self, rest: str) -> None:
         row = self._open(rest)
         await row.prompt.release()
-        self._answering.claimed.discard(row.prompt.prompt_id)
-        self._paper.line(f"{row.number} is not claimed any more")
+        self._answerer.claimed.discard(row.prompt.prompt_id)
+        self._writer.line(f"{row.number} is not claimed any more")
 
     async def _skip(self, rest: str) -> None:
         row = self._open(rest)
         row.skipped = True
-        if row.prompt.prompt_id in self._answering.claimed:
+        if row.prompt.prompt_id in self._answerer.claimed:
             await self._release(str(row.number))
-        self._paper.line(f"{row.number} is left to others", "quiet")
+        self._writer.line(f"{row.number} is left to others", "quiet")
 
     async def _release_all(self) -> None:
-        """Give every claim of this console back; a server that does not answer ends them by time."""
+        """Release every claim of this console; claims that the server does not hear about expire."""
         prompts = [
-            row.prompt for row in self._board.open_rows() if row.prompt.prompt_id in self._answering.claimed
+            row.prompt for row in self._prompts.open_rows() if row.prompt.prompt_id in self._answerer.claimed
         ]
-        if prompts and self._desk.connected:
+        if prompts and self._console.connected:
             giving = asyncio.gather(*(prompt.release() for prompt in prompts), return_exceptions=True)
             await asyncio.wait((giving,), timeout=2.0)
 
     def _open(self, word: str) -> Row[ConsolePrompt]:
-        row = self._board.find(word)
+        row = self._prompts.find(word)
         if row.closing is not None:
-            raise Ended(f"{row.number} {row.epitaph(words.now())}")
+            raise Ended(f"{row.number} {row.status_words(words.now())}")
         return row
 
 

@@ -1,15 +1,15 @@
-"""An example of a JSON value, for people who have to write one."""
+"""Example values of a JSON Schema, for people who have to type JSON."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from askback.json_text import dumps
+from askback._model.json_text import dumps
 from askback.terminal.schema_shapes import branches_of, items_of, mapping_of, number_of, simple, type_of
 
 
 def example_of(part: Any, root: dict[str, Any]) -> str:
-    """JSON that a value of this schema may look like, on one line; empty if that would be long."""
+    """An example of a value of this schema, as JSON on one line; empty if it would be long."""
     if not simple(part, root)[0].keys() - {"title", "description", "default"}:
         return '12.5, "text" or {"name": "value"}'
     text = dumps(_sample(part, root, 3), spaced=True)

@@ -1,10 +1,10 @@
-"""Entries of a JSON Schema: what people can fill in.
+"""Turns a JSON Schema into the entries of a form.
 
-Fields for text (with formats such as date-time), numbers, booleans, `enum` and titled constants, lists of
-these, and objects of these by name; groups for objects and fixed lists, at any sensible depth; items for
-lists of groups; variants for unions. `null` beside a type makes it optional. What has no such form, a
-recursive schema for one, is asked as JSON: that value alone, or the whole form. The server judges in
-any case.
+A text (with formats such as date-time), a number, a boolean, an `enum`, titled constants, a list of these
+and an object of these by name become a Field; an object and a list of fixed length a Group; a list of
+groups becomes Items; a union becomes Variants. `null` beside a type makes the entry nullable. A schema
+without such a form, for example a recursive one, is asked as JSON: only that value, or the whole form.
+The server validates the values in any case.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from askback.terminal.schema_shapes import (
 )
 
 _DEEPEST = 8
-"""So many levels are asked for one within the other."""
+"""The maximum depth of nested entries; deeper values are asked as JSON."""
 _MOST = 2_000
-"""So many entries are made of one schema; what comes after them is asked as JSON."""
+"""The maximum number of entries of one schema; further values are asked as JSON."""
 _WANT_MORE = ("required", "minProperties", "not", "enum", "const")
-"""With these an empty object may not do."""
+"""Keywords that may refuse an empty object."""
 _PLAIN = (Kind.TEXT, Kind.INTEGER, Kind.NUMBER, Kind.DATE, Kind.BOOLEAN)
-"""Kinds of values of which several fit on one line."""
+"""Kinds whose lists can be typed on one line."""
 _KINDS: Final = {"boolean": Kind.BOOLEAN, "integer": Kind.INTEGER, "number": Kind.NUMBER}
 _NAMES: Final = {
     "boolean": "yes or no",
@@ -53,7 +53,7 @@ def of_schema(schema: Any) -> tuple[Entry, ...]:
         return form.properties((), part, 0)
     if not branches_of(part) and _is_empty(part):
         return ()
-    # Where an empty object may do, Enter gives one; the server judges.
+    # If an empty object may be valid, Enter sends one; the server validates it.
     required = bool(branches_of(part)) or not part or any(key in part for key in _WANT_MORE)
     whole = form.entry((), {"title": "The values", **part}, required=required, depth=0)
     keyed = isinstance(whole, Items) and whole.keyed
@@ -65,7 +65,7 @@ def of_schema(schema: Any) -> tuple[Entry, ...]:
 
 
 def _is_empty(schema: dict[str, Any]) -> bool:
-    """Whether it is a form without fields: an object that says it has none."""
+    """Whether the schema is a form without fields: an object that allows no properties."""
     if schema.get("type") != "object" or any(key in schema for key in (*_WANT_MORE, "patternProperties")):
         return False
     more = schema.get("additionalProperties")
@@ -73,7 +73,7 @@ def _is_empty(schema: dict[str, Any]) -> bool:
 
 
 class _Form:
-    """Makes the entries of one schema, and stops where there are too many."""
+    """Builds the entries of one schema, up to a maximum number of entries."""
 
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
@@ -88,7 +88,7 @@ class _Form:
         )
 
     def entry(self, path: tuple[str, ...], part: Any, *, required: bool, depth: int) -> Entry:
-        """The entry of a value of this schema."""
+        """The entry for a value of this schema."""
         self._left -= 1
         part, nullable = simple(part, self._root)
         common: dict[str, Any] = {
@@ -103,14 +103,14 @@ class _Form:
             if (plain := _plain(part)) is not None:
                 kind, given = plain
                 return Field(kind=kind, **common, **given)
-            if (involved := self._involved(path, part, depth, common)) is not None:
-                return involved
+            if (composite := self._composite(path, part, depth, common)) is not None:
+                return composite
         return Field(kind=Kind.JSON, example=example_of(part, self._root), **common)
 
-    def _involved(
+    def _composite(
         self, path: tuple[str, ...], part: dict[str, Any], depth: int, common: dict[str, Any]
     ) -> Entry | None:
-        """An object, a list or a union; None for anything else."""
+        """The entry for an object, a list or a union; None for any other schema."""
         if branches := branches_of(part):
             found = [self._variant(path, branch, depth, n) for n, branch in enumerate(branches, 1)]
             return Variants(variants=tuple(_distinct(found)), **common)
@@ -124,7 +124,7 @@ class _Form:
         return None
 
     def _variant(self, path: tuple[str, ...], part: Any, depth: int, number: int) -> Entry:
-        """One kind of a union's value. Constants are its tag: they are not asked for."""
+        """The entry for one branch of a union. Its constants are the tag and are not asked for."""
         part, _ = simple(part, self._root)
         fixed = {
             name: found["const"]
@@ -152,7 +152,7 @@ class _Form:
         unique = part.get("uniqueItems") is True
         places = items_of(part, "prefixItems")
         if not places and isinstance(part.get("items"), list):
-            places = items_of(part, "items")  # as older dialects write it
+            places = items_of(part, "items")  # the form of older dialects of JSON Schema
         if places:
             if bounds.low != bounds.high or bounds.high not in (None, len(places)):
                 return None
@@ -186,7 +186,7 @@ class _Form:
         return Items(item=item, bounds=bounds, unique=unique, **common)
 
     def _by_name(self, part: dict[str, Any], depth: int, common: dict[str, Any]) -> Entry | None:
-        """Values by name: `dict[str, int]`."""
+        """The entry for values by name, such as `dict[str, int]`; None for an object that allows none."""
         patterns = mapping_of(part, "patternProperties")
         values = part.get("additionalProperties", True)
         if len(patterns) == 1 and not isinstance(values, dict):
@@ -206,7 +206,7 @@ class _Form:
 
 
 def _plain(part: dict[str, Any]) -> tuple[Kind, dict[str, Any]] | None:
-    """How to ask for one value of this schema; None if it is not one that is typed."""
+    """The kind and the arguments of a Field for this schema; None if a Field cannot represent it."""
     if (offered := _choices(part)) is not None:
         choices, other = offered
         return Kind.SINGLE, {"choices": choices, "allow_other": other}
@@ -223,7 +223,7 @@ def _plain(part: dict[str, Any]) -> tuple[Kind, dict[str, Any]] | None:
                 name = "json"
             bounds = Bounds(number_of(part, "minLength"), number_of(part, "maxLength"))
             if name == "uri":
-                bounds = Bounds()  # its own message says more
+                bounds = Bounds()  # the message of the format says more than a number of characters
             secret = name == "password" or part.get("writeOnly") is True
             pattern = "" if name == "time-local" else text_of(part, "pattern")
             return Kind.TEXT, {"bounds": bounds, "pattern": pattern, "format": name, "secret": secret}
@@ -233,7 +233,7 @@ def _plain(part: dict[str, Any]) -> tuple[Kind, dict[str, Any]] | None:
 
 
 def _number_union(part: dict[str, Any]) -> dict[str, Any] | None:
-    """The number of a union of numbers, or of a number and a text that spells one (a Decimal)."""
+    """The number in a union of numbers, or of a number and its text (pydantic's Decimal); else None."""
     branches = branches_of(part)
     numbers = [branch for branch in branches if branch.get("type") in ("number", "integer")]
     texts = [branch for branch in branches if branch not in numbers]
@@ -248,7 +248,7 @@ def _spells_a_number(part: dict[str, Any]) -> bool:
 
 
 def _choices(part: dict[str, Any]) -> tuple[tuple[Choice, ...], bool] | None:
-    """What a schema offers, and whether any other text will do; None if it offers nothing."""
+    """The choices of a schema, and whether any other text is allowed too; None without choices."""
     if "const" in part:
         return (Choice(part["const"], text_of(part, "title")),), False
     if values := items_of(part, "enum"):
@@ -283,13 +283,13 @@ def _range(part: dict[str, Any]) -> Bounds:
 
 
 def _whole(bound: Any) -> Any:
-    """0 for 0.0, as people write it."""
+    """The bound as people write it: 0 for 0.0."""
     short = isinstance(bound, float) and bound.is_integer() and abs(bound) < 1e15
     return int(bound) if short else bound
 
 
 def _distinct(variants: list[Entry]) -> Iterable[Entry]:
-    """The variants, each with a title of its own."""
+    """The variants, with a number in a title that another variant has too."""
     seen: set[str] = set()
     for number, variant in enumerate(variants, 1):
         title = variant.title if variant.title.casefold() not in seen else f"{variant.title} ({number})"

@@ -1,19 +1,19 @@
-"""A JSON Schema without its detours: references followed, null taken away, `allOf` put together."""
+"""Simplifies a JSON Schema: resolves references, separates null, merges `allOf`."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-_DETOURS = 20
-"""So many references in a row are enough."""
+_MOST_STEPS = 20
+"""The maximum number of steps of a simplification: ends a cycle of references."""
 
 
 def simple(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The schema with its reference written out and its null taken away, and whether it had one."""
+    """The schema with its references resolved and without null, and whether it allowed null."""
     nullable = False
     found: dict[str, Any] = part if isinstance(part, dict) else {}
-    for _ in range(_DETOURS):
+    for _ in range(_MOST_STEPS):
         if isinstance(reference := found.get("$ref"), str):
             beside = {key: value for key, value in found.items() if key != "$ref"}
             found = {**_target(reference, root), **beside}
@@ -45,7 +45,7 @@ def simple(part: Any, root: dict[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def branches_of(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """The kinds of value that a union allows, each with what stands beside the union; empty for none."""
+    """The branches of a union, each with the keywords beside the union; empty for any other schema."""
     for key in ("anyOf", "oneOf"):
         branches = items_of(part, key)
         if branches and all(isinstance(branch, dict) for branch in branches):
@@ -61,31 +61,31 @@ def branches_of(part: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def type_of(part: dict[str, Any]) -> str:
-    """The one type; an object without `type` is one by its properties; empty if it is not clear."""
+    """The type; `object` for a schema with properties and no type; empty for several types or none."""
     found = part.get("type", "object" if "properties" in part else "")
     return found if isinstance(found, str) else ""
 
 
 def mapping_of(part: Any, key: str) -> dict[str, Any]:
-    """What stands under the key if it is an object, else an empty one."""
+    """The object under the key; empty if there is none."""
     found = part.get(key) if isinstance(part, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def items_of(part: dict[str, Any], key: str) -> list[Any]:
-    """The same for a list."""
+    """The list under the key; empty if there is none."""
     found = part.get(key)
     return found if isinstance(found, list) else []
 
 
 def text_of(part: dict[str, Any], key: str) -> str:
-    """The same for a text."""
+    """The text under the key; empty if there is none."""
     found = part.get(key)
     return found if isinstance(found, str) else ""
 
 
 def number_of(part: dict[str, Any], key: str) -> Any:
-    """The same for a number, else None."""
+    """The number under the key; None if there is none."""
     found = part.get(key)
     return found if isinstance(found, int | float | Decimal) and not isinstance(found, bool) else None
 
@@ -100,7 +100,7 @@ def _target(reference: str, root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _all_of(branches: list[dict[str, Any]], own: dict[str, Any]) -> dict[str, Any]:
-    """One schema that says what all of them say; of contradictions the last word."""
+    """The branches merged into one schema; where they contradict each other, the last one wins."""
     found: dict[str, Any] = {}
     for branch in (*branches, own):
         for key, value in branch.items():

@@ -1,4 +1,4 @@
-"""A terminal: lines in, lines out, and the person's editor."""
+"""The terminal: asks questions, writes notices, runs the person's editor."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from askback.terminal.lines import Lines
-from askback.terminal.paper import Paper, PlainPaper, flat
-from askback.terminal.showing import HIDDEN
+from askback.terminal.line_reader import LineReader
+from askback.terminal.value_text import HIDDEN
+from askback.terminal.writer import PlainWriter, Writer, flat
 
 if TYPE_CHECKING:
     from askback.terminal.keyboard import Keyboard
 
-Left = Callable[[], str]
+TimeLeft = Callable[[], str]
 
 _SUFFIXES = {
     "text/markdown": ".md",
@@ -31,59 +31,59 @@ _SUFFIXES = {
 
 
 BY_LINES = "the new text, whole, ended by a line with a single dot:"
-"""For scripts on a pipe, which have no editor and no keys."""
+"""Shown to a script on a pipe, which has no editor and no keyboard."""
 
 
 class Dialogue(Protocol):
-    """What a wizard needs: paper, answers to questions, and whole texts."""
+    """What a wizard needs of a terminal: a writer, answers to questions, and texts of several lines."""
 
-    paper: Paper
+    writer: Writer
 
     @property
     def has_keys(self) -> bool:
-        """Whether a person types at a keyboard, and may move in what they type."""
+        """Whether a person types at a keyboard and can edit the line before Enter."""
 
     @property
     def columns(self) -> int:
-        """How wide lines may be."""
+        """The width of a line, in columns."""
 
     def start_question(self) -> None:
-        """A question begins with what is written next: what was typed before that is no answer to it."""
+        """Begin a question with the text that is written next: discard the keys typed before it."""
 
     async def ask(self, question: str, *, secret: bool = False) -> str:
-        """Put a question; the line that answers it, not shown if it is `secret`. Raises EOFError."""
+        """Ask a question and return the line that was typed; a `secret` is not shown. Raises EOFError."""
 
     async def choose(self, question: str) -> str:
-        """The same for a question with few answers: a paste is none of them. Raises EOFError."""
+        """Ask a question with few answers, which ignores pastes. Raises EOFError."""
 
     async def write(self, question: str, text: str = "") -> str:
-        """The same for a text of several lines, which begins as `text`. Raises EOFError."""
+        """Ask for a text of several lines; `text` is what the person starts from. Raises EOFError."""
 
     async def rewrite(self, text: str, media_type: str) -> str:
-        """The text as the person wants it.
+        """Let the person edit a text and return it.
 
-        Raises EOFError, NoEditor where their editor cannot be started, OSError where it failed.
+        Raises EOFError, NoEditor if the editor cannot be started, OSError if it failed.
         """
 
 
 class NoKeyboard(Exception):
-    """A person cannot be asked here; the text says what to install."""
+    """The terminal cannot ask a person; the message says what to install."""
 
 
 class NoEditor(OSError):
-    """The person's editor cannot be started; the text says why."""
+    """The person's editor cannot be started; the message says why."""
 
 
 class Terminal:
-    """Standard input and output: a person at a terminal, or a script's lines on a pipe.
+    """Standard input and output: a person at a terminal, or a script that writes lines to a pipe.
 
-    Raises NoKeyboard for a terminal without prompt_toolkit: a plain line reader cannot tell a paste or
-    typed-ahead keys from an answer.
+    Raises NoKeyboard for a terminal without prompt_toolkit: a plain line reader cannot tell pasted or
+    typed-ahead text from an answer.
     """
 
-    def __init__(self, paper: Paper | None = None, lines: Lines | None = None) -> None:
-        self.paper: Paper = paper or PlainPaper()
-        self.lines = lines or Lines()
+    def __init__(self, writer: Writer | None = None, lines: LineReader | None = None) -> None:
+        self.writer: Writer = writer or PlainWriter()
+        self.lines = lines or LineReader()
         self._keyboard = _keyboard() if lines is None and self.lines.is_terminal else None
         self._question: str | None = None
         self._started = False
@@ -92,22 +92,22 @@ class Terminal:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person is asked."""
+        """Whether standard input is a terminal, where a person types."""
         return self.lines.is_terminal
 
     @property
     def has_keys(self) -> bool:
-        """Whether a person types at a keyboard, and may move in what they type."""
+        """Whether a person types at a keyboard and can edit the line before Enter."""
         return self._keyboard is not None
 
     @property
     def rows(self) -> int:
-        """How many lines a person sees at once; 0 if that is not known."""
+        """The height of the screen in lines; 0 if unknown."""
         return self._size.lines
 
     @property
     def columns(self) -> int:
-        """How wide they are; 80 if that is not known."""
+        """The width of the screen in columns; 80 if unknown."""
         return self._size.columns or 80
 
     @property
@@ -119,83 +119,90 @@ class Terminal:
 
     @property
     def has_editor(self) -> bool:
-        """Whether texts are edited in $VISUAL or $EDITOR, and not line by line."""
+        """Whether texts are edited in $VISUAL or $EDITOR instead of line by line."""
         return bool(self.lines.is_terminal and _editor())
 
     def start_question(self) -> None:
-        """A question begins with what is written next, and goes on to `ask` or `choose`.
+        """Begin a question with the text that is written next; `ask` or `choose` ends it.
 
-        What was typed before is thrown away here, and else when the question itself is put.
+        Keys typed earlier are discarded here. Without this call they are discarded when `ask` or `choose`
+        draws its own line.
         """
         if self._keyboard is not None:
             self._keyboard.forget()
             self._started = True
 
     async def ask(
-        self, question: str, left: Left | None = None, *, secret: bool = False, recall: bool = False
+        self, question: str, left: TimeLeft | None = None, *, secret: bool = False, recall: bool = False
     ) -> str:
-        """Put a question; the line that answers it. Raises EOFError.
+        """Ask a question and return the line that was typed. Raises EOFError.
 
-        `left` gives how much time there is, which a terminal shows while a person types. `recall`: Up brings
-        back the lines that were typed for such questions before, in this process only.
+        `left` returns the time left to answer, which a terminal shows while the person types. With `recall`
+        the Up key recalls earlier lines of such questions, in this process only.
         """
         return await self._line(question, False, left, secret=secret, recall=recall)
 
-    async def choose(self, question: str, left: Left | None = None) -> str:
-        """The same for a question with few answers: a paste is none of them. Raises EOFError."""
+    async def choose(self, question: str, left: TimeLeft | None = None) -> str:
+        """Ask a question with few answers, which ignores pastes. Raises EOFError."""
         return await self._line(question, True, left)
 
-    async def write(self, question: str, text: str = "", left: Left | None = None) -> str:
-        """The same for a text of several lines, which begins as `text`. Raises EOFError."""
+    async def write(self, question: str, text: str = "", left: TimeLeft | None = None) -> str:
+        """Ask for a text of several lines; `text` is what the person starts from. Raises EOFError."""
         if self._keyboard is None:
             return await write_by_lines(self, question, text)
-        self.paper.line("     (several lines; Ctrl-S when you are done)", "quiet")
+        self.writer.line("     (several lines; Ctrl-S when you are done)", "quiet")
         started, self._started = self._started, False
         return await self._keyboard.write(flat(question), text, started=started, left=left)
 
     async def _line(
-        self, question: str, choice: bool, left: Left | None, *, secret: bool = False, recall: bool = False
+        self,
+        question: str,
+        choice: bool,
+        left: TimeLeft | None,
+        *,
+        secret: bool = False,
+        recall: bool = False,
     ) -> str:
         if self._keyboard is not None:
             started, self._started = self._started, False
             return await self._keyboard.ask(
                 flat(question), choice=choice, secret=secret, recall=recall, started=started, left=left
             )
-        self.paper.begin(question)
+        self.writer.begin(question)
         self._question = question
         try:
             line = await self.lines.line()
         except BaseException:
-            self.paper.line()
+            self.writer.line()
             raise
         finally:
             self._question = None
-        self.paper.line(HIDDEN if secret else line)  # a script's transcript shows what it said
+        self.writer.line(HIDDEN if secret else line)  # a pipe does not echo: complete the transcript
         return line
 
     def notice(self, text: str, style: str = "") -> None:
-        """A line in between: above the question that is open, or after the editor."""
+        """Write a line while a question is open: above the question, or after the editor has ended."""
         if self._in_editor:
             self._held.append((text, style))
         elif self._keyboard is not None:
-            self._keyboard.above(lambda: self.paper.line(text, style))
+            self._keyboard.above(lambda: self.writer.line(text, style))
         else:
             if self._question is not None:
-                self.paper.line()
-            self.paper.line(text, style)
+                self.writer.line()
+            self.writer.line(text, style)
             if self._question is not None:
-                self.paper.begin(self._question)
+                self.writer.begin(self._question)
 
     async def rewrite(self, text: str, media_type: str) -> str:
-        """The text after $VISUAL or $EDITOR; without one after an editor of our own, on the same screen.
+        """Let the person edit a text in $VISUAL or $EDITOR, or in place if neither is set.
 
-        For a script: new lines up to a single dot.
+        A script sends the new lines, up to a line with a single dot.
         """
         if self.has_editor:
-            return await self._edited(_editor_command(), text, media_type)
+            return await self._run_editor(_editor_command(), text, media_type)
         return await rewrite_in_place(self, text)
 
-    async def _edited(self, editor: list[str], text: str, media_type: str) -> str:
+    async def _run_editor(self, editor: list[str], text: str, media_type: str) -> str:
         with tempfile.TemporaryDirectory(prefix="askback-") as folder:
             path = Path(folder) / f"content{_SUFFIXES.get(media_type, '.txt')}"
             path.write_bytes(text.encode())
@@ -238,13 +245,13 @@ def _keyboard() -> Keyboard:
 
 
 def _editor() -> str:
-    """The person's editor; empty if they named none."""
+    """The command in $VISUAL or $EDITOR; empty if neither is set."""
     named = (os.environ.get(name, "").strip() for name in ("VISUAL", "EDITOR"))
     return next(filter(None, named), "")
 
 
 def _editor_command() -> list[str]:
-    """The words of the editor's command. Raises NoEditor."""
+    """The editor's command, split into words. Raises NoEditor."""
     try:
         return shlex.split(_editor())
     except ValueError as error:
@@ -252,27 +259,27 @@ def _editor_command() -> list[str]:
 
 
 async def rewrite_in_place(dialogue: Dialogue, text: str) -> str:
-    """A text without $EDITOR: as it is written over in place, or the lines of a script up to a single dot."""
+    """Edit a text without $EDITOR: in place at a keyboard; from a script, lines up to a single dot."""
     if dialogue.has_keys:
         found = await dialogue.write("", text)
         return found if found == text or not text.endswith("\n") else found.rstrip("\n") + "\n"
-    dialogue.paper.line(BY_LINES, "quiet")
-    return await dotted(dialogue)
+    dialogue.writer.line(BY_LINES, "quiet")
+    return await read_until_dot(dialogue)
 
 
 async def write_by_lines(dialogue: Dialogue, question: str, text: str) -> str:
-    """A text of several lines from a script: an empty first line keeps what there was, `-` clears it."""
-    dialogue.paper.line("     (several lines; a line with a single dot ends them)", "quiet")
+    """Read a text of several lines from a script: an empty first line keeps `text`, `-` clears it."""
+    dialogue.writer.line("     (several lines; a line with a single dot ends them)", "quiet")
     line = await dialogue.ask(question)
     if not line.strip():
         return text
     if line.strip() == "-" and text:
         return ""
-    return line + "\n" + await dotted(dialogue)
+    return line + "\n" + await read_until_dot(dialogue)
 
 
-async def dotted(dialogue: Dialogue) -> str:
-    """Lines up to a single dot, as one text."""
+async def read_until_dot(dialogue: Dialogue) -> str:
+    """Read lines up to a line with a single dot, as one text."""
     lines: list[str] = []
     while (line := await dialogue.ask("> ")) != ".":
         lines.append(line)

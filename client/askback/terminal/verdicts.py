@@ -1,15 +1,15 @@
-"""What became of an answer, in one clear sentence."""
+"""The server's verdict on an answer, in one sentence."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
 
-from askback.enums import AnswerStatus, DecisionKind
+from askback._model.enums import AnswerStatus, DecisionKind
+from askback._model.prompts import AnswerOutcome
 from askback.errors import AnswerInvalid, AskbackError, PromptClaimed, PromptClosed, PromptStale
-from askback.prompts import AnswerOutcome
-from askback.terminal.paper import Paper
 from askback.terminal.words import ending
+from askback.terminal.writer import Writer
 
 _DONE: Final = {
     DecisionKind.ACCEPT: "Approved",
@@ -21,23 +21,23 @@ _DONE: Final = {
 }
 
 
-def done(decision: DecisionKind) -> str:
-    """A decision as a result: `Approved`, `Rejected`, …"""
+def decision_result(decision: DecisionKind) -> str:
+    """The result of a decision: `Approved`, `Rejected`, …"""
     return _DONE.get(decision, f"Answered ({decision})")
 
 
-def taken(outcome: AnswerOutcome) -> str:
-    """An answer that was taken: `Approved: Pay 12.5 EUR for A-17?`."""
+def accepted_words(outcome: AnswerOutcome) -> str:
+    """The sentence for an accepted answer: `Approved: Pay 12.5 EUR for A-17?`."""
     before = " (this very answer had been taken before)" if outcome.replayed else ""
     title = outcome.prompt.title
     if outcome.status is AnswerStatus.RECORDED:
         return f"Recorded: {title} (your answer is kept, and the prompt stays open){before}"
     answer = outcome.prompt.answered
-    return f"{done(answer.decision) if answer else 'Answered'}: {title}{before}"
+    return f"{decision_result(answer.decision) if answer else 'Answered'}: {title}{before}"
 
 
-def refused(error: AskbackError, at: datetime) -> str:
-    """An answer that was not."""
+def refusal_words(error: AskbackError, at: datetime) -> str:
+    """The sentence for an answer that was not accepted: `CLOSED: answered by bob …`."""
     if isinstance(error, PromptClosed):
         how = ending(error.resolution, at)
         return f"CLOSED: {how}; your answer came too late, was kept for the record and changes nothing"
@@ -52,23 +52,23 @@ def refused(error: AskbackError, at: datetime) -> str:
     return error.message
 
 
-def tell(paper: Paper, error: AskbackError, at: datetime) -> None:
-    """Print why an answer was not taken, and the fields at fault."""
-    paper.line(refused(error, at), "error")
+def write_refusal(writer: Writer, error: AskbackError, at: datetime) -> None:
+    """Write why an answer was not accepted, and the violations field by field."""
+    writer.line(refusal_words(error, at), "error")
     if asks := asks_now(error):
-        paper.line(f"  {asks}", "warning")
+        writer.line(f"  {asks}", "warning")
     for violation in error.violations:
-        paper.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
+        writer.line(f"  ! {field_of(violation.field)}: {violation.description}", "warning")
 
 
 def asks_now(error: AskbackError) -> str:
-    """What a question that has changed is now; empty for any other error."""
+    """The title of the revision that a stale answer has missed; empty for any other error."""
     if not isinstance(error, PromptStale) or error.prompt is None:
         return ""
     return f"revision {error.prompt.revision} asks: [{error.prompt.kind}] {error.prompt.title}"
 
 
 def field_of(path: str) -> str:
-    """A violation's path as people know it: `values_json/amount` is `amount`."""
+    """The field of a violation as people know it: `values_json/amount` is `amount`."""
     name = path.removeprefix("values_json/")
     return name.replace("~1", "/").replace("~0", "~") if name != path else path

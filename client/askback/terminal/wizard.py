@@ -1,4 +1,4 @@
-"""Answers a prompt with a person: one key decides, a form is filled in; what is refused is asked again."""
+"""Guides a person to an answer: one key decides, a form is filled in, refused fields are asked again."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from askback.answers import giving_values
-from askback.console_prompt import ConsolePrompt
-from askback.enums import DecisionKind
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import giving_values
+from askback._model.enums import DecisionKind
+from askback._model.prompts import AnswerOutcome, Option, PromptInfo
 from askback.errors import AnswerInvalid, PromptClaimed, Violation
-from askback.prompts import AnswerOutcome, Option, PromptInfo
-from askback.terminal.asking import NO_UNLESS_YES, YES_OR_NO, pick, unseen_is_meant
-from askback.terminal.draft import Draft, Typed, write_draft, write_value
+from askback.terminal.draft import Draft, SavedInput, write_draft, write_value
 from askback.terminal.editing import edit_contents
 from askback.terminal.fields import entries
-from askback.terminal.filling import Filling
+from askback.terminal.form_filler import FormFiller
 from askback.terminal.keys import KEYS, Action, actions, decision_of, help_lines, in_lines, menu, name_of
+from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, confirm_unseen, pick
 from askback.terminal.terminal import Dialogue
-from askback.terminal.verdicts import refused, tell
+from askback.terminal.verdicts import refusal_words, write_refusal
 from askback.terminal.words import now
 
 CARRIES_VALUES = frozenset({DecisionKind.ACCEPT, DecisionKind.EDIT, DecisionKind.RESPOND})
@@ -37,21 +37,21 @@ _WORDS: Final = {
     DecisionKind.REVISE: "What should change?",
     DecisionKind.RESPOND: "Your answer",
 }
-"""What a decision's comment is called."""
+"""The label of a decision's comment, where it is not `Comment`."""
 
 Send = Callable[[Draft], Awaitable[AnswerOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """A prompt that the person did not answer, and what they want instead; `text` is that of a search."""
+class NotAnswered:
+    """The person leaves the prompt without an answer: `action` says what they want, `text` what to search."""
 
     action: Action
     text: str = ""
 
 
 def by_console(prompt: ConsolePrompt) -> Send:
-    """What sends a draft on a console's own stream."""
+    """A function that sends a draft on a console's stream."""
 
     async def send(draft: Draft) -> AnswerOutcome:
         return await prompt.decide(
@@ -68,86 +68,86 @@ async def settle(
     *,
     decision: DecisionKind | None = None,
     comment: str | None = None,
-    typed: Typed | None = None,
+    saved: SavedInput | None = None,
     unseen: Sequence[str] = (),
     many: bool = False,
-) -> AnswerOutcome | Left:
-    """Ask until an answer is taken, or the person leaves the prompt alone.
+) -> AnswerOutcome | NotAnswered:
+    """Ask until the server accepts an answer, or the person leaves the prompt.
 
-    What is given is not asked for. `typed` is offered again and holds what is typed now, `unseen` is what
-    the person was not shown, `many` lets them move to other prompts. An answer that the server refuses field
-    by field is mended: only those fields are asked again. Raises EOFError at the end of the input, and what
-    `send` raises.
+    A `decision` or `comment` that is given is not asked for. `saved` is offered again and stores the input.
+    `unseen` lists the parts of the prompt that the person was not shown. With `many` they can move to other
+    prompts. If the server refuses fields of an answer, only those are asked again. Raises EOFError at the end
+    of the input, and what `send` raises.
     """
-    wizard = Wizard(prompt, dialogue, typed, unseen, many=many)
+    wizard = Wizard(prompt, dialogue, saved, unseen, many=many)
     draft = await wizard.draft(decision=decision, comment=comment)
     while isinstance(draft, Draft):
         try:
             return await send(draft)
         except AnswerInvalid as error:
-            tell(dialogue.paper, error, now())
+            write_refusal(dialogue.writer, error, now())
             draft = await wizard.mend(draft, error.violations)
         except PromptClaimed as error:
-            dialogue.paper.line(f"! {refused(error, now())}. What you typed is kept:", "warning")
-            write_draft(dialogue.paper, prompt, draft)
+            dialogue.writer.line(f"! {refusal_words(error, now())}. What you typed is kept:", "warning")
+            write_draft(dialogue.writer, prompt, draft)
             if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                 raise
     return draft
 
 
 class Wizard:
-    """Asks for one answer to one prompt as it was shown."""
+    """Asks for one answer to the revision of a prompt that was shown."""
 
     def __init__(
         self,
         prompt: PromptInfo,
         dialogue: Dialogue,
-        typed: Typed | None = None,
+        saved: SavedInput | None = None,
         unseen: Sequence[str] = (),
         *,
         many: bool = False,
     ) -> None:
         self._prompt = prompt
         self._dialogue = dialogue
-        self._typed = Typed() if typed is None else typed
+        self._saved = SavedInput() if saved is None else saved
         self._unseen = unseen
         self._many = many
         self._form = entries(prompt)
-        self._filling = Filling(self._form, dialogue, self._typed)
-        self._kept = self._typed.decision if self._typed.values else None
+        self._filling = FormFiller(self._form, dialogue, self._saved)
+        self._kept = self._saved.decision if self._saved.values else None
 
     async def draft(
         self, *, decision: DecisionKind | None = None, comment: str | None = None
-    ) -> Draft | Left:
-        """Ask for everything that is not given, and whether to send it."""
+    ) -> Draft | NotAnswered:
+        """Ask for the parts that are not given, and whether to send the answer."""
         if comment is not None:
-            self._typed.comment = comment
+            self._saved.comment = comment
         while True:
             chosen = decision or self._kept or await self._decision()
             self._kept = None
-            if isinstance(chosen, Left):
+            if isinstance(chosen, NotAnswered):
                 return chosen
-            self._typed.decision = chosen if chosen is DecisionKind.RESPOND else None
+            self._saved.decision = chosen if chosen is DecisionKind.RESPOND else None
             found = await self._draft_with(chosen)
             if found is not None:
                 return found
             if decision is not None:
-                return Left(Action.QUIT)
+                return NotAnswered(Action.QUIT)
 
-    async def _decision(self) -> DecisionKind | Left:
-        """Which key was pressed, of those that decide or leave."""
-        paper, fillable = self._dialogue.paper, bool(self._form)
+    async def _decision(self) -> DecisionKind | NotAnswered:
+        """Ask for a key until one decides or leaves the prompt."""
+        writer, fillable = self._dialogue.writer, bool(self._form)
         known = actions(self._prompt, fillable=fillable, many=self._many)
         while True:
             self._dialogue.start_question()
             deciding, others = menu(self._prompt, fillable=fillable, many=self._many)
-            paper.line()
+            writer.line()
             for parts, style in ((deciding, "title"), (others, "quiet")):
                 for text in in_lines(parts, self._dialogue.columns):
-                    paper.line(text, style)
+                    writer.line(text, style)
             line = (await self._dialogue.choose("Decide: ")).strip()
             if self._many and line.startswith("/"):
-                return Left(Action.SEARCH, line[1:].strip())
+                return NotAnswered(Action.SEARCH, line[1:].strip())
             word, _, rest = line.partition(" ")
             action = known.get(line.casefold())
             if rest and known.get(word.casefold()) is Action.COMMENT and word.casefold() != rest.casefold():
@@ -157,54 +157,54 @@ class Wizard:
             elif action is Action.HELP:
                 shown = set(known.values())
                 for text in help_lines(key for key in KEYS if key.action in shown):
-                    paper.line(f"  {text}")
+                    writer.line(f"  {text}")
             elif action is Action.FILL:
                 return giving_values(self._prompt)
             elif action is not None:
-                return decision_of(action) or Left(action)
+                return decision_of(action) or NotAnswered(action)
             else:
-                paper.line(
+                writer.line(
                     f"! {line!r} is none of these keys" if line else "! type one of these keys", "warning"
                 )
 
     def _take_comment(self, text: str) -> None:
-        self._typed.comment = text
-        self._dialogue.paper.line("  the next decision carries it" if text else "  no comment", "quiet")
+        self._saved.comment = text
+        self._dialogue.writer.line("  the next decision carries it" if text else "  no comment", "quiet")
 
-    async def _draft_with(self, decision: DecisionKind) -> Draft | Left | None:
-        """The answer with this decision; None if the person thinks better of it."""
-        if decision in CARRIES_VALUES and not await unseen_is_meant(self._dialogue, self._unseen):
+    async def _draft_with(self, decision: DecisionKind) -> Draft | NotAnswered | None:
+        """Ask for the rest of an answer with this decision; None if the person changes their mind."""
+        if decision in CARRIES_VALUES and not await confirm_unseen(self._dialogue, self._unseen):
             return None
-        draft, before = Draft(decision), self._typed.comment
+        draft, before = Draft(decision), self._saved.comment
         while True:
             if decision in CARRIES_VALUES and self._form:
                 draft = replace(draft, values=await self._filling.all())
             if decision is DecisionKind.EDIT:
-                draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
+                draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._saved))
                 if not draft.edits and not draft.values:
-                    self._dialogue.paper.line("nothing was changed", "quiet")
+                    self._dialogue.writer.line("nothing was changed", "quiet")
                     return None
-            if not self._typed.comment and (self._wants_words(decision) or decision is DecisionKind.REJECT):
-                self._typed.comment = await self._words(decision, required=self._wants_words(decision))
-            draft = replace(draft, comment=self._typed.comment)
+            if not self._saved.comment and (self._wants_words(decision) or decision is DecisionKind.REJECT):
+                self._saved.comment = await self._words(decision, required=self._wants_words(decision))
+            draft = replace(draft, comment=self._saved.comment)
             if draft.values is None and not draft.edits and decision is not DecisionKind.RESPOND:
                 return draft if await self._is_meant(draft, asked=not before) else None
-            write_draft(self._dialogue.paper, self._prompt, draft)
+            write_draft(self._dialogue.writer, self._prompt, draft)
             sending = "Send it? [y]es, [n]o: change it, [c]omment, [q]uit: "
             while (what := await pick(self._dialogue, sending, _SEND)) == "comment":
                 self._take_comment((await self._dialogue.ask("Comment: ")).strip())
-                draft = replace(draft, comment=self._typed.comment)
+                draft = replace(draft, comment=self._saved.comment)
             if what != "change":
-                return draft if what == "send" else Left(Action.QUIT)
+                return draft if what == "send" else NotAnswered(Action.QUIT)
             if self._wants_words(decision) and draft.values is None:
-                self._typed.comment = ""
+                self._saved.comment = ""
 
     async def _is_meant(self, draft: Draft, *, asked: bool) -> bool:
-        """Whether a decision without values is sent: words that were just typed for it say so."""
+        """Whether to send a decision without values. A comment that was just typed for it counts as a yes."""
         if asked and (self._wants_words(draft.decision) or draft.decision is DecisionKind.REJECT):
             return True
         if draft.comment:
-            write_value(self._dialogue.paper, "comment", draft.comment)
+            write_value(self._dialogue.writer, "comment", draft.comment)
         option = self._option(draft.decision)
         name = name_of(draft.decision, option.label)
         question = f"{name[:1].upper()}{name[1:]}? [y/N] "
@@ -214,21 +214,21 @@ class Wizard:
         return next((o for o in self._prompt.decisions if o.decision is decision), Option(decision))
 
     def _wants_words(self, decision: DecisionKind) -> bool:
-        """Whether a comment must go with the decision."""
+        """Whether the decision requires a comment."""
         return self._option(decision).comment_required
 
     async def _words(self, decision: DecisionKind, *, required: bool) -> str:
-        """The comment of a decision. Raises EOFError."""
+        """Ask for the comment of a decision. Raises EOFError."""
         name = _WORDS.get(decision, "Comment")
         question = name if name.endswith("?") else f"{name}{'' if required else ' (Enter for none)'}:"
         while True:
             text = (await self._dialogue.ask(f"{question} ")).strip()
             if text or not required:
                 return text
-            self._dialogue.paper.line("! must be given with this decision", "warning")
+            self._dialogue.writer.line("! must be given with this decision", "warning")
 
-    async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | Left:
-        """Ask again for what was refused; for everything where that cannot be told."""
+    async def mend(self, draft: Draft, violations: Sequence[Violation]) -> Draft | NotAnswered:
+        """Ask again for the refused fields; for everything if a violation names no field of the form."""
         wrong = [fault.field for fault in violations]
         paths = [_tokens(path) for path in wrong if path.startswith("values_json/")]
         known = [path for path in paths if self._filling.knows(path)]
@@ -239,13 +239,13 @@ class Wizard:
             await self._filling.mend(known)
             draft = replace(draft, values=self._filling.values())
         if any(path.startswith("edits") for path in wrong):
-            draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._typed))
+            draft = replace(draft, edits=await edit_contents(self._dialogue, self._prompt, self._saved))
         if "comment" in wrong:
-            self._typed.comment = await self._words(draft.decision, required=True)
-            draft = replace(draft, comment=self._typed.comment)
+            self._saved.comment = await self._words(draft.decision, required=True)
+            draft = replace(draft, comment=self._saved.comment)
         return draft
 
 
 def _tokens(path: str) -> list[str]:
-    """The names of a JSON pointer below `values_json`."""
+    """The tokens of a JSON pointer below `values_json`."""
     return [token.replace("~1", "/").replace("~0", "~") for token in path.split("/")[1:]]

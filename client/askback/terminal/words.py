@@ -6,37 +6,37 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from askback.desk import Closing
-from askback.enums import DecisionKind, FinalAction, PromptState, named
-from askback.prompts import PromptInfo, Resolution
-from askback.spans import span_words, when
+from askback._console.desk import Closing
+from askback._model.enums import DecisionKind, FinalAction, PromptState, named
+from askback._model.prompts import PromptInfo, Resolution
+from askback._text.spans import span_words, when
 from askback.v1 import prompt_pb2 as pb
 
 
 def now() -> datetime:
-    """This machine's time, aware."""
+    """The time of this machine's clock, in UTC."""
     return datetime.now(UTC)
 
 
 def age(prompt: PromptInfo, at: datetime) -> str:
-    """How long ago it was asked."""
+    """The time since the prompt was asked, such as `3 min`."""
     return span_words(at - prompt.created_at) if prompt.created_at else "?"
 
 
-def left(prompt: PromptInfo, at: datetime) -> str:
-    """How much time is left; `-` if it waits for ever."""
+def time_left(prompt: PromptInfo, at: datetime) -> str:
+    """The time left to answer; `-` without a deadline, `over` after it."""
     if prompt.expires_at is None:
         return "-"
     return span_words(prompt.expires_at - at) if prompt.expires_at > at else "over"
 
 
 def instant(stamp: Timestamp) -> datetime:
-    """A timestamp as an aware datetime."""
+    """A timestamp as a datetime in UTC."""
     return stamp.ToDatetime(tzinfo=UTC)
 
 
 def claim(prompt: PromptInfo, at: datetime) -> str:
-    """The person who has claimed it; empty without a claim or after it has expired."""
+    """The person who has claimed the prompt; empty without a claim or after the claim has expired."""
     proto = prompt.proto
     if proto.claimed_by and proto.HasField("claim_expire_time"):
         return proto.claimed_by if instant(proto.claim_expire_time) > at else ""
@@ -44,7 +44,7 @@ def claim(prompt: PromptInfo, at: datetime) -> str:
 
 
 def deadline(prompt: PromptInfo, at: datetime, *, exact: bool = False) -> str:
-    """When the time runs out, and what happens then."""
+    """The deadline, and what happens when it passes."""
     if prompt.expires_at is None:
         return "none: it waits until it is answered"
     content = prompt.proto.content
@@ -62,7 +62,7 @@ def deadline(prompt: PromptInfo, at: datetime, *, exact: bool = False) -> str:
 
 
 def escalation(prompt: PromptInfo, at: datetime, *, exact: bool = False) -> str:
-    """How far it has come, and when others are asked next; empty if it has none."""
+    """The escalation step that was taken last, and the time of the next; empty without an escalation."""
     steps = len(prompt.proto.content.escalation)
     if not steps:
         return ""
@@ -88,7 +88,7 @@ def ending(resolution: Resolution | None, at: datetime, *, exact: bool = False) 
 
 
 def leaving(closing: Closing, at: datetime) -> str:
-    """Why a prompt left the view."""
+    """Why a prompt left the console's view."""
     if closing.why == "closed":
         return ending(closing.resolution, at)
     if closing.why == "removed":

@@ -18,7 +18,7 @@ class Clock:
 
     def now(self) -> datetime:
         """What time it is at the server, in UTC."""
-        now: datetime = self._server.stage.clock.now()
+        now: datetime = self._server.replica.clock.now()
         return now
 
     async def advance(
@@ -46,7 +46,7 @@ class Clock:
         if span < timedelta():
             raise ValueError("time only goes forward")
         left = human.leaves if human is not None else lambda _: True
-        passing = self._server.soon(self._server.stage.advance(span, left, patience))
+        passing = self._server.soon(self._server.replica.advance(span, left, patience))
         try:
             await asyncio.wrap_future(passing)
         finally:

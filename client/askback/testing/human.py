@@ -6,10 +6,10 @@ import contextlib
 import textwrap
 from collections.abc import Callable
 
-from askback.client import Client
-from askback.console_prompt import ConsolePrompt
+from askback._client.client import Client
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.prompts import PromptInfo
 from askback.errors import PromptClosed, PromptStale
-from askback.prompts import PromptInfo
 from askback.testing.rendering import rendered, suggestion
 from askback.testing.rules import Reply, Rule
 

@@ -23,8 +23,8 @@ def askback_server(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Server]:
     """A server in test mode for this test alone; job functions, `Client()` and `Worker()` find it."""
-    from askback import current
-    from askback.channel import ENVIRONMENT
+    from askback._wire.channel import ENVIRONMENT
+    from askback._worker import worker
     from askback.testing.server import Server
 
     server = Server(tmp_path_factory.mktemp("askback"))
@@ -33,7 +33,7 @@ def askback_server(
         for name in (*ENVIRONMENT, "ASKBACK_PROFILE"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("ASKBACK_SERVER", server.target)
-        monkeypatch.setattr(current, "stage", server)
+        monkeypatch.setattr(worker, "client_source", server)
         yield server
     finally:
         server.stop()

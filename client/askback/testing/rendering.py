@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from askback.enums import DecisionKind
-from askback.prompts import PromptInfo
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
 
 _TOLD = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "pattern", "default")
 _BODY_LINES = 12

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from askback.answers import giving_values, saying_no
-from askback.enums import DecisionKind
-from askback.prompts import PromptInfo
+from askback._model.answers import giving_values, saying_no
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
 
 Given = Any | Callable[[PromptInfo], Any]
 """Values (a mapping, a model, the value of an only field), or what makes them of the prompt."""

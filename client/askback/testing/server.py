@@ -11,22 +11,21 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, Unpack
 
-from askback.channel_echoes import without_echoes
-from askback.client import Client, ClientOptions
-from askback.current import entered
+from askback._client.client import Client, ClientOptions, entered
+from askback._client.run import Run
+from askback._client.unawaited import must_await
+from askback._wire.channel_echoes import without_echoes
+from askback._worker.worker import Worker
 from askback.errors import AskbackError
-from askback.run import Run
 from askback.testing.human import NAME, Human
-from askback.unawaited import must_await
-from askback.worker import Worker
 
 T = TypeVar("T")
 _SOON = 30.0
 """Seconds that starting and stopping may take at most."""
 
 
-class _Stage(Protocol):
-    """askback_server.test_mode.Stage. The client never imports the service but here, and by name."""
+class _Replica(Protocol):
+    """What this module uses of `askback_server.in_process.InProcessReplica`, which it imports by name."""
 
     async def start(self) -> str: ...
     async def stop(self) -> None: ...
@@ -69,12 +68,12 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         try:
-            module = import_module("askback_server.test_mode")
+            module = import_module("askback_server.in_process")
         except ModuleNotFoundError as error:
             raise RuntimeError(
                 f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
             ) from None
-        self.stage: _Stage = module.Stage(folder, self._arrived)
+        self.replica: _Replica = module.InProcessReplica(folder, self._arrived)
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
@@ -92,7 +91,7 @@ class Server:
         """Serve."""
         self._thread.start()
         try:
-            self.target = self.soon(self.stage.start()).result(_SOON)
+            self.target = self.soon(self.replica.start()).result(_SOON)
         except BaseException:
             self._end_loop()
             raise
@@ -116,7 +115,7 @@ class Server:
         for task in self._sitting:
             task.cancel()
         await asyncio.gather(*self._sitting, return_exceptions=True)
-        await self.stage.stop()
+        await self.replica.stop()
 
     def soon(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Do something in the server's loop, from any thread."""
@@ -173,17 +172,14 @@ class Server:
         await here.start(_SOON)
         self._hired[worker] = self._stay(lambda: here.aclose(drain_timeout=0))
 
-    async def client_for(self, worker: Worker | None) -> Client:
-        """The client that job functions start on: see askback.current.
-
-        It is the one that was entered, if that is of this server.
-        """
-        if worker is not None:
-            await self.work(worker)
+    async def client_for(self, worker: Worker) -> Client:
+        """The client that job functions start on: the one entered with `async with`, if it is of this
+        server, else one of ours."""
+        await self.work(worker)
         around = entered.get()
         if around is not None and around._calls.endpoint.target == self.target:
             return around
-        key = (asyncio.get_running_loop(), worker.namespace if worker is not None else "")
+        key = (asyncio.get_running_loop(), worker.namespace)
         if key not in self._clients:
             self._clients[key] = self.client(user="test", namespace=key[1])
             self._stay(self._clients[key].aclose)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AccessServiceStub(object):
-    """Tells callers how the server sees them. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -45,7 +45,7 @@ class AccessServiceStub(object):
 
 
 class AccessServiceServicer(object):
-    """Tells callers how the server sees them. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """
@@ -53,7 +53,7 @@ class AccessServiceServicer(object):
     def WhoAmI(self, request, context):
         """Returns the principal of the caller: the one that decides what its other calls may do. It reads
         nothing and changes nothing, so it also works while the database is away. The token file is
-        looked at again at most once a second, so a change of it may take that long to show.
+        checked at most once a second, so a change of it may take that long to show.
 
         Errors: UNAUTHENTICATED (UNAUTHENTICATED) without credentials, with unknown ones and with expired
         ones; RESOURCE_EXHAUSTED (LIMIT_EXCEEDED) with a RetryInfo when the replica serves as many calls
@@ -80,7 +80,7 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService(object):
-    """Tells callers how the server sees them. Metadata of calls, transient errors and limits: see JobService.
+    """Returns how the server identifies a caller. Metadata of calls, transient errors and limits: see JobService.
 
     Role needed by every RPC: any (`client`, `worker` or `console`).
     """

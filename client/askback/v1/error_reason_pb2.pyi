@@ -45,7 +45,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     and `key`.
     """
     ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 6
-    """NOT_FOUND: there is no such worker session, it has expired, or the secret is another. Open a
+    """NOT_FOUND: there is no such worker session, it has expired, or the secret is wrong. Open a
     new session. Metadata: `session_id`.
     """
     ERROR_REASON_ID_REUSED: _ErrorReason.ValueType  # 7
@@ -124,7 +124,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     details, with the domain `askback.dev`. Its metadata has the values that the message mentions,
     under the keys named here. A status without such an ErrorInfo comes from the transport or a
     proxy, not from this service. A newer server may send other reasons: go by the status code then.
-    docs/troubleshooting.md says for each what to do.
+    docs/troubleshooting.md says what to do about each.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -150,7 +150,7 @@ ERROR_REASON_PROMPT_NOT_FOUND: ErrorReason.ValueType  # 5
 and `key`.
 """
 ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 6
-"""NOT_FOUND: there is no such worker session, it has expired, or the secret is another. Open a
+"""NOT_FOUND: there is no such worker session, it has expired, or the secret is wrong. Open a
 new session. Metadata: `session_id`.
 """
 ERROR_REASON_ID_REUSED: ErrorReason.ValueType  # 7

@@ -106,7 +106,7 @@ class PromptFilter(_message.Message):
 
     @_builtins.property
     def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
-        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        """Labels that must be present, each with one of several values. Every condition must hold, and every entry of
         `labels`. Empty: no such condition.
         """
 
@@ -351,7 +351,7 @@ class PromptEvent(_message.Message):
     @_builtins.property
     def reset_view(self) -> Global___PromptsReset:
         """The resume token could not be honoured, or you read so slowly that more has changed than could
-        be told: forget all prompts; a snapshot and `caught_up` follow.
+        be sent: forget all prompts; a snapshot and `caught_up` follow.
         """
 
     @_builtins.property
@@ -712,7 +712,7 @@ Global___ClaimPromptRequest: _TypeAlias = ClaimPromptRequest  # noqa: Y015
 
 @_typing.final
 class ClaimPromptResponse(_message.Message):
-    """The claim is yours."""
+    """The claim was granted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -758,7 +758,7 @@ Global___ReleasePromptRequest: _TypeAlias = ReleasePromptRequest  # noqa: Y015
 
 @_typing.final
 class ReleasePromptResponse(_message.Message):
-    """The claim is gone."""
+    """The claim was given back."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -797,7 +797,7 @@ class CancelPromptRequest(_message.Message):
     key: _builtins.str
     """The asker's name of the prompt; together with `job_id`."""
     reason: _builtins.str
-    """Why, for people, at most 1,000 bytes. Empty: not said."""
+    """Why, for people, at most 1,000 bytes. Empty: no reason."""
     def __init__(
         self,
         *,
@@ -974,8 +974,8 @@ class ConverseClientFrame(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___ConverseHeartbeat:
-        """Says that the console is there. Without heartbeats the stream stays open, but its person
-        counts as absent (`Prompt.unattended_time`).
+        """The console's heartbeat. Without heartbeats the stream stays open, but the console does not
+        count as present (`Prompt.unattended_time`).
         """
 
     @_builtins.property
@@ -1062,8 +1062,8 @@ class ConverseServerFrame(_message.Message):
     GET_PROMPT_FIELD_NUMBER: _builtins.int
     LIST_ANSWERS_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
-    """The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
-    by itself.
+    """The `ref` of the frame that this replies to. 0: not a reply; the server
+    sends it unprompted.
     """
     @_builtins.property
     def welcome(self) -> Global___ConverseWelcome:
@@ -1071,7 +1071,7 @@ class ConverseServerFrame(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___ConverseHeartbeat:
-        """Says that the server is there. After three missed ones reconnect."""
+        """The server's heartbeat. Reconnect after three missed ones."""
 
     @_builtins.property
     def go_away(self) -> Global___ConverseGoAway:
@@ -1243,7 +1243,7 @@ Global___ConverseWelcome: _TypeAlias = ConverseWelcome  # noqa: Y015
 
 @_typing.final
 class ConverseHeartbeat(_message.Message):
-    """Says that a side is there."""
+    """A sign of life, from either side."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

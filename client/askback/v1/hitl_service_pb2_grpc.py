@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class HitlServiceStub(object):
-    """Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-    can be done by its unary twins and WatchPrompts.
+    """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+    and WatchPrompts can do everything that it does.
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
@@ -37,8 +37,8 @@ class HitlServiceStub(object):
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
-    A console sees and answers the prompts whose audience includes its principal. What it may not
-    see does not exist for it: NOT_FOUND.
+    A console sees and answers the prompts whose audience includes its principal. Every other prompt
+    is NOT_FOUND, as if it did not exist.
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
     STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -99,8 +99,8 @@ class HitlServiceStub(object):
 
 
 class HitlServiceServicer(object):
-    """Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-    can be done by its unary twins and WatchPrompts.
+    """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+    and WatchPrompts can do everything that it does.
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
@@ -110,8 +110,8 @@ class HitlServiceServicer(object):
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
-    A console sees and answers the prompts whose audience includes its principal. What it may not
-    see does not exist for it: NOT_FOUND.
+    A console sees and answers the prompts whose audience includes its principal. Every other prompt
+    is NOT_FOUND, as if it did not exist.
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
     STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -121,7 +121,7 @@ class HitlServiceServicer(object):
     def Converse(self, request_iterator, context):
         """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-        What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+        What the console sends. The first frame is a hello, within 5 s, and only the first;
         `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
         unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
         with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -155,8 +155,8 @@ class HitlServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchPrompts(self, request, context):
-        """Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
-        clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+        """Sends the prompt events of Converse on a one-way stream, for grpcurl, browsers and simple
+        clients; answer by AnswerPrompt. Resume as in Converse, with `resume_token`. Errors: INVALID_ARGUMENT
         (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -185,7 +185,7 @@ class HitlServiceServicer(object):
         """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
         status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
         open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
-        never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
         (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
         NOT_TEST_MODE).
         """
@@ -283,8 +283,8 @@ def add_HitlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HitlService(object):
-    """Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-    can be done by its unary twins and WatchPrompts.
+    """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+    and WatchPrompts can do everything that it does.
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
@@ -294,8 +294,8 @@ class HitlService(object):
     GetPrompt, ListAnswers               console, client or worker
     CancelPrompt                         client or worker (the asker's side)
 
-    A console sees and answers the prompts whose audience includes its principal. What it may not
-    see does not exist for it: NOT_FOUND.
+    A console sees and answers the prompts whose audience includes its principal. Every other prompt
+    is NOT_FOUND, as if it did not exist.
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
     STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HitlServiceStub:
-    """Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-    can be done by its unary twins and WatchPrompts.
+    """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+    and WatchPrompts can do everything that it does.
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
@@ -38,8 +38,8 @@ class HitlServiceStub:
       GetPrompt, ListAnswers               console, client or worker
       CancelPrompt                         client or worker (the asker's side)
 
-    A console sees and answers the prompts whose audience includes its principal. What it may not
-    see does not exist for it: NOT_FOUND.
+    A console sees and answers the prompts whose audience includes its principal. Every other prompt
+    is NOT_FOUND, as if it did not exist.
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
     STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -53,7 +53,7 @@ class HitlServiceStub:
     Converse: _grpc.StreamStreamMultiCallable[_hitl_service_pb2.ConverseRequest, _hitl_service_pb2.ConverseResponse]
     """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-    What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+    What the console sends. The first frame is a hello, within 5 s, and only the first;
     `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
     unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
     with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -83,8 +83,8 @@ class HitlServiceStub:
     PERMISSION_DENIED.
     """
     WatchPrompts: _grpc.UnaryStreamMultiCallable[_hitl_service_pb2.WatchPromptsRequest, _hitl_service_pb2.WatchPromptsResponse]
-    """Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
-    clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+    """Sends the prompt events of Converse on a one-way stream, for grpcurl, browsers and simple
+    clients; answer by AnswerPrompt. Resume as in Converse, with `resume_token`. Errors: INVALID_ARGUMENT
     (INVALID_FIELD).
     """
     ListPrompts: _grpc.UnaryUnaryMultiCallable[_hitl_service_pb2.ListPromptsRequest, _hitl_service_pb2.ListPromptsResponse]
@@ -101,7 +101,7 @@ class HitlServiceStub:
     """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
     status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
     open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
-    never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+    never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
     (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
     NOT_TEST_MODE).
     """
@@ -125,8 +125,8 @@ class HitlServiceStub:
 
 @_typing.type_check_only
 class HitlServiceAsyncStub(HitlServiceStub):
-    """Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-    can be done by its unary twins and WatchPrompts.
+    """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+    and WatchPrompts can do everything that it does.
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
@@ -136,8 +136,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
       GetPrompt, ListAnswers               console, client or worker
       CancelPrompt                         client or worker (the asker's side)
 
-    A console sees and answers the prompts whose audience includes its principal. What it may not
-    see does not exist for it: NOT_FOUND.
+    A console sees and answers the prompts whose audience includes its principal. Every other prompt
+    is NOT_FOUND, as if it did not exist.
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
     STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -148,7 +148,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
     Converse: _aio.StreamStreamMultiCallable[_hitl_service_pb2.ConverseRequest, _hitl_service_pb2.ConverseResponse]  # type: ignore[assignment]
     """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-    What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+    What the console sends. The first frame is a hello, within 5 s, and only the first;
     `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
     unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
     with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -178,8 +178,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     PERMISSION_DENIED.
     """
     WatchPrompts: _aio.UnaryStreamMultiCallable[_hitl_service_pb2.WatchPromptsRequest, _hitl_service_pb2.WatchPromptsResponse]  # type: ignore[assignment]
-    """Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
-    clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+    """Sends the prompt events of Converse on a one-way stream, for grpcurl, browsers and simple
+    clients; answer by AnswerPrompt. Resume as in Converse, with `resume_token`. Errors: INVALID_ARGUMENT
     (INVALID_FIELD).
     """
     ListPrompts: _aio.UnaryUnaryMultiCallable[_hitl_service_pb2.ListPromptsRequest, _hitl_service_pb2.ListPromptsResponse]  # type: ignore[assignment]
@@ -196,7 +196,7 @@ class HitlServiceAsyncStub(HitlServiceStub):
     """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
     status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
     open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
-    never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+    never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
     (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
     NOT_TEST_MODE).
     """
@@ -219,8 +219,8 @@ class HitlServiceAsyncStub(HitlServiceStub):
     """
 
 class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-    can be done by its unary twins and WatchPrompts.
+    """Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+    and WatchPrompts can do everything that it does.
 
     Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 
@@ -230,8 +230,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
       GetPrompt, ListAnswers               console, client or worker
       CancelPrompt                         client or worker (the asker's side)
 
-    A console sees and answers the prompts whose audience includes its principal. What it may not
-    see does not exist for it: NOT_FOUND.
+    A console sees and answers the prompts whose audience includes its principal. Every other prompt
+    is NOT_FOUND, as if it did not exist.
 
     Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
     STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -246,7 +246,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_hitl_service_pb2.ConverseResponse], _abc.AsyncIterator[_hitl_service_pb2.ConverseResponse]]:
         """The console's stream: prompts come as they are asked, answers go back on the same stream.
 
-        What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+        What the console sends. The first frame is a hello, within 5 s, and only the first;
         `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
         unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
         with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -282,8 +282,8 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hitl_service_pb2.WatchPromptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_hitl_service_pb2.WatchPromptsResponse], _abc.AsyncIterator[_hitl_service_pb2.WatchPromptsResponse]]:
-        """Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
-        clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+        """Sends the prompt events of Converse on a one-way stream, for grpcurl, browsers and simple
+        clients; answer by AnswerPrompt. Resume as in Converse, with `resume_token`. Errors: INVALID_ARGUMENT
         (INVALID_FIELD).
         """
 
@@ -318,7 +318,7 @@ class HitlServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
         status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
         open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
-        never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+        never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
         (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
         NOT_TEST_MODE).
         """

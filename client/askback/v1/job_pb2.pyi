@@ -156,8 +156,8 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     JOB_EVENT_TYPE_ANSWER_LATE: _JobEventType.ValueType  # 30
     """An answer came after the prompt was closed. It is kept for the audit and resolves nothing."""
     JOB_EVENT_TYPE_PROMPT_ESCALATED: _JobEventType.ValueType  # 31
-    """A step of the prompt's escalation was taken, because no answer came for as long as the step
-    says.
+    """A step of the prompt's escalation was taken, because no answer came within the time of the
+    step.
     """
     JOB_EVENT_TYPE_PROMPT_REMINDED: _JobEventType.ValueType  # 32
     """A reminder: consoles were sent the open prompt again with a higher `remind_count`."""
@@ -167,7 +167,7 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     """A person who may answer has a console connected again."""
     JOB_EVENT_TYPE_JOB_CARRIED_OVER: _JobEventType.ValueType  # 38
     """Lists what a retried job keeps of the one it repeats: checkpoints, and answers with their
-    authors and dates. Follows JOB_CREATED; several events where there is much.
+    authors and dates. Follows JOB_CREATED; several events for a long list.
     """
     JOB_EVENT_TYPE_PROMPT_REWORDED: _JobEventType.ValueType  # 41
     """The job asked a closed prompt's question in other words and kept its resolution
@@ -178,7 +178,7 @@ class _JobEventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobEvent
     again.
     """
     JOB_EVENT_TYPE_WITHHELD: _JobEventType.ValueType  # 43
-    """Something that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
+    """An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
     console that watches a job of which it sees the head (`Job.head_only`).
     """
 
@@ -251,8 +251,8 @@ open.
 JOB_EVENT_TYPE_ANSWER_LATE: JobEventType.ValueType  # 30
 """An answer came after the prompt was closed. It is kept for the audit and resolves nothing."""
 JOB_EVENT_TYPE_PROMPT_ESCALATED: JobEventType.ValueType  # 31
-"""A step of the prompt's escalation was taken, because no answer came for as long as the step
-says.
+"""A step of the prompt's escalation was taken, because no answer came within the time of the
+step.
 """
 JOB_EVENT_TYPE_PROMPT_REMINDED: JobEventType.ValueType  # 32
 """A reminder: consoles were sent the open prompt again with a higher `remind_count`."""
@@ -262,7 +262,7 @@ JOB_EVENT_TYPE_PROMPT_ATTENDED: JobEventType.ValueType  # 37
 """A person who may answer has a console connected again."""
 JOB_EVENT_TYPE_JOB_CARRIED_OVER: JobEventType.ValueType  # 38
 """Lists what a retried job keeps of the one it repeats: checkpoints, and answers with their
-authors and dates. Follows JOB_CREATED; several events where there is much.
+authors and dates. Follows JOB_CREATED; several events for a long list.
 """
 JOB_EVENT_TYPE_PROMPT_REWORDED: JobEventType.ValueType  # 41
 """The job asked a closed prompt's question in other words and kept its resolution
@@ -273,7 +273,7 @@ JOB_EVENT_TYPE_JOB_WAITS: JobEventType.ValueType  # 42
 again.
 """
 JOB_EVENT_TYPE_WITHHELD: JobEventType.ValueType  # 43
-"""Something that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
+"""An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 console that watches a job of which it sees the head (`Job.head_only`).
 """
 Global___JobEventType: _TypeAlias = JobEventType  # noqa: Y015
@@ -365,7 +365,7 @@ class Job(_message.Message):
     priority: _builtins.int
     """Workers take jobs with higher priority first, from -1000 to 1000. Default: 0."""
     promoted: _builtins.bool
-    """A mark for programs that use the result: it was taken over (published, merged, shipped).
+    """A mark for programs that use the result: it was adopted (published, merged, shipped).
     Default: false. Set by UpdateJob; the server does nothing with it.
     """
     attempt: _builtins.int
@@ -384,7 +384,7 @@ class Job(_message.Message):
     """Rises by at least 1 with every change, and equals the `seq` of the job's newest event."""
     token: _builtins.int
     """The newest fencing token: 0 before the first lease, and higher with every lease. Only writes
-    with this token are taken.
+    with this token are accepted.
     """
     worker_id: _builtins.str
     """The worker that holds the job, by the name it gave itself. Empty: no worker holds it."""
@@ -623,8 +623,8 @@ class JobEvent(_message.Message):
     """What happened to the job."""
     actor: _builtins.str
     """Who did it: the subject of a principal, the name of a worker, or `system` for timers and lease
-    keeping. A console that sees the job's head only is told it where the job was created, where a
-    person claimed or answered a prompt, and where a timer acted on one; else it is empty.
+    keeping. A console that sees the job's head only gets it where the job was created, where a
+    person claimed or answered a prompt, and where a timer acted on one; otherwise it is empty.
     """
     prompt_id: _builtins.str
     """The prompt that the event is about. Empty: it is about no prompt."""

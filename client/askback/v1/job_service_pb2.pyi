@@ -364,7 +364,7 @@ class JobFilter(_message.Message):
 
     @_builtins.property
     def any_labels(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.LabelCondition]:
-        """Labels that must be there with one of several values each. Every condition must hold, and every entry of
+        """Labels that must be present, each with one of several values. Every condition must hold, and every entry of
         `labels`. Empty: no such condition.
         """
 
@@ -563,7 +563,7 @@ class WatchJobsResponse(_message.Message):
     """True in the one message that completes the snapshot."""
     reset: _builtins.str
     """Not empty: the resume token could not be honoured, or you read so slowly that more has changed
-    than could be told. Forget all jobs; a snapshot follows.
+    than could be sent. Forget all jobs; a snapshot follows.
     """
     resume_token: _builtins.str
     """You have everything up to here: resume from this token. Empty: no newer position."""
@@ -663,7 +663,7 @@ class CancelJobRequest(_message.Message):
     job_id: _builtins.str
     """The job's id. Required."""
     reason: _builtins.str
-    """Why, for people, at most 1,000 bytes. Empty: not said."""
+    """Why, for people, at most 1,000 bytes. Empty: no reason."""
     def __init__(
         self,
         *,

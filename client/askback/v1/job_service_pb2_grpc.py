@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class JobServiceStub(object):
-    """Creates, reads and steers jobs.
+    """Creates, reads and controls jobs.
 
-    Callers name themselves in the metadata of every call, of this service and the others:
+    Callers identify themselves in the metadata of every call of all services:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -44,26 +44,25 @@ class JobServiceStub(object):
     (DRAINING, STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL)
     and ABORTED (CONTENTION). An empty `namespace` means the caller's default namespace.
 
-    What holds for every call of this service and the others:
+    For every call of all services:
 
     - A status without an ErrorInfo of the domain `askback.dev` does not come from this service but
     from the transport or a proxy. CANCELLED that the caller did not ask for is such a status, and
     transient: repeat the call with the same ids, and open a stream again from where it was.
     - RESOURCE_EXHAUSTED with a RetryInfo is transient too: wait that long, then repeat. A replica
-    that serves as many calls as it can refuses a call before it reads its message. It goes on to
-    serve answers, and the calls that keep or end a lease.
+    that is at its limit of calls refuses a call before it reads its message. It still serves
+    answers, and the calls that keep or end a lease.
     - One connection carries at most `streams_per_connection` calls at once (100 unless the server is
     set otherwise, never fewer than 64). The next call waits, without an error, until one of them
     ends: a client that keeps more streams open needs more connections.
     - The credentials of a stream, and of LeaseJobs and AwaitPrompt calls that wait, are checked again
     while it is open. It ends with UNAUTHENTICATED when they are removed or expire, and with
-    PERMISSION_DENIED or NOT_FOUND when what it needs is taken away. A view of prompts shrinks or
-    grows at once when the caller's groups change, by the same events as always.
-    - A stream that is as old as the server's `stream_age` (45 minutes, more or less by a fifth) is
-    asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
-    Both go on from where they were.
-    - A client that does not read is no longer read from. When a message to it has waited for 20
-    seconds its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
+    PERMISSION_DENIED or NOT_FOUND when its permission is removed. A view of prompts shrinks or
+    grows when the caller's groups change, by the usual events.
+    - A stream that reaches the server's `stream_age` (45 minutes, ±20 %) is asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
+    Both can be resumed where they were.
+    - The server stops reading from a client that does not read. When a message to it has waited for 20
+    seconds, its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
     """
 
     def __init__(self, channel):
@@ -130,9 +129,9 @@ class JobServiceStub(object):
 
 
 class JobServiceServicer(object):
-    """Creates, reads and steers jobs.
+    """Creates, reads and controls jobs.
 
-    Callers name themselves in the metadata of every call, of this service and the others:
+    Callers identify themselves in the metadata of every call of all services:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -148,26 +147,25 @@ class JobServiceServicer(object):
     (DRAINING, STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL)
     and ABORTED (CONTENTION). An empty `namespace` means the caller's default namespace.
 
-    What holds for every call of this service and the others:
+    For every call of all services:
 
     - A status without an ErrorInfo of the domain `askback.dev` does not come from this service but
     from the transport or a proxy. CANCELLED that the caller did not ask for is such a status, and
     transient: repeat the call with the same ids, and open a stream again from where it was.
     - RESOURCE_EXHAUSTED with a RetryInfo is transient too: wait that long, then repeat. A replica
-    that serves as many calls as it can refuses a call before it reads its message. It goes on to
-    serve answers, and the calls that keep or end a lease.
+    that is at its limit of calls refuses a call before it reads its message. It still serves
+    answers, and the calls that keep or end a lease.
     - One connection carries at most `streams_per_connection` calls at once (100 unless the server is
     set otherwise, never fewer than 64). The next call waits, without an error, until one of them
     ends: a client that keeps more streams open needs more connections.
     - The credentials of a stream, and of LeaseJobs and AwaitPrompt calls that wait, are checked again
     while it is open. It ends with UNAUTHENTICATED when they are removed or expire, and with
-    PERMISSION_DENIED or NOT_FOUND when what it needs is taken away. A view of prompts shrinks or
-    grows at once when the caller's groups change, by the same events as always.
-    - A stream that is as old as the server's `stream_age` (45 minutes, more or less by a fifth) is
-    asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
-    Both go on from where they were.
-    - A client that does not read is no longer read from. When a message to it has waited for 20
-    seconds its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
+    PERMISSION_DENIED or NOT_FOUND when its permission is removed. A view of prompts shrinks or
+    grows when the caller's groups change, by the usual events.
+    - A stream that reaches the server's `stream_age` (45 minutes, ±20 %) is asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
+    Both can be resumed where they were.
+    - The server stops reading from a client that does not read. When a message to it has waited for 20
+    seconds, its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
     """
 
     def CreateJob(self, request, context):
@@ -202,9 +200,9 @@ class JobServiceServicer(object):
         they are committed. Ends with OK after the event that ends the job. Resume after any other end
         with the last `seq` received. After 15 s without an event an empty message comes.
 
-        A console that may see one of the job's prompts is told of the job's head and of the prompts
-        that it may see: states, progress and times, without texts of failures and names of workers.
-        What it may not see comes as WITHHELD, so that `seq` has no gap. Whether a prompt may be seen
+        A console that may see one of the job's prompts gets the events of the job's head and of the
+        prompts that it may see: states, progress and times, without texts of failures and names of
+        workers. All other events come as WITHHELD, so that `seq` has no gap. Whether a prompt may be seen
         is decided when its event is sent. The stream ends with NOT_FOUND when the caller may see none
         of the job's prompts any more.
 
@@ -219,7 +217,7 @@ class JobServiceServicer(object):
         states of the filter), then a message with `caught_up`, then each job that changes. It carries
         the newest state, not every step: a slow reader gets fewer, newer states. Resume with the last
         token received; one that cannot be honoured gives `reset` and a new snapshot, so nothing is
-        lost without a word. Errors: INVALID_ARGUMENT (INVALID_FIELD).
+        lost silently. Errors: INVALID_ARGUMENT (INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -348,9 +346,9 @@ def add_JobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobService(object):
-    """Creates, reads and steers jobs.
+    """Creates, reads and controls jobs.
 
-    Callers name themselves in the metadata of every call, of this service and the others:
+    Callers identify themselves in the metadata of every call of all services:
     `authorization: Bearer TOKEN`; at a server without authentication, which listens on loopback only,
     `askback-user` and `askback-groups` (separated by commas) instead.
 
@@ -366,26 +364,25 @@ class JobService(object):
     (DRAINING, STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL)
     and ABORTED (CONTENTION). An empty `namespace` means the caller's default namespace.
 
-    What holds for every call of this service and the others:
+    For every call of all services:
 
     - A status without an ErrorInfo of the domain `askback.dev` does not come from this service but
     from the transport or a proxy. CANCELLED that the caller did not ask for is such a status, and
     transient: repeat the call with the same ids, and open a stream again from where it was.
     - RESOURCE_EXHAUSTED with a RetryInfo is transient too: wait that long, then repeat. A replica
-    that serves as many calls as it can refuses a call before it reads its message. It goes on to
-    serve answers, and the calls that keep or end a lease.
+    that is at its limit of calls refuses a call before it reads its message. It still serves
+    answers, and the calls that keep or end a lease.
     - One connection carries at most `streams_per_connection` calls at once (100 unless the server is
     set otherwise, never fewer than 64). The next call waits, without an error, until one of them
     ends: a client that keeps more streams open needs more connections.
     - The credentials of a stream, and of LeaseJobs and AwaitPrompt calls that wait, are checked again
     while it is open. It ends with UNAUTHENTICATED when they are removed or expire, and with
-    PERMISSION_DENIED or NOT_FOUND when what it needs is taken away. A view of prompts shrinks or
-    grows at once when the caller's groups change, by the same events as always.
-    - A stream that is as old as the server's `stream_age` (45 minutes, more or less by a fifth) is
-    asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
-    Both go on from where they were.
-    - A client that does not read is no longer read from. When a message to it has waited for 20
-    seconds its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
+    PERMISSION_DENIED or NOT_FOUND when its permission is removed. A view of prompts shrinks or
+    grows when the caller's groups change, by the usual events.
+    - A stream that reaches the server's `stream_age` (45 minutes, ±20 %) is asked to move by a GoAway; a watch, which has no such frame, ends with UNAVAILABLE (DRAINING).
+    Both can be resumed where they were.
+    - The server stops reading from a client that does not read. When a message to it has waited for 20
+    seconds, its stream ends with RESOURCE_EXHAUSTED (LIMIT_EXCEEDED, `limit` is `unread`).
     """
 
     @staticmethod

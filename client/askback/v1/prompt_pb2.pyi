@@ -187,7 +187,7 @@ class _AnswerStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSt
     """
     ANSWER_STATUS_CLOSED: _AnswerStatus.ValueType  # 3
     """The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
-    kept as late.
+    stored as late.
     """
     ANSWER_STATUS_STALE: _AnswerStatus.ValueType  # 4
     """The content had changed since the revision that was answered; the prompt stays open. `prompt`
@@ -211,7 +211,7 @@ sent today.
 """
 ANSWER_STATUS_CLOSED: AnswerStatus.ValueType  # 3
 """The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
-kept as late.
+stored as late.
 """
 ANSWER_STATUS_STALE: AnswerStatus.ValueType  # 4
 """The content had changed since the revision that was answered; the prompt stays open. `prompt`
@@ -283,8 +283,8 @@ class Prompt(_message.Message):
     """Where the prompt is in its life."""
     claimed_by: _builtins.str
     """The subject of the person who claimed the prompt. Empty: it was never claimed, or the claim was
-    given back. A claim holds until `claim_expire_time`; compare with your clock, because no event
-    tells that it ran out.
+    given back. A claim holds until `claim_expire_time`; compare with your clock, because its end
+    makes no event.
     """
     submissions: _builtins.int
     """How many answers were submitted, refused and late ones included. ListAnswers has them."""
@@ -293,7 +293,7 @@ class Prompt(_message.Message):
     and `content.priority`.
     """
     remind_count: _builtins.int
-    """How many reminders there have been. When it rises, a console rings again."""
+    """How many reminders there have been. When it rises, consoles notify again."""
     requested_by: _builtins.str
     """The creator of the job that asks (`Job.user_id`): on whose behalf people are asked. Empty only for a
     prompt that a server older than this field asked.
@@ -393,7 +393,7 @@ Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
 
 @_typing.final
 class PromptRewording(_message.Message):
-    """Other words for a closed prompt's question, for which its resolution was kept."""
+    """A new wording of a closed prompt's question, for which its resolution was kept."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -644,7 +644,7 @@ class Reminders(_message.Message):
     EVERY_FIELD_NUMBER: _builtins.int
     MAX_COUNT_FIELD_NUMBER: _builtins.int
     max_count: _builtins.int
-    """How many reminders there are at most. 0: as many as are allowed, 1000."""
+    """How many reminders there are at most. 0: the limit, 1000."""
     @_builtins.property
     def after(self) -> _duration_pb2.Duration:
         """When the first reminder comes, counted from the asking. Unset: after `every`."""
@@ -769,7 +769,7 @@ class Question(_message.Message):
     required: _builtins.bool
     """True: a value must be given. Default: false, then the field may be left out."""
     rationale: _builtins.str
-    """Why it is asked, for people. Empty: not said."""
+    """Why it is asked, for people. Empty: no reason."""
     @_builtins.property
     def boolean(self) -> Global___BooleanInput:
         """true or false."""
@@ -1334,8 +1334,8 @@ class Resolution(_message.Message):
     actor: _builtins.str
     """Who ended it: the subject of a principal, the name of a worker, or `system` for a timer."""
     reason: _builtins.str
-    """Why it ended, for people; for example `job completed` or `the deadline passed`. Empty: not
-    said.
+    """Why it ended, for people; for example `job completed` or `the deadline passed`. Empty: no
+    reason.
     """
     @_builtins.property
     def answer(self) -> Global___Answer:

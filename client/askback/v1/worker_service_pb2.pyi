@@ -55,7 +55,7 @@ class LeaseJobsRequest(_message.Message):
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration:
         """How long to wait for the first job, at most 60 s. Unset: do not wait, and return the jobs that are
-        there, if any.
+        ready, if any.
         """
 
     def __init__(
@@ -208,13 +208,13 @@ class ExtendLeaseRequest(_message.Message):
     @_builtins.property
     def held(self) -> Global___WorkHeldLeases:
         """The leases that the worker holds, including those whose CompleteJob, FailJob or ReleaseJob has
-        no reply yet. Unset: not said. A lease of the session that two calls in a row, at least half a
+        no reply yet. Unset: not reported. A lease of the session that two calls in a row, at least half a
         heartbeat interval apart, do not name is taken back.
         """
 
     @_builtins.property
     def digest(self) -> Global___WorkLeaseDigest:
-        """The digest of these leases, in place of `held` where there are many. Unset: not said."""
+        """The digest of these leases, in place of `held` where there are many. Unset: not reported."""
 
     def __init__(
         self,
@@ -919,7 +919,7 @@ class WorkClientFrame(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___WorkHeartbeat:
-        """Says that the worker is there, and keeps its session alive. At least once for each interval
+        """The worker's heartbeat, which keeps its session alive. At least once for each interval
         of the welcome.
         """
 
@@ -1020,8 +1020,8 @@ class WorkServerFrame(_message.Message):
     RELEASE_JOB_FIELD_NUMBER: _builtins.int
     LEASES_WANTED_FIELD_NUMBER: _builtins.int
     ref: _builtins.int
-    """The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
-    by itself.
+    """The `ref` of the frame that this replies to. 0: not a reply; the server
+    sends it unprompted.
     """
     @_builtins.property
     def welcome(self) -> Global___WorkWelcome:
@@ -1029,7 +1029,7 @@ class WorkServerFrame(_message.Message):
 
     @_builtins.property
     def heartbeat(self) -> Global___WorkHeartbeat:
-        """Says that the server is there. After three missed ones reconnect."""
+        """The server's heartbeat. Reconnect after three missed ones."""
 
     @_builtins.property
     def go_away(self) -> Global___WorkGoAway:
@@ -1178,7 +1178,7 @@ Global___WorkHello: _TypeAlias = WorkHello  # noqa: Y015
 
 @_typing.final
 class WorkHeldJob(_message.Message):
-    """A lease that the worker says it holds."""
+    """A lease that the worker reports to hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1260,7 +1260,7 @@ Global___WorkWelcome: _TypeAlias = WorkWelcome  # noqa: Y015
 
 @_typing.final
 class WorkHeartbeat(_message.Message):
-    """Says that a side is there."""
+    """A sign of life, from either side."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1268,10 +1268,10 @@ class WorkHeartbeat(_message.Message):
     RECEIVED_FIELD_NUMBER: _builtins.int
     LEASES_FIELD_NUMBER: _builtins.int
     received: _builtins.int
-    """From a worker: how many `job_leased` frames of this stream it has received. Unset: not said. A
-    worker that says it sends a heartbeat as soon as it has received jobs, before it runs them. The
-    server takes back a job whose receipt is not said within one heartbeat interval, without
-    counting an attempt, and pushes no more jobs until it is said.
+    """From a worker: how many `job_leased` frames of this stream it has received. Unset: not reported.
+    A worker that reports it sends a heartbeat as soon as it has received jobs, before it runs them.
+    The server takes back a job whose receipt is not reported within one heartbeat interval, without
+    counting an attempt, and pushes no more jobs until it is.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -1281,7 +1281,7 @@ class WorkHeartbeat(_message.Message):
 
     @_builtins.property
     def leases(self) -> Global___WorkLeaseDigest:
-        """From a worker: the leases that it holds. Unset: not said, and then nothing is compared."""
+        """From a worker: the leases that it holds. Unset: not reported, and then nothing is compared."""
 
     def __init__(
         self,
@@ -1431,7 +1431,7 @@ class WorkGoAway(_message.Message):
     stream is old. Open the next one on a new connection, since this one leads to the replica that is
     going, and resume the session; half-close this stream when the other has its welcome. Until then
     this stream serves, without new jobs; after that its replies still count, and everything else
-    that it says does not.
+    that it sends is ignored.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1523,7 +1523,7 @@ class WorkCancelRequested(_message.Message):
     job_id: _builtins.str
     """The job that is to be cancelled."""
     reason: _builtins.str
-    """Why, for people. Empty: not said."""
+    """Why, for people. Empty: no reason."""
     def __init__(
         self,
         *,

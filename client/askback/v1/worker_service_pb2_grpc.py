@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class WorkerServiceStub(object):
-    """Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-    grpcurl, be a worker. Role needed by every RPC: `worker`.
+    """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+    grpcurl, can be a worker. Role needed by every RPC: `worker`.
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -108,8 +108,8 @@ class WorkerServiceStub(object):
 
 
 class WorkerServiceServicer(object):
-    """Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-    grpcurl, be a worker. Role needed by every RPC: `worker`.
+    """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+    grpcurl, can be a worker. Role needed by every RPC: `worker`.
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -124,7 +124,7 @@ class WorkerServiceServicer(object):
     def Work(self, request_iterator, context):
         """The worker's stream: jobs come under leases, results go back on the same stream.
 
-        What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+        What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
         heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
         fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
         Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -146,13 +146,13 @@ class WorkerServiceServicer(object):
         safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
         already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
 
-        Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+        Lost jobs. Heartbeats may report what the worker has received and holds (WorkHeartbeat). Then a
         job that the session holds and the worker does not run, or the other way round, is found and
         resolved within two heartbeats. Without it the server assumes that the worker runs everything
         that its session holds.
 
         Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
-        (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+        (SESSION_NOT_FOUND) if the session has expired: open a new one. After every other end reconnect,
         with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -208,8 +208,8 @@ class WorkerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgePrompts(self, request, context):
-        """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
-        told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+        """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session
+        gets those again that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
         (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -331,8 +331,8 @@ def add_WorkerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class WorkerService(object):
-    """Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-    grpcurl, be a worker. Role needed by every RPC: `worker`.
+    """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+    grpcurl, can be a worker. Role needed by every RPC: `worker`.
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class WorkerServiceStub:
-    """Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-    grpcurl, be a worker. Role needed by every RPC: `worker`.
+    """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+    grpcurl, can be a worker. Role needed by every RPC: `worker`.
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -47,7 +47,7 @@ class WorkerServiceStub:
     Work: _grpc.StreamStreamMultiCallable[_worker_service_pb2.WorkRequest, _worker_service_pb2.WorkResponse]
     """The worker's stream: jobs come under leases, results go back on the same stream.
 
-    What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+    What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
     heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
     fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
     Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -69,13 +69,13 @@ class WorkerServiceStub:
     safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
     already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
 
-    Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+    Lost jobs. Heartbeats may report what the worker has received and holds (WorkHeartbeat). Then a
     job that the session holds and the worker does not run, or the other way round, is found and
     resolved within two heartbeats. Without it the server assumes that the worker runs everything
     that its session holds.
 
     Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
-    (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+    (SESSION_NOT_FOUND) if the session has expired: open a new one. After every other end reconnect,
     with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
     """
     LeaseJobs: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.LeaseJobsRequest, _worker_service_pb2.LeaseJobsResponse]
@@ -107,8 +107,8 @@ class WorkerServiceStub:
     Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
     """
     AcknowledgePrompts: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.AcknowledgePromptsRequest, _worker_service_pb2.AcknowledgePromptsResponse]
-    """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
-    told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+    """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session
+    gets those again that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
     (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
     """
     SaveCheckpoint: _grpc.UnaryUnaryMultiCallable[_worker_service_pb2.SaveCheckpointRequest, _worker_service_pb2.SaveCheckpointResponse]
@@ -137,8 +137,8 @@ class WorkerServiceStub:
 
 @_typing.type_check_only
 class WorkerServiceAsyncStub(WorkerServiceStub):
-    """Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-    grpcurl, be a worker. Role needed by every RPC: `worker`.
+    """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+    grpcurl, can be a worker. Role needed by every RPC: `worker`.
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -154,7 +154,7 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     Work: _aio.StreamStreamMultiCallable[_worker_service_pb2.WorkRequest, _worker_service_pb2.WorkResponse]  # type: ignore[assignment]
     """The worker's stream: jobs come under leases, results go back on the same stream.
 
-    What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+    What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
     heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
     fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
     Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -176,13 +176,13 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
     already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
 
-    Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+    Lost jobs. Heartbeats may report what the worker has received and holds (WorkHeartbeat). Then a
     job that the session holds and the worker does not run, or the other way round, is found and
     resolved within two heartbeats. Without it the server assumes that the worker runs everything
     that its session holds.
 
     Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
-    (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+    (SESSION_NOT_FOUND) if the session has expired: open a new one. After every other end reconnect,
     with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
     """
     LeaseJobs: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.LeaseJobsRequest, _worker_service_pb2.LeaseJobsResponse]  # type: ignore[assignment]
@@ -214,8 +214,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
     """
     AcknowledgePrompts: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.AcknowledgePromptsRequest, _worker_service_pb2.AcknowledgePromptsResponse]  # type: ignore[assignment]
-    """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
-    told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+    """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session
+    gets those again that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
     (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
     """
     SaveCheckpoint: _aio.UnaryUnaryMultiCallable[_worker_service_pb2.SaveCheckpointRequest, _worker_service_pb2.SaveCheckpointResponse]  # type: ignore[assignment]
@@ -243,8 +243,8 @@ class WorkerServiceAsyncStub(WorkerServiceStub):
     """
 
 class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-    grpcurl, be a worker. Role needed by every RPC: `worker`.
+    """Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+    grpcurl, can be a worker. Role needed by every RPC: `worker`.
 
     A worker holds jobs through a session with one heartbeat for all of them, and writes to each
     with the fencing token of its lease. A write with an older token, or after the session expired
@@ -264,7 +264,7 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_worker_service_pb2.WorkResponse], _abc.AsyncIterator[_worker_service_pb2.WorkResponse]]:
         """The worker's stream: jobs come under leases, results go back on the same stream.
 
-        What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+        What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
         heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
         fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
         Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -286,13 +286,13 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
         already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
 
-        Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+        Lost jobs. Heartbeats may report what the worker has received and holds (WorkHeartbeat). Then a
         job that the session holds and the worker does not run, or the other way round, is found and
         resolved within two heartbeats. Without it the server assumes that the worker runs everything
         that its session holds.
 
         Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
-        (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+        (SESSION_NOT_FOUND) if the session has expired: open a new one. After every other end reconnect,
         with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
         """
 
@@ -360,8 +360,8 @@ class WorkerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _worker_service_pb2.AcknowledgePromptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_worker_service_pb2.AcknowledgePromptsResponse, _abc.Awaitable[_worker_service_pb2.AcknowledgePromptsResponse]]:
-        """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
-        told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+        """Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session
+        gets those again that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
         (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
         """
 

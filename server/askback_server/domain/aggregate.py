@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, Unpack
 
-from askback_server.domain.commands import PromptRef, SessionRef
-from askback_server.domain.errors import JobNotFound
+from askback_server.domain.commands import PromptRef, R, SessionRef
+from askback_server.domain.errors import AskbackError, JobNotFound
 from askback_server.domain.events import Event, EventType
-from askback_server.domain.evolve import evolve, made
-from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
+from askback_server.domain.evolve import evolve, from_fields
+from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job, JobFields
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import Prompt, PromptState, Submission
@@ -128,12 +128,19 @@ def _open_of(prompts: dict[str, Prompt], count: int) -> list[Prompt]:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What must hold by the database when the write is made, besides the version."""
+    """Conditions of a write besides the job's version. The database checks them when it commits.
+
+    Rules set them by `Change.require`; the guards of a batch's commands on one job are merged.
+    """
 
     session: SessionRef | None = None
-    """Must be unexpired; epoch 0 means any."""
+    """A worker session that must not have expired, at this epoch (`ANY_EPOCH`: at any). Set by writes of the
+    holder, and by a resolution that makes the job run on at its holder."""
     not_before: datetime | None = None
+    """The database's clock must have reached it. Set by deadlines, timers and leases of delayed jobs."""
     not_after: datetime | None = None
+    """The database's clock must not have passed it. Set by answers (the prompt's deadline) and by leases
+    under a concurrency limit (the end of the turn)."""
 
     def merged(self, other: Guard) -> Guard:
         """Both."""
@@ -189,8 +196,8 @@ class Change:
         self.guard = NO_GUARD
         self.deleted = False
 
-    def set(self, **values: Any) -> None:
-        """New values of job fields."""
+    def set(self, **values: Unpack[JobFields]) -> None:
+        """Give fields of the job new values. Raises TypeError for a name that is no field of `Job`."""
         self.job = evolve(self.job, **values)
 
     def prompt(self, prompt_id: str) -> Prompt:
@@ -259,7 +266,7 @@ class Change:
         after |= {"understanding": self.understanding or base.understanding, "carried": base.carried}
         if base.job is not None:
             after["size"] = base.size + self._growth(base)
-        return made(Aggregate, after)
+        return from_fields(Aggregate, after)
 
     def _growth(self, base: Aggregate) -> int:
         """How many bytes the change adds. A job may have many prompts, and a change has few."""
@@ -291,8 +298,10 @@ def _prompt_size(prompt: Prompt) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """The outcome of `apply`: a reply, and the change that it depends on (None: nothing changes)."""
+class Decided(Generic[R]):
+    """The outcome of a rule."""
 
-    reply: Any
+    reply: R | AskbackError
+    """An error here is raised to the caller after the change is committed."""
     change: Change | None = None
+    """Must be committed before the reply is sent; None if the command changes nothing."""

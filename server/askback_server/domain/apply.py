@@ -12,9 +12,11 @@ from askback_server.domain import asking_rules, job_rules, lost_leases, presence
 from askback_server.domain import commands as c
 from askback_server.domain.aggregate import Aggregate, Decided, Facts
 
-Rule = Callable[[Aggregate, Any, Facts], Decided]
+Rule = Callable[[Aggregate, Any, Facts], Decided[Any]]
+"""Takes one class of command and decides the reply that the class declares. Python cannot relate a
+dictionary's key to its value, hence `Any`: tests/unit/test_apply.py compares their annotations."""
 
-RULES: dict[type[c.Command], Rule] = {
+RULES: dict[type[c.Command[object]], Rule] = {
     c.CreateJob: job_rules.create_job,
     c.UpdateJob: job_rules.update_job,
     c.CancelJob: job_rules.cancel_job,
@@ -41,10 +43,10 @@ RULES: dict[type[c.Command], Rule] = {
 }
 
 
-def apply(aggregate: Aggregate, command: c.Command, facts: Facts) -> Decided:
-    """Decide a command. Raises a subclass of AskbackError if it is refused, and Unjudged if its values
-    have to be judged first.
+def apply(aggregate: Aggregate, command: c.Command[c.R], facts: Facts) -> Decided[c.R]:
+    """Decide a command.
 
-    A `reply` that is itself an exception is raised to the caller after the change is committed.
+    Raises a subclass of AskbackError if the command is refused, and Unjudged if an answer's values must be
+    validated outside the event loop first.
     """
     return RULES[type(command)](aggregate, command, facts)

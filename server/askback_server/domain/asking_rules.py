@@ -27,7 +27,7 @@ from askback_server.domain.worker_rules import held
 _SUPERSEDED = "another prompt of the job took its place"
 
 
-def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided:
+def ask_prompt(aggregate: Aggregate, command: AskPrompt, facts: Facts) -> Decided[PromptAsked]:
     """A new prompt; or the one of this key, as it is or amended."""
     change = held(aggregate, command, facts)
     check = Checker(facts.limits)

@@ -6,42 +6,30 @@ Every function raises InvalidField with all violations it finds, before anything
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from askback_server.domain.content import Audience, FinalAction, Part, PromptContent
 from askback_server.domain.decisions import AUTHORISING, Edit, check_options, default_options, labelled
 from askback_server.domain.documents import content_to_json
-from askback_server.domain.errors import InvalidField
 from askback_server.domain.forms import Unjudged, check_form
-from askback_server.domain.json_text import BadFields, Violation, check_text, is_plain, parse_json
+from askback_server.domain.json_text import Violation, check_text, is_plain, parse_json
 from askback_server.domain.limits import Limits
+from askback_server.domain.violations import Violations
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-/]*\Z")
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
 _URL = re.compile(r"https?://[^\s\x00-\x1f]+\Z")
 
 
-class Checker:
-    """Collects violations; `done()` raises them together."""
+class Checker(Violations):
+    """Checks fields against the service's limits."""
 
-    __slots__ = ("found", "limits", "prefix")
+    __slots__ = ("limits",)
 
     def __init__(self, limits: Limits, prefix: str = "") -> None:
+        super().__init__(prefix)
         self.limits = limits
-        self.prefix = prefix
-        self.found: list[Violation] = []
-
-    def bad(self, field: str, description: str) -> None:
-        """Note a violation."""
-        self.found.append(Violation(self.prefix + field, description))
-
-    def run(self, check: Callable[[], object]) -> None:
-        """Note what a check of `json_text` or `forms` finds."""
-        try:
-            check()
-        except BadFields as error:
-            self.found.extend(Violation(self.prefix + v.field, v.description) for v in error.violations)
 
     def text(self, field: str, value: str, max_bytes: int, *, required: bool = False) -> None:
         """Plain text that a database can store, of bounded size."""
@@ -81,13 +69,6 @@ class Checker:
         if not low <= value <= high:
             self.bad(field, f"must be between {low} and {high}")
 
-    def positive(self, field: str, value: timedelta) -> bool:
-        """Whether a duration is longer than nothing. What it may be if not is noted."""
-        if value > timedelta(0):
-            return True
-        self.bad(field, "must be longer than 0 s; leave it unset for none")
-        return False
-
     def span(
         self, field: str, value: timedelta | None, high: timedelta, low: timedelta | None = None
     ) -> None:
@@ -116,11 +97,6 @@ class Checker:
         for i, edit in enumerate(edits):
             self.text(f"{field}[{i}].content_id", edit.content_id, self.limits.name_chars)
             self.text(f"{field}[{i}].text", edit.text, self.limits.content_bytes)
-
-    def done(self) -> None:
-        """Raise InvalidField if anything was found."""
-        if self.found:
-            raise InvalidField(self.found)
 
 
 def normalised(content: PromptContent, limits: Limits, now: datetime | None) -> PromptContent:

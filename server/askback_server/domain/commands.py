@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
 from askback_server.domain.forms import Judgement
-from askback_server.domain.jobs import Failure, Progress
+from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
 from askback_server.domain.principals import SYSTEM, Principal
-from askback_server.domain.prompts import AnswerSource
+from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
+from askback_server.domain.replies import JobCreated, PromptAsked
 from askback_server.domain.retries import Retry
 
 
@@ -37,12 +38,15 @@ class PromptRef:
     key: str = ""
 
 
+R = TypeVar("R", covariant=True)
+"""The reply to a command. Covariant, so that `Command[object]` is any command."""
+
 _ROW = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """Base of all commands."""
+class Command(Generic[R]):
+    """Base of all commands. `R` is the type of the reply: `class ClaimPrompt(OnPrompt[Prompt])`."""
 
     principal: Principal
 
@@ -56,7 +60,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateJob(Command):
+class CreateJob(Command[JobCreated]):
     """A new job; with `prompt` one without a worker."""
 
     namespace: str
@@ -84,14 +88,14 @@ class CreateJob(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnJob(Command):
+class OnJob(Command[R]):
     """A command on a job named by its id."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateJob(OnJob):
+class UpdateJob(OnJob[Job]):
     """New values of some fields: labels, priority, promoted, retention."""
 
     values: Mapping[str, Any]
@@ -99,19 +103,19 @@ class UpdateJob(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelJob(OnJob):
+class CancelJob(OnJob[Job]):
     """An end, or the wish for one."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteJob(OnJob):
+class DeleteJob(OnJob[None]):
     """The removal of a terminal job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateUnderstanding(OnJob):
+class UpdateUnderstanding(OnJob[DeepUnderstanding]):
     """New values of some fields of the deep-understanding state."""
 
     values: Mapping[str, Any]
@@ -120,7 +124,7 @@ class UpdateUnderstanding(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseJob(OnJob):
+class LeaseJob(OnJob[Job]):
     """A worker takes the job. `not_after` is the end of the turn at a queue with a limit. `again`: nobody
     knows whether an earlier try was written; if it was, the session holds the job, and has it."""
 
@@ -131,7 +135,7 @@ class LeaseJob(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HolderCommand(OnJob):
+class HolderCommand(OnJob[R]):
     """A write by the job's holder. `session` is known on a stream; unary calls send the token only."""
 
     token: int
@@ -139,7 +143,7 @@ class HolderCommand(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportProgress(HolderCommand):
+class ReportProgress(HolderCommand[int]):
     """How far the job is."""
 
     progress: Progress
@@ -147,7 +151,7 @@ class ReportProgress(HolderCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskPrompt(HolderCommand):
+class AskPrompt(HolderCommand[PromptAsked]):
     """A question to people, idempotent by its key."""
 
     key: str
@@ -165,14 +169,14 @@ class AskPrompt(HolderCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgePrompts(HolderCommand):
+class AcknowledgePrompts(HolderCommand[int]):
     """The worker has these resolutions."""
 
     prompt_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SaveCheckpoint(HolderCommand):
+class SaveCheckpoint(HolderCommand[int]):
     """The result of a step."""
 
     key: str
@@ -185,7 +189,7 @@ class SaveCheckpoint(HolderCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteJob(HolderCommand):
+class CompleteJob(HolderCommand[Job]):
     """A result."""
 
     result_json: str = ""
@@ -197,7 +201,7 @@ class CompleteJob(HolderCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailJob(HolderCommand):
+class FailJob(HolderCommand[Job]):
     """A failure of the attempt."""
 
     failure: Failure
@@ -208,7 +212,7 @@ class FailJob(HolderCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseJob(HolderCommand):
+class ReleaseJob(HolderCommand[Job]):
     """The holder gives the job up without a failure."""
 
     awaited: tuple[str, ...] = ()
@@ -218,7 +222,7 @@ class ReleaseJob(HolderCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnPrompt(Command):
+class OnPrompt(Command[R]):
     """A command on one prompt."""
 
     ref: PromptRef
@@ -227,7 +231,7 @@ class OnPrompt(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerPrompt(OnPrompt):
+class AnswerPrompt(OnPrompt[AnswerResult]):
     """What a person decided, idempotent by `answer_id`."""
 
     answer_id: str
@@ -248,26 +252,26 @@ class AnswerPrompt(OnPrompt):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimPrompt(OnPrompt):
+class ClaimPrompt(OnPrompt[Prompt]):
     """A person takes the prompt on."""
 
     duration: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleasePrompt(OnPrompt):
+class ReleasePrompt(OnPrompt[Prompt]):
     """A person gives the claim back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelPrompt(OnPrompt):
+class CancelPrompt(OnPrompt[Prompt]):
     """The asker's side withdraws the prompt."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunDue(OnJob):
+class RunDue(OnJob[datetime | None]):
     """A timer found that something of the job is due: a step, a reminder, a deadline."""
 
     principal: Principal = SYSTEM
@@ -275,7 +279,7 @@ class RunDue(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoseSession(OnJob):
+class LoseSession(OnJob[None]):
     """The reaper found that the job's session is gone. `unreceived` is the job's version if its worker never
     received the lease and nothing was written since; 0 if it did, or never says."""
 
@@ -286,7 +290,7 @@ class LoseSession(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropLease(OnJob):
+class DropLease(OnJob[None]):
     """The session lives and holds the job, but its worker says that it does not run it. `received`: whether
     it ever did."""
 
@@ -298,14 +302,14 @@ class DropLease(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewPresence(OnJob):
+class ReviewPresence(OnJob[None]):
     """People came or went: somebody may be there for an open prompt of the job, or nobody any more."""
 
     principal: Principal = SYSTEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndGrace(OnJob):
+class EndGrace(OnJob[datetime | None]):
     """A timer found that the grace of a cancel wish is over."""
 
     principal: Principal = SYSTEM
@@ -313,7 +317,7 @@ class EndGrace(OnJob):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeJob(OnJob):
+class PurgeJob(OnJob[None]):
     """The sweep found that the job's retention is over."""
 
     principal: Principal = SYSTEM

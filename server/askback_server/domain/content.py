@@ -1,21 +1,21 @@
-"""What a prompt shows and asks for: its document, its checks and its digest."""
+"""The content of a prompt: the question, who may answer, and when it escalates or ends."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache, cached_property
-from operator import attrgetter
+from functools import cached_property
 from typing import Any
 
 from pydantic_core import to_json
 
 from askback_server.domain.decisions import Decision, DecisionOption, Edit, validate_answer
-from askback_server.domain.evolve import made, quick
-from askback_server.domain.forms import Form, Judgement, Question, Questions, SchemaForm
+from askback_server.domain.evolve import evolve, fast_init, fields_of
+from askback_server.domain.form_documents import form_to_doc
+from askback_server.domain.forms import Form, Judgement, SchemaForm
 from askback_server.domain.json_text import Violation
 from askback_server.domain.limits import Limits
 
@@ -94,7 +94,7 @@ class DefaultAnswer:
     comment: str = ""
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class PromptContent:
     """One question to people. `decisions` empty means the kind's defaults, filled by `normalised`."""
@@ -131,26 +131,31 @@ class PromptContent:
 
     def offering(self, decisions: tuple[DecisionOption, ...]) -> PromptContent:
         """The same with other decisions, and without what was derived of these."""
-        return made(PromptContent, fields_of(self) | {"decisions": decisions})
+        return evolve(self, decisions=decisions)
 
     def timed(self, now: datetime) -> PromptContent:
         """The content of a prompt that is asked now: its deadline, if it has one, as a timeout."""
         if self.deadline is None:
             return self
-        left = {"timeout": self.deadline - now, "deadline": None}
-        return made(PromptContent, fields_of(self) | left)
+        return evolve(self, timeout=self.deadline - now, deadline=None)
 
     def untimed(self) -> PromptContent:
         """The same without what time would do to it: for a prompt that is closed as soon as it is open."""
-        nothing = {"timeout": None, "deadline": None, "escalation": (), "reminders": None}
-        ending = {"final_action": FinalAction.EXPIRE, "default_answer": None}
-        return made(PromptContent, fields_of(self) | nothing | ending)
+        return evolve(
+            self,
+            timeout=None,
+            deadline=None,
+            escalation=(),
+            reminders=None,
+            final_action=FinalAction.EXPIRE,
+            default_answer=None,
+        )
 
     def turned_to(self, audience: Audience, priority: int) -> PromptContent:
         """The same for other people and with another priority; its digest is the same."""
         if audience == self.audience and priority == self.priority:
             return self
-        return made(PromptContent, fields_of(self) | {"audience": audience, "priority": priority})
+        return evolve(self, audience=audience, priority=priority)
 
     def judge(
         self,
@@ -175,50 +180,13 @@ class PromptContent:
         )
 
     @cached_property
-    def document(self) -> str:
-        """The content as its `prompt_data` document, made once; keys at their default are left out."""
-        doc: dict[str, Any] = {"kind": self.kind, "title": self.title}
-        if self.body:
-            doc["body"] = self.body
-        if self.parts:
-            doc["contents"] = [_without_empty(fields_of(p)) for p in self.parts]
-        if self.form is not None:
-            doc["form"] = self._form_document
-        doc["decisions"] = [fields_of(option) for option in self.decisions]
-        if self.priority:
-            doc["priority"] = self.priority
-        if self.audience.users or self.audience.groups:
-            doc["audience"] = names_of(self.audience)
-        if self.labels:
-            doc["labels"] = dict(self.labels)
-        doc["blocking"] = self.blocking
-        if self.final_action is not FinalAction.EXPIRE:
-            doc["final_action"] = self.final_action
-        if self.default_answer is not None:
-            doc["default_answer"] = fields_of(self.default_answer)
-        if self.metadata_json:
-            doc["metadata_json"] = self.metadata_json
-        if self.timeout is not None:
-            doc["timeout_s"] = self.timeout.total_seconds()
-        if self.deadline is not None:
-            doc["deadline"] = self.deadline
-        if self.escalation:
-            doc["escalation"] = [_step_document(step) for step in self.escalation]
-        if self.reminders is not None:
-            doc["reminders"] = {
-                "every_s": self.reminders.every.total_seconds(),
-                "after_s": self.reminders.after.total_seconds(),
-                "most": self.reminders.most,
-            }
-        return to_json(doc).decode()
-
-    @cached_property
-    def _form_document(self) -> dict[str, Any] | None:
-        return form_document(self.form)
+    def form_document(self) -> Mapping[str, Any] | None:
+        """The form as JSON values; None without a form."""
+        return form_to_doc(self.form) if self.form is not None else None
 
     @cached_property
     def digest(self) -> str:
-        """A digest of what people see and may decide (DESIGN 1: `key`).
+        """A digest of what people see and may decide (docs/design.md 1: `key`).
 
         Routing and time (audience, priority, labels, timeout, deadline, escalation, reminders, metadata)
         are not in it: they change neither the question nor what a yes would mean.
@@ -228,54 +196,7 @@ class PromptContent:
             self.title,
             self.body,
             [fields_of(p) for p in self.parts],
-            self._form_document,
+            self.form_document,
             [[o.decision, o.label, o.comment_required] for o in self.decisions],
         ]
         return hashlib.sha256(to_json(seen)).hexdigest()[:32]
-
-
-def names_of(audience: Audience) -> dict[str, list[str]]:
-    """An audience as JSON values."""
-    return {"users": sorted(audience.users), "groups": sorted(audience.groups)}
-
-
-def _step_document(step: EscalationStep) -> dict[str, Any]:
-    doc: dict[str, Any] = {"after_s": step.after.total_seconds(), **names_of(step.to)}
-    if step.replace:
-        doc["replace"] = True
-    if step.raise_priority:
-        doc["raise_priority"] = step.raise_priority
-    return doc
-
-
-def form_document(form: Form | None) -> dict[str, Any] | None:
-    """A form as JSON values, complete: its type is part of an input."""
-    if isinstance(form, Questions):
-        return {"questions": [_question_document(q) for q in form.questions]}
-    return {"schema_json": form.schema_json} if form is not None else None
-
-
-def _question_document(question: Question) -> dict[str, Any]:
-    given = fields_of(question.input)
-    if "options" in given:
-        given["options"] = [fields_of(option) for option in given["options"]]
-    return {**fields_of(question), "input": {"type": question.input.oneof, **given}}
-
-
-def fields_of(value: Any) -> dict[str, Any]:
-    """A dataclass's fields by name, without the deep copy that `asdict` makes."""
-    names, values = _fields(value.__class__)
-    return dict(zip(names, values(value), strict=True))
-
-
-def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
-
-
-@cache
-def _fields(cls: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    """The names of a dataclass's fields, and what gives their values."""
-    names = tuple(f.name for f in fields(cls))
-    if len(names) > 1:
-        return names, attrgetter(*names)
-    return names, lambda value: tuple(getattr(value, name) for name in names)

@@ -1,6 +1,6 @@
 """Prompt contents and resolutions as the JSON documents in which they are stored.
 
-The order of keys and 64-bit integers survive (DESIGN 8). A text that was promised back "exactly as
+The order of keys and 64-bit integers survive (docs/design.md 8). A text that was promised back "exactly as
 sent" is either a JSON string (schemas, metadata) or stands first in its document, so that it can be
 cut out again without being parsed and written anew (the values of an answer).
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from askback_server.domain.content import (
     Audience,
@@ -24,32 +24,12 @@ from askback_server.domain.content import (
     Reminders,
 )
 from askback_server.domain.decisions import Decision, DecisionOption, Edit
-from askback_server.domain.forms import (
-    BooleanInput,
-    DateInput,
-    Form,
-    Input,
-    IntegerInput,
-    MultiInput,
-    NumberInput,
-    Option,
-    Question,
-    Questions,
-    SchemaForm,
-    SingleInput,
-    TextInput,
-)
-from askback_server.domain.prompts import VALUES, Answer, AnswerSource, PromptState, Resolution
+from askback_server.domain.evolve import cached_on_argument, fields_of
+from askback_server.domain.form_documents import form_from_doc
+from askback_server.domain.prompts import Answer, AnswerSource, PromptState, Resolution
 
-_INPUTS: dict[str, type[Input]] = {
-    "boolean": BooleanInput,
-    "single": SingleInput,
-    "multi": MultiInput,
-    "text": TextInput,
-    "integer": IntegerInput,
-    "number": NumberInput,
-    "date": DateInput,
-}
+_VALUES = '{"values":'
+"""How the document of an answer with values begins: their text can be cut out again as it was sent."""
 
 
 def dump(value: object) -> str:
@@ -57,30 +37,57 @@ def dump(value: object) -> str:
     return to_json(value).decode()
 
 
+@cached_on_argument
 def content_to_json(content: PromptContent) -> str:
     """The `prompt_data` document; keys at their default are left out."""
-    return content.document
+    doc: dict[str, Any] = {"kind": content.kind, "title": content.title}
+    if content.body:
+        doc["body"] = content.body
+    if content.parts:
+        doc["contents"] = [_without_empty(fields_of(p)) for p in content.parts]
+    if content.form is not None:
+        doc["form"] = content.form_document
+    doc["decisions"] = [fields_of(option) for option in content.decisions]
+    if content.priority:
+        doc["priority"] = content.priority
+    if content.audience.users or content.audience.groups:
+        doc["audience"] = audience_to_doc(content.audience)
+    if content.labels:
+        doc["labels"] = dict(content.labels)
+    doc["blocking"] = content.blocking
+    if content.final_action is not FinalAction.EXPIRE:
+        doc["final_action"] = content.final_action
+    if content.default_answer is not None:
+        doc["default_answer"] = fields_of(content.default_answer)
+    if content.metadata_json:
+        doc["metadata_json"] = content.metadata_json
+    if content.timeout is not None:
+        doc["timeout_s"] = content.timeout.total_seconds()
+    if content.deadline is not None:
+        doc["deadline"] = content.deadline
+    if content.escalation:
+        doc["escalation"] = [_step_to_doc(step) for step in content.escalation]
+    if content.reminders is not None:
+        doc["reminders"] = _reminders_to_doc(content.reminders)
+    return dump(doc)
 
 
 def content_from_json(text: str) -> PromptContent:
     """The content that `content_to_json` wrote."""
     doc = json.loads(text)
-    audience = doc.get("audience")
     default = doc.get("default_answer")
     return PromptContent(
         kind=doc["kind"],
         title=doc["title"],
         body=doc.get("body", ""),
         parts=tuple(Part(**p) for p in doc.get("contents", ())),
-        form=_form_from_doc(doc["form"]) if "form" in doc else None,
+        form=form_from_doc(doc["form"]) if "form" in doc else None,
         decisions=tuple(
             DecisionOption(Decision(o["decision"]), o["label"], o["comment_required"])
             for o in doc["decisions"]
         ),
         priority=doc.get("priority", 0),
-        audience=Audience(frozenset(audience["users"]), frozenset(audience["groups"]))
-        if audience
-        else Audience(),
+        audience=_audience_from_doc(doc["audience"]) if "audience" in doc else Audience(),
         labels=doc.get("labels", {}),
         blocking=doc["blocking"],
         final_action=FinalAction(doc.get("final_action", "EXPIRE")),
@@ -96,46 +103,80 @@ def content_from_json(text: str) -> PromptContent:
     )
 
 
+def _without_empty(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in doc.items() if v not in ("", False, None, ())}
+
+
+def audience_to_doc(audience: Audience) -> dict[str, list[str]]:
+    """The audience's users and groups, sorted: equal audiences have equal documents."""
+    return {"users": sorted(audience.users), "groups": sorted(audience.groups)}
+
+
+def _audience_from_doc(doc: Mapping[str, Any]) -> Audience:
+    return Audience(frozenset(doc["users"]), frozenset(doc["groups"]))
+
+
+def _step_to_doc(step: EscalationStep) -> dict[str, Any]:
+    doc: dict[str, Any] = {"after_s": step.after.total_seconds(), **audience_to_doc(step.to)}
+    if step.replace:
+        doc["replace"] = True
+    if step.raise_priority:
+        doc["raise_priority"] = step.raise_priority
+    return doc
+
+
 def _step_from_doc(doc: Mapping[str, Any]) -> EscalationStep:
     return EscalationStep(
         timedelta(seconds=doc["after_s"]),
-        Audience(frozenset(doc["users"]), frozenset(doc["groups"])),
+        _audience_from_doc(doc),
         doc.get("replace", False),
         doc.get("raise_priority", 0),
     )
+
+
+def _reminders_to_doc(reminders: Reminders) -> dict[str, Any]:
+    return {
+        "every_s": reminders.every.total_seconds(),
+        "after_s": reminders.after.total_seconds(),
+        "most": reminders.most,
+    }
 
 
 def _reminders_from_doc(doc: Mapping[str, Any]) -> Reminders:
     return Reminders(timedelta(seconds=doc["every_s"]), timedelta(seconds=doc["after_s"]), doc["most"])
 
 
-def _form_from_doc(doc: Mapping[str, Any]) -> Form:
-    if "schema_json" in doc:
-        return SchemaForm(doc["schema_json"])
-    return Questions(tuple(_question_from_doc(q) for q in doc["questions"]))
-
-
-def _question_from_doc(doc: Mapping[str, Any]) -> Question:
-    fields = dict(doc["input"])
-    cls = _INPUTS[fields.pop("type")]
-    if "options" in fields:
-        fields["options"] = tuple(Option(**o) for o in fields["options"])
-    if cls is MultiInput:
-        fields["default"] = tuple(fields["default"])
-    return Question(**{**doc, "input": cls(**fields)})
-
-
+@cached_on_argument
 def answer_to_json(answer: Answer) -> str:
-    """The document of an answer."""
-    return answer.document
+    """The document of an answer; its `values` are the text that was sent, unchanged.
+
+    Refused answers are stored too, and their values need not be JSON: those are a string, `values_text`.
+    """
+    doc = {
+        "answer_id": answer.answer_id,
+        "decision": answer.decision,
+        "comment": answer.comment,
+        "edits": [fields_of(e) for e in answer.edits],
+        "source": answer.source,
+        "user_id": answer.user_id,
+        "revision": answer.revision,
+        "at": answer.created_at.isoformat(),
+    }
+    if not answer.values_json:
+        return dump(doc)
+    try:
+        from_json(answer.values_json, allow_inf_nan=False)
+    except ValueError:
+        return dump({**doc, "values_text": answer.values_json})
+    return f"{_VALUES}{answer.values_json},{dump(doc)[1:]}"
 
 
 def answer_from_json(text: str) -> tuple[Answer, dict[str, Any]]:
     """The answer that `answer_to_json` wrote, and the whole document."""
     doc = json.loads(text)
     values = doc.get("values_text", "")
-    if text.startswith(VALUES):
-        rest = text[len(VALUES) :]
+    if text.startswith(_VALUES):
+        rest = text[len(_VALUES) :]
         _, end = json.JSONDecoder().raw_decode(rest, len(rest) - len(rest.lstrip()))
         values = rest[: rest.index(",", end)]
     answer = Answer(

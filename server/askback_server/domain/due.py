@@ -9,7 +9,8 @@ import heapq
 from datetime import datetime, timedelta
 
 from askback_server.domain.aggregate import Change
-from askback_server.domain.content import FinalAction, names_of
+from askback_server.domain.content import FinalAction
+from askback_server.domain.documents import audience_to_doc
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import Failure
@@ -103,7 +104,7 @@ def _escalate(change: Change, prompt: Prompt) -> None:
             "round": prompt.round,
             "key": prompt.key,
             "step": nudges.steps,
-            **names_of(step.to),
+            **audience_to_doc(step.to),
             "replace": step.replace,
             "priority": priority,
         },
@@ -125,7 +126,7 @@ def _remind(change: Change, prompt: Prompt) -> None:
 
 
 def _end(change: Change, prompt: Prompt) -> None:
-    """The final action (DESIGN 3)."""
+    """The final action (docs/design.md 3)."""
     default = prompt.content.default_answer
     if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
         answer = Answer(

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from askback_server.domain.evolve import quick
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.jobs import JobState
 
 
@@ -49,7 +49,7 @@ class EventType(StrEnum):
     JOB_WAITS = "JOB_WAITS"
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Event:
     """One committed change. `seq` is 1..n per job without a gap; `data` has JSON values only."""
@@ -93,7 +93,7 @@ _NUDGES = (EventType.PROMPT_ESCALATED, EventType.PROMPT_REMINDED)
 
 
 def fold(events: Iterable[Event]) -> Folded:
-    """Rebuild a job's state from its events in order (DESIGN 10.9).
+    """Rebuild a job's state from its events in order (docs/design.md 10.9).
 
     Raises ValueError on a gap in `seq` or a change after a prompt's end.
     """

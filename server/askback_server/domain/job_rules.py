@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from askback_server.domain.aggregate import Aggregate, Change, Decided, Facts
@@ -42,7 +42,7 @@ _FIRST_PROMPT = "prompt"
 """The key of the prompt that a job without a worker is created with."""
 
 
-def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decided:
+def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> Decided[JobCreated]:
     """A new job, or the one that the same request made before."""
     command.principal.require(Role.CLIENT)
     namespace = command.principal.namespace(command.namespace)
@@ -162,7 +162,7 @@ def _digest_of(said: list[Any]) -> str:
     return hashlib.sha256(dump(said).encode()).hexdigest()[:32]
 
 
-def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decided:
+def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> Decided[Job]:
     """New labels, priority, promoted, retention."""
     command.principal.require(Role.CLIENT)
     job = aggregate.existing(command.job_id, command.principal)
@@ -192,7 +192,7 @@ def _check_version(expected: int, version: int) -> None:
         raise VersionMismatch(expected, version)
 
 
-def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> Decided:
+def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> Decided[Job]:
     """At once if nobody holds the job, else a wish with a grace."""
     command.principal.require(Role.CLIENT)
     job = aggregate.existing(command.job_id, command.principal)
@@ -212,7 +212,7 @@ def cancel_job(aggregate: Aggregate, command: CancelJob, facts: Facts) -> Decide
     return Decided(change.job, change)
 
 
-def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decided:
+def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decided[None]:
     """Only what has ended may go."""
     command.principal.require(Role.CLIENT)
     job = aggregate.existing(command.job_id, command.principal)
@@ -226,7 +226,7 @@ def delete_job(aggregate: Aggregate, command: DeleteJob, facts: Facts) -> Decide
     return _deleted(aggregate, facts, command.principal.subject)
 
 
-def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> Decided:
+def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> Decided[None]:
     """The end of a finished job's retention; guarded by the database's clock."""
     job = aggregate.job
     if job is None or job.purge_at is None or job.purge_at > facts.now:
@@ -237,7 +237,7 @@ def purge_job(aggregate: Aggregate, command: PurgeJob, facts: Facts) -> Decided:
     return decided
 
 
-def _deleted(aggregate: Aggregate, facts: Facts, actor: str) -> Decided:
+def _deleted(aggregate: Aggregate, facts: Facts, actor: str) -> Decided[None]:
     change = Change(aggregate, facts, actor)
     change.event(EventType.JOB_DELETED)
     change.deleted = True
@@ -247,7 +247,9 @@ def _deleted(aggregate: Aggregate, facts: Facts, actor: str) -> Decided:
 _ARRAYS = ("questions_asked_json", "answers_json", "research_performed_json")
 
 
-def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, facts: Facts) -> Decided:
+def update_understanding(
+    aggregate: Aggregate, command: UpdateUnderstanding, facts: Facts
+) -> Decided[DeepUnderstanding]:
     """New values of the deep-understanding state, under the worker's token if one is sent."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
@@ -281,7 +283,7 @@ def update_understanding(aggregate: Aggregate, command: UpdateUnderstanding, fac
     return Decided(state, change)
 
 
-def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> Decided:
+def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> Decided[datetime | None]:
     """A timer's call: what is due is done. The reply is when time next does something to the job."""
     if aggregate.job is None:
         return Decided(None)
@@ -290,7 +292,7 @@ def run_due(aggregate: Aggregate, command: RunDue, facts: Facts) -> Decided:
     return Decided(next_due(change), change if change.events else None)
 
 
-def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided:
+def end_grace(aggregate: Aggregate, command: EndGrace, facts: Facts) -> Decided[datetime | None]:
     """The holder did not confirm the cancel in time."""
     job = aggregate.job
     if job is None or job.is_terminal or job.cancel_at is None:

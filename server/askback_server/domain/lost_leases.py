@@ -10,7 +10,7 @@ from askback_server.domain.life import cancel_now, drop_holder, fail_now, move, 
 from askback_server.domain.transitions import JobTrigger
 
 
-def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Decided:
+def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Decided[None]:
     """The holder's session is gone: another worker may take the job, or the attempts are used up."""
     job = aggregate.job
     if job is None or job.session_id != command.session_id:
@@ -21,7 +21,7 @@ def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> De
     return Decided(None, change)
 
 
-def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> Decided:
+def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> Decided[None]:
     """The holder lives and does not run the job. The guard makes sure that it is the stream that says so
     which still has the session."""
     job = aggregate.job

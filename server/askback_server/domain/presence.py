@@ -24,7 +24,7 @@ def mark_presence(change: Change, prompt: Prompt) -> Prompt:
     return evolve(prompt, unattended_since=change.facts.now if missed else None)
 
 
-def review_presence(aggregate: Aggregate, command: ReviewPresence, facts: Facts) -> Decided:
+def review_presence(aggregate: Aggregate, command: ReviewPresence, facts: Facts) -> Decided[None]:
     """Somebody came or went: look at the job's open prompts again."""
     if aggregate.job is None:
         return Decided(None)

@@ -38,7 +38,7 @@ from askback_server.domain.prompts import (
 from askback_server.domain.transitions import PromptTrigger, next_prompt_state
 
 
-def _as_person(aggregate: Aggregate, command: OnPrompt) -> Prompt:
+def _as_person(aggregate: Aggregate, command: OnPrompt[object]) -> Prompt:
     """The prompt, if the principal is one of those asked. Raises PromptNotFound."""
     command.principal.require(Role.CONSOLE)
     prompt = aggregate.find(command.ref)
@@ -47,12 +47,12 @@ def _as_person(aggregate: Aggregate, command: OnPrompt) -> Prompt:
     return prompt
 
 
-def _unknown(command: OnPrompt) -> PromptNotFound:
+def _unknown(command: OnPrompt[object]) -> PromptNotFound:
     ref = command.ref
     return PromptNotFound(**{k: v for k, v in asdict(ref).items() if v})
 
 
-def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> Decided:
+def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> Decided[AnswerResult]:
     """Judge a submission. The verdict is final and kept under its answer_id. Raises Unjudged."""
     prompt = _as_person(aggregate, command)
     check = Checker(facts.limits)
@@ -89,7 +89,7 @@ def answer_prompt(aggregate: Aggregate, command: AnswerPrompt, facts: Facts) -> 
     return _judged(change, command, prompt, digest)
 
 
-def _judged(change: Change, command: AnswerPrompt, prompt: Prompt, digest: str) -> Decided:
+def _judged(change: Change, command: AnswerPrompt, prompt: Prompt, digest: str) -> Decided[AnswerResult]:
     if not prompt.is_open:
         return _kept(change, command, prompt, AnswerStatus.CLOSED, digest)
     claimant = prompt.claimant(change.facts.now)
@@ -126,7 +126,7 @@ def _kept(
     status: AnswerStatus,
     digest: str,
     violations: tuple[Violation, ...] = (),
-) -> Decided:
+) -> Decided[AnswerResult]:
     """A submission that resolves nothing, kept for the audit: late, stale or invalid."""
     late = status is AnswerStatus.CLOSED
     if not late:
@@ -165,7 +165,7 @@ def _answer(command: AnswerPrompt, now: datetime) -> Answer:
     )
 
 
-def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Decided:
+def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> Decided[Prompt]:
     """Take an open prompt on, or keep it longer."""
     prompt = _as_person(aggregate, command)
     check = Checker(facts.limits)
@@ -182,7 +182,7 @@ def claim_prompt(aggregate: Aggregate, command: ClaimPrompt, facts: Facts) -> De
     return Decided(prompt, change)
 
 
-def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -> Decided:
+def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -> Decided[Prompt]:
     """Give a claim back; the holder's or an admin's to do."""
     prompt = _as_person(aggregate, command)
     claimant = prompt.claimant(facts.now)
@@ -197,7 +197,7 @@ def release_prompt(aggregate: Aggregate, command: ReleasePrompt, facts: Facts) -
     return Decided(prompt, change)
 
 
-def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> Decided:
+def cancel_prompt(aggregate: Aggregate, command: CancelPrompt, facts: Facts) -> Decided[Prompt]:
     """The asker's side withdraws an open prompt; the job goes on."""
     command.principal.require(Role.CLIENT, Role.WORKER)
     prompt = aggregate.find(command.ref)

@@ -8,11 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
-from askback_server.domain.content import PromptContent, fields_of
+from askback_server.domain.content import PromptContent
 from askback_server.domain.decisions import Decision, Edit
-from askback_server.domain.evolve import quick
+from askback_server.domain.evolve import fast_init
 from askback_server.domain.json_text import Violation
 from askback_server.domain.nudges import Nudges
 from askback_server.domain.principals import Principal, Role
@@ -46,11 +46,7 @@ class AnswerStatus(StrEnum):
     INVALID = "INVALID"
 
 
-VALUES = '{"values":'
-"""How the document of an answer with values begins: their text can be cut out again as it was sent."""
-
-
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: what is derived is kept beside the fields
 class Answer:
     """What somebody decided. `values_json` is kept exactly as sent; empty if none."""
@@ -69,30 +65,6 @@ class Answer:
     def size(self) -> int:
         """Roughly how many bytes its texts are."""
         return len(self.values_json) + len(self.comment) + sum(len(e.text) for e in self.edits)
-
-    @cached_property
-    def document(self) -> str:
-        """The answer as a document whose `values` are the very text that was sent, made once.
-
-        The audit also keeps refused answers: values that are no JSON are kept as a string.
-        """
-        doc = {
-            "answer_id": self.answer_id,
-            "decision": self.decision,
-            "comment": self.comment,
-            "edits": [fields_of(e) for e in self.edits],
-            "source": self.source,
-            "user_id": self.user_id,
-            "revision": self.revision,
-            "at": self.created_at.isoformat(),
-        }
-        if not self.values_json:
-            return to_json(doc).decode()
-        try:
-            from_json(self.values_json, allow_inf_nan=False)
-        except ValueError:
-            return to_json({**doc, "values_text": self.values_json}).decode()
-        return f"{VALUES}{self.values_json},{to_json(doc).decode()[1:]}"
 
     @property
     def digest(self) -> str:
@@ -121,39 +93,63 @@ class Resolution:
     answer: Answer | None = None
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Prompt:
-    """One question to people, asked by a job."""
+    """One question to people, asked by a job.
+
+    Rules make a new image by `evolve` and give it to `Change.put`; fields marked "fixed" never change.
+    """
 
     prompt_id: str
+    """Made by the server (UUIDv7); fixed."""
     job_id: str
+    """The job that asks; fixed."""
     namespace: str
+    """The job's; fixed."""
     job_type: str
+    """The job's; fixed."""
     key: str
+    """The asker's name of the prompt, unique in its job; fixed."""
     round: int
+    """The prompt's number in its job, from 1; fixed."""
     revision: int
+    """Rises when the content is amended, from 1. An answer to an older one is STALE."""
     version: int
-    """The job's seq at the prompt's last change: rises, and orders what consoles are told."""
+    """The job's version at the prompt's last change (`Change.put`): of two images the higher is newer."""
     state: PromptState
+    """PENDING until `life.close_prompt`."""
     content: PromptContent
+    """Set by the asker; changed by an amendment, and by escalation (audience and priority only)."""
     digest: str
+    """The content's digest. Changed by an amendment; `AskPrompt` with an equal one is the same question."""
     created_at: datetime
+    """Fixed."""
     updated_at: datetime
+    """When it last changed (`Change.put`)."""
     expires_at: datetime | None = None
+    """When the final action is taken; None: never. Set by `content.timeout` at asking and amending."""
     claimed_by: str = ""
+    """Who claimed it. Set by ClaimPrompt; cleared by a release, an escalation step, and the end."""
     claimed_until: datetime | None = None
+    """When the claim expires by itself. Set and cleared with `claimed_by`."""
     resolution: Resolution | None = None
+    """How it ended. Set once, when it is closed."""
     consumed_at: datetime | None = None
+    """When the holder first acknowledged the resolution."""
     submissions: int = 0
+    """How many answers were submitted. Rises with each, also with those that were refused."""
     nudges: Nudges | None = None
-    """How far escalation and reminders have come; None where there are none."""
+    """The progress of escalation and reminders. Set at asking and amending, None if the content has none;
+    changed by each step and reminder, and by the end."""
     unattended_since: datetime | None = None
-    """Open, and since then nobody who may answer has a console open, as far as is known."""
+    """Since when no person who may answer has a console connected, as far as is known (`mark_presence`).
+    Cleared when one connects, and when the prompt is closed."""
     requested_by: str = ""
-    """The job's creator, `Job.user_id`; empty only for a prompt that an older server asked."""
+    """The job's creator, `Job.user_id`; fixed. Empty for a prompt that an older server asked."""
     same_digest: str = ""
-    """Closed, and last asked again by this other content that is the same question."""
+    """The digest of the newest other wording that the job asked after the prompt was closed, and for which
+    the resolution was kept (`rewording.py`)."""
 
     @property
     def due_at(self) -> datetime | None:
@@ -194,7 +190,7 @@ class Prompt:
         return principal.has(Role.CONSOLE) and self.is_for(principal)
 
 
-@quick
+@fast_init
 @dataclass(frozen=True)  # no slots: see evolve.py
 class Submission:
     """One submitted answer and its verdict, kept for the audit."""

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from askback_server.domain.decisions import CARRIES_VALUES, Decision
-from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import Answer, AnswerSource, Resolution
 
 PAGE = 100
@@ -63,20 +62,6 @@ class CarriedAnswer:
     job_id: str
     """The job in which the person gave it."""
     answer: Answer
-
-
-def keep_of(job: Job, asked: Keep | None) -> Keep:
-    """What a retry of an ended job keeps. Unless it is said, only a failed job's answers: to repeat what
-    was finished, or stopped, is a new decision."""
-    if asked is not None:
-        return asked
-    return Keep.ALL if job.state is JobState.FAILED else Keep.NOTHING
-
-
-def root_of(job: Job, keep: Keep) -> str:
-    """The root of a job that repeats this one; empty: the new job itself."""
-    starts_again = keep is Keep.NOTHING and job.state is JobState.COMPLETED
-    return "" if starts_again else job.root_job_id
 
 
 def kept_answer(key: str, prompt_id: str, job_id: str, resolution: Resolution) -> KeptAnswer | None:

@@ -41,7 +41,7 @@ from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.waiting import may_go_on
 
 
-def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
+def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided[Job]:
     """The token rises; the write is guarded by the new holder's session."""
     command.principal.require(Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
@@ -71,7 +71,7 @@ def lease_job(aggregate: Aggregate, command: LeaseJob, facts: Facts) -> Decided:
     return Decided(change.job, change)
 
 
-def held(aggregate: Aggregate, command: HolderCommand, facts: Facts) -> Change:
+def held(aggregate: Aggregate, command: HolderCommand[object], facts: Facts) -> Change:
     """The start of every holder's write. Raises JobNotFound or LeaseLost."""
     command.principal.require(Role.WORKER)
     job = aggregate.existing(command.job_id, command.principal)
@@ -81,7 +81,7 @@ def held(aggregate: Aggregate, command: HolderCommand, facts: Facts) -> Change:
     return change
 
 
-def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided:
+def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> Decided[int]:
     """How far the job is; percent is derived where the worker leaves it 0."""
     change = held(aggregate, command, facts)
     progress = command.progress
@@ -109,7 +109,7 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
     return Decided(change.job.version, change)
 
 
-def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> Decided:
+def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> Decided[int]:
     """The worker has these resolutions; what it confirmed before stays as it is."""
     change = held(aggregate, command, facts)
     for prompt_id in command.prompt_ids:
@@ -129,7 +129,7 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
     return Decided(change.job.version, change if change.events else None)
 
 
-def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> Decided:
+def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> Decided[int]:
     """The result of a step, for whoever runs the job next."""
     change = held(aggregate, command, facts)
     check = Checker(facts.limits)
@@ -149,7 +149,7 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
     return Decided(change.job.version, change)
 
 
-def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Decided:
+def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> Decided[Job]:
     """A result. The one who completed the job may say so again."""
     job = aggregate.job
     if job is not None and job.state is JobState.COMPLETED and job.token == command.token > 0:
@@ -164,7 +164,7 @@ def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> De
     return Decided(change.job, change)
 
 
-def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
+def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided[Job]:
     """A failure: again, for good, or the confirmation of a cancel."""
     change = held(aggregate, command, facts)
     failure = command.failure
@@ -187,7 +187,7 @@ def fail_job(aggregate: Aggregate, command: FailJob, facts: Facts) -> Decided:
     return Decided(change.job, change)
 
 
-def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> Decided:
+def release_job(aggregate: Aggregate, command: ReleaseJob, facts: Facts) -> Decided[Job]:
     """Given up without a failure: parked, PENDING again, or the confirmation of a cancel."""
     change = held(aggregate, command, facts)
     if change.job.cancel_requested_at is not None:

@@ -41,7 +41,7 @@ class CommandQueue:
     def __iter__(self) -> Iterator[Item]:
         return chain(self._first, *self._waiting.values())
 
-    def has_room(self, command: c.Command) -> bool:
+    def has_room(self, command: c.Command[object]) -> bool:
         """Whether one more command may wait."""
         share = 1.0 if command.URGENT else OPEN_TO_ALL
         most, most_bytes = self._capacity * share, QUEUE_BYTES * share

@@ -54,13 +54,18 @@ class Dispatcher:
     """Matches takers and claimable jobs."""
 
     def __init__(
-        self, engine: Engine, queue: WorkQueue, clock: DatabaseClock, concurrency: Concurrency | None = None
+        self,
+        engine: Engine,
+        queue: WorkQueue,
+        takers: Takers,
+        clock: DatabaseClock,
+        concurrency: Concurrency | None = None,
     ) -> None:
         self._engine = engine
         self._queue = queue
         self._clock = clock
         self._concurrency = concurrency
-        self._takers = Takers()
+        self._takers = takers
         self._wake = asyncio.Event()
         self._starts = Alarms(clock, self._look)
         """Times at which jobs become claimable."""
@@ -95,11 +100,6 @@ class Dispatcher:
         self._paused = True
         for taker in self._takers:
             taker.looked(taker.job_types)
-
-    @property
-    def has_takers(self) -> bool:
-        """Whether any worker is here."""
-        return len(self._takers) > 0
 
     def serves(self, job: Job) -> bool:
         """Whether a worker of the job's type is here."""
@@ -286,7 +286,7 @@ class Dispatcher:
             not_after=not_after,
         )
         try:
-            job: Job = await self._until_known(command)
+            job = await self._until_known(command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stand for long: without this it would be tried for ever.
             log.info(
@@ -306,7 +306,7 @@ class Dispatcher:
         finally:
             self._settle(job_id, taker)
 
-    async def _until_known(self, command: LeaseJob) -> Any:
+    async def _until_known(self, command: LeaseJob) -> Job:
         """Lease it, and ask again for as long as nobody can say whether it was: the worker of a lease that
         it never heard of would keep the job from all others."""
         while True:

@@ -1,4 +1,4 @@
-"""Commands -> group commit -> replies. The one road by which anything changes (DESIGN 4).
+"""Commands -> group commit -> replies. The one road by which anything changes (docs/design.md 4).
 
     decide    every command that waits, on its aggregate, in memory
     write     all of it as one durable, guarded, set-based write
@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TypeVar
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, somebody_is_there
+from askback_server.domain.aggregate import somebody_is_there
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -45,6 +45,8 @@ from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
+
 BATCH_COMMANDS = 256
 BATCH_BYTES = 4 * 1024 * 1024
 YIELD_BYTES = 32 * 1024
@@ -68,7 +70,9 @@ class Engine:
         queue: int = QUEUE,
         observer: Observer | None = None,
         judges: Judges | None = None,
+        attended: Callable[[Prompt], bool] = somebody_is_there,
     ) -> None:
+        """`attended` tells whether a console shows a prompt to one of its reviewers."""
         self._store = store
         self._clock = clock
         self.limits = limits
@@ -83,10 +87,9 @@ class Engine:
         self._draining = False
         self._decided = 0
         self._judges = judges or Judges()
-        self.attended: Callable[[Prompt], bool] = somebody_is_there
-        """What the rules know of who is there."""
+        self._attended = attended
 
-    async def execute(self, command: c.Command) -> Any:
+    async def execute(self, command: c.Command[R]) -> R:
         """Submit a command and wait for its reply. Raises what the rules raise, and QueueFull,
         Draining, Contention, StorageUnavailable.
 
@@ -95,13 +98,13 @@ class Engine:
         # Cancelling the caller cancels its future only: the command stays where it is.
         return await self.submit(command)
 
-    def submit(self, command: c.Command) -> asyncio.Future[Any]:
+    def submit(self, command: c.Command[R]) -> asyncio.Future[R]:
         """Queue a command. The future has the reply, after the commit."""
         if self._draining:
             raise Draining("this replica is shutting down; reconnect and send it again")
         if not self._queue.has_room(command):
             raise QueueFull("too much waits to be written; send it again a little later")
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append(Item(command, reply))
         self._idle.clear()
         self._wake.set()
@@ -149,12 +152,10 @@ class Engine:
 
     async def _process(self, items: Sequence[Item]) -> None:
         groups = await group_by_job(items, self._locate)
-        dead: dict[int, frozenset[c.SessionRef]] = {}
         while groups:
             await self._fill(groups)
             for group in groups:
-                group.dead_sessions = dead.get(id(group), frozenset())
-                for item in group.decide(self._clock.now(), self.limits, self.attended):
+                for item in group.decide(self._clock.now(), self.limits, self._attended):
                     await self._give_way(item)
             writes = [g for g in groups if g.write is not None]
             if writes:
@@ -174,7 +175,6 @@ class Engine:
                     retry = self._lost(group, why)
                     if retry is not None:
                         again.append(retry)
-                        dead[id(retry)] = retry.dead_sessions
                 else:
                     self._settle(group, done)
             # Replies are set first: their receivers run only after this task gives way, when the
@@ -238,7 +238,7 @@ class Engine:
 
     def _anew(self, group: Group) -> Group:
         """The same commands on what the database says: a memory alone refuses nobody."""
-        return Group(group.wanted, group.items, fresh=False, aggregate=_UNREAD)
+        return Group(group.wanted, group.items, reread=True)
 
     def _lost(self, group: Group, why: Lost) -> Group | None:
         """A lost guard: read again and decide again, a few times."""
@@ -259,7 +259,7 @@ class Engine:
                 items.append(item)
         if not items:
             return None
-        retry = Group(group.wanted, items, aggregate=_UNREAD)
+        retry = Group(group.wanted, items, reread=True)
         if why is Lost.SESSION and session is not None:
             retry.dead_sessions = group.dead_sessions | {session}
         return retry
@@ -283,23 +283,17 @@ class Engine:
         missing = []
         for group in groups:
             wanted = group.wanted
-            if wanted.job_id and group.aggregate is not _UNREAD:
+            if wanted.job_id and not group.reread:
                 known = self.hot.get(wanted.job_id)
                 if known is not None and covers(known, wanted):
                     group.aggregate = known
                     continue
-            if wanted.job_id or (wanted.request and group.aggregate is _UNREAD):
+            if wanted.job_id or (wanted.request and group.reread):
                 missing.append(group)
             else:
                 # A new job: whether its request_id exists is found out by the write itself.
                 group.fresh = not wanted.request
-                if group.aggregate is _UNREAD:
-                    group.aggregate = Aggregate()  # the job that it repeats is gone
         if missing:
             loaded = await self._store.load([g.wanted for g in missing])
             for group, aggregate in zip(missing, loaded, strict=True):
                 group.aggregate, group.fresh = self.hot.put(aggregate), True
-
-
-_UNREAD: Any = object()
-"""In place of an aggregate: the memory is not to be asked."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from askback_server.domain.events import Event, EventType
 from askback_server.engine.committed import Committed
@@ -68,9 +67,9 @@ class EventLog(Unobserved):
                     log.handle(log.makeRecord(log.name, logging.INFO, "", 0, words, (), None, extra=fields))
 
 
-def _fields(item: Committed, event: Event) -> dict[str, Any]:
-    data: Mapping[str, Any] = event.data or {}
-    fields: dict[str, Any] = {"event": event.type.value, "by": data.get("by") or event.actor}
+def _fields(item: Committed, event: Event) -> dict[str, object]:
+    data: Mapping[str, object] = event.data or {}
+    fields: dict[str, object] = {"event": event.type.value, "by": data.get("by") or event.actor}
     for name in _DATA:
         if value := data.get(name):
             fields[name] = str(value)

@@ -28,8 +28,9 @@ _NOTHING = Aggregate()
 class Item:
     """A command that waits for its reply."""
 
-    command: Command
+    command: Command[object]
     reply: asyncio.Future[Any]
+    """`Engine.submit` ties its type to the command's. Here it is `Any`, because a batch mixes commands."""
     command_id: str = field(default_factory=uuid7)
     tries: int = 0
 
@@ -53,7 +54,7 @@ class Group:
     aggregate: Aggregate = _NOTHING
     fresh: bool = False
     """Read from the database for this batch: what writes nothing may be decided on it."""
-    replies: list[tuple[Item, Any, BaseException | None]] = field(default_factory=list)
+    replies: list[tuple[Item, object, AskbackError | None]] = field(default_factory=list)
     unjudged: list[tuple[Item, str, Unjudged]] = field(default_factory=list)
     """Items that are decided again when the values of their answers have been judged, and the namespace."""
     deferred: list[Item] = field(default_factory=list)
@@ -61,6 +62,9 @@ class Group:
     write: JobWrite | None = None
     after: Aggregate = _NOTHING
     dead_sessions: frozenset[SessionRef] = frozenset()
+    """Sessions that a guard has found expired."""
+    reread: bool = False
+    """Read the aggregate from the database, even if it is in memory."""
 
     @property
     def is_proven(self) -> bool:
@@ -140,13 +144,13 @@ async def group_by_job(
     items: Iterable[Item], locate: Callable[[c.PromptRef], Awaitable[tuple[str, str]]]
 ) -> list[Group]:
     """The commands of a batch by aggregate; `locate` gives a prompt's job and id, empty if there is none."""
-    groups: dict[Any, Group] = {}
+    groups: dict[str | tuple[str, str], Group] = {}
     for item in items:
         command = item.command
         prompt_id = ""
         if isinstance(command, c.CreateJob):
             named = (command.namespace or command.principal.namespace(""), command.request_id)
-            key: Any = named if command.request_id else item.command_id
+            key: str | tuple[str, str] = named if command.request_id else item.command_id
             wanted = Wanted(request=named if command.request_id else None)
         elif isinstance(command, c.OnPrompt):
             job_id, prompt_id = await locate(command.ref)

@@ -1,4 +1,4 @@
-"""Jobs in flight, in memory: read first, the database behind it as the truth (DESIGN 5).
+"""Jobs in flight, in memory: read first, the database behind it as the truth (docs/design.md 5).
 
 Filled by commits and by reads, kept coherent by the feed. A stale entry can only cost a retry: every
 write is guarded by the version, and what writes nothing is not decided on an entry alone.
@@ -20,6 +20,10 @@ KEEP_CLOSED = 32
 """Closed prompts kept of one job; a job that asks for weeks must not fill the memory."""
 
 
+def _unknown(_: str) -> int:
+    return 0
+
+
 class HotJobs:
     """Aggregates by job id: bounded in number and in bytes, least recently used first out, with a time to
     live."""
@@ -31,7 +35,11 @@ class HotJobs:
         capacity: int = 50_000,
         most_bytes: int = MOST_BYTES,
         ttl: float = 3600.0,
+        newest: Callable[[str], int] = _unknown,
     ) -> None:
+        """`newest` gives the newest version of a job that was delivered to followers, 0 if none is known. A
+        read that another replica's commit has overtaken is older than that, and is not kept."""
+        self._newest = newest
         self._monotonic = monotonic
         self._capacity = capacity
         self._most_bytes = most_bytes
@@ -43,18 +51,27 @@ class HotJobs:
         self._by_prompt: dict[str, str] = {}
         self.hits = self.misses = 0
         """How often `get` knew a job, and did not."""
-        self.live = True
-        """False while the feed is down: then nothing is served from here."""
-        self.newest: Callable[[str], int] = lambda job_id: 0
-        """The newest version of a job that was heard of; the feed says it. A read that was overtaken
-        by another replica's commit must not come in here after the feed has brought that."""
+        self._live = True
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def is_live(self) -> bool:
+        """False while the memory is suspended."""
+        return self._live
+
+    def suspend(self) -> None:
+        """Serve nothing until `resume`: the feed is down, so entries may be out of date."""
+        self._live = False
+
+    def resume(self) -> None:
+        """Serve entries again: the feed has brought what was missed."""
+        self._live = True
+
     def get(self, job_id: str) -> Aggregate | None:
         """What is known of a job, if it is known and the feed is live."""
-        entry = self._entries.get(job_id) if self.live else None
+        entry = self._entries.get(job_id) if self._live else None
         if entry is None or entry[1] < self._monotonic():
             self.misses += 1
             return None
@@ -79,7 +96,7 @@ class HotJobs:
     def put(self, aggregate: Aggregate) -> Aggregate:
         """Keep what is newer; equal versions know what either knows. Returns all that is known of it."""
         job = aggregate.job
-        if job is None or job.version < self.newest(job.job_id):
+        if job is None or job.version < self._newest(job.job_id):
             return aggregate
         known = self._entries.get(job.job_id)
         if known is not None and known[0].job is not None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import pickle
 import struct
 import sys
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from askback_server.domain.forms import judge_values
 
 LENGTH = struct.Struct("!I")
 
 
-def packed(value: Any) -> bytes:
+def packed(value: object) -> bytes:
     """A message."""
     body = pickle.dumps(value)
     return LENGTH.pack(len(body)) + body

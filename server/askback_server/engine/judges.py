@@ -16,7 +16,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from askback_server.domain.errors import LimitExceeded, QueueFull
 from askback_server.domain.forms import Judgement, Unjudged
@@ -134,8 +133,7 @@ class Judges:
                 assert process.stdin is not None
                 process.stdin.write(question)
                 await process.stdin.drain()
-                found: tuple[Violation, ...] = await _message(process)
-                return found
+                return await _message(process)
         except TimeoutError:
             self._kill()
             log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
@@ -177,7 +175,8 @@ def _full() -> QueueFull:
     return QueueFull("too many large answers wait to be checked; send it again a little later")
 
 
-async def _message(process: asyncio.subprocess.Process) -> Any:
+async def _message(process: asyncio.subprocess.Process) -> tuple[Violation, ...]:
     assert process.stdout is not None
     head = await process.stdout.readexactly(LENGTH.size)
-    return pickle.loads(await process.stdout.readexactly(*LENGTH.unpack(head)))
+    found: tuple[Violation, ...] = pickle.loads(await process.stdout.readexactly(*LENGTH.unpack(head)))
+    return found

@@ -8,7 +8,7 @@ from askback_server.domain.commands import PromptRef
 from askback_server.ports.storage import Wanted
 
 
-def add_needs(wanted: Wanted, command: c.Command, prompt_id: str = "") -> None:
+def add_needs(wanted: Wanted, command: c.Command[object], prompt_id: str = "") -> None:
     """Note what a command needs; `prompt_id` is that of a command on a prompt."""
     if isinstance(command, c.AskPrompt):
         wanted.keys.add(command.key)

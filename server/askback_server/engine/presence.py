@@ -80,9 +80,13 @@ def _label_pairs(view: PromptFilter) -> list[tuple[str, str | list[str]]]:
 
 
 class PresenceIndex:
-    """Views of consoles, counted, and found by whom a prompt is addressed to."""
+    """Views of consoles, counted, and found by whom a prompt is addressed to.
+
+    Until `settle` is called every prompt counts as attended: after a start, consoles need time to connect.
+    """
 
     def __init__(self) -> None:
+        self._settled = False
         self._count: Counter[str] = Counter()
         self._by: dict[tuple[str, str, str], dict[str, PromptFilter]] = {}
 
@@ -112,6 +116,19 @@ class PresenceIndex:
                 del self._by[place]
         return view.namespace
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether prompts can count as unattended."""
+        return self._settled
+
+    def settle(self) -> None:
+        """From now on a prompt that no console shows to a reviewer counts as unattended."""
+        self._settled = True
+
+    def is_attended(self, prompt: Prompt) -> bool:
+        """Whether a console here or at another replica shows the prompt to one of its reviewers."""
+        return not self._settled or self.has(prompt)
+
     def has(self, prompt: Prompt) -> bool:
         """Whether one of the views shows the prompt to somebody it is addressed to.
 
@@ -137,11 +154,12 @@ def _places(view: PromptFilter) -> Iterable[tuple[str, str, str]]:
 class PresenceTracker:
     """Keeps the index, tells the other replicas, and has prompts looked at again."""
 
-    def __init__(self, store: PresenceStore, engine: Engine) -> None:
+    def __init__(self, store: PresenceStore, engine: Engine, index: PresenceIndex) -> None:
+        """The engine asks `index` when it decides, so the index is made before both."""
         self._store = store
         self._engine = engine
         self._id = uuid7()
-        self._index = PresenceIndex()
+        self._index = index
         self._mine: Counter[str] = Counter()
         self._version = 0
         self._published = 0
@@ -150,18 +168,13 @@ class PresenceTracker:
         self._gone: set[str] = set()
         """Namespaces whose prompts are to be looked at again."""
         self._changed = asyncio.Event()
-        self._settling = True
         self._seen: set[str] = set()
         """Namespaces of prompts asked while nobody was missed."""
-
-    def attended(self, prompt: Prompt) -> bool:
-        """Whether somebody is there for the prompt, as far as is known here."""
-        return self._settling or self._index.has(prompt)
 
     def committed(self, batch: Sequence[Committed]) -> None:
         """Note where prompts were asked before anybody could be missed, and where somebody came or went
         while this replica wrote what it knew before: the look that this caused may have been too early."""
-        if self._settling:
+        if not self._index.is_settled:
             self._seen.update(item.job.namespace for item in batch if item.job.open_prompts)
             return
         for item in batch:
@@ -200,14 +213,14 @@ class PresenceTracker:
 
     async def run(self) -> None:
         """Tell, hear and look until cancelled."""
-        ready = asyncio.get_running_loop().call_later(LINGER, self._settled)
+        ready = asyncio.get_running_loop().call_later(LINGER, self._settle)
         try:
             await every(0.0, self._turn, "presence")
         finally:
             ready.cancel()
 
-    def _settled(self) -> None:
-        self._settling = False
+    def _settle(self) -> None:
+        self._index.settle()
         self._gone |= self._seen
         self._seen.clear()
         self._changed.set()
@@ -253,12 +266,12 @@ class PresenceTracker:
             namespace = self._came.pop()
             after = ""
             while marked := await self._store.unattended(namespace, after, PAGE):
-                await self._look_at(p for p in marked if self.attended(p))
+                await self._look_at(p for p in marked if self._index.is_attended(p))
                 after = marked[-1].prompt_id
-        while self._gone and not self._settling:
+        while self._gone and self._index.is_settled:
             namespace = self._gone.pop()
             open_prompts = await self._store.attended(namespace, MOST_GONE)
-            missed = [p for p in open_prompts if not self.attended(p)]
+            missed = [p for p in open_prompts if not self._index.is_attended(p)]
             for at in range(0, len(missed), PAGE):
                 await self._look_at(missed[at : at + PAGE])
 

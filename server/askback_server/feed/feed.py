@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from types import MappingProxyType
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import Prompt
+from askback_server.engine.commit_bus import CommitBus, Follower
 from askback_server.engine.committed import Committed
 from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
@@ -27,19 +27,12 @@ from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
 
 log = logging.getLogger(__name__)
 
-Follower = Callable[[Committed], None]
-"""Called in the loop, in the order in which versions rise per job. Must not block."""
-
 POLL = 0.5
 """Seconds between two reads of the log."""
 READ = 5_000
 """Events read at once."""
 HINTED = 10_000
 """Jobs of which hints are kept; beyond that the log is read."""
-REMEMBERED = 100_000
-"""Jobs whose last delivered version is remembered, so that nothing is delivered twice."""
-
-
 _NEVER = datetime.fromtimestamp(0, UTC)
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -56,13 +49,19 @@ class Feed:
         log_store: FeedStore,
         jobs: JobStore,
         hot: HotJobs,
+        bus: CommitBus,
         wakeups: Wakeups | None = None,
         *,
+        workers: Sized = (),
         poll: float = POLL,
     ) -> None:
+        """`workers` are those connected to this replica. While there are any, every hinted job is read at
+        once, because one of them may be able to run it."""
         self._log = log_store
         self._jobs = jobs
         self._hot = hot
+        self._bus = bus
+        self._workers = workers
         self.wakeups = wakeups or NoWakeups()
         self._poll = poll
         self._hints: dict[str, tuple[int, int]] = {}
@@ -70,40 +69,22 @@ class Feed:
         self._look = asyncio.Event()
         self._due = False
         """Whether the log is to be read without waiting for the poll."""
-        self._everything: set[Follower] = set()
-        self._by_job: dict[str, set[Follower]] = {}
         self._positions: set[Callable[[Position], None]] = set()
-        self._delivered: OrderedDict[str, int] = OrderedDict()
         self._gaps: dict[str, int] = {}
         """Jobs that were delivered ahead of the log: a local commit on top of another replica's, or a job
         read newer than its event. Until the log has brought this seq, the prompts that it names are
         delivered although the job's version is not new."""
-        hot.newest = lambda job_id: self._delivered.get(job_id, 0)
         self.position = Position()
         """All up to here has been delivered to the followers."""
         self.epoch = ""
-        self.batch_followers: list[Callable[[Sequence[Committed]], None]] = []
-        """Parts of the engine that follow whole batches: timers, dispatch."""
-        self.in_haste: Callable[[], bool] = lambda: False
-        """Whether somebody here waits for any job at all, and not only for those followed by name."""
 
     def follow(self, follower: Follower) -> Callable[[], None]:
         """Follow every job. Returns the way to stop."""
-        self._everything.add(follower)
-        return lambda: self._everything.discard(follower)
+        return self._bus.follow(follower)
 
     def follow_job(self, job_id: str, follower: Follower) -> Callable[[], None]:
         """Follow one job. Returns the way to stop."""
-        self._by_job.setdefault(job_id, set()).add(follower)
-
-        def stop() -> None:
-            followers = self._by_job.get(job_id)
-            if followers is not None:
-                followers.discard(follower)
-                if not followers:
-                    del self._by_job[job_id]
-
-        return stop
+        return self._bus.follow_job(job_id, follower)
 
     def follow_position(self, moved: Callable[[Position], None]) -> Callable[[], None]:
         """Hear of new positions. Returns the way to stop."""
@@ -113,7 +94,7 @@ class Feed:
     def publish(self, batch: Sequence[Committed]) -> None:
         """Deliver this replica's commits, unless something newer of the same job was delivered, and call
         the other replicas."""
-        self._hand_out([item for item in batch if self._is_news(item)])
+        self._bus.deliver([item for item in batch if self._is_news(item)])
         self.wakeups.send(
             Hint(item.job.job_id, item.events[0].seq - 1, item.job.version) for item in batch if item.events
         )
@@ -130,9 +111,9 @@ class Feed:
 
     def _hint(self, hint: Hint) -> None:
         job_id = hint.job_id
-        if self._delivered.get(job_id, 0) >= hint.seq and job_id not in self._gaps:
+        if self._bus.version_of(job_id) >= hint.seq and job_id not in self._gaps:
             return
-        if self._everything or job_id in self._by_job or self.in_haste():
+        if self._bus.has_followers(job_id) or len(self._workers) > 0:
             before = self._hints.get(job_id, (hint.after, 0))
             self._hints[job_id] = min(before[0], hint.after), max(before[1], hint.seq)
             return
@@ -141,38 +122,20 @@ class Feed:
         if known is not None and known.job is not None and known.job.version < hint.seq:
             self._hot.drop(job_id)
 
-    def _hand_out(self, news: Sequence[Committed]) -> None:
-        for follower in self.batch_followers:
-            follower(news)
-        for item in news:
-            for follow in (*self._everything, *self._by_job.get(item.job.job_id, ())):
-                try:
-                    follow(item)
-                except Exception:
-                    log.exception(
-                        "a follower of job %s failed", item.job.job_id, extra={"job_id": item.job.job_id}
-                    )
-
     def _is_news(self, item: Committed) -> bool:
         job_id, version = item.job.job_id, item.job.version
-        known = self._delivered.get(job_id, 0)
+        known = self._bus.version_of(job_id)
         if known >= version:
             return False
         if item.events:
             self._note_gap(job_id, item.events[0].seq - 1)
-        self._remember(job_id, version)
+        self._bus.note_version(job_id, version)
         return True
 
     def _note_gap(self, job_id: str, before: int) -> None:
         """What comes next begins after a seq: is anything between it and what was delivered?"""
-        if before > self._delivered.get(job_id, 0):
+        if before > self._bus.version_of(job_id):
             self._gaps[job_id] = max(before, self._gaps.get(job_id, 0))
-
-    def _remember(self, job_id: str, version: int) -> None:
-        self._delivered[job_id] = max(version, self._delivered.get(job_id, 0))
-        self._delivered.move_to_end(job_id)
-        if len(self._delivered) > REMEMBERED:
-            self._delivered.popitem(last=False)
 
     async def start(self) -> None:
         """Find the place to follow from. Raises StorageUnavailable."""
@@ -187,7 +150,7 @@ class Feed:
         while True:
             try:
                 await self._read_hinted()
-                if not self._hot.live and not await self._log.knows(self.position):
+                if not self._hot.is_live and not await self._log.knows(self.position):
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
@@ -198,17 +161,17 @@ class Feed:
                     more = await self.read()
                     self._due = self._due or more
                     polled = clock()
-                self._hot.live = True
+                self._hot.resume()
             except LostHistory:
                 raise
             except StorageUnavailable as error:
-                if self._hot.live:
+                if self._hot.is_live:
                     log.warning("the feed is down: %s", error)
-                self._hot.live = False
+                self._hot.suspend()
                 await asyncio.sleep(self._poll)
             except Exception:
                 log.exception("reading the feed failed")
-                self._hot.live = False
+                self._hot.suspend()
                 await asyncio.sleep(self._poll)
             if not self._due and not self._hints:
                 self._look.clear()
@@ -227,7 +190,7 @@ class Feed:
             hints, self._hints = self._hints, {}
             marks = {}
             for job_id, (after, seq) in hints.items():
-                delivered = self._delivered.get(job_id, 0)
+                delivered = self._bus.version_of(job_id)
                 if delivered < seq or job_id in self._gaps:
                     marks[job_id] = min(delivered, after) if delivered else after
             if not marks:
@@ -240,7 +203,7 @@ class Feed:
     async def read(self) -> bool:
         """Deliver what the log has after the position. Returns whether there may be more."""
         changed, position = await self._log.after(self.position, READ)
-        unseen = [c for c in changed if self._delivered.get(c.job_id, 0) < c.seq or c.job_id in self._gaps]
+        unseen = [c for c in changed if self._bus.version_of(c.job_id) < c.seq or c.job_id in self._gaps]
         if unseen:
             await self._deliver(unseen, await self._jobs_of(unseen))
             for change in unseen:
@@ -271,18 +234,18 @@ class Feed:
             if job is None:
                 batch.append(self._deleted(change))
                 continue
-            if self._delivered.get(job.job_id, 0) > job.version:
+            if self._bus.version_of(job.job_id) > job.version:
                 # A local commit came while this was read, and followers skip an older job.
                 overtaken.append(change)
                 continue
-            self._remember(job.job_id, job.version)
+            self._bus.note_version(job.job_id, job.version)
             if job.version > change.seq:
                 self._gaps[job.job_id] = job.version
             changed = tuple(prompts.get(job.job_id, ()))
             after = marks.get(job.job_id) if change.seq >= job.version else None
             self._hot.learn(job, changed, after)
             batch.append(Committed(job, changed, learnt_late=change.late))
-        self._hand_out(batch)
+        self._bus.deliver(batch)
         if overtaken:
             await self._deliver(overtaken, await self._jobs_of(overtaken))
 
@@ -290,7 +253,7 @@ class Feed:
         """The end of a job whose row is gone; what is known of it is told with it."""
         known = self._hot.peek(change.job_id)
         self._hot.drop(change.job_id)
-        self._remember(change.job_id, change.seq)
+        self._bus.note_version(change.job_id, change.seq)
         if known is not None and known.job is not None:
             return Committed(replace(known.job, version=change.seq), deleted=True, lost=change.prompt_ids)
         nobody = Job(

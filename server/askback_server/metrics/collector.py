@@ -104,7 +104,7 @@ class ReplicaCollector(Collector):
         yield _counter(c.HOT_LOOKUPS, {("hit",): hot.hits, ("miss",): hot.misses})
         yield _counter(c.CALLS, {(_method(m), code): n for (m, code), n in calls.ended.items()})
         yield _gauges(c.STREAMS, {(_method(m),): n for m, n in calls.streams.by_method.items()})
-        yield _gauge(c.FEED_LIVE, float(hot.live))
+        yield _gauge(c.FEED_LIVE, float(hot.is_live))
         yield _gauge(c.FEED_HELD_BACK, self._replica.horizon.lag)
         yield _gauge(c.WAKEUPS_HEARD, float(self._replica.feed.wakeups.live))
         yield _gauge(c.LOOP_LAG, lag)

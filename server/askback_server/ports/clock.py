@@ -52,7 +52,7 @@ class DatabaseClock:
     """The engine's estimate of the database's clock: a local clock and an offset.
 
     The guards of each write are judged by the database itself; this estimate only has to be good
-    enough to decide on, and every write's reply sharpens it (DESIGN 4.3).
+    enough to decide on, and every write's reply sharpens it (docs/design.md 4.3).
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -113,10 +113,14 @@ class JobsPage:
     next: str | None
 
 
+PromptPosition = tuple[int, str | None, str]
+"""The place of a prompt in a list: priority (negative), deadline and id."""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptsPage:
     """Prompts by priority, deadline and age; `total` counts all that match."""
 
     prompts: tuple[Prompt, ...]
-    next: tuple[int, str | None, str] | None
+    next: PromptPosition | None
     total: int

@@ -14,7 +14,7 @@ from askback_server.domain.events import Event
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.domain.retries import KeptAnswer, KeptCheckpoint, Retry
-from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptsPage
+from askback_server.ports.queries import JobFilter, JobsPage, PromptFilter, PromptPosition, PromptsPage
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Written:
 class UnknownOutcome(Exception):
     """The connection broke while a batch was being written: it may have been committed or not.
 
-    Writing the very same batch again settles it (DESIGN 4.3).
+    Writing the very same batch again settles it (docs/design.md 4.3).
     """
 
 
@@ -118,7 +118,7 @@ class JobStore(Protocol):
         """A page of jobs, newest first, below the id `after`; at least one even if it passes max_bytes."""
 
     async def list_prompts(
-        self, filter: PromptFilter, limit: int, after: tuple[int, str | None, str] | None, max_bytes: int
+        self, filter: PromptFilter, limit: int, after: PromptPosition | None, max_bytes: int
     ) -> PromptsPage:
         """A page of prompts by priority, deadline, age; at least one even if it passes max_bytes."""
 

@@ -1,4 +1,4 @@
-"""Wake-ups: what replicas call out to each other after a commit. Hints, never the truth (DESIGN 5)."""
+"""Wake-ups: hints that replicas send each other after a commit; never the truth (docs/design.md 5)."""
 
 from __future__ import annotations
 

@@ -7,19 +7,22 @@ from collections.abc import Callable
 from askback_server.domain.principals import Principal, Role
 from askback_server.ports.clock import uuid7
 from askback_server.sessions.access import Access
-from askback_server.sessions.converse_core import ConverseCore, ConverseHello, ConverseWelcome
+from askback_server.sessions.converse_core import ConverseCore
+from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.prompt_follower import PromptFollower
-from askback_server.sessions.stream_session import TAKE, Handler, Shown, StreamDeps, StreamSession
+from askback_server.sessions.stream_session import TAKE, ErrorMapper, Handler, StreamDeps, StreamSession
 
 
 class ConverseSession(StreamSession):
     """One console's stream."""
 
-    def __init__(self, deps: StreamDeps, access: Access, handler: Handler, shown: Shown) -> None:
+    def __init__(
+        self, deps: StreamDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
+    ) -> None:
         self._deps = deps
         self._core = ConverseCore(deps.limits, deps.heartbeat)
-        super().__init__(self._core.stream, deps, access, handler, shown)
+        super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         access.follow(self._access_changed, access.principal)
         self._follower: PromptFollower | None = None
         self._left: Callable[[], None] = lambda: None

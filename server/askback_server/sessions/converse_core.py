@@ -1,12 +1,10 @@
-"""The console's side of DESIGN 6 as a state machine: frames and commits in, frames out."""
+"""The console's side of docs/design.md 6 as a state machine: frames and commits in, frames out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.limits import Limits
-from askback_server.ports.queries import PromptFilter
+from askback_server.sessions.converse_frames import ConverseHello
 from askback_server.sessions.frames import (
     Call,
     ClientFrame,
@@ -16,29 +14,6 @@ from askback_server.sessions.frames import (
 )
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.stream_core import StreamCore
-
-
-@dataclass(frozen=True, slots=True)
-class ConverseHello:
-    """What a console says first; `filter` is resolved against its principal."""
-
-    filter: PromptFilter
-    console_id: str = ""
-    instance_id: str = ""
-    credit: int = 0
-    resume_token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ConverseWelcome:
-    """The reply to the hello; intervals in seconds."""
-
-    session_id: str
-    heartbeat_interval: float
-    max_in_flight: int
-    max_message_bytes: int
-    replica: str
-    test_mode: bool = False
 
 
 class ConverseCore:

@@ -1,33 +1,43 @@
 """Frames as the session cores see them: a ref and a body.
 
-Bodies of calls, and their replies, are opaque here: the transport gives and takes the unary twins'
-own messages. What the protocols themselves speak of is below.
+A call carries the request message of its unary twin, and its reply what the twin would reply. Only the
+transport looks into them. Frames of one stream only are in `converse_frames` and `work_frames`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Protocol, TypeAlias
 
 from askback_server.domain.errors import AskbackError
-from askback_server.domain.prompts import Prompt
+from askback_server.domain.jobs import Job
+from askback_server.domain.prompts import AnswerResult, Prompt
+from askback_server.domain.replies import PromptAsked
+from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
+from askback_server.sessions.work_frames import (
+    CancelRequested,
+    Capacity,
+    HeldLeases,
+    JobLeased,
+    LeaseLostFrame,
+    LeasesWanted,
+    PromptResolved,
+    WorkHeartbeat,
+    WorkHello,
+    WorkWelcome,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFrame:
-    """What a client says. `ref` 0 wants no reply."""
+class Message(Protocol):
+    """A message of the contract. Sessions only measure it."""
 
-    ref: int
-    body: Any
+    def ByteSize(self) -> int:
+        """Its size in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFrame:
-    """What the server says. `ref` 0 is pushed."""
-
-    ref: int
-    body: Any
+Response: TypeAlias = AnswerResult | Job | Prompt | PromptAsked | int | Message
+"""The reply to a call: what the command gives (`int` is the job's version), or a read's response message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,7 @@ class Call:
     """A frame that carries a unary twin's request."""
 
     name: str
-    request: Any
+    request: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Reply:
     """What came of the call: opaque here, too."""
 
     name: str
-    response: Any
+    response: Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +141,38 @@ class Bookmark:
 
 
 PromptEvent = Upserted | Closed | Removed | CaughtUp | Reset | Bookmark
+
+ClientBody: TypeAlias = (
+    ConverseHello | WorkHello | Call | Goodbye | Heartbeat | Credit | Capacity | WorkHeartbeat | HeldLeases
+)
+
+ServerBody: TypeAlias = (
+    ConverseWelcome
+    | WorkWelcome
+    | Reply
+    | Refused
+    | Heartbeat
+    | GoAway
+    | PromptEvent
+    | JobLeased
+    | PromptResolved
+    | CancelRequested
+    | LeaseLostFrame
+    | LeasesWanted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFrame:
+    """A frame of the client. `ref` 0 wants no reply."""
+
+    ref: int
+    body: ClientBody
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFrame:
+    """A frame of the server. `ref` 0 is pushed."""
+
+    ref: int
+    body: ServerBody

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 from askback_server.domain.errors import LimitExceeded
+from askback_server.domain.jobs import Job
+from askback_server.domain.prompts import Prompt
 from askback_server.sessions.unsent import FRAME, Account, weight
+
+Image: TypeAlias = Job | Prompt
 
 VIEW_ENTRIES = 2_000
 VIEW_BYTES = 2 * 1024 * 1024
@@ -36,12 +40,12 @@ class Images:
         self._views.add(view)
         return view
 
-    def kept(self, image: Any, size: int) -> None:
+    def kept(self, image: Image, size: int) -> None:
         """A view keeps an image."""
         self._keepers[id(image)] += 1
         self.total += FRAME + (size if self._keepers[id(image)] == 1 else 0)
 
-    def let_go(self, image: Any, size: int) -> None:
+    def let_go(self, image: Image, size: int) -> None:
         """A view keeps an image no more."""
         self._keepers[id(image)] -= 1
         self.total -= FRAME
@@ -85,7 +89,7 @@ class ViewImages:
         self._all = of
         self._account = account
         self._fall_behind = fall_behind
-        self.images: dict[int, tuple[Any, int]] = {}
+        self.images: dict[int, tuple[Image, int]] = {}
         """The images and their sizes, by `id`."""
         self.size = 0
 
@@ -94,7 +98,7 @@ class ViewImages:
         """Whose view it is."""
         return self._account.subject
 
-    def keep(self, image: Any) -> None:
+    def keep(self, image: Image) -> None:
         """Keep an image. The view may fall behind by it."""
         if id(image) in self.images:
             return
@@ -106,14 +110,15 @@ class ViewImages:
             self.fall_behind()
         self._all.shrink()
 
-    def keeps(self, image: Any) -> bool:
+    def keeps(self, image: Image) -> bool:
         """Whether an image is kept here: those of pages are not, room is reserved for them."""
         return id(image) in self.images
 
-    def let_go(self, image: Any) -> None:
+    def let_go(self, image: Image | None) -> None:
         """Keep an image no more, if it was kept here."""
-        _, size = self.images.pop(id(image), (None, 0))
-        if size:
+        kept = self.images.pop(id(image), None)
+        if kept is not None:
+            image, size = kept
             self.size -= size
             self._all.let_go(image, size)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from askback_server.domain.jobs import Checkpoint, Job
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import Prompt, PromptState
+from askback_server.domain.sizes import fit_bytes
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import JobStore
 from askback_server.sessions.work_frames import JobLeased
@@ -29,24 +28,6 @@ async def lease_parcel(jobs: JobStore, job: Job, limits: Limits) -> JobLeased:
         room //= 2
     if job.checkpoints:
         found = await jobs.list_checkpoints(job.job_id, COUNT + 1, "")
-        for checkpoint in found[:COUNT]:
-            room -= len(checkpoint.value_json) + len(checkpoint.key) + 100
-            if room < 0:
-                break
-            checkpoints.append(checkpoint)
+        checkpoints = fit_bytes(found[:COUNT], lambda c: c.size, room)
         more = more or len(checkpoints) < len(found)
     return JobLeased(job, prompts, tuple(checkpoints), more)
-
-
-def fitting(prompts: Iterable[Prompt], room: int) -> list[Prompt]:
-    """As many prompts, from the first, as take about `room` bytes."""
-    kept: list[Prompt] = []
-    for prompt in prompts:
-        content = prompt.content
-        room -= (
-            1000 + len(content.body) + len(content.metadata_json) + sum(len(p.text) for p in content.parts)
-        )
-        if room < 0:
-            break
-        kept.append(prompt)
-    return kept

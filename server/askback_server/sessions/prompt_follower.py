@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import missed
 from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
-from askback_server.ports.queries import PromptFilter
+from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
@@ -199,7 +198,8 @@ class PromptFollower:
             async with self._page():
                 at += await self._judge((known or [])[at : at + PAGE])
             self._changed.set()
-        after, more = None, True
+        after: PromptPosition | None = None
+        more = True
         while more and not self._again.is_set():
             async with self._page():
                 after = await self._read_page(after)
@@ -229,7 +229,7 @@ class PromptFollower:
             self._view.lose(prompt_id)
         return count
 
-    async def _read_page(self, after: Any) -> Any:
+    async def _read_page(self, after: PromptPosition | None) -> PromptPosition | None:
         """Offer the page after a position to the view, and return the next position, if there is one.
 
         This and `_judge` are functions: nothing may keep a page while it waits for room for the next one.

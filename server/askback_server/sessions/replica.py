@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from askback_server.domain.limits import Limits
+from askback_server.engine.commit_bus import CommitBus
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import SessionKeeper
@@ -38,6 +39,7 @@ class Replica:
     engine: Engine
     queries: Queries
     feed: Feed
+    bus: CommitBus
     horizon: HorizonWatch
     tokens: ResumeTokens
     secret: bytes

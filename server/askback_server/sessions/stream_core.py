@@ -6,11 +6,26 @@ Pure: frames in, frames out; time comes as an argument. It never decides on anyt
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TypeAlias
 
 from askback_server.domain.errors import AskbackError, BadHello, TooManyInFlight
-from askback_server.sessions.frames import Call, ClientFrame, GoAway, Goodbye, Refused, Reply, ServerFrame
+from askback_server.sessions.converse_frames import ConverseHello
+from askback_server.sessions.frames import (
+    Call,
+    ClientBody,
+    ClientFrame,
+    GoAway,
+    Goodbye,
+    Refused,
+    Reply,
+    Response,
+    ServerBody,
+    ServerFrame,
+)
 from askback_server.sessions.unsent import weight
+from askback_server.sessions.work_frames import WorkHello
+
+Hello: TypeAlias = ConverseHello | WorkHello
 
 WRITE_BYTES = 512 * 1024
 """How much is handed to the transport at once, unless a single frame is larger."""
@@ -19,7 +34,7 @@ WRITE_BYTES = 512 * 1024
 class StreamCore:
     """The part of a session that is the same for consoles and workers."""
 
-    def __init__(self, hello_type: type[Any], max_in_flight: int, heartbeat: float) -> None:
+    def __init__(self, hello_type: type[Hello], max_in_flight: int, heartbeat: float) -> None:
         self._hello_type = hello_type
         self._max_in_flight = max_in_flight
         self._heartbeat = heartbeat
@@ -29,18 +44,18 @@ class StreamCore:
         self._out_bytes = 0
         self._taken_bytes = self._taken_frames = 0
         """Of what `drain` gave last: it counts until it is written."""
-        self.hello: Any = None
+        self.hello: Hello | None = None
         self.in_flight = 0
         self.said_goodbye = False
         self.going_away = False
 
-    def receive(self, frame: ClientFrame) -> Call | Any | None:
+    def receive(self, frame: ClientFrame) -> ClientBody | None:
         """Take a frame. Returns the call to make, or the control body to act on, or None.
 
         Raises BadHello, which ends the stream.
         """
         body = frame.body
-        if isinstance(body, self._hello_type):
+        if isinstance(body, ConverseHello | WorkHello) and isinstance(body, self._hello_type):
             if self.hello is not None:
                 raise BadHello("the hello was said already; it is the first frame and only the first")
             self.hello = body
@@ -57,7 +72,7 @@ class StreamCore:
             self.in_flight += 1
         return body
 
-    def replied(self, ref: int, name: str, response: Any) -> None:
+    def replied(self, ref: int, name: str, response: Response) -> None:
         """A call was done."""
         self.in_flight -= 1
         if ref:
@@ -73,7 +88,7 @@ class StreamCore:
         if ref:
             self._put(ServerFrame(ref, Refused(error)))
 
-    def push(self, body: Any, ref: int = 0) -> None:
+    def push(self, body: ServerBody, ref: int = 0) -> None:
         """Say something of ours."""
         self._put(ServerFrame(ref, body))
 

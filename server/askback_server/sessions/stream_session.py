@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from askback_server.ports.clock import Clock
 from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.admission import Admission
-from askback_server.sessions.frames import Call, ClientFrame, ServerFrame
+from askback_server.sessions.frames import Call, ClientFrame, Message, Response, ServerFrame
 from askback_server.sessions.images import Images
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.unsent import Unsent
@@ -26,15 +27,43 @@ from askback_server.sessions.unsent import Unsent
 TAKE = 256
 """Frames in one message at the most."""
 
-Handler = Callable[[str, Any], Awaitable[Any]]
-"""Begins a unary twin by its name. Raises what refuses it at once; the awaitable has the rest."""
-Shown = Callable[[BaseException], AskbackError]
-"""What a caller is told of an error: a bug ends a frame, not the stream."""
-Ended = Callable[[AskbackError | None], None]
-"""Told how a call ended."""
+
+class Handler(Protocol):
+    """Performs the calls of a stream, as their unary twins do (`HitlCalls`, `WorkerCalls`)."""
+
+    def __call__(self, name: str, request: Message, /) -> Awaitable[Response]:
+        """Start a call by the name of its frame.
+
+        A command is queued before this returns, and a future is returned; a read is a coroutine that has not
+        started yet. Raises AskbackError if the call is refused at once.
+        """
 
 
-def _closed(name: str, _: Any) -> Awaitable[Any]:
+class ErrorMapper(Protocol):
+    """Turns any exception into the error that the caller gets: a bug fails one frame, not the stream."""
+
+    def __call__(self, error: BaseException, /) -> AskbackError: ...
+
+
+class OnEnd(Protocol):
+    """Called when a call has ended, with the error if it failed."""
+
+    def __call__(self, error: AskbackError | None, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A call that reads and waits for its turn."""
+
+    ref: int
+    name: str
+    work: Coroutine[Any, Any, Response]
+    size: int
+    """Of the request, in bytes."""
+    on_end: OnEnd | None
+
+
+def _closed(name: str, _: Message) -> Awaitable[Response]:
     raise Draining(f"the stream of this {name} has ended")
 
 
@@ -64,7 +93,12 @@ class StreamSession(ABC):
     and calls `close` at the end."""
 
     def __init__(
-        self, stream: StreamCore, deps: StreamDeps, access: Access, handler: Handler, shown: Shown
+        self,
+        stream: StreamCore,
+        deps: StreamDeps,
+        access: Access,
+        handler: Handler,
+        to_caller_error: ErrorMapper,
     ) -> None:
         self._stream = stream
         self._limits = deps.limits
@@ -78,12 +112,12 @@ class StreamSession(ABC):
         self._clock = deps.clock
         self.access = access
         self._handler = handler
-        self._shown = shown
+        self._to_caller_error = to_caller_error
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Future[Any]] = set()
-        self._reads: deque[tuple[int, str, Awaitable[Any], int, Ended | None]] = deque()
-        """Calls that read, with the size of their requests: they run one after the other."""
+        self._tasks: set[asyncio.Task[None] | asyncio.Future[Response]] = set()
+        self._reads: deque[_Read] = deque()
+        """They run one after the other."""
         self._reading = False
         self._request_bytes = 0
         self._room = asyncio.Event()
@@ -111,28 +145,28 @@ class StreamSession(ABC):
             self._failure = self._failure or error
         self._changed.set()
 
-    def _call(self, ref: int, call: Call, ended: Ended | None = None) -> None:
+    def _call(self, ref: int, call: Call, on_end: OnEnd | None = None) -> None:
         """Begin a call; its reply goes into the stream as soon as it is there.
 
         No task is made for a command: the engine's own future is all that waits. What reads has replies of
         any size, so one runs at a time, and only while there is room for its reply.
         """
-        size = call.request.ByteSize() if hasattr(call.request, "ByteSize") else 0
+        size = call.request.ByteSize()
         try:
-            begun = self._handler(call.name, call.request)
+            started = self._handler(call.name, call.request)
         except Exception as error:
-            self._refused(ref, error, ended)
+            self._refused(ref, error, on_end)
             return
         self._request_bytes += size
-        if asyncio.iscoroutine(begun):
-            self._reads.append((ref, call.name, begun, size, ended))
+        if asyncio.iscoroutine(started):
+            self._reads.append(_Read(ref, call.name, started, size, on_end))
             if not self._reading:
                 self._reading = True
                 self._spawn(self._read_in_turn())
         else:
-            reply = asyncio.ensure_future(begun)
+            reply = asyncio.ensure_future(started)
             self._tasks.add(reply)
-            reply.add_done_callback(partial(self._replied, ref, call.name, size, ended))
+            reply.add_done_callback(partial(self._replied, ref, call.name, size, on_end))
         self._weigh()
 
     async def _read_in_turn(self) -> None:
@@ -142,13 +176,16 @@ class StreamSession(ABC):
                     self._room.clear()
                     await self._room.wait()
                 async with self._account.room(self._limits.page_bytes), self._turn():
-                    ref, name, begun, size, ended = self._reads.popleft()
-                    reply = asyncio.ensure_future(begun)
+                    read = self._reads.popleft()
+                    reply = asyncio.ensure_future(read.work)
                     self._tasks.add(reply)
                     try:
                         await asyncio.wait((reply,))
                     finally:
-                        self._replied(ref, name, size, ended, reply) if reply.done() else reply.cancel()
+                        if reply.done():
+                            self._replied(read.ref, read.name, read.size, read.on_end, reply)
+                        else:
+                            reply.cancel()
         finally:
             self._reading = False
 
@@ -182,7 +219,7 @@ class StreamSession(ABC):
         self.access.end(error)
 
     def _replied(
-        self, ref: int, name: str, size: int, ended: Ended | None, reply: asyncio.Future[Any]
+        self, ref: int, name: str, size: int, on_end: OnEnd | None, reply: asyncio.Future[Response]
     ) -> None:
         self._tasks.discard(reply)
         self._request_bytes -= size
@@ -190,19 +227,19 @@ class StreamSession(ABC):
             return
         error = reply.exception()
         if error is not None:
-            self._refused(ref, error, ended)
+            self._refused(ref, error, on_end)
             return
         self._stream.replied(ref, name, reply.result())
-        if ended is not None:
-            ended(None)
+        if on_end is not None:
+            on_end(None)
         self._weigh()
         self._changed.set()
 
-    def _refused(self, ref: int, error: BaseException, ended: Ended | None) -> None:
-        shown = self._shown(error)
-        self._stream.failed(ref, shown)
-        if ended is not None:
-            ended(shown)
+    def _refused(self, ref: int, error: BaseException, on_end: OnEnd | None) -> None:
+        refusal = self._to_caller_error(error)
+        self._stream.failed(ref, refusal)
+        if on_end is not None:
+            on_end(refusal)
         self._changed.set()
 
     def go_away(self, reason: str, after: float) -> None:
@@ -279,8 +316,8 @@ class StreamSession(ABC):
             self._timer.cancel()
         for task in tuple(self._tasks):
             task.cancel()
-        for _, _, begun, _, _ in self._reads:
-            begun.close()  # type: ignore[attr-defined]
+        for read in self._reads:
+            read.work.close()
         self._reads.clear()
         self._account.close()
         self.writing.close()

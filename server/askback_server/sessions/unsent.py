@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 from askback_server.domain.errors import AskbackError, LimitExceeded
 from askback_server.domain.prompts import Prompt
@@ -17,7 +16,7 @@ SMALL = 16 * 1024
 """What is not larger never waits for room: heartbeats, verdicts, most prompts."""
 
 
-def weight(body: Any) -> int:
+def weight(body: object) -> int:
     """Roughly how many bytes a frame's body is."""
     size = getattr(body, "ByteSize", None)
     if size is not None:

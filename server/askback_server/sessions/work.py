@@ -6,25 +6,26 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from askback_server.domain.commands import ReleaseJob, SessionRef
 from askback_server.domain.errors import AskbackError, SessionNotFound
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.principals import Principal, Role
+from askback_server.engine.committed import Committed
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import LiveSession, SessionKeeper
 from askback_server.ports.storage import Doubt, SessionStore
 from askback_server.sessions.access import Access
-from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
+from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, Message, ServerFrame
 from askback_server.sessions.job_follower import IDLE
 from askback_server.sessions.lease_book import Held
 from askback_server.sessions.lease_parcel import lease_parcel
 from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
-from askback_server.sessions.stream_session import TAKE, Handler, Shown, StreamDeps, StreamSession
+from askback_server.sessions.stream_session import TAKE, ErrorMapper, Handler, StreamDeps, StreamSession
 from askback_server.sessions.unconfirmed import unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
@@ -33,6 +34,13 @@ log = logging.getLogger(__name__)
 
 ENDS_LEASE = frozenset({"complete_job", "fail_job", "release_job"})
 """Calls after whose success the worker holds the job no more."""
+
+
+class EndLeaseRequest(Message, Protocol):
+    """The request of one of these calls."""
+
+    job_id: str
+    token: int
 
 
 class WorkDeps(StreamDeps, Protocol):
@@ -47,11 +55,13 @@ class WorkDeps(StreamDeps, Protocol):
 class WorkSession(StreamSession):
     """One worker's stream. It is a Taker for the dispatcher."""
 
-    def __init__(self, deps: WorkDeps, access: Access, handler: Handler, shown: Shown) -> None:
+    def __init__(
+        self, deps: WorkDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
+    ) -> None:
         self._deps = deps
         # A long lease needs few heartbeats, but a proxy cuts a stream that is silent for long.
         self._core = WorkCore(deps.limits, min(deps.keeper.heartbeat_interval, IDLE))
-        super().__init__(self._core.stream, deps, access, handler, shown)
+        super().__init__(self._core.stream, deps, access, handler, to_caller_error)
         self.principal = access.principal
         access.follow(self._access_changed, self.principal)
         self._stops: dict[str, Callable[[], None]] = {}
@@ -127,7 +137,7 @@ class WorkSession(StreamSession):
         if job_id not in self._stops:
             self._stops[job_id] = self._deps.feed.follow_job(job_id, self._committed)
 
-    def _committed(self, item: Any) -> None:
+    def _committed(self, item: Committed) -> None:
         still_held = self._core.committed(item)
         if not still_held:
             self._unfollow(item.job.job_id)
@@ -240,9 +250,10 @@ class WorkSession(StreamSession):
             self._early.append((ref, call))
             return
         # What a call that ends a lease makes true is told by its reply, not by a lost lease as well.
-        ending = (
-            self._core.ending(call.request.job_id, call.request.token) if call.name in ENDS_LEASE else None
-        )
+        ending = None
+        if call.name in ENDS_LEASE:
+            request = cast(EndLeaseRequest, call.request)
+            ending = self._core.ending(request.job_id, request.token)
         self._call(ref, call, None if ending is None else partial(self._lease_ended, ending))
 
     def _lease_ended(self, ending: Held, error: AskbackError | None) -> None:

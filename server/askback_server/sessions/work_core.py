@@ -1,4 +1,4 @@
-"""The worker's side of DESIGN 7 as a state machine: frames and commits in, frames out."""
+"""The worker's side of docs/design.md 7 as a state machine: frames and commits in, frames out."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from askback_server.domain.retries import Keep
@@ -55,6 +56,24 @@ class Batch:
         if any(row[_DELETED] for row in self.changed_jobs):
             shape = (*shape, DELETES)
         return (*shape, SETTLES) if self.settles else shape
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchOutcome:
+    """Which jobs of a batch were written, and which guards refused the others, by job id.
+
+    A job in none of these sets lost its version: another write came first.
+    """
+
+    now: datetime
+    """The database's time of the write."""
+    written: set[str] = field(default_factory=set)
+    expired: set[str] = field(default_factory=set)
+    """The session that the guard names has expired, or lives on under a newer epoch."""
+    superseded: set[str] = field(default_factory=set)
+    """Of the `expired`, those whose session lives on under a newer epoch."""
+    late: set[str] = field(default_factory=set)
+    """The guard's time bounds do not hold."""
 
 
 PARTS: dict[str, tuple[str, ...]] = {

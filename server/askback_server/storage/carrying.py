@@ -12,14 +12,14 @@ from askback_server.domain.jobs import Job
 from askback_server.domain.retries import CarriedAnswer, KeptAnswer, KeptCheckpoint, kept_answer
 from askback_server.ports.storage import Wanted
 from askback_server.storage.carried_rows import to_carried
-from askback_server.storage.statements import Statements
+from askback_server.storage.reader import Reader
 from askback_server.storage.tables import carried_answers, checkpoints, prompts
 
 _PAGE = 200
 """Rows of one read: answers may be large, and are dropped as soon as they are judged."""
 
 
-class Carrying(Statements):
+class Carrying(Reader):
     """Part of the JobStore."""
 
     async def kept_answers(self, job_id: str) -> list[KeptAnswer]:

@@ -10,16 +10,16 @@ import sqlalchemy as sa
 
 from askback_server.ports.census import AGES, Census, OpenPrompts, Runnable
 from askback_server.ports.storage import Position
-from askback_server.storage.reads import Reads
+from askback_server.storage.reader import Reader
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
 
-class Counts(Reads):
+class Counts(Reader):
     """The CensusStore port."""
 
     async def take(self, most: int) -> Census:
         """Count, at the most so many rows of each table. Raises StorageUnavailable."""
-        now: datetime = (await self._all(sa.select(self._dialect.now().label("now"))))[0]["now"]
+        now = await self.now()
         asked = await self._all(_open_prompts(now, most))
         waiting = await self._all(_runnable(now, most))
         held = await self._all(_held(most))

@@ -10,12 +10,13 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock, SystemClock
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage.census import Counts
-from askback_server.storage.dialect import dialect_for
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.event_feed import EventFeed
 from askback_server.storage.job_store import Jobs
 from askback_server.storage.outages import first_line
 from askback_server.storage.presence import Presences
 from askback_server.storage.queue_locks import QueueLockStore
+from askback_server.storage.reader import Reader
 from askback_server.storage.schema import check_schema
 from askback_server.storage.settings import get_setting, touch_settings
 from askback_server.storage.sqlite_files import database_problem
@@ -28,6 +29,7 @@ class Database:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._dialect = dialect_for(url, clock)
+        self._reader = Reader(self._dialect)
         self.jobs = Jobs(self._dialect)
         self.queue = WorkQueueStore(self._dialect)
         self.sessions = Sessions(self._dialect)
@@ -67,9 +69,7 @@ class Database:
 
     async def ping(self) -> datetime:
         """The database's time. Raises StorageUnavailable."""
-        found = await self.jobs._all(sa.select(self._dialect.now().label("now")))
-        now: datetime = found[0]["now"]
-        return now
+        return await self._reader.now()
 
     async def secret(self) -> bytes:
         """The key that signs resume and page tokens."""
@@ -78,3 +78,24 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._dialect.close()
+
+
+def dialect_for(url: str, clock: Clock) -> Dialect:
+    """The dialect for a database URL. `clock` serves SQLite, which has no server and so no clock.
+
+    Raises ValueError, naming the supported URLs.
+    """
+    parsed = sa.make_url(url)
+    if parsed.drivername == "sqlite+aiosqlite":
+        # Imported here: each process needs the libraries of one database only.
+        from askback_server.storage.sqlite import SQLite
+
+        return SQLite(parsed, clock)
+    if parsed.drivername == "postgresql+asyncpg":
+        from askback_server.storage.postgres import Postgres
+
+        return Postgres(parsed)
+    raise ValueError(
+        f"the database URL starts with {parsed.drivername!r}; use sqlite+aiosqlite:///FILE or "
+        "postgresql+asyncpg://USER@HOST/NAME"
+    )

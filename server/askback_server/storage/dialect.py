@@ -16,27 +16,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from askback_server.ports.clock import Clock
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.ports.storage import Holder
 from askback_server.ports.wakeups import NoWakeups, Wakeups
-from askback_server.storage.batch import Batch
-
-
-class BatchOutcome:
-    """Which jobs of a batch were written, and what the guards of the others said."""
-
-    __slots__ = ("dead", "late", "moved", "now", "won")
-
-    def __init__(self, won: set[str], dead: set[str], late: set[str], moved: set[str], now: datetime) -> None:
-        self.won = won
-        self.moved = moved
-        """Those of the dead whose session lives on under a newer epoch."""
-        self.dead = dead
-        """Jobs whose guard names a session that does not live."""
-        self.late = late
-        """Jobs whose guard's time bounds do not hold."""
-        self.now = now
+from askback_server.storage.batch import Batch, BatchOutcome
 
 
 class Dialect(ABC):
@@ -130,28 +113,3 @@ class Dialect(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close every connection."""
-
-
-def identity(text: Any) -> Any:
-    """Our JSON columns take and give texts: what a document says is kept as it was written."""
-    return text
-
-
-def dialect_for(url: str, clock: Clock) -> Dialect:
-    """The dialect of a database URL; `clock` is that of a database which has none of its own.
-
-    Raises ValueError with what is supported.
-    """
-    parsed = sa.make_url(url)
-    if parsed.drivername == "sqlite+aiosqlite":
-        from askback_server.storage.sqlite import SQLite
-
-        return SQLite(parsed, clock)
-    if parsed.drivername == "postgresql+asyncpg":
-        from askback_server.storage.postgres import Postgres
-
-        return Postgres(parsed)
-    raise ValueError(
-        f"the database URL starts with {parsed.drivername!r}; use sqlite+aiosqlite:///FILE or "
-        "postgresql+asyncpg://USER@HOST/NAME"
-    )

@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from askback_server.domain.events import EventType
 from askback_server.ports.storage import Changed, Holder, Position
 from askback_server.storage.history import end_history
-from askback_server.storage.reads import Reads
+from askback_server.storage.reader import Reader
 from askback_server.storage.settings import get_setting
 from askback_server.storage.tables import events
 
 
-class EventFeed(Reads):
+class EventFeed(Reader):
     """Positions and what lies between them."""
 
     async def epoch(self) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from askback.files import why
+from askback._text.files import why
 from askback_server.domain.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,8 @@ import sqlalchemy as sa
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, Written
-from askback_server.storage.batch import Batch, lay_out
-from askback_server.storage.dialect import BatchOutcome
-from askback_server.storage.reads import Reads
+from askback_server.storage.batch import Batch, BatchOutcome, lay_out
+from askback_server.storage.job_reads import JobReads
 from askback_server.storage.tables import events
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,7 @@ SETTLE_PAUSE = 0.25
 """Seconds between two attempts to settle an unknown outcome; doubles."""
 
 
-class Jobs(Reads):
+class Jobs(JobReads):
     """Jobs with all that hangs on them."""
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -37,21 +36,13 @@ class Jobs(Reads):
         except UnknownOutcome as error:
             log.warning("the outcome of a write of %d jobs is unknown (%s); settling", len(batch), error)
             outcome = await self._settle(laid)
-            ours = await self._ours([w for w in batch if w.job.job_id not in outcome.won])
-            outcome.won |= ours
+            ours = await self._ours([w for w in batch if w.job.job_id not in outcome.written])
+            outcome.written |= ours
         lost: dict[str, Lost] = {}
         for write in batch:
             job_id = write.job.job_id
-            if job_id not in outcome.won:
-                lost[job_id] = (
-                    Lost.MOVED
-                    if job_id in outcome.moved
-                    else Lost.SESSION
-                    if job_id in outcome.dead
-                    else Lost.TIME
-                    if job_id in outcome.late
-                    else Lost.VERSION
-                )
+            if job_id not in outcome.written:
+                lost[job_id] = _reason(outcome, job_id)
         return Written(lost, outcome.now)
 
     async def _settle(self, batch: Batch) -> BatchOutcome:
@@ -76,3 +67,12 @@ class Jobs(Reads):
         statement = sa.select(events.c.job_id, events.c.command_id).join(theirs, same)
         found = await self._all(statement)
         return {r["job_id"] for r in found if first[r["job_id"]].command_id == r["command_id"]}
+
+
+def _reason(outcome: BatchOutcome, job_id: str) -> Lost:
+    """Why a job of the batch was not written."""
+    if job_id in outcome.superseded:
+        return Lost.MOVED
+    if job_id in outcome.expired:
+        return Lost.SESSION
+    return Lost.TIME if job_id in outcome.late else Lost.VERSION

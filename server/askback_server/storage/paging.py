@@ -7,13 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.storage.carrying import Carrying
+from askback_server.domain.sizes import fit_bytes
+from askback_server.storage.reader import Reader
 
 Documents = Sequence[sa.Column[Any]]
 """The columns of which a row's size consists."""
 
 
-class Paging(Carrying):
+class Paging(Reader):
     """Part of the JobStore."""
 
     async def _fitting_ids(
@@ -22,7 +23,7 @@ class Paging(Carrying):
         sizes = sa.select(key.label("id"), self._size(documents)).where(self._dialect.among(key, ids))
         by_id = {row["id"]: row for row in await self._all(sizes)}
         nothing = {"size": 0}
-        return len(_fitting([by_id.get(i, nothing) for i in ids], max_bytes))
+        return len(fit_bytes([by_id.get(i, nothing) for i in ids], _row_size, max_bytes, at_least=1))
 
     async def _page(
         self,
@@ -41,7 +42,7 @@ class Paging(Carrying):
         key = cursor[0]
         sizes = statement.with_only_columns(*cursor, self._size(documents)).limit(limit + 1)
         found = await self._all(sizes)
-        kept = _fitting(found[:limit], max_bytes)
+        kept = fit_bytes(found[:limit], _row_size, max_bytes, at_least=1)
         if not kept:
             return (), None
         # With the conditions: what has changed in between may match no more.
@@ -55,10 +56,7 @@ class Paging(Carrying):
         return sum(sizes[1:], sizes[0]).label("size")
 
 
-def _fitting(found: Sequence[Any], max_bytes: int) -> Sequence[Any]:
-    """As many rows, from the first, as take about `max_bytes` by their `size`; at least one."""
-    for count, row in enumerate(found):
-        max_bytes -= 500 + row["size"]
-        if count and max_bytes < 0:
-            return found[:count]
-    return found
+def _row_size(row: Any) -> int:
+    """The size of a row's documents, and of what it has besides."""
+    size: int = row["size"]
+    return 500 + size

@@ -23,8 +23,8 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import BadData, Holder, UnknownOutcome
 from askback_server.ports.wakeups import Wakeups
 from askback_server.storage import postgres_lists as lists
-from askback_server.storage.batch import JOB_AT, PARTS, Batch, Values
-from askback_server.storage.dialect import BatchOutcome, Dialect
+from askback_server.storage.batch import JOB_AT, PARTS, Batch, BatchOutcome, Values
+from askback_server.storage.dialect import Dialect
 from askback_server.storage.history import check_history
 from askback_server.storage.outages import BROKEN, LOCKED, connected, first_line, state_of
 from askback_server.storage.pooler import refuse_shared_connections
@@ -172,25 +172,31 @@ class Postgres(Dialect):
             await self._disconnect()
             raise UnknownOutcome(str(error) or "timeout") from error
         assert row is not None
-        won = set(row["won"] or ())
-        return BatchOutcome(won, *await self._reasons(connection, batch, won), row["now"])
+        outcome = BatchOutcome(now=row["now"], written=set(row["won"] or ()))
+        await self._explain(connection, batch, outcome)
+        return outcome
 
-    async def _reasons(
-        self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch, won: set[str]
-    ) -> tuple[set[str], set[str], set[str]]:
-        """Why the losers lost. What cannot be asked is taken for a lost version: it is read again."""
-        losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in won]
+    async def _explain(
+        self, connection: asyncpg.Connection[asyncpg.Record], batch: Batch, outcome: BatchOutcome
+    ) -> None:
+        """Ask which guards failed, and add it to the outcome.
+
+        If the question fails, the jobs count as lost versions: the engine reads them again and decides again.
+        """
+        losers = [row for row in batch.changed_jobs if row[_JOB_AT] not in outcome.written]
         if not losers:
-            return set(), set(), set()
+            return
         try:
             document = _document(PARTS["changed_jobs"], losers)
             row = await connection.fetchrow(_compiled_reasons(), document, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
-            log.warning("the losers of a write are not explained: %s", error)
-            return set(), set(), set()
+            log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
+            return
         assert row is not None
-        return set(row["dead"] or ()), set(row["late"] or ()), set(row["moved"] or ())
+        outcome.expired.update(row["dead"] or ())
+        outcome.late.update(row["late"] or ())
+        outcome.superseded.update(row["moved"] or ())
 
     async def _judge(self, error: asyncpg.PostgresError) -> None:
         """Raise what a server's error means for the batch."""

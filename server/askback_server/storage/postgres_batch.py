@@ -1,4 +1,4 @@
-"""The batch write on PostgreSQL: one statement, one round trip, one flush (DESIGN 4.2).
+"""The batch write on PostgreSQL: one statement, one round trip, one flush (docs/design.md 4.2).
 
     locked    jobs of the batch, locked in id order, whose version, session and time bounds hold; the
               sessions are locked too, against being taken over or deleted before this is committed

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from askback_server.storage.dialect import identity
 from askback_server.storage.primary import Driver, Primary
+from askback_server.storage.types import keep_text
 
 CONNECT = 10.0
 """Seconds that a new connection may take, or a call may wait for one of the pool."""
@@ -72,8 +72,8 @@ class Pools:
         """An engine whose connections have a name in pg_stat_activity and settings of their own."""
         engine = create_async_engine(
             self._url,
-            json_serializer=identity,
-            json_deserializer=identity,
+            json_serializer=keep_text,
+            json_deserializer=keep_text,
             hide_parameters=True,
             connect_args=_arguments(self._url, name),
             **options,

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from askback_server.domain.prompts import Prompt
 from askback_server.storage import rows
-from askback_server.storage.reads import Reads
+from askback_server.storage.reader import Reader
 from askback_server.storage.tables import presence, prompts
 
 
-class Presences(Reads):
+class Presences(Reader):
     """The PresenceStore port."""
 
     async def publish(self, replica_id: str, version: int, views: Sequence[str], ttl: float) -> None:

@@ -12,7 +12,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queue_locks import SETTLES, QueueLock
 from askback_server.storage.dialect import Dialect
-from askback_server.storage.tables import claim_turns, jobs
+from askback_server.storage.tables import jobs, queue_locks
 
 _INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
@@ -26,14 +26,14 @@ class QueueLockStore:
     async def acquire(self, namespace: str, job_type: str, most: int, lasts: float) -> QueueLock | None:
         """Take the queue's row if it is free, or was left behind; count what runs once it is taken."""
         lock_id = uuid7()
-        row: Any = _INSERT[self._dialect.name](claim_turns).values(
-            namespace=namespace, job_type=job_type, turn_id=lock_id, until=self._dialect.later(lasts)
+        row: Any = _INSERT[self._dialect.name](queue_locks).values(
+            namespace=namespace, job_type=job_type, lock_id=lock_id, until=self._dialect.later(lasts)
         )
         taken = row.on_conflict_do_update(
-            index_elements=[claim_turns.c.namespace, claim_turns.c.job_type],
-            set_={"turn_id": row.excluded.turn_id, "until": row.excluded.until},
-            where=claim_turns.c.until <= self._dialect.later(-SETTLES),
-        ).returning(claim_turns.c.until)
+            index_elements=[queue_locks.c.namespace, queue_locks.c.job_type],
+            set_={"lock_id": row.excluded.lock_id, "until": row.excluded.until},
+            where=queue_locks.c.until <= self._dialect.later(-SETTLES),
+        ).returning(queue_locks.c.until)
         # A statement of its own, after the row is ours: what earlier holders leased is committed by now.
         few = (
             sa.select(sa.literal(1).label("one"))
@@ -57,5 +57,5 @@ class QueueLockStore:
 
     async def release(self, lock: QueueLock) -> None:
         """Free the queue's row; one that was left behind and taken by another is theirs."""
-        statement = sa.delete(claim_turns).where(claim_turns.c.turn_id == lock.lock_id)
+        statement = sa.delete(queue_locks).where(queue_locks.c.lock_id == lock.lock_id)
         await self._dialect.run(lambda connection: connection.execute(statement).rowcount)

@@ -20,6 +20,23 @@ from askback_server.storage.settings import get_setting, put_setting
 SERVES = "schema_serves"
 """The setting: the revisions whose programs may run on the schema, the newest first."""
 
+UNRELEASED = frozenset(
+    {
+        "0001",
+        "0010_escalation",
+        "0011_job_deadlines",
+        "0012_claim_turns",
+        "0013_attendance",
+        "0014_retries",
+        "0015_lease_doubts",
+        "0017_waking",
+        "0018_unreceived",
+        "0019_handles",
+        "0020_requested_by",
+    }
+)
+"""Revisions from before version 0.1.0. They were replaced by one migration and cannot be upgraded."""
+
 
 def scripts() -> Config:
     """Where the migrations are."""
@@ -64,6 +81,11 @@ def check_schema(connection: sa.Connection) -> str:
         return ""
     if found is None:
         return "the database has no schema yet; run `askback migrate`"
+    if found in UNRELEASED:
+        return (
+            f"the database's schema is {found}, from before version 0.1.0, and cannot be upgraded: recreate "
+            "the database (drop it, or remove the file) and run `askback migrate`"
+        )
     if not is_newer(connection):
         return f"the database's schema is {found}, this version needs {wanted}; run `askback migrate`"
     if wanted in (get_setting(connection, SERVES) or "").split():

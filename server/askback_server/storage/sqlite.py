@@ -10,30 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite as lite
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.clock import Clock
 from askback_server.ports.storage import BadData
-from askback_server.storage import rows
 from askback_server.storage import sqlite_lists as lists
-from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, Values
-from askback_server.storage.dialect import BatchOutcome, Dialect, identity
-from askback_server.storage.sqlite_copies import COPIES, Copy
+from askback_server.storage.batch import Batch, BatchOutcome
+from askback_server.storage.dialect import Dialect
+from askback_server.storage.sqlite_batch import write_rows
 from askback_server.storage.tables import (
-    answers,
-    checkpoints,
     events,
-    jobs,
-    prompts,
-    understandings,
 )
-from askback_server.storage.types import Instant, instant_text
+from askback_server.storage.types import Instant, keep_text
 
 # At DEBUG it would log the parameters of statements, and with them what people answered.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
@@ -56,78 +48,6 @@ READERS = 16
 cache."""
 
 
-class _Statement:
-    """A Core statement compiled once, and how a row's values become its parameters."""
-
-    __slots__ = ("parameters", "sql")
-
-    def __init__(self, statement: sa.sql.dml.UpdateBase, columns: Sequence[str]) -> None:
-        compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))
-        self.sql = str(compiled)
-        order = [columns.index(name) for name in compiled.positiontup or ()]
-        self.parameters: Callable[[Values], Any] = itemgetter(*order)
-
-
-def _bound(columns: Sequence[str]) -> dict[str, Any]:
-    # Values come as the driver wants them (see `_plain`): no processing by type.
-    return {c: sa.bindparam(c, type_=sa.types.NullType()) for c in columns}
-
-
-def _insert(table: sa.Table, part: str, extra: dict[str, Any] | None = None) -> _Statement:
-    return _Statement(sa.insert(table).values(_bound(PARTS[part]) | (extra or {})), PARTS[part])
-
-
-def _upsert(table: sa.Table, part: str) -> _Statement:
-    statement = lite.insert(table).values(_bound(PARTS[part]))
-    keys = [c.name for c in table.primary_key.columns]
-    columns = PARTS[part]
-    changed = {c: statement.excluded[c] for c in columns if c not in keys}
-    return _Statement(statement.on_conflict_do_update(index_elements=keys, set_=changed), columns)
-
-
-def _update(table: sa.Table, part: str, key: str, columns: Sequence[str], *also: Any) -> _Statement:
-    at_key = table.c[key] == sa.bindparam(key, type_=sa.types.NullType())
-    # A column may not be both set and compared under one parameter name.
-    statement = sa.update(table).where(at_key, *also).values(_bound([c for c in columns if c != key]))
-    return _Statement(statement, PARTS[part])
-
-
-_GUARDED = _update(
-    jobs,
-    "changed_jobs",
-    "job_id",
-    rows.JOB_CHANGED_COLUMNS,
-    jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
-)
-_DELETE = _Statement(
-    sa.delete(jobs).where(
-        jobs.c.job_id == sa.bindparam("job_id", type_=sa.types.NullType()),
-        jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
-    ),
-    PARTS["changed_jobs"],
-)
-_CREATE = _Statement(
-    lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
-)
-_CHILDREN: dict[str, _Statement | Copy] = {
-    "new_prompts": _insert(prompts, "new_prompts"),
-    "changed_prompts": _update(prompts, "changed_prompts", "interaction_id", rows.PROMPT_CHANGED_COLUMNS[2:]),
-    "amended_prompts": _update(prompts, "amended_prompts", "interaction_id", PARTS["amended_prompts"][2:]),
-    "answers": _insert(answers, "answers"),
-    "checkpoints": _upsert(checkpoints, "checkpoints"),
-    **COPIES,
-    "understandings": _upsert(understandings, "understandings"),
-    "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
-}
-_SOURCE = "SELECT 1 FROM jobs WHERE job_id = ?"
-_EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
-
-
-def _plain(row: Values) -> Values:
-    """Values as sqlite3 takes them: times as texts."""
-    return tuple([instant_text(v) if v.__class__ is datetime else v for v in row])
-
-
 class SQLite(Dialect):
     """The writer thread has its own connection; aiosqlite reads. The database's clock is the
     program's, for SQLite has none of its own."""
@@ -141,8 +61,8 @@ class SQLite(Dialect):
         self._clock = clock
         self.reads = create_async_engine(
             url,
-            json_serializer=identity,
-            json_deserializer=identity,
+            json_serializer=keep_text,
+            json_deserializer=keep_text,
             hide_parameters=True,
             pool_size=READERS,
             max_overflow=0,
@@ -151,8 +71,8 @@ class SQLite(Dialect):
         sa.event.listen(self.reads.sync_engine, "connect", partial(_pragmas, READER_CACHE))
         self._writer = sa.create_engine(
             url.set(drivername="sqlite"),
-            json_serializer=identity,
-            json_deserializer=identity,
+            json_serializer=keep_text,
+            json_deserializer=keep_text,
             hide_parameters=True,
             poolclass=sa.pool.StaticPool,
             connect_args={"check_same_thread": False},
@@ -196,7 +116,7 @@ class SQLite(Dialect):
         cursor = self._raw.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            outcome = self._write_rows(cursor, batch)
+            outcome = write_rows(cursor, batch, self._clock.now())
             cursor.execute("COMMIT")
         except BaseException:
             cursor.execute("ROLLBACK") if self._raw.in_transaction else None
@@ -204,46 +124,6 @@ class SQLite(Dialect):
         finally:
             cursor.close()
         return outcome
-
-    def _write_rows(self, cursor: sqlite3.Cursor, batch: Batch) -> BatchOutcome:
-        now = self._clock.now()
-        won: set[str] = set()
-        dead: set[str] = set()
-        late: set[str] = set()
-        moved: set[str] = set()
-        living: dict[tuple[str, int], int | None] = {}
-        """The epochs of the sessions that live."""
-        job_at = JOB_AT["changed_jobs"]
-        for row in batch.changed_jobs:
-            _, session, epoch, not_before, not_after, deleted = row[: len(GUARD_COLUMNS)]
-            job_id = row[job_at]
-            if session and (session, epoch) not in living:
-                found = cursor.execute(_EPOCH, (session, instant_text(now))).fetchone()
-                living[session, epoch] = found[0] if found is not None else None
-            there = living.get((session, epoch))
-            if session and (there is None or epoch not in (0, there)):
-                dead.add(job_id)
-                if there is not None and there > epoch:
-                    moved.add(job_id)
-            elif (not_before and now < not_before) or (not_after and now >= not_after):
-                late.add(job_id)
-            else:
-                guarded = _DELETE if deleted else _GUARDED
-                if cursor.execute(guarded.sql, guarded.parameters(_plain(row))).rowcount == 1:
-                    won.add(job_id)
-        sources: dict[str, str] = dict(batch.carried_checkpoints)
-        for row in batch.new_jobs:
-            source = sources.get(row[0])
-            if source is not None and cursor.execute(_SOURCE, (source,)).fetchone() is None:
-                continue
-            if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
-                won.add(row[0])
-        for part, statement in _CHILDREN.items():
-            job_at = JOB_AT[part]
-            theirs = [statement.parameters(_plain(r)) for r in getattr(batch, part) if r[job_at] in won]
-            if theirs:
-                cursor.executemany(statement.sql, theirs)
-        return BatchOutcome(won, dead, late, moved, now)
 
     async def run(self, work: Callable[[sa.Connection], Any]) -> Any:
         """A small transaction of the writer thread, between two batches."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from askback.files import file_problem
+from askback._text.files import file_problem
 from askback_server.storage.outages import first_line
 
 SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")

@@ -1,4 +1,4 @@
-"""The tables of DESIGN 8. One definition for both databases; the migrations build the same."""
+"""The tables of docs/design.md 8. One definition for both databases; the migrations build the same."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ understandings = sa.Table(
 )
 
 # No foreign key, and no unique index over all days: (job_id, seq) is unique by the guard of the
-# write (DESIGN 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
+# write (docs/design.md 8). PostgreSQL partitions it by day of `at`; `id` and `xid` have server defaults.
 events = sa.Table(
     "job_events",
     metadata,
@@ -283,12 +283,12 @@ settings = sa.Table(
 )
 
 # Who may lease jobs of a queue with a limit (ports/queue_locks.py). A handful of rows.
-claim_turns = sa.Table(
-    "claim_turns",
+queue_locks = sa.Table(
+    "queue_locks",
     metadata,
     sa.Column("namespace", sa.Text, primary_key=True),
     sa.Column("job_type", sa.Text, primary_key=True),
-    sa.Column("turn_id", Id, nullable=False),
+    sa.Column("lock_id", Id, nullable=False),
     sa.Column("until", Instant, nullable=False),
 )
 

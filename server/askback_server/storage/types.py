@@ -44,8 +44,15 @@ class Instant(TypeDecorator[datetime]):
 Id = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
 """Our UUIDv7 texts; with their hyphens on SQLite, so that an administrator finds what a log names."""
 
-# Texts go in and out as they are: the engines' (de)serializers are the identity (see dialect.py).
 # On SQLite a column declared JSON would have NUMERIC affinity, and turn the document 1e2 into 100.
+
+
+def keep_text(text: Any) -> Any:
+    """The JSON serializer and deserializer of our engines: documents are texts on both sides, so that the
+    database stores exactly what was written."""
+    return text
+
+
 JsonText = sa.JSON(none_as_null=True).with_variant(sa.Text(), "sqlite")
 """A document whose very text is promised: PostgreSQL `json` keeps key order and 64-bit integers."""
 

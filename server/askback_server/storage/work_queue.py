@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from askback_server.storage.reads import Reads
+from askback_server.storage.reader import Reader
 from askback_server.storage.settings import put_setting
 from askback_server.storage.tables import events, jobs, prompts, sessions
 
@@ -16,7 +16,7 @@ TYPES = 64
 """Job types that one statement looks for, so that none takes long."""
 
 
-class WorkQueueStore(Reads):
+class WorkQueueStore(Reader):
     """Hints from indexes; every write is decided by its guard."""
 
     async def claimable(self, namespace: str, limits: Mapping[str, int]) -> dict[str, list[str]]:
@@ -114,7 +114,7 @@ class WorkQueueStore(Reads):
         return [r["job_id"] for r in await self._all(statement)]
 
     async def drop_events(self, keep: datetime) -> int:
-        """Drop days that neither a stored job nor a token made after `keep` can need (DESIGN 8)."""
+        """Drop days that neither a stored job nor a token made after `keep` can need (docs/design.md 8)."""
         oldest = sa.select(sa.func.min(jobs.c.created_at, type_=jobs.c.created_at.type).label("at"))
         first: datetime | None = (await self._all(oldest))[0]["at"]
         before = min(keep, first) if first else keep

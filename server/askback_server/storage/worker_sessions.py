@@ -16,7 +16,7 @@ from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import Doubt, Doubts, WorkerSession
-from askback_server.storage.reads import Reads
+from askback_server.storage.reader import Reader
 from askback_server.storage.tables import jobs, sessions
 
 
@@ -45,7 +45,7 @@ def _from_doubts(doubts: Doubts) -> str | None:
     return json.dumps(fields) if fields else None
 
 
-class Sessions(Reads):
+class Sessions(Reader):
     """Session rows. All times are the database's; an expired session never revives."""
 
     async def open(

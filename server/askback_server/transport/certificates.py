@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from askback.files import read_file
+from askback._text.files import read_file
 
 CertificateNames = Callable[[], Sequence[str]]
 """The names in the caller's verified certificate; none without one. Asked only when it matters."""

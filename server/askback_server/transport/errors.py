@@ -21,8 +21,8 @@ from askback_server.domain import errors
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.json_text import Violation, capped
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
-from askback_server.transport.convert_prompts import result_bytes, violation_messages
-from askback_server.transport.convert_values import put_span
+from askback_server.transport.convert.prompts import result_bytes, violation_messages
+from askback_server.transport.convert.values import put_span
 
 DOMAIN = "askback.dev"
 DETAILS = "grpc-status-details-bin"

@@ -8,10 +8,10 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.errors import InvalidField
 from askback_server.domain.principals import Principal
 from askback_server.sessions import frames as f
-from askback_server.sessions.converse_core import ConverseHello, ConverseWelcome
-from askback_server.transport.convert_prompts import closed_bytes, upserted_bytes, watched_prompts
-from askback_server.transport.convert_replies import replies_within
-from askback_server.transport.convert_values import put_time
+from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
+from askback_server.transport.convert.prompts import closed_bytes, upserted_bytes, watched_prompts
+from askback_server.transport.convert.replies import replies_within
+from askback_server.transport.convert.values import put_time
 from askback_server.transport.errors import to_frame_error
 from askback_server.transport.wire import within
 
@@ -26,7 +26,7 @@ def client_frame(frame: pb.ConverseClientFrame, principal: Principal) -> f.Clien
     message = getattr(frame, name)
     if name not in _CONTROL:
         return f.ClientFrame(frame.ref, f.Call(name, message))
-    body: Any
+    body: f.ClientBody
     if name == "hello":
         body = ConverseHello(
             filter=watched_prompts(message.filter, message.namespace, principal),

@@ -12,10 +12,10 @@ from askback_server.domain.principals import Principal
 from askback_server.ports.clock import is_id
 from askback_server.sessions import frames as f
 from askback_server.sessions import work_frames as w
-from askback_server.transport.convert_jobs import leased_job_message
-from askback_server.transport.convert_prompts import prompt_bytes
-from askback_server.transport.convert_replies import replies_within
-from askback_server.transport.convert_values import namespace, put_time
+from askback_server.transport.convert.jobs import leased_job_message
+from askback_server.transport.convert.prompts import prompt_bytes
+from askback_server.transport.convert.replies import replies_within
+from askback_server.transport.convert.values import namespace, put_time
 from askback_server.transport.errors import to_frame_error
 from askback_server.transport.wire import within
 
@@ -30,7 +30,7 @@ def client_frame(frame: pb.WorkClientFrame, principal: Principal, limits: Limits
     message = getattr(frame, name)
     if name not in _CONTROL:
         return f.ClientFrame(frame.ref, f.Call(name, message))
-    body: Any
+    body: f.ClientBody
     if name == "hello":
         body = _hello(message, principal, limits)
     elif name == "capacity":

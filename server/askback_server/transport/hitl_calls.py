@@ -9,10 +9,11 @@ from typing import Any
 from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.errors import JobNotFound, NotTestMode
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.prompts import AnswerResult, Prompt, Submission
+from askback_server.domain.prompts import AnswerResult, Prompt
+from askback_server.domain.sizes import fit_bytes
 from askback_server.sessions.replica import Replica
-from askback_server.transport import convert_commands as commands
-from askback_server.transport.convert_prompts import (
+from askback_server.transport.convert import commands
+from askback_server.transport.convert.prompts import (
     listed_prompts,
     prompt_id,
     prompt_message,
@@ -20,7 +21,7 @@ from askback_server.transport.convert_prompts import (
     prompt_ref,
     record_message,
 )
-from askback_server.transport.convert_values import page_size
+from askback_server.transport.convert.values import page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 
@@ -99,16 +100,7 @@ class HitlCalls:
         after = unseal(replica.secret, query, request.page_token)[0] if request.page_token else 0
         limit = page_size(request.page_size, limits)
         found = await replica.jobs.list_submissions(prompt.prompt_id, limit + 1, after)
-        kept: list[Submission] = []
-        room = limits.page_bytes
-        for submission in found[:limit]:
-            answer = submission.answer
-            room -= (
-                len(answer.values_json) + len(answer.comment) + sum(len(e.text) for e in answer.edits) + 300
-            )
-            if kept and room < 0:
-                break
-            kept.append(submission)
+        kept = fit_bytes(found[:limit], lambda s: 300 + s.answer.size, limits.page_bytes, at_least=1)
         token = seal(replica.secret, query, [kept[-1].seq]) if len(kept) < len(found) else ""
         return pb.ListAnswersResponse(answers=map(record_message, kept), next_page_token=token)
 

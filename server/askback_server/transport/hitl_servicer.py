@@ -8,8 +8,8 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.sessions.replica import Replica
 from askback_server.transport.call_context import current_access, current_principal
-from askback_server.transport.convert_prompts import watched_prompts
-from askback_server.transport.convert_replies import response
+from askback_server.transport.convert.prompts import watched_prompts
+from askback_server.transport.convert.replies import response
 from askback_server.transport.errors import taken_answer
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.streams import serve_converse, serve_prompts

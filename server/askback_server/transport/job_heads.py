@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from askback.v1 import job_pb2
 from askback_server.domain.events import Event, EventType
 from askback_server.engine.queries import SeenJob
-from askback_server.transport.convert_jobs import event_data, event_message, job_message
+from askback_server.transport.convert.jobs import event_data, event_message, job_message
 
 _FIELDS = FieldMask(
     paths=[

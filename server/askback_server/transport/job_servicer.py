@@ -7,20 +7,20 @@ from typing import Any
 from askback.v1 import job_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.domain.replies import JobCreated
-from askback_server.engine.retrying import retry_of
-from askback_server.sessions.lease_parcel import fitting
+from askback_server.domain.sizes import fit_bytes
+from askback_server.engine.retrying import prepare_retry
 from askback_server.sessions.replica import Replica
-from askback_server.transport import convert_commands as commands
 from askback_server.transport.call_context import current_access, current_principal
-from askback_server.transport.convert_jobs import (
+from askback_server.transport.convert import commands
+from askback_server.transport.convert.jobs import (
     job_message,
     listed_jobs,
     retried_job,
     understanding_message,
     watched_jobs,
 )
-from askback_server.transport.convert_prompts import prompt_message, prompt_messages
-from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.convert.prompts import prompt_message, prompt_messages
+from askback_server.transport.convert.values import job_id, page_size
 from askback_server.transport.job_heads import seen_job_message
 from askback_server.transport.job_streams import READERS, serve_job, serve_jobs
 from askback_server.transport.page_tokens import digest_of, seal, unseal
@@ -48,7 +48,7 @@ class JobServicer:
         strong = request.consistency == pb.CONSISTENCY_STRONG
         seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=strong)
         room = self._replica.limits.page_bytes - len(seen.job.input_json) - len(seen.job.result_json)
-        prompts = prompt_messages(fitting(seen.open_prompts, room))
+        prompts = prompt_messages(fit_bytes(seen.open_prompts, lambda p: 1000 + p.content.size, room))
         return pb.GetJobResponse(job=seen_job_message(seen), open_prompts=prompts)
 
     async def ListJobs(self, request: pb.ListJobsRequest, _: Any) -> pb.ListJobsResponse:
@@ -92,7 +92,9 @@ class JobServicer:
         """As the contract says."""
         replica, principal = self._replica, current_principal()
         job_id, keep = retried_job(request)
-        command = await retry_of(replica.queries, replica.jobs, principal, job_id, request.request_id, keep)
+        command = await prepare_retry(
+            replica.queries, replica.jobs, principal, job_id, request.request_id, keep
+        )
         created: JobCreated = await self._execute(command)
         return pb.RetryJobResponse(job=job_message(created.job), replayed=created.replayed)
 

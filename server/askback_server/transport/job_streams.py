@@ -17,7 +17,7 @@ from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.unsent import Account, weight
-from askback_server.transport.convert_jobs import event_message, job_message
+from askback_server.transport.convert.jobs import event_message, job_message
 from askback_server.transport.job_heads import event_head
 from askback_server.transport.streams import write_all
 

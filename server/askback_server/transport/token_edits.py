@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from askback.files import file_problem, read_file
+from askback._text.files import file_problem, read_file
 from askback_server.transport.token_entries import token_entry
 from askback_server.transport.tokens import BadTokenFile, TokenFile, hash_token
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from askback.files import read_file
+from askback._text.files import read_file
 from askback_server.domain.errors import Unauthenticated
 from askback_server.domain.principals import Principal, Role
 from askback_server.transport.certificates import CertificateNames, no_certificate

@@ -7,13 +7,14 @@ from typing import Any
 
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.commands import HolderCommand, SessionRef
-from askback_server.domain.jobs import Checkpoint, Job
+from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal, Role
 from askback_server.domain.replies import PromptAsked
+from askback_server.domain.sizes import fit_bytes
 from askback_server.sessions.replica import Replica
-from askback_server.transport import convert_commands as commands
-from askback_server.transport.convert_jobs import checkpoint_message
-from askback_server.transport.convert_values import job_id, page_size
+from askback_server.transport.convert import commands
+from askback_server.transport.convert.jobs import checkpoint_message
+from askback_server.transport.convert.values import job_id, page_size
 from askback_server.transport.page_tokens import digest_of, seal, unseal
 
 
@@ -55,13 +56,7 @@ class WorkerCalls:
         after = unseal(replica.secret, query, request.page_token)[0] if request.page_token else ""
         limit = page_size(request.page_size, limits)
         found = await replica.jobs.list_checkpoints(job.job_id, limit + 1, after)
-        kept: list[Checkpoint] = []
-        room = limits.page_bytes
-        for checkpoint in found[:limit]:
-            room -= len(checkpoint.value_json) + len(checkpoint.key) + 100
-            if kept and room < 0:
-                break
-            kept.append(checkpoint)
+        kept = fit_bytes(found[:limit], lambda c: c.size, limits.page_bytes, at_least=1)
         token = seal(replica.secret, query, [kept[-1].key]) if len(kept) < len(found) else ""
         return pb.ListCheckpointsResponse(checkpoints=map(checkpoint_message, kept), next_page_token=token)
 
@@ -77,7 +72,7 @@ class WorkerCalls:
         """As the contract says."""
         return self._end(commands.release_job(request, self._who, self._session))
 
-    def _end(self, command: HolderCommand) -> Awaitable[Job]:
+    def _end(self, command: HolderCommand[Job]) -> Awaitable[Job]:
         """What ends a lease comes after all that was said under it."""
         self._replica.progress.flush(command.job_id, command.token)
         return self._submit(command)

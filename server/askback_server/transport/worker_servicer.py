@@ -18,10 +18,10 @@ from askback_server.sessions.replica import Replica
 from askback_server.sessions.unary_lease import UnaryTaker
 from askback_server.sessions.unary_leases import UnaryLeases
 from askback_server.transport.call_context import current_access, current_principal
-from askback_server.transport.convert_jobs import leased_job_message
-from askback_server.transport.convert_prompts import prompt_message, prompt_ref
-from askback_server.transport.convert_replies import response
-from askback_server.transport.convert_values import namespace, put_time, wait_seconds
+from askback_server.transport.convert.jobs import leased_job_message
+from askback_server.transport.convert.prompts import prompt_message, prompt_ref
+from askback_server.transport.convert.replies import response
+from askback_server.transport.convert.values import namespace, put_time, wait_seconds
 from askback_server.transport.frames_work import held_leases, lease_digest
 from askback_server.transport.streams import serve_work
 from askback_server.transport.worker_calls import WorkerCalls

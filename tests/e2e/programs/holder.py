@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from google.protobuf.duration_pb2 import Duration
 
-from askback.status import from_rpc
+from askback._wire.status import from_rpc
 from askback.v1 import job_pb2, job_service_pb2, prompt_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.job_service_pb2_grpc import JobServiceStub

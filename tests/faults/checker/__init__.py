@@ -1,4 +1,4 @@
-"""Checks a history against the invariants of DESIGN section 10: requests, replies, events and stored rows.
+"""Checks a history (requests, replies, events, stored rows) against the invariants of docs/design.md 10.
 
 Pure: it reads JSON lines and imports nothing of the server. An operation without a reply has an unknown
 outcome and cannot violate anything. All processes share this machine's clock, so times of different

@@ -9,18 +9,18 @@ from typing import Any
 
 import grpc
 
-from askback.address import parse_address
-from askback.channel import Endpoint
+from askback._model.identity import Identity
+from askback._text.spans import Times, span_words
+from askback._text.text import one_line
+from askback._wire.address import parse_address
+from askback._wire.channel import Endpoint
+from askback._wire.contact import HASTE, connect
+from askback._wire.status import from_rpc
 from askback.cli.checkup import Finding, fail, ok, warn
-from askback.cli.checkup.reflected import SERVICES, contract_of, our_contract
+from askback.cli.checkup.contract import SERVICES, contract_of, our_contract
 from askback.cli.connection import Connection
 from askback.cli.identity_words import identity_sentence
-from askback.contact import HASTE, connect
 from askback.errors import AskbackError, CannotConnect, Unauthenticated, Unimplemented
-from askback.identity import Identity
-from askback.spans import Times, span_words
-from askback.status import from_rpc
-from askback.text import one_line
 from askback.v1 import access_service_pb2 as access
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1.access_service_pb2_grpc import AccessServiceStub
@@ -34,25 +34,25 @@ SKEW = 2.0
 """Seconds between two clocks that hurt nobody."""
 
 
-async def look_at_server(connection: Connection) -> AsyncIterator[Finding]:
+async def check_server(connection: Connection) -> AsyncIterator[Finding]:
     """The server of the connection. Ends early where nothing more can be seen."""
     endpoint = connection.endpoint()
     name = f"{endpoint.target}{' (TLS)' if endpoint.tls else ''}"
     async with endpoint.open(only_healthy=False) as channel:
-        problem = await _reached(channel, endpoint, connection.timeout)
+        problem = await _check_connection(channel, endpoint, connection.timeout)
         if problem is not None:
             yield problem
             return
         yield ok("server", f"{name} answers")
         if endpoint.token and not endpoint.tls and not parse_address(endpoint.target).is_loopback:
             yield warn("token", "it travels in the clear", "serve TLS and use --tls")
-        yield await _health(channel, connection.timeout)
-        yield await _contract(channel, connection.timeout)
-        async for finding in _identity(channel, endpoint, connection):
+        yield await _check_health(channel, connection.timeout)
+        yield await _check_contract(channel, connection.timeout)
+        async for finding in _check_identity(channel, endpoint, connection):
             yield finding
 
 
-async def _reached(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
+async def _check_connection(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float) -> Finding | None:
     """What keeps us from the server; None if nothing does."""
     try:
         await connect(channel, endpoint, patience=min(HASTE, timeout))
@@ -62,7 +62,7 @@ async def _reached(channel: grpc.aio.Channel, endpoint: Endpoint, timeout: float
     return None
 
 
-async def _health(channel: grpc.aio.Channel, timeout: float) -> Finding:
+async def _check_health(channel: grpc.aio.Channel, timeout: float) -> Finding:
     """The health of the server and of each of its services."""
     check: Any = channel.unary_unary("/grpc.health.v1.Health/Check", bytes, bytes)
     ill = []
@@ -81,7 +81,7 @@ async def _health(channel: grpc.aio.Channel, timeout: float) -> Finding:
     return ok("health", f"serving: {', '.join(service.name for service in SERVICES)}")
 
 
-async def _contract(channel: grpc.aio.Channel, timeout: float) -> Finding:
+async def _check_contract(channel: grpc.aio.Channel, timeout: float) -> Finding:
     """Whether client and server speak of the same things."""
     try:
         theirs = await contract_of(channel, timeout)
@@ -101,7 +101,7 @@ async def _contract(channel: grpc.aio.Channel, timeout: float) -> Finding:
     return ok("contract", f"client and server agree ({len(ours)} methods and fields)")
 
 
-async def _identity(
+async def _check_identity(
     channel: grpc.aio.Channel, endpoint: Endpoint, connection: Connection
 ) -> AsyncIterator[Finding]:
     """Who we are there, what we may do, and whose clock is wrong."""
@@ -125,7 +125,7 @@ async def _identity(
     else:
         yield ok("identity", said)
     if identity.has("console"):
-        yield await _clock(HitlServiceStub(channel), namespace, metadata, timeout)
+        yield await _check_clock(HitlServiceStub(channel), namespace, metadata, timeout)
     elif identity.server_time is not None:
         yield _clock_finding("the server", identity.server_time, before, now)
 
@@ -140,7 +140,7 @@ def _unknown_identity(error: AskbackError, endpoint: Endpoint) -> Finding:
     return fail("identity", error.message, "look into the server's log")
 
 
-async def _clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Finding:
+async def _check_clock(stub: Any, namespace: str, metadata: Any, timeout: float) -> Finding:
     """The difference of the clocks: a session's id is a UUIDv7, which has the server's time in it."""
     hello = hitl.ConverseHello(namespace=namespace, filter=hitl.PromptFilter(job_id=_NO_JOB))
     call = stub.Converse(metadata=metadata, timeout=timeout)

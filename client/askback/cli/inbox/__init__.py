@@ -17,7 +17,7 @@ COMMANDS = {
         "Take a prompt on, so that others see it and leave it to you.",
     ),
     "release": ("askback.cli.inbox.claim:release", "End your claim on a prompt."),
-    "next": ("askback.cli.inbox.turn:turn", "Take the most urgent one, answer it, and go on."),
+    "next": ("askback.cli.inbox.next:next_prompt", "Take the most urgent one, answer it, and go on."),
 }
 
 

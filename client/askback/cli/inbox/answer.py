@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
+from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import open_prompts
-from askback.cli.naming import prompt_of
-from askback.cli.session import Session, client_command
+from askback.cli.lookup import prompt_of
 
 if TYPE_CHECKING:
-    from askback.enums import DecisionKind
-    from askback.prompts import AnswerOutcome, PromptInfo
-    from askback.terminal.board import Row
-    from askback.terminal.guard import Guarded
-    from askback.terminal.wizard import Left
+    from askback._model.enums import DecisionKind
+    from askback._model.prompts import AnswerOutcome, PromptInfo
+    from askback.terminal.prompt_dialogue import PromptDialogue
+    from askback.terminal.prompt_list import Row
+    from askback.terminal.wizard import NotAnswered
 
 DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 
@@ -37,7 +37,7 @@ DECISIONS = ("accept", "edit", "respond", "revise", "reject", "dismiss")
 @click.option("--answer-id", help="The same id is the same answer, however often it is given.")
 @client_command
 async def answer(
-    session: Session,
+    context: CommandContext,
     prompt: str,
     pairs: tuple[str, ...],
     decision: str | None,
@@ -59,12 +59,12 @@ async def answer(
     Exit code 0: your answer counts. 2: refused field by field. 3: no such prompt. 4: answered already,
     changed, or claimed by another person. 6: its deadline has passed.
     """
-    from askback.cli.inbox.refusal import VERDICTS, tell_outcome, tell_refusal
-    from askback.enums import DecisionKind
+    from askback._model.enums import DecisionKind
+    from askback.cli.inbox.answer_report import VERDICTS, print_outcome, print_refusal
     from askback.errors import Unavailable
-    from askback.terminal.wizard import CARRIES_VALUES, Left
+    from askback.terminal.wizard import CARRIES_VALUES, NotAnswered
 
-    shown = await prompt_of(session.client, prompt)
+    shown = await prompt_of(context.client, prompt)
     chosen = None if decision is None else DecisionKind(decision.upper())
     offered = [option.decision for option in shown.decisions]
     if chosen is not None and shown.is_open and chosen not in offered:
@@ -74,30 +74,34 @@ async def answer(
     answer_id = answer_id or uuid.uuid4().hex
     wanted = chosen is None or (chosen in CARRIES_VALUES and shown.schema is not None)
     try:
-        if not given and sys.stdin.isatty() and not session.out.as_json and wanted:
-            outcome: AnswerOutcome | Left = await _asked(session, shown, chosen, comment or None, revision)
-            if isinstance(outcome, Left):
-                session.out.note("left as it is")
+        if not given and sys.stdin.isatty() and not context.out.as_json and wanted:
+            outcome: AnswerOutcome | NotAnswered = await _answer_in_dialogue(
+                context, shown, chosen, comment or None, revision
+            )
+            if isinstance(outcome, NotAnswered):
+                context.out.note("left as it is")
                 return None
         else:
             if revision is not None:
                 shown.proto.revision = revision
-            outcome = await _given(session, shown, chosen, pairs, values, edits, comment, answer_id)
+            outcome = await _answer_from_options(
+                context, shown, chosen, pairs, values, edits, comment, answer_id
+            )
     except VERDICTS as error:
-        return tell_refusal(session.out, error)
+        return print_refusal(context.out, error)
     except Unavailable as error:
         again = f"whether it was taken is not known; the same command with --answer-id {answer_id} is safe"
         error.message += f"\n  ({again})"
         raise
     except EOFError:
-        session.out.note("left as it is")
+        context.out.note("left as it is")
         return None
-    tell_outcome(session.out, outcome)
+    print_outcome(context.out, outcome)
     return None
 
 
-async def _given(
-    session: Session,
+async def _answer_from_options(
+    context: CommandContext,
     prompt: PromptInfo,
     decision: DecisionKind | None,
     pairs: Sequence[str],
@@ -107,18 +111,18 @@ async def _given(
     answer_id: str,
 ) -> AnswerOutcome:
     """The answer that the options make. Raises click.UsageError."""
-    from askback.answers import giving_values
+    from askback._model.answers import giving_values
+    from askback._model.enums import DecisionKind
     from askback.cli.job_input import parse_json, read_source
-    from askback.enums import DecisionKind
+    from askback.terminal.assignments import parse_assignments
     from askback.terminal.fields import entries, flat
-    from askback.terminal.typed import typed_values
 
     found: Any = None if values is None else parse_json(read_source(values, "--values"), "--values")
     if values is not None and not isinstance(found, dict):
         raise click.UsageError("--values: a JSON object is wanted")
     if pairs:
         try:
-            found = typed_values(prompt, pairs, found)
+            found = parse_assignments(prompt, pairs, found)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
     texts = dict(_edit(edit) for edit in edits)
@@ -134,7 +138,7 @@ async def _given(
             raise click.UsageError(
                 f"say what: --decision (one of {offered}), FIELD=VALUE, --values or --edit{known}"
             )
-    return await session.client.answer(
+    return await context.client.answer(
         prompt, decision, values=found, edits=texts, comment=comment, answer_id=answer_id
     )
 
@@ -148,26 +152,26 @@ def _edit(text: str) -> tuple[str, str]:
     return content_id, read_source(source, "--edit")
 
 
-async def _asked(
-    session: Session,
+async def _answer_in_dialogue(
+    context: CommandContext,
     prompt: PromptInfo,
     decision: DecisionKind | None,
     comment: str | None,
     revision: int | None,
-) -> AnswerOutcome | Left:
-    """Show the prompt and ask for the answer; Left if it is left alone."""
-    from askback.cli.inbox.sending import sending
-    from askback.terminal.draft import Typed
-    from askback.terminal.following import work_on
+) -> AnswerOutcome | NotAnswered:
+    """Show the prompt and ask for the answer; NotAnswered if it is left alone."""
+    from askback.cli.inbox.sender import sender_for
+    from askback.terminal.draft import SavedInput
+    from askback.terminal.prompt_work import work_on
     from askback.terminal.wizard import settle
 
-    terminal, typed = session.terminal(), Typed()
+    terminal, saved = context.terminal(), SavedInput()
 
-    async def fill_in(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | Left:
-        send = sending(session.client, row.prompt, guarded)
-        terminal.paper.line()
+    async def fill_in(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+        send = sender_for(context.client, row.prompt, dialogue)
+        terminal.writer.line()
         return await settle(
-            row.prompt, guarded, send, decision=decision, comment=comment, typed=typed, unseen=row.unseen
+            row.prompt, dialogue, send, decision=decision, comment=comment, saved=saved, unseen=row.unseen
         )
 
-    return await work_on(session.client, prompt, terminal, fill_in, typed, revision=revision)
+    return await work_on(context.client, prompt, terminal, fill_in, saved, revision=revision)

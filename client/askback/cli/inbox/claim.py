@@ -7,17 +7,17 @@ from datetime import timedelta
 import click
 
 from askback.cli.command import Command
+from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import open_prompts
-from askback.cli.naming import prompt_of
-from askback.cli.session import Session, client_command
-from askback.cli.spans import Span
+from askback.cli.lookup import prompt_of
+from askback.cli.time_types import Span
 
 
 @click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @click.option("--for", "span", type=Span(), help="How long: 10m, 2h. [default: the server's]")
 @client_command
-async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
+async def claim(context: CommandContext, prompt: str, span: timedelta | None) -> None:
     """Take a prompt on, so that others see it and leave it to you.
 
     PROMPT is its id, the end of it (6 characters or more), or JOB/KEY. The claim ends by itself; claiming
@@ -26,36 +26,36 @@ async def claim(session: Session, prompt: str, span: timedelta | None) -> None:
     """
     from datetime import UTC, datetime
 
+    from askback._model.times import moment
+    from askback._text.spans import when
+    from askback._text.text import one_line
     from askback.cli.record import record
-    from askback.spans import when
-    from askback.text import one_line
-    from askback.times import moment
 
-    found = await prompt_of(session.client, prompt)
-    claimed = await session.client.claim(found.prompt_id, None if span is None else span.total_seconds())
-    if session.out.as_json:
-        session.out.json(record(claimed.proto))
+    found = await prompt_of(context.client, prompt)
+    claimed = await context.client.claim(found.prompt_id, None if span is None else span.total_seconds())
+    if context.out.as_json:
+        context.out.json(record(claimed.proto))
         return
     until = moment(claimed.proto, "claim_expire_time")
-    ends = when(until, datetime.now(UTC), exact=session.out.verbose)
-    session.out.line(f"Claimed: {one_line(claimed.title)}; the claim ends {ends}")
+    ends = when(until, datetime.now(UTC), exact=context.out.verbose)
+    context.out.line(f"Claimed: {one_line(claimed.title)}; the claim ends {ends}")
 
 
 @click.command(cls=Command)
 @click.argument("prompt", shell_complete=open_prompts)
 @client_command
-async def release(session: Session, prompt: str) -> None:
+async def release(context: CommandContext, prompt: str) -> None:
     """End your claim on a prompt.
 
     Where there is none, nothing changes. PROMPT is its id, the end of it (6 characters or more), or
     JOB/KEY. Exit code 4 if the claim is another person's.
     """
+    from askback._text.text import one_line
     from askback.cli.record import record
-    from askback.text import one_line
 
-    found = await prompt_of(session.client, prompt)
-    released = await session.client.release(found.prompt_id)
-    if session.out.as_json:
-        session.out.json(record(released.proto))
+    found = await prompt_of(context.client, prompt)
+    released = await context.client.release(found.prompt_id)
+    if context.out.as_json:
+        context.out.json(record(released.proto))
     else:
-        session.out.line(f"Released: {one_line(released.title)}")
+        context.out.line(f"Released: {one_line(released.title)}")

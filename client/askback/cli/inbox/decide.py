@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
+from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import open_prompts
-from askback.cli.naming import may_name_prompt, prompt_of
-from askback.cli.session import Session, client_command
+from askback.cli.lookup import may_name_prompt, prompt_of
 
 if TYPE_CHECKING:
-    from askback.enums import DecisionKind
+    from askback._model.enums import DecisionKind
+    from askback._model.prompts import AnswerOutcome, PromptInfo
     from askback.errors import InvalidArgument
-    from askback.prompts import AnswerOutcome, PromptInfo
-    from askback.terminal.board import Row
-    from askback.terminal.guard import Guarded
+    from askback.terminal.prompt_dialogue import PromptDialogue
+    from askback.terminal.prompt_list import Row
     from askback.terminal.terminal import Terminal
 
 
@@ -41,22 +41,22 @@ def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=Command)
 @_arguments
 @client_command
-async def approve(session: Session, **arguments: Any) -> int:
+async def approve(context: CommandContext, **arguments: Any) -> int:
     """Say yes to the prompts named.
 
     Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY. On a terminal each is
     shown and asked about. Without one, --yes answers unread, and shows on stderr what; scripts name what
     was read by --revision. Exit code: that of the first one that was not taken, else 0.
     """
-    from askback.enums import DecisionKind
+    from askback._model.enums import DecisionKind
 
-    return await _decide(session, lambda prompt: DecisionKind.ACCEPT, **arguments)
+    return await _decide(context, lambda prompt: DecisionKind.ACCEPT, **arguments)
 
 
 @click.command(cls=Command)
 @_arguments
 @client_command
-async def reject(session: Session, **arguments: Any) -> int:
+async def reject(context: CommandContext, **arguments: Any) -> int:
     """Say no to the prompts named.
 
     Each is named by its id, by the end of it as `inbox ls` shows it, or as JOB/KEY; where no `no` is
@@ -64,13 +64,13 @@ async def reject(session: Session, **arguments: Any) -> int:
     unread, and shows on stderr what; scripts name what was read by --revision. Exit code: that of the first
     one that was not taken, else 0.
     """
-    from askback.answers import saying_no
+    from askback._model.answers import saying_no
 
-    return await _decide(session, saying_no, **arguments)
+    return await _decide(context, saying_no, **arguments)
 
 
 async def _decide(
-    session: Session,
+    context: CommandContext,
     which: Callable[[PromptInfo], DecisionKind],
     prompts: tuple[str, ...],
     comment: str,
@@ -78,7 +78,7 @@ async def _decide(
     revision: int | None,
 ) -> int:
     from askback.cli.exits import Exit, exit_of
-    from askback.cli.inbox.refusal import refusal_record
+    from askback.cli.inbox.answer_report import refusal_record
     from askback.errors import AskbackError
 
     for name in prompts:
@@ -88,65 +88,69 @@ async def _decide(
         raise click.UsageError("--revision is for one prompt; name them one by one")
     terminal = None
     if not yes and revision is None:
-        if not sys.stdin.isatty() or session.out.as_json:
+        if not sys.stdin.isatty() or context.out.as_json:
             raise click.UsageError(
                 "without a terminal --yes or --revision N must say that the prompt was read"
             )
-        terminal = session.terminal()
+        terminal = context.terminal()
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
         said = f"{name}  " if len(prompts) > 1 else ""
         try:
-            prompt = await prompt_of(session.client, name)
+            prompt = await prompt_of(context.client, name)
             if revision is not None:
                 prompt.proto.revision = revision
             if yes:
-                await _show_unasked(session, prompt)
-            outcome = await _one(session, prompt, which(prompt), comment, terminal)
+                await _show_unasked(context, prompt)
+            outcome = await _one(context, prompt, which(prompt), comment, terminal)
         except AskbackError as error:
             first = first or exit_of(error)
-            if session.out.as_json:
-                session.out.json(refusal_record(error, name=name))
+            if context.out.as_json:
+                context.out.json(refusal_record(error, name=name))
             else:
-                _tell(session, said, error)
+                _tell(context, said, error)
             continue
-        _report(session, name if session.out.as_json else said, outcome)
+        _report(context, name if context.out.as_json else said, outcome)
     return first
 
 
 async def _one(
-    session: Session, prompt: PromptInfo, decision: DecisionKind, comment: str, terminal: Terminal | None
+    context: CommandContext,
+    prompt: PromptInfo,
+    decision: DecisionKind,
+    comment: str,
+    terminal: Terminal | None,
 ) -> AnswerOutcome | None:
     """One decision; None if the person thinks better of it."""
-    misfit = _misfit(session, prompt, decision) if prompt.is_open else None
+    misfit = _misfit(context, prompt, decision) if prompt.is_open else None
     if misfit is not None and (terminal is None or decision not in [o.decision for o in prompt.decisions]):
         raise misfit
     if terminal is None:
-        return await session.client.answer(prompt, decision, comment=comment)
-    from askback.cli.inbox.sending import sending
-    from askback.terminal.following import work_on
-    from askback.terminal.wizard import Left, settle
+        return await context.client.answer(prompt, decision, comment=comment)
+    from askback.cli.inbox.sender import sender_for
+    from askback.terminal.prompt_work import work_on
+    from askback.terminal.wizard import NotAnswered, settle
 
-    async def ask(row: Row[PromptInfo], guarded: Guarded) -> AnswerOutcome | None:
-        send = sending(session.client, row.prompt, guarded)
+    async def ask(row: Row[PromptInfo], dialogue: PromptDialogue) -> AnswerOutcome | None:
+        send = sender_for(context.client, row.prompt, dialogue)
         outcome = await settle(
-            row.prompt, guarded, send, decision=decision, comment=comment or None, unseen=row.unseen
+            row.prompt, dialogue, send, decision=decision, comment=comment or None, unseen=row.unseen
         )
-        return None if isinstance(outcome, Left) else outcome
+        return None if isinstance(outcome, NotAnswered) else outcome
 
     try:
-        return await work_on(session.client, prompt, terminal, ask)
+        return await work_on(context.client, prompt, terminal, ask)
     except EOFError:
         return None
 
 
-def _misfit(session: Session, prompt: PromptInfo, decision: DecisionKind) -> InvalidArgument | None:
+def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind) -> InvalidArgument | None:
     """Why a bare decision cannot answer this prompt, with the command that can; None if it can.
 
     A terminal asks for the values itself, so only what is not offered is refused before it is opened.
     """
-    from askback.answers import giving_values
-    from askback.enums import DecisionKind
+    from askback._model.answers import giving_values
+    from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
     from askback.terminal.fields import entries, flat
     from askback.terminal.keys import verb_of
@@ -161,7 +165,7 @@ def _misfit(session: Session, prompt: PromptInfo, decision: DecisionKind) -> Inv
     else:
         names = [field.name for field in fields]
     name = f"{prompt.job_id}/{prompt.key}" if prompt.key else prompt.prompt_id
-    command = session.connection.command(f"inbox answer {name}")
+    command = context.connection.command(f"inbox answer {name}")
     if names and giving_values(prompt) in offered:
         why = f"this asks for values: {command} {' '.join(f'{name}=…' for name in names[:3])}"
     elif decision is DecisionKind.ACCEPT and DecisionKind.RESPOND in offered:
@@ -171,43 +175,43 @@ def _misfit(session: Session, prompt: PromptInfo, decision: DecisionKind) -> Inv
     return InvalidArgument(why)
 
 
-async def _show_unasked(session: Session, prompt: PromptInfo) -> None:
+async def _show_unasked(context: CommandContext, prompt: PromptInfo) -> None:
     """What --yes answers, on stderr whatever the options: the log of a script says what was approved."""
     from askback.cli.output import as_json
     from askback.cli.record import record
-    from askback.terminal.following import job_warnings
-    from askback.terminal.paper import PlainPaper
-    from askback.terminal.sheet import write_sheet
+    from askback.terminal.prompt_text import write_prompt
+    from askback.terminal.prompt_work import job_warnings
     from askback.terminal.words import now
+    from askback.terminal.writer import PlainWriter
 
-    if session.out.as_json:
+    if context.out.as_json:
         click.echo(as_json({"unread": record(prompt.proto)}), err=True)
         return
-    warnings = await job_warnings(session.client, prompt)
-    write_sheet(PlainPaper(sys.stderr), prompt, now(), warnings=warnings)
-    session.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
+    warnings = await job_warnings(context.client, prompt)
+    write_prompt(PlainWriter(sys.stderr), prompt, now(), warnings=warnings)
+    context.out.note(f"--yes answers this unread; --revision {prompt.revision} answers it only as it is here")
 
 
-def _report(session: Session, name: str, outcome: AnswerOutcome | None) -> None:
+def _report(context: CommandContext, name: str, outcome: AnswerOutcome | None) -> None:
     """Print what became of one prompt; `name` is empty where only one was named."""
-    from askback.cli.inbox.refusal import outcome_record
-    from askback.terminal.verdicts import taken
+    from askback.cli.inbox.answer_report import outcome_record
+    from askback.terminal.verdicts import accepted_words
 
     if outcome is None:
-        session.out.line(session.out.style(f"{name}left as it is"))
-    elif session.out.as_json:
-        session.out.json({"name": name, **outcome_record(outcome)})
+        context.out.line(context.out.style(f"{name}left as it is"))
+    elif context.out.as_json:
+        context.out.json({"name": name, **outcome_record(outcome)})
     else:
-        session.out.line(f"{session.out.style(name)}{session.out.style(taken(outcome), fg='green')}")
+        context.out.line(f"{context.out.style(name)}{context.out.style(accepted_words(outcome), fg='green')}")
 
 
-def _tell(session: Session, name: str, error: Any) -> None:
+def _tell(context: CommandContext, name: str, error: Any) -> None:
     """Print why one prompt was not answered."""
-    from askback.terminal.verdicts import asks_now, field_of, refused
+    from askback.terminal.verdicts import asks_now, field_of, refusal_words
     from askback.terminal.words import now
 
-    session.out.line(f"{session.out.style(name)}{session.out.style(refused(error, now()), fg='red')}")
+    context.out.line(f"{context.out.style(name)}{context.out.style(refusal_words(error, now()), fg='red')}")
     for violation in error.violations:
-        session.out.line(session.out.style(f"    {field_of(violation.field)}: {violation.description}"))
+        context.out.line(context.out.style(f"    {field_of(violation.field)}: {violation.description}"))
     if asks := asks_now(error):
-        session.out.line(session.out.style(f"    {asks}"))
+        context.out.line(context.out.style(f"    {asks}"))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from askback.cli.command import Command
+from askback.cli.context import CommandContext, client_command
 from askback.cli.inbox.view import open_prompts, view, view_options
-from askback.cli.naming import prompt_of
-from askback.cli.session import Session, client_command
+from askback.cli.lookup import prompt_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from askback.prompts import PromptInfo
+    from askback._model.prompts import PromptInfo
 
 STATES = {
     "open": "PENDING",
@@ -47,7 +47,7 @@ _PAGE = 500
 @click.option("--watch", is_flag=True, help="Stay, and print every change.")
 @client_command
 async def ls(
-    session: Session, states: tuple[str, ...], order: str, limit: int, watch: bool, **options: Any
+    context: CommandContext, states: tuple[str, ...], order: str, limit: int, watch: bool, **options: Any
 ) -> None:
     """List open prompts, the most urgent first.
 
@@ -57,7 +57,7 @@ async def ls(
     asked at, job type, priority, state and job id, without a header. With --json one prompt a line; with
     --watch and --json one event a line: open, closed, removed, caughtUp.
     """
-    from askback.cli.inbox.watch import watch_queue
+    from askback.cli.inbox.list_watch import watch_prompts
     from askback.cli.record import record
 
     chosen = {name: options.pop(name) for name in ("mine", "overdue", "unattended")}
@@ -66,26 +66,26 @@ async def ls(
         other = other or ("sort" if order != "urgency" else None)
         if other:
             raise click.UsageError(f"--watch follows open prompts; --{other} does not go with it")
-        await watch_queue(session, await view(session.client, options))
+        await watch_prompts(context, await view(context.client, options))
         return
-    narrowed = {**await view(session.client, options), **chosen, "states": [STATES[s] for s in states]}
-    found, total = await _prompts(session, narrowed, order, limit)
-    if session.out.as_json:
+    narrowed = {**await view(context.client, options), **chosen, "states": [STATES[s] for s in states]}
+    found, total = await _prompts(context, narrowed, order, limit)
+    if context.out.as_json:
         for prompt in found:
-            session.out.json(record(prompt.proto))
+            context.out.json(record(prompt.proto))
         return
-    write_queue(session, found)
+    write_prompts(context, found)
     note = f"{total} {' or '.join(states) or 'open'}"
     if len(found) < total:
         note += f", {len(found)} shown; --limit 0 lists all"
-    alone = await _alone(session, narrowed, found, total)
+    alone = await _alone(context, narrowed, found, total)
     if alone:
         note += f"; no one else is here to answer {'them' if alone == total else f'{alone} of them'}"
-    session.out.note(note)
+    context.out.note(note)
 
 
 async def _prompts(
-    session: Session, narrowed: dict[str, Any], order: str, limit: int
+    context: CommandContext, narrowed: dict[str, Any], order: str, limit: int
 ) -> tuple[list[PromptInfo], int]:
     """The prompts to list, and how many match in all. The server sorts by urgency; else all are read."""
     found: list[PromptInfo] = []
@@ -93,17 +93,17 @@ async def _prompts(
     most = limit if order == "urgency" else 0
     while True:
         size = min(most - len(found), _PAGE) if most else _PAGE
-        page = await session.client.prompt_page(**narrowed, page_size=size, page_token=token)
+        page = await context.client.prompt_page(**narrowed, page_size=size, page_token=token)
         found += page.prompts
         token = page.next_page_token
         if not token or (most and len(found) >= most):
             break
     if order != "urgency":
-        found = _sorted(found, order)
+        found = _sort(found, order)
     return (found[:limit] if limit else found), max(page.total, len(found))
 
 
-def _sorted(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
+def _sort(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
     """In this order; what is equal stays as it was, by urgency."""
     from datetime import UTC, datetime
 
@@ -118,26 +118,28 @@ def _sorted(found: Sequence[PromptInfo], order: str) -> list[PromptInfo]:
     return sorted(found, key=keys[order], reverse=order == "newest")
 
 
-async def _alone(session: Session, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int) -> int:
+async def _alone(
+    context: CommandContext, narrowed: dict[str, Any], found: Sequence[PromptInfo], total: int
+) -> int:
     """How many of all that match no one else has a console open for."""
-    if session.out.quiet or (narrowed["states"] and "PENDING" not in narrowed["states"]):
+    if context.out.quiet or (narrowed["states"] and "PENDING" not in narrowed["states"]):
         return 0
     if len(found) == total:
         return sum(prompt.unattended_since is not None for prompt in found)
-    page = await session.client.prompt_page(**{**narrowed, "unattended": True}, page_size=1)
+    page = await context.client.prompt_page(**{**narrowed, "unattended": True}, page_size=1)
     return page.total
 
 
-def write_queue(session: Session, prompts: Sequence[PromptInfo]) -> None:
+def write_prompts(context: CommandContext, prompts: Sequence[PromptInfo]) -> None:
     """Print prompts as a table, or as lines for a program."""
-    from askback.terminal.queue import queue, row
+    from askback.terminal.prompt_table import prompt_columns, prompt_row
     from askback.terminal.words import now
 
-    if session.out.as_tsv:
+    if context.out.as_tsv:
         for prompt in prompts:
-            session.out.tsv(row(prompt, now()))
+            context.out.tsv(prompt_row(prompt, now()))
     else:
-        session.out.table(queue(prompts, now(), exact=session.out.verbose))
+        context.out.table(prompt_columns(prompts, now(), exact=context.out.verbose))
 
 
 @click.command(cls=Command)
@@ -145,30 +147,30 @@ def write_queue(session: Session, prompts: Sequence[PromptInfo]) -> None:
 @click.option("--answers", is_flag=True, help="Show every submitted answer with its verdict.")
 @click.option("--full", is_flag=True, help="Show long texts in full.")
 @client_command
-async def show(session: Session, prompt: str, answers: bool, full: bool) -> None:
+async def show(context: CommandContext, prompt: str, answers: bool, full: bool) -> None:
     """Show a prompt and its answers.
 
     PROMPT is its id, the end of it as `inbox ls` shows it, or JOB/KEY; it may have ended. With --answers
     and --json: {"prompt": …, "answers": [{"answer": …, "status": …, "violations": …}]}.
     """
     from askback.cli.record import record
-    from askback.terminal.following import job_warnings
-    from askback.terminal.paper import paper
-    from askback.terminal.sheet import write_sheet, write_submission
+    from askback.terminal.prompt_text import write_prompt, write_submission
+    from askback.terminal.prompt_work import job_warnings
     from askback.terminal.words import now
+    from askback.terminal.writer import writer_for
 
-    found = await prompt_of(session.client, prompt)
-    records = [entry async for entry in session.client.answer_records(found.prompt_id)] if answers else []
-    if session.out.as_record:
+    found = await prompt_of(context.client, prompt)
+    records = [entry async for entry in context.client.answer_records(found.prompt_id)] if answers else []
+    if context.out.as_record:
         shown = record(found.proto)
-        session.out.record({"prompt": shown, "answers": [record(r) for r in records]} if answers else shown)
+        context.out.record({"prompt": shown, "answers": [record(r) for r in records]} if answers else shown)
         return
-    sheet = paper(plain=not session.out.is_rich)
-    at, exact = now(), session.out.verbose
-    warnings = await job_warnings(session.client, found)
-    write_sheet(sheet, found, at, full=full, exact=exact, warnings=warnings)
+    writer = writer_for(plain=not context.out.is_rich)
+    at, exact = now(), context.out.verbose
+    warnings = await job_warnings(context.client, found)
+    write_prompt(writer, found, at, full=full, exact=exact, warnings=warnings)
     if answers:
-        sheet.line()
-        sheet.line(f"  Submissions: {len(records)}", "title")
+        writer.line()
+        writer.line(f"  Submissions: {len(records)}", "title")
         for entry in records:
-            write_submission(sheet, entry, at, exact=exact)
+            write_submission(writer, entry, at, exact=exact)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from askback.cli.candidates import asked_groups, asking_types, kinds, prompt_labels
+from askback.cli.candidates import asking_types, audience_groups, kinds, prompt_labels
 from askback.cli.completion import any_job
 
 if TYPE_CHECKING:
-    from askback.client import Client
+    from askback._client.client import Client
 
 
 def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,7 +38,7 @@ def view_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "for_groups",
             multiple=True,
             metavar="GROUP",
-            shell_complete=asked_groups,
+            shell_complete=audience_groups,
             help="Asked of this group.",
         ),
         click.option(
@@ -64,7 +64,7 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
     Raises click.UsageError, and for a job's handle that names no one job NotFound or Ambiguous.
     """
     from askback.cli.job_input import label_conditions
-    from askback.cli.naming import job_id_of
+    from askback.cli.lookup import job_id_of
 
     rest = {name: value for name, value in options.items() if name != "label_pairs"}
     job_id = await job_id_of(client, options["job_id"]) if options["job_id"] else ""
@@ -73,9 +73,9 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Handles of open prompts with their titles, the most urgent first; none on any error."""
+    from askback._text.handle import completed
+    from askback._text.text import one_line
     from askback.cli.candidates import urgent_prompts
-    from askback.handle import completed
-    from askback.text import one_line
 
     found = urgent_prompts(ctx)
     matching = completed((prompt.prompt_id for prompt in found), incomplete)

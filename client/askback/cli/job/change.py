@@ -9,9 +9,9 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job, finished_jobs
-from askback.cli.naming import job_id_of
-from askback.cli.session import Session, client_command
-from askback.cli.spans import Span
+from askback.cli.context import CommandContext, client_command
+from askback.cli.lookup import job_id_of
+from askback.cli.time_types import Span
 
 _TRIES = 5
 
@@ -27,7 +27,7 @@ _TRIES = 5
 @click.option("--promoted/--not-promoted", default=None, help="Whether its result was taken over.")
 @client_command
 async def update(
-    session: Session,
+    context: CommandContext,
     job_id: str,
     label_pairs: tuple[str, ...],
     removed: tuple[str, ...],
@@ -55,7 +55,7 @@ async def update(
         raise click.UsageError(
             "say what to change: --label, --remove-label, --priority, --retention, --promoted"
         )
-    client = session.client
+    client = context.client
     job_id = await job_id_of(client, job_id)
     for tries in range(_TRIES, 0, -1):
         version, wanted = 0, None
@@ -79,49 +79,49 @@ async def update(
         except Aborted:
             if tries == 1:
                 raise
-    if session.out.as_json:
-        session.out.json(record(changed.proto))
+    if context.out.as_json:
+        context.out.json(record(changed.proto))
     else:
-        session.out.line(f"job {job_id} is updated")
+        context.out.line(f"job {job_id} is updated")
 
 
 @click.command(cls=Command)
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...", shell_complete=finished_jobs)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @client_command
-async def delete(session: Session, job_ids: tuple[str, ...], yes: bool) -> int:
+async def delete(context: CommandContext, job_ids: tuple[str, ...], yes: bool) -> int:
     """Delete finished jobs for good.
 
     Their questions, answers and history go with them. Asks first; without a terminal --yes must be given.
     A job that has not ended is refused: cancel it first. Exit code: that of the first job that was not
     deleted, else 0.
     """
+    from askback._text.text import one_line
+    from askback.cli.context import report
     from askback.cli.exits import Exit, exit_of
-    from askback.cli.session import report
     from askback.cli.words import JOB_STATES
     from askback.errors import AskbackError
-    from askback.text import one_line
 
-    asks = sys.stdin.isatty() and not session.out.as_json
+    asks = sys.stdin.isatty() and not context.out.as_json
     if not yes and not asks:
         raise click.UsageError("without a terminal --yes must say that the jobs may be deleted")
     first = Exit.DONE
     for name in dict.fromkeys(job_ids):
         try:
-            job_id = await job_id_of(session.client, name)
+            job_id = await job_id_of(context.client, name)
             if not yes:
-                job = await session.client.get(job_id)
+                job = await context.client.get(job_id)
                 what = f"{one_line(job.job_type)}, {JOB_STATES.get(job.state, job.state)}"
                 if not click.confirm(f"Delete job {job_id} ({what}) with its answers?", err=True):
-                    session.out.note(f"job {job_id} is kept")
+                    context.out.note(f"job {job_id} is kept")
                     continue
-            await session.client.delete(job_id)
+            await context.client.delete(job_id)
         except AskbackError as error:
             first = first or exit_of(error)
-            report(session.out, error, session.connection)
+            report(context.out, error, context.connection)
             continue
-        if session.out.as_json:
-            session.out.json({"jobId": job_id, "deleted": True})
+        if context.out.as_json:
+            context.out.json({"jobId": job_id, "deleted": True})
         else:
-            session.out.line(f"job {job_id} is deleted")
+            context.out.line(f"job {job_id} is deleted")
     return first

@@ -8,8 +8,8 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import finished_jobs
-from askback.cli.naming import job_id_of
-from askback.cli.session import Session, client_command
+from askback.cli.context import CommandContext, client_command
+from askback.cli.lookup import job_id_of
 
 
 @click.command(cls=Command)
@@ -18,7 +18,9 @@ from askback.cli.session import Session, client_command
 @click.option("--worker", metavar="MODULE:NAME", help="Where the Worker of the job's type is, for pytest.")
 @click.option("--file", "output", metavar="FILE", type=click.Path(path_type=Path), help="[default: stdout]")
 @client_command
-async def export(session: Session, job_id: str, form: str, worker: str | None, output: Path | None) -> None:
+async def export(
+    context: CommandContext, job_id: str, form: str, worker: str | None, output: Path | None
+) -> None:
     """Write a finished job as a test, or as a conformance vector.
 
     pytest: a test of your worker for `askback.testing`, in which a scripted human gives the answers that
@@ -27,21 +29,21 @@ async def export(session: Session, job_id: str, form: str, worker: str | None, o
     import json
 
     from askback.cli.job.history import History
-    from askback.cli.job.scripted import scripted_test
+    from askback.cli.job.pytest_source import pytest_source
     from askback.cli.job.vector import vector
 
     if form == "pytest" and not _is_name(worker):
         raise click.UsageError("--format pytest needs --worker MODULE:NAME, for example refunds:worker")
-    history = await History.read(session.client, await job_id_of(session.client, job_id))
+    history = await History.read(context.client, await job_id_of(context.client, job_id))
     if form == "pytest":
-        text = scripted_test(history, str(worker))
+        text = pytest_source(history, str(worker))
     else:
         text = json.dumps(vector(history), ensure_ascii=True, indent=2) + "\n"
     if output is None:
         click.echo(text, nl=False)
         return
     _write(output, text)
-    session.out.note(f"wrote {output}")
+    context.out.note(f"wrote {output}")
 
 
 def _write(output: Path, text: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from askback.client import Client
-from askback.enums import AnswerStatus, PromptState
+from askback._client.client import Client
+from askback._model.enums import AnswerStatus, PromptState
+from askback._model.jobs import Event, JobInfo
+from askback._model.prompts import AnswerInfo, PromptInfo
 from askback.errors import FailedPrecondition
-from askback.jobs import Event, JobInfo
-from askback.prompts import AnswerInfo, PromptInfo
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ import click
 
 from askback.cli.candidates import job_labels, job_types, owners
 from askback.cli.command import Command
-from askback.cli.session import Session, client_command
-from askback.cli.spans import Moment
+from askback.cli.context import CommandContext, client_command
+from askback.cli.time_types import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from askback.jobs import JobInfo
-    from askback.table import Column
+    from askback._model.jobs import JobInfo
+    from askback._text.table import Column
 
 STATES = {
     "pending": "PENDING",
@@ -50,7 +50,7 @@ _LABELS = 30
 @click.option("--watch", is_flag=True, help="Stay, and print every change; jobs that have not ended first.")
 @client_command
 async def ls(
-    session: Session,
+    context: CommandContext,
     states: tuple[str, ...],
     job_types: tuple[str, ...],
     owners: tuple[str, ...],
@@ -68,7 +68,7 @@ async def ls(
     ended at, owner, open prompts, priority and labels, without a header. With --json one job a line; with
     --watch and --json one event a line: changed, removed, caughtUp.
     """
-    from askback.cli.job.following import watch_jobs
+    from askback.cli.job.list_watch import watch_jobs
     from askback.cli.job_input import label_conditions
     from askback.cli.record import record
 
@@ -82,43 +82,43 @@ async def ls(
         other = "since" if since else "before" if before else None
         if other:
             raise click.UsageError(f"--watch follows jobs as they change; --{other} does not go with it")
-        await watch_jobs(session, narrowed)
+        await watch_jobs(context, narrowed)
         return
     narrowed |= {"created_after": since, "created_before": before}
     found: list[JobInfo] = []
     more = False
-    async for job in session.client.list(**narrowed, page_size=min(limit + 1, 500) if limit else 500):
+    async for job in context.client.list(**narrowed, page_size=min(limit + 1, 500) if limit else 500):
         more = bool(limit) and len(found) >= limit
         if more:
             break
-        if session.out.as_json:
-            session.out.json(record(job.proto))
+        if context.out.as_json:
+            context.out.json(record(job.proto))
         found.append(job)
-    if session.out.as_json:
+    if context.out.as_json:
         return
-    write_jobs(session, found)
-    total = await session.client.count(**narrowed) if more and not session.out.quiet else len(found)
+    write_jobs(context, found)
+    total = await context.client.count(**narrowed) if more and not context.out.quiet else len(found)
     shown = f", {len(found)} shown; --limit 0 lists all" if more else ""
-    session.out.note(f"{total} job{'' if total == 1 else 's'}{shown}")
+    context.out.note(f"{total} job{'' if total == 1 else 's'}{shown}")
 
 
-def write_jobs(session: Session, found: Sequence[JobInfo]) -> None:
+def write_jobs(context: CommandContext, found: Sequence[JobInfo]) -> None:
     """Print jobs as a table, or as lines for a program."""
-    if session.out.as_tsv:
+    if context.out.as_tsv:
         for job in found:
-            session.out.tsv(row(job))
+            context.out.tsv(row(job))
     else:
-        session.out.table(columns(found, exact=session.out.verbose))
+        context.out.table(columns(found, exact=context.out.verbose))
 
 
 def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
     """The columns for these jobs; with `exact` whole ids, and times in place of spans."""
     from datetime import UTC
 
+    from askback._text.handle import handles
+    from askback._text.spans import exact_time, span_words
+    from askback._text.table import Column
     from askback.cli.words import JOB_STATES
-    from askback.handle import handles
-    from askback.spans import exact_time, span_words
-    from askback.table import Column
 
     now = datetime.now(UTC)
     short = handles(job.job_id for job in found)
@@ -142,7 +142,7 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
 
 def row(job: JobInfo) -> list[object]:
     """One job for a program; see `ls`. Times are UTC; what there is not is empty."""
-    from askback.terminal.queue import instant
+    from askback.terminal.prompt_table import instant
 
     names = {state: name for name, state in STATES.items()}
     return [
@@ -165,7 +165,7 @@ def _labels(job: JobInfo) -> str:
 
 def doing(job: JobInfo) -> str:
     """What the job does now, or why it ended: open questions, progress, failure, reason of its cancel."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     if job.state.is_waiting:
         return f"{job.open_prompts} open questions" if job.open_prompts != 1 else "1 open question"
@@ -178,7 +178,7 @@ def doing(job: JobInfo) -> str:
 
 def progress_words(job: JobInfo) -> str:
     """The newest progress: `3/10 reading the ledger`; empty if there was none."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     progress = job.progress
     steps = f"{progress.done}/{progress.total} " if progress.total else f"{progress.done or ''} "

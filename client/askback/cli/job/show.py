@@ -8,55 +8,55 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job
-from askback.cli.naming import job_id_of
-from askback.cli.session import Session, client_command
+from askback.cli.context import CommandContext, client_command
+from askback.cli.lookup import job_id_of
 
 if TYPE_CHECKING:
-    from askback.jobs import JobInfo
-    from askback.prompts import PromptInfo
-    from askback.spans import Times
+    from askback._model.jobs import JobInfo
+    from askback._model.prompts import PromptInfo
+    from askback._text.spans import Times
 
 
 @click.command(cls=Command)
 @click.argument("job_id", shell_complete=any_job)
 @client_command
-async def show(session: Session, job_id: str) -> None:
+async def show(context: CommandContext, job_id: str) -> None:
     """Show a job and its prompts.
 
     With --json: {"job": …, "prompts": […]}, and "carriedOver" if it has something of the job that it repeats.
     """
     from datetime import UTC, datetime
 
-    from askback.cli.job.carried import CarriedOver
+    from askback._model.enums import PromptState
+    from askback._text.spans import Times
+    from askback.cli.job.carry_over import CarriedOver
     from askback.cli.record import record
-    from askback.enums import PromptState
-    from askback.spans import Times
 
-    job_id = await job_id_of(session.client, job_id)
-    job = await session.client.get(job_id)
+    job_id = await job_id_of(context.client, job_id)
+    job = await context.client.get(job_id)
     states = [state for state in PromptState if state is not PromptState.UNSPECIFIED]
-    prompts = [prompt async for prompt in session.client.prompts(job_id=job_id, states=states)]
+    prompts = [prompt async for prompt in context.client.prompts(job_id=job_id, states=states)]
     prompts.sort(key=lambda prompt: prompt.proto.round)
-    carried = await CarriedOver.read(session.client, job)
-    if session.out.as_record:
+    carried = await CarriedOver.read(context.client, job)
+    if context.out.as_record:
         found: dict[str, Any] = {"job": record(job.proto), "prompts": [record(p.proto) for p in prompts]}
-        session.out.record(found if carried is None else {**found, "carriedOver": carried.record})
+        context.out.record(found if carried is None else {**found, "carriedOver": carried.record})
         return
-    times = Times(datetime.now(UTC), session.out.verbose)
-    session.out.fields(job_fields(job, times))
+    times = Times(datetime.now(UTC), context.out.verbose)
+    context.out.fields(job_fields(job, times))
     for line in carried.lines(times) if carried is not None else ():
-        session.out.line(line)
+        context.out.line(line)
     for prompt in prompts:
-        session.out.line()
-        session.out.line(prompt_line(prompt))
-        session.out.fields(prompt_fields(prompt, times), indent="   ")
+        context.out.line()
+        context.out.line(prompt_line(prompt))
+        context.out.fields(prompt_fields(prompt, times), indent="   ")
 
 
 def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
     """The job for people: names and values; empty values are for what there is not."""
+    from askback._text.text import one_line
     from askback.cli.job.listing import doing
     from askback.cli.words import JOB_STATES, json_words
-    from askback.text import one_line
 
     proto = job.proto
     state = JOB_STATES.get(job.state, str(job.state))
@@ -92,7 +92,7 @@ def job_fields(job: JobInfo, times: Times) -> list[tuple[str, str]]:
 
 def prompt_line(prompt: PromptInfo) -> str:
     """One of a job's prompts in a line: its round, kind, key and title."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     named = f" ({one_line(prompt.key)})" if prompt.key else ""
     return f"#{prompt.proto.round} {one_line(prompt.kind)}{named}: {one_line(prompt.title)}"
@@ -100,9 +100,9 @@ def prompt_line(prompt: PromptInfo) -> str:
 
 def prompt_fields(prompt: PromptInfo, times: Times) -> list[tuple[str, str]]:
     """One of a job's prompts for people: names and values."""
+    from askback._text.text import one_line
     from askback.cli.words import audience_words, resolution_words
-    from askback.terminal.queue import STATE_WORDS
-    from askback.text import one_line
+    from askback.terminal.prompt_table import STATE_WORDS
 
     resolution = prompt.resolution
     return [
@@ -127,7 +127,7 @@ def _progress(job: JobInfo) -> str:
 
 def _cancel(job: JobInfo) -> str:
     """Who asked for the cancel, and why; empty for a job that was not cancelled."""
-    from askback.text import one_line
+    from askback._text.text import one_line
 
     if not job.proto.HasField("cancel_request_time") and job.state != "CANCELLED":
         return ""

@@ -8,8 +8,8 @@ import click
 
 from askback.cli.candidates import job_types
 from askback.cli.command import Command
-from askback.cli.session import Session, client_command
-from askback.cli.spans import Span
+from askback.cli.context import CommandContext, client_command
+from askback.cli.time_types import Span
 
 QUIET = 5.0
 """Seconds after which `--wait` says what a job that does not run waits for."""
@@ -30,7 +30,7 @@ QUIET = 5.0
 @click.option("--wait", is_flag=True, help="Wait for the end, print the result; exit 5 if it failed.")
 @client_command
 async def start(
-    session: Session,
+    context: CommandContext,
     job_type: str,
     pairs: tuple[str, ...],
     source: str | None,
@@ -56,7 +56,7 @@ async def start(
     from askback.cli.job_input import job_input, labels
     from askback.cli.record import record
 
-    run = await session.client.start(
+    run = await context.client.start(
         job_type,
         job_input(source, pairs),
         labels=labels(label_pairs),
@@ -69,60 +69,60 @@ async def start(
         request_id=request_id,
     )
     if not wait:
-        if session.out.as_json:
-            session.out.json(record((await run.job()).proto))
+        if context.out.as_json:
+            context.out.json(record((await run.job()).proto))
         else:
-            session.out.line(run.job_id)
+            context.out.line(run.job_id)
         return None
-    watch = session.connection.command(f"job watch {run.job_id}")
-    session.out.note(f"started {run.job_id}")
+    watch = context.connection.command(f"job watch {run.job_id}")
+    context.out.note(f"started {run.job_id}")
     try:
-        return await _result(session, run.job_id)
+        return await _result(context, run.job_id)
     except asyncio.CancelledError:
-        session.out.interrupted(f"interrupted: the job goes on\n  follow it: {watch}", jobId=run.job_id)
+        context.out.report_interrupt(f"interrupted: the job goes on\n  follow it: {watch}", jobId=run.job_id)
         raise
 
 
-async def _result(session: Session, job_id: str) -> int:
+async def _result(context: CommandContext, job_id: str) -> int:
     """Wait for the end and print the result."""
     import asyncio
 
-    from askback.cli.endings import job_exit
+    from askback.cli.outcome_exits import job_exit
     from askback.cli.record import record
     from askback.cli.words import json_words
     from askback.errors import JobCancelled, JobFailed
 
-    explaining = asyncio.create_task(_explain_later(session, job_id))
+    explaining = asyncio.create_task(_explain_later(context, job_id))
     try:
-        await session.client.run(job_id).result()
+        await context.client.run(job_id).result()
     except (JobFailed, JobCancelled) as error:
-        if not session.out.as_json or isinstance(error, JobCancelled):
+        if not context.out.as_json or isinstance(error, JobCancelled):
             raise
     finally:
         explaining.cancel()
-    job = await session.client.get(job_id)
-    if session.out.as_json:
-        session.out.json(record(job.proto))
+    job = await context.client.get(job_id)
+    if context.out.as_json:
+        context.out.json(record(job.proto))
     else:
-        session.out.line(json_words(job.proto.result_json))
+        context.out.line(json_words(job.proto.result_json))
     return job_exit(job)
 
 
-async def _explain_later(session: Session, job_id: str) -> None:
+async def _explain_later(context: CommandContext, job_id: str) -> None:
     """Say what the job waits for if it does not run after a while: for a worker, for people, for its time."""
     import asyncio
     from contextlib import suppress
     from datetime import UTC, datetime
 
+    from askback._model.enums import JobState
+    from askback._text.spans import Times
     from askback.cli.explanation import job_summary
-    from askback.enums import JobState
     from askback.errors import AskbackError
-    from askback.spans import Times
 
     await asyncio.sleep(QUIET)
     with suppress(AskbackError):  # what waits for the result says it
-        job = await session.client.get(job_id)
+        job = await context.client.get(job_id)
         if job.state in (JobState.PENDING, JobState.PENDING_HITL):
-            explain = session.connection.command(f"explain {job_id}")
-            summary = job_summary(job, Times(datetime.now(UTC), session.out.verbose), job.created_at)
-            session.out.note(f"it {summary}\n  more: {explain}")
+            explain = context.connection.command(f"explain {job_id}")
+            summary = job_summary(job, Times(datetime.now(UTC), context.out.verbose), job.created_at)
+            context.out.note(f"it {summary}\n  more: {explain}")

@@ -6,27 +6,27 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import finished_jobs, unfinished_jobs
-from askback.cli.naming import job_id_of
-from askback.cli.session import Session, client_command
+from askback.cli.context import CommandContext, client_command
+from askback.cli.lookup import job_id_of
 
 
 @click.command(cls=Command)
 @click.argument("job_id", shell_complete=unfinished_jobs)
 @click.option("--reason", default="", help="Why, for people.")
 @client_command
-async def cancel(session: Session, job_id: str, reason: str) -> None:
+async def cancel(context: CommandContext, job_id: str, reason: str) -> None:
     """Cancel a job. A running job ends when its worker has stopped, or after 30 s."""
     from askback.cli.record import record
 
-    job_id = await job_id_of(session.client, job_id)
-    job = await session.client.cancel(job_id, reason)
-    if session.out.as_json:
-        session.out.json(record(job.proto))
+    job_id = await job_id_of(context.client, job_id)
+    job = await context.client.cancel(job_id, reason)
+    if context.out.as_json:
+        context.out.json(record(job.proto))
     elif job.state.is_terminal:
-        session.out.line(f"{job_id} is cancelled")
+        context.out.line(f"{job_id} is cancelled")
     else:
-        follow = session.connection.command(f"job watch {job_id}")
-        session.out.line(f"{job_id} is asked to stop; to see it end: {follow}")
+        follow = context.connection.command(f"job watch {job_id}")
+        context.out.line(f"{job_id} is asked to stop; to see it end: {follow}")
 
 
 @click.command(cls=Command)
@@ -39,7 +39,9 @@ async def cancel(session: Session, job_id: str, reason: str) -> None:
 @click.option("--fresh", is_flag=True, help="The same as --keep nothing: ask everything again.")
 @click.option("--request-id", help="Retrying again with the same id returns the same new job.")
 @client_command
-async def retry(session: Session, job_id: str, keep: str | None, fresh: bool, request_id: str | None) -> None:
+async def retry(
+    context: CommandContext, job_id: str, keep: str | None, fresh: bool, request_id: str | None
+) -> None:
     """Start a new job like a finished one. Prints its id.
 
     A question that is asked again in the same words has the answer that a person gave (yes, with edits, or
@@ -52,11 +54,11 @@ async def retry(session: Session, job_id: str, keep: str | None, fresh: bool, re
         if keep == "all":
             raise click.UsageError("--fresh and --keep all contradict each other")
         keep = "nothing"
-    job_id = await job_id_of(session.client, job_id)
-    run = await session.client.retry(
+    job_id = await job_id_of(context.client, job_id)
+    run = await context.client.retry(
         job_id, keep=keep.upper() if keep is not None else None, request_id=request_id
     )
-    if session.out.as_json:
-        session.out.json(record((await run.job()).proto))
+    if context.out.as_json:
+        context.out.json(record((await run.job()).proto))
     else:
-        session.out.line(run.job_id)
+        context.out.line(run.job_id)

@@ -9,10 +9,10 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from askback._model.enums import AnswerStatus
+from askback._model.jobs import Event
+from askback._model.prompts import AnswerInfo, PromptInfo
 from askback.cli.job.history import History
-from askback.enums import AnswerStatus
-from askback.jobs import Event
-from askback.prompts import AnswerInfo, PromptInfo
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
 
@@ -27,7 +27,7 @@ def vector(history: History) -> dict[str, Any]:
         {"load": {"open": []}},
         {"server": [{"ref": "1", "welcome": {"sessionId": "*"}}, {"promptEvent": {"caughtUp": {}}}]},
     ]
-    told = _Told(history)
+    told = _StepWriter(history)
     for event in history.events:
         if event.prompt_id in history.prompts:
             steps += told.steps(event)
@@ -39,7 +39,7 @@ def vector(history: History) -> dict[str, Any]:
     }
 
 
-class _Told:
+class _StepWriter:
     """The steps of one event after the other."""
 
     def __init__(self, history: History) -> None:
@@ -59,22 +59,26 @@ class _Told:
                 told = {name: shown[name] for name in ("promptId", "version", "revision")}
                 return [{"commit": [shown]}, {"server": [{"promptEvent": {"upserted": {"prompt": told}}}]}]
             case "PROMPT_ANSWERED":
-                answer = self._submitted(event)
+                answer = self._find_answer(event)
                 if answer is None:
-                    return self._closing(prompt, event)
-                asked = self._call(prompt, answer)
-                closing = self._closing(prompt, event)
+                    return self._closing_steps(prompt, event)
+                asked = self._call_steps(prompt, answer)
+                closing = self._closing_steps(prompt, event)
                 result = {"status": "ANSWER_STATUS_ACCEPTED", "answerId": answer.answer_id}
-                return [*asked, *closing, *self._reply({**result, "prompt": _closed(prompt, event.seq)})]
+                return [
+                    *asked,
+                    *closing,
+                    *self._reply_steps({**result, "prompt": _ended_prompt(prompt, event.seq)}),
+                ]
             case "ANSWER_REFUSED" | "ANSWER_LATE":
-                answer = self._submitted(event)
-                return [] if answer is None else self._refused(prompt, answer, event)
+                answer = self._find_answer(event)
+                return [] if answer is None else self._refusal_steps(prompt, answer, event)
             case kind if kind in _CLOSINGS:
-                return self._closing(prompt, event)
+                return self._closing_steps(prompt, event)
             case _:
                 return []
 
-    def _submitted(self, event: Event) -> AnswerInfo | None:
+    def _find_answer(self, event: Event) -> AnswerInfo | None:
         found = self._history.answers.get((event.prompt_id, str(event.data.get("answer_id", ""))))
         return found[0] if found else None
 
@@ -95,7 +99,7 @@ class _Told:
         proto.content.ClearField("derived_schema_json")
         return MessageToDict(proto)
 
-    def _call(self, prompt: PromptInfo, answer: AnswerInfo) -> list[dict[str, Any]]:
+    def _call_steps(self, prompt: PromptInfo, answer: AnswerInfo) -> list[dict[str, Any]]:
         """The console answers."""
         self._ref += 1
         request = pb.AnswerPromptRequest(
@@ -110,7 +114,7 @@ class _Told:
         frame = MessageToDict(pb.ConverseClientFrame(ref=self._ref, answer_prompt=request))
         return [{"client": [frame]}, {"calls": [frame]}]
 
-    def _reply(self, result: dict[str, Any]) -> list[dict[str, Any]]:
+    def _reply_steps(self, result: dict[str, Any]) -> list[dict[str, Any]]:
         """The verdict, and that the console is told it."""
         ref = str(self._ref)
         told = {"status": result["status"], "answerId": result["answerId"]}
@@ -119,21 +123,21 @@ class _Told:
             {"server": [{"ref": ref, "answerPrompt": {"result": told}}]},
         ]
 
-    def _refused(self, prompt: PromptInfo, answer: AnswerInfo, event: Event) -> list[dict[str, Any]]:
+    def _refusal_steps(self, prompt: PromptInfo, answer: AnswerInfo, event: Event) -> list[dict[str, Any]]:
         late = event.type == "ANSWER_LATE"
         status = AnswerStatus.CLOSED if late else AnswerStatus(event.data.get("status", "INVALID"))
         violations = [{"field": v.field, "description": v.description} for v in answer.violations]
         result = {
             "status": f"ANSWER_STATUS_{status}",
             "answerId": answer.answer_id,
-            "prompt": _closed(prompt, event.seq) if late else self._open(prompt),
+            "prompt": _ended_prompt(prompt, event.seq) if late else self._open(prompt),
             **({"violations": violations} if violations else {}),
         }
-        return [*self._call(prompt, answer), *self._reply(result)]
+        return [*self._call_steps(prompt, answer), *self._reply_steps(result)]
 
-    def _closing(self, prompt: PromptInfo, event: Event) -> list[dict[str, Any]]:
+    def _closing_steps(self, prompt: PromptInfo, event: Event) -> list[dict[str, Any]]:
         """The prompt is closed, and the console is told."""
-        closed = _closed(prompt, event.seq)
+        closed = _ended_prompt(prompt, event.seq)
         told: dict[str, Any] = {
             "promptId": prompt.prompt_id,
             "version": str(event.seq),
@@ -144,7 +148,7 @@ class _Told:
         return [{"commit": [closed]}, {"server": [{"promptEvent": {"closed": told}}]}]
 
 
-def _closed(prompt: PromptInfo, version: int) -> dict[str, Any]:
+def _ended_prompt(prompt: PromptInfo, version: int) -> dict[str, Any]:
     """The prompt as it was when it had ended."""
     proto = prompt_pb2.Prompt()
     proto.CopyFrom(prompt.proto)

@@ -9,15 +9,15 @@ import click
 
 from askback.cli.command import Command
 from askback.cli.completion import any_job
-from askback.cli.naming import job_id_of
-from askback.cli.session import Session, client_command
+from askback.cli.context import CommandContext, client_command
+from askback.cli.lookup import job_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from askback.cli.job.story import Story
+    from askback._model.jobs import Event
+    from askback.cli.job.event_words import JobStatus
     from askback.cli.output import Output
-    from askback.jobs import Event
 
 _STAMP = 22
 """So wide is the time of an event that happened today: `12 min ago (18:05 CET)`."""
@@ -27,7 +27,7 @@ _STAMP = 22
 @click.argument("job_id", shell_complete=any_job)
 @click.option("--after-seq", default=0, metavar="SEQ", help="Only events above this one.")
 @client_command
-async def watch(session: Session, job_id: str, after_seq: int) -> int:
+async def watch(context: CommandContext, job_id: str, after_seq: int) -> int:
     """Follow a job to its end; the exit code says how it ended.
 
     Bookkeeping (leases, saved checkpoints, answers that the worker has taken up, who has a console open) is
@@ -39,39 +39,39 @@ async def watch(session: Session, job_id: str, after_seq: int) -> int:
     of the server are waited out.
     """
 
-    from askback.cli.endings import job_exit
     from askback.cli.exits import Exit
-    from askback.cli.job.story import Story, event_record, is_bookkeeping
+    from askback.cli.job.event_words import JobStatus, event_record, is_bookkeeping
+    from askback.cli.outcome_exits import job_exit
     from askback.errors import NotFound
 
-    job_id = await job_id_of(session.client, job_id)
-    run = session.client.run(job_id)
+    job_id = await job_id_of(context.client, job_id)
+    run = context.client.run(job_id)
     await run.job()  # fails at once where following would wait for a server for ever
-    out, story = session.out, Story()
+    out, status = context.out, JobStatus()
     if after_seq and not out.as_json:
-        async for prompt in session.client.prompts(job_id=job_id):
-            story.waits_for(prompt.prompt_id, prompt.title)
-    with _display(out, story) as show:
+        async for prompt in context.client.prompts(job_id=job_id):
+            status.add_open_prompt(prompt.prompt_id, prompt.title)
+    with _display(out, status) as show:
         async for event in run.watch(after_seq=after_seq):
-            story.apply(event)
+            status.apply(event)
             if out.as_json:
                 out.json(event_record(event))
             elif out.verbose or not is_bookkeeping(event):
                 show(event)
     try:
-        return job_exit(await session.client.get(job_id))
+        return job_exit(await context.client.get(job_id))
     except NotFound:  # its last event was its deletion
         return Exit.NO
 
 
 @contextmanager
-def _display(out: Output, story: Story) -> Iterator[Callable[[Event], None]]:
+def _display(out: Output, status: JobStatus) -> Iterator[Callable[[Event], None]]:
     """How events are shown: lines, and on a terminal a bar below them."""
     from datetime import UTC, datetime
 
-    from askback.cli.job.story import event_words
-    from askback.spans import when
-    from askback.terminal.queue import instant
+    from askback._text.spans import when
+    from askback.cli.job.event_words import event_words
+    from askback.terminal.prompt_table import instant
 
     def line(event: Event) -> str:
         at = when(event.at, datetime.now(UTC), exact=out.verbose)
@@ -97,9 +97,9 @@ def _display(out: Output, story: Story) -> Iterator[Callable[[Event], None]]:
         def show(event: Event) -> None:
             if not out.quiet:
                 progress.console.print(Text(line(event)), highlight=False)
-            description: Any = Text(story.description, style="yellow" if story.is_waiting else "")
+            description: Any = Text(status.description, style="yellow" if status.is_waiting else "")
             progress.update(
-                task, description=description.markup, completed=story.done, total=story.total or None
+                task, description=description.markup, completed=status.done, total=status.total or None
             )
 
         yield show

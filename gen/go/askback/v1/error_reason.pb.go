@@ -27,7 +27,7 @@ const (
 // details, with the domain `askback.dev`. Its metadata has the values that the message mentions,
 // under the keys named here. A status without such an ErrorInfo comes from the transport or a
 // proxy, not from this service. A newer server may send other reasons: go by the status code then.
-// docs/troubleshooting.md says for each what to do.
+// docs/troubleshooting.md says what to do about each.
 type ErrorReason int32
 
 const (
@@ -48,7 +48,7 @@ const (
 	// NOT_FOUND: there is no such prompt, or you may not see it. Metadata: `prompt_id`, or `job_id`
 	// and `key`.
 	ErrorReason_ERROR_REASON_PROMPT_NOT_FOUND ErrorReason = 5
-	// NOT_FOUND: there is no such worker session, it has expired, or the secret is another. Open a
+	// NOT_FOUND: there is no such worker session, it has expired, or the secret is wrong. Open a
 	// new session. Metadata: `session_id`.
 	ErrorReason_ERROR_REASON_SESSION_NOT_FOUND ErrorReason = 6
 	// ALREADY_EXISTS: the id or key was used before with other content. Use a new one. Metadata:

@@ -56,7 +56,7 @@ type PromptFilter struct {
 	// True: only open prompts that have waited too long: a step of their escalation was taken, or
 	// their deadline has passed and its effect is about to come; ListPrompts only. Default: false.
 	Overdue bool `protobuf:"varint,16,opt,name=overdue,proto3" json:"overdue,omitempty"`
-	// Labels that must be there with one of several values each. Every condition must hold, and every entry of
+	// Labels that must be present, each with one of several values. Every condition must hold, and every entry of
 	// `labels`. Empty: no such condition.
 	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -673,7 +673,7 @@ type PromptEvent_CaughtUp struct {
 
 type PromptEvent_ResetView struct {
 	// The resume token could not be honoured, or you read so slowly that more has changed than could
-	// be told: forget all prompts; a snapshot and `caught_up` follow.
+	// be sent: forget all prompts; a snapshot and `caught_up` follow.
 	ResetView *PromptsReset `protobuf:"bytes,5,opt,name=reset_view,json=resetView,proto3,oneof"`
 }
 
@@ -1352,7 +1352,7 @@ func (x *ClaimPromptRequest) GetDuration() *durationpb.Duration {
 	return nil
 }
 
-// The claim is yours.
+// The claim was granted.
 type ClaimPromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The prompt with the claim.
@@ -1444,7 +1444,7 @@ func (x *ReleasePromptRequest) GetPromptId() string {
 	return ""
 }
 
-// The claim is gone.
+// The claim was given back.
 type ReleasePromptResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The prompt without a claim.
@@ -1499,7 +1499,7 @@ type CancelPromptRequest struct {
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// The asker's name of the prompt; together with `job_id`.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
-	// Why, for people, at most 1,000 bytes. Empty: not said.
+	// Why, for people, at most 1,000 bytes. Empty: no reason.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1827,7 +1827,7 @@ type ConverseClientFrame struct {
 	// A number of your choice, which the reply has too. 0: send no reply, not even an error.
 	// Heartbeat, credit and goodbye have no reply, except an `error` if they are wrong.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What the frame says. Required.
+	// The content of the frame. Required.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -2000,8 +2000,8 @@ type ConverseClientFrame_Hello struct {
 }
 
 type ConverseClientFrame_Heartbeat struct {
-	// Says that the console is there. Without heartbeats the stream stays open, but its person
-	// counts as absent (`Prompt.unattended_time`).
+	// The console's heartbeat. Without heartbeats the stream stays open, but the console does not
+	// count as present (`Prompt.unattended_time`).
 	Heartbeat *ConverseHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -2076,10 +2076,10 @@ func (*ConverseClientFrame_ListAnswers) isConverseClientFrame_Body() {}
 // One frame from the server.
 type ConverseServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
-	// by itself.
+	// The `ref` of the frame that this replies to. 0: not a reply; the server
+	// sends it unprompted.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What the frame says. Skip a frame with a body that you do not know.
+	// The content of the frame. Skip a frame whose body you do not know.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -2262,7 +2262,7 @@ type ConverseServerFrame_Welcome struct {
 }
 
 type ConverseServerFrame_Heartbeat struct {
-	// Says that the server is there. After three missed ones reconnect.
+	// The server's heartbeat. Reconnect after three missed ones.
 	Heartbeat *ConverseHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -2529,7 +2529,7 @@ func (x *ConverseWelcome) GetTestMode() bool {
 	return false
 }
 
-// Says that a side is there.
+// A sign of life, from either side.
 type ConverseHeartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From the server: resume from here. Empty: no newer position. From a console: leave it empty.

@@ -36,8 +36,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-// can be done by its unary twins and WatchPrompts.
+// Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+// and WatchPrompts can do everything that it does.
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
@@ -47,8 +47,8 @@ const (
 //	GetPrompt, ListAnswers               console, client or worker
 //	CancelPrompt                         client or worker (the asker's side)
 //
-// A console sees and answers the prompts whose audience includes its principal. What it may not
-// see does not exist for it: NOT_FOUND.
+// A console sees and answers the prompts whose audience includes its principal. Every other prompt
+// is NOT_FOUND, as if it did not exist.
 //
 // Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
 // STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -56,7 +56,7 @@ const (
 type HitlServiceClient interface {
 	// The console's stream: prompts come as they are asked, answers go back on the same stream.
 	//
-	// What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+	// What the console sends. The first frame is a hello, within 5 s, and only the first;
 	// `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
 	// unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
 	// with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -85,8 +85,8 @@ type HitlServiceClient interface {
 	// reconnect, with exponential backoff and jitter; not after UNAUTHENTICATED and
 	// PERMISSION_DENIED.
 	Converse(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConverseRequest, ConverseResponse], error)
-	// Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
-	// clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+	// Sends the prompt events of Converse on a one-way stream, for grpcurl, browsers and simple
+	// clients; answer by AnswerPrompt. Resume as in Converse, with `resume_token`. Errors: INVALID_ARGUMENT
 	// (INVALID_FIELD).
 	WatchPrompts(ctx context.Context, in *WatchPromptsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchPromptsResponse], error)
 	// Lists prompts: by priority (high first), deadline (near first) and age (old first). With
@@ -100,7 +100,7 @@ type HitlServiceClient interface {
 	// Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
 	// status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
 	// open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
-	// never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+	// never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
 	// (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
 	// NOT_TEST_MODE).
 	AnswerPrompt(ctx context.Context, in *AnswerPromptRequest, opts ...grpc.CallOption) (*AnswerPromptResponse, error)
@@ -233,8 +233,8 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 // All implementations must embed UnimplementedHitlServiceServer
 // for forward compatibility.
 //
-// Brings prompts to people and takes their answers. `Converse` is the live way; everything it does
-// can be done by its unary twins and WatchPrompts.
+// Brings prompts to people and takes their answers. `Converse` is the live stream; its unary twins
+// and WatchPrompts can do everything that it does.
 //
 // Role needed, by RPC (admin may do all, and sees every prompt of its namespaces):
 //
@@ -244,8 +244,8 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 //	GetPrompt, ListAnswers               console, client or worker
 //	CancelPrompt                         client or worker (the asker's side)
 //
-// A console sees and answers the prompts whose audience includes its principal. What it may not
-// see does not exist for it: NOT_FOUND.
+// A console sees and answers the prompts whose audience includes its principal. Every other prompt
+// is NOT_FOUND, as if it did not exist.
 //
 // Every call may fail with UNAUTHENTICATED, PERMISSION_DENIED, UNAVAILABLE (DRAINING,
 // STORAGE_UNAVAILABLE) and, if it changes something, RESOURCE_EXHAUSTED (QUEUE_FULL) and ABORTED
@@ -253,7 +253,7 @@ func (c *hitlServiceClient) ListAnswers(ctx context.Context, in *ListAnswersRequ
 type HitlServiceServer interface {
 	// The console's stream: prompts come as they are asked, answers go back on the same stream.
 	//
-	// What the console sends. The first frame is a hello, within 5 s, and no later frame is one;
+	// What the console sends. The first frame is a hello, within 5 s, and only the first;
 	// `ConverseHello{}` is valid. Then, in any order: heartbeats, credit, and the requests of the
 	// unary calls below as frames with a `ref` of your choice. Each of these gets exactly one reply
 	// with the same `ref`: the response of the unary call, or an `error`. A change is replied to
@@ -282,8 +282,8 @@ type HitlServiceServer interface {
 	// reconnect, with exponential backoff and jitter; not after UNAUTHENTICATED and
 	// PERMISSION_DENIED.
 	Converse(grpc.BidiStreamingServer[ConverseRequest, ConverseResponse]) error
-	// Sends the prompt events of Converse without the way back, for grpcurl, browsers and simple
-	// clients; answer by AnswerPrompt. Resume as there, with `resume_token`. Errors: INVALID_ARGUMENT
+	// Sends the prompt events of Converse on a one-way stream, for grpcurl, browsers and simple
+	// clients; answer by AnswerPrompt. Resume as in Converse, with `resume_token`. Errors: INVALID_ARGUMENT
 	// (INVALID_FIELD).
 	WatchPrompts(*WatchPromptsRequest, grpc.ServerStreamingServer[WatchPromptsResponse]) error
 	// Lists prompts: by priority (high first), deadline (near first) and age (old first). With
@@ -297,7 +297,7 @@ type HitlServiceServer interface {
 	// Answers a prompt, idempotently by `answer_id`. OK means ACCEPTED (or RECORDED). Otherwise the
 	// status has the AnswerResult as a detail: INVALID_ARGUMENT (ANSWER_INVALID; the prompt stays
 	// open), ABORTED (PROMPT_STALE), FAILED_PRECONDITION (PROMPT_CLOSED). Further errors, which are
-	// never kept under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
+	// never stored under the `answer_id`: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT
 	// (INVALID_FIELD), ALREADY_EXISTS (ID_REUSED), FAILED_PRECONDITION (PROMPT_CLAIMED,
 	// NOT_TEST_MODE).
 	AnswerPrompt(context.Context, *AnswerPromptRequest) (*AnswerPromptResponse, error)

@@ -171,8 +171,8 @@ const (
 	JobEventType_JOB_EVENT_TYPE_ANSWER_REFUSED JobEventType = 29
 	// An answer came after the prompt was closed. It is kept for the audit and resolves nothing.
 	JobEventType_JOB_EVENT_TYPE_ANSWER_LATE JobEventType = 30
-	// A step of the prompt's escalation was taken, because no answer came for as long as the step
-	// says.
+	// A step of the prompt's escalation was taken, because no answer came within the time of the
+	// step.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_ESCALATED JobEventType = 31
 	// A reminder: consoles were sent the open prompt again with a higher `remind_count`.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_REMINDED JobEventType = 32
@@ -181,7 +181,7 @@ const (
 	// A person who may answer has a console connected again.
 	JobEventType_JOB_EVENT_TYPE_PROMPT_ATTENDED JobEventType = 37
 	// Lists what a retried job keeps of the one it repeats: checkpoints, and answers with their
-	// authors and dates. Follows JOB_CREATED; several events where there is much.
+	// authors and dates. Follows JOB_CREATED; several events for a long list.
 	JobEventType_JOB_EVENT_TYPE_JOB_CARRIED_OVER JobEventType = 38
 	// The job asked a closed prompt's question in other words and kept its resolution
 	// (`AskPromptRequest.same`).
@@ -189,7 +189,7 @@ const (
 	// The job ran on after one of several prompts was resolved, and now waits for the open ones
 	// again.
 	JobEventType_JOB_EVENT_TYPE_JOB_WAITS JobEventType = 42
-	// Something that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
+	// An event that the caller may not see: only `job_id`, `seq`, `time` and `state` are set. Sent to a
 	// console that watches a job of which it sees the head (`Job.head_only`).
 	JobEventType_JOB_EVENT_TYPE_WITHHELD JobEventType = 43
 )
@@ -326,7 +326,7 @@ type Job struct {
 	Priority int32 `protobuf:"varint,10,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Names and values to filter by. Set by the creator, replaced as a whole by UpdateJob.
 	Labels map[string]string `protobuf:"bytes,11,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// A mark for programs that use the result: it was taken over (published, merged, shipped).
+	// A mark for programs that use the result: it was adopted (published, merged, shipped).
 	// Default: false. Set by UpdateJob; the server does nothing with it.
 	Promoted bool `protobuf:"varint,12,opt,name=promoted,proto3" json:"promoted,omitempty"`
 	// The number of the current attempt, from 1. It rises when an attempt fails and when a lease is
@@ -343,7 +343,7 @@ type Job struct {
 	// Rises by at least 1 with every change, and equals the `seq` of the job's newest event.
 	Version int64 `protobuf:"varint,18,opt,name=version,proto3" json:"version,omitempty"`
 	// The newest fencing token: 0 before the first lease, and higher with every lease. Only writes
-	// with this token are taken.
+	// with this token are accepted.
 	Token int64 `protobuf:"varint,19,opt,name=token,proto3" json:"token,omitempty"`
 	// The worker that holds the job, by the name it gave itself. Empty: no worker holds it.
 	WorkerId string `protobuf:"bytes,20,opt,name=worker_id,json=workerId,proto3" json:"worker_id,omitempty"`
@@ -846,8 +846,8 @@ type JobEvent struct {
 	// What happened to the job.
 	Type JobEventType `protobuf:"varint,3,opt,name=type,proto3,enum=askback.v1.JobEventType" json:"type,omitempty"`
 	// Who did it: the subject of a principal, the name of a worker, or `system` for timers and lease
-	// keeping. A console that sees the job's head only is told it where the job was created, where a
-	// person claimed or answered a prompt, and where a timer acted on one; else it is empty.
+	// keeping. A console that sees the job's head only gets it where the job was created, where a
+	// person claimed or answered a prompt, and where a timer acted on one; otherwise it is empty.
 	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
 	// When it was committed, by the database's clock.
 	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`

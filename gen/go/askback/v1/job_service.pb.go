@@ -529,7 +529,7 @@ type JobFilter struct {
 	// Only the jobs whose id ends with this: the last 6 to 36 characters, in lower case. People type the end of
 	// an id, because ids that were made at about the same time begin alike. Empty: any.
 	IdSuffix string `protobuf:"bytes,7,opt,name=id_suffix,json=idSuffix,proto3" json:"id_suffix,omitempty"`
-	// Labels that must be there with one of several values each. Every condition must hold, and every entry of
+	// Labels that must be present, each with one of several values. Every condition must hold, and every entry of
 	// `labels`. Empty: no such condition.
 	AnyLabels     []*LabelCondition `protobuf:"bytes,20,rep,name=any_labels,json=anyLabels,proto3" json:"any_labels,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -946,7 +946,7 @@ type WatchJobsResponse struct {
 	// True in the one message that completes the snapshot.
 	CaughtUp bool `protobuf:"varint,3,opt,name=caught_up,json=caughtUp,proto3" json:"caught_up,omitempty"`
 	// Not empty: the resume token could not be honoured, or you read so slowly that more has changed
-	// than could be told. Forget all jobs; a snapshot follows.
+	// than could be sent. Forget all jobs; a snapshot follows.
 	Reset_ string `protobuf:"bytes,4,opt,name=reset,proto3" json:"reset,omitempty"`
 	// You have everything up to here: resume from this token. Empty: no newer position.
 	ResumeToken   string `protobuf:"bytes,5,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
@@ -1135,7 +1135,7 @@ type CancelJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job's id. Required.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Why, for people, at most 1,000 bytes. Empty: not said.
+	// Why, for people, at most 1,000 bytes. Empty: no reason.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

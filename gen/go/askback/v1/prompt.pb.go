@@ -291,7 +291,7 @@ const (
 	// sent today.
 	AnswerStatus_ANSWER_STATUS_RECORDED AnswerStatus = 2
 	// The prompt was closed before the answer came. `prompt.resolution` is what counts; the answer is
-	// kept as late.
+	// stored as late.
 	AnswerStatus_ANSWER_STATUS_CLOSED AnswerStatus = 3
 	// The content had changed since the revision that was answered; the prompt stays open. `prompt`
 	// is the content as it is now: show it, and let the person answer again with a new `answer_id`.
@@ -376,8 +376,8 @@ type Prompt struct {
 	// What is asked, and what may be answered.
 	Content *PromptContent `protobuf:"bytes,10,opt,name=content,proto3" json:"content,omitempty"`
 	// The subject of the person who claimed the prompt. Empty: it was never claimed, or the claim was
-	// given back. A claim holds until `claim_expire_time`; compare with your clock, because no event
-	// tells that it ran out.
+	// given back. A claim holds until `claim_expire_time`; compare with your clock, because its end
+	// makes no event.
 	ClaimedBy string `protobuf:"bytes,11,opt,name=claimed_by,json=claimedBy,proto3" json:"claimed_by,omitempty"`
 	// When the claim ends by itself. Set together with `claimed_by`.
 	ClaimExpireTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=claim_expire_time,json=claimExpireTime,proto3" json:"claim_expire_time,omitempty"`
@@ -399,7 +399,7 @@ type Prompt struct {
 	EscalationStep int32 `protobuf:"varint,19,opt,name=escalation_step,json=escalationStep,proto3" json:"escalation_step,omitempty"`
 	// When the next step is taken. Unset: there is none.
 	NextEscalationTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=next_escalation_time,json=nextEscalationTime,proto3" json:"next_escalation_time,omitempty"`
-	// How many reminders there have been. When it rises, a console rings again.
+	// How many reminders there have been. When it rises, consoles notify again.
 	RemindCount int32 `protobuf:"varint,21,opt,name=remind_count,json=remindCount,proto3" json:"remind_count,omitempty"`
 	// When the last reminder was. Unset: there was none.
 	LastRemindTime *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=last_remind_time,json=lastRemindTime,proto3" json:"last_remind_time,omitempty"`
@@ -631,7 +631,7 @@ func (x *Prompt) GetRequestedBy() string {
 	return ""
 }
 
-// Other words for a closed prompt's question, for which its resolution was kept.
+// A new wording of a closed prompt's question, for which its resolution was kept.
 type PromptRewording struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The digest of the content that people saw and answered, in hexadecimal.
@@ -1032,7 +1032,7 @@ type Reminders struct {
 	After *durationpb.Duration `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
 	// The time between two reminders, at least 1 s. Required.
 	Every *durationpb.Duration `protobuf:"bytes,2,opt,name=every,proto3" json:"every,omitempty"`
-	// How many reminders there are at most. 0: as many as are allowed, 1000.
+	// How many reminders there are at most. 0: the limit, 1000.
 	MaxCount      int32 `protobuf:"varint,3,opt,name=max_count,json=maxCount,proto3" json:"max_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1272,7 +1272,7 @@ type Question struct {
 	Help string `protobuf:"bytes,3,opt,name=help,proto3" json:"help,omitempty"`
 	// True: a value must be given. Default: false, then the field may be left out.
 	Required bool `protobuf:"varint,4,opt,name=required,proto3" json:"required,omitempty"`
-	// Why it is asked, for people. Empty: not said.
+	// Why it is asked, for people. Empty: no reason.
 	Rationale string `protobuf:"bytes,5,opt,name=rationale,proto3" json:"rationale,omitempty"`
 	// The type of the value. Required.
 	//
@@ -2390,8 +2390,8 @@ type Resolution struct {
 	Answer *Answer `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
 	// Who ended it: the subject of a principal, the name of a worker, or `system` for a timer.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Why it ended, for people; for example `job completed` or `the deadline passed`. Empty: not
-	// said.
+	// Why it ended, for people; for example `job completed` or `the deadline passed`. Empty: no
+	// reason.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// When it ended.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`

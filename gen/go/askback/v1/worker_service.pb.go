@@ -37,7 +37,7 @@ type LeaseJobsRequest struct {
 	// The most jobs to take, up to 100. 0: 1.
 	MaxJobs int32 `protobuf:"varint,4,opt,name=max_jobs,json=maxJobs,proto3" json:"max_jobs,omitempty"`
 	// How long to wait for the first job, at most 60 s. Unset: do not wait, and return the jobs that are
-	// there, if any.
+	// ready, if any.
 	Wait *durationpb.Duration `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
 	// An open session to add the jobs to. Empty: a new one. After a call whose reply was lost leave
 	// it empty too, and do not extend the old session: what it leased comes back when it expires.
@@ -354,10 +354,10 @@ type ExtendLeaseRequest struct {
 	// Its secret. Required.
 	SessionSecret string `protobuf:"bytes,2,opt,name=session_secret,json=sessionSecret,proto3" json:"session_secret,omitempty"`
 	// The leases that the worker holds, including those whose CompleteJob, FailJob or ReleaseJob has
-	// no reply yet. Unset: not said. A lease of the session that two calls in a row, at least half a
+	// no reply yet. Unset: not reported. A lease of the session that two calls in a row, at least half a
 	// heartbeat interval apart, do not name is taken back.
 	Held *WorkHeldLeases `protobuf:"bytes,3,opt,name=held,proto3" json:"held,omitempty"`
-	// The digest of these leases, in place of `held` where there are many. Unset: not said.
+	// The digest of these leases, in place of `held` where there are many. Unset: not reported.
 	Digest        *WorkLeaseDigest `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1708,7 +1708,7 @@ type WorkClientFrame struct {
 	// Heartbeat, capacity, `held_leases` and goodbye have no reply, except an `error` if they are
 	// wrong.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What the frame says. Required.
+	// The content of the frame. Required.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -1901,7 +1901,7 @@ type WorkClientFrame_Hello struct {
 }
 
 type WorkClientFrame_Heartbeat struct {
-	// Says that the worker is there, and keeps its session alive. At least once for each interval
+	// The worker's heartbeat, which keeps its session alive. At least once for each interval
 	// of the welcome.
 	Heartbeat *WorkHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
@@ -1990,10 +1990,10 @@ func (*WorkClientFrame_HeldLeases) isWorkClientFrame_Body() {}
 // One frame from the server.
 type WorkServerFrame struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The `ref` of the frame that this replies to. 0: no reply, but something that the server tells
-	// by itself.
+	// The `ref` of the frame that this replies to. 0: not a reply; the server
+	// sends it unprompted.
 	Ref int64 `protobuf:"varint,1,opt,name=ref,proto3" json:"ref,omitempty"`
-	// What the frame says. Skip a frame with a body that you do not know.
+	// The content of the frame. Skip a frame whose body you do not know.
 	//
 	// Types that are valid to be assigned to Body:
 	//
@@ -2226,7 +2226,7 @@ type WorkServerFrame_Welcome struct {
 }
 
 type WorkServerFrame_Heartbeat struct {
-	// Says that the server is there. After three missed ones reconnect.
+	// The server's heartbeat. Reconnect after three missed ones.
 	Heartbeat *WorkHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -2441,7 +2441,7 @@ func (x *WorkHello) GetHeldJobs() []*WorkHeldJob {
 	return nil
 }
 
-// A lease that the worker says it holds.
+// A lease that the worker reports to hold.
 type WorkHeldJob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job that is held.
@@ -2606,18 +2606,18 @@ func (x *WorkWelcome) GetMaxMessageBytes() int32 {
 	return 0
 }
 
-// Says that a side is there.
+// A sign of life, from either side.
 type WorkHeartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// From the server: when the session expires unless another heartbeat comes. From a worker: leave
 	// it unset.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	// From a worker: how many `job_leased` frames of this stream it has received. Unset: not said. A
-	// worker that says it sends a heartbeat as soon as it has received jobs, before it runs them. The
-	// server takes back a job whose receipt is not said within one heartbeat interval, without
-	// counting an attempt, and pushes no more jobs until it is said.
+	// From a worker: how many `job_leased` frames of this stream it has received. Unset: not reported.
+	// A worker that reports it sends a heartbeat as soon as it has received jobs, before it runs them.
+	// The server takes back a job whose receipt is not reported within one heartbeat interval, without
+	// counting an attempt, and pushes no more jobs until it is.
 	Received *int64 `protobuf:"varint,2,opt,name=received,proto3,oneof" json:"received,omitempty"`
-	// From a worker: the leases that it holds. Unset: not said, and then nothing is compared.
+	// From a worker: the leases that it holds. Unset: not reported, and then nothing is compared.
 	Leases        *WorkLeaseDigest `protobuf:"bytes,3,opt,name=leases,proto3" json:"leases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2918,7 +2918,7 @@ func (*WorkGoodbye) Descriptor() ([]byte, []int) {
 // stream is old. Open the next one on a new connection, since this one leads to the replica that is
 // going, and resume the session; half-close this stream when the other has its welcome. Until then
 // this stream serves, without new jobs; after that its replies still count, and everything else
-// that it says does not.
+// that it sends is ignored.
 type WorkGoAway struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for people.
@@ -3080,7 +3080,7 @@ type WorkCancelRequested struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job that is to be cancelled.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Why, for people. Empty: not said.
+	// Why, for people. Empty: no reason.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -39,8 +39,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-// grpcurl, be a worker. Role needed by every RPC: `worker`.
+// Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+// grpcurl, can be a worker. Role needed by every RPC: `worker`.
 //
 // A worker holds jobs through a session with one heartbeat for all of them, and writes to each
 // with the fencing token of its lease. A write with an older token, or after the session expired
@@ -53,7 +53,7 @@ const (
 type WorkerServiceClient interface {
 	// The worker's stream: jobs come under leases, results go back on the same stream.
 	//
-	// What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+	// What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
 	// heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
 	// fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
 	// Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -75,13 +75,13 @@ type WorkerServiceClient interface {
 	// safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
 	// already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
 	//
-	// Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+	// Lost jobs. Heartbeats may report what the worker has received and holds (WorkHeartbeat). Then a
 	// job that the session holds and the worker does not run, or the other way round, is found and
 	// resolved within two heartbeats. Without it the server assumes that the worker runs everything
 	// that its session holds.
 	//
 	// Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
-	// (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+	// (SESSION_NOT_FOUND) if the session has expired: open a new one. After every other end reconnect,
 	// with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
 	Work(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WorkRequest, WorkResponse], error)
 	// Takes jobs, and waits up to `wait` for the first one. Without `session_id` it opens a session,
@@ -107,8 +107,8 @@ type WorkerServiceClient interface {
 	// Waits up to `wait` until a prompt is closed, and returns it as it is then, closed or not.
 	// Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
 	AwaitPrompt(ctx context.Context, in *AwaitPromptRequest, opts ...grpc.CallOption) (*AwaitPromptResponse, error)
-	// Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
-	// told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+	// Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session
+	// gets those again that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
 	// (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
 	AcknowledgePrompts(ctx context.Context, in *AcknowledgePromptsRequest, opts ...grpc.CallOption) (*AcknowledgePromptsResponse, error)
 	// Saves the result of a step under a key, so that the worker that runs the job next need not do
@@ -266,8 +266,8 @@ func (c *workerServiceClient) ReleaseJob(ctx context.Context, in *ReleaseJobRequ
 // All implementations must embed UnimplementedWorkerServiceServer
 // for forward compatibility.
 //
-// Runs jobs. `Work` is the live way; the unary twins let any client with generated stubs, or
-// grpcurl, be a worker. Role needed by every RPC: `worker`.
+// Runs jobs. `Work` is the live stream; with the unary twins any client with generated stubs, or
+// grpcurl, can be a worker. Role needed by every RPC: `worker`.
 //
 // A worker holds jobs through a session with one heartbeat for all of them, and writes to each
 // with the fencing token of its lease. A write with an older token, or after the session expired
@@ -280,7 +280,7 @@ func (c *workerServiceClient) ReleaseJob(ctx context.Context, in *ReleaseJobRequ
 type WorkerServiceServer interface {
 	// The worker's stream: jobs come under leases, results go back on the same stream.
 	//
-	// What the worker sends. The first frame is a hello, within 5 s, and no later frame is one. Then
+	// What the worker sends. The first frame is a hello, within 5 s, and only the first. Then
 	// heartbeats, at least one for each interval of the welcome; a new capacity when it wants more or
 	// fewer jobs; and the requests of the unary calls below as frames with a `ref` of its choice.
 	// Each of these gets exactly one reply with the same `ref`: the response of the unary call, or an
@@ -302,13 +302,13 @@ type WorkerServiceServer interface {
 	// safe: equal requests have equal results, except that a FailJob or ReleaseJob that was done
 	// already is refused (LEASE_LOST). What was pushed and may not have arrived is pushed again.
 	//
-	// Lost jobs. Heartbeats may say what the worker has received and holds (WorkHeartbeat). Then a
+	// Lost jobs. Heartbeats may report what the worker has received and holds (WorkHeartbeat). Then a
 	// job that the session holds and the worker does not run, or the other way round, is found and
 	// resolved within two heartbeats. Without it the server assumes that the worker runs everything
 	// that its session holds.
 	//
 	// Ends with INVALID_ARGUMENT (BAD_HELLO) for a wrong first frame, and with NOT_FOUND
-	// (SESSION_NOT_FOUND) if the session is gone: open a new one. After every other end reconnect,
+	// (SESSION_NOT_FOUND) if the session has expired: open a new one. After every other end reconnect,
 	// with exponential backoff and jitter; not after UNAUTHENTICATED and PERMISSION_DENIED.
 	Work(grpc.BidiStreamingServer[WorkRequest, WorkResponse]) error
 	// Takes jobs, and waits up to `wait` for the first one. Without `session_id` it opens a session,
@@ -334,8 +334,8 @@ type WorkerServiceServer interface {
 	// Waits up to `wait` until a prompt is closed, and returns it as it is then, closed or not.
 	// Errors: NOT_FOUND (PROMPT_NOT_FOUND), INVALID_ARGUMENT (INVALID_FIELD).
 	AwaitPrompt(context.Context, *AwaitPromptRequest) (*AwaitPromptResponse, error)
-	// Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session is
-	// told again those that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
+	// Confirms that the worker has these resolutions (`Prompt.consume_time`). A resumed session
+	// gets those again that it has not confirmed. Repeatable. Errors: FAILED_PRECONDITION
 	// (LEASE_LOST), NOT_FOUND (PROMPT_NOT_FOUND).
 	AcknowledgePrompts(context.Context, *AcknowledgePromptsRequest) (*AcknowledgePromptsResponse, error)
 	// Saves the result of a step under a key, so that the worker that runs the job next need not do

@@ -1,0 +1,1 @@
+"""The client: starts jobs, asks people, follows, steers and answers."""

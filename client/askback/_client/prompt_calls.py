@@ -1,0 +1,218 @@
+"""The part of the client that reads and answers prompts one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from askback._client.job_filter import LabelConditions, label_fields
+from askback._console.desk import CaughtUp, Closing, Desk
+from askback._model.answers import answer_request
+from askback._model.enums import AnswerStatus, DecisionKind, PromptState, named
+from askback._model.prompts import AnswerInfo, AnswerOutcome, PromptInfo
+from askback._model.times import duration
+from askback._wire.backoff import Backoff
+from askback._wire.calls import Calls
+from askback._wire.following import messages
+from askback.errors import Violation
+from askback.v1 import hitl_service_pb2 as pb
+from askback.v1 import prompt_pb2
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PromptPage:
+    """Some of the prompts that match, and how many match in all. An empty token: this is the last page."""
+
+    prompts: tuple[PromptInfo, ...]
+    total: int
+    next_page_token: str
+
+    def __repr__(self) -> str:
+        return f"<PromptPage of {len(self.prompts)} prompts, {self.total} in all>"
+
+
+class PromptCalls:
+    """HitlService, call by call. For a live view see `Client.console`."""
+
+    _calls: Calls
+    namespace: str
+
+    async def prompt(self, prompt_id: str = "", *, job_id: str = "", key: str = "") -> PromptInfo:
+        """A prompt by its id, or by job and key, in any state. Raises NotFound."""
+        request = pb.GetPromptRequest(prompt_id=prompt_id, job_id=job_id, key=key)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.GetPrompt, request)).prompt)
+
+    async def prompts(
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: LabelConditions | None = None,
+        job_id: str = "",
+        states: Iterable[PromptState | str] = (),
+        for_groups: Iterable[str] = (),
+        id_suffix: str = "",
+        job_id_suffix: str = "",
+        page_size: int = 0,
+    ) -> AsyncIterator[PromptInfo]:
+        """The prompts that match (open ones if no states are given): by priority, deadline and age.
+
+        `id_suffix` and `job_id_suffix` are the last 6 to 36 characters of the prompt's id and of its job's.
+        """
+        token = ""
+        view = _view(kinds, job_types, labels, job_id, for_groups, states)
+        view.id_suffix, view.job_id_suffix = id_suffix, job_id_suffix
+        while True:
+            page = await self._page(view, page_size, token)
+            for prompt in page.prompts:
+                yield prompt
+            if not (token := page.next_page_token):
+                return
+
+    async def prompt_page(
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: LabelConditions | None = None,
+        job_id: str = "",
+        states: Iterable[PromptState | str] = (),
+        for_groups: Iterable[str] = (),
+        unattended: bool = False,
+        mine: bool = False,
+        overdue: bool = False,
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> PromptPage:
+        """One page of what `prompts` gives, and how many match in all. Raises InvalidArgument.
+
+        With `unattended` only open prompts for which no one who may answer has a console open; with `mine`
+        those that the caller has claimed or is named for; with `overdue` open ones that have escalated.
+        """
+        view = _view(kinds, job_types, labels, job_id, for_groups, states)
+        view.unattended, view.mine, view.overdue = unattended, mine, overdue
+        return await self._page(view, page_size, page_token)
+
+    async def _page(self, view: pb.PromptFilter, size: int, token: str) -> PromptPage:
+        request = pb.ListPromptsRequest(
+            namespace=self.namespace, filter=view, page_size=size, page_token=token
+        )
+        page = await self._calls.unary(self._calls.hitl.ListPrompts, request)
+        return PromptPage(tuple(map(PromptInfo, page.prompts)), page.total_size, page.next_page_token)
+
+    async def watch_prompts(
+        self,
+        *,
+        kinds: Iterable[str] = (),
+        job_types: Iterable[str] = (),
+        labels: LabelConditions | None = None,
+        job_id: str = "",
+        for_groups: Iterable[str] = (),
+    ) -> AsyncIterator[PromptInfo | Closing | CaughtUp]:
+        """The open prompts that match, then every change, without end; resumes after a broken connection.
+
+        It carries state, not history: the newest state of a prompt, never one that is closed, never an
+        older version. Raises InvalidArgument.
+        """
+        closings: deque[Closing] = deque()
+        desk = Desk(lambda prompts: None)
+        desk.listen(closings.append)
+        view = _view(kinds, job_types, labels, job_id, for_groups)
+
+        def start() -> Any:
+            desk.new_stream()
+            request = pb.WatchPromptsRequest(namespace=self.namespace, filter=view, resume_token=desk.token)
+            return self._calls.stream(lambda on: on.hitl.WatchPrompts, request)
+
+        backoff = Backoff()
+        while True:
+            async for message in messages(self._calls, "HitlService.WatchPrompts", start):
+                backoff.reset()
+                for event in message.events:
+                    desk.apply(event)
+                while closings:
+                    yield closings.popleft()
+                while (taken := desk.take()) is not None:
+                    yield PromptInfo(taken.prompt)
+                if any(event.HasField("caught_up") for event in message.events):
+                    yield CaughtUp(len(desk.open_ids))
+            await asyncio.sleep(backoff.next())
+
+    async def answer(
+        self,
+        prompt: PromptInfo | str,
+        decision: DecisionKind | str,
+        *,
+        values: Any = None,
+        edits: Mapping[str, str] | None = None,
+        comment: str = "",
+        answer_id: str | None = None,
+    ) -> AnswerOutcome:
+        """Answer a prompt as it was shown; an id stands for the prompt as it is now.
+
+        `answer_id` is made if not given, so the call may be retried; give your own to answer once across
+        restarts of your program. Raises AnswerInvalid (with the violations; the prompt stays open),
+        PromptStale, PromptClosed (with the resolution that won), PromptClaimed, NotFound.
+        """
+        shown = await self.prompt(prompt) if isinstance(prompt, str) else prompt
+        request = answer_request(
+            shown, decision, values=values, edits=edits, comment=comment, answer_id=answer_id
+        )
+        reply = await self._calls.unary(self._calls.hitl.AnswerPrompt, request)
+        return AnswerOutcome.from_proto(reply.result)
+
+    async def claim(self, prompt_id: str, seconds: float | None = None) -> PromptInfo:
+        """Take an open prompt on. Raises NotFound, PromptClaimed, PromptClosed."""
+        request = pb.ClaimPromptRequest(prompt_id=prompt_id)
+        if seconds is not None:
+            request.duration.CopyFrom(duration(seconds, "seconds"))
+        return PromptInfo((await self._calls.unary(self._calls.hitl.ClaimPrompt, request)).prompt)
+
+    async def release(self, prompt_id: str) -> PromptInfo:
+        """Release a claim. Raises NotFound, PromptClaimed if it is another person's."""
+        request = pb.ReleasePromptRequest(prompt_id=prompt_id)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.ReleasePrompt, request)).prompt)
+
+    async def cancel_prompt(self, prompt_id: str, reason: str = "") -> PromptInfo:
+        """Withdraw an open prompt; its job goes on. Raises NotFound, PromptClosed."""
+        request = pb.CancelPromptRequest(prompt_id=prompt_id, reason=reason)
+        return PromptInfo((await self._calls.unary(self._calls.hitl.CancelPrompt, request)).prompt)
+
+    async def answers(self, prompt_id: str) -> AsyncIterator[tuple[AnswerInfo, AnswerStatus]]:
+        """Every submission to a prompt with its verdict, oldest first. Raises NotFound."""
+        async for record in self.answer_records(prompt_id):
+            status = named(AnswerStatus, prompt_pb2.AnswerStatus, "ANSWER_STATUS_", record.status)
+            violations = tuple(Violation(v.field, v.description) for v in record.violations)
+            yield replace(AnswerInfo.from_proto(record.answer), violations=violations), status
+
+    async def answer_records(self, prompt_id: str) -> AsyncIterator[prompt_pb2.AnswerRecord]:
+        """The same as the contract's messages. Raises NotFound."""
+        request = pb.ListAnswersRequest(prompt_id=prompt_id)
+        while True:
+            page = await self._calls.unary(self._calls.hitl.ListAnswers, request)
+            for record in page.answers:
+                yield record
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def _view(
+    kinds: Iterable[str],
+    job_types: Iterable[str],
+    labels: LabelConditions | None,
+    job_id: str,
+    for_groups: Iterable[str],
+    states: Iterable[PromptState | str] = (),
+) -> pb.PromptFilter:
+    return pb.PromptFilter(
+        kinds=kinds,
+        job_types=job_types,
+        **label_fields(labels),
+        job_id=job_id,
+        states=[prompt_pb2.PromptState.Value(f"PROMPT_STATE_{PromptState(s)}") for s in states],
+        groups=for_groups,
+    )

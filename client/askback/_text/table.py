@@ -1,0 +1,110 @@
+"""Tables for people: columns that fit the terminal, with what matters first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from askback._text.text import columns as width_of
+from askback._text.text import cut, one_line
+
+GAP = 2
+COMFORT = 32
+"""So wide the column of long texts stays, if its texts are that long, before another column is added."""
+LEAST = 10
+"""So wide it stays in any case."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, and a cell for each row.
+
+    `kept` columns come first when there is little room; one that does not fit is left out whole. The others
+    are left out when they say the same in every row, or nothing at all, and from the last one on when they do
+    not fit. At most one column is `wide`: it takes the room that the others leave, and what does not fit ends
+    in an ellipsis. `most` bounds any other. `telling` cells are worth a column even if they are all the same.
+    """
+
+    name: str
+    cells: Sequence[object]
+    kept: bool = False
+    wide: bool = False
+    most: int = 0
+    telling: bool = False
+
+    def says_something(self) -> bool:
+        """Whether a reader learns something from it."""
+        different = set(self.cells)
+        if different <= {"", "-"}:
+            return False
+        return len(different) > 1 or len(self.cells) == 1 or self.telling
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as it is printed: its text, and the spaces after it."""
+
+    text: str
+    padding: str = ""
+
+
+def layout(columns: Sequence[Column], width: int) -> list[list[Cell]]:
+    """The rows, the names first, as cells that make lines of at most `width` columns; 0: of any width."""
+    found = [_Measured(column) for column in columns if column.kept or column.says_something()]
+    if width:
+        for one in found:
+            one.bound()
+        found = _fitting(found, width)
+    sizes = [one.size for one in found]
+    rows = []
+    for at in range(len(columns[0].cells) + 1 if columns else 0):
+        texts = [cut(one.texts[at], size) for one, size in zip(found, sizes, strict=True)]
+        pads = [" " * (size - width_of(text) + GAP) for text, size in zip(texts, sizes, strict=True)]
+        rows.append([Cell(text, pad) for text, pad in zip(texts, [*pads[:-1], ""], strict=True)])
+    return rows
+
+
+def lines(columns: Sequence[Column], width: int = 0) -> list[str]:
+    """The table as plain lines, the names first."""
+    return [plain(row, width) for row in layout(columns, width)]
+
+
+def plain(row: Sequence[Cell], width: int = 0) -> str:
+    """One line without style."""
+    return cut("".join(cell.text + cell.padding for cell in row).rstrip(), width)
+
+
+class _Measured:
+    """A column with its cells as one-line texts, and how wide it is."""
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self.texts = [column.name, *(one_line(cell) for cell in column.cells)]
+        self.size = max(map(width_of, self.texts))
+
+    def bound(self) -> None:
+        """Make it no wider than it may be where there is little room."""
+        if self.column.most:
+            self.size = max(min(self.size, self.column.most), width_of(self.column.name))
+
+
+def _fitting(found: Sequence[_Measured], width: int) -> list[_Measured]:
+    """The columns that fit, the wide one as wide as the others allow."""
+    wide = next((one for one in found if one.column.wide), None)
+    comfort = min(wide.size, COMFORT) if wide is not None else 0
+    least = min(wide.size, LEAST) if wide is not None else 0
+    chosen = [wide] if wide is not None else []
+    room = width + (0 if wide else GAP)
+    for one in found:
+        if one.column.kept and one is not wide and (not chosen or room - one.size - GAP >= least):
+            chosen.append(one)
+            room -= one.size + GAP
+    for one in found:
+        if not (one.column.kept or one in chosen):
+            if room - one.size - GAP < comfort:
+                break
+            chosen.append(one)
+            room -= one.size + GAP
+    if wide is not None:
+        wide.size = max(min(wide.size, room), least, width_of(wide.column.name))
+    return [one for one in found if one in chosen]

@@ -1,0 +1,1 @@
+"""Connections: channels, unary calls with retries, and sessions over streams that break."""

@@ -1,0 +1,248 @@
+"""Unary calls with a deadline, and with retries where a retry cannot do harm."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import grpc
+
+from askback._model.times import seconds
+from askback._wire.channel import Endpoint
+from askback._wire.contact import PATIENCE, connect
+from askback._wire.diagnosis import diagnose
+from askback._wire.forking import check_process, forget_channel
+from askback._wire.retries import Retries
+from askback._wire.status import from_rpc, is_transient
+from askback.errors import AskbackError, CannotConnect, DeadlineExceeded, Unavailable
+from askback.v1.access_service_pb2_grpc import AccessServiceStub
+from askback.v1.hitl_service_pb2_grpc import HitlServiceStub
+from askback.v1.job_service_pb2_grpc import JobServiceStub
+
+if TYPE_CHECKING:
+    from askback.v1.access_service_pb2_grpc import AccessServiceAsyncStub
+    from askback.v1.hitl_service_pb2_grpc import HitlServiceAsyncStub
+    from askback.v1.job_service_pb2_grpc import JobServiceAsyncStub
+
+R = TypeVar("R")
+DEADLINE = 30.0
+"""How long a call may take in all, retries included, in seconds."""
+ATTEMPT = 10.0
+"""How long one attempt may take."""
+_NOTHING_DONE = frozenset({"ERROR_REASON_CONTENTION", "ERROR_REASON_QUEUE_FULL", "ERROR_REASON_DRAINING"})
+"""Reasons that promise that nothing was changed: even a call that is not idempotent may be repeated."""
+
+
+SILENCE = 2.0
+"""Seconds without an answer after which a person should be told that a call is still being tried."""
+OnSilence = Callable[[AskbackError | None, float], object]
+"""Takes the newest error (None: there was none yet) and how many seconds are left (infinite: no limit)."""
+STREAMS_PER_CONNECTION = 50
+"""Server streams that one connection carries. A server allows at least 64 calls at once on a connection and
+makes the others wait without a word; what is left is for unary calls and the health check."""
+
+
+class _Connection:
+    """A channel with its stubs, and how many server streams are open on it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.channel = endpoint.open()
+        self.jobs: JobServiceAsyncStub = JobServiceStub(self.channel)
+        self.hitl: HitlServiceAsyncStub = HitlServiceStub(self.channel)
+        self.access: AccessServiceAsyncStub = AccessServiceStub(self.channel)
+        self.streams = 0
+
+
+class Calls:
+    """The connections for unary calls and server streams: the first is opened when it is needed, more when
+    the server streams do not fit.
+
+    A channel belongs to an event loop. In another loop there is a new one: after a second `asyncio.run`,
+    and in another thread. Only a fork is refused (see askback._wire.forking).
+    """
+
+    def __init__(self, endpoint: Endpoint, *, deadline: float = DEADLINE, patience: float = PATIENCE) -> None:
+        self.endpoint = endpoint
+        self.deadline = seconds(deadline, "deadline")
+        self.patience = patience
+        self.on_silence: OnSilence | None = None
+        """Called once for a call that has had no answer for SILENCE seconds and goes on being tried."""
+        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel of unary calls. Must be asked for in the loop that uses it."""
+        return self._link.first.channel
+
+    @property
+    def jobs(self) -> JobServiceAsyncStub:
+        """JobService, for unary calls."""
+        return self._link.first.jobs
+
+    @property
+    def hitl(self) -> HitlServiceAsyncStub:
+        """HitlService, for unary calls."""
+        return self._link.first.hitl
+
+    @property
+    def access(self) -> AccessServiceAsyncStub:
+        """AccessService, for unary calls."""
+        return self._link.first.access
+
+    @property
+    def _link(self) -> _Link:
+        loop = asyncio.get_running_loop()
+        link = self._links.get(loop)
+        if link is None:
+            for old in [other for other in self._links if other.is_closed()]:
+                self._links.pop(old).forget()
+            link = self._links[loop] = _Link(self.endpoint)
+        else:
+            check_process()
+        return link
+
+    def stream(self, method: Callable[[_Connection], Callable[..., Any]], request: Any) -> Any:
+        """Start a server stream on a connection that has room for it.
+
+        `method` picks the method, for example `lambda on: on.jobs.WatchJob`. Returns the call.
+        """
+        connection = self._link.with_room()
+        connection.streams += 1
+
+        def ended(_: Any) -> None:
+            connection.streams -= 1
+
+        call = method(connection)(request, metadata=self.endpoint.metadata())
+        call.add_done_callback(ended)
+        return call
+
+    async def unary(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Any, R],
+        request: Any,
+        *,
+        idempotent: bool = True,
+        patient: bool = False,
+    ) -> R:
+        """Call and return the response.
+
+        What passes (no server, the network in between, contention, a full queue) is retried with full
+        jitter until the deadline (`patient`: without a deadline), if the call is idempotent or the server
+        said that nothing was changed. Raises AskbackError; CannotConnect within seconds where there never
+        was a connection.
+        """
+        loop = asyncio.get_running_loop()
+        end = math.inf if patient else loop.time() + self.deadline
+        retries = Retries(
+            _name(method),
+            lambda error: not (is_transient(error) and (idempotent or error.reason in _NOTHING_DONE)),
+        )
+        error: AskbackError | None = None
+
+        def tell() -> None:
+            if self.on_silence is not None:
+                self.on_silence(error, end - loop.time())
+
+        silence = loop.call_later(SILENCE, tell)
+        try:
+            await self.connect(None if patient else min(self.patience, self.deadline))
+            while True:
+                left = end - loop.time()
+                try:
+                    return await method(
+                        request, timeout=min(ATTEMPT, max(left, 0.001)), metadata=self.endpoint.metadata()
+                    )
+                except grpc.aio.AioRpcError as rpc:
+                    error = from_rpc(rpc)
+                try:
+                    pause = retries.pause(error)
+                except AskbackError as final:
+                    raise _told(final, retries.method) from None
+                if loop.time() + pause >= end:
+                    raise await self._given_up(error)
+                await asyncio.sleep(pause)
+        finally:
+            silence.cancel()
+
+    async def connect(
+        self, patience: float | None, waiting: Callable[[CannotConnect], object] = lambda problem: None
+    ) -> None:
+        """Make the first connection in this loop, if there was none yet; as askback._wire.contact.connect."""
+        link = self._link
+        if not link.connected:
+            await connect(link.first.channel, self.endpoint, patience, waiting)
+            link.connected = True
+
+    async def _given_up(self, error: AskbackError) -> AskbackError:
+        """What to raise when the time is over."""
+        if error.from_server:
+            return error
+        problem = await diagnose(self.endpoint)
+        if problem is not None:
+            return problem
+        text = f"no answer from {self.endpoint.shown} within {self.deadline:g} s"
+        if isinstance(error, DeadlineExceeded):
+            return DeadlineExceeded(text)
+        return Unavailable(f"{text}; the last error was: {error.message}", metadata=error.metadata)
+
+    async def aclose(self) -> None:
+        """Close the connections of this loop, and forget those of loops that have ended. Repeatable."""
+        try:
+            check_process()
+        except RuntimeError:  # what the parent has open is not ours to close
+            self._links.clear()
+            return
+        loop = asyncio.get_running_loop()
+        for other, link in list(self._links.items()):
+            if other is loop or other.is_closed():
+                self._links.pop(other, None)
+                link.forget()
+                if other is loop:
+                    await link.close()
+
+
+class _Link:
+    """The connections of one event loop."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.first = _Connection(endpoint)
+        self._all = [self.first]
+        self.connected = False
+        """Whether there ever was a connection."""
+
+    def with_room(self) -> _Connection:
+        """A connection that can carry one more server stream."""
+        found = next((c for c in self._all if c.streams < STREAMS_PER_CONNECTION), None)
+        if found is None:
+            found = _Connection(self._endpoint)
+            self._all.append(found)
+        return found
+
+    def forget(self) -> None:
+        """Say that the channels are closed: a fork does no harm any more."""
+        for connection in self._all:
+            forget_channel(connection.channel)
+
+    async def close(self) -> None:
+        """Close the channels."""
+        for connection in self._all:
+            await connection.channel.close(None)
+
+
+def _name(method: Any) -> str:
+    """The method's name, as JobService.GetJob, of a stub's callable."""
+    path = getattr(method, "_method", b"")
+    text = path.decode() if isinstance(path, bytes) else str(path)
+    return text.rpartition(".")[2].replace("/", ".") or "the method"
+
+
+def _told(error: AskbackError, method: str) -> AskbackError:
+    """A final error; one of the network on a call that may not be repeated says that it is open."""
+    if error.from_server or type(error) not in (Unavailable, DeadlineExceeded):
+        return error
+    text = f"{error.message}; whether {method} was carried out is not known"
+    return type(error)(text, metadata=error.metadata)

@@ -1,0 +1,201 @@
+"""Where the server is and how it is spoken to: the only place that sets gRPC options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+
+import grpc
+
+from askback._text.files import read_file
+from askback._wire.address import parse_address
+from askback._wire.forking import check_process, note_channel
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+MAX_RECEIVE_BYTES = 4 * 1024 * 1024
+MAX_SEND_BYTES = 4 * 1024 * 1024
+MAX_BATCH_BYTES = 512 * 1024
+"""How much one stream message gathers. A single larger frame goes alone."""
+
+
+@lru_cache(maxsize=1)
+def _service_config() -> str:
+    return files("askback").joinpath("service_config.json").read_text(encoding="utf-8")
+
+
+def channel_options() -> list[tuple[str, int | str]]:
+    """The options of every channel.
+
+    `ping_timeout_ms` is there because the keepalive timeout alone is overridden by it; the bandwidth
+    probe is off because it lets megabytes pile up behind a reader that does not read. No two channels share
+    a subchannel: where they do and both check the server's health, grpc may crash the process when they
+    connect at once (HealthProducer::AddWatcher of the one before HealthProducer::Start of the other).
+    """
+    return [
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
+        ("grpc.max_send_message_length", MAX_SEND_BYTES),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+        ("grpc.enable_retries", 1),
+        ("grpc.service_config", _service_config()),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+
+
+ENVIRONMENT = (
+    "ASKBACK_SERVER",
+    "ASKBACK_TOKEN",
+    "ASKBACK_USER",
+    "ASKBACK_GROUP",
+    "ASKBACK_NAMESPACE",
+    "ASKBACK_TLS",
+    "ASKBACK_CA",
+    "ASKBACK_CERT",
+    "ASKBACK_KEY",
+)
+"""What a program may leave to its environment, under the names that the command line has too."""
+
+File = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS by files' contents (PEM): the roots to trust (None: grpc's own, those of the public web) and,
+    for mTLS, the private key and the certificate chain."""
+
+    root_certificates: bytes | None = None
+    private_key: bytes | None = field(default=None, repr=False)
+    certificate_chain: bytes | None = None
+
+    @classmethod
+    def from_files(cls, ca: File | None = None, cert: File | None = None, key: File | None = None) -> Tls:
+        """TLS by PEM files: the roots, and for mTLS the certificate chain and its private key.
+
+        Raises OSError for a file that cannot be read (the text names path, owner and mode), ValueError for
+        one that is not PEM, and for a certificate without its key or the other way round.
+        """
+        if (cert is None) != (key is None):
+            raise ValueError("mTLS needs both, cert= and key=")
+        return cls(_pem(ca), _pem(key), _pem(cert))
+
+
+def _pem(path: File | None) -> bytes | None:
+    if path is None:
+        return None
+    content = read_file(path)
+    if b"-----BEGIN" not in content:
+        raise ValueError(f"{os.fspath(path)} is not a PEM file")
+    return content
+
+
+def _environment(name: str) -> str | None:
+    """A variable of ENVIRONMENT; None if it is not set, or empty."""
+    return os.environ.get(f"ASKBACK_{name}") or None
+
+
+def default_namespace(namespace: str | None) -> str:
+    """The namespace that was given, else `ASKBACK_NAMESPACE`, else the caller's own."""
+    return (_environment("NAMESPACE") or "") if namespace is None else namespace
+
+
+def _default_tls() -> Tls | None:
+    ca, cert, key = _environment("CA"), _environment("CERT"), _environment("KEY")
+    wanted = (_environment("TLS") or "no").lower() in ("1", "true", "t", "yes", "y", "on")
+    return Tls.from_files(ca, cert, key) if wanted or ca or cert or key else None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server and who speaks to it.
+
+    `target` is HOST, HOST:PORT or a target of gRPC's (see askback._wire.address); kept as gRPC takes it.
+    `token` is a bearer token; without one, `user` and `groups` name the caller to a server that runs with
+    authentication off. Raises ValueError for an address or a token that cannot be one.
+    """
+
+    target: str = DEFAULT_TARGET
+    token: str | None = field(default=None, repr=False)
+    user: str | None = None
+    groups: tuple[str, ...] = ()
+    tls: Tls | None = None
+
+    def __post_init__(self) -> None:
+        address = parse_address(self.target)
+        object.__setattr__(self, "target", address.target)
+        if address.tls is False and self.tls is not None:
+            raise ValueError("the address says no TLS (http:// or grpc://), the other settings say TLS")
+        if address.tls and self.tls is None:
+            object.__setattr__(self, "tls", Tls())
+        if self.token is not None:
+            token = self.token.strip()  # a file's last line end
+            if not token.isascii() or not token.isprintable():
+                raise ValueError("the token has characters that no token has; look for line ends in it")
+            object.__setattr__(self, "token", token)
+
+    @classmethod
+    def resolve(
+        cls,
+        target: str | Endpoint | None = None,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Sequence[str] | None = None,
+        tls: Tls | bool | None = None,
+    ) -> Endpoint:
+        """What the arguments say, else the environment (see ENVIRONMENT), else this machine.
+
+        `tls` True means the public web's roots, False no TLS. An endpoint is taken as it is. Raises
+        ValueError, and as Tls.from_files.
+        """
+        if isinstance(target, Endpoint):
+            return target
+        target = target or _environment("SERVER") or DEFAULT_TARGET
+        if tls is False and parse_address(target).tls:
+            raise ValueError("the address says TLS (https:// or grpcs://), and tls=False says none")
+        return cls(
+            target,
+            token or _environment("TOKEN"),
+            user or _environment("USER"),
+            tuple((_environment("GROUP") or "").split()) if groups is None else tuple(groups),
+            _default_tls() if tls is None else (Tls() if tls is True else tls or None),
+        )
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries: the credentials."""
+        pairs: list[tuple[str, str]] = []
+        if self.token:
+            pairs.append(("authorization", f"Bearer {self.token}"))
+        if self.user:
+            pairs.append(("askback-user", self.user))
+        if self.groups:
+            pairs.append(("askback-groups", ",".join(self.groups)))
+        return tuple(pairs)
+
+    def open(self, *, only_healthy: bool = True) -> grpc.aio.Channel:
+        """A channel with a TCP connection of its own. Without `only_healthy` it also speaks to a server that
+        says it is not serving, to ask it why. Raises RuntimeError in a process that cannot use gRPC because
+        it was forked (see askback._wire.forking)."""
+        check_process()
+        options = channel_options()
+        if not only_healthy:
+            options.append(("grpc.inhibit_health_checking", 1))
+        if self.tls is None:
+            return note_channel(grpc.aio.insecure_channel(self.target, options=options))
+        credentials = grpc.ssl_channel_credentials(
+            self.tls.root_certificates, self.tls.private_key, self.tls.certificate_chain
+        )
+        return note_channel(grpc.aio.secure_channel(self.target, credentials, options=options))
+
+    @property
+    def shown(self) -> str:
+        """The address as people write it."""
+        return self.target.removeprefix("dns:///")

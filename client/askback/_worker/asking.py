@@ -1,0 +1,150 @@
+"""Ask until the values fit: what the server accepted may still be refused by a validator of the worker.
+
+A JSON Schema cannot say what a pydantic validator knows. So the person is asked again, under the key `KEY#2`
+and then `KEY#3`, with the reason above the question and their values filled in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from askback._client.verdict import GIVING_VALUES
+from askback._model.content import Deadline, time_to_correct
+from askback._model.form import Form
+from askback._model.json_text import dumps, loads_spelled
+from askback._model.nonretryable import InvalidAnswer
+from askback._model.prompts import PromptInfo
+from askback._text.text import one_line
+from askback._worker.keys import MAX_BYTES
+from askback._worker.lease import Lease
+from askback.v1 import prompt_pb2 as pb
+
+_log = logging.getLogger("askback.worker")
+
+ROUNDS = 3
+_REASONS = 20
+_REASON_CHARS = 500
+_FILLED_CHARS = 200_000
+"""A form is not filled in beyond this: the server takes 256 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A closed prompt, what its values are for the worker, and the edits of all rounds."""
+
+    prompt: PromptInfo
+    values: Any
+    edits: dict[str, str]
+
+
+async def ask_until_it_fits(
+    lease: Lease,
+    key: str,
+    content: pb.PromptContent,
+    form: Form | None,
+    *,
+    deadline: Deadline | None,
+    supersedes: list[str],
+    same: bool = False,
+) -> Fitting:
+    """Ask, and again while the form's validators refuse what a person gave.
+
+    The prompt may have ended in any way; its values are None where none were given. Raises InvalidAnswer
+    when the third answer was refused, at once for a refused default, and for a validator that breaks with
+    anything but a ValueError or AssertionError; and what AskPrompt raises.
+    """
+    asked, name, refused = content, key, ""
+    edits: dict[str, str] = {}
+    for number in range(2, ROUNDS + 2):
+        prompt = await lease.ask(name, asked, supersedes, same=same)
+        # Then the next round may be carried over too, and only the reason be worded differently.
+        same = same or _is_carried(prompt)
+        answer = prompt.answered
+        if answer is None or answer.decision not in GIVING_VALUES:
+            return Fitting(prompt, None, {})
+        edits |= answer.edits
+        try:
+            values = None if form is None else _parse(form, answer.values_json, content.title, key)
+            return Fitting(prompt, values, edits)
+        except ValidationError as error:
+            reasons = list(_reasons(error))
+        refused = "; ".join(reasons)
+        if answer.by_default:
+            raise InvalidAnswer(f"the default of {content.title!r} (key {key!r}) does not fit: {refused}")
+        name, supersedes = f"{key}#{number}", []
+        if number <= ROUNDS and len(name.encode()) > MAX_BYTES:
+            raise InvalidAnswer(
+                f"the answer to {content.title!r} (key {key!r}) was refused: {refused}. To be asked again a "
+                f"question needs a key of at most {MAX_BYTES - 2} bytes"
+            )
+        # Once it is answered, its wording is settled: a validator may word the same reason differently.
+        asked = lease.closed_content(name) or _again(content, reasons, answer.values_json, edits)
+        if isinstance(deadline, datetime):
+            asked.ClearField("deadline")
+            asked.timeout.CopyFrom(time_to_correct(deadline))
+    raise InvalidAnswer(
+        f"{ROUNDS} answers to {content.title!r} (key {key!r}) were refused, the last because of {refused}. "
+        "To have it asked again, retry the job without its answers (`askback job retry --fresh`)"
+    )
+
+
+def _is_carried(prompt: PromptInfo) -> bool:
+    """Whether the answer was given in an earlier job of the chain: it is older than the prompt."""
+    at = prompt.answered.at if prompt.answered else None
+    return at is not None and prompt.created_at is not None and at < prompt.created_at
+
+
+def _parse(form: Form, values_json: str, title: str, key: str) -> Any:
+    """The values as the form's type. Raises ValidationError for what another answer can mend."""
+    try:
+        return form.parse(values_json)
+    except ValidationError:
+        raise
+    except Exception as error:
+        # The same answer would end every attempt alike.
+        _log.exception("a validator broke on the answer to %r", title)
+        raise InvalidAnswer(
+            f"a validator broke on the answer to {title!r} (key {key!r}): {type(error).__name__}: {error}"
+        ) from error
+
+
+def _reasons(error: ValidationError) -> Iterator[str]:
+    """What is wrong, field by field: `cost: whole euros only`. Without the value and without links."""
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        said = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        place = ".".join(map(str, fault["loc"]))
+        yield one_line(f"{place}: {said}" if place else said, _REASON_CHARS)
+
+
+def _again(
+    content: pb.PromptContent, reasons: list[str], values_json: str, edits: Mapping[str, str]
+) -> pb.PromptContent:
+    """The question with the reasons above it, and filled in with what was answered."""
+    again = pb.PromptContent()
+    again.CopyFrom(content)
+    listed = "\n".join(f"> - {reason}" for reason in reasons[:_REASONS])
+    again.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
+    filled = _filled(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
+    text = dumps(filled)
+    again.schema_json = text if len(text) <= _FILLED_CHARS else content.schema_json
+    for part in again.contents:
+        if part.content_id in edits:
+            part.text = edits[part.content_id]
+    return again
+
+
+def _filled(schema: Any, values: Any) -> Any:
+    """The schema with the values as its defaults, field by field."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not properties or not isinstance(values, dict):
+        return {**schema, "default": values}
+    filled = {
+        name: _filled(part, values[name]) if name in values else part for name, part in properties.items()
+    }
+    return {**schema, "properties": filled}

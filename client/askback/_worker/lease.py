@@ -1,0 +1,309 @@
+"""A job that this worker holds: what it knows, what it waits for, and why it must stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import sha256
+from typing import Any
+
+from askback._model.content import same_question
+from askback._model.jobs import JobInfo
+from askback._model.prompts import PromptInfo
+from askback._worker.keys import Keys
+from askback._worker.progress_reports import ProgressReports, Sender
+from askback._worker.steps import Steps
+from askback._worker.wording import question_changed
+from askback.errors import (
+    AlreadyExists,
+    AskbackError,
+    LeaseLost,
+)
+from askback.v1 import prompt_pb2
+from askback.v1 import worker_service_pb2 as pb
+
+MOST_PATIENCE = 64
+"""So many times `park_after` a job that waits for several answers is kept at most."""
+
+
+class Stop(Enum):
+    """Why a job's function must stop before its end."""
+
+    LOST = "the lease is lost"
+    CANCEL = "the job is cancelled"
+    PARK = "the job waits for people"
+    DRAIN = "the worker stops"
+
+
+_ENDS = frozenset({"complete_job", "fail_job", "release_job"})
+"""Requests after whose success the worker holds the job no more."""
+
+
+def lease_mark(job_id: str, token: int) -> int:
+    """What one lease adds to a digest: the first eight bytes of the SHA-256 of `JOB_ID:TOKEN`."""
+    return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """A question whose answer the function awaits."""
+
+    request: pb.AskPromptRequest
+    future: asyncio.Future[prompt_pb2.Prompt]
+    asked: bool = False
+
+
+class Lease:
+    """One lease: a job, its fencing token, and what its function has asked and done.
+
+    `park_after` is how many seconds of only waiting it takes to give the job up; None: never.
+    """
+
+    def __init__(self, leased: pb.LeasedJob, sender: Sender, park_after: float | None) -> None:
+        self.job = JobInfo(leased.job)
+        self.job_id = leased.job.job_id
+        self.token = leased.token
+        self.mark = lease_mark(self.job_id, self.token)
+        self.ending = False
+        """Whether a request that ends the lease was sent and not refused."""
+        self.cancel_reason: str | None = None
+        self.late: list[PromptInfo] = []
+        self.stopped: Stop | None = None
+        self.work: asyncio.Task[Any] | None = None
+        self._sender = sender
+        self._park_after = park_after
+        self._park: asyncio.TimerHandle | None = None
+        self._known = {prompt.key: prompt for prompt in leased.prompts}
+        self._steps = Steps(leased, self.send, self.touch)
+        self._waits: dict[str, _Wait] = {}
+        self._ask_keys = Keys("ask")
+        self._asking = 0
+        self._answered = 0
+        """Of the questions that are asked at once, those that have their answer."""
+        self._released = pb.ReleaseJobRequest(job_id=self.job_id, token=self.token)
+        self._touched = 0.0
+        self.reports = ProgressReports(sender, lambda: self.stop(Stop.LOST))
+
+    async def send(self, name: str, request: Any) -> Any:
+        """Send a request of the holder and return its response. Raises AskbackError."""
+        self.touch()
+        try:
+            self.ending = name in _ENDS
+            reply = await self._sender.submit(pb.WorkClientFrame(**{name: request}))
+        except AskbackError as error:
+            self.ending = False
+            if isinstance(error, LeaseLost):
+                self.stop(Stop.LOST)
+            raise
+        finally:
+            self.touch()
+        return getattr(reply, name)
+
+    async def ask(
+        self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str], *, same: bool = False
+    ) -> PromptInfo:
+        """The prompt of this key, closed: at once if its answer is known, else when it comes.
+
+        Lets other tasks run before it returns or raises, a stored answer included. Raises DuplicateKey
+        for a key that this run has used, QuestionChanged if the key belongs to a closed prompt with other
+        content and that is not the `same` question, and what AskPrompt raises.
+        """
+        self._asking += 1
+        try:
+            await asyncio.sleep(0)
+            self._ask_keys.use(key)
+            known = await self._resolved(key, content, supersedes, same)
+            self._answered += 1
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._answered = 0
+        self.touch()
+        self._acknowledge(known)
+        return PromptInfo(known)
+
+    def closed_content(self, key: str) -> prompt_pb2.PromptContent | None:
+        """What the closed prompt of this key asked; None if it is open or was never asked."""
+        known = self._known.get(key)
+        if known is None or _is_open(known):
+            return None
+        content = prompt_pb2.PromptContent()
+        content.CopyFrom(known.content)
+        return content
+
+    async def _resolved(
+        self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str], same: bool
+    ) -> prompt_pb2.Prompt:
+        try:
+            known = self._known.get(key)
+            if known is not None and not _is_open(known) and same_question(content, known.content):
+                return known
+            request = pb.AskPromptRequest(
+                job_id=self.job_id,
+                token=self.token,
+                key=key,
+                content=content,
+                supersedes_keys=supersedes,
+                same=same,
+                wakes=True,
+            )
+            return await self._answer_to(request)
+        except AlreadyExists as error:
+            self._ask_keys.free(key)
+            raise question_changed(key, content, self._known.get(key), error) from error
+        except BaseException:
+            self._ask_keys.free(key)
+            raise
+
+    def _acknowledge(self, prompt: prompt_pb2.Prompt) -> None:
+        """Confirm receipt of a resolution that no run before has confirmed."""
+        if prompt.HasField("consume_time"):
+            return
+        request = pb.AcknowledgePromptsRequest(
+            job_id=self.job_id, token=self.token, prompt_ids=[prompt.prompt_id]
+        )
+        _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
+
+    async def _answer_to(self, request: pb.AskPromptRequest) -> prompt_pb2.Prompt:
+        key = request.key
+        wait = _Wait(request, asyncio.get_running_loop().create_future())
+        self._waits[key] = wait
+        try:
+            reply: pb.AskPromptResponse = await self.send("ask_prompt", request)
+            wait.asked = True
+            self.learn(reply.prompt)
+            self._watch_for_parking()
+            return await asyncio.shield(wait.future)
+        finally:
+            if self._waits.get(key) is wait:
+                del self._waits[key]
+
+    def learn(self, prompt: prompt_pb2.Prompt) -> None:
+        """Take what the server says of a prompt; a closed one resumes the coroutine that awaits it."""
+        if _is_open(prompt):
+            return
+        self._known[prompt.key] = prompt
+        wait = self._waits.get(prompt.key)
+        if wait is not None and not wait.future.done():
+            wait.future.set_result(prompt)
+
+    def catch_up(self) -> None:
+        """After a reconnect: ask again for what may have been answered meanwhile."""
+        for wait in self._waits.values():
+            if wait.asked and not wait.future.done():
+                future = self._sender.submit(pb.WorkClientFrame(ask_prompt=wait.request))
+                future.add_done_callback(self._caught_up)
+
+    def _caught_up(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self.learn(future.result().ask_prompt.prompt)
+        elif isinstance(error, LeaseLost):
+            self.stop(Stop.LOST)
+
+    async def once(self, key: str, compute: Callable[[], Awaitable[str]]) -> str:
+        """The checkpoint of this key as JSON text; `compute` makes it if there is none (see Steps.once)."""
+        return await self._steps.once(key, compute)
+
+    def progress(self, request: pb.ReportProgressRequest) -> None:
+        """Report without waiting; while one report is on its way only the newest is kept."""
+        self.touch()
+        self.reports.send(request)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the function, as far as one can see, only waits for people."""
+        return bool(self._awaited()) and not self._steps.running
+
+    def _awaited(self) -> list[str]:
+        """The keys of the open questions that the function waits for, and that hold the job."""
+        return [
+            key
+            for key, wait in self._waits.items()
+            if wait.asked and wait.request.content.blocking and not wait.future.done()
+        ]
+
+    def touch(self) -> None:
+        """The function did something."""
+        self._touched = asyncio.get_running_loop().time()
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds of only waiting until the job is parked; None: never.
+
+        A parked job that waits for several answers is run again by each of them, from the top. So the
+        time doubles with every answer of the batch: a batch of n questions costs few runs more than
+        one, and not n, and the coroutine is dropped all the same when people take long.
+        """
+        if self._park_after is None or len(self._awaited()) < 2:
+            return self._park_after
+        return float(self._park_after * min(2**self._answered, MOST_PATIENCE))
+
+    def _watch_for_parking(self) -> None:
+        patience = self._patience
+        if patience is not None and self._park is None and self.stopped is None:
+            loop = asyncio.get_running_loop()
+            left = max(0.0, self._touched + patience - loop.time())
+            self._park = loop.call_later(left + 0.001, self._park_if_waiting)
+
+    def _park_if_waiting(self) -> None:
+        self._park = None
+        patience = self._patience
+        if patience is None or not self._waits:
+            return
+        quiet = asyncio.get_running_loop().time() - self._touched
+        if self.waits and quiet >= patience:
+            self.stop(Stop.PARK)
+        else:
+            self._watch_for_parking()
+
+    def stop(self, why: Stop) -> None:
+        """Cancel the function. A lost lease overrides every other reason."""
+        first = self.stopped is None
+        if first or why is Stop.LOST:
+            self.stopped = why
+        if first:
+            self._note_release(why)
+        if first and self.work is not None:
+            self.work.cancel(why.value)
+
+    def _note_release(self, why: Stop) -> None:
+        """Note what the function does now, for the release: it waits for nothing once it is cancelled."""
+        self._released.awaited_keys.extend(self._awaited())
+        # Several questions, and one has its answer: it may be at work on that. Drained, it is run once more.
+        self._released.at_work = not self.waits or (why is Stop.DRAIN and self._answered > 0)
+
+    async def release(self) -> None:
+        """Give the job up, as `stop` found it. Raises AskbackError."""
+        if self.stopped is None:  # the function has ended, and what it said was refused
+            self._released.at_work = True
+        await self.send("release_job", self._released)
+
+    def close(self) -> None:
+        """The function has ended: no timer may fire any more, and nothing waits for an answer."""
+        if self._park is not None:
+            self._park.cancel()
+        for wait in self._waits.values():
+            # Of questions asked at once one failed the function; the tasks of the others end here.
+            wait.future.cancel()
+
+
+def _is_open(prompt: prompt_pb2.Prompt) -> bool:
+    return prompt.state in (
+        prompt_pb2.PROMPT_STATE_PENDING,
+        prompt_pb2.PROMPT_STATE_UNSPECIFIED,
+    )
+
+
+def _ignored(future: asyncio.Future[Any]) -> None:
+    """Nothing waits for this reply; an error in it is no fault of the function."""
+
+    def look(done: asyncio.Future[Any]) -> None:
+        if not done.cancelled() and not isinstance(done.exception(), AskbackError | None):
+            raise done.exception() or RuntimeError
+
+    future.add_done_callback(look)

@@ -1,0 +1,219 @@
+"""The worker's side of the Work stream: hello and resume, and what the server pushes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grpc
+
+from askback._model.prompts import PromptInfo
+from askback._worker.lease import Lease, Stop
+from askback._worker.work_session import WorkSession
+from askback.errors import AskbackError, SessionNotFound
+from askback.v1 import worker_service_pb2 as pb
+from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
+
+_log = logging.getLogger("askback.worker")
+
+
+class WorkWire:
+    """Opens and resumes the worker's session, and gives each pushed frame to the leases of that session.
+
+    `take` starts a pushed job, after an older lease of the same job if there is one, and returns its
+    lease (None: no function for it).
+    """
+
+    name = "worker"
+    method = "WorkerService.Work"
+
+    def __init__(
+        self,
+        *,
+        worker_id: str,
+        namespace: str,
+        job_types: Sequence[str],
+        capacity: int,
+        take: Callable[[pb.LeasedJob, Lease | None], Lease | None],
+    ) -> None:
+        self.window = 64
+        self.capacity = capacity
+        self.session: WorkSession | None = None
+        """The session that this worker has now; None before the first welcome and after it has ended."""
+        self._worker_id = worker_id
+        self._namespace = namespace
+        self._job_types = list(job_types)
+        self._take = take
+        self._resuming: WorkSession | None = None
+        """The session that the latest hello asked to resume."""
+        self._put: Callable[[pb.WorkClientFrame], None] | None = None
+        """Sends on the stream in use."""
+        self._acknowledging = False
+        self._running: dict[str, Lease] = {}
+        """The newest lease of each job whose function has not ended, of any session: a job never runs twice
+        at once in one worker."""
+
+    def drop(self, lease: Lease) -> None:
+        """The function of this lease has ended."""
+        if self._running.get(lease.job_id) is lease:
+            del self._running[lease.job_id]
+        if self.session is not None:
+            self.session.drop(lease)
+
+    def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
+        """Start the call."""
+        stub: Any = WorkerServiceStub(channel)
+        return stub.Work(metadata=tuple(metadata))
+
+    def pack(self, frames: Sequence[pb.WorkClientFrame]) -> pb.WorkRequest:
+        """The message that holds these frames."""
+        return pb.WorkRequest(frames=frames)
+
+    def hello(self) -> pb.WorkClientFrame:
+        """Opens a session, or resumes the one that there was, with the jobs that still run."""
+        hello = pb.WorkHello(
+            namespace=self._namespace,
+            worker_id=self._worker_id,
+            job_types=self._job_types,
+            capacity=self.capacity,
+        )
+        self._resuming = self.session
+        if self._resuming is not None:
+            hello.session_id, hello.session_secret, held = self._resuming.resume()
+            hello.held_jobs.extend(held)
+        return pb.WorkClientFrame(hello=hello)
+
+    def heartbeat(self, *, leaving: bool) -> pb.WorkClientFrame:
+        """A sign of life that keeps the session, with a digest of the leases.
+
+        On a stream that is being left nothing is said of the leases: the next stream counts its own frames.
+        """
+        beat = pb.WorkHeartbeat()
+        if self.session is not None and not leaving:
+            beat.received = self.session.received
+            beat.leases.CopyFrom(self.session.digest())
+        return pb.WorkClientFrame(heartbeat=beat)
+
+    def goodbye(self) -> pb.WorkClientFrame:
+        """The orderly end; what is still held is released."""
+        return pb.WorkClientFrame(goodbye=pb.WorkGoodbye())
+
+    def welcomed(self, frame: pb.WorkServerFrame) -> float:
+        """Take session, secret and losses; ask again for answers that may have come meanwhile."""
+        welcome = frame.welcome
+        self._put = None
+        self.window = welcome.max_in_flight or self.window
+        interval = welcome.heartbeat_interval.ToTimedelta().total_seconds()
+        session = self._resuming
+        if session is None or session.ended or not welcome.resumed:
+            # A session that ended here while its hello was on the way begins again without its leases; the
+            # digest tells the server so.
+            if self.session is not None:
+                self.session.end()
+            session = WorkSession(welcome.session_id, welcome.session_secret)
+        self.session = session
+        session.resumed(welcome.session_secret, list(welcome.lost_job_ids), interval)
+        _log.debug("work session %s at %s", session.session_id, welcome.replica)
+        return interval
+
+    def opened(self, put: Callable[[pb.WorkClientFrame], None]) -> None:
+        """A hello cannot ask for no jobs (0 means 1 there), so a worker that drains says it again."""
+        self._put = put
+        if self.capacity == 0:
+            put(pb.WorkClientFrame(capacity=pb.WorkCapacity(capacity=0)))
+        # The server takes jobs back from a worker that says what it receives, and does not say it in time.
+        self._acknowledge()
+
+    def pushed(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
+        """Take a job, resolution, cancel wish, lost lease, or the question which leases there are.
+
+        A stream that is being left loses its leases to the next one, and may say so.
+        """
+        session = self.session
+        if session is None:
+            return
+        match frame.WhichOneof("body"):
+            case "job_leased":
+                if not leaving:
+                    session.received += 1
+                    self._acknowledge()
+                self._leased(session, frame.job_leased.leased_job)
+            case "prompt_resolved":
+                prompt = frame.prompt_resolved.prompt
+                lease = session.leases.get(prompt.job_id)
+                if lease is None:
+                    return
+                if frame.prompt_resolved.late_answer:
+                    lease.late.append(PromptInfo(prompt))
+                lease.learn(prompt)
+            case "cancel_requested":
+                if (lease := session.leases.get(frame.cancel_requested.job_id)) is not None:
+                    lease.cancel_reason = frame.cancel_requested.reason
+                    lease.stop(Stop.CANCEL)
+            case "lease_lost" if not leaving:
+                session.lose(frame.lease_lost.job_id, frame.lease_lost.token)
+            case "leases_wanted" if not leaving:
+                if self._put is not None:
+                    held = pb.WorkHeldLeases(received=session.received, leases=session.held())
+                    self._put(pb.WorkClientFrame(held_leases=held))
+            case other:
+                _log.debug("a newer server says %s", other)
+
+    def refused(self, error: AskbackError, session: object) -> bool:
+        """A session that is gone takes its leases along; the next hello opens a new one."""
+        if isinstance(error, SessionNotFound):
+            if isinstance(session, WorkSession):
+                self._ended(session)
+            return True
+        return False
+
+    def lost(self, spoken: float) -> None:
+        """No stream: if there is none before the session must have expired, its leases are lost."""
+        self._put = None
+        if self.session is not None:
+            self.session.arm(spoken)
+
+    def close(self) -> None:
+        """Nothing may fire any more."""
+        if self.session is not None:
+            self.session.disarm()
+
+    def _ended(self, session: WorkSession) -> None:
+        session.end()
+        if self.session is session:
+            self.session = None
+
+    def _acknowledge(self) -> None:
+        """Say at once what was received, one time for all jobs of a message: a job that ends its worker was
+        received all the same."""
+        if not self._acknowledging:
+            self._acknowledging = True
+            asyncio.get_running_loop().call_soon(self._acknowledged)
+
+    def _acknowledged(self) -> None:
+        self._acknowledging = False
+        if self._put is not None and self.session is not None:
+            beat = pb.WorkHeartbeat(received=self.session.received)
+            self._put(pb.WorkClientFrame(heartbeat=beat))
+
+    def _leased(self, session: WorkSession, leased: pb.LeasedJob) -> None:
+        job_id = leased.job.job_id
+        known = session.leases.get(job_id)
+        if known is not None:
+            if known.token > leased.token:
+                return
+            if known.token == leased.token and known.stopped is not Stop.LOST:
+                return
+        before = self._running.get(job_id)
+        if before is not None:
+            before.stop(Stop.LOST)
+        lease = self._take(leased, before)
+        if lease is not None:
+            self._running[job_id] = lease
+            session.add(lease)
+        elif self._put is not None:
+            # No function for it, or this worker stops: another one shall run it.
+            release = pb.ReleaseJobRequest(job_id=job_id, token=leased.token)
+            self._put(pb.WorkClientFrame(release_job=release))

@@ -1,0 +1,54 @@
+"""The commands by which a prompt is answered, for the person who may do it."""
+
+from __future__ import annotations
+
+import shlex
+
+from askback._model.enums import DecisionKind
+from askback._model.prompts import PromptInfo
+from askback._text.text import one_line
+from askback.cli.connection import Connection
+
+HANDLE = 8
+"""Characters of an id's end that name a prompt to another person: few to type, and hardly ever ambiguous."""
+
+
+def answer_words(prompt: PromptInfo, name: str) -> list[str]:
+    """What is typed behind `askback`: `inbox approve NAME` or `inbox answer NAME`, and the no."""
+    offered = {option.decision for option in prompt.decisions}
+    fills_in = prompt.schema is not None or DecisionKind.ACCEPT not in offered
+    verbs = ["answer" if fills_in else "approve"]
+    if offered & {DecisionKind.REJECT, DecisionKind.DISMISS}:
+        verbs.append("reject")
+    return [f"inbox {verb} {name}" for verb in verbs]
+
+
+def commands_here(prompt: PromptInfo, connection: Connection) -> list[str]:
+    """The commands for the person at this shell, with the options that were typed.
+
+    Where the server does not authenticate and this person may not answer, they name one who may.
+    """
+    audience = prompt.proto.content.audience
+    is_asked = connection.user in audience.users or set(connection.groups) & set(audience.groups)
+    who = "" if is_asked else _answerer(prompt, connection)
+    return [connection.command(words) + who for words in answer_words(prompt, prompt.prompt_id)]
+
+
+def commands_elsewhere(prompt: PromptInfo, connection: Connection) -> list[str]:
+    """The commands for another person: with what reaches the server, and nothing of the asker's own."""
+    flags = connection.reaching_flags + _answerer(prompt, connection)
+    return [f"askback {words}{flags}" for words in answer_words(prompt, prompt.prompt_id[-HANDLE:])]
+
+
+def _answerer(prompt: PromptInfo, connection: Connection) -> str:
+    """The option by which a person who may answer names themselves to a server without authentication.
+
+    Empty where a token or a certificate says who calls, and where everyone may answer.
+    """
+    audience = prompt.proto.content.audience
+    if connection.token or connection.cert:
+        return ""
+    for flag, names in (("group", audience.groups), ("user", audience.users)):
+        if names:
+            return f" --{flag} {shlex.quote(one_line(min(names)))}"
+    return ""

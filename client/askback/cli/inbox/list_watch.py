@@ -1,0 +1,112 @@
+"""`askback inbox ls --watch`: the queue as it is, then a line for each change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo
+from askback._text.handle import SHORTEST
+from askback._text.text import columns, cut, one_line
+from askback.cli.inbox.listing import write_prompts
+from askback.cli.record import record
+from askback.terminal.prompt_list import urgency
+from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
+from askback.terminal.words import leaving, now
+
+if TYPE_CHECKING:
+    from askback.cli.context import CommandContext
+
+_LEFT = 11
+"""So wide is a span of two units: `23 h 59 min`."""
+_TITLE = 40
+_LEAST = 20
+
+
+async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> None:
+    """Follow the open prompts of a view; after a break of the connection only what changed meanwhile.
+
+    A table, then lines that begin with the time left and the title. For programs each line is an event:
+    with -o tsv the event and then the fields of `inbox ls`.
+    """
+    out = context.out
+    known: dict[str, PromptInfo] = {}
+    live = False
+    async for change in context.client.watch_prompts(**narrowed):
+        if isinstance(change, PromptInfo):
+            before = known.get(change.prompt_id)
+            known[change.prompt_id] = change
+            if out.as_json:
+                out.json({"event": "open", "prompt": record(change.proto)})
+            elif out.as_tsv:
+                out.tsv(["open" if before is None else "changed", *prompt_row(change, now())])
+            elif live and (what := "new" if before is None else _difference(before, change)):
+                out.line(_line(out.width, time_left_words(change, now()), change, what))
+        elif isinstance(change, Closing):
+            gone = known.pop(change.prompt_id, None)
+            if out.as_json:
+                out.json(_closing_record(change))
+            elif gone is not None and out.as_tsv:
+                out.tsv([change.why, *prompt_row(gone, now())[:8], _state(change), gone.job_id])
+            elif live and gone is not None:
+                out.line(_line(out.width, _state(change), gone, _end(change)))
+        elif out.as_json:
+            out.json({"event": "caughtUp", "openPrompts": change.open_prompts})
+        elif not live:
+            live = True
+            if not out.as_tsv:
+                write_prompts(context, sorted(known.values(), key=urgency))
+            out.note(f"{len(known)} open; Ctrl-C ends this")
+
+
+def _difference(before: PromptInfo, newest: PromptInfo) -> str:
+    """What a person should know that has changed; empty for what changed only in the books."""
+    if before.revision != newest.revision:
+        return f"changed, revision {newest.revision}"
+    if before.claimed_by != newest.claimed_by:
+        return f"claimed by {newest.claimed_by}" if newest.claimed_by else "released"
+    if before.escalation_step < newest.escalation_step:
+        return "escalated"
+    return "reminder" if before.remind_count < newest.remind_count else ""
+
+
+def _end(closing: Closing) -> str:
+    """How it ended, without the state, which the line begins with: `by ana: ACCEPT`."""
+    resolution = closing.resolution
+    if resolution is None:
+        return leaving(closing, now())
+    answer = resolution.answer
+    if answer is not None:
+        return f"by {'default' if answer.by_default else answer.by}: {answer.decision}"
+    by = f"by {resolution.actor}" if resolution.actor else ""
+    return f"{by}: {resolution.reason}" if resolution.reason else by
+
+
+def _state(closing: Closing) -> str:
+    """The prompt's state where it has ended; open where it is only gone from the view."""
+    if closing.resolution is None:
+        return "open"
+    return STATE_WORDS.get(closing.resolution.state, closing.resolution.state.lower())
+
+
+def _line(width: int, left: str, prompt: PromptInfo, what: str) -> str:
+    """One change: the time left and the title first, the title cut so that the rest fits."""
+    rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-SHORTEST:]}  {one_line(what)}"
+    room = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
+    title = one_line(prompt.title, min(room, _TITLE) if room else 0)
+    return cut(f"{left.ljust(_LEFT)}  {title}  {rest}", width)
+
+
+def _closing_record(closing: Closing) -> dict[str, Any]:
+    found: dict[str, Any] = {"event": "closed" if closing.why == "closed" else "removed"}
+    found |= {"promptId": closing.prompt_id, "jobId": closing.job_id}
+    if closing.resolution is not None:
+        found["state"] = str(closing.resolution.state)
+        found["actor"] = closing.resolution.actor
+        found["reason"] = closing.resolution.reason
+        if closing.resolution.answer is not None:
+            found["by"] = closing.resolution.answer.by
+            found["decision"] = str(closing.resolution.answer.decision)
+            if closing.resolution.answer.by_default:
+                found["byDefault"] = True
+    return found

@@ -1,0 +1,36 @@
+"""Sends what a person has typed, and keeps it while the server is away."""
+
+from __future__ import annotations
+
+import uuid
+
+from askback._client.client import Client
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback.errors import Unavailable
+from askback.terminal.draft import Draft
+from askback.terminal.short_questions import YES_OR_NO, pick
+from askback.terminal.terminal import Dialogue
+from askback.terminal.wizard import Send
+
+
+def sender_for(client: Client, prompt: PromptInfo, dialogue: Dialogue) -> Send:
+    """What a wizard sends by. Without a server the person says whether to try again, with the same answer."""
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        answer_id = uuid.uuid4().hex
+        while True:
+            try:
+                return await client.answer(
+                    prompt,
+                    draft.decision,
+                    values=draft.values,
+                    edits=draft.edits,
+                    comment=draft.comment,
+                    answer_id=answer_id,
+                )
+            except Unavailable as error:
+                dialogue.writer.line(f"! {error.message}; your answer is kept", "error")
+                if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
+                    raise
+
+    return send

@@ -1,0 +1,136 @@
+"""Jobs and prompts as people name them: by the whole id, by a handle (its end), or as JOB/KEY."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from askback._text.handle import SHORTEST, handles, is_handle, is_id
+from askback._text.text import cut, one_line
+from askback.errors import InvalidArgument, NotFound, PermissionDenied
+
+if TYPE_CHECKING:
+    from askback._client.client import Client
+    from askback._model.prompts import PromptInfo
+
+T = TypeVar("T")
+MOST = 10
+"""How many candidates are listed when a handle fits several."""
+
+
+class Ambiguous(InvalidArgument):
+    """A handle fits several jobs or prompts. `metadata["candidates"]` has their ids, with commas."""
+
+
+async def job_id_of(client: Client, name: str) -> str:
+    """The id of the job that a person named by id or handle.
+
+    An id is returned as it is: the call that uses it says whether the job exists. Raises NotFound,
+    Ambiguous, InvalidArgument for a handle that is too short.
+    """
+    typed = name.strip().lower()
+    if is_id(typed) or not _may_be_handle("job", typed):
+        return typed if is_id(typed) else name
+    try:
+        found = {
+            job.job_id: job.job_type async for job in _some(client.list(id_suffix=typed, page_size=MOST + 1))
+        }
+    except PermissionDenied:
+        found = await _jobs_that_ask(client, typed)
+    return _only("job", typed, found)
+
+
+async def prompt_of(client: Client, name: str) -> PromptInfo:
+    """The prompt that a person named by id, by handle, or as JOB/KEY with the id or handle of its job.
+
+    Raises NotFound, Ambiguous, InvalidArgument for a handle that is too short.
+    """
+    job, slash, key = name.partition("/")
+    if slash:
+        return await client.prompt(job_id=await job_id_of(client, job), key=key)
+    typed = name.strip().lower()
+    if is_id(typed) or not _may_be_handle("prompt", typed):
+        return await client.prompt(typed if is_id(typed) else name)
+    matching = client.prompts(id_suffix=typed, states=_every_state(), page_size=MOST + 1)
+    found = {prompt.prompt_id: prompt async for prompt in _some(matching)}
+    words = {prompt_id: f"[{prompt.kind}] {prompt.title}" for prompt_id, prompt in found.items()}
+    return found[_only("prompt", typed, words)]
+
+
+def may_name_prompt(name: str) -> bool:
+    """Whether the text has the form of an id, a handle (even one that is too short), or JOB/KEY."""
+    typed = name.strip().lower()
+    return "/" in name or is_id(typed) or all(letter in "0123456789abcdef-" for letter in typed)
+
+
+async def asking_job_of(client: Client, name: str) -> str:
+    """The id of the job that a person named as in `job_id_of`, or by one of its prompts as in `prompt_of`.
+
+    Raises what those raise.
+    """
+    if "/" in name:
+        return (await prompt_of(client, name)).job_id
+    try:
+        return await job_id_of(client, name)
+    except NotFound:
+        try:
+            return (await prompt_of(client, name)).job_id
+        except NotFound:
+            pass
+        raise
+
+
+async def _jobs_that_ask(client: Client, suffix: str) -> dict[str, str]:
+    """The jobs with such an id that asked the caller something: for a console, which cannot list jobs."""
+    found: dict[str, str] = {}
+    async for prompt in client.prompts(job_id_suffix=suffix, states=_every_state(), page_size=MOST + 1):
+        found[prompt.job_id] = prompt.job_type
+        if len(found) > MOST:
+            break
+    return found
+
+
+async def _some(matching: AsyncIterator[T]) -> AsyncIterator[T]:
+    """The first ones, enough to see that there are too many."""
+    count = 0
+    async for one in matching:
+        yield one
+        count += 1
+        if count > MOST:
+            return
+
+
+def _may_be_handle(what: str, typed: str) -> bool:
+    if is_handle(typed):
+        return True
+    if typed and len(typed) < SHORTEST and all(letter in "0123456789abcdef" for letter in typed):
+        raise InvalidArgument(
+            f"{typed!r} is too short to name a {what}: type at least the last {SHORTEST} characters of its id"
+        )
+    return False
+
+
+def _only(what: str, suffix: str, found: Mapping[str, str]) -> str:
+    """The one id that was found. Raises NotFound, Ambiguous."""
+    if len(found) == 1:
+        return next(iter(found))
+    if not found:
+        raise NotFound(
+            f"there is no {what} whose id ends in {suffix!r} for you; a handle is the end of an id"
+        )
+    named = handles(found)
+    width = max(map(len, named.values()))
+    lines = [
+        f"  {named[i].rjust(width)}  {cut(one_line(words), 60)}" for i, words in list(found.items())[:MOST]
+    ]
+    more = ["  ..."] if len(found) > MOST else []
+    text = "\n".join(
+        [f"{suffix!r} fits more than one {what}; type more of the end of its id:", *lines, *more]
+    )
+    raise Ambiguous(text, metadata={"candidates": ",".join(list(found)[:MOST])})
+
+
+def _every_state() -> list[str]:
+    from askback._model.enums import PromptState
+
+    return [state for state in PromptState if state is not PromptState.UNSPECIFIED]

@@ -1,0 +1,288 @@
+"""Asks a person for the values of a form, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from askback.terminal.draft import SavedInput, write_value
+from askback.terminal.field_question import ask_value
+from askback.terminal.fields import NOTHING, Choice, Entry, Field, Group, Items, Kind, Variants
+from askback.terminal.hints import brief, default_of
+from askback.terminal.prompt_text import write_entry
+from askback.terminal.short_questions import KEEP, NO_UNLESS_YES, pick
+from askback.terminal.terminal import Dialogue
+from askback.terminal.value_parser import fits
+from askback.terminal.value_paths import copy_of, drop, entry_at, put, value_at
+from askback.terminal.value_text import text_for
+
+_INDENT = "     "
+
+
+class FormFiller:
+    """Fills in one form; the values saved from an earlier try are offered again.
+
+    Each value is stored in the saved input as soon as it is typed, so that an aborted dialogue loses nothing.
+    """
+
+    def __init__(self, form: tuple[Entry, ...], dialogue: Dialogue, saved: SavedInput) -> None:
+        self._form = form
+        self._dialogue = dialogue
+        self._saved = saved
+        self._depth = 0
+
+    @property
+    def _indent(self) -> str:
+        """The indent of the current depth: nested entries are further right."""
+        return _INDENT + "  " * self._depth
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    async def all(self) -> dict[str, Any]:
+        """Ask for every entry and return the values. Raises EOFError, and what the dialogue raises."""
+        if len(self._form) == 1 and not self._form[0].path:
+            await self.ask(self._form[0], self._saved.box, "values")
+        else:
+            values = self._saved.box.setdefault("values", {})
+            for number, entry in enumerate(self._form, 1):
+                place = f"{number}/{len(self._form)} " if len(self._form) > 1 else ""
+                await self.ask(entry, values, entry.key, place)
+        return self.values()
+
+    def values(self) -> dict[str, Any]:
+        """A copy of the values typed so far."""
+        found: dict[str, Any] = copy_of(self._saved.box.get("values", {}))
+        return found
+
+    def knows(self, path: Sequence[str]) -> bool:
+        """Whether the form has an entry for this path below the values."""
+        return self._at(path) is not None
+
+    async def mend(self, paths: Sequence[Sequence[str]]) -> None:
+        """Ask again for the entries at the refused paths, once each, without offering the refused values."""
+        asked: list[tuple[Any, str | int]] = []
+        for found in filter(None, map(self._at, paths)):
+            entry, holder, key = found
+            if any(holder is one and key == other for one, other in asked):
+                continue
+            asked.append((holder, key))
+            if isinstance(entry, Field):
+                await self._field(entry, holder, key, refused=value_at(holder, key))
+            elif isinstance(entry, Group):
+                await self._group(entry, holder, key, "", again=True)
+            else:
+                await self.ask(entry, holder, key)
+
+    def _at(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
+        """The innermost entry that contains the path, with the holder and the key of its value, or None."""
+        if len(self._form) == 1 and not self._form[0].path:
+            return entry_at(self._form[0], self._saved.box, "values", path)
+        first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
+        if first is None:
+            return None
+        return entry_at(first, self._saved.box.setdefault("values", {}), first.key, path[1:])
+
+    async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
+        """Ask for one entry and set its value in the holder, or remove it if the entry is left out."""
+        match entry:
+            case Field():
+                await self._field(entry, holder, key, place)
+            case Group():
+                await self._group(entry, holder, key, place)
+            case Items():
+                await self._items(entry, holder, key, place)
+            case Variants():
+                await self._variants(entry, holder, key, place)
+
+    async def _field(
+        self, item: Field, holder: Any, key: str | int, place: str = "", refused: Any = NOTHING
+    ) -> None:
+        """Ask for one field until the text that is typed fits."""
+        preset = value_at(holder, key, item.default)
+        if preset is not NOTHING and (not fits(item, preset) or preset == refused):
+            preset = NOTHING  # the server would refuse it again
+        self._dialogue.start_question()
+        write_entry(self._dialogue.writer, item, place or self._indent)
+        value = await ask_value(self._dialogue, item, preset, self._indent)
+        if value is NOTHING:
+            drop(holder, key)
+        else:
+            put(holder, key, value)
+
+    async def _group(
+        self, group: Group, holder: Any, key: str | int, place: str, *, again: bool = False
+    ) -> None:
+        """Ask for the entries of an object or a list of fixed length; if it is optional, ask whether to."""
+        write_entry(self._dialogue.writer, group, place or self._indent)
+        was = value_at(holder, key)
+        if not again and not await self._is_wanted(group, holder, key, was):
+            return
+        if group.sequence:
+            places: list[Any] = list(was) if isinstance(was, list) else []
+            put(holder, key, places)
+            with self._within():
+                for number, item in enumerate(group.fields):
+                    await self.ask(item, places, number)
+            return
+        if not isinstance(was, dict):
+            was = copy_of(group.default) if isinstance(group.default, dict) else {}
+        put(holder, key, was)
+        was.update(group.fixed)
+        with self._within():
+            for item in group.fields:
+                await self.ask(item, was, item.key)
+
+    async def _is_wanted(self, entry: Entry, holder: Any, key: str | int, was: Any) -> bool:
+        """Whether the person fills in the group. If not, its final value is set in the holder."""
+        if was is not NOTHING and was is not None and fits(entry, was):
+            write_value(self._dialogue.writer, f"{self._indent}so far", brief(text_for(entry, was)), "")
+            choice = await pick(self._dialogue, f"{self._indent}Keep it? [y]es, [e]dit it, [n]o: ", KEEP)
+            if choice == "keep":
+                return False
+            if choice == "edit" or (entry.required and not entry.nullable):
+                return True
+        elif entry.required and not entry.nullable:
+            return True
+        else:
+            if offered := default_of(entry):
+                write_value(self._dialogue.writer, f"{self._indent}if left out", offered, "")
+            if await pick(self._dialogue, f"{self._indent}Fill it in? [y/N] ", NO_UNLESS_YES):
+                return True
+        if entry.required:
+            put(holder, key, None)
+        else:
+            drop(holder, key)
+        return False
+
+    async def _variants(self, entry: Variants, holder: Any, key: str | int, place: str) -> None:
+        """Ask for the kind of value, then for the value."""
+        was = value_at(holder, key, entry.default)
+        now = next((variant.title for variant in entry.variants if fits(variant, was)), NOTHING)
+        menu = Field(
+            path=entry.path,
+            kind=Kind.SINGLE,
+            title=entry.title,
+            help=entry.help,
+            required=entry.required,
+            nullable=entry.nullable,
+            choices=tuple(Choice(variant.title) for variant in entry.variants),
+        )
+        self._dialogue.start_question()
+        write_entry(self._dialogue.writer, menu, place or self._indent)
+        chosen = await ask_value(self._dialogue, menu, now, self._indent)
+        if chosen is NOTHING:
+            drop(holder, key)
+        elif chosen is None:
+            put(holder, key, None)
+        else:
+            variant = next(variant for variant in entry.variants if variant.title == chosen)
+            if chosen == now:
+                put(holder, key, copy_of(was))
+            elif value_at(holder, key) is not NOTHING:
+                put(holder, key, None)  # the old value is of another kind: do not offer it
+            if isinstance(variant, Group):
+                await self._group(replace(variant, title=""), holder, key, "", again=True)
+            elif isinstance(variant, Field):
+                await self._field(replace(variant, title=""), holder, key)
+            else:
+                await self.ask(variant, holder, key)
+
+    async def _items(self, entry: Items, holder: Any, key: str | int, place: str) -> None:
+        """Let the person add, change and remove items until they are done."""
+        write_entry(self._dialogue.writer, entry, place or self._indent)
+        was = value_at(holder, key, entry.default)
+        items: Any = {} if entry.keyed else []
+        if entry.keyed and isinstance(was, dict):
+            items = {name: item for name, item in was.items() if fits(entry.item, item)}
+        elif isinstance(was, list):
+            items = [item for item in was if fits(entry.item, item)]
+        items = copy_of(items)
+        put(holder, key, items)
+        if not items and entry.required and (entry.bounds.low or 0) > 0:
+            await self._add(entry, items)
+        while True:
+            self._write_items(entry, items)
+            which = "add, edit N, remove N; Enter: done" if items else "add; Enter: none"
+            verb, number = _command(await self._dialogue.choose(f"{self._indent}{which}> "))
+            if verb == "done":
+                if entry.bounds.hold(len(items)) or not (items or entry.required):
+                    break
+                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
+            elif verb == "add" and entry.bounds.high is not None and len(items) >= entry.bounds.high:
+                self._dialogue.writer.line(f"{self._indent}! must have {entry.bounds} values", "warning")
+            elif verb == "add":
+                await self._add(entry, items)
+            elif verb in ("edit", "remove") and 1 <= number <= len(items):
+                where = list(items)[number - 1] if entry.keyed else number - 1
+                if verb == "remove":
+                    del items[where]
+                else:
+                    await self._one(entry, items, where, number)
+            else:
+                self._dialogue.writer.line(f"{self._indent}! type add, edit 1, remove 1, or Enter", "warning")
+        if not items and not entry.required:
+            drop(holder, key)
+
+    def _write_items(self, entry: Items, items: Any) -> None:
+        named = items.items() if isinstance(items, dict) else enumerate(items, 1)
+        for number, (name, item) in enumerate(named, 1):
+            label = f"{name}: " if entry.keyed else ""
+            self._dialogue.writer.line(
+                f"{self._indent}  {number}) {label}{brief(text_for(entry.item, item))}"
+            )
+
+    async def _add(self, entry: Items, items: Any) -> None:
+        """Ask for one more item; for keyed items ask for its name first."""
+        if not entry.keyed:
+            await self._one(entry, items, len(items), len(items) + 1)
+            return
+        name = await self._name(entry, items)
+        await self._one(entry, items, name, len(items) + 1)
+
+    async def _name(self, entry: Items, items: Any) -> str:
+        kind = Kind.SINGLE if entry.names else Kind.TEXT
+        asked = Field(path=(), kind=kind, title=f"{entry.title}: name", required=True, choices=entry.names)
+        while True:
+            self._dialogue.start_question()
+            write_entry(self._dialogue.writer, asked, self._indent)
+            name = str(await ask_value(self._dialogue, asked, NOTHING, self._indent)).strip()
+            if name not in items:
+                return name
+            self._dialogue.writer.line(
+                f"{self._indent}! {name!r} is there already; edit it instead", "warning"
+            )
+
+    async def _one(self, entry: Items, items: Any, where: str | int, number: int) -> None:
+        title = str(where) if entry.keyed else f"{entry.item.title} {number}"
+        item = replace(entry.item, title=title, help="", required=True)
+        if isinstance(item, Group):
+            await self._group(item, items, where, "", again=True)
+        else:
+            await self.ask(item, items, where)
+
+
+def _command(text: str) -> tuple[str, int]:
+    """The command for the list of items, and the number of the item; an empty command if unknown."""
+    word, _, rest = text.strip().casefold().partition(" ")
+    verb = {
+        "": "done",
+        "done": "done",
+        "a": "add",
+        "add": "add",
+        "e": "edit",
+        "edit": "edit",
+        "r": "remove",
+        "remove": "remove",
+    }.get(word, "")
+    rest = rest.strip()
+    if not rest:
+        return (verb, 1) if verb in ("done", "add") else ("", 0)
+    return (verb, int(rest)) if rest.isdecimal() and len(rest) < 6 and verb in ("edit", "remove") else ("", 0)

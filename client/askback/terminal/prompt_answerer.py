@@ -1,0 +1,169 @@
+"""Answers the prompts of a live console."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from askback._console.console_prompt import ConsolePrompt
+from askback._model.answers import giving_values
+from askback._model.enums import DecisionKind
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback.errors import AskbackError
+from askback.terminal import words
+from askback.terminal.assignments import parse_assignments
+from askback.terminal.draft import SavedInput
+from askback.terminal.fields import entries
+from askback.terminal.keys import Action, in_lines, menu, verb_of
+from askback.terminal.pages import show_prompt
+from askback.terminal.prompt_dialogue import PromptChanged, PromptDialogue
+from askback.terminal.prompt_list import Ended, PromptList, Row
+from askback.terminal.prompt_work import tell_changed
+from askback.terminal.short_questions import confirm_unseen
+from askback.terminal.terminal import Terminal
+from askback.terminal.verdicts import accepted_words
+from askback.terminal.wizard import CARRIES_VALUES, NotAnswered, by_console, settle
+
+
+class PromptAnswerer:
+    """Lets a person answer one prompt at a time (`working`); `claimed` has the ids of claimed prompts."""
+
+    def __init__(
+        self, prompts: PromptList, terminal: Terminal, errors: list[AskbackError | LookupError | ValueError]
+    ) -> None:
+        self._prompts = prompts
+        self._terminal = terminal
+        self._errors = errors
+        self._saved: dict[tuple[str, str], SavedInput] = {}
+        self.working: Row[ConsolePrompt] | None = None
+        self.claimed: set[str] = set()
+
+    async def answer(self, row: Row[ConsolePrompt], given: str) -> NotAnswered | None:
+        """Ask for the whole answer; or, for `given` words such as `field=value`, send these values."""
+        if not given:
+            return await self._settle_row(row)
+        values = parse_assignments(row.prompt, shlex.split(given))
+        decision = giving_values(row.prompt)
+
+        async def send(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+            if row.seen != row.prompt.revision:
+                await show_prompt(self._terminal, row, dialogue)
+                return await settle_values(dialogue)
+            return await self._once(row, dialogue, decision, values, "")
+
+        async def settle_values(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+            saved = self._saved_for(row)
+            saved.box["values"] = values
+            return await settle(
+                row.prompt,
+                dialogue,
+                by_console(row.prompt),
+                decision=decision,
+                saved=saved,
+                unseen=row.unseen,
+            )
+
+        return await self._work(row, send)
+
+    async def decide(
+        self, row: Row[ConsolePrompt], decision: DecisionKind, comment: str, *, named: bool
+    ) -> NotAnswered | None:
+        """Decide at once if the person has `named` the prompt and read it; else ask them to confirm."""
+        offered = [option.decision for option in row.prompt.decisions]
+        if decision not in offered:
+            raise ValueError(
+                f"{row.number} offers {', '.join(map(verb_of, offered))}; use `answer {row.number}`"
+            )
+        form = decision in CARRIES_VALUES and bool(entries(row.prompt))
+        asks = decision is DecisionKind.EDIT or (form and self._terminal.has_keys)
+        if named and row.seen == row.prompt.revision and not asks:
+            return await self._work(row, lambda dialogue: self._once(row, dialogue, decision, None, comment))
+        return await self._settle_row(row, decision, comment)
+
+    def take_comment(self, row: Row[ConsolePrompt], text: str) -> None:
+        """Save a comment for the next decision about this prompt."""
+        self._saved_for(row).comment = text
+
+    def write_menu(self, row: Row[ConsolePrompt]) -> None:
+        """Write the keys that decide about this prompt."""
+        deciding, _ = menu(row.prompt, fillable=bool(entries(row.prompt)))
+        self._terminal.writer.line()
+        for line in in_lines([*deciding, "? help"], self._terminal.columns):
+            self._terminal.writer.line(line, "title")
+
+    async def _settle_row(
+        self, row: Row[ConsolePrompt], decision: DecisionKind | None = None, comment: str = ""
+    ) -> NotAnswered | None:
+        prompt = row.prompt
+
+        async def fill_in(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
+            if row.seen != prompt.revision:
+                await show_prompt(self._terminal, row, dialogue)
+            return await settle(
+                prompt,
+                dialogue,
+                by_console(prompt),
+                decision=decision,
+                comment=comment or None,
+                saved=self._saved_for(row),
+                unseen=row.unseen,
+            )
+
+        return await self._work(row, fill_in)
+
+    async def _once(
+        self,
+        row: Row[ConsolePrompt],
+        dialogue: PromptDialogue,
+        decision: DecisionKind,
+        values: Any,
+        comment: str,
+    ) -> AnswerOutcome | NotAnswered:
+        """Send one decision about a prompt that the person has read."""
+        prompt, comment = row.prompt, comment or self._saved_for(row).comment
+        option = next((o for o in prompt.decisions if o.decision is decision), None)
+        if decision in CARRIES_VALUES and not await confirm_unseen(dialogue, row.unseen):
+            return NotAnswered(Action.QUIT)
+        while option and option.comment_required and not comment:
+            comment = (await dialogue.ask("Comment: ")).strip()
+        dialogue.check()
+        return await prompt.decide(decision, values=values, comment=comment)
+
+    def _saved_for(self, row: Row[Any]) -> SavedInput:
+        """The saved input for this prompt's key, so that it is offered again when the job asks again."""
+        prompt: PromptInfo = row.prompt
+        return self._saved.setdefault((prompt.job_id, prompt.key), SavedInput())
+
+    async def _work(
+        self,
+        row: Row[ConsolePrompt],
+        work: Callable[[PromptDialogue], Awaitable[AnswerOutcome | NotAnswered]],
+    ) -> NotAnswered | None:
+        """Let the person work on one prompt and write the result, or return what they want instead."""
+        self._prompts.current = self.working = row
+        try:
+            outcome = await work(PromptDialogue(self._terminal, row))
+        except PromptChanged:
+            await self._tell_changed(row)
+            return None
+        except EOFError:
+            outcome = NotAnswered(Action.QUIT)
+        finally:
+            self.working = None
+        if isinstance(outcome, NotAnswered):
+            if outcome.action is not Action.SKIP:
+                self._terminal.writer.line(f"{row.number} is left as it is", "quiet")
+            return outcome
+        self.claimed.discard(row.prompt.prompt_id)
+        self._saved.pop((row.prompt.job_id, row.prompt.key), None)
+        self._terminal.writer.line(accepted_words(outcome), "good")
+        return None
+
+    async def _tell_changed(self, row: Row[ConsolePrompt]) -> None:
+        """Say that the prompt has changed or ended during the dialogue; nothing that was typed is sent."""
+        how = f"{row.number} {row.status_words(words.now())}"
+        self._errors.append(Ended(how))
+        await tell_changed(self._terminal, f"{how}: {row.prompt.title}", row.prompt, self._saved_for(row))
+        if row.closing is None:
+            self._terminal.writer.line(f"  `answer {row.number}` offers it again", "quiet")

@@ -1,0 +1,134 @@
+"""The prompts of a live console: each has a number that is never reused, also after the prompt has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from askback._console.console_prompt import ConsolePrompt
+from askback._console.desk import Closing
+from askback._model.prompts import PromptInfo
+from askback._text.handle import is_handle
+from askback.terminal.words import leaving
+
+P = TypeVar("P", bound=PromptInfo)
+MOST_ENDED = 1_000
+"""The number of ended prompts that are kept; older ones are forgotten."""
+
+
+class Ended(LookupError):
+    """The prompt has ended, or its content has changed."""
+
+
+@dataclass(slots=True, eq=False)
+class Row(Generic[P]):
+    """One prompt. `number` is never reused; `seen` is the newest revision that the person was shown."""
+
+    number: int
+    prompt: P
+    closing: Closing | None = None
+    seen: int = 0
+    unseen: tuple[str, ...] = ()
+    """The parts of that revision that were not shown, in words: cut, or on a page that was not reached."""
+    skipped: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the prompt ends or its content changes; a new dialogue about the prompt clears it."""
+
+    def status_words(self, at: datetime) -> str:
+        """How the prompt ended, or which revision it is at now."""
+        if self.closing is not None:
+            return leaving(self.closing, at)
+        return f"changed: it is at revision {self.prompt.revision} now"
+
+
+class PromptList:
+    """All prompts that a console has received."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Row[ConsolePrompt]] = {}
+        self._numbers: dict[int, Row[ConsolePrompt]] = {}
+        self._last = 0
+        self.current: Row[ConsolePrompt] | None = None
+        """The prompt that the person looks at. Only the person changes it, never an arriving prompt."""
+
+    def put(self, prompt: ConsolePrompt) -> tuple[Row[ConsolePrompt], str]:
+        """Store a prompt's newest state. Return its row and what happened: `new`, `changed`, `escalated`,
+        `reminded`, `claimed` (or released) or `same`."""
+        row = self._rows.get(prompt.prompt_id)
+        if row is None:
+            self._last += 1
+            row = Row(self._last, prompt)
+            self._rows[prompt.prompt_id] = self._numbers[row.number] = row
+            return row, "new"
+        back = row.closing is not None
+        before, row.prompt, row.closing = row.prompt, prompt, None
+        if before.revision != prompt.revision:
+            row.changed.set()
+            return row, "new" if back else "changed"
+        if back:
+            return row, "new"
+        if before.escalation_step < prompt.escalation_step:
+            return row, "escalated"
+        if before.remind_count < prompt.remind_count:
+            return row, "reminded"
+        return row, "claimed" if before.claimed_by != prompt.claimed_by else "same"
+
+    def close(self, closing: Closing) -> Row[ConsolePrompt] | None:
+        """Mark a prompt as ended. Return its row; None if there is no open row for it."""
+        row = self._rows.get(closing.prompt_id)
+        if row is None or row.closing is not None:
+            return None
+        row.closing = closing
+        row.changed.set()
+        self._forget_ended()
+        return row
+
+    def open_rows(self) -> list[Row[ConsolePrompt]]:
+        """The rows that are open and not skipped, the most urgent first."""
+        rows = [row for row in self._rows.values() if row.closing is None and not row.skipped]
+        return sorted(rows, key=lambda row: urgency(row.prompt))
+
+    def holds(self, prompt_ids: Iterable[str]) -> bool:
+        """Whether all these prompts have a row."""
+        return all(prompt_id in self._rows for prompt_id in prompt_ids)
+
+    def find(self, word: str) -> Row[ConsolePrompt]:
+        """The row with this number, prompt id or end of a prompt id; the current one for an empty word.
+
+        Raises LookupError, with a message for the person, if no prompt or more than one matches.
+        """
+        if not word:
+            if self.current is None:
+                raise LookupError("which one? Say its number, as `list` shows it")
+            return self.current
+        row = self._numbers.get(int(word)) if word.isdecimal() else self._rows.get(word.lower())
+        if row is not None:
+            return row
+        ending = [
+            row for one, row in self._rows.items() if is_handle(word.lower()) and one.endswith(word.lower())
+        ]
+        if len(ending) > 1:
+            numbers = ", ".join(str(row.number) for row in ending)
+            raise LookupError(f"{word} fits more than one prompt: {numbers}; say which number")
+        if not ending:
+            raise LookupError(f"there is no prompt {word} here; `list` shows what there is")
+        return ending[0]
+
+    def _forget_ended(self) -> None:
+        ended = [row for row in self._rows.values() if row.closing is not None and row is not self.current]
+        for row in ended[: max(len(ended) - MOST_ENDED, 0)]:
+            del self._rows[row.prompt.prompt_id], self._numbers[row.number]
+
+
+def urgency(prompt: PromptInfo) -> tuple[int, float, float, str]:
+    """Sort key with the server's order: priority (high first), deadline (near first), age (old first)."""
+    never = float("inf")
+    return (
+        -prompt.proto.content.priority,
+        prompt.expires_at.timestamp() if prompt.expires_at else never,
+        prompt.created_at.timestamp() if prompt.created_at else never,
+        prompt.prompt_id,
+    )

@@ -1,0 +1,121 @@
+"""Prompts as a table, with the time left, the kind and the title first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from askback._model.enums import PromptState
+from askback._model.prompts import PromptInfo
+from askback._text.handle import handles
+from askback._text.spans import exact_time
+from askback._text.table import Column, lines
+from askback.terminal import words
+
+STATE_WORDS = {
+    PromptState.PENDING: "open",
+    PromptState.ANSWERED: "answered",
+    PromptState.EXPIRED: "expired",
+    PromptState.CANCELLED: "withdrawn",
+    PromptState.SUPERSEDED: "superseded",
+}
+"""The names of a prompt's states for people."""
+_KIND = 12
+_NAME = 16
+"""The maximum width of a kind, and of a name."""
+_AROUND = 5
+"""Lines of a screen without prompts: the count, the header, how many more, a note, the input."""
+_LEAST = 5
+"""The minimum number of prompts, on however small a screen."""
+
+
+def prompt_columns(
+    prompts: Sequence[PromptInfo],
+    at: datetime,
+    *,
+    exact: bool = False,
+    numbers: Sequence[int] = (),
+) -> list[Column]:
+    """The columns for these prompts at this time.
+
+    `exact` shows whole ids, and times instead of spans. `numbers`, which a live console gives to its
+    prompts, are shown instead of ids.
+    """
+    names: Sequence[object] = numbers or [p.prompt_id for p in prompts]
+    if not (exact or numbers):
+        short = handles(p.prompt_id for p in prompts)
+        names = [short[p.prompt_id] for p in prompts]
+    return [
+        Column("DEADLINE" if exact else "LEFT", [_deadline_cell(p, at, exact) for p in prompts], kept=True),
+        Column("KIND", [p.kind for p in prompts], kept=True, most=_KIND),
+        Column("TITLE", [p.title for p in prompts], kept=True, wide=True),
+        Column("N" if numbers else "ID", names, kept=True),
+        Column("CLAIMED", [words.claim(p, at) for p in prompts], most=_NAME, telling=True),
+        Column("ASKED" if exact else "AGE", [_age_cell(p, at, exact) for p in prompts]),
+        Column("FROM", [p.job_type for p in prompts], most=_NAME),
+        Column("PRIO", [p.proto.content.priority or "" for p in prompts]),
+    ]
+
+
+def fit_screen(
+    prompts: Sequence[PromptInfo], at: datetime, numbers: Sequence[int], size: tuple[int, int]
+) -> list[str]:
+    """The table of the prompts that fit a screen of this size (columns, lines), and how many more there are.
+
+    A size of (0, 0) shows all of them.
+    """
+    width, height = size
+    fits = max(height - _AROUND, _LEAST) if height else len(prompts)
+    if fits >= len(prompts):
+        return lines(prompt_columns(prompts, at, numbers=numbers), width)
+    more = f"and {len(prompts) - fits} more; `list --all` shows them"
+    return [*lines(prompt_columns(prompts[:fits], at, numbers=numbers[:fits]), width), more]
+
+
+def prompt_row(prompt: PromptInfo, at: datetime) -> list[object]:
+    """One prompt for a program: deadline, kind, title, id, claimed by, asked at, job type, priority, state,
+    job id. Times are in UTC; absent values are empty."""
+    return [
+        instant(prompt.expires_at),
+        prompt.kind,
+        prompt.title,
+        prompt.prompt_id,
+        words.claim(prompt, at),
+        instant(prompt.created_at),
+        prompt.job_type,
+        prompt.proto.content.priority,
+        state_word(prompt),
+        prompt.job_id,
+    ]
+
+
+def state_word(prompt: PromptInfo) -> str:
+    """The state as `inbox ls --state` names it; `answered by default` if the deadline's default was taken."""
+    by_default = prompt.answered is not None and prompt.answered.by_default
+    return "answered by default" if by_default else STATE_WORDS.get(prompt.state, prompt.state.lower())
+
+
+def instant(moment: datetime | None) -> str:
+    """A time in UTC, to the second, for programs; empty for None."""
+    from datetime import UTC
+
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else ""
+
+
+def time_left_words(prompt: PromptInfo, at: datetime) -> str:
+    """The time left to answer an open prompt, or the state of one that has ended."""
+    if prompt.is_open:
+        return words.time_left(prompt, at)
+    return state_word(prompt).removeprefix("answered ")
+
+
+def _deadline_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
+    if exact and prompt.is_open and prompt.expires_at:
+        return exact_time(prompt.expires_at)
+    return time_left_words(prompt, at)
+
+
+def _age_cell(prompt: PromptInfo, at: datetime, exact: bool) -> str:
+    if exact and prompt.created_at:
+        return exact_time(prompt.created_at)
+    return words.age(prompt, at)

@@ -1,0 +1,260 @@
+"""Writes a prompt as text: the question, who asks, the deadline, the contents, the form, the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from askback._model.enums import AnswerStatus, named
+from askback._model.prompts import AnswerInfo, Content, PromptInfo
+from askback._model.times import moment
+from askback._text.spans import when
+from askback.terminal import words
+from askback.terminal.choices import marks
+from askback.terminal.fields import Entry, Field, Group, Items, Kind, Variants, entries
+from askback.terminal.hints import default_of, hint_of
+from askback.terminal.keys import verb_of
+from askback.terminal.verdicts import field_of
+from askback.terminal.writer import Writer
+from askback.v1 import prompt_pb2 as pb
+
+LONG = 20_000
+"""The maximum number of characters of a text, unless `full` is requested."""
+MOST_CHOICES = 20
+"""The maximum number of choices that are listed for a field; the dialogue shows all of them."""
+GUTTER = "  | "
+"""Begins every line of foreign text, so that it cannot be mistaken for a line of the program."""
+_NOT_TEXT = (
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "model/",
+    "application/octet-stream",
+    "application/pdf",
+    "application/zip",
+    "application/gzip",
+)
+_DIFFS = ("text/x-diff", "text/x-patch", "text/diff")
+_NARROW = 60
+"""In columns: a hint that would make its line longer than this goes below the title."""
+
+
+def write_prompt(
+    writer: Writer,
+    prompt: PromptInfo,
+    at: datetime,
+    *,
+    full: bool = False,
+    asking: bool = False,
+    exact: bool = False,
+    warnings: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Write the prompt, with `warnings` among its facts.
+
+    Long texts are cut, with a note, unless `full`. With `asking` the form is only named, because it is asked
+    next, field by field. With `exact` times are exact. Returns what was not shown, in words: the rest of a
+    text that was cut, and contents that a terminal cannot show.
+    """
+    unseen: list[str] = []
+    writer.line(f"[{prompt.kind}] {prompt.title}", "title")
+    for name, value in _facts(prompt, at, exact):
+        writer.line(f"  {name:<12}{value}", "quiet" if name in ("job", "prompt", "key", "labels") else "")
+    for warning in warnings:
+        writer.line(f"  {'! note':<12}{warning}", "warning")
+    if prompt.resolution is not None:
+        writer.line(f"  {'ended':<12}{words.ending(prompt.resolution, at, exact=exact)}", "warning")
+        if prompt.answered is not None:
+            write_answer(writer, prompt.answered, at, exact=exact)
+    if prompt.body:
+        writer.line()
+        writer.markdown(_shorten(writer, prompt.body, full, "the body", unseen), GUTTER)
+    for content in prompt.contents:
+        _write_content(writer, content, full, unseen)
+    form = entries(prompt)
+    if form and asking and prompt.is_open:
+        writer.line()
+        writer.line(f"  To fill in: {', '.join(map(_title_with_default, form))}")
+    elif form:
+        writer.line()
+        writer.line("  To fill in", "title")
+        for entry in form:
+            _write_entry_line(writer, entry, full, unseen)
+    if prompt.is_open and not asking:
+        writer.line()
+        offered = (
+            f"{verb_of(option.decision)} ({option.label}"
+            f"{', with a comment' if option.comment_required else ''})"
+            for option in prompt.decisions
+        )
+        writer.line(f"  To decide: {', '.join(offered)}")
+    return tuple(unseen)
+
+
+def _write_entry_line(
+    writer: Writer, entry: Entry, full: bool, unseen: list[str], indent: str = "  "
+) -> None:
+    """Write one entry in the list of fields to fill in, with the entries of a group below it."""
+    need = " *" if entry.required and not entry.nullable else ""
+    if isinstance(entry, Group) and not entry.sequence:
+        writer.line(f"{indent}- {entry.name}{need}  {entry.title}{_in_brackets(_omission(entry))}")
+        for item in entry.fields:
+            _write_entry_line(writer, item, full, unseen, indent + "  ")
+        return
+    said = _in_brackets(hint_of(entry), _omission(entry))
+    writer.line(f"{indent}- {entry.name or 'values'}{need}  {entry.title}{said}")
+    if isinstance(entry, Variants):
+        writer.line(f"{indent}    one of: {', '.join(variant.title for variant in entry.variants)}", "quiet")
+    elif isinstance(entry, Field) and entry.choices and entry.kind is not Kind.PAIRS:
+        writer.line(f"{indent}    {_choices_line(entry, full)}", "quiet")
+        if not full and len(entry.choices) > MOST_CHOICES:
+            unseen.append(f"the choices of {entry.name} from the {MOST_CHOICES + 1}th on")
+
+
+def _title_with_default(entry: Entry) -> str:
+    """The title of an entry, with its default."""
+    offered = default_of(entry)
+    return f"{entry.title} [{offered}]" if offered else entry.title
+
+
+def _omission(entry: Entry) -> str:
+    """The effect of leaving out an entry; empty if it must be given or the effect is obvious."""
+    if offered := default_of(entry):
+        return f"{offered} if left out"
+    return "may be left out" if isinstance(entry, Group) and (not entry.required or entry.nullable) else ""
+
+
+def _in_brackets(*parts: str) -> str:
+    said = "; ".join(part for part in parts if part)
+    return f" [{said}]" if said else ""
+
+
+def _facts(prompt: PromptInfo, at: datetime, exact: bool) -> Iterable[tuple[str, str]]:
+    asked = when(prompt.created_at, at, exact=exact)
+    yield "asked by", ", ".join(filter(None, (prompt.job_type or "a program", asked)))
+    if prompt.requested_by:
+        yield "requester", prompt.requested_by
+    yield "deadline", words.deadline(prompt, at, exact=exact)
+    if coming := words.escalation(prompt, at, exact=exact):
+        yield "escalation", coming
+    if who := words.claim(prompt, at):
+        until = moment(prompt.proto, "claim_expire_time")
+        yield "claimed by", f"{who}, ends {when(until, at, exact=exact)}" if until else who
+    audience = prompt.proto.content.audience
+    names = [f"user:{user}" for user in audience.users] + [f"group:{group}" for group in audience.groups]
+    yield "for", ", ".join(names) or "everyone"
+    if prompt.proto.content.priority:
+        yield "priority", str(prompt.proto.content.priority)
+    if prompt.labels:
+        yield "labels", ", ".join(f"{name}={value}" for name, value in sorted(prompt.labels.items()))
+    yield "job", prompt.job_id
+    yield "prompt", prompt.prompt_id
+    yield "key", f"{prompt.key}, round {prompt.proto.round}, revision {prompt.revision}"
+
+
+def _write_content(writer: Writer, content: Content, full: bool, unseen: list[str]) -> None:
+    marked = ", may be edited" if content.editable else ""
+    name = content.title or content.content_id
+    writer.line()
+    writer.line(
+        f"  --- {name} ({content.content_id}, {content.media_type or 'text/plain'}{marked}) ---", "name"
+    )
+    if content.url:
+        writer.line(GUTTER + content.url)
+        unseen.append(f"{name}: it is not here but behind its link, {content.url}")
+        return
+    if content.media_type.startswith(_NOT_TEXT):
+        unseen.append(f"{name}: it is {content.media_type}, of which a terminal shows only the characters")
+    text = _shorten(writer, content.text, full, name, unseen)
+    if content.media_type in _DIFFS:
+        for line in text.splitlines():
+            writer.line(GUTTER + line, _diff_style(line))
+    elif content.media_type == "text/markdown":
+        writer.markdown(text, GUTTER)
+    else:
+        writer.block(text, indent=GUTTER)
+
+
+def _diff_style(line: str) -> str:
+    if line.startswith(("+++", "---")):
+        return "title"
+    return {"+": "added", "-": "removed", "@": "hunk"}.get(line[:1], "")
+
+
+def _shorten(writer: Writer, text: str, full: bool, name: str, unseen: list[str]) -> str:
+    if full or len(text) <= LONG:
+        return text
+    head = text[:LONG]
+    shown_to = head.rfind("\n") + 1 or LONG
+    writer.line(f"  (the first {shown_to} of {len(text)} characters; --full shows all)", "warning")
+    unseen.append(f"{name}: {len(text) - shown_to} of {len(text)} characters (--full shows all)")
+    return text[:shown_to]
+
+
+def write_entry(writer: Writer, entry: Entry, place: str = "     ") -> None:
+    """Write one entry above its question; `place` is its number, such as `1/4 `, or an indent."""
+    indent = place if not place.strip() else "     "
+    need = " (required)" if entry.required and not entry.nullable else ""
+    hint = _in_brackets(hint_of(entry))
+    head = f"{place}{entry.title}{need}"
+    beside = bool(entry.title) and len(head) + len(hint) <= _NARROW
+    if entry.title:
+        writer.line(f"{head}{hint}" if beside else head, "title")
+    if hint and not beside:
+        said = hint[2:-1]
+        for part in [said] if len(indent) + len(said) <= _NARROW else said.split("; "):
+            writer.line(f"{indent}{part}", "quiet")
+    help = entry.help or (entry.item.help if isinstance(entry, Items) else "")
+    writer.block(help, "quiet", f"{indent}| ")
+    if not isinstance(entry, Field):
+        return
+    if entry.rationale:
+        writer.block(f"Why: {entry.rationale}", "quiet", f"{indent}| ")
+    if entry.kind is Kind.PAIRS:
+        return
+    for mark, choice in zip(marks(entry.choices), entry.choices, strict=True):
+        suggested = " (recommended)" if choice.recommended else ""
+        more = f": {choice.description}" if choice.description else ""
+        writer.line(f"{indent}  {mark}) {choice.label}{suggested}{more}")
+    if entry.allow_other and entry.choices:
+        writer.line(f"{indent}  or any other text")
+
+
+def _choices_line(item: Field, full: bool) -> str:
+    """The choices on one line, as they can be typed."""
+    shown = [choice.label for choice in item.choices[: None if full else MOST_CHOICES]]
+    if more := len(item.choices) - len(shown):
+        shown.append(f"{more} more")
+    elif item.allow_other:
+        shown.append("or any other text")
+    return "one of: " * (item.kind is not Kind.MULTI) + ", ".join(shown)
+
+
+def write_submission(writer: Writer, record: pb.AnswerRecord, at: datetime, *, exact: bool = False) -> None:
+    """Write one submitted answer with the server's verdict and its violations."""
+    status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
+    write_answer(writer, AnswerInfo.from_proto(record.answer), at, status, exact=exact)
+    for violation in record.violations:
+        writer.line(f"    ! {field_of(violation.field)}: {violation.description}", "warning")
+
+
+def write_answer(
+    writer: Writer,
+    answer: AnswerInfo,
+    at: datetime,
+    status: AnswerStatus | None = None,
+    *,
+    exact: bool = False,
+) -> None:
+    """Write an answer: the decision, who gave it and when, the values, edits and comment."""
+    verdict = f"{status}: " if status else ""
+    who = "the deadline's default" if answer.by_default else answer.by
+    time = f" {when(answer.at, at, exact=exact)}" if answer.at else ""
+    writer.line(f"  {verdict}{answer.decision} by {who}{time}, about revision {answer.revision}")
+    if answer.values_json:
+        writer.line(f"    values   {answer.values_json}")
+    for content_id, text in answer.edits.items():
+        writer.line(f"    edited   {content_id}")
+        writer.block(text, indent="    | ")
+    if answer.comment:
+        writer.block(answer.comment, indent="    comment  ")

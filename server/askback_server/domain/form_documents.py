@@ -1,0 +1,59 @@
+"""Forms as JSON values: part of a content's document and of its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from askback_server.domain.evolve import fields_of
+from askback_server.domain.forms import (
+    BooleanInput,
+    DateInput,
+    Form,
+    Input,
+    IntegerInput,
+    MultiInput,
+    NumberInput,
+    Option,
+    Question,
+    Questions,
+    SchemaForm,
+    SingleInput,
+    TextInput,
+)
+
+_INPUTS: Mapping[str, type[Input]] = {
+    cls.oneof: cls
+    for cls in (BooleanInput, SingleInput, MultiInput, TextInput, IntegerInput, NumberInput, DateInput)
+}
+
+
+def form_to_doc(form: Form) -> dict[str, Any]:
+    """The form with all its fields, also those at their default."""
+    if isinstance(form, Questions):
+        return {"questions": [_question_to_doc(q) for q in form.questions]}
+    return {"schema_json": form.schema_json}
+
+
+def form_from_doc(doc: Mapping[str, Any]) -> Form:
+    """The form of which `form_to_doc` made these values."""
+    if "schema_json" in doc:
+        return SchemaForm(doc["schema_json"])
+    return Questions(tuple(_question_from_doc(q) for q in doc["questions"]))
+
+
+def _question_to_doc(question: Question) -> dict[str, Any]:
+    given = fields_of(question.input)
+    if "options" in given:
+        given["options"] = [fields_of(option) for option in given["options"]]
+    return {**fields_of(question), "input": {"type": question.input.oneof, **given}}
+
+
+def _question_from_doc(doc: Mapping[str, Any]) -> Question:
+    fields = dict(doc["input"])
+    cls = _INPUTS[fields.pop("type")]
+    if "options" in fields:
+        fields["options"] = tuple(Option(**o) for o in fields["options"])
+    if cls is MultiInput:
+        fields["default"] = tuple(fields["default"])
+    return Question(**{**doc, "input": cls(**fields)})

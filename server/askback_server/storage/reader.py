@@ -1,0 +1,44 @@
+"""The base of the repositories: run a read on the pool, and retry it once if the connection was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.storage.dialect import Dialect
+from askback_server.storage.outages import connected
+
+_WAITED = (TimeoutError, sa.exc.TimeoutError)
+"""Not retried: the caller has already waited for a connection of the pool."""
+
+
+class Reader:
+    """Reads without locks and transactions, on the dialect's pool."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    async def _all(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
+        """All rows of a statement, as mappings by column name. Raises StorageUnavailable."""
+        try:
+            return await self._once(statement)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, _WAITED):
+                raise
+        # An idle connection of the pool may have been closed by the server; a read can be repeated.
+        return await self._once(statement)
+
+    async def _once(self, statement: sa.Select[Any] | sa.CompoundSelect[Any]) -> Sequence[Any]:
+        async with connected(self._dialect.reads) as connection:
+            found: Sequence[Any] = (await connection.execute(statement)).mappings().all()
+            return found
+
+    async def now(self) -> datetime:
+        """The database's time. Raises StorageUnavailable."""
+        found = await self._all(sa.select(self._dialect.now().label("now")))
+        now: datetime = found[0]["now"]
+        return now

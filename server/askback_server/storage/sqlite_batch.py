@@ -1,0 +1,155 @@
+"""The statements of a batch on SQLite: compiled once, run row by row by the writer thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as lite
+
+from askback_server.storage import rows
+from askback_server.storage.batch import GUARD_COLUMNS, JOB_AT, PARTS, Batch, BatchOutcome, Values
+from askback_server.storage.tables import answers, checkpoints, events, jobs, prompts, understandings
+from askback_server.storage.types import instant_text
+
+
+class _Statement:
+    """A Core statement compiled once, and how a row's values become its parameters."""
+
+    __slots__ = ("parameters", "sql")
+
+    def __init__(self, statement: sa.sql.dml.UpdateBase, columns: Sequence[str]) -> None:
+        compiled = statement.compile(dialect=lite.dialect(paramstyle="qmark"))
+        self.sql = str(compiled)
+        order = [columns.index(name) for name in compiled.positiontup or ()]
+        self.parameters: Callable[[Values], Any] = itemgetter(*order)
+
+
+def _bound(columns: Sequence[str]) -> dict[str, Any]:
+    # Values come as the driver wants them (see `_plain`): no processing by type.
+    return {c: sa.bindparam(c, type_=sa.types.NullType()) for c in columns}
+
+
+def _insert(table: sa.Table, part: str, extra: dict[str, Any] | None = None) -> _Statement:
+    return _Statement(sa.insert(table).values(_bound(PARTS[part]) | (extra or {})), PARTS[part])
+
+
+def _upsert(table: sa.Table, part: str) -> _Statement:
+    statement = lite.insert(table).values(_bound(PARTS[part]))
+    keys = [c.name for c in table.primary_key.columns]
+    columns = PARTS[part]
+    changed = {c: statement.excluded[c] for c in columns if c not in keys}
+    return _Statement(statement.on_conflict_do_update(index_elements=keys, set_=changed), columns)
+
+
+def _update(table: sa.Table, part: str, key: str, columns: Sequence[str], *also: Any) -> _Statement:
+    at_key = table.c[key] == sa.bindparam(key, type_=sa.types.NullType())
+    # A column may not be both set and compared under one parameter name.
+    statement = sa.update(table).where(at_key, *also).values(_bound([c for c in columns if c != key]))
+    return _Statement(statement, PARTS[part])
+
+
+class _Copy:
+    """A statement that copies rows of the job that is retried, without reading their large values."""
+
+    __slots__ = ("parameters", "sql")
+
+    def __init__(self, sql: str, part: str) -> None:
+        self.sql = sql
+        self.parameters: Callable[[Values], Any] = lambda row: dict(zip(PARTS[part], row, strict=True))
+
+
+_COPIES = {
+    "carried_answers": _Copy(
+        "INSERT INTO job_carried_answers (job_id, key, digest, from_job_id, prompt_id, response) "
+        "SELECT :job_id, key, digest, job_id, interaction_id, response_data FROM hitl_interactions "
+        "WHERE interaction_id = :prompt_id AND job_id = :source_id UNION ALL "
+        "SELECT :job_id, key, digest, from_job_id, prompt_id, response FROM job_carried_answers "
+        "WHERE job_id = :source_id AND key = :key AND prompt_id = :prompt_id",
+        "carried_answers",
+    ),
+    "carried_checkpoints": _Copy(
+        "INSERT INTO job_checkpoints (job_id, key, value, created_at) "
+        "SELECT :job_id, key, value, created_at FROM job_checkpoints WHERE job_id = :source_id",
+        "carried_checkpoints",
+    ),
+}
+"""By the part of a batch."""
+
+_GUARDED = _update(
+    jobs,
+    "changed_jobs",
+    "job_id",
+    rows.JOB_CHANGED_COLUMNS,
+    jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
+)
+_DELETE = _Statement(
+    sa.delete(jobs).where(
+        jobs.c.job_id == sa.bindparam("job_id", type_=sa.types.NullType()),
+        jobs.c.version == sa.bindparam("expected", type_=sa.types.NullType()),
+    ),
+    PARTS["changed_jobs"],
+)
+_CREATE = _Statement(
+    lite.insert(jobs).values(_bound(PARTS["new_jobs"])).on_conflict_do_nothing(), PARTS["new_jobs"]
+)
+_CHILDREN: dict[str, _Statement | _Copy] = {
+    "new_prompts": _insert(prompts, "new_prompts"),
+    "changed_prompts": _update(prompts, "changed_prompts", "interaction_id", rows.PROMPT_CHANGED_COLUMNS[2:]),
+    "amended_prompts": _update(prompts, "amended_prompts", "interaction_id", PARTS["amended_prompts"][2:]),
+    "answers": _insert(answers, "answers"),
+    "checkpoints": _upsert(checkpoints, "checkpoints"),
+    **_COPIES,
+    "understandings": _upsert(understandings, "understandings"),
+    "events": _insert(events, "events", {"xid": sa.literal_column("0")}),
+}
+_SOURCE = "SELECT 1 FROM jobs WHERE job_id = ?"
+_EPOCH = "SELECT epoch FROM worker_sessions WHERE session_id = ? AND expires_at > ?"
+
+
+def _plain(row: Values) -> Values:
+    """Values as sqlite3 takes them: times as texts."""
+    return tuple([instant_text(v) if v.__class__ is datetime else v for v in row])
+
+
+def write_rows(cursor: sqlite3.Cursor, batch: Batch, now: datetime) -> BatchOutcome:
+    """Write a batch in the open transaction: jobs whose guards hold at `now`, and the rows of these jobs."""
+    outcome = BatchOutcome(now=now)
+    written = outcome.written
+    living: dict[tuple[str, int], int | None] = {}
+    """The epochs of sessions that have not expired."""
+    job_at = JOB_AT["changed_jobs"]
+    for row in batch.changed_jobs:
+        _, session, epoch, not_before, not_after, deleted = row[: len(GUARD_COLUMNS)]
+        job_id = row[job_at]
+        if session and (session, epoch) not in living:
+            found = cursor.execute(_EPOCH, (session, instant_text(now))).fetchone()
+            living[session, epoch] = found[0] if found is not None else None
+        epoch_now = living.get((session, epoch))
+        if session and (epoch_now is None or epoch not in (0, epoch_now)):
+            outcome.expired.add(job_id)
+            if epoch_now is not None and epoch_now > epoch:
+                outcome.superseded.add(job_id)
+        elif (not_before and now < not_before) or (not_after and now >= not_after):
+            outcome.late.add(job_id)
+        else:
+            guarded = _DELETE if deleted else _GUARDED
+            if cursor.execute(guarded.sql, guarded.parameters(_plain(row))).rowcount == 1:
+                written.add(job_id)
+    sources: dict[str, str] = dict(batch.carried_checkpoints)
+    for row in batch.new_jobs:
+        source = sources.get(row[0])
+        if source is not None and cursor.execute(_SOURCE, (source,)).fetchone() is None:
+            continue
+        if cursor.execute(_CREATE.sql, _CREATE.parameters(_plain(row))).rowcount == 1:
+            written.add(row[0])
+    for part, statement in _CHILDREN.items():
+        job_at = JOB_AT[part]
+        theirs = [statement.parameters(_plain(r)) for r in getattr(batch, part) if r[job_at] in written]
+        if theirs:
+            cursor.executemany(statement.sql, theirs)
+    return outcome

@@ -1,0 +1,295 @@
+"""Requests that change something as the domain's commands.
+
+One function per RPC, named like it; unary calls and stream frames use the same. What is missing,
+unknown or impossible raises InvalidField; an id that is not spelt like one of ours is NOT_FOUND.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
+from askback_server.domain import commands
+from askback_server.domain.commands import PromptRef, SessionRef
+from askback_server.domain.decisions import Edit
+from askback_server.domain.errors import InvalidField
+from askback_server.domain.principals import Principal
+from askback_server.domain.prompts import AnswerSource
+from askback_server.domain.violations import Violations
+from askback_server.transport.convert.contents import DECISIONS, ONE_OF_DECISIONS, content
+from askback_server.transport.convert.jobs import failure, progress
+from askback_server.transport.convert.prompts import prompt_id, prompt_ref
+from askback_server.transport.convert.values import job_id, moment, namespace, span
+
+# --- JobService ---------------------------------------------------------------------------------
+
+
+def create_job(request: job_service_pb2.CreateJobRequest, principal: Principal) -> commands.CreateJob:
+    """A new job; its namespace is resolved. Raises InvalidField, PermissionDenied."""
+    check = Violations()
+    check.storable("request_id", (request.request_id,))
+    spans = {
+        name: check.read(span, getattr(request, name), name)
+        for name in ("retention", "start_delay", "timeout", "run_timeout")
+        if request.HasField(name)
+    }
+    start_at = prompt = None
+    if request.HasField("start_time"):
+        start_at = check.read(moment, request.start_time, "start_time")
+    if request.HasField("prompt"):
+        prompt = check.read(content, request.prompt, "prompt")
+    check.done()
+    return commands.CreateJob(
+        principal=principal,
+        namespace=namespace(request.namespace, principal),
+        job_type=request.job_type,
+        request_id=request.request_id,
+        user_id=request.user_id,
+        input_json=request.input_json,
+        priority=request.priority,
+        labels=dict(request.labels),
+        max_attempts=request.max_attempts,
+        prompt=prompt,
+        start_at=start_at,
+        retention=spans.get("retention"),
+        start_delay=spans.get("start_delay"),
+        timeout=spans.get("timeout"),
+        run_timeout=spans.get("run_timeout"),
+    )
+
+
+_JOB_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "labels": lambda job: dict(job.labels),
+    "priority": lambda job: job.priority,
+    "promoted": lambda job: job.promoted,
+    "retention": lambda job: span(job.retention, "job.retention") if job.HasField("retention") else None,
+}
+_UNDERSTANDING_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "questions_asked_json": lambda state: state.questions_asked_json,
+    "answers_json": lambda state: state.answers_json,
+    "research_performed_json": lambda state: state.research_performed_json,
+    "understanding_summary": lambda state: state.understanding_summary,
+    "user_problem": lambda state: state.user_problem,
+    "readiness_score": lambda state: state.readiness_score,
+    "complete": lambda state: state.complete,
+}
+
+
+def _masked(message: Any, paths: Any, fields: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """The fields that a mask names."""
+    if not paths:
+        raise InvalidField.of("update_mask", "is required; it may name: " + ", ".join(fields))
+    unknown = [path for path in paths if path not in fields]
+    if unknown:
+        raise InvalidField.of(
+            "update_mask", f"{unknown[0][:80]!r} cannot be changed; it may name: " + ", ".join(fields)
+        )
+    return {path: fields[path](message) for path in paths}
+
+
+def update_job(request: job_service_pb2.UpdateJobRequest, principal: Principal) -> commands.UpdateJob:
+    """New values of the fields in the mask; a retention that is unset means the server's default."""
+    return commands.UpdateJob(
+        principal=principal,
+        job_id=job_id(request.job.job_id, "job.job_id"),
+        values=_masked(request.job, request.update_mask.paths, _JOB_FIELDS),
+        expected_version=request.expected_version,
+    )
+
+
+def cancel_job(request: job_service_pb2.CancelJobRequest, principal: Principal) -> commands.CancelJob:
+    """An end, or the wish for one."""
+    return commands.CancelJob(principal=principal, job_id=job_id(request.job_id), reason=request.reason)
+
+
+def delete_job(request: job_service_pb2.DeleteJobRequest, principal: Principal) -> commands.DeleteJob:
+    """The removal of a terminal job."""
+    return commands.DeleteJob(principal=principal, job_id=job_id(request.job_id))
+
+
+def update_deep_understanding(
+    request: job_service_pb2.UpdateDeepUnderstandingRequest, principal: Principal
+) -> commands.UpdateUnderstanding:
+    """New values of the fields in the mask."""
+    state = request.deep_understanding
+    return commands.UpdateUnderstanding(
+        principal=principal,
+        job_id=job_id(state.job_id, "deep_understanding.job_id"),
+        values=_masked(state, request.update_mask.paths, _UNDERSTANDING_FIELDS),
+        expected_version=request.expected_version,
+        token=request.token,
+    )
+
+
+# --- WorkerService: `session` is the stream's, None for a unary call ------------------------------
+
+
+def report_progress(
+    request: worker_service_pb2.ReportProgressRequest,
+    principal: Principal,
+    session: SessionRef | None = None,
+) -> commands.ReportProgress:
+    """How far the job is."""
+    return commands.ReportProgress(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        progress=progress(request.progress),
+        milestone=request.milestone,
+    )
+
+
+def ask_prompt(
+    request: worker_service_pb2.AskPromptRequest, principal: Principal, session: SessionRef | None = None
+) -> commands.AskPrompt:
+    """A question to people."""
+    if not request.HasField("content"):
+        raise InvalidField.of("content", "is required: say what is asked")
+    check = Violations()
+    check.storable("key", (request.key,))
+    check.storable("supersedes_keys", request.supersedes_keys)
+    check.done()
+    return commands.AskPrompt(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        key=request.key,
+        content=content(request.content, "content"),
+        supersedes=tuple(request.supersedes_keys),
+        same=request.same,
+        wakes=request.wakes,
+    )
+
+
+def acknowledge_prompts(
+    request: worker_service_pb2.AcknowledgePromptsRequest,
+    principal: Principal,
+    session: SessionRef | None = None,
+) -> commands.AcknowledgePrompts:
+    """The worker has these resolutions."""
+    return commands.AcknowledgePrompts(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        prompt_ids=tuple(prompt_id(value, "prompt_ids") for value in request.prompt_ids),
+    )
+
+
+def save_checkpoint(
+    request: worker_service_pb2.SaveCheckpointRequest,
+    principal: Principal,
+    session: SessionRef | None = None,
+) -> commands.SaveCheckpoint:
+    """The result of a step."""
+    return commands.SaveCheckpoint(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        key=request.key,
+        value_json=request.value_json,
+    )
+
+
+def complete_job(
+    request: worker_service_pb2.CompleteJobRequest, principal: Principal, session: SessionRef | None = None
+) -> commands.CompleteJob:
+    """A result."""
+    return commands.CompleteJob(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        result_json=request.result_json,
+    )
+
+
+def fail_job(
+    request: worker_service_pb2.FailJobRequest, principal: Principal, session: SessionRef | None = None
+) -> commands.FailJob:
+    """A failure of the attempt."""
+    return commands.FailJob(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        failure=failure(request.failure),
+        retryable=request.retryable,
+        retry_delay=span(request.retry_delay, "retry_delay") if request.HasField("retry_delay") else None,
+        keep_attempt=request.keep_attempt,
+    )
+
+
+def release_job(
+    request: worker_service_pb2.ReleaseJobRequest, principal: Principal, session: SessionRef | None = None
+) -> commands.ReleaseJob:
+    """The holder gives the job up."""
+    check = Violations()
+    check.storable("awaited_keys", request.awaited_keys)
+    check.done()
+    return commands.ReleaseJob(
+        principal=principal,
+        job_id=job_id(request.job_id),
+        token=request.token,
+        session=session,
+        awaited=tuple(request.awaited_keys),
+        at_work=request.at_work,
+    )
+
+
+# --- HitlService --------------------------------------------------------------------------------
+
+
+def answer_prompt(
+    request: hitl_service_pb2.AnswerPromptRequest, principal: Principal
+) -> commands.AnswerPrompt:
+    """What a person decided."""
+    ref = prompt_ref(request.prompt_id, request.job_id, request.key)
+    decision = DECISIONS.get(request.decision)
+    if decision is None:
+        raise InvalidField.of("decision", ONE_OF_DECISIONS)
+    check = Violations()
+    check.storable("answer_id", (request.answer_id,))
+    check.done()
+    return commands.AnswerPrompt(
+        principal=principal,
+        ref=ref,
+        answer_id=request.answer_id,
+        revision=request.revision,
+        decision=decision,
+        values_json=request.values_json.strip(),
+        edits=tuple(Edit(e.content_id, e.text) for e in request.edits) if request.edits else (),
+        comment=request.comment,
+        source=AnswerSource.TEST if request.test else AnswerSource.HUMAN,
+    )
+
+
+def claim_prompt(request: hitl_service_pb2.ClaimPromptRequest, principal: Principal) -> commands.ClaimPrompt:
+    """A person takes the prompt on."""
+    return commands.ClaimPrompt(
+        principal=principal,
+        ref=PromptRef(prompt_id(request.prompt_id)),
+        duration=span(request.duration, "duration") if request.HasField("duration") else None,
+    )
+
+
+def release_prompt(
+    request: hitl_service_pb2.ReleasePromptRequest, principal: Principal
+) -> commands.ReleasePrompt:
+    """A person gives the claim back."""
+    return commands.ReleasePrompt(principal=principal, ref=PromptRef(prompt_id(request.prompt_id)))
+
+
+def cancel_prompt(
+    request: hitl_service_pb2.CancelPromptRequest, principal: Principal
+) -> commands.CancelPrompt:
+    """The asker's side withdraws the prompt."""
+    return commands.CancelPrompt(
+        principal=principal,
+        ref=prompt_ref(request.prompt_id, request.job_id, request.key),
+        reason=request.reason,
+    )

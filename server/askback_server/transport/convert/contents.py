@@ -1,0 +1,182 @@
+"""What a prompt shows and asks for, from and to its message.
+
+Coming in, only what the domain cannot hold is refused here: unknown enum numbers, a question without
+a type, impossible durations. Everything else is judged by `domain/checks.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from google.protobuf.message import Message
+
+from askback.v1 import prompt_pb2
+from askback_server.domain.content import (
+    Audience,
+    DefaultAnswer,
+    EscalationStep,
+    FinalAction,
+    Part,
+    PromptContent,
+    Reminders,
+)
+from askback_server.domain.decisions import Decision, DecisionOption
+from askback_server.domain.violations import Violations
+from askback_server.transport.convert.forms import form, put_form
+from askback_server.transport.convert.values import any_span, moment, put_span, span
+from askback_server.transport.wire import EncodeCache
+
+DECISION_NUMBERS = {d: prompt_pb2.Decision.Value(f"DECISION_{d}") for d in Decision}
+DECISIONS: dict[int, Decision] = {number: d for d, number in DECISION_NUMBERS.items()}
+ONE_OF_DECISIONS = "must be one of: " + ", ".join(f"DECISION_{d}" for d in Decision)
+
+_FINAL_NUMBERS = {a: prompt_pb2.FinalAction.Value(f"FINAL_ACTION_{a}") for a in FinalAction}
+_FINALS: dict[int, FinalAction] = {0: FinalAction.EXPIRE, **{n: a for a, n in _FINAL_NUMBERS.items()}}
+
+_NOBODY_IN_PARTICULAR = Audience()
+
+
+def content(message: prompt_pb2.PromptContent, field: str) -> PromptContent:
+    """The content asked for. Raises InvalidField; `field` is where the message stands in its request."""
+    check = Violations(f"{field}.")
+    final = _FINALS.get(message.final_action)
+    if final is None:
+        check.bad("final_action", f"{message.final_action} is not a FinalAction")
+        final = FinalAction.EXPIRE
+    timeout = deadline = default = reminders = None
+    if message.HasField("timeout"):
+        # A retried request may be late: the rules judge the sign of the timeout only for a new prompt.
+        timeout = check.read(any_span, message.timeout, f"{field}.timeout")
+    if message.HasField("deadline"):
+        deadline = check.read(moment, message.deadline, f"{field}.deadline")
+    if message.HasField("default_answer"):
+        default = _default_answer(message.default_answer, check)
+    decisions = tuple(_options(message.decisions, check)) if message.decisions else ()
+    steps = tuple(_steps(message.escalation, check)) if message.escalation else ()
+    if message.HasField("reminders"):
+        reminders = _reminders(message.reminders, check)
+    asked = form(message, check)
+    check.done()
+    return PromptContent(
+        kind=message.kind,
+        title=message.title,
+        body=message.body,
+        parts=tuple(
+            Part(p.content_id, p.title, p.media_type, p.text, p.url, p.editable) for p in message.contents
+        ),
+        form=asked,
+        decisions=decisions,
+        priority=message.priority,
+        audience=_audience(message.audience) if message.HasField("audience") else _NOBODY_IN_PARTICULAR,
+        labels=dict(message.labels),
+        blocking=message.blocking,
+        final_action=final,
+        default_answer=default,
+        metadata_json=message.metadata_json,
+        timeout=timeout,
+        escalation=steps,
+        reminders=reminders,
+        deadline=deadline,
+    )
+
+
+def _audience(message: prompt_pb2.Audience) -> Audience:
+    return Audience(frozenset(message.users), frozenset(message.groups))
+
+
+def _steps(messages: Iterable[prompt_pb2.EscalationStep], check: Violations) -> Iterable[EscalationStep]:
+    for index, message in enumerate(messages):
+        after = _required_span(message, f"escalation[{index}]", "after", check)
+        yield EscalationStep(after, _audience(message.to), message.replace, message.raise_priority)
+
+
+def _reminders(message: prompt_pb2.Reminders, check: Violations) -> Reminders:
+    every = _required_span(message, "reminders", "every", check)
+    after = _required_span(message, "reminders", "after", check) if message.HasField("after") else every
+    return Reminders(every, after, message.max_count)
+
+
+def _required_span(message: Message, at: str, name: str, check: Violations) -> timedelta:
+    """A field of `message`, which is the field `at` of the content; 0 s after noting a violation."""
+    if not message.HasField(name):
+        check.bad(f"{at}.{name}", "is required")
+        return timedelta(0)
+    return check.read(span, getattr(message, name), f"{check.prefix}{at}.{name}") or timedelta(0)
+
+
+def _default_answer(message: prompt_pb2.DefaultAnswer, check: Violations) -> DefaultAnswer | None:
+    decision = DECISIONS.get(message.decision)
+    if decision is None:
+        check.bad("default_answer.decision", ONE_OF_DECISIONS)
+        return None
+    return DefaultAnswer(decision, message.values_json.strip(), message.comment)
+
+
+def _options(messages: Iterable[prompt_pb2.DecisionOption], check: Violations) -> Iterable[DecisionOption]:
+    for index, message in enumerate(messages):
+        decision = DECISIONS.get(message.decision)
+        if decision is None:
+            check.bad(f"decisions[{index}].decision", ONE_OF_DECISIONS)
+        else:
+            yield DecisionOption(decision, message.label, message.comment_required)
+
+
+def _serialised(content: PromptContent) -> bytes:
+    target = prompt_pb2.PromptContent()
+    target.kind = content.kind
+    target.title = content.title
+    target.body = content.body
+    for part in content.parts:
+        _put_part(target.contents.add(), part)
+    if content.form is not None:
+        put_form(target, content.form)
+    for option in content.decisions:
+        offered = target.decisions.add()
+        offered.decision = DECISION_NUMBERS[option.decision]
+        offered.label = option.label
+        offered.comment_required = option.comment_required
+    target.priority = content.priority
+    if content.audience.users or content.audience.groups:
+        _put_audience(target.audience, content.audience)
+    if content.labels:
+        target.labels.update(content.labels)
+    target.blocking = content.blocking
+    target.final_action = _FINAL_NUMBERS[content.final_action]
+    if content.default_answer is not None:
+        target.default_answer.decision = DECISION_NUMBERS[content.default_answer.decision]
+        target.default_answer.values_json = content.default_answer.values_json
+        target.default_answer.comment = content.default_answer.comment
+    target.metadata_json = content.metadata_json
+    if content.timeout is not None:
+        put_span(target.timeout, content.timeout)
+    for step in content.escalation:
+        taken = target.escalation.add(replace=step.replace, raise_priority=step.raise_priority)
+        put_span(taken.after, step.after)
+        _put_audience(taken.to, step.to)
+    if content.reminders is not None:
+        put_span(target.reminders.every, content.reminders.every)
+        put_span(target.reminders.after, content.reminders.after)
+        target.reminders.max_count = content.reminders.most
+    return target.SerializeToString()
+
+
+def _put_audience(target: prompt_pb2.Audience, audience: Audience) -> None:
+    target.users.extend(sorted(audience.users))
+    target.groups.extend(sorted(audience.groups))
+
+
+def _put_part(target: prompt_pb2.PromptPart, part: Part) -> None:
+    target.content_id = part.content_id
+    target.title = part.title
+    target.media_type = part.media_type
+    if part.url:
+        target.url = part.url
+    else:
+        target.text = part.text
+    target.editable = part.editable
+
+
+content_bytes = EncodeCache(_serialised, most=512)
+"""The message of a content, with the schema that its questions amount to. It is sent many times: once
+per version of its prompt, and per read."""

@@ -1,0 +1,169 @@
+"""The forms of prompts, from and to their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from askback.v1 import prompt_pb2
+from askback_server.domain.forms import (
+    BooleanInput,
+    DateInput,
+    Form,
+    Input,
+    IntegerInput,
+    MultiInput,
+    NumberInput,
+    Option,
+    Question,
+    Questions,
+    SchemaForm,
+    SingleInput,
+    TextInput,
+    derive_schema,
+)
+from askback_server.domain.violations import Violations
+
+
+def form(message: prompt_pb2.PromptContent, check: Violations) -> Form | None:
+    """The form of a content, None if it has none. Notes each question without a type in `check`."""
+    which = message.WhichOneof("form")
+    if which is None:
+        return None
+    if which == "schema_json":
+        return SchemaForm(message.schema_json)
+    questions = []
+    for index, question in enumerate(message.questions.questions):
+        kind = question.WhichOneof("input")
+        if kind is None:
+            at = f"questions.questions[{index}].input"
+            check.bad(at, "is required: say of which type the value is")
+            continue
+        questions.append(
+            Question(
+                question_id=question.question_id,
+                title=question.title,
+                input=_INPUTS[kind](question),
+                help=question.help,
+                required=question.required,
+                rationale=question.rationale,
+            )
+        )
+    return Questions(tuple(questions))
+
+
+def _choices(messages: Iterable[prompt_pb2.Option]) -> tuple[Option, ...]:
+    return tuple(Option(o.value, o.title, o.description, o.recommended) for o in messages)
+
+
+def _given(message: Any, field: str) -> Any:
+    """The value of an `optional` field, None where it is unset."""
+    return getattr(message, field) if message.HasField(field) else None
+
+
+def _boolean(question: prompt_pb2.Question) -> Input:
+    return BooleanInput(_given(question.boolean, "default_value"))
+
+
+def _single(question: prompt_pb2.Question) -> Input:
+    m = question.single
+    return SingleInput(_choices(m.options), _given(m, "default_value"), m.allow_other)
+
+
+def _multi(question: prompt_pb2.Question) -> Input:
+    m = question.multi
+    least, most = _given(m, "min_items"), _given(m, "max_items")
+    return MultiInput(_choices(m.options), tuple(m.default_values), least, most, m.allow_other)
+
+
+def _text(question: prompt_pb2.Question) -> Input:
+    m = question.text
+    least, most = _given(m, "min_length"), _given(m, "max_length")
+    return TextInput(_given(m, "default_value"), least, most, m.pattern, m.multiline)
+
+
+def _integer(question: prompt_pb2.Question) -> Input:
+    m = question.integer
+    return IntegerInput(_given(m, "default_value"), _given(m, "minimum"), _given(m, "maximum"))
+
+
+def _number(question: prompt_pb2.Question) -> Input:
+    m = question.number
+    return NumberInput(_given(m, "default_value"), _given(m, "minimum"), _given(m, "maximum"))
+
+
+def _date(question: prompt_pb2.Question) -> Input:
+    m = question.date
+    return DateInput(_given(m, "default_value"), m.minimum, m.maximum)
+
+
+_INPUTS: dict[str, Callable[[prompt_pb2.Question], Input]] = {
+    "boolean": _boolean,
+    "single": _single,
+    "multi": _multi,
+    "text": _text,
+    "integer": _integer,
+    "number": _number,
+    "date": _date,
+}
+
+
+def put_form(target: prompt_pb2.PromptContent, form: Form) -> None:
+    """Set the form of a content, with the schema that its questions amount to."""
+    if isinstance(form, SchemaForm):
+        target.schema_json = form.schema_json
+        return
+    target.questions.SetInParent()
+    for question in form.questions:
+        _put_question(target.questions.questions.add(), question)
+    target.derived_schema_json = derive_schema(form)
+
+
+def _put_question(target: prompt_pb2.Question, question: Question) -> None:
+    target.question_id = question.question_id
+    target.title = question.title
+    target.help = question.help
+    target.required = question.required
+    target.rationale = question.rationale
+    match question.input:
+        case BooleanInput(default):
+            target.boolean.SetInParent()
+            _put(target.boolean, default_value=default)
+        case SingleInput(options, default, allow_other):
+            target.single.allow_other = allow_other
+            _put_options(target.single.options, options)
+            _put(target.single, default_value=default)
+        case MultiInput(options, defaults, least, most, allow_other):
+            target.multi.allow_other = allow_other
+            _put_options(target.multi.options, options)
+            target.multi.default_values.extend(defaults)
+            _put(target.multi, min_items=least, max_items=most)
+        case TextInput(default, least, most, pattern, multiline):
+            target.text.pattern = pattern
+            target.text.multiline = multiline
+            _put(target.text, default_value=default, min_length=least, max_length=most)
+        case IntegerInput(default, low, high):
+            target.integer.SetInParent()
+            _put(target.integer, default_value=default, minimum=low, maximum=high)
+        case NumberInput(default, low, high):
+            target.number.SetInParent()
+            _put(target.number, default_value=default, minimum=low, maximum=high)
+        case DateInput(default, first, last):
+            target.date.minimum = first
+            target.date.maximum = last
+            _put(target.date, default_value=default)
+
+
+def _put(target: Any, **values: object) -> None:
+    for name, value in values.items():
+        if value is not None:
+            setattr(target, name, value)
+
+
+def _put_options(target: Any, options: tuple[Option, ...]) -> None:
+    for option in options:
+        choice = target.add()
+        choice.value = option.value
+        choice.title = option.title
+        choice.description = option.description
+        choice.recommended = option.recommended

@@ -1,0 +1,64 @@
+"""What a call gives, as the message that answers it: the same for a unary call and for a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from askback.v1 import hitl_service_pb2, worker_service_pb2
+from askback_server.domain.jobs import Job
+from askback_server.domain.prompts import AnswerResult, Prompt
+from askback_server.domain.replies import PromptAsked
+from askback_server.sessions.frames import Reply
+from askback_server.transport.convert.jobs import job_message
+from askback_server.transport.convert.prompts import prompt_bytes, result_bytes
+from askback_server.transport.wire import within
+
+M = TypeVar("M", bound=Message)
+
+
+def response(kind: type[M], reply: Any) -> M:
+    """The response of a unary call."""
+    return kind.FromString(reply_bytes(reply))
+
+
+def reply_bytes(reply: Any) -> bytes:
+    """The response of a call, serialised. A read's reply is the response itself."""
+    make = _MAKE.get(type(reply))
+    if make is not None:
+        return make(reply)
+    message: Message = reply
+    return message.SerializeToString()
+
+
+def replies_within(frame: type[Message]) -> Callable[[int, Reply], bytes]:
+    """What makes such a frame, as bytes, of a `ref` and the reply to it."""
+    fields = frame.DESCRIPTOR.oneofs_by_name["body"].fields
+    members = {field.name: within(frame, field.name) for field in fields}
+
+    def framed(ref: int, reply: Reply) -> bytes:
+        head = frame(ref=ref).SerializeToString()
+        return head + members[reply.name](reply_bytes(reply.response))
+
+    return framed
+
+
+def _asked(reply: PromptAsked) -> bytes:
+    head = worker_service_pb2.AskPromptResponse(replayed=reply.replayed).SerializeToString()
+    return head + _PROMPT(prompt_bytes(reply.prompt))
+
+
+# Responses that say the same say it in the same field: a test holds all of them to it.
+_PROMPT = within(worker_service_pb2.AskPromptResponse, "prompt")
+_JOB = within(worker_service_pb2.CompleteJobResponse, "job")
+_RESULT = within(hitl_service_pb2.AnswerPromptResponse, "result")
+
+_MAKE: dict[type[Any], Callable[[Any], bytes]] = {
+    AnswerResult: lambda result: _RESULT(result_bytes(result)),
+    Job: lambda job: _JOB(job_message(job).SerializeToString()),
+    Prompt: lambda prompt: _PROMPT(prompt_bytes(prompt)),
+    PromptAsked: _asked,
+    int: lambda version: worker_service_pb2.SaveCheckpointResponse(version=version).SerializeToString(),
+}

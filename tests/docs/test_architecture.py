@@ -1,0 +1,154 @@
+"""docs/architecture.md describes the program as it is: files, functions, the order of calls, tasks."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from askback.v1 import job_service_pb2, worker_service_pb2
+from tests.docs.blocks import ROOT, blocks_of
+from tests.support.service import ACCEPT, answer, confirm, serving
+
+PAGE = "docs/architecture.md"
+TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
+SERVER = ROOT / "server" / "askback_server"
+_STEP = re.compile(r"^\| (\d+) \| (`[^|]+`) \| (`[^|]+`) \|", re.MULTILINE)
+_TASK = re.compile(r"^\| `(askback-[a-z-]+)` \| `([\w/]+\.py)` \|", re.MULTILINE)
+_PATH = re.compile(r"`((?:domain|ports|engine|feed|sessions|storage|transport|metrics|config)/[\w/*]+\.py)`")
+_BOTH_DATABASES = 14
+"""The step that has a file for each database; the path is walked on SQLite, the first of them."""
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+STEPS = [
+    (int(number), path, function)
+    for number, paths, functions in _STEP.findall(TEXT)
+    for path, function in zip(names(paths), names(functions), strict=True)
+]
+
+
+def functions_of(path: Path) -> set[str]:
+    """The functions of a file as `function` and `Class.method`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = {node.name for node in tree.body if isinstance(node, kinds)}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, kinds)}
+    return found
+
+
+class FirstCalls:
+    """Records in which order functions of the server are entered for the first time."""
+
+    def __init__(self) -> None:
+        self.order: dict[tuple[str, str], int] = {}
+        self._on = False
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record this thread, and threads that started `within_threads`."""
+        before = sys.getprofile()
+        sys.setprofile(self._profile)
+        self._on = True
+        try:
+            yield
+        finally:
+            self._on = False
+            sys.setprofile(before)
+
+    @contextmanager
+    def within_threads(self) -> Iterator[None]:
+        """Let threads that start in this context be recorded, such as SQLite's writer."""
+        threading.setprofile(self._profile)
+        try:
+            yield
+        finally:
+            threading.setprofile(None)
+
+    def _profile(self, frame: FrameType, event: str, _: object) -> None:
+        if self._on and event == "call":
+            code = frame.f_code
+            path = Path(code.co_filename)
+            if path.is_relative_to(SERVER):
+                called = (path.relative_to(SERVER).as_posix(), code.co_qualname)
+                self.order.setdefault(called, len(self.order))
+
+
+def test_the_files_and_functions_of_an_answer_exist() -> None:
+    assert [number for number, *_ in STEPS if number != _BOTH_DATABASES] == [
+        number for number in range(1, 21) if number != _BOTH_DATABASES
+    ]
+    missing = [f"{path}: {name}" for _, path, name in STEPS if name not in functions_of(SERVER / path)]
+    assert missing == []
+
+
+async def test_an_answer_runs_through_the_files_in_the_order_of_the_page(
+    migrated_file: Path, tmp_path: Path
+) -> None:
+    """The first call of each function that the page lists, while an answer travels to its worker."""
+    database = tmp_path / "askback.db"
+    database.write_bytes(migrated_file.read_bytes())
+    calls = FirstCalls()
+    with calls.within_threads():
+        async with serving(f"sqlite+aiosqlite:///{database}") as world:
+            worker = world.worker()
+            await worker.hello("refund")
+            await world.jobs.CreateJob(job_service_pb2.CreateJobRequest(job_type="refund"))
+            leased = await worker.leased()
+            ask = worker_service_pb2.AskPromptRequest(
+                job_id=leased.job.job_id, token=leased.token, key="pay", content=confirm()
+            )
+            prompt = (await worker.ask(ask_prompt=ask)).prompt
+            with calls.recording():
+                await world.hitl.AnswerPrompt(answer(prompt, "yes", ACCEPT))
+                await worker.expect("prompt_resolved")
+            await worker.aclose()
+    listed = []
+    for number, path, name in STEPS:
+        if path.startswith("ports/") or (number == _BOTH_DATABASES and "sqlite" not in path):
+            continue  # a protocol, and the other database
+        assert (path, name) in calls.order, f"step {number}: {path} {name} is not called"
+        listed.append((calls.order[path, name], f"{number} {path} {name}"))
+    assert listed == sorted(listed)
+
+
+async def test_the_tasks_of_a_replica_are_those_of_the_page(migrated_file: Path, tmp_path: Path) -> None:
+    database = tmp_path / "askback.db"
+    database.write_bytes(migrated_file.read_bytes())
+    listed = dict(_TASK.findall(TEXT))
+    async with serving(f"sqlite+aiosqlite:///{database}"):
+        running = {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("askback-")}
+    assert set(listed) == running
+    assert [path for path in listed.values() if not (SERVER / path).is_file()] == []
+
+
+def test_the_paths_of_the_page_exist() -> None:
+    paths = set(_PATH.findall(TEXT))
+    assert len(paths) > 40
+    assert [path for path in sorted(paths) if not list(SERVER.glob(path))] == []
+
+
+def test_the_worked_example_applies() -> None:
+    """Where it does not, the code around it has changed: bring the diff of the page up to date."""
+    [diff] = [block.text for block in blocks_of(PAGE, TEXT) if block.language == "diff"]
+    done = subprocess.run(
+        ["git", "apply", "--check", "--recount", "-C1", "-"],
+        input=diff,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,25 @@
+"""The table of rules: each rule takes its command and decides the reply that the command declares."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from askback_server.domain.aggregate import Decided
+from askback_server.domain.apply import RULES
+from askback_server.domain.commands import Command
+
+
+@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
+def test_rule_takes_its_command_and_decides_the_declared_reply(kind: type[Command[object]]) -> None:
+    hints = get_type_hints(RULES[kind])
+    assert hints["command"] is kind
+    assert hints["return"] == Decided[declared_reply(kind)]  # type: ignore[misc]
+
+
+def declared_reply(kind: Any) -> Any:
+    """The argument of the base: `Job` of `class LeaseJob(OnJob[Job])`."""
+    (base,) = kind.__orig_bases__
+    (reply,) = get_args(base)
+    return reply

@@ -1,0 +1,114 @@
+"""Jobs and events as JSON records and as a status for people."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from askback._model.enums import JobState
+from askback._model.jobs import Event
+from askback._model.times import timestamp
+from askback.cli.job.event_words import JobStatus, event_record, event_words
+from askback.cli.record import record
+from askback.v1 import job_pb2, prompt_pb2
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_record() -> None:
+    """camelCase, plain enums and numbers, parsed JSON under its own name, nothing empty."""
+    job = job_pb2.Job(
+        job_id="j",
+        state=job_pb2.JOB_STATE_PENDING_HITL,
+        version=2**53 + 1,
+        input_json='{"b": 1, "a": [null]}',
+        labels={"z": "1", "a": "2"},
+        create_time=timestamp(NOW),
+        failure=job_pb2.Failure(code="X", details_json="[1]"),
+    )
+    job.retention.FromTimedelta(timedelta(seconds=1.5))
+    assert record(job) == {
+        "jobId": "j",
+        "state": "PENDING_HITL",
+        "input": {"b": 1, "a": [None]},
+        "version": 2**53 + 1,
+        "labels": {"a": "2", "z": "1"},
+        "createTime": "2030-01-01T12:00:00Z",
+        "failure": {"code": "X", "details": [1]},
+        "retention": "1.500s",
+    }
+    assert list(record(job)["input"]) == ["b", "a"]
+    prompt = prompt_pb2.Prompt(
+        content=prompt_pb2.PromptContent(
+            decisions=[prompt_pb2.DecisionOption(decision=prompt_pb2.DECISION_ACCEPT)],
+            audience=prompt_pb2.Audience(users=["a", "b"]),
+            final_action=prompt_pb2.FINAL_ACTION_FAIL_JOB,
+        )
+    )
+    assert record(prompt)["content"] == {
+        "decisions": [{"decision": "ACCEPT"}],
+        "audience": {"users": ["a", "b"]},
+        "finalAction": "FAIL_JOB",
+    }
+
+
+def test_a_record_of_a_newer_server() -> None:
+    """An enum value that we do not know is its number."""
+    assert record(job_pb2.Job.FromString(b"\x28\x63")) == {"state": 99}
+
+
+def event(kind: str, state: str = "RUNNING", prompt: str = "", **data: Any) -> Event:
+    """An event of a job."""
+    return Event("j", 1, kind, JobState(state), "ana", NOW, prompt, data)
+
+
+def test_every_event_has_words() -> None:
+    """One line each, in English, whatever hostile text is in it."""
+    for name in list(job_pb2.JobEventType.keys()):
+        kind = name.removeprefix("JOB_EVENT_TYPE_")
+        words = event_words(event(kind, message="a\x1b[2J\nb", title="t\u202e", code="c\r", round=1))
+        assert words
+        assert words.isprintable(), (kind, words)
+        assert "_" not in words
+
+
+def test_an_event_as_json_is_named_as_the_contract_names_it() -> None:
+    proto = job_pb2.JobEvent(
+        job_id="j",
+        seq=7,
+        type=job_pb2.JOB_EVENT_TYPE_PROMPT_ASKED,
+        actor="w",
+        time=timestamp(NOW),
+        prompt_id="p",
+        state=job_pb2.JOB_STATE_PENDING_HITL,
+        data_json='{"round": 1}',
+    )
+    assert event_record(Event.from_proto(proto)) == record(proto)
+
+
+def test_the_story_turns_to_the_human_and_back() -> None:
+    status = JobStatus()
+    assert status.description == "queued"
+    status.apply(event("JOB_LEASED"))
+    assert status.description == "running"
+    status.apply(event("JOB_PROGRESSED", done=1, total=4, message="reading"))
+    assert (status.description, status.done, status.total) == ("reading", 1, 4)
+    status.apply(event("PROMPT_ASKED", "PENDING_HITL", "p", title="Pay?"))
+    assert status.is_waiting
+    assert status.description == "waiting for a human: Pay?"
+    status.apply(event("PROMPT_ASKED", "PENDING_HITL", "q", title="Ship?"))
+    assert status.description == "waiting for a human: Pay? (and 1 more)"
+    status.apply(event("PROMPT_ANSWERED", "PENDING_HITL", "p"))
+    assert status.description == "waiting for a human: Ship?"
+    status.apply(event("PROMPT_EXPIRED", "RUNNING", "q"))
+    assert not status.is_waiting
+    assert status.description == "reading"
+    status.apply(event("JOB_COMPLETED", "COMPLETED"))
+    assert status.description == "completed"
+
+
+def test_the_story_of_what_was_open_before() -> None:
+    """Followed from the middle: the title comes from the prompt itself, or there is none."""
+    status = JobStatus()
+    status.apply(event("ANSWER_REFUSED", "PENDING_HITL", "p"))
+    assert status.description == "waiting for a human"
+    status.add_open_prompt("p", "Pay\x1b[2J?")
+    assert status.description == "waiting for a human: Pay<U+001B>[2J?"
