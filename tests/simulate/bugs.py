@@ -150,9 +150,9 @@ def _publish_before_commit(patch: Patch) -> None:
 
 def _ignore_gaps(patch: Patch) -> None:
     def news(self: Feed, item: Any) -> bool:
-        if self._delivered.get(item.job.job_id, 0) >= item.job.version:
+        if self._bus.version_of(item.job.job_id) >= item.job.version:
             return False
-        self._remember(item.job.job_id, item.job.version)
+        self._bus.note_version(item.job.job_id, item.job.version)
         return True
 
     patch.setattr(Feed, "_is_news", news)
