@@ -17,7 +17,8 @@ from pathlib import Path
 
 from askback_server.storage.migrate import upgrade
 from tests.hostile import flood, fuzz
-from tests.hostile.authorisation import search, token_file
+from tests.hostile.authorisation import search
+from tests.hostile.secret_store import token_file
 from tests.support.service import serving
 
 

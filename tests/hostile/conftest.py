@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.authorisation import token_file
+from tests.hostile.secret_store import token_file
 from tests.support.service import World, serving
 
 

@@ -21,8 +21,10 @@ from google.protobuf.message_factory import GetMessageClass
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
-from tests.hostile.authorisation import METHODS, StoredSecrets, random_request, store_secrets
-from tests.support.service import World, refusal_of
+from tests.hostile.authorisation import METHODS, random_request
+from tests.hostile.secret_store import StoredSecrets, store_secrets
+from tests.support.refusals import refusal_of
+from tests.support.service import World
 
 DOCUMENTED_CODES = {
     "OK",

@@ -1,6 +1,7 @@
 """No call returns anything outside the caller's audience, or reveals whether an object exists."""
 
-from tests.hostile.authorisation import USERS, answers_of, request_pairs, search, store_secrets
+from tests.hostile.authorisation import answers_of, request_pairs, search
+from tests.hostile.secret_store import USERS, store_secrets
 from tests.support.service import World
 
 

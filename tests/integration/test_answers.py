@@ -6,21 +6,21 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import (
+from tests.support.refusals import refused
+from tests.support.requests import (
     ACCEPT,
     COMPLETED,
     EDIT,
-    NOBODY_ID,
     REJECT,
     RESPOND,
     REVISE,
-    World,
     answer,
     confirm,
     form,
-    refused,
     seconds,
 )
+from tests.support.service import World
+from tests.support.streams import NOBODY_ID
 
 EXACT = '{"why": "é\\u00e9",  "n": 9007199254740993}'
 

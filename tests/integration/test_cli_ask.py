@@ -9,17 +9,8 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import (
-    ACCEPT,
-    CANCELLED,
-    EDIT,
-    PENDING_HITL,
-    REJECT,
-    RESPOND,
-    REVISE,
-    World,
-    answer,
-)
+from tests.support.requests import ACCEPT, CANCELLED, EDIT, PENDING_HITL, REJECT, RESPOND, REVISE, answer
+from tests.support.service import World
 from tests.support.shell import Done, Running, Shell
 
 

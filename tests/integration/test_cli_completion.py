@@ -4,7 +4,8 @@ import asyncio
 
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.processes import quiet_port
-from tests.support.service import World, audience, confirm
+from tests.support.requests import audience, confirm
+from tests.support.service import World
 from tests.support.shell import ASKBACK, Shell
 
 

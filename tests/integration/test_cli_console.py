@@ -7,7 +7,8 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import ACCEPT, REJECT, World, answer, confirm, form, seconds
+from tests.support.requests import ACCEPT, REJECT, answer, confirm, form, seconds
+from tests.support.service import World
 from tests.support.shell import Shell
 from tests.support.typist import Desks
 

@@ -12,7 +12,8 @@ import pytest
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.authority import Authority
 from tests.support.processes import quiet_port
-from tests.support.service import World, answer, confirm, serving
+from tests.support.requests import answer, confirm
+from tests.support.service import World, serving
 from tests.support.shell import ASKBACK, Done, Shell
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

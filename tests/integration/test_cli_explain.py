@@ -12,21 +12,21 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.service import (
+from tests.support.refusals import outcome
+from tests.support.requests import (
     ACCEPT,
     COMPLETED,
-    NOBODY_ID,
     REJECT,
     RESPOND,
-    World,
     answer,
     audience,
     confirm,
     form,
-    outcome,
     seconds,
 )
+from tests.support.service import World
 from tests.support.shell import Shell
+from tests.support.streams import NOBODY_ID
 
 
 async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:

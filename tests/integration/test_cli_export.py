@@ -9,19 +9,9 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.service import (
-    ACCEPT,
-    EDIT,
-    REJECT,
-    RESPOND,
-    REVISE,
-    World,
-    answer,
-    confirm,
-    form,
-    outcome,
-    seconds,
-)
+from tests.support.refusals import outcome
+from tests.support.requests import ACCEPT, EDIT, REJECT, RESPOND, REVISE, answer, confirm, form, seconds
+from tests.support.service import World
 from tests.support.shell import Shell
 from tests.vectors.runner import run
 

@@ -12,7 +12,9 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback_server.ports import clock
-from tests.support.service import World, audience, confirm, refused, serving
+from tests.support.refusals import refused
+from tests.support.requests import audience, confirm
+from tests.support.service import World, serving
 from tests.support.shell import Shell
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import ACCEPT, NOBODY_ID, REJECT, World, answer, audience, confirm, form, seconds
+from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm, form, seconds
+from tests.support.service import World
 from tests.support.shell import Shell
+from tests.support.streams import NOBODY_ID
 
 
 async def _answers(world: World, prompt_id: str) -> list[prompts.AnswerRecord]:

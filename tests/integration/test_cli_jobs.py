@@ -13,8 +13,10 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.processes import quiet_port
-from tests.support.service import NOBODY_ID, REJECT, World, answer, confirm
+from tests.support.requests import REJECT, answer, confirm
+from tests.support.service import World
 from tests.support.shell import ASKBACK, Shell
+from tests.support.streams import NOBODY_ID
 
 
 async def _complete(world: World, leased: workers.LeasedJob, result: str = "") -> None:

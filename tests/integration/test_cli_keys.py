@@ -9,7 +9,8 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import ACCEPT, World, answer, confirm, form, seconds
+from tests.support.requests import ACCEPT, answer, confirm, form, seconds
+from tests.support.service import World
 from tests.support.shell import Shell
 from tests.support.typist import Desks, Typist
 

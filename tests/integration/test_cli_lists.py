@@ -8,7 +8,8 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.service import World, audience, confirm, form, seconds
+from tests.support.requests import audience, confirm, form, seconds
+from tests.support.service import World
 from tests.support.shell import Shell
 
 

@@ -14,7 +14,8 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
-from tests.support.service import World, answer, audience, confirm
+from tests.support.requests import answer, audience, confirm
+from tests.support.service import World
 from tests.support.shell import ASKBACK, WITHIN, Shell
 
 EVIL = "Pay?\x1b[2J\x1b]0;owned\x07\u202egnp.exe\x9b31m\x08"

@@ -7,17 +7,10 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import (
-    NOBODY_ID,
-    SOON,
-    World,
-    answer,
-    check,
-    confirm,
-    frame_refusal,
-    serving,
-    until,
-)
+from tests.support.refusals import SOON, check, frame_refusal, until
+from tests.support.requests import answer, confirm
+from tests.support.service import World, serving
+from tests.support.streams import NOBODY_ID
 
 
 def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:

@@ -13,7 +13,9 @@ from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
 from askback_server.sessions.prompt_follower import digest_of_view
-from tests.support.service import Caller, Console, World, answer, audience, confirm, serving
+from tests.support.requests import answer, audience, confirm
+from tests.support.service import Caller, World, serving
+from tests.support.streams import Console
 
 
 @pytest.fixture

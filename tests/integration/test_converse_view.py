@@ -6,18 +6,10 @@ from typing import Any
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import (
-    EOF,
-    SOON,
-    Console,
-    World,
-    answer,
-    audience,
-    confirm,
-    refused,
-    seconds,
-    serving,
-)
+from tests.support.refusals import SOON, refused
+from tests.support.requests import answer, audience, confirm, seconds
+from tests.support.service import World, serving
+from tests.support.streams import EOF, Console
 
 
 def titles(shown: list[prompts.Prompt]) -> list[str]:

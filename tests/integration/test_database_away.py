@@ -22,7 +22,9 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage import job_store, postgres_pools, postgres_wakeups
 from askback_server.storage.postgres import Postgres
 from tests.support.postgres import PostgresServer
-from tests.support.service import SOON, World, answer, confirm, outcome, refusal_of, serving, until
+from tests.support.refusals import SOON, outcome, refusal_of, until
+from tests.support.requests import answer, confirm
+from tests.support.service import World, serving
 
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection, by its application_name."""

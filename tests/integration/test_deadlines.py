@@ -8,20 +8,19 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import (
+from tests.support.refusals import refused
+from tests.support.requests import (
     CANCELLED,
     COMPLETED,
     FAILED,
     REJECT,
     RUNNING,
-    World,
     answer,
     confirm,
     form,
-    refused,
     seconds,
-    serving,
 )
+from tests.support.service import World, serving
 
 DEFAULT = prompts.DefaultAnswer(decision=prompts.DECISION_REJECT, comment="nobody said yes")
 FINAL: dict[str, dict[str, Any]] = {

@@ -16,7 +16,10 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.sessions import leaving
 from askback_server.sessions.leaving import see_off
 from tests.integration.test_converse_view import Watch
-from tests.support.service import EOF, SOON, answer, confirm, refusal_of, serving
+from tests.support.refusals import SOON, refusal_of
+from tests.support.requests import answer, confirm
+from tests.support.service import serving
+from tests.support.streams import EOF
 
 LONG = 600.0
 """A grace that no test waits for."""

@@ -22,7 +22,9 @@ from askback_server.sessions.unsent import Account
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport.open_calls import OpenCall, StreamContext
-from tests.support.service import World, confirm, until
+from tests.support.refusals import until
+from tests.support.requests import confirm
+from tests.support.service import World
 
 HELD = (
     Account,

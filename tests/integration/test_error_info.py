@@ -19,7 +19,9 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.sessions import job_follower
 from askback_server.transport.server import SERVICES
-from tests.support.service import EOF, SOON, Refusal, World, refusal_of, serving, until
+from tests.support.refusals import SOON, Refusal, refusal_of, until
+from tests.support.service import World, serving
+from tests.support.streams import EOF
 
 METHODS = [(service, method) for service in SERVICES for method in service.methods]
 CALLERS = {

@@ -11,7 +11,9 @@ from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import World, answer, audience, confirm, refused, seconds
+from tests.support.refusals import refused
+from tests.support.requests import answer, audience, confirm, seconds
+from tests.support.service import World
 
 
 def step(after: float, *users: str, groups: list[str] | None = None, **fields: Any) -> prompts.EscalationStep:

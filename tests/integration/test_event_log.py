@@ -15,19 +15,19 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.structured_logs import JsonLines, TextLines
-from tests.support.service import (
+from tests.support.refusals import SOON
+from tests.support.requests import (
     CANCELLED,
     COMPLETED,
     FAILED,
     REJECT,
     RESPOND,
-    SOON,
-    World,
     answer,
     confirm,
     form,
     seconds,
 )
+from tests.support.service import World
 
 SECRET = "zq-private"
 """In every text that a person or a program wrote; no line may hold it."""

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from askback import Client, Job, Worker
-from tests.support.service import SOON, World
+from tests.support.refusals import SOON
+from tests.support.service import World
 from tests.support.shell import Shell
 
 LONG, PRICE, BIG, HUGE = "0.12345678901234567890123", "12.50", 9007199254740993, -(10**30) - 7

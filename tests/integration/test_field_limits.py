@@ -8,7 +8,8 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.field_limits import FIELD_LIMITS, limit_value
 from askback_server.domain.limits import Limits
 from tests.support.field_paths import entries, field_paths
-from tests.support.service import World, refused
+from tests.support.refusals import refused
+from tests.support.service import World
 
 LIMITS = Limits()
 

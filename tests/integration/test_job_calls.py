@@ -8,21 +8,21 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import (
+from tests.support.refusals import refused
+from tests.support.requests import (
     CANCELLED,
     COMPLETED,
     FAILED,
-    NOBODY_ID,
     PENDING,
     PENDING_HITL,
     RUNNING,
-    World,
     answer,
     confirm,
     form,
-    refused,
     seconds,
 )
+from tests.support.service import World
+from tests.support.streams import NOBODY_ID
 
 
 async def test_a_job_is_created_and_read_as_it_was_sent(world: World) -> None:

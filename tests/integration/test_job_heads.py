@@ -18,21 +18,11 @@ from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.events import EventType
 from askback_server.transport.job_heads import _EVENTS
 from askback_server.transport.tokens import hash_token
-from tests.support.service import (
-    EOF,
-    NOBODY_ID,
-    REJECT,
-    SOON,
-    World,
-    answer,
-    audience,
-    confirm,
-    refusal_of,
-    refused,
-    seconds,
-    serving,
-)
+from tests.support.refusals import SOON, refusal_of, refused
+from tests.support.requests import REJECT, answer, audience, confirm, seconds
+from tests.support.service import World, serving
 from tests.support.shell import Shell
+from tests.support.streams import EOF, NOBODY_ID
 
 PEOPLE = {
     "asker": (["client", "worker", "console"], ["law", "ops"]),

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from askback.v1 import job_service_pb2 as pb
-from tests.support.service import CANCELLED, PENDING, World, refused, seconds, serving
+from tests.support.refusals import refused
+from tests.support.requests import CANCELLED, PENDING, seconds
+from tests.support.service import World, serving
 
 
 async def listed(world: World, size: int = 0, **fields: Any) -> list[str]:

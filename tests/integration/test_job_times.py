@@ -11,17 +11,9 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import (
-    COMPLETED,
-    FAILED,
-    PENDING_HITL,
-    World,
-    answer,
-    confirm,
-    refused,
-    seconds,
-    serving,
-)
+from tests.support.refusals import refused
+from tests.support.requests import COMPLETED, FAILED, PENDING_HITL, answer, confirm, seconds
+from tests.support.service import World, serving
 from tests.support.shell import Shell
 
 

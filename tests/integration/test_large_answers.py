@@ -8,7 +8,10 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import judges
-from tests.support.service import NOBODY_ID, RESPOND, World, outcome, refused, until
+from tests.support.refusals import outcome, refused, until
+from tests.support.requests import RESPOND
+from tests.support.service import World
+from tests.support.streams import NOBODY_ID
 
 SCHEMA = {
     "type": "object",

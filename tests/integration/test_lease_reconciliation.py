@@ -18,18 +18,10 @@ from askback.v1 import worker_service_pb2 as pb
 from askback_server.sessions.lease_book import digest_of
 from tests.faults.proxy import Link
 from tests.support.processes import Stage
-from tests.support.service import (
-    FAILED,
-    NOBODY_ID,
-    PENDING,
-    RUNNING,
-    SOON,
-    Worker,
-    World,
-    refused,
-    serving,
-    until,
-)
+from tests.support.refusals import SOON, refused, until
+from tests.support.requests import FAILED, PENDING, RUNNING
+from tests.support.service import World, serving
+from tests.support.streams import NOBODY_ID, Worker
 
 TTL = 1.5
 

@@ -8,7 +8,8 @@ import pytest
 from askback import Client, Event, Job, Run, Worker
 from askback.v1 import job_pb2
 from tests.support.balancer import balanced
-from tests.support.service import World, serving, until
+from tests.support.refusals import until
+from tests.support.service import World, serving
 
 METHODS = [
     f"/askback.v1.{name}" for name in ("WorkerService/Work", "HitlService/Converse", "JobService/WatchJob")

@@ -3,7 +3,8 @@
 import asyncio
 
 from askback import Client, Event, Run
-from tests.support.service import serving, until
+from tests.support.refusals import until
+from tests.support.service import serving
 
 STREAMS = 120
 

@@ -19,21 +19,11 @@ from askback_server.engine.observer import Unobserved
 from askback_server.metrics import catalogue, collector
 from askback_server.metrics.catalogue import Kind
 from tests.support.aggregates import CLIENT
-from tests.support.service import (
-    NOBODY_ID,
-    RESPOND,
-    SOON,
-    World,
-    answer,
-    confirm,
-    form,
-    outcome,
-    refused,
-    seconds,
-    serving,
-    until,
-)
+from tests.support.refusals import SOON, outcome, refused, until
+from tests.support.requests import RESPOND, answer, confirm, form, seconds
+from tests.support.service import World, serving
 from tests.support.storage import Gated
+from tests.support.streams import NOBODY_ID
 
 Samples = Mapping[tuple[str, ...], float]
 

@@ -16,7 +16,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from askback.v1 import job_service_pb2 as jpb
 from askback_server.transport.server import LIVENESS
 from tests.support.authority import Authority
-from tests.support.service import SOON, Caller, outcome, serving
+from tests.support.refusals import SOON, outcome
+from tests.support.service import Caller, serving
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 PORTS = {"health_listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0"}

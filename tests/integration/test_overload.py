@@ -9,7 +9,9 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
 from askback_server.domain.limits import Limits
-from tests.support.service import answer, refused, serving, until
+from tests.support.refusals import refused, until
+from tests.support.requests import answer
+from tests.support.service import serving
 
 
 @pytest.mark.parametrize(("limit", "above_it"), [("calls", "bob"), ("calls_per_principal", "ada")])

@@ -13,18 +13,10 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import (
-    NOBODY_ID,
-    Caller,
-    World,
-    answer,
-    audience,
-    confirm,
-    outcome,
-    refused,
-    seconds,
-    serving,
-)
+from tests.support.refusals import outcome, refused
+from tests.support.requests import answer, audience, confirm, seconds
+from tests.support.service import Caller, World, serving
+from tests.support.streams import NOBODY_ID
 
 PEOPLE: dict[str, tuple[list[str], list[str], list[str]]] = {
     "client": (["client"], ["default"], []),

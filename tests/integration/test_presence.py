@@ -9,7 +9,9 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from askback_server.engine import presence
-from tests.support.service import SOON, World, answer, audience, confirm, form, refused, until
+from tests.support.refusals import SOON, refused, until
+from tests.support.requests import answer, audience, confirm, form
+from tests.support.service import World
 from tests.support.shell import Shell
 
 
@@ -21,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def settled(world: World) -> None:
-    await until(lambda: not world.service.replica.presence._settling)
+    await until(lambda: world.service.replica.presence._index.is_settled)
 
 
 async def listed(world: World, **filter: str) -> list[str]:

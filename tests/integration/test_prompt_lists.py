@@ -6,7 +6,10 @@ import pytest
 
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import NOBODY_ID, Caller, World, answer, audience, confirm, refused, seconds
+from tests.support.refusals import refused
+from tests.support.requests import answer, audience, confirm, seconds
+from tests.support.service import Caller, World
+from tests.support.streams import NOBODY_ID
 
 
 async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:

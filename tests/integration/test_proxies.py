@@ -14,7 +14,8 @@ from askback._worker.job import Job
 from askback_server.sessions import job_follower, work
 from askback_server.transport.server import Server
 from tests.support.proxies import Proxy
-from tests.support.service import World, serving, until
+from tests.support.refusals import until
+from tests.support.service import World, serving
 
 IDLE = 5.0
 """The proxies' limit, in seconds, where a test is about it."""

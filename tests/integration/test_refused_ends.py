@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from askback import Client, Job, NonRetryable, Worker
-from tests.support.service import FAILED, World
+from tests.support.requests import FAILED
+from tests.support.service import World
 
 
 def deep(depth: int) -> Any:

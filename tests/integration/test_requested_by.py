@@ -5,7 +5,8 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.lifecycle import SCRIPTED_HUMAN
-from tests.support.service import ACCEPT, World, answer, confirm, serving
+from tests.support.requests import ACCEPT, answer, confirm
+from tests.support.service import World, serving
 from tests.support.shell import Shell
 
 

@@ -21,7 +21,9 @@ from tests.contract.test_event_feed import INSERT
 from tests.integration.test_converse_view import Watch as PromptWatch
 from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
-from tests.support.service import World, answer, confirm, serving, until
+from tests.support.refusals import until
+from tests.support.requests import answer, confirm
+from tests.support.service import World, serving
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 

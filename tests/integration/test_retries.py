@@ -18,20 +18,20 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
 from askback_server.domain.retries import PAGE
 from askback_server.storage import tables
-from tests.support.service import (
+from tests.support.refusals import refused
+from tests.support.requests import (
     ACCEPT,
     EDIT,
     REJECT,
     RESPOND,
     REVISE,
-    World,
     answer,
     audience,
     confirm,
     form,
-    refused,
     seconds,
 )
+from tests.support.service import World
 from tests.support.shell import Shell
 
 ALL, NOTHING = pb.RETRY_KEEP_ALL, pb.RETRY_KEEP_NOTHING

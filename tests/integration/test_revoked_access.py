@@ -14,7 +14,10 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.transport.tokens import hash_token
-from tests.support.service import ACCEPT, EOF, World, audience, confirm, refusal_of, seconds, serving, until
+from tests.support.refusals import refusal_of, until
+from tests.support.requests import ACCEPT, audience, confirm, seconds
+from tests.support.service import World, serving
+from tests.support.streams import EOF
 
 ALL = ["client", "worker", "console"]
 

@@ -25,7 +25,7 @@ from askback._text.spans import Times
 from askback.cli.job.event_words import event_words
 from askback.cli.job.show import prompt_fields
 from askback.testing import Clock, Server
-from tests.support.service import SOON
+from tests.support.refusals import SOON
 
 Ask = Callable[[Job], Any]
 

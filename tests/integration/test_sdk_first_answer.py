@@ -11,7 +11,7 @@ import pytest
 
 from askback import Client, Job, JobFailed, JobState, PromptInfo, Run, Worker
 from askback.testing import Server
-from tests.support.service import SOON
+from tests.support.refusals import SOON
 
 runs: list[str] = []
 """A line for each run of a function."""

@@ -14,7 +14,8 @@ from askback.v1 import job_pb2, job_service_pb2, job_service_pb2_grpc
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
 from askback_server.transport.server import SERVICES
-from tests.support.service import SOON, World, serving
+from tests.support.refusals import SOON
+from tests.support.service import World, serving
 
 TEXT = str(dict(channel_options())["grpc.service_config"])
 CONFIG = json.loads(TEXT)

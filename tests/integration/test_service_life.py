@@ -21,19 +21,9 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.lifecycle import Service
 from askback_server.structured_logs import configure
 from askback_server.transport.tokens import BadTokenFile
-from tests.support.service import (
-    COMPLETED,
-    RESPOND,
-    SOON,
-    World,
-    answer,
-    confirm,
-    form,
-    refused,
-    seconds,
-    serving,
-    until,
-)
+from tests.support.refusals import SOON, refused, until
+from tests.support.requests import COMPLETED, RESPOND, answer, confirm, form, seconds
+from tests.support.service import World, serving
 
 NAMES = [
     "",

@@ -28,7 +28,10 @@ from tests.support.http2 import (
     headers,
     message,
 )
-from tests.support.service import EOF, World, confirm, refusal_of, seconds, serving, until
+from tests.support.refusals import refusal_of, until
+from tests.support.requests import confirm, seconds
+from tests.support.service import World, serving
+from tests.support.streams import EOF
 
 TIGHT = Limits(hello=timedelta(seconds=1), unread=timedelta(seconds=0.5))
 

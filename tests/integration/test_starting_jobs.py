@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from askback import Client, Job, JobState, Worker
-from tests.support.service import SOON, World
+from tests.support.refusals import SOON
+from tests.support.service import World
 
 
 class Receipt(BaseModel):

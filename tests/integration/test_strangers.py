@@ -18,7 +18,8 @@ from askback_server.domain.limits import Limits
 from askback_server.transport.server import SERVICES
 from askback_server.transport.tokens import hash_token
 from tests.support.http2 import DATA, END_HEADERS, END_STREAM, HEADERS, Connection, frame, headers, message
-from tests.support.service import World, refusal_of, serving, until
+from tests.support.refusals import refusal_of, until
+from tests.support.service import World, serving
 
 METHODS = [m for service in SERVICES for m in service.methods]
 REFUSED = b"grpc-status\x0216"

@@ -11,7 +11,10 @@ from askback import Client, Job, Worker
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.sessions.ageing import SPREAD, Ageing
-from tests.support.service import EOF, Caller, confirm, refusal_of, serving, until
+from tests.support.refusals import refusal_of, until
+from tests.support.requests import confirm
+from tests.support.service import Caller, serving
+from tests.support.streams import EOF
 
 
 class Stream:

@@ -12,7 +12,10 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import hitl_service_pb2_grpc
 from askback.v1 import job_service_pb2 as jobs
 from askback_server.domain.limits import Limits
-from tests.support.service import ACCEPT, NOBODY_ID, World, confirm, until
+from tests.support.refusals import until
+from tests.support.requests import ACCEPT, confirm
+from tests.support.service import World
+from tests.support.streams import NOBODY_ID
 
 LARGE = 200_000
 

@@ -9,16 +9,9 @@ import pytest
 from askback import Client, FailedPrecondition
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.service import (
-    ACCEPT,
-    SOON,
-    World,
-    answer,
-    audience,
-    confirm,
-    refused,
-    serving,
-)
+from tests.support.refusals import SOON, refused
+from tests.support.requests import ACCEPT, answer, audience, confirm
+from tests.support.service import World, serving
 
 OPEN = prompts.PROMPT_STATE_PENDING
 ACCEPTED = prompts.ANSWER_STATUS_ACCEPTED

@@ -20,7 +20,10 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import NOBODY_ID, World, answer, confirm, refused, seconds, serving
+from tests.support.refusals import refused
+from tests.support.requests import answer, confirm, seconds
+from tests.support.service import World, serving
+from tests.support.streams import NOBODY_ID
 
 NO_SPANS = {
     "zero": Duration(),

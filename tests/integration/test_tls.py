@@ -18,7 +18,10 @@ from askback.v1 import job_service_pb2 as jpb
 from askback_server.lifecycle import Service
 from askback_server.transport.certificates import BadCertificates
 from tests.support.authority import Authority, Pair
-from tests.support.service import SOON, Caller, Console, Worker, confirm, outcome, refused, serving
+from tests.support.refusals import SOON, outcome, refused
+from tests.support.requests import confirm
+from tests.support.service import Caller, serving
+from tests.support.streams import Console, Worker
 
 TOKEN = "ana-s3cret"
 

@@ -8,7 +8,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
-from tests.support.service import ACCEPT, RESPOND, World, answer, confirm, form, refused
+from tests.support.refusals import refused
+from tests.support.requests import ACCEPT, RESPOND, answer, confirm, form
+from tests.support.service import World
 
 
 def change(job_id: str, *paths: str, version: int = 0, token: int = 0, **values: Any) -> Any:

@@ -6,7 +6,10 @@ from typing import Any
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.service import CANCELLED, COMPLETED, EOF, World, answer, confirm, refused
+from tests.support.refusals import refused
+from tests.support.requests import CANCELLED, COMPLETED, answer, confirm
+from tests.support.service import World
+from tests.support.streams import EOF
 
 T = job_pb2.JobEventType
 

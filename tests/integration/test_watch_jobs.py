@@ -11,7 +11,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as pb
 from askback_server.sessions import job_follower
-from tests.support.service import CANCELLED, SOON, Caller, World
+from tests.support.refusals import SOON
+from tests.support.requests import CANCELLED
+from tests.support.service import Caller, World
 
 
 class Watch:

@@ -12,7 +12,8 @@ import pytest
 from askback import Authentication, Client, Identity, Unauthenticated
 from askback.v1 import access_service_pb2 as pb
 from tests.support.authority import Authority
-from tests.support.service import Caller, World, refused, serving
+from tests.support.refusals import refused
+from tests.support.service import Caller, World, serving
 
 EXPIRES = datetime(2199, 1, 2, 3, 4, 5, tzinfo=UTC)
 

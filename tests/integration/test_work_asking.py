@@ -8,19 +8,10 @@ from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.service import (
-    NOBODY_ID,
-    PENDING_HITL,
-    REJECT,
-    RESPOND,
-    RUNNING,
-    Worker,
-    World,
-    answer,
-    confirm,
-    form,
-    refused,
-)
+from tests.support.refusals import refused
+from tests.support.requests import PENDING_HITL, REJECT, RESPOND, RUNNING, answer, confirm, form
+from tests.support.service import World
+from tests.support.streams import NOBODY_ID, Worker
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:

@@ -8,20 +8,10 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.service import (
-    FAILED,
-    NOBODY_ID,
-    PENDING_HITL,
-    RUNNING,
-    Worker,
-    World,
-    answer,
-    check,
-    confirm,
-    refused,
-    serving,
-    until,
-)
+from tests.support.refusals import check, refused, until
+from tests.support.requests import FAILED, PENDING_HITL, RUNNING, answer, confirm
+from tests.support.service import World, serving
+from tests.support.streams import NOBODY_ID, Worker
 
 
 @pytest.fixture

@@ -8,25 +8,20 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.service import (
+from tests.support.refusals import SOON, check, frame_refusal, refused, until
+from tests.support.requests import (
     CANCELLED,
     COMPLETED,
     FAILED,
-    NOBODY_ID,
     PENDING,
     PENDING_HITL,
     RUNNING,
-    SOON,
-    World,
     answer,
-    check,
     confirm,
-    frame_refusal,
-    refused,
     seconds,
-    serving,
-    until,
 )
+from tests.support.service import World, serving
+from tests.support.streams import NOBODY_ID
 
 
 def frame(ref: int = 0, **body: Any) -> pb.WorkClientFrame:

@@ -11,24 +11,21 @@ from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.sessions import unary_lease
-from tests.support.service import (
+from tests.support.refusals import SOON, refused, until
+from tests.support.requests import (
     CANCELLED,
     COMPLETED,
-    NOBODY_ID,
     PENDING,
     PENDING_HITL,
     RESPOND,
     RUNNING,
-    SOON,
-    World,
     answer,
     confirm,
     form,
-    refused,
     seconds,
-    serving,
-    until,
 )
+from tests.support.service import World, serving
+from tests.support.streams import NOBODY_ID
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from askback import AskbackError, Client, Job, NonRetryable, PermissionDenied, W
 from askback._worker.loop_watch import LoopWatch, code_of
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
-from tests.support.service import SOON, World, serving, until
+from tests.support.refusals import SOON, until
+from tests.support.service import World, serving
 
 FILE = re.escape(__file__)
 

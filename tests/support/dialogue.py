@@ -6,9 +6,12 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from askback._model.prompts import PromptInfo
+from askback._model.enums import AnswerStatus
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback.terminal.draft import Draft
 from askback.terminal.terminal import write_by_lines
 from askback.terminal.value_text import HIDDEN
+from askback.terminal.wizard import settle
 from askback.terminal.writer import PlainWriter, Writer
 from askback.v1 import prompt_pb2 as pb
 
@@ -90,3 +93,15 @@ def asking(*questions: pb.Question, **more: Any) -> PromptInfo:
 def question(name: str = "q", *, required: bool = False, **kind: Any) -> pb.Question:
     """A question with one input."""
     return pb.Question(question_id=name, title=f"Title of {name}", required=required, **kind)
+
+
+async def sent(asked: PromptInfo, said: Said, **options: Any) -> list[Draft]:
+    """The drafts that a dialogue sends."""
+    drafts: list[Draft] = []
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        drafts.append(draft)
+        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
+
+    await settle(asked, said, send, **options)
+    return drafts

@@ -6,23 +6,16 @@ Every wait is bounded: unary calls and streams carry a gRPC deadline, and waitin
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import code_pb2, error_details_pb2  # type: ignore[import-untyped]
-from grpc_status import rpc_status
 
 from askback.v1 import (
     access_service_pb2_grpc,
     hitl_service_pb2_grpc,
     job_service_pb2_grpc,
-    stream_pb2,
     worker_service_pb2_grpc,
 )
 from askback.v1 import hitl_service_pb2 as hitl
@@ -32,132 +25,11 @@ from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.config.settings import Config
 from askback_server.lifecycle import Service
+from tests.support.refusals import SOON, until
+from tests.support.requests import confirm, seconds
+from tests.support.streams import Console, Stream, Worker
 
-SOON = 30.0
-"""Seconds after which a wait fails."""
-EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 Metadata = tuple[tuple[str, str], ...]
-
-NOBODY_ID = "00000000-0000-7000-8000-000000000000"
-"""A well-formed id that does not exist."""
-
-PENDING, RUNNING, PENDING_HITL = 1, 2, 3
-COMPLETED, FAILED, CANCELLED = 4, 5, 6
-ACCEPT, EDIT, RESPOND = prompts.DECISION_ACCEPT, prompts.DECISION_EDIT, prompts.DECISION_RESPOND
-REVISE, REJECT = prompts.DECISION_REVISE, prompts.DECISION_REJECT
-
-
-def seconds(value: float) -> Duration:
-    """A duration."""
-    message = Duration()
-    message.FromMicroseconds(int(value * 1_000_000))
-    return message
-
-
-def confirm(title: str = "Go on?", **fields: Any) -> prompts.PromptContent:
-    """A prompt that asks for a decision only: ACCEPT, REVISE with a comment, or REJECT."""
-    fields.setdefault("kind", "confirm")
-    fields.setdefault("blocking", True)
-    return prompts.PromptContent(title=title, **fields)
-
-
-def form(title: str = "Which?", **fields: Any) -> prompts.PromptContent:
-    """A prompt with two questions: a required integer and a text."""
-    questions = [
-        prompts.Question(question_id="n", title="How many?", required=True, integer=prompts.IntegerInput()),
-        prompts.Question(question_id="why", title="Why?", text=prompts.TextInput()),
-    ]
-    return confirm(title, kind="clarify", questions=prompts.QuestionForm(questions=questions), **fields)
-
-
-def audience(*users: str, groups: Sequence[str] = ()) -> prompts.Audience:
-    """An audience of these users and groups."""
-    return prompts.Audience(users=users, groups=groups)
-
-
-@dataclass
-class Refusal:
-    """The content of a status, or of the error in a frame."""
-
-    code: grpc.StatusCode
-    message: str
-    reason: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
-    violations: dict[str, str] = field(default_factory=dict)
-    retry_delay: float | None = None
-    result: hitl.AnswerResult | None = None
-
-
-def refusal_of(error: grpc.aio.AioRpcError) -> Refusal:
-    """The status of a call with its details. Fails unless they contain exactly one ErrorInfo."""
-    found = Refusal(error.code(), error.details() or "")
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]
-    infos = 0
-    for detail in status.details if status is not None else ():
-        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-        retry, result = error_details_pb2.RetryInfo(), hitl.AnswerResult()
-        if detail.Unpack(info):
-            assert info.domain == "askback.dev"
-            infos += 1
-            found.reason = info.reason.removeprefix("ERROR_REASON_")
-            found.metadata = dict(info.metadata)
-        elif detail.Unpack(bad):
-            found.violations = {v.field: v.description for v in bad.field_violations}
-        elif detail.Unpack(retry):
-            found.retry_delay = retry.retry_delay.ToTimedelta().total_seconds()
-        elif detail.Unpack(result):
-            found.result = result
-    assert infos == (1 if status is not None else 0)
-    return found
-
-
-def frame_refusal(error: stream_pb2.FrameError) -> Refusal:
-    """Like `refusal_of`, for the error in a frame."""
-    assert error.reason.startswith("ERROR_REASON_"), "a FrameError without a reason"
-    code = grpc.StatusCode[code_pb2.Code.Name(error.code)]
-    delay = error.retry_delay.ToTimedelta().total_seconds() if error.HasField("retry_delay") else None
-    violations = {v.field: v.description for v in error.violations}
-    reason = error.reason.removeprefix("ERROR_REASON_")
-    return Refusal(code, error.message, reason, dict(error.metadata), violations, delay)
-
-
-async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str) -> Refusal:
-    """Assert that the call fails with this code and reason; only the given metadata is compared."""
-    try:
-        async with asyncio.timeout(SOON):
-            answer = await call
-    except grpc.aio.AioRpcError as error:
-        found = refusal_of(error)
-    else:
-        raise AssertionError(f"expected {reason}, got {answer}")
-    check(found, code, reason, **metadata)
-    return found
-
-
-async def outcome(call: Awaitable[Any]) -> str:
-    """The name of the status code of a call."""
-    try:
-        async with asyncio.timeout(SOON):
-            await call
-    except grpc.aio.AioRpcError as error:
-        return error.code().name
-    return "OK"
-
-
-def check(found: Refusal, code: str, reason: str, **metadata: str) -> None:
-    """Assert that a refusal has this code, reason and metadata."""
-    assert (found.code.name, found.reason) == (code, reason), found
-    assert found.message
-    assert {k: found.metadata.get(k) for k in metadata} == metadata
-    if reason in ("INVALID_FIELD", "ANSWER_INVALID"):
-        assert found.violations, "which field was wrong?"
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(SOON):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 class _Stub:
@@ -174,209 +46,6 @@ class _Stub:
             return method(*request, metadata=self._metadata, timeout=timeout)
 
         return call
-
-
-class Stream:
-    """The client's side of a stream: sends frames, and returns received frames in order."""
-
-    request: type[Any]
-    probe: Callable[[int], Any]
-    """A frame that the server must refuse with NOT_FOUND: used for a round trip."""
-    pushed_by_time: frozenset[str] = frozenset({"heartbeat"})
-
-    def __init__(self, call: Any) -> None:
-        self.call = call
-        self.heartbeats: list[Any] = []
-        self.messages = 0
-        self._in: asyncio.Queue[Any] = asyncio.Queue()
-        self._refs = itertools.count(1000)
-        self._reader = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        # A cancelled read would cancel the call, so one task reads, and timeouts apply to the queue only.
-        try:
-            async for message in self.call:
-                self.messages += 1
-                assert message.frames
-                for frame in message.frames:
-                    self._in.put_nowait(frame)
-            self._in.put_nowait(None)
-        except grpc.aio.AioRpcError as error:
-            self._in.put_nowait(error)
-        except asyncio.CancelledError:
-            self._in.put_nowait(None)
-
-    async def send(self, *frames: Any) -> None:
-        """Send one message with these frames."""
-        async with asyncio.timeout(SOON):
-            await self.call.write(self.request(frames=frames))
-
-    async def any_frame(self) -> Any:
-        """The next frame. Raises AioRpcError or EOFError at the end."""
-        async with asyncio.timeout(SOON):
-            found = await self._in.get()
-        if found is None:
-            raise EOFError
-        if isinstance(found, BaseException):
-            raise found
-        return found
-
-    async def frame(self) -> Any:
-        """The next frame that is not a heartbeat. Raises AioRpcError or EOFError at the end."""
-        while True:
-            found = await self.any_frame()
-            if found.WhichOneof("body") not in self.pushed_by_time:
-                return found
-            self.heartbeats.append(found.heartbeat)
-
-    async def expect(self, body: str) -> Any:
-        """The body of the next frame, which must be of this kind."""
-        frame = await self.frame()
-        assert frame.WhichOneof("body") == body, frame
-        return getattr(frame, body)
-
-    async def ask(self, **body: Any) -> Any:
-        """Send one frame and return the body of its reply, which must be the next frame."""
-        ref = next(self._refs)
-        [name] = body
-        await self.send(self._frame(ref, **body))
-        frame = await self.frame()
-        assert frame.ref == ref, frame
-        assert frame.WhichOneof("body") == name, frame
-        return getattr(frame, name)
-
-    async def ask_refused(self, code: str, reason: str, **body: Any) -> Refusal:
-        """Send one frame, and assert that it is refused with this code and reason."""
-        ref = next(self._refs)
-        await self.send(self._frame(ref, **body))
-        frame = await self.frame()
-        assert frame.ref == ref, frame
-        assert frame.WhichOneof("body") == "error", frame
-        found = frame_refusal(frame.error)
-        check(found, code, reason)
-        return found
-
-    async def nothing_more(self) -> None:
-        """Assert, with a round trip, that no event is pending: its reply must be the next frame."""
-        ref = next(self._refs)
-        await self.send(self._probe(ref))
-        frame = await self.frame()
-        assert frame.ref == ref, frame
-        assert self._in.empty() or self._in.qsize() == len(self.heartbeats_waiting()), self._in
-
-    def heartbeats_waiting(self) -> list[Any]:
-        """The heartbeats among the received frames that have not been read."""
-        waiting = list(self._in._queue)  # type: ignore[attr-defined]
-        return [f for f in waiting if f is not None and f.WhichOneof("body") in self.pushed_by_time]
-
-    def _frame(self, ref: int, **body: Any) -> Any:
-        raise NotImplementedError
-
-    def _probe(self, ref: int) -> Any:
-        raise NotImplementedError
-
-    async def ended(self) -> Refusal | None:
-        """Wait for the end of the stream. Returns the status if it is not OK."""
-        try:
-            while True:
-                await self.frame()
-        except EOFError:
-            return None
-        except grpc.aio.AioRpcError as error:
-            return refusal_of(error)
-
-    async def no_more_requests(self) -> None:
-        """Half-close the stream."""
-        async with asyncio.timeout(SOON):
-            await self.call.done_writing()
-
-    async def aclose(self) -> None:
-        """Cancel the stream, like a crash of the client."""
-        self.call.cancel()
-        self._reader.cancel()
-        async with asyncio.timeout(SOON):
-            await asyncio.gather(self._reader, return_exceptions=True)
-
-
-class Console(Stream):
-    """The console's side of Converse."""
-
-    request = hitl.ConverseRequest
-
-    def _frame(self, ref: int, **body: Any) -> Any:
-        return hitl.ConverseClientFrame(ref=ref, **body)
-
-    def _probe(self, ref: int) -> Any:
-        return self._frame(ref, get_prompt=hitl.GetPromptRequest(prompt_id=NOBODY_ID))
-
-    async def hello(self, **hello: Any) -> Any:
-        """Send a hello and return the welcome."""
-        await self.send(hitl.ConverseClientFrame(ref=1, hello=hitl.ConverseHello(**hello)))
-        return await self.expect("welcome")
-
-    async def event(self, kind: str) -> Any:
-        """The next prompt event, which must be of this kind."""
-        event = await self.expect("prompt_event")
-        assert event.WhichOneof("event") == kind, event
-        return getattr(event, kind)
-
-    async def snapshot(self) -> tuple[list[Any], Any]:
-        """Read prompts up to `caught_up`. Returns both."""
-        shown = []
-        while True:
-            event = await self.expect("prompt_event")
-            match event.WhichOneof("event"):
-                case "upserted":
-                    shown.append(event.upserted.prompt)
-                case "caught_up":
-                    return shown, event.caught_up
-                case other:
-                    raise AssertionError(other)
-
-    async def token(self) -> str:
-        """The resume token of a heartbeat sent after all events so far."""
-        await self.nothing_more()
-        seen = len(self.heartbeats)
-        while len(self.heartbeats) < seen + 2:
-            found = await self.any_frame()
-            assert found.WhichOneof("body") == "heartbeat", found
-            self.heartbeats.append(found.heartbeat)
-        return str(self.heartbeats[-1].resume_token)
-
-    async def credit(self, count: int) -> None:
-        """Grant credit for `count` prompts."""
-        await self.send(hitl.ConverseClientFrame(credit=hitl.ConverseCredit(prompts=count)))
-
-
-class Worker(Stream):
-    """The worker's side of Work."""
-
-    request = workers.WorkRequest
-    session_id = ""
-    secret = ""
-
-    def _frame(self, ref: int, **body: Any) -> Any:
-        return workers.WorkClientFrame(ref=ref, **body)
-
-    def _probe(self, ref: int) -> Any:
-        return self._frame(ref, list_checkpoints=workers.ListCheckpointsRequest(job_id=NOBODY_ID))
-
-    async def hello(self, *job_types: str, **hello: Any) -> Any:
-        """Send a hello and return the welcome."""
-        hello.setdefault("worker_id", "w")
-        body = workers.WorkHello(job_types=job_types or ("t",), **hello)
-        await self.send(workers.WorkClientFrame(ref=1, hello=body))
-        welcome = await self.expect("welcome")
-        self.session_id, self.secret = welcome.session_id, welcome.session_secret
-        return welcome
-
-    async def leased(self) -> Any:
-        """The leased job of the next frame, which must carry one."""
-        return (await self.expect("job_leased")).leased_job
-
-    async def lose(self) -> None:
-        """Crash without reconnecting."""
-        await self.aclose()
 
 
 class Caller:
@@ -506,14 +175,6 @@ class World(Caller):
                 call.cancel()
                 return job
         raise AssertionError(f"job {job_id} never came to state {wanted}")
-
-
-def answer(prompt: prompts.Prompt, answer_id: str = "a-1", decision: Any = ACCEPT, **fields: Any) -> Any:
-    """An answer to the given revision of a prompt."""
-    fields.setdefault("revision", prompt.revision)
-    return hitl.AnswerPromptRequest(
-        prompt_id=prompt.prompt_id, answer_id=answer_id, decision=decision, **fields
-    )
 
 
 @asynccontextmanager

@@ -25,14 +25,6 @@ from tests.support.statuses import with_reason
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
 async def client(server: FakeServer) -> AsyncIterator[Client]:
     async with Client(server.target, user="ana", namespace="acme", deadline=3) as client:
         yield client

@@ -19,14 +19,6 @@ from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
 from tests.support.statuses import with_reason
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
-
-
 class Desk:
     """A console and the server's side of its stream."""
 

@@ -13,7 +13,7 @@ from askback._worker.runner import code_of, text_of
 from askback.v1 import stream_pb2
 from askback_server.domain.checks import Checker
 from askback_server.domain.limits import Limits
-from tests.unit.test_client_worker import Bench, bench, server  # noqa: F401
+from tests.support.worker_bench import Bench
 
 
 def refusal(code: int, reason: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def circle() -> Any:
     [object(), Unwritable(), circle(), {"x": {1, object()}}, "lone \ud800", b"\xff\xfe", {"k": lambda: 0}],
     ids=["object", "raises", "circle", "nested", "surrogate", "bytes", "function"],
 )
-async def test_a_result_that_json_cannot_hold_fails_the_job_once(bench: Bench, result: Any) -> None:  # noqa: F811
+async def test_a_result_that_json_cannot_hold_fails_the_job_once(bench: Bench, result: Any) -> None:
     async def fn(job: Job) -> Any:
         return result
 
@@ -59,7 +59,7 @@ async def test_a_result_that_json_cannot_hold_fails_the_job_once(bench: Bench, r
     assert "cannot be written as JSON" in failed.failure.message
 
 
-async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stream(bench: Bench) -> None:  # noqa: F811
+async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stream(bench: Bench) -> None:
     async def fn(job: Job) -> Any:
         return "x" * (5 * 1024 * 1024)
 
@@ -72,7 +72,7 @@ async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stre
 
 
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS.keys())
-async def test_a_refused_result_fails_the_job(bench: Bench, refused: dict[str, Any]) -> None:  # noqa: F811
+async def test_a_refused_result_fails_the_job(bench: Bench, refused: dict[str, Any]) -> None:
     async def fn(job: Job) -> Any:
         return 1
 
@@ -85,7 +85,7 @@ async def test_a_refused_result_fails_the_job(bench: Bench, refused: dict[str, A
 
 
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=REFUSALS.keys())
-async def test_a_refused_failure_releases_the_job(bench: Bench, refused: dict[str, Any]) -> None:  # noqa: F811
+async def test_a_refused_failure_releases_the_job(bench: Bench, refused: dict[str, Any]) -> None:
     async def fn(job: Job) -> Any:
         raise ValueError("bad")
 
@@ -96,7 +96,7 @@ async def test_a_refused_failure_releases_the_job(bench: Bench, refused: dict[st
 
 
 @pytest.mark.parametrize("reason", [*REFUSALS, "lost"])
-async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(bench: Bench, reason: str) -> None:  # noqa: F811
+async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(bench: Bench, reason: str) -> None:
     """The server finds the difference and takes the job back."""
 
     async def fn(job: Job) -> Any:
@@ -143,7 +143,7 @@ class Mute(Exception):
     ids=lambda error: type(error).__name__[:10],
 )
 async def test_every_exception_becomes_a_failure_that_the_server_takes(
-    bench: Bench,  # noqa: F811
+    bench: Bench,
     error: Exception,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -170,7 +170,7 @@ def test_usual_names_and_messages_stay_as_they_are() -> None:
     assert text_of(ValueError("käse\nbrot")) == "käse\nbrot"
 
 
-async def test_a_question_that_fits_into_no_message_fails_the_job(bench: Bench) -> None:  # noqa: F811
+async def test_a_question_that_fits_into_no_message_fails_the_job(bench: Bench) -> None:
     async def fn(job: Job) -> Any:
         await job.confirm("Go?", key="go", body="x" * (5 * 1024 * 1024))
 

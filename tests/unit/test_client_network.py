@@ -18,19 +18,11 @@ from askback._wire.status import from_rpc, is_fatal, is_transient
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from tests.support.fake_server import FakeServer, FakeStream, converse_welcome
-from tests.support.service import until
+from tests.support.refusals import until
 from tests.support.statuses import with_reason
 
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 PASSING = [c for c in CODES if c not in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.DEADLINE_EXCEEDED)]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
 
 
 @pytest.fixture

@@ -19,14 +19,6 @@ from tests.support.statuses import with_reason
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    server = FakeServer()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
 async def session(server: FakeServer) -> AsyncIterator[Session]:
     session = Session(ConverseWire(pb.ConverseHello(credit=4)), Endpoint(server.target, user="ana"))
     yield session

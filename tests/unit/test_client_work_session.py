@@ -18,9 +18,9 @@ from askback.v1 import job_pb2
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.sessions import lease_book
 from tests.support.fake_server import span, work_welcome
-from tests.support.service import until
+from tests.support.refusals import until
 from tests.support.statuses import with_reason
-from tests.unit.test_client_worker import Bench, bench, server  # noqa: F401
+from tests.support.worker_bench import Bench
 
 
 class Nobody:
@@ -210,7 +210,7 @@ async def test_an_outage_ends_nothing_but_the_stream(rig: Rig) -> None:
     assert rig.taken[0].stopped is None
 
 
-async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -> None:  # noqa: F811
+async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -> None:
     """Asked to move, refused with the old session, welcomed with a new one: the old stream is still open."""
     started: list[tuple[str, int]] = []
 
@@ -242,7 +242,7 @@ async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -
     assert bench.worker.holding == 2
 
 
-async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench) -> None:  # noqa: F811
+async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench) -> None:
     """What the server said meanwhile was not read. The stream goes on, and no log blames the server."""
 
     async def fn(job: Job) -> int:

@@ -1,0 +1,108 @@
+"""One worker function against a scripted server."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from askback._worker.worker import Worker
+from askback.v1 import job_pb2, prompt_pb2
+from askback.v1 import worker_service_pb2 as pb
+from tests.support.fake_server import FakeServer, FakeStream, work_welcome
+
+Function = Callable[..., Awaitable[Any]]
+
+
+class Bench:
+    """A worker with one function, and the server's side of its stream."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+        self.stream: FakeStream = None  # type: ignore[assignment]
+        self.worker: Worker = None  # type: ignore[assignment]
+
+    async def start(self, function: Function, welcome: Any = None, **options: Any) -> None:
+        self.worker = Worker(self.server.target, drain_timeout=1, **options)
+        self.worker.job("t")(function)
+        starting = asyncio.create_task(self.worker.start(5))
+        self.stream = await self.server.work()
+        hello = await self.stream.next("hello")
+        assert list(hello.hello.job_types) == ["t"]
+        self.stream.send(hello.ref, **work_welcome(**(welcome or {})))
+        await starting
+
+    def lease(self, token: int = 1, job_id: str = "j1", **more: Any) -> None:
+        job = job_pb2.Job(job_id=job_id, job_type="t", attempt=1, input_json=more.pop("input", ""))
+        leased = pb.LeasedJob(job=job, token=token, **more)
+        self.stream.send(job_leased=pb.WorkJobLeased(leased_job=leased))
+
+    async def reconnected(self, **welcome: Any) -> pb.WorkHello:
+        """The next stream's hello, welcomed."""
+        self.stream = await self.server.work()
+        frame = await self.stream.next("hello")
+        self.stream.send(frame.ref, **work_welcome(**welcome))
+        hello: pb.WorkHello = frame.hello
+        return hello
+
+    async def holds(self, jobs: int) -> None:
+        """Wait until the worker holds so many."""
+        while self.worker.holding != jobs:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    def asked(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
+        ask = frame.ask_prompt
+        prompt = prompt_pb2.Prompt(
+            prompt_id=f"p-{ask.key}",
+            job_id=ask.job_id,
+            key=ask.key,
+            revision=1,
+            version=1,
+            state=prompt_pb2.PROMPT_STATE_PENDING,
+            content=ask.content,
+        )
+        prompt.MergeFrom(prompt_pb2.Prompt(**more))
+        self.stream.send(frame.ref, ask_prompt=pb.AskPromptResponse(prompt=prompt))
+        return prompt
+
+    def answer(self, prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any) -> None:
+        prompt = resolved(prompt, decision, values, **more)
+        self.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=prompt))
+
+    async def ended(self) -> pb.WorkClientFrame:
+        """The job's last word, replied to."""
+        frame = await self.stream.next("complete_job", "fail_job", "release_job")
+        name = frame.WhichOneof("body")
+        reply = {
+            "complete_job": pb.CompleteJobResponse,
+            "fail_job": pb.FailJobResponse,
+            "release_job": pb.ReleaseJobResponse,
+        }[name]
+        self.stream.send(frame.ref, **{name: reply()})
+        last: pb.WorkClientFrame = frame
+        return last
+
+    async def result(self) -> Any:
+        frame = await self.ended()
+        assert frame.WhichOneof("body") == "complete_job", frame
+        return json.loads(frame.complete_job.result_json or "null")
+
+
+def resolved(prompt: prompt_pb2.Prompt, decision: str, values: Any = None, **more: Any) -> prompt_pb2.Prompt:
+    """The prompt with its answer."""
+    closed = prompt_pb2.Prompt()
+    closed.CopyFrom(prompt)
+    closed.state = prompt_pb2.PROMPT_STATE_ANSWERED
+    closed.version += 1
+    closed.resolution.state = closed.state
+    answer = closed.resolution.answer
+    answer.MergeFrom(prompt_pb2.Answer(user_id="ana", **more))
+    answer.decision = prompt_pb2.Decision.Value(f"DECISION_{decision}")
+    answer.values_json = json.dumps(values) if values is not None else ""
+    return closed
+
+
+def ended_as(prompt: prompt_pb2.Prompt, state: str) -> prompt_pb2.Prompt:
+    closed = prompt_pb2.Prompt()
+    closed.CopyFrom(prompt)
+    closed.state = closed.resolution.state = prompt_pb2.PromptState.Value(f"PROMPT_STATE_{state}")
+    return closed

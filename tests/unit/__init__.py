@@ -1,0 +1,1 @@
+"""Each module by itself: no database, no process, no network but loopback."""

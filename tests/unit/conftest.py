@@ -1,0 +1,31 @@
+"""A scripted server, and a worker that is connected to it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.fake_server import FakeServer
+from tests.support.worker_bench import Bench
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    server = FakeServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def bench(server: FakeServer) -> AsyncIterator[Bench]:
+    bench = Bench(server)
+    yield bench
+    if bench.worker is not None:
+        closing = asyncio.create_task(bench.worker.aclose(drain_timeout=0))
+        await asyncio.sleep(0)
+        while not closing.done():
+            bench.stream.end()
+            await asyncio.wait((closing,), timeout=0.1)
+    left = {task for task in asyncio.all_tasks() if task.get_name().startswith("askback")}
+    assert not left

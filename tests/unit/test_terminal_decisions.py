@@ -1,0 +1,190 @@
+"""A decision needs the key that was meant, and everything it approves was shown."""
+
+import io
+from contextlib import suppress
+
+import pytest
+
+from askback._model.enums import AnswerStatus
+from askback._model.prompts import AnswerOutcome, PromptInfo
+from askback.errors import PromptClaimed
+from askback.terminal.draft import Draft, SavedInput
+from askback.terminal.prompt_text import LONG, MOST_CHOICES, write_prompt
+from askback.terminal.short_questions import NO_UNLESS_YES, YES_OR_NO, pick
+from askback.terminal.wizard import settle
+from askback.terminal.words import now
+from askback.terminal.writer import PlainWriter
+from askback.v1 import prompt_pb2 as pb
+from tests.support.dialogue import ACCEPT, EDIT, REJECT, RESPOND, Said, asking, prompt, question, sent
+
+BOTH = ((ACCEPT, "Yes"), (EDIT, "Change"), (RESPOND, "Answer"), (REJECT, "No"))
+
+
+@pytest.mark.parametrize("typed", ["x", "yy", "yes please", "Y E S", "ｙ", "y\ny", "1", "ja", "-", "ok"])
+async def test_an_unknown_word_asks_again(typed: str) -> None:
+    for answers in (YES_OR_NO, NO_UNLESS_YES):
+        assert await pick(Said(typed, "Y"), "? ", answers)
+    with pytest.raises(EOFError):
+        await pick(Said(typed), "? ", NO_UNLESS_YES)
+
+
+async def test_an_empty_line_is_never_a_yes() -> None:
+    assert not await pick(Said("", "y"), "? ", NO_UNLESS_YES)
+    assert not await pick(Said("", "n"), "? ", YES_OR_NO)
+
+
+@pytest.mark.parametrize("choice", ["a", "e", ""])
+async def test_what_was_not_shown_is_asked_about(choice: str) -> None:
+    unseen = ("script: 900 of 20900 characters",)
+    contents = [pb.PromptPart(content_id="t", text="old", editable=True)]
+    asked = prompt(decisions=BOTH, contents=contents)
+    for reply in ("", "n"):
+        said = Said(choice, reply, "q")
+        assert await sent(asked, said, unseen=unseen) == []
+        assert unseen[0] in said.text
+    assert len(await sent(asked, Said(choice, "y", "y", texts=["new"]), unseen=unseen)) == 1
+    assert len(await sent(asked, Said("r", "no"), unseen=unseen)) == 1  # a no needs none
+
+
+def unseen_of(asked: PromptInfo, **options: bool) -> tuple[str, ...]:
+    return write_prompt(PlainWriter(io.StringIO()), asked, now(), **options)
+
+
+LONG_TEXT = "x\n" * LONG
+OPTIONS = [pb.Option(value=f"v{n}") for n in range(MOST_CHOICES + 1)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        prompt(body=LONG_TEXT),
+        prompt(
+            contents=[pb.PromptPart(content_id="a", text="a"), pb.PromptPart(content_id="b", text=LONG_TEXT)]
+        ),
+        asking(question(single=pb.SingleInput(options=OPTIONS))),
+    ],
+    ids=["body", "second", "choices"],
+)
+def test_what_is_cut_is_unseen_until_all_is_shown(asked: PromptInfo) -> None:
+    assert len(unseen_of(asked)) == 1
+    assert unseen_of(asked, full=True) == ()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pb.PromptPart(content_id="u", url="https://x/report"),
+        pb.PromptPart(content_id="i", media_type="image/png", text="iVBORw0KGgo="),
+        pb.PromptPart(content_id="p", media_type="application/pdf", text="%PDF"),
+    ],
+)
+def test_what_no_terminal_shows_is_unseen(part: pb.PromptPart) -> None:
+    assert len(unseen_of(prompt(contents=[part]), full=True)) == 1
+
+
+async def test_a_long_default_is_shown_before_enter_takes_it() -> None:
+    hidden = "y" * 70 + " and delete everything"
+    said = Said("", "", "y")
+    (draft,) = await sent(asking(question("q", text=pb.TextInput(default_value=hidden))), said)
+    assert draft.values == {"q": hidden}
+    assert said.text.count("and delete everything") == 2  # before it was taken, and before it was sent
+
+
+TEXTS = asking(question("a", required=True, text=pb.TextInput()), question("b", text=pb.TextInput()))
+
+
+async def test_what_was_typed_is_offered_again() -> None:
+    """After the dialogue was broken off anywhere: in a form, and with a comment."""
+    typed = SavedInput()
+    with pytest.raises(EOFError):
+        await sent(TEXTS, Said("c why", "", "first", "second"), saved=typed)
+    said = Said("", "", "y")  # the decision to answer is kept too
+    (draft,) = await sent(TEXTS, said, saved=typed)
+    assert (draft.values, draft.comment) == ({"a": "first", "b": "second"}, "why")
+    written = Said()
+    typed.write(written.writer, TEXTS)
+    assert "Title of a: first" in written.text
+
+
+async def test_what_was_typed_is_not_offered_where_it_does_not_fit() -> None:
+    typed = SavedInput({"values": {"a": "word"}})
+    number = asking(question("a", required=True, integer=pb.IntegerInput()))
+    (draft,) = await sent(number, Said("", "", "4", "y"), saved=typed)
+    assert draft.values == {"a": 4}
+
+
+async def test_an_answer_to_a_claimed_prompt_is_kept() -> None:
+    drafts: list[Draft] = []
+
+    async def send(draft: Draft) -> AnswerOutcome:
+        drafts.append(draft)
+        if len(drafts) == 1:
+            raise PromptClaimed("taken", metadata={"claimed_by": "bob"})
+        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", TEXTS, False)
+
+    said = Said("", "first", "", "y", "", "y")
+    await settle(TEXTS, said, send)
+    assert drafts[0] == drafts[1]
+    assert said.text.count("Title of a: first") == 2
+    drafts.clear()
+    with pytest.raises(PromptClaimed):
+        await settle(TEXTS, Said("", "first", "", "y", "n"), send)
+
+
+@pytest.mark.parametrize("label", ["Reject", "r", "a", "skip", "quit", "edit", "e", "yes", "1", "?", " "])
+async def test_a_label_never_takes_the_place_of_a_key(label: str) -> None:
+    """What the asker calls a decision cannot make a key or a word of the table mean that decision."""
+    asked = prompt(decisions=((ACCEPT, label),))
+    for word in (
+        "r",
+        "reject",
+        "e",
+        "edit",
+        "d",
+        "dismiss",
+        "v",
+        "s",
+        "skip",
+        "q",
+        "quit",
+        "y",
+        "yes",
+        "1",
+        "ok",
+    ):
+        if word == label.casefold() and word in ("yes", "1"):
+            continue  # a word of no key: it is what the asker calls it, and still confirmed
+        with suppress(EOFError):
+            assert await sent(asked, Said(word, "y", "y")) == []
+    with pytest.raises(EOFError):
+        await sent(asked, Said("a"))
+    assert len(await sent(asked, Said("a", "y"))) == 1
+
+
+@pytest.mark.parametrize("keys", ["aa", "a a", "approve!", "A\nA", "a y", "ay", "aaaaaaaa", "rr", "\n", " "])
+async def test_a_key_held_down_or_a_sentence_decides_nothing(keys: str) -> None:
+    asked = prompt(decisions=BOTH[:1] + BOTH[3:])
+    with pytest.raises(EOFError):
+        await sent(asked, Said(keys))
+    with pytest.raises(EOFError):
+        await sent(asked, Said("a", keys) if keys.strip() else Said(keys, keys))
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("Confirm", "a Confirm"), ("approve", "a approve"), ("", "a approve"),
+        ("Ship it", "a approve (Ship it)"), ("Reject", "a approve (Reject)"),
+        ("Do nothing   r Reject", "a approve (Do nothing r Reject)"),
+        ("no\nr Reject", "a approve (no r Reject)"), ("x" * 90, f"a approve ({'x' * 90})"),
+    ],
+)  # fmt: skip
+async def test_a_label_does_not_pass_for_another_decision(label: str, shown: str) -> None:
+    """In the menu, and in the question that confirms it."""
+    said = Said("a")
+    with pytest.raises(EOFError):
+        await sent(prompt(decisions=((ACCEPT, label),)), said)
+    menu, _, question = said.text.strip().partition("\n")
+    assert menu == shown
+    name = shown.removeprefix("a ")
+    assert question.endswith(f"{name[:1].upper()}{name[1:]}? [y/N] ".rstrip())

@@ -1,0 +1,85 @@
+"""A terminal shows every character that could mislead: invisible letters, padding, markup."""
+
+import io
+import json
+
+import pytest
+
+from askback._text.table import Column, lines
+from askback._text.text import clean, clean_json, columns, one_line, visible
+from askback.terminal.writer import RichWriter
+
+HIDDEN = [
+    "\U000e0100", "\U0001d173", "\U0001bca0", "\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "\u180e",
+    "\u034f", "\ufe0f", "\u17b4", "\u200d", "\u200c", "\U000e0041", "\u200b", "\u202e", "\x1b", "\u0600",
+    "\ufffc", "\ue000", "\ufdd0", "\u2062", "\u2066", "\ufeff", "\u00ad", "\u180b", "\x7f", "\x9b", "\u2028",
+    "\u061c", "\U0010ffff", "\U000f0000", "\r", "\x00", "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("letter", HIDDEN, ids=ascii)
+def test_what_is_not_seen_is_written_out(letter: str) -> None:
+    """In a text, in a line, alone, doubled, and in JSON, where the value stays the same."""
+    for text in (f"Pay{letter} 1", letter, letter * 3, f"{letter}x", f"x{letter}"):
+        for found in (clean(text), one_line(text), visible(text)):
+            assert letter not in found
+            assert f"<U+{ord(letter):04X}>" in found
+        escaped = clean_json(json.dumps(text, ensure_ascii=False))
+        assert letter not in escaped
+        assert json.loads(escaped) == json.loads(json.dumps(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Pay?" + " " * 300 + "all", "Pay?<300 spaces>all"),
+        ("Pay" + "\u00a0" * 60 + "1", "Pay<60 spaces>1"),
+        ("a\u2003 \u3000\u2009\u00a0b", "a<5 spaces>b"),
+        ("a" + "\t" * 9 + "b", "a<9 spaces>b"),
+        (" " * 200 + "b", "<200 spaces>b"),
+        ("a" + " " * 99, "a<99 spaces>"),
+        ("one" + "\n" * 300 + "rm -rf /", "one\n<299 empty lines>\nrm -rf /"),
+        ("one\n" + " \u2003\n" * 9 + "two", "one\n<9 empty lines>\ntwo"),
+        ("e" + "\u0301" * 30, "e<30 marks, U+0301 the first>"),
+        ("p\u0430ypal.com", "p<U+0430>ypal.com"),
+    ],
+    ids=ascii,
+)
+def test_padding_is_counted(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👩\u200d💻 ❤\ufe0f 1\ufe0f\u20e3", "می\u200cخواهم", "क्\u200dष", "naïve e\u0301", "слово word",
+        "def f():\n    return 1\n\n\n    # x", "\U0001fae8", "a\t\tb", "日本語 字", "[x] <y> `z`",
+    ],
+)  # fmt: skip
+def test_honest_text_stays(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_columns_are_those_of_the_terminal() -> None:
+    """Wide letters take two: nothing slides into the next column, and a cut is where it should be."""
+    assert columns("日本e\u0301") == 5
+    assert one_line("日本語日本語", 7) == "日本語…"
+    table = [Column("NAME", ["日本", "a"], kept=True), Column("T", ["x", "y"], kept=True)]
+    first, second, third = lines(table)
+    assert columns(first[: first.index("T")]) == columns(second[: second.index("x")]) == third.index("y")
+
+
+def test_markdown_that_hides_is_shown_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Definitions, titles of links, what stands after a fence, cells that do not fit: all is there."""
+    monkeypatch.setenv("TERM", "xterm")
+    for hidden in (
+        "fine\n\n[//]: # (rm -rf /)", "[a](http://x 'rm -rf /')", "```sh rm -rf /\nls\n```",
+        "| a |\n|---|\n| b | rm -rf / |", "![](http://evil/rm-rf)", "|a|b|\n|-|-|\n|" + "x" * 300 + "|rm-rf|",
+    ):  # fmt: skip
+        out = io.StringIO()
+        RichWriter(out).markdown(hidden)
+        shown = "".join(out.getvalue().split())
+        assert "rm-rf" in shown, hidden
+    out = io.StringIO()
+    RichWriter(out).markdown("# Title\n\n* **bold** [link](http://x)\n\n```python\nprint(1)\n```\n")
+    assert "**" not in out.getvalue()  # rendered, as nothing is lost

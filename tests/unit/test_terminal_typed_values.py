@@ -1,0 +1,112 @@
+"""What a person types into a form's fields: choices with commas, JSON, forms without fields, defaults."""
+
+import json
+from typing import Any
+
+import pytest
+
+from askback._model.enums import DecisionKind
+from askback.terminal.assignments import parse_assignments
+from askback.terminal.draft import Draft
+from askback.terminal.fields import Field, entries
+from askback.terminal.value_parser import fits, read
+from askback.v1 import prompt_pb2 as pb
+from tests.support.dialogue import Said, asking, prompt, question, sent
+
+CITIES = question(
+    "city",
+    multi=pb.MultiInput(
+        options=[
+            pb.Option(value="Berlin, Mitte"), pb.Option(value="Hamburg"),
+            pb.Option(value="m", title="München, Süd"),
+        ]
+    ),
+)  # fmt: skip
+OTHER = question("city", multi=pb.MultiInput(options=CITIES.multi.options, allow_other=True))
+MIXED = question("x", multi=pb.MultiInput(options=[pb.Option(value=v) for v in ("a", "b", "a, b", "c")]))
+
+
+def multi(asked: pb.Question) -> Field:
+    (found,) = entries(asking(asked))
+    assert isinstance(found, Field)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "typed", "value"),
+    [
+        (CITIES, "Berlin, Mitte", ["Berlin, Mitte"]),
+        (CITIES, "berlin,mitte", ["Berlin, Mitte"]),
+        (CITIES, "München, Süd", ["m"]),
+        (CITIES, "Hamburg,Berlin, Mitte", ["Hamburg", "Berlin, Mitte"]),
+        (CITIES, "München, Süd, 2, Berlin, Mitte", ["m", "Hamburg", "Berlin, Mitte"]),
+        (OTHER, "Köln; Süd, Nord", ["Köln; Süd, Nord"]),
+        (OTHER, "1, Köln; Süd, Nord", ["Berlin, Mitte", "Köln; Süd, Nord"]),
+        (OTHER, '["Köln", "Süd"]', ["Köln", "Süd"]),
+        (MIXED, "a, b", ["a, b"]),
+        (MIXED, "b, c", ["b", "c"]),
+    ],
+)
+def test_a_choice_with_a_comma_is_one_choice(asked: pb.Question, typed: str, value: list[str]) -> None:
+    assert read(multi(asked), typed) == value
+    assert parse_assignments(asking(asked), [f"{asked.question_id}={typed}"]) == {asked.question_id: value}
+
+
+@pytest.mark.parametrize(
+    ("asked", "typed"), [(MIXED, "a, b, c"), (OTHER, "Köln, Hamburg"), (CITIES, "Berlin, Nord")]
+)
+def test_what_may_be_read_in_two_ways_is_refused(asked: pb.Question, typed: str) -> None:
+    with pytest.raises(ValueError, match=r"JSON array|not offered"):
+        read(multi(asked), typed)
+
+
+def test_json_beside_words() -> None:
+    assert parse_assignments(asking(CITIES), ['city:=["m", "Hamburg"]']) == {"city": ["m", "Hamburg"]}
+    with pytest.raises(ValueError, match="city: is not JSON"):
+        parse_assignments(asking(CITIES), ["city:=m"])
+
+
+EMPTY = [
+    {"type": "object", "properties": {}}, {"type": "object", "additionalProperties": False},
+    {"type": "object", "properties": {}, "title": "Empty", "additionalProperties": False},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", EMPTY)
+async def test_a_form_without_fields_asks_for_none(schema: Any) -> None:
+    asked = prompt(schema_json=json.dumps(schema))
+    assert entries(asked) == ()
+    (draft,) = await sent(asked, Said("", "y"))
+    assert draft == Draft(DecisionKind.RESPOND)
+
+
+async def test_any_object_may_be_none() -> None:
+    (draft,) = await sent(prompt(schema_json='{"type": "object"}'), Said("", "", "y"))
+    assert draft.values == {}
+    (whole,) = entries(prompt(schema_json='{"type": "object", "required": ["a"]}'))
+    assert isinstance(whole, Field)
+    assert whole.required
+
+
+@pytest.mark.parametrize(
+    ("part", "default"),
+    [
+        ({"type": "integer"}, "many"), ({"type": "integer"}, None), ({"type": "integer", "minimum": 5}, 1),
+        ({"type": "boolean"}, "yes"), ({"enum": ["x"]}, "z"),
+        ({"type": "array", "items": {"enum": ["x"]}}, ["q"]),
+        ({"type": "string", "format": "date"}, "yesterday"),
+        ({"type": "array", "items": {"type": "string"}}, "q"),
+        ({"type": "number"}, True), ({"type": "string", "maxLength": 2}, "abc"),
+    ],
+)  # fmt: skip
+async def test_a_default_that_does_not_fit_is_not_offered(part: dict[str, Any], default: Any) -> None:
+    """An older server may still have one."""
+    schema = {"type": "object", "properties": {"f": {**part, "default": default}}, "required": ["f"]}
+    asked = prompt(schema_json=json.dumps(schema))
+    (field,) = entries(asked)
+    assert isinstance(field, Field)
+    assert not fits(field, default)
+    said = Said("", "")
+    with pytest.raises(EOFError):
+        await sent(asked, said)
+    assert "! must be given" in said.text
