@@ -41,7 +41,7 @@ class Containers(Stage):
 
     def end(self) -> None:
         """Kill what still runs, `unshare`'s children too: they have another user and would outlive it."""
-        for process in self._cast:
+        for process in self._processes:
             if process.running:
                 for child in _children(process):
                     os.kill(child, signal.SIGKILL)
@@ -147,7 +147,7 @@ class Container:
     async def stop(self, process: Process) -> int:
         """The image's stop signal to the first process; the exit code."""
         os.kill(_first(process), signal.Signals[self._config["StopSignal"]])
-        return await process.ended()
+        return await process.wait_for_end()
 
 
 def _first(process: Process) -> int:

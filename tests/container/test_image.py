@@ -72,9 +72,9 @@ async def test_a_prompt_is_answered_through_it(image: Image, container: Containe
     kind, *check = image.config["Healthcheck"]["Test"]
     assert kind == "CMD"
     health = container.inside("health", first, check)
-    assert await health.ended() == 0, health.story()
+    assert await health.wait_for_end() == 0, health.story()
     visit = container.neighbour("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
-    assert await visit.ended() == 0, f"{visit.story()}\n{server.story()}"
+    assert await visit.wait_for_end() == 0, f"{visit.story()}\n{server.story()}"
     (said,) = visit.said
     assert (said["state"], said["result"]) == ("COMPLETED", "ana: True")
     assert await container.stop(server) == 0, server.story()
@@ -84,7 +84,7 @@ async def test_a_prompt_is_answered_through_it(image: Image, container: Containe
     first = await container.serving(again)
     job = (said["job_id"],)
     look = container.neighbour("look", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
-    assert await look.ended() == 0, look.story()
+    assert await look.wait_for_end() == 0, look.story()
     assert look.said[0]["state"] == "COMPLETED"
     assert await container.stop(again) == 0, again.story()
 
@@ -101,14 +101,14 @@ async def _is_confined(container: Container, first: int) -> None:
     assert status["NSpid"].split()[-1] == "1"
     # Not even root may write: it is the mount that forbids it.
     touch = container.inside("touch", first, ["touch", "/opt/askback/mine"], user="0:0")
-    assert await touch.ended() == 1
+    assert await touch.wait_for_end() == 1
     assert "Read-only file system" in touch.log
 
 
 async def test_without_a_token_file_it_does_not_listen(container: Container) -> None:
     """The image listens to everybody, so it refuses to do so without authentication."""
     process = container.start("open", "serve", "--listen", "0.0.0.0:0")
-    assert await process.ended() == 2
+    assert await process.wait_for_end() == 2
     assert "--auth TOKENFILE" in process.log
 
 
@@ -116,7 +116,7 @@ async def test_without_a_token_file_it_does_not_listen(container: Container) -> 
 async def test_it_migrates_and_serves_postgresql(container: Container, db_url: str) -> None:
     """The migration is the image's other command."""
     migrate = container.start("migrate", "migrate", "--db", db_url)
-    assert await migrate.ended() == 0, migrate.story()
+    assert await migrate.wait_for_end() == 0, migrate.story()
     target = f"127.0.0.1:{quiet_port()}"
     server = container.start(
         "server", "serve", "--db", db_url, "--listen", target, "--auth", "/etc/askback/tokens.toml"

@@ -74,7 +74,7 @@ async def test_a_release_in_production(image: Image, stage: Stage, db_url: str, 
     migration, production = build("production/migration"), build("production")
     job = Container(stage, image.root, image.config, {})
     migrate = job.start("migrate", *migration.container["args"], environment=_variables(migration, secrets))
-    assert await migrate.ended() == 0, migrate.story()
+    assert await migrate.wait_for_end() == 0, migrate.story()
 
     ports = {name: quiet_port() for name in ("listen", "health_listen", "metrics_listen")}
     here = {f"ASKBACK_{name.upper()}": f"127.0.0.1:{port}" for name, port in ports.items()}

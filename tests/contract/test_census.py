@@ -65,7 +65,7 @@ async def test_runnable_and_held_jobs_are_counted_by_type(database: Database, he
     ended = new_job(ready_at=None, state=JobState.COMPLETED, job_type="a")
     await put(database, *map(creation, (*ready, later, ended)))
     for _ in range(2):
-        await here.held(job_type="c")
+        await here.lease_new_job(job_type="c")
     found = await database.census.take(ALL)
     assert {r.job_type: r.jobs for r in found.runnable} == {"a": 2, "b": 1}
     oldest = {r.job_type: r.oldest for r in found.runnable}

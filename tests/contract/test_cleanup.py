@@ -145,7 +145,7 @@ async def test_unfinished_jobs_and_their_logs_are_never_purged(here: Node) -> No
 
 
 async def test_an_ended_job_with_a_new_retention_is_purged_after_it(here: Node) -> None:
-    job = await here.complete(await here.held())
+    job = await here.complete(await here.lease_new_job())
     await here.do(
         c.UpdateJob(principal=CLIENT, job_id=job.job_id, values={"retention": timedelta(microseconds=1)})
     )

@@ -168,11 +168,11 @@ async def test_an_abandoned_queue_lock_is_free_after_its_last_lease_must_have_se
 
 
 async def test_a_queue_lock_counts_running_jobs_only(here: Node) -> None:
-    running = [await here.held() for _ in range(3)]
+    running = [await here.lease_new_job() for _ in range(3)]
     await here.waiting()
     await here.create()
-    await here.held(job_type="mail")
-    await here.complete(await here.held())
+    await here.lease_new_job(job_type="mail")
+    await here.complete(await here.lease_new_job())
     lock = await here.database.queue_locks.acquire("default", "refund", 10, 60)
     assert lock is not None
     assert lock.running == len(running)
@@ -200,7 +200,7 @@ async def test_a_place_freed_during_the_count_reopens_the_queue(
 ) -> None:
     limits = concurrency.Concurrency({"refund": 1}, here.database.queue_locks, here.clock)
     queue = ("default", "refund")
-    job = await here.held()
+    job = await here.lease_new_job()
     ended = new_job(job_id=job.job_id, state=JobState.COMPLETED, token=1, completed_at=now())
     take = here.database.queue_locks.acquire
 

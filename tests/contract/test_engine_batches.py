@@ -50,7 +50,7 @@ def unstorable(**fields: Any) -> c.CreateJob:
 
 async def test_commands_that_arrive_during_a_write_form_one_batch(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated) as here:
-        jobs = [await here.held() for _ in range(8)]
+        jobs = [await here.lease_new_job() for _ in range(8)]
         written = len(here.store.batches)
         here.store.gate.clear()
         first = here.engine.submit(here.progress_command(jobs[0], 1))
@@ -100,12 +100,12 @@ async def test_no_reply_and_no_event_is_sent_before_the_commit(migrated_db_url: 
         for _ in range(20):
             await asyncio.sleep(0)
         assert not answering.done()
-        assert not here.prompts_told(prompt.prompt_id)[1:], "followers get nothing either"
+        assert not here.prompt_states(prompt.prompt_id)[1:], "followers get nothing either"
         assert (await get_job(other.database, job.job_id)).state is JobState.PENDING_HITL
         here.store.gate.set()
         assert (await answering).status is AnswerStatus.ACCEPTED
         assert (await get_job(other.database, job.job_id)).state is JobState.RUNNING
-        assert here.prompts_told(prompt.prompt_id)[-1] == "ANSWERED"
+        assert here.prompt_states(prompt.prompt_id)[-1] == "ANSWERED"
 
 
 async def test_a_failed_write_is_reported_and_changes_nothing(
@@ -120,12 +120,12 @@ async def test_a_failed_write_is_reported_and_changes_nothing(
             return await super().write(batch)
 
     async with node(migrated_db_url, wrap=Down) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.down = True
-        told = len(here.told)
+        told = len(here.received)
         with pytest.raises(StorageUnavailable):
             await here.do(here.progress_command(job, 1))
-        assert len(here.told) == told
+        assert len(here.received) == told
         assert (await here.queries.job(job.job_id, CLIENT)).progress is None
         here.store.down = False
         await here.do(here.progress_command(job, 2))
@@ -135,7 +135,7 @@ async def test_a_failed_write_is_reported_and_changes_nothing(
 
 
 async def test_commands_on_one_job_are_applied_in_order(here: Node) -> None:
-    job = await here.held()
+    job = await here.lease_new_job()
     commands: list[c.Command] = []
     for n in range(10):
         key = f"k{n}"
@@ -175,7 +175,7 @@ async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: st
             return await super().write(batch)  # type: ignore[no-any-return]
 
     async with node(migrated_db_url, wrap=LosesRaces) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         for times in (1, 2, 3):
             here.store.times = times
             version = await here.do(here.progress_command(job, times))
@@ -205,7 +205,7 @@ async def test_contention_on_one_job_does_not_affect_the_others_of_its_batch(mig
             return await super().write(batch)  # type: ignore[no-any-return]
 
     async with node(migrated_db_url, wrap=Rival) as here:
-        jobs = [await here.held() for _ in range(5)]
+        jobs = [await here.lease_new_job() for _ in range(5)]
         here.store.victim = jobs[2].job_id
         replies = await asyncio.gather(
             *(here.do(here.progress_command(job, 1)) for job in jobs), return_exceptions=True
@@ -215,7 +215,7 @@ async def test_contention_on_one_job_does_not_affect_the_others_of_its_batch(mig
 
 async def test_only_the_command_that_made_a_batch_fail_gets_the_error(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.gate.clear()
         here.engine.submit(here.progress_command(job, 0))
         await here.store.waiting.wait()
@@ -262,7 +262,7 @@ async def test_a_full_queue_refuses_commands_but_still_accepts_answers(
 
 async def test_drain_refuses_new_commands_and_replies_to_all_queued_ones(migrated_db_url: str) -> None:
     async with node(migrated_db_url, wrap=Gated, batch_commands=4) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.gate.clear()
         replies = [here.engine.submit(here.progress_command(job, n)) for n in range(30)]
         await here.store.waiting.wait()
@@ -309,7 +309,7 @@ async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_d
             return await super().write(batch)
 
     async with node(migrated_db_url, wrap=Broken) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         here.store.broken = True
         with pytest.raises(ZeroDivisionError):
             await here.do(here.progress_command(job, 1))
@@ -345,7 +345,7 @@ async def test_a_command_after_a_delete_in_the_same_batch_finds_no_job(here: Nod
 
 async def test_each_write_corrects_the_engine_s_clock(here: Node) -> None:
     """The engine estimates the database's clock; a wrong estimate gets better with every write."""
-    job = await here.held()
+    job = await here.lease_new_job()
     for skew in (timedelta(hours=5), timedelta(hours=-5)):
         here.clock.observe(await here.database.ping() + skew)
         await here.do(here.progress_command(job, 1))

@@ -68,7 +68,7 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
 ) -> None:
     """Hints are late, merged or lost, and the job in memory must always be right for its version."""
     rng = random.Random(seed)
-    job = await there.held()
+    job = await there.lease_new_job()
     prompts: list[Prompt] = []
     told, remembered = 0, 0
     for turn in range(40):

@@ -84,7 +84,7 @@ async def test_a_console_that_connects_while_a_prompt_is_written_attends_it(
 ) -> None:
     """The search for unattended prompts, triggered by the connection, ends before the prompt is stored."""
     async with tracking(here) as at_a:
-        job = await here.held()
+        job = await here.lease_new_job()
         own, gate, asked = here.database.jobs.write, asyncio.Event(), asyncio.Event()
         unattended, looked = here.database.presence.unattended, asyncio.Event()
 

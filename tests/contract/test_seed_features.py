@@ -82,8 +82,8 @@ async def test_ttl_expiry(migrated_db_url: str) -> None:
     clock = ManualTime()
     async with node(migrated_db_url, wrap=CountingReads, monotonic=clock) as here:
         here.queries._store = here.store
-        job = await here.held(retention=timedelta(microseconds=1))
-        kept = await here.held()
+        job = await here.lease_new_job(retention=timedelta(microseconds=1))
+        kept = await here.lease_new_job()
         clock.seconds = 3599
         here.store.loads = 0
         await here.queries.job(job.job_id, CLIENT)
@@ -142,10 +142,10 @@ async def test_two_instances_see_one_job(here: Node, there: Node) -> None:
     try:
         job, prompt = await here.waiting()
         assert (await there.queries.job(job.job_id, CLIENT)).state is JobState.PENDING_HITL
-        await until(lambda: there.prompts_told(prompt.prompt_id), "the prompt is seen there")
+        await until(lambda: there.prompt_states(prompt.prompt_id), "the prompt is seen there")
         assert (await there.answer(prompt)).status is AnswerStatus.ACCEPTED
         await until(
-            lambda: here.prompts_told(prompt.prompt_id)[-1:] == ["ANSWERED"], "the answer arrives here"
+            lambda: here.prompt_states(prompt.prompt_id)[-1:] == ["ANSWERED"], "the answer arrives here"
         )
         assert (await here.queries.job(job.job_id, CLIENT)).state is JobState.RUNNING
         await there.complete(job, '{"by": "there"}')
@@ -182,7 +182,7 @@ async def test_cleanup_loop_survives_an_error_and_stops_on_cancel(
     here: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert Config().sweep_interval == 300
-    job = await here.held(retention=timedelta(microseconds=1))
+    job = await here.lease_new_job(retention=timedelta(microseconds=1))
     await here.complete(job)
     queue = Failing(here.database.queue)
     with caplog.at_level(logging.WARNING):

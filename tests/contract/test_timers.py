@@ -103,7 +103,7 @@ async def test_a_deadline_known_only_to_a_dead_replica_is_met(
     async with ticking(here, horizon, feed=False) as timers:
         async with node(migrated_db_url) as mortal:
             _, prompt = await mortal.waiting(escalating(4, 6, timeout=8 * TENTH))
-        assert prompt.prompt_id not in {p.prompt_id for item in here.told for p in item.prompts}
+        assert prompt.prompt_id not in {p.prompt_id for item in here.received for p in item.prompts}
         await until(are_closed(here, [prompt]), "it has come to its end")
         assert len(timers) == 0
     await check_events(here, prompt, 4, 6)
@@ -281,7 +281,9 @@ async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
 
 async def test_two_replicas_end_an_attempt_once_at_its_run_timeout(here: Node, there: Node) -> None:
     async with ticking(here), ticking(there):
-        jobs = [await (here, there)[i % 2].held(run_timeout=2 * TENTH, max_attempts=1) for i in range(6)]
+        jobs = [
+            await (here, there)[i % 2].lease_new_job(run_timeout=2 * TENTH, max_attempts=1) for i in range(6)
+        ]
         asking, prompt = await here.waiting(run_timeout=20 * TENTH, max_attempts=1)
         for job in jobs:
             await until(partial(_has_failed, here, job.job_id), "its attempt is over")
@@ -302,7 +304,7 @@ async def test_a_completion_racing_with_the_deadline_ends_the_job_once(here: Nod
     async with ticking(here), ticking(there):
 
         async def end(i: int) -> Job:
-            job = await here.held(timeout=30 * TENTH)
+            job = await here.lease_new_job(timeout=30 * TENTH)
             assert job.expires_at is not None
             left = (job.expires_at - here.clock.now()).total_seconds()
             await asyncio.sleep(left + (i - 5) * 0.002)

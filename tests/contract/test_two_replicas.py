@@ -98,7 +98,7 @@ async def test_a_command_that_outdated_memory_would_refuse_is_decided_on_the_sto
 
 
 async def test_a_command_that_the_stored_state_refuses_is_refused(here: Node, there: Node) -> None:
-    job = await here.held()
+    job = await here.lease_new_job()
     with pytest.raises(IllegalState):
         await here.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
     with pytest.raises(LeaseLost):
@@ -157,7 +157,7 @@ async def test_a_closed_prompt_in_memory_is_dropped_when_its_version_changes(her
 
 async def test_late_answers_to_forgotten_prompts_are_decided_correctly(here: Node) -> None:
     """The memory keeps only the newest closed prompts of a job."""
-    job = await here.held()
+    job = await here.lease_new_job()
     prompts: list[Prompt] = []
     remembered = Aggregate()
     # Until the first prompts are forgotten, and one more would exceed the limit again.
@@ -182,16 +182,16 @@ async def test_late_answers_to_forgotten_prompts_are_decided_correctly(here: Nod
 async def test_the_feed_delivers_the_commits_of_another_replica(here: Node, there: Node) -> None:
     job, prompt = await there.waiting()
     await here.catch_up()
-    assert [p.is_open for item in here.told for p in item.prompts] == [True]
+    assert [p.is_open for item in here.received for p in item.prompts] == [True]
     await there.answer(prompt)
     await here.catch_up()
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    told = [item for item in here.told if item.job.job_id == job.job_id]
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    told = [item for item in here.received if item.job.job_id == job.job_id]
     assert told[-1].job == await get_job(there.database, job.job_id)
 
 
 async def test_the_feed_invalidates_outdated_jobs_in_memory(here: Node, there: Node) -> None:
-    job = await here.held()
+    job = await here.lease_new_job()
     await there.do(there.progress_command(job, 5))
     assert (await here.queries.job(job.job_id, CLIENT)).progress is None, "the feed has not been read yet"
     assert (await here.queries.job(job.job_id, CLIENT, strong=True)).progress == Progress(done=5)
@@ -204,10 +204,10 @@ async def test_followers_get_each_version_once_in_rising_order(here: Node) -> No
     job, prompt = await here.waiting()
     await here.answer(prompt)
     await here.complete(job)
-    told = [item.job.version for item in here.told]
+    told = [item.job.version for item in here.received]
     assert told == sorted(set(told))
     await here.catch_up()
-    assert [item.job.version for item in here.told] == told
+    assert [item.job.version for item in here.received] == told
 
 
 async def test_a_local_commit_does_not_hide_an_unread_commit_of_another_replica(
@@ -219,18 +219,18 @@ async def test_a_local_commit_does_not_hide_an_unread_commit_of_another_replica(
     await here.catch_up()
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
-    assert here.told[-1].job.version == 5
+    assert here.received[-1].job.version == 5
     await here.catch_up()
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    told = len(here.told)
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    told = len(here.received)
     await here.do(here.progress_command(job, 2))
     await here.catch_up()
-    assert len(here.told) == told + 1, "the gap was closed"
+    assert len(here.received) == told + 1, "the gap was closed"
 
 
 async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Node) -> None:
     """Commits of both replicas alternate, and the log is read in between."""
-    job = await here.held()
+    job = await here.lease_new_job()
     prompts = [await here.ask(job, f"k{i}") for i in range(6)]
     await here.catch_up()
     for i, prompt in enumerate(prompts):
@@ -240,21 +240,21 @@ async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Nod
             await here.feed.read()
     await here.catch_up()
     for prompt in prompts:
-        assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
+        assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
 
 
 async def test_a_job_read_newer_than_its_event_hides_no_prompt(
     here: Node, there: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log is read in parts, jobs in their current version: later parts still name prompts."""
-    job = await there.held()
+    job = await there.lease_new_job()
     prompts = [await there.ask(job, f"k{i}") for i in range(3)]
     for prompt in prompts:
         await there.answer(prompt)
     monkeypatch.setattr(feed, "READ", 1)
     await here.catch_up()
     for prompt in prompts:
-        assert here.newest_told(prompt.prompt_id).state is PromptState.ANSWERED
+        assert here.newest_prompt(prompt.prompt_id).state is PromptState.ANSWERED
 
 
 async def test_followers_never_get_an_older_job_after_a_newer_one(here: Node, there: Node) -> None:
@@ -275,15 +275,15 @@ async def test_followers_never_get_an_older_job_after_a_newer_one(here: Node, th
     here.feed._jobs.get_prompts = get_prompts  # type: ignore[assignment, method-assign]
     await here.catch_up()
     assert interfered
-    versions = [item.job.version for item in here.told if item.job.job_id == job.job_id]
+    versions = [item.job.version for item in here.received if item.job.job_id == job.job_id]
     assert versions == sorted(versions)
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    assert here.told[-1].job.version == 5
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    assert here.received[-1].job.version == 5
 
 
 async def test_a_read_overtaken_by_the_feed_does_not_stay_in_memory(here: Node, there: Node) -> None:
     """A job is read, changed elsewhere, reported by the feed, and only then put into memory."""
-    job = await there.held()
+    job = await there.lease_new_job()
     await here.catch_up()
     own = here.queries._store.load
 
@@ -317,12 +317,12 @@ async def test_followers_learn_which_prompts_were_deleted_with_a_job(here: Node,
     await there.complete(job)
     await there.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
     await here.catch_up()
-    [gone] = [item for item in here.told if item.deleted]
+    [gone] = [item for item in here.received if item.deleted]
     assert gone.lost == {prompt.prompt_id}
 
 
 async def test_memory_is_not_used_while_the_feed_is_down(here: Node, there: Node) -> None:
-    job = await here.held()
+    job = await here.lease_new_job()
     own, down = here.feed._log.after, True
 
     async def after(*args: Any) -> Any:
@@ -345,7 +345,7 @@ async def test_memory_is_not_used_while_the_feed_is_down(here: Node, there: Node
 async def test_changes_missed_while_the_feed_was_down_are_not_hidden_afterwards(
     here: Node, there: Node
 ) -> None:
-    job = await here.held()
+    job = await here.lease_new_job()
     await here.catch_up()
     here.hot.suspend()  # what the feed does when it cannot be read
     await there.do(there.progress_command(job, 3))

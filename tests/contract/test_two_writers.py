@@ -196,6 +196,6 @@ async def test_two_writers_on_the_same_jobs_give_consistent_replies_and_rows(pg_
             ]
             for each in nodes:
                 for prompt_id, prompt in aggregate.prompts.items():
-                    assert each.newest_told(prompt_id).state is prompt.state
+                    assert each.newest_prompt(prompt_id).state is prompt.state
         deadlocks = sa.text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         assert (await fetch(one.database, deadlocks))[0]["deadlocks"] == 0

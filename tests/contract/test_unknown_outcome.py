@@ -229,7 +229,7 @@ async def test_an_outcome_that_stays_unknown_is_reported_as_unavailable(
 ) -> None:
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 3)
     async with node(pg_url) as here:
-        job = await here.held()
+        job = await here.lease_new_job()
         tried = 0
 
         async def never(batch: Any) -> Any:
@@ -251,7 +251,7 @@ async def test_killed_writers_under_load_lose_and_repeat_no_write(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with node(pg_url, batch_commands=16) as here, killer(pg_url) as kill:
-        jobs = [await here.held() for _ in range(12)]
+        jobs = [await here.lease_new_job() for _ in range(12)]
         results: dict[tuple[str, int], str] = {}
         own, calls = here.database._dialect.write, 0
 

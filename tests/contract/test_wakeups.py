@@ -90,16 +90,16 @@ async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, No
     async with long_transaction(pg_url):
         before = here.feed.position
         job, prompt = await there.waiting()
-        await until(lambda: here.prompts_told(prompt.prompt_id), "the prompt is delivered")
+        await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
         await there.answer(prompt)
         answered = PromptState.ANSWERED
-        await until(lambda: here.prompts_told(prompt.prompt_id)[-1] is answered, "the answer is delivered")
+        await until(lambda: here.prompt_states(prompt.prompt_id)[-1] is answered, "the answer is delivered")
         # Hints do not advance the position: a resume token made now still covers these events.
         assert here.feed.position == before
-    versions = [item.job.version for item in here.told if item.job.job_id == job.job_id]
+    versions = [item.job.version for item in here.received if item.job.job_id == job.job_id]
     assert versions == sorted(versions)
     await here.catch_up()
-    assert here.newest_told(prompt.prompt_id).state is answered
+    assert here.newest_prompt(prompt.prompt_id).state is answered
 
 
 async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
@@ -117,7 +117,7 @@ async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
 async def test_hints_without_followers_only_invalidate_memory(pg_url: str) -> None:
     async with node(pg_url, poll=NEVER) as here, node(pg_url, poll=NEVER) as there, awake(here, there):
         await until(live(here, there), "the replicas hear each other")
-        job = await here.held()
+        job = await here.lease_new_job()
         here.bus._followers.clear()
         read: list[Any] = []
         here.feed._log.of_jobs = lambda marks: read.append(marks)  # type: ignore[assignment, method-assign, return-value, func-returns-value]
@@ -137,14 +137,14 @@ async def test_events_of_a_lost_hint_are_delivered_with_the_next_hint(two: tuple
     """A hint was lost, and the next one names only the later events."""
     here, there = two
     job, prompt = await there.waiting()
-    await until(lambda: here.prompts_told(prompt.prompt_id), "the prompt is delivered")
+    await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
     silent = there.feed.wakeups
     own, silent.send = silent.send, lambda hints: None  # type: ignore[method-assign]
     await there.answer(prompt)
     silent.send = own  # type: ignore[method-assign]
     await there.do(there.progress_command(job, 1))
     answered = PromptState.ANSWERED
-    await until(lambda: here.prompts_told(prompt.prompt_id)[-1] is answered, "the answer is delivered")
+    await until(lambda: here.prompt_states(prompt.prompt_id)[-1] is answered, "the answer is delivered")
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -156,25 +156,25 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
         here.bus._versions.clear()
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.PENDING
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.PENDING
     here.feed.hear([Hint(job.job_id, 3, 4)])
     await here.feed._read_hinted()
-    assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    assert here.told[-1].job.version == 5
+    assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
+    assert here.received[-1].job.version == 5
 
 
 async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(pg_url: str) -> None:
     """Events before the hint are still delivered from the log, although a newer job was delivered."""
     async with node(pg_url, poll=NEVER) as there, node(pg_url, poll=NEVER) as here, awake(here):
         await until(live(here), "it listens")
-        job = await there.held()
+        job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
         here.feed.hear([Hint(job.job_id, 4, 5)])
-        await until(lambda: here.prompts_told(prompts[2].prompt_id), "the last is told")
-        assert not here.prompts_told(prompts[0].prompt_id)
+        await until(lambda: here.prompt_states(prompts[2].prompt_id), "the last is told")
+        assert not here.prompt_states(prompts[0].prompt_id)
         await here.catch_up()
         for prompt in prompts:
-            assert here.prompts_told(prompt.prompt_id)
+            assert here.prompt_states(prompt.prompt_id)
 
 
 async def test_late_answers_and_deletions_on_another_replica_are_delivered_as_such(
@@ -193,9 +193,9 @@ async def test_late_answers_and_deletions_on_another_replica_are_delivered_as_su
         await there.do(c.DeleteJob(principal=CLIENT, job_id=gone.job_id))
     here.hot.drop(unknown.job_id)
     await here.catch_up()
-    [late] = [item for item in here.told if item.late]
+    [late] = [item for item in here.received if item.late]
     assert (late.job.job_id, late.late, late.events) == (job.job_id, {prompt.prompt_id}, ())
-    ended: dict[str, Job] = {item.job.job_id: item.job for item in here.told if item.deleted}
+    ended: dict[str, Job] = {item.job.job_id: item.job for item in here.received if item.deleted}
     assert set(ended) == {known.job_id, unknown.job_id}
     assert (ended[known.job_id].job_type, ended[unknown.job_id].job_type) == ("refund", "")
     assert {job.version for job in ended.values()} == {3}
@@ -221,7 +221,7 @@ async def test_a_reconnected_listener_reads_the_events_it_missed(
     job, prompt = await there.waiting()
     await until(lambda: not there.feed.wakeups._pending, "the hint is sent without a listener")  # type: ignore[attr-defined]
     gate.set()
-    await until(lambda: here.prompts_told(prompt.prompt_id), "the prompt is delivered")
+    await until(lambda: here.prompt_states(prompt.prompt_id), "the prompt is delivered")
     assert job.job_id
 
 
@@ -242,7 +242,7 @@ async def test_a_killed_wakeup_connection_is_reopened(
     await until(both_have_reconnected, "both have reconnected")
     await until(live(here, there), "they hear each other again")
     job = await there.create()
-    await until(lambda: job.job_id in {item.job.job_id for item in here.told}, "hints are received again")
+    await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "hints are received again")
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
@@ -294,11 +294,13 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
         job, prompt = await there.waiting()
         await there.answer(prompt)
         answered = PromptState.ANSWERED
-        await until(lambda: here.prompts_told(prompt.prompt_id)[-1:] == [answered], "polling brings it")
+        await until(lambda: here.prompt_states(prompt.prompt_id)[-1:] == [answered], "polling brings it")
         assert not here.feed.wakeups.live
         # Its own hints still reach the other replica.
         mine = await here.create()
-        await until(lambda: mine.job_id in {item.job.job_id for item in there.told}, "the hint is received")
+        await until(
+            lambda: mine.job_id in {item.job.job_id for item in there.received}, "the hint is received"
+        )
     said = [r for r in caplog.records if r.levelno >= logging.WARNING and "NOTIFY" in r.message]
     assert len(said) == 1
     assert job.job_id
@@ -355,7 +357,7 @@ async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) ->
     silent.send = lambda hints: None  # type: ignore[method-assign]
     job = await there.create()
     here.feed.hear([])
-    await until(lambda: job.job_id in {item.job.job_id for item in here.told}, "the log has it")
+    await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "the log has it")
 
 
 async def test_of_jobs_returns_the_changes_of_the_given_jobs_only(database: Database) -> None:

@@ -15,7 +15,8 @@ from types import FrameType
 
 from askback.v1 import job_service_pb2, worker_service_pb2
 from tests.docs.blocks import ROOT, blocks_of
-from tests.support.service import ACCEPT, answer, confirm, serving
+from tests.support.requests import ACCEPT, answer, confirm
+from tests.support.service import serving
 
 PAGE = "docs/architecture.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
@@ -106,7 +107,7 @@ async def test_an_answer_runs_through_the_files_in_the_order_of_the_page(
             worker = world.worker()
             await worker.hello("refund")
             await world.jobs.CreateJob(job_service_pb2.CreateJobRequest(job_type="refund"))
-            leased = await worker.leased()
+            leased = await worker.next_job()
             ask = worker_service_pb2.AskPromptRequest(
                 job_id=leased.job.job_id, token=leased.token, key="pay", content=confirm()
             )

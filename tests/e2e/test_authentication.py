@@ -115,7 +115,7 @@ async def test_no_server_without_authentication_for_everybody(stage: Stage, tmp_
     command = ["serve", "--listen", "0.0.0.0:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'open.db'}"]
     open_to_all = stage.askback("open", *command)
-    assert await open_to_all.ended() == 2
+    assert await open_to_all.wait_for_end() == 2
     assert "no authentication is set: give --auth TOKENFILE, or listen on 127.0.0.1" in open_to_all.log
     assert not (tmp_path / "open.db").exists()
 
@@ -127,6 +127,6 @@ async def test_a_token_file_that_cannot_be_used(stage: Stage, tokens: Path, tmp_
     command = ["serve", "--listen", "127.0.0.1:0"]
     command += ["--db", f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", "--auth", str(wrong)]
     refused = stage.askback("refused", *command)
-    assert await refused.ended() == 1
+    assert await refused.wait_for_end() == 1
     assert "entry 4 (the admin): roles has 'king'" in refused.log
     assert "Traceback" not in refused.log

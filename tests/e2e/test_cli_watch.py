@@ -24,8 +24,8 @@ async def test_watch_goes_on_after_a_server_restart(stage: Stage, migrated_db_ur
         await desk.caught_up.wait()
         await shown.answer("green")
 
-        assert await as_json.ended() == 0, as_json.story()
-        assert await as_text.ended() == 0, as_text.story()
+        assert await as_json.wait_for_end() == 0, as_json.story()
+        assert await as_text.wait_for_end() == 0, as_text.story()
         told = [json.loads(line) for line in as_json.out.splitlines()]
         events = [event async for event in run.watch()]
         assert [(e["seq"], e["type"]) for e in told] == [(e.seq, e.type) for e in events]
@@ -44,5 +44,5 @@ async def test_ask_waits_out_a_server_restart(stage: Stage, migrated_db_url: str
         await desk.caught_up.wait()
         [prompt] = [p async for p in client.prompts()]
         await client.answer(prompt, "ACCEPT", comment="go")
-        assert await asking.ended() == 0, asking.story()
+        assert await asking.wait_for_end() == 0, asking.story()
         assert asking.out == "yes, by ana: go\n"

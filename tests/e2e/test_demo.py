@@ -20,7 +20,7 @@ ENGINE_WORDS = ("PENDING", "RUNNING", "RESPOND", "consumed", "checkpoint", " lea
 async def test_the_demo(stage: Stage, example: str) -> None:
     """Each scripted demo ends well and says so, across a kill of the server."""
     demo = stage.command("demo", ASKBACK, "demo", example, "--scripted")
-    assert await demo.ended(60) == 0, demo.story()
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert "is killed (SIGKILL) while the question is open" in demo.out
     *_, last = demo.out.splitlines()
     assert last == "demo: the job completed with exactly the answers given, across a kill -9 of the server"
@@ -30,7 +30,7 @@ async def test_the_demo(stage: Stage, example: str) -> None:
 async def test_the_demo_tells_things_in_the_order_in_which_they_happened(stage: Stage) -> None:
     """Also after the kill. Progress may be reported later than it was made, so it is not in this list."""
     demo = stage.command("demo", ASKBACK, "demo", "release", "--scripted")
-    assert await demo.ended(60) == 0, demo.story()
+    assert await demo.wait_for_end(60) == 0, demo.story()
     said = [line[12:] for line in demo.out.splitlines()]
     order = [
         "worker   takes the job",
@@ -60,7 +60,7 @@ async def test_a_person_is_shown_what_is_wrong_and_may_leave_a_question(stage: S
     left; a no is a result."""
     plan = ("", "production", "250", "10", "", "y")
     demo = with_a_person(stage, "s", *plan, "r", "", "the wrong day")
-    assert await demo.ended(60) == 0, demo.story()
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert "the job cannot go on without an answer" in demo.out
     assert demo.out.count("[clarify] How should 1.4.0 be released?\n") == 3, "announced, shown, shown again"
     assert "! must be at least 1 and at most 100" in demo.out
@@ -73,14 +73,14 @@ async def test_a_person_may_stop_the_roll_out(stage: Stage) -> None:
     plan = ("", "production", "10", "", "y")
     notes = ("e", "# Mine", ".", "y")
     demo = with_a_person(stage, *plan, *notes, "a", "y", "a", "errors are rising")
-    assert await demo.ended(60) == 0, demo.story()
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert "'released': False, 'why': 'errors are rising'" in demo.out
 
 
 async def test_the_end_of_the_input_ends_the_demo(stage: Stage) -> None:
     """So does Ctrl-C, with the same code; nothing stays behind."""
     demo = with_a_person(stage, "", "production")
-    assert await demo.ended(60) == 130, demo.story()
+    assert await demo.wait_for_end(60) == 130, demo.story()
     assert demo.log == "\nended by the person at the terminal\n"
 
 
@@ -96,7 +96,7 @@ async def test_ctrl_c_at_a_terminal(terminal: Typist) -> None:
     """It ends the demo and all that it started."""
     await terminal.sees("Decide: ")
     terminal.type("\x03")
-    assert await terminal.ended() == 130
+    assert await terminal.wait_for_end() == 130
     assert "ended by the person at the terminal" in terminal.shown
     server = int(terminal.shown.partition("pid ")[2].partition(",")[0])
     with pytest.raises(ProcessLookupError):
@@ -127,5 +127,5 @@ async def test_a_question_that_ends_while_somebody_looks_at_it(terminal: Typist)
     await terminal.sees("Stop the roll-out of 1.4.0?")
     await terminal.sees("Decide: ")
     await terminal.sees("closes the question: Stop the roll-out of 1.4.0?")
-    assert await terminal.ended() == 0
+    assert await terminal.wait_for_end() == 0
     assert "'released': True" in terminal.shown

@@ -97,7 +97,7 @@ async def _started(stage: Stage, site: Site, **environment: str) -> Process:
 
 async def _health(stage: Stage, name: str, *options: str) -> int:
     process = stage.askback(f"health-{name}", "health", *options)
-    return await process.ended()
+    return await process.wait_for_end()
 
 
 async def test_a_server_from_a_file_with_everything_on(stage: Stage, site: Site) -> None:
@@ -151,7 +151,7 @@ async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: 
     site.write()
     (site.folder / "tls.key").write_text("nonsense")
     server = stage.askback("server", "serve", "--config", str(site.file))
-    assert await server.ended() == 1
+    assert await server.wait_for_end() == 1
     said = [json.loads(line) for line in server.log.splitlines()][-1]
     assert said["level"] == "CRITICAL"
     pair = f"{site.folder / 'tls.crt'} and {site.folder / 'tls.key'}"
@@ -161,7 +161,7 @@ async def test_a_start_that_fails_says_so_in_a_line_of_json(stage: Stage, site: 
 async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, site: Site) -> None:
     site.write(lease_ttl="long")
     server = stage.askback("server", "serve", ASKBACK_CONFIG=str(site.file))
-    assert await server.ended() == 2
+    assert await server.wait_for_end() == 2
     assert server.log == (f"askback: {site.file}: lease_ttl = 'long' must be a number between 0.5 and 3600\n")
     assert not (site.folder / "a.db").exists()
 
@@ -169,7 +169,7 @@ async def test_a_wrong_file_is_refused_before_anything_is_opened(stage: Stage, s
 async def test_the_settings_in_force_are_printed_without_passwords(stage: Stage, site: Site) -> None:
     site.write(db="postgresql+asyncpg://me:swordfish@host/askback")
     shown = stage.askback("shown", "serve", "--batch", "7", "--print-config", ASKBACK_CONFIG=str(site.file))
-    assert await shown.ended() == 0
+    assert await shown.wait_for_end() == 0
     [db] = [line for line in shown.out.splitlines() if line.startswith("db = ")]
     assert db.split("  # ")[0].strip() == 'db = "postgresql+asyncpg://me:***@host/askback"'
     assert db.endswith(f"# {site.file}")
@@ -183,5 +183,5 @@ async def test_migrate_takes_the_database_from_the_file(stage: Stage, site: Site
     site.write()
     (site.folder / "tokens.toml").unlink()  # a migration's pod has no secrets but the database's
     migrate = stage.askback("migrate", "migrate", "--config", str(site.file))
-    assert await migrate.ended() == 0
+    assert await migrate.wait_for_end() == 0
     assert (site.folder / "a.db").exists()

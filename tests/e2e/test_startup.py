@@ -16,7 +16,7 @@ def _serve(stage: Stage, db: str, *options: str, name: str = "refused") -> Proce
 
 
 async def _refused(process: Process, code: int, *words: str) -> None:
-    assert await process.ended() == code, process.story()
+    assert await process.wait_for_end() == code, process.story()
     for word in words:
         assert word in process.log
     assert "Traceback" not in process.log
@@ -62,7 +62,7 @@ async def test_the_schema_is_behind(stage: Stage, db_url: str) -> None:
     await _refused(_serve(stage, db_url), 1, "run `askback migrate`")
     for turn in ("first", "again"):
         migrate = stage.askback(turn, "migrate", "--db", db_url)
-        assert await migrate.ended() == 0, migrate.log
+        assert await migrate.wait_for_end() == 0, migrate.log
         assert "the schema is up to date" in migrate.out
     server = await stage.server(db_url)
     async with Client(server.target) as client:
@@ -87,11 +87,11 @@ async def test_sqlite_needs_nothing(stage: Stage, tmp_path: Path) -> None:
     waiting = stage.askback("waiting", "health", "--wait", "60s", "--server", f"127.0.0.1:{port}")
     server = stage.command("new", ASKBACK, "serve", "--db", db, "--listen", f"127.0.0.1:{port}")
     await eventually(lambda: "askback serves on" in server.out, "it serves")
-    assert await waiting.ended() == 0, waiting.log
+    assert await waiting.wait_for_end() == 0, waiting.log
     async with Client(f"127.0.0.1:{port}") as client:
         await client.start("anything")
     health = stage.askback("health", "health", "--server", f"127.0.0.1:{port}")
-    assert await health.ended() == 0, health.log
+    assert await health.wait_for_end() == 0, health.log
     assert await server.terminate() == 0
     health.start()
-    assert await health.ended() == 7
+    assert await health.wait_for_end() == 7

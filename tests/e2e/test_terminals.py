@@ -74,7 +74,7 @@ async def test_the_server_is_killed_under_a_console(server: Server, desks: Desks
         assert (await client.prompt(third.prompt_id)).is_open
         await ana.sees("askback> ")  # what is typed before it is thrown away
         ana.type("quit\n")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
 
 
 async def test_what_ended_meanwhile_is_told(
@@ -116,7 +116,7 @@ async def test_a_console_on_a_terminal(server: Server, desks: Desks) -> None:
         await ana.says("claim 2", "2 is yours")
         assert (await client.prompt(second.prompt_id)).claimed_by == "ana"
         ana.type(CTRL_C)
-        assert await ana.ended() == 130
+        assert await ana.wait_for_end() == 130
         assert (await client.prompt(second.prompt_id)).claimed_by == ""
         assert "Traceback" not in ana.shown
 
@@ -140,13 +140,13 @@ async def test_answer_on_a_terminal(server: Server, desks: Desks, tmp_path: Path
         await ana.says("c", "Comment: ")
         await ana.says("better", "Send it?")
         await ana.says("y", "Approved with changes: Right?")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         answer = (await client.prompt(prompt.prompt_id)).answered
         assert answer is not None
         assert (answer.edits, answer.comment) == ({"notes": "the final\n"}, "better")
         late = desks.start("ana", "inbox", "answer", prompt.prompt_id, terminal=True)
         await late.sees("CLOSED: answered by ana")
-        assert await late.ended() == 4
+        assert await late.wait_for_end() == 4
 
 
 async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: Desks) -> None:
@@ -162,7 +162,7 @@ async def test_an_answer_typed_while_the_server_is_away(server: Server, desks: D
         await ana.sees("Try again? [y/n] ")
         await server.serve()
         await ana.says("y", "Answered: Why?")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         assert (await client.prompt(prompt.prompt_id)).proto.submissions == 1
 
 
@@ -175,7 +175,7 @@ async def test_next_gives_back_what_it_claimed(server: Server, desks: Desks) -> 
             await ana.sees("Decide: ")
             assert (await client.prompt(prompt.prompt_id)).claimed_by == "ana"
             ana.type(key)
-            assert await ana.ended() == code
+            assert await ana.wait_for_end() == code
             assert (await client.prompt(prompt.prompt_id)).claimed_by == ""
             assert "Traceback" not in ana.shown
         ana = desks.start("ana", "inbox", "next", terminal=True)
@@ -183,7 +183,7 @@ async def test_next_gives_back_what_it_claimed(server: Server, desks: Desks) -> 
         await ana.says("r", "Reason (Enter for none): ")
         await ana.says("not now", "Rejected: Take me?")
         await ana.sees("nothing more waits for you")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         assert (await client.prompt(prompt.prompt_id)).state is PromptState.ANSWERED
 
 
@@ -199,5 +199,5 @@ async def test_approve_shows_and_asks(server: Server, desks: Desks, typed: str, 
         await ana.sees("[confirm] two")
         await ana.sees("Confirm? [y/N] ")
         ana.type(typed + "\n")
-        assert await ana.ended() == 0
+        assert await ana.wait_for_end() == 0
         assert [p.title async for p in client.prompts()] == left

@@ -30,7 +30,7 @@ async def test_a_worker_is_killed_at_a_step(stage: Stage, database: str, name: s
     dying = cast.worker(dies=(moment, STEPS[name]))
 
     async def succeed() -> None:
-        assert await dying.ended() == -signal.SIGKILL
+        assert await dying.wait_for_end() == -signal.SIGKILL
         cast.worker()
 
     succeeding = asyncio.create_task(succeed())

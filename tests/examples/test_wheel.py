@@ -37,5 +37,5 @@ async def test_the_demo_plays_from_an_installed_wheel(stage: Stage, tmp_path: Pa
     demo = stage.command(
         "demo", sys.executable, "-c", RUN, "demo", "import", "--scripted", PYTHONPATH=str(installed)
     )
-    assert await demo.ended(60) == 0, demo.story()
+    assert await demo.wait_for_end(60) == 0, demo.story()
     assert demo.out.splitlines()[-1].startswith("demo: the job completed")

@@ -97,8 +97,8 @@ async def test_it_serves_asks_and_is_answered(installed: Environment, stage: Sta
     db = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
     server = stage.command("server", installed.askback, "serve", "--db", db, "--listen", target)
     client = stage.command("client", installed.python, "-P", "-c", CALL, target)
-    assert await client.ended() == 0, stage.story()
+    assert await client.wait_for_end() == 0, stage.story()
     assert client.said[0]["result"] is True
     health = stage.command("health", installed.askback, "health", "--server", target)
-    assert await health.ended() == 0, health.story()
+    assert await health.wait_for_end() == 0, health.story()
     assert await server.terminate() == 0, server.story()

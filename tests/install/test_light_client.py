@@ -79,7 +79,7 @@ async def test_it_runs_a_job_against_a_server(light: Environment, stage: Stage, 
     """A whole round trip with the light client alone; what it loads is listed."""
     server = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
     client = stage.command("client", light.python, "-P", "-c", CALL, server.target)
-    assert await client.ended() == 0, client.story()
+    assert await client.wait_for_end() == 0, client.story()
     (said,) = client.said
     assert said["result"] is True
     loaded = {name for name in said["modules"] if not name.startswith(("_cython_", "_sysconfigdata"))}
@@ -91,7 +91,7 @@ async def test_what_needs_the_service_says_what_to_install(
     light: Environment, stage: Stage, command: str
 ) -> None:
     process = stage.command(command, light.askback, command)
-    assert await process.ended() == 1, process.story()
+    assert await process.wait_for_end() == 1, process.story()
     assert "pip install 'askback[server]'" in process.log
     assert "Traceback" not in process.log
 
@@ -99,8 +99,8 @@ async def test_what_needs_the_service_says_what_to_install(
 async def test_the_command_line_is_there(light: Environment, stage: Stage) -> None:
     """The version is the package's; health of nobody is an error in one line."""
     version = stage.command("version", light.askback, "--version")
-    assert await version.ended() == 0
+    assert await version.wait_for_end() == 0
     assert light.packages()["askback"] in version.out
     health = stage.command("health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5s")
-    assert await health.ended() != 0
+    assert await health.wait_for_end() != 0
     assert len(health.log.splitlines()) == 1, health.log

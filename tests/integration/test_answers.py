@@ -26,7 +26,7 @@ EXACT = '{"why": "é\\u00e9",  "n": 9007199254740993}'
 
 
 async def test_values_are_kept_exactly(world: World) -> None:
-    prompt = await world.asked(form())
+    prompt = await world.create_prompt(form())
     said = answer(prompt, "a", RESPOND, values_json=EXACT, comment="so be it")
     result = (await world.hitl.AnswerPrompt(said)).result
     assert (result.status, result.replayed, result.answer_id) == (prompts.ANSWER_STATUS_ACCEPTED, False, "a")
@@ -43,7 +43,7 @@ async def test_values_are_kept_exactly(world: World) -> None:
 
 
 async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: World) -> None:
-    prompt = await world.asked(form())
+    prompt = await world.create_prompt(form())
     invalid = answer(prompt, "bad", RESPOND, values_json='{"n": "x"}')
     stale = answer(prompt, "old", RESPOND, revision=7, values_json='{"n": 1}')
     right = answer(prompt, "good", RESPOND, values_json='{"n": 1}')
@@ -72,7 +72,7 @@ async def test_an_equal_answer_id_has_an_equal_result_whatever_it_was(world: Wor
 
 
 async def test_other_content_under_an_answer_id_is_refused(lite: World) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     await refused(lite.hitl.AnswerPrompt(answer(prompt, "a", revision=9)), "ABORTED", "PROMPT_STALE")
     for again in (answer(prompt, "a"), answer(prompt, "a", revision=9, comment="x")):
         found = await refused(
@@ -84,7 +84,7 @@ async def test_other_content_under_an_answer_id_is_refused(lite: World) -> None:
 
 
 async def test_the_loser_is_told_the_winner(world: World) -> None:
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     bob = world.as_user("bob")
     await bob.hitl.AnswerPrompt(answer(prompt, "first", REJECT))
     found = await refused(
@@ -100,9 +100,9 @@ async def test_the_loser_is_told_the_winner(world: World) -> None:
 
 
 async def test_a_stale_answer_gets_the_prompt_as_it_is_now(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     before = await world.ask(lease, "k", confirm("one"))
-    after = await world.amended(lease, "k", "two")
+    after = await world.amend(lease, "k", "two")
     assert (after.prompt_id, after.revision) == (before.prompt_id, 2)
     found = await refused(
         world.hitl.AnswerPrompt(answer(before)),
@@ -144,7 +144,7 @@ def shown(kind: str) -> prompts.PromptContent:
 async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
     lite: World, kind: str, decision: Any, fields: dict[str, Any], wrong: list[str]
 ) -> None:
-    prompt = await lite.asked(shown(kind))
+    prompt = await lite.create_prompt(shown(kind))
     found = await refused(
         lite.hitl.AnswerPrompt(answer(prompt, "a", decision, **fields)),
         "INVALID_ARGUMENT",
@@ -158,7 +158,7 @@ async def test_an_invalid_answer_says_which_field_and_the_prompt_stays_open(
 
 
 async def test_edits_replace_whole_contents(lite: World) -> None:
-    prompt = await lite.asked(shown("preview"))
+    prompt = await lite.create_prompt(shown("preview"))
     edits = [prompts.Edit(content_id="text", text="new")]
     result = (await lite.hitl.AnswerPrompt(answer(prompt, "a", EDIT, edits=edits))).result
     assert list(result.prompt.resolution.answer.edits) == edits
@@ -185,7 +185,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 async def test_a_request_that_is_wrong_in_itself_is_not_kept(
     lite: World, fields: dict[str, Any], field: str
 ) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     request = answer(prompt)
     for name, value in fields.items():
         if name == "edits":
@@ -199,7 +199,7 @@ async def test_a_request_that_is_wrong_in_itself_is_not_kept(
 
 
 async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "a key")
     request = answer(asked)
     request.prompt_id, request.job_id, request.key = "", lease.job.job_id, "a key"
@@ -227,7 +227,7 @@ async def test_an_unknown_prompt_is_not_found(lite: World, where: dict[str, str]
 
 
 async def test_the_audit_has_pages(world: World) -> None:
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     for i in range(5):
         await refused(world.hitl.AnswerPrompt(answer(prompt, f"a{i}", revision=2)), "ABORTED", "PROMPT_STALE")
     seen, token = [], ""
@@ -238,7 +238,7 @@ async def test_the_audit_has_pages(world: World) -> None:
         token = page.next_page_token
         if not token:
             break
-        other = await world.asked()
+        other = await world.create_prompt()
         foreign = pb.ListAnswersRequest(prompt_id=other.prompt_id, page_token=token)
         await refused(world.hitl.ListAnswers(foreign), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
     assert seen == [f"a{i}" for i in range(5)]
@@ -247,7 +247,7 @@ async def test_the_audit_has_pages(world: World) -> None:
 
 
 async def test_the_audit_of_large_answers_has_small_pages(lite: World) -> None:
-    prompt = await lite.asked(form())
+    prompt = await lite.create_prompt(form())
     large = '{"n": 1, "why": "' + "x" * 60_000 + '"}'
     for i in range(20):
         said = answer(prompt, f"a{i}", RESPOND, revision=2, values_json=large)
@@ -258,7 +258,7 @@ async def test_the_audit_of_large_answers_has_small_pages(lite: World) -> None:
 
 
 async def test_too_many_submissions_are_refused(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     limits = lite.service.replica.limits
     object.__setattr__(limits, "submissions_per_prompt", 2)
     for name in ("a", "b"):
@@ -276,7 +276,7 @@ async def test_too_many_submissions_are_refused(lite: World, monkeypatch: pytest
 
 async def test_a_large_prompt_fits_into_the_status_of_its_answer(lite: World) -> None:
     # Statuses travel in trailers, which clients cap at 8 KiB: the result goes, its content may not.
-    prompt = await lite.asked(confirm(body="x" * 400_000))
+    prompt = await lite.create_prompt(confirm(body="x" * 400_000))
     found = await refused(lite.hitl.AnswerPrompt(answer(prompt, revision=4)), "ABORTED", "PROMPT_STALE")
     assert found.result is not None
     assert found.result.status == prompts.ANSWER_STATUS_STALE
@@ -284,7 +284,7 @@ async def test_a_large_prompt_fits_into_the_status_of_its_answer(lite: World) ->
 
 
 async def test_a_claim_keeps_others_from_answering(world: World) -> None:
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     bob = world.as_user("bob")
     claimed = (await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))).prompt
     assert claimed.claimed_by == "bob"
@@ -312,14 +312,14 @@ async def test_a_claim_keeps_others_from_answering(world: World) -> None:
 
 @pytest.mark.parametrize("duration", [0.5, 86_401, -1])
 async def test_a_claim_lasts_a_second_to_a_day(lite: World, duration: float) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     request = pb.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(duration))
     found = await refused(lite.hitl.ClaimPrompt(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"duration"}
 
 
 async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     prompt = await world.ask(lease, "k")
     request = pb.CancelPromptRequest(job_id=lease.job.job_id, key="k", reason="found out")
     ended = (await world.hitl.CancelPrompt(request)).prompt
@@ -327,7 +327,7 @@ async def test_cancel_withdraws_an_open_prompt_and_the_job_goes_on(world: World)
     assert (ended.resolution.reason, ended.resolution.actor) == ("found out", "ada")
     assert (await world.hitl.CancelPrompt(request)).prompt == ended
     assert (await world.job(lease.job.job_id)).state == 2
-    asked = await world.asked()
+    asked = await world.create_prompt()
     await world.hitl.AnswerPrompt(answer(asked))
     await refused(
         world.hitl.CancelPrompt(pb.CancelPromptRequest(prompt_id=asked.prompt_id)),

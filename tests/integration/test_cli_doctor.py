@@ -17,7 +17,7 @@ from askback.cli.checkup.contract import our_contract
 from askback_server.storage.schema import scripts
 from tests.support.processes import quiet_port
 from tests.support.service import World, serving
-from tests.support.shell import Done, Shell
+from tests.support.shell import CommandResult, Shell
 
 SCHEMA = ScriptDirectory.from_config(scripts()).get_current_head()
 
@@ -36,7 +36,7 @@ namespaces = ["payments"]
 """
 
 
-def _found(done: Done) -> dict[str, tuple[str, str]]:
+def _found(done: CommandResult) -> dict[str, tuple[str, str]]:
     """Level and message by check."""
     return {line["check"]: (line["level"], line["message"]) for line in done.lines}
 

@@ -37,7 +37,7 @@ async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
 
 async def test_who_can_answer(lite: World, shell: Shell) -> None:
     """Everybody, or who is named; the command is that of somebody who may."""
-    everybody = await lite.asked(confirm("Deploy?"))
+    everybody = await lite.create_prompt(confirm("Deploy?"))
     text, found = await _explained(shell, everybody.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["everybody"]
@@ -46,7 +46,7 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
         f"askback inbox reject {everybody.prompt_id}",
     ]
     assert "everyone with the console role in default; admins too" in text
-    named = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release"])))
+    named = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release"])))
     text, found = await _explained(shell, named.job_id)
     [asked] = found["prompts"]
     assert asked["canAnswer"]["users"] == ["bob"]
@@ -55,14 +55,14 @@ async def test_who_can_answer(lite: World, shell: Shell) -> None:
     assert "user bob, group release" in text
     _, found = await _explained(shell, named.job_id, "--user", "bob")
     assert found["prompts"][0]["commands"][0] == f"askback inbox approve {named.prompt_id} --user bob"
-    only = await lite.asked(confirm("Deploy?", audience=audience("bob")))
+    only = await lite.create_prompt(confirm("Deploy?", audience=audience("bob")))
     _, found = await _explained(shell, only.job_id)
     assert found["prompts"][0]["commands"][0].endswith(" --user bob")
 
 
 async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
     """Typed as it stands, by somebody who is not named: the group that is named makes it theirs."""
-    asked = await lite.asked(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
+    asked = await lite.create_prompt(confirm("Deploy?", audience=audience("bob", groups=["release desk"])))
     refused = await shell.run("inbox", "approve", asked.prompt_id, "--yes")
     assert refused.code == 3
     _, found = await _explained(shell, asked.job_id)
@@ -73,7 +73,7 @@ async def test_the_command_unblocks_it(lite: World, shell: Shell) -> None:
 
 
 async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
-    asked = await lite.asked(form())
+    asked = await lite.create_prompt(form())
     _, found = await _explained(shell, asked.job_id)
     assert found["prompts"][0]["commands"][0] == f"askback inbox answer {asked.prompt_id}"
 
@@ -101,7 +101,7 @@ async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
 async def test_what_the_deadline_does(
     lite: World, shell: Shell, content: dict[str, Any], action: str, words: str
 ) -> None:
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     await lite.ask(leased, "pay", confirm("Pay?", timeout=seconds(4 * 3600), **content))
     await lite.ask(leased, "later", confirm("And then?"))
     text, found = await _explained(shell, leased.job.job_id)
@@ -117,12 +117,12 @@ async def test_what_the_deadline_does(
 
 async def test_who_claimed_answered_and_was_refused(lite: World, shell: Shell) -> None:
     """From the events and the audit: with what was said, and why it was refused."""
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     prompt = await lite.ask(leased, "how", form("How many?"))
     bob = lite.as_user("bob")
     wrong = answer(prompt, "a-1", RESPOND, values_json='{"n": "many"}')
     assert await outcome(bob.hitl.AnswerPrompt(wrong)) == "INVALID_ARGUMENT"
-    await lite.amended(leased, "how", "How many now?")
+    await lite.amend(leased, "how", "How many now?")
     stale = answer(prompt, "a-2", ACCEPT)
     assert await outcome(bob.hitl.AnswerPrompt(stale)) == "ABORTED"
     claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id, duration=seconds(600))
@@ -163,7 +163,7 @@ async def test_a_job_that_waits_for_no_people(lite: World, shell: Shell) -> None
     assert "is cancelled: it waits for nothing" in text
     assert found["commands"] == [f"askback job retry {job_id}"]
     assert found["prompts"] == []
-    held = await lite.held("held")
+    held = await lite.lease_new_job("held")
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=held.job.job_id))
     text, _ = await _explained(shell, held.job.job_id)
     assert "it was asked to stop" in text

@@ -18,11 +18,11 @@ from tests.vectors.runner import run
 
 async def _finished(world: World) -> str:
     """A job in which all happened that can happen to prompts; its id."""
-    leased = await world.held("refund", input_json='{"order": "A-17", "days": 41}')
+    leased = await world.lease_new_job("refund", input_json='{"order": "A-17", "days": 41}')
     how = await world.ask(leased, "how", form("How many?"))
     assert await outcome(world.hitl.AnswerPrompt(answer(how, "a-0", RESPOND, values_json="{}"))) != "OK"
-    await world.amended(leased, "pay", "Pay?")
-    pay = await world.amended(leased, "pay", "Pay 12.50 EUR?")
+    await world.amend(leased, "pay", "Pay?")
+    pay = await world.amend(leased, "pay", "Pay 12.50 EUR?")
     assert await outcome(world.hitl.AnswerPrompt(answer(pay, "a-2", ACCEPT, revision=1))) == "ABORTED"
     values = '{"n": 9007199254740993, "why": "x\\u202e"}'
     await world.hitl.AnswerPrompt(answer(how, "a-1", RESPOND, values_json=values))
@@ -74,7 +74,7 @@ async def test_the_vector_runs(lite: World, shell: Shell) -> None:
 
 async def test_the_vector_would_tell(lite: World, shell: Shell) -> None:
     """Another answer id, version or verdict than the core's is a difference."""
-    asked = await lite.asked(confirm("Deploy?"))
+    asked = await lite.create_prompt(confirm("Deploy?"))
     await lite.hitl.AnswerPrompt(answer(asked, "a-1"))
     text = (await shell.ok("job", "export", asked.job_id, "--format", "vector")).out
     path = shell.home / "vector.json"
@@ -130,7 +130,7 @@ async def test_the_test_says_what_people_said(lite: World, shell: Shell) -> None
 @pytest.mark.parametrize(("result", "told"), [('"paid, approved by ada"', True), ('"paid"', False)])
 async def test_a_result_that_names_who_answered(lite: World, shell: Shell, result: str, told: bool) -> None:
     """In the test somebody else answers, so the exported test says where it may differ."""
-    leased = await lite.held("refund")
+    leased = await lite.lease_new_job("refund")
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt))
     job_id = leased.job.job_id
@@ -142,7 +142,7 @@ async def test_a_result_that_names_who_answered(lite: World, shell: Shell, resul
 
 
 async def test_the_test_of_a_failure(lite: World, shell: Shell) -> None:
-    leased = await lite.held("refund", max_attempts=1)
+    leased = await lite.lease_new_job("refund", max_attempts=1)
     failure = job_pb2.Failure(code="Empty", message="no money")
     await lite.workers.FailJob(
         workers.FailJobRequest(job_id=leased.job.job_id, token=leased.token, failure=failure)
@@ -163,7 +163,7 @@ async def test_what_cannot_be_exported(lite: World, shell: Shell) -> None:
         going_on = await shell.run("job", "export", running, *words)
         assert (going_on.code, going_on.out) == (4, "")
         assert "has not ended" in going_on.err
-    asked = await lite.asked()
+    asked = await lite.create_prompt()
     await lite.hitl.AnswerPrompt(answer(asked))
     assert "has no worker" in (await shell.run("job", "export", asked.job_id, *pytest_format)).err
     await shell.ok("job", "cancel", running)

@@ -19,7 +19,7 @@ from tests.support.shell import Shell
 
 
 async def test_a_handle_names_a_prompt_in_every_command(lite: World, shell: Shell) -> None:
-    asked = [await lite.asked(confirm(f"Q{n}")) for n in range(4)]
+    asked = [await lite.create_prompt(confirm(f"Q{n}")) for n in range(4)]
     ends = [prompt.prompt_id[-6:] for prompt in asked]
     shown = await shell.ok("inbox", "show", ends[0].upper())
     assert "Q0" in shown.out
@@ -53,7 +53,7 @@ async def test_a_handle_names_a_job_in_every_command(lite: World, shell: Shell) 
 
 async def test_explain_takes_a_prompt_for_the_job_that_asks(lite: World, shell: Shell) -> None:
     """The ids of `inbox ls` are those of prompts."""
-    prompt = await lite.asked(confirm())
+    prompt = await lite.create_prompt(confirm())
     for name in (prompt.prompt_id[-6:], f"{prompt.job_id}/{prompt.key}", prompt.job_id[-6:]):
         assert prompt.job_id in (await shell.ok("explain", name)).out
     assert (await shell.run("explain", "ffffff")).code == 3
@@ -85,8 +85,8 @@ async def test_a_handle_that_fits_several_is_refused_with_all_of_them(
         return random[: 19 - len(end)] + end + random[19:]
 
     monkeypatch.setattr(clock, "_draw", alike)
-    made = await lite.asked(confirm("First of two"))
-    other = await lite.asked(confirm("Second of two"))
+    made = await lite.create_prompt(confirm("First of two"))
+    other = await lite.create_prompt(confirm("Second of two"))
     monkeypatch.undo()
     assert made.prompt_id[-6:] == other.prompt_id[-6:] == made.job_id[-6:] == "abcdef"
     for words in (["job", "show"], ["inbox", "show"], ["inbox", "answer", "--decision", "accept"]):
@@ -195,7 +195,7 @@ async def test_a_job_says_who_cancelled_it_and_why(lite: World) -> None:
     await lite.as_user("bob").jobs.CancelJob(jpb.CancelJobRequest(job_id=job.job_id, reason="wrong account"))
     found = await lite.job(job.job_id)
     assert (found.cancel_reason, found.cancelled_by) == ("wrong account", "bob")
-    held = (await lite.held()).job
+    held = (await lite.lease_new_job()).job
     await lite.as_user("cy").jobs.CancelJob(jpb.CancelJobRequest(job_id=held.job_id, reason="stop"))
     await lite.as_user("bob").jobs.CancelJob(jpb.CancelJobRequest(job_id=held.job_id, reason="me too"))
     found = await lite.job(held.job_id)

@@ -19,11 +19,11 @@ async def _answers(world: World, prompt_id: str) -> list[prompts.AnswerRecord]:
 
 async def test_the_queue(lite: World, shell: Shell) -> None:
     """By priority, then deadline, then age; what is not for me is not there; filters narrow it."""
-    old = await lite.asked(confirm("Old"))
-    soon = await lite.asked(confirm("Soon", timeout=seconds(3_600)))
-    high = await lite.asked(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
-    mine = await lite.asked(form("For the desk", audience=audience(groups=["desk"])))
-    await lite.asked(confirm("For bob", audience=audience("bob")))
+    old = await lite.create_prompt(confirm("Old"))
+    soon = await lite.create_prompt(confirm("Soon", timeout=seconds(3_600)))
+    high = await lite.create_prompt(confirm("High \x1b[2J", priority=9, labels={"env": "prod"}))
+    mine = await lite.create_prompt(form("For the desk", audience=audience(groups=["desk"])))
+    await lite.create_prompt(confirm("For bob", audience=audience("bob")))
     await lite.as_user("cy").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=old.prompt_id))
     listed = await shell.ok("inbox", "ls", "--group", "desk")
     rows = [line.split("\t") for line in listed.out.splitlines()]
@@ -70,7 +70,7 @@ async def test_the_queue(lite: World, shell: Shell) -> None:
 
 async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
     """More than one page holds is listed all the same, each once."""
-    asked = {(await lite.asked(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
+    asked = {(await lite.create_prompt(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
     listed = await shell.ok("inbox", "ls", "--limit", "0", "--json")
     ids = [line["promptId"] for line in listed.lines]
     assert len(ids) == 130
@@ -80,11 +80,11 @@ async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
 
 
 async def test_watch(lite: World, shell: Shell) -> None:
-    first = await lite.asked(confirm("First"))
+    first = await lite.create_prompt(confirm("First"))
     for options in ([], ["--json"]):
         watching = await shell.start("inbox", "ls", "--watch", *options)
         await watching.says("caughtUp" if options else "First")
-        second = await lite.asked(confirm("Second"))
+        second = await lite.create_prompt(confirm("Second"))
         await watching.says(second.prompt_id)
         await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=second.prompt_id))
         claimed = await watching.says(second.prompt_id)
@@ -113,7 +113,7 @@ async def test_watch(lite: World, shell: Shell) -> None:
 
 async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> None:
     """By id or JOB/KEY; the audit has refused answers too, even one whose values are no JSON."""
-    prompt = await lite.asked(form("How many?"))
+    prompt = await lite.create_prompt(form("How many?"))
     name = f"{prompt.job_id}/{prompt.key}"
     for number, values in enumerate(('{"n": "x"}', "no json")):
         wrong = answer(prompt, f"w-{number}", prompts.DECISION_RESPOND, values_json=values)
@@ -142,7 +142,7 @@ async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> No
 
 
 async def test_answer_by_options(lite: World, shell: Shell) -> None:
-    prompt = await lite.asked(form())
+    prompt = await lite.create_prompt(form())
     refused = await shell.run("inbox", "answer", prompt.prompt_id, "--values", '{"why": 3}')
     assert refused.code == 2
     assert "INVALID: the answer was refused, and the prompt stays open" in refused.err
@@ -159,7 +159,7 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
     assert (again.json["status"], again.json["replayed"]) == ("ACCEPTED", True)
     other = await shell.run("inbox", "answer", prompt.prompt_id, "n=4", "--answer-id", "mine")
     assert other.code == 4  # used before, with other content
-    piped = await lite.asked(form())
+    piped = await lite.create_prompt(form())
     given = ["inbox", "answer", piped.prompt_id, "--values", "-"]
     assert (await shell.run(*given, stdin=b'{"n": 9}')).code == 0
 
@@ -182,7 +182,7 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
 async def test_what_cannot_be_an_answer_is_not_sent(
     lite: World, shell: Shell, words: list[str], said: str
 ) -> None:
-    prompt = await lite.asked(form())
+    prompt = await lite.create_prompt(form())
     done = await shell.run("inbox", "answer", prompt.prompt_id, *words)
     assert done.code == 2, done
     assert said in done.err
@@ -191,7 +191,7 @@ async def test_what_cannot_be_an_answer_is_not_sent(
 
 async def test_edits(lite: World, shell: Shell) -> None:
     part = prompts.PromptPart(content_id="notes", title="Notes", text="old", editable=True)
-    prompt = await lite.asked(confirm("Right?", kind="preview", contents=[part]))
+    prompt = await lite.create_prompt(confirm("Right?", kind="preview", contents=[part]))
     (shell.home / "notes.md").write_text("new\n")
     await shell.ok("inbox", "answer", prompt.prompt_id, "--edit", "notes=@notes.md")
     (stored,) = await _answers(lite, prompt.prompt_id)
@@ -201,7 +201,7 @@ async def test_edits(lite: World, shell: Shell) -> None:
 
 async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
     """4, with who and when, in words and in JSON."""
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, decision=REJECT))
     late = await shell.run("inbox", "answer", prompt.prompt_id, "--decision", "accept")
     assert late.code == 4
@@ -215,9 +215,9 @@ async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
 
 
 async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: Shell) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "k", confirm("First wording"))
-    await lite.amended(lease, "k", "Second wording")
+    await lite.amend(lease, "k", "Second wording")
     stale = await shell.run("inbox", "answer", asked.prompt_id, "--decision", "accept", "--revision", "1")
     assert stale.code == 4
     assert "STALE: the question changed after you saw it; it is at revision 2 now" in stale.err
@@ -225,7 +225,7 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: S
     claimed = await shell.run("inbox", "answer", asked.prompt_id, "--decision", "accept")
     assert claimed.code == 4
     assert "CLAIMED: bob has taken it on" in claimed.err
-    short = await lite.asked(confirm("Quick!", timeout=seconds(0.1)))
+    short = await lite.create_prompt(confirm("Quick!", timeout=seconds(0.1)))
     await lite.state(short.job_id, 4)
     late = await shell.run("inbox", "answer", short.prompt_id, "--decision", "accept")
     assert late.code == 6
@@ -239,7 +239,7 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: S
 
 async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -> None:
     """A result for each; what fails does not stop the others, and is the exit code."""
-    first, second, third = [await lite.asked() for _ in range(3)]
+    first, second, third = [await lite.create_prompt() for _ in range(3)]
     await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
     words = ["inbox", "approve", first.prompt_id, second.prompt_id, NOBODY_ID, first.prompt_id]
     done = await shell.run(*words, "--yes", "--comment", "fine")
@@ -254,7 +254,7 @@ async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -
     assert (old.code, old.json["status"], old.json["name"]) == (4, "STALE", third.prompt_id)
     no = await shell.ok("inbox", "reject", third.prompt_id, "--revision", "1", "--json")
     assert no.json["prompt"]["resolution"]["answer"]["decision"] == "REJECT"
-    dismissed = await lite.asked(form())
+    dismissed = await lite.create_prompt(form())
     await shell.ok("inbox", "reject", dismissed.prompt_id, "--yes")
     assert (await lite.prompt(dismissed.prompt_id)).resolution.answer.decision == prompts.DECISION_DISMISS
 
@@ -263,7 +263,7 @@ async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided
     lite: World, shell: Shell
 ) -> None:
     """`reject ID "too late"`: the reason is no second prompt."""
-    prompt = await lite.asked(confirm())
+    prompt = await lite.create_prompt(confirm())
     done = await shell.run("inbox", "reject", prompt.prompt_id, "too late", "--yes")
     assert done.code == 2
     assert "'too late' does not name a prompt; what you say goes into --comment" in done.err
@@ -275,7 +275,7 @@ async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided
 @pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, options: list[str]) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     done = await shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
     assert done.code == 2
     assert "--yes or --revision" in done.err
@@ -287,9 +287,9 @@ async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, option
 
 async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
     """The most urgent first; others' claims are passed by; what is skipped is given back."""
-    low = await lite.asked(confirm("Low"))
-    high = await lite.asked(confirm("High", priority=9))
-    taken = await lite.asked(confirm("Taken", priority=99))
+    low = await lite.create_prompt(confirm("Low"))
+    high = await lite.create_prompt(confirm("High", priority=9))
+    taken = await lite.create_prompt(confirm("Taken", priority=99))
     await lite.as_user("bob").hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=taken.prompt_id))
     done = await shell.run("inbox", "next", stdin=b"c well done\na\ny\ns\n")
     assert done.code == 0, done
@@ -304,15 +304,15 @@ async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
 
 async def test_next_claims_while_the_person_reads(lite: World, shell: Shell) -> None:
     """And gives it back when the input ends."""
-    prompt = await lite.asked(confirm("Only"))
+    prompt = await lite.create_prompt(confirm("Only"))
     running = await shell.start("inbox", "next")
-    await running.done()
+    await running.result()
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == ""
     assert (await shell.ok("inbox", "next", "--kind", "other")).out == "nothing waits for you\n"
 
 
 async def test_completion_has_titles(lite: World, shell: Shell) -> None:
-    prompt = await lite.asked(confirm("Deploy\x1b[2J 1.4?"))
+    prompt = await lite.create_prompt(confirm("Deploy\x1b[2J 1.4?"))
     line = {"COMP_WORDS": f"askback inbox answer {prompt.prompt_id[:4]}", "COMP_CWORD": "3"}
     found = await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **line)
     assert found.out == f"plain\n{prompt.prompt_id}\n[confirm] Deploy<U+001B>[2J 1.4?\n"

@@ -73,7 +73,7 @@ async def test_wait_ends_as_the_job_ends(lite: World, shell: Shell, end: str, co
     else:
         await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
         await lite.workers.ReleaseJob(workers.ReleaseJobRequest(job_id=leased.job.job_id, token=leased.token))
-    done = await waiting.done()
+    done = await waiting.result()
     assert done.code == code, done
     if end == "complete":
         assert done.json == {"paid": 12.5}
@@ -114,7 +114,7 @@ async def test_ls_filters_and_pages(lite: World, shell: Shell) -> None:
 
 
 async def test_show_tells_the_job_and_its_prompts(lite: World, shell: Shell) -> None:
-    leased = await lite.held(input_json='{"n": 9007199254740993}', labels={"team": "core"})
+    leased = await lite.lease_new_job(input_json='{"n": 9007199254740993}', labels={"team": "core"})
     prompt = await lite.ask(leased, "pay", confirm("Pay?"))
     await lite.hitl.AnswerPrompt(answer(prompt, comment="checked"))
     await lite.ask(leased, "more", confirm("More?"))
@@ -136,7 +136,7 @@ async def test_cancel_and_retry(lite: World, shell: Shell) -> None:
     assert (await shell.ok("job", "cancel", job_id, "--reason", "enough")).out == f"{job_id} is cancelled\n"
     again = await shell.ok("job", "retry", job_id, "--json")
     assert again.json["retriedFromJobId"] == job_id
-    leased = await lite.held("held")
+    leased = await lite.lease_new_job("held")
     asked = await shell.ok("job", "cancel", leased.job.job_id)
     assert "asked to stop" in asked.out
     assert f"askback job watch {leased.job.job_id}" in asked.out
@@ -146,7 +146,7 @@ async def test_cancel_and_retry(lite: World, shell: Shell) -> None:
 
 async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     """With --json the contract's events, in order; without, a line each; after a seq only newer ones."""
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     job_id = leased.job.job_id
     watching = await shell.start("job", "watch", job_id, "--json")
     await watching.says('"JOB_LEASED"')
@@ -162,7 +162,7 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
     await watching.says('"PROMPT_ASKED"')
     await lite.hitl.AnswerPrompt(answer(prompt))
     await _complete(lite, leased)
-    done = await watching.done()
+    done = await watching.result()
     assert done.code == 0
     told = [json.loads(line) for line in done.out.splitlines()]
     stored = []
@@ -192,22 +192,22 @@ async def test_watch_tells_every_event(lite: World, shell: Shell) -> None:
 
 async def test_watch_is_worth_the_end_of_the_job(lite: World, shell: Shell) -> None:
     """5 for a failure and for a deletion meanwhile; of a job without a worker what people said."""
-    leased = await lite.held(max_attempts=1)
+    leased = await lite.lease_new_job(max_attempts=1)
     await _fail(lite, leased, "Empty", "no money")
     failed = await shell.run("job", "watch", leased.job.job_id)
     assert failed.code == 5
     assert "failed: Empty: no money" in failed.out
-    no = await lite.asked(confirm("Deploy?"))
+    no = await lite.create_prompt(confirm("Deploy?"))
     watching = await shell.start("job", "watch", no.job_id)
     await watching.says("asks: Deploy?")
     await lite.hitl.AnswerPrompt(answer(no, decision=REJECT))
-    assert (await watching.done()).code == 5
-    yes = await lite.asked(confirm("Deploy?"))
+    assert (await watching.result()).code == 5
+    yes = await lite.create_prompt(confirm("Deploy?"))
     await lite.hitl.AnswerPrompt(answer(yes))
     assert (await shell.run("job", "watch", yes.job_id)).code == 0
     timed = confirm("Deploy?")
     timed.timeout.FromMilliseconds(100)
-    nobody = await lite.asked(timed)
+    nobody = await lite.create_prompt(timed)
     assert (await shell.run("job", "watch", nobody.job_id)).code == 6
 
 
@@ -251,7 +251,7 @@ async def test_an_interrupt_leaves_the_job(lite: World, shell: Shell) -> None:
         waiting = await shell.start("job", "start", "t", "--wait")
         await waiting.says("started", on="err")
         waiting.signal(number)
-        done = await waiting.done()
+        done = await waiting.result()
         assert done.code == 130
         [job_id] = re.findall(r"askback job watch (\S+)", done.err)
         assert (await lite.job(job_id)).state == job_pb2.JOB_STATE_PENDING

@@ -18,10 +18,10 @@ async def _titles(shell: Shell, *options: str) -> list[str]:
 
 
 async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) -> None:
-    held = await lite.asked(confirm("Held"))
-    await lite.asked(confirm("For anyone"))
-    await lite.asked(confirm("For ana", audience=audience("ana")))
-    others = await lite.asked(confirm("Held by bob"))
+    held = await lite.create_prompt(confirm("Held"))
+    await lite.create_prompt(confirm("For anyone"))
+    await lite.create_prompt(confirm("For ana", audience=audience("ana")))
+    others = await lite.create_prompt(confirm("Held by bob"))
     for who, prompt in (("ana", held), ("bob", others)):
         claim = hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id)
         await lite.as_user(who).hitl.ClaimPrompt(claim)
@@ -31,8 +31,8 @@ async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) ->
 
 async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
     step: Any = {"after": seconds(0.1), "to": audience("boss")}
-    late = await lite.asked(confirm("Late", audience=audience("ana"), escalation=[step]))
-    await lite.asked(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
+    late = await lite.create_prompt(confirm("Late", audience=audience("ana"), escalation=[step]))
+    await lite.create_prompt(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
     watch = hitl.WatchPromptsRequest()
     async for message in lite.as_user("boss").hitl.WatchPrompts(watch):
         if any(event.upserted.prompt.prompt_id == late.prompt_id for event in message.events):
@@ -41,9 +41,9 @@ async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
 
 
 async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
-    await lite.asked(confirm("b", timeout=seconds(7_200)))
-    await lite.asked(form("C", timeout=seconds(3_600)))
-    await lite.asked(confirm("a", priority=5))
+    await lite.create_prompt(confirm("b", timeout=seconds(7_200)))
+    await lite.create_prompt(form("C", timeout=seconds(3_600)))
+    await lite.create_prompt(confirm("a", priority=5))
     for order, wanted in (
         ("urgency", ["a", "C", "b"]),
         ("deadline", ["C", "b", "a"]),
@@ -82,7 +82,7 @@ async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, sh
     running = await shell.start("job", "ls", "--watch", "--state", "running")
     await running.says("0 jobs", on="err")
     await lite.create("other")
-    leased = await lite.held("import")
+    leased = await lite.lease_new_job("import")
     first = (await running.says("changed")).split("\t")
     assert first[:3] == ["changed", "running", "import"]
     await lite.jobs.CancelJob(jobs.CancelJobRequest(job_id=leased.job.job_id))
@@ -96,7 +96,7 @@ async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, sh
 
 
 async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: World, shell: Shell) -> None:
-    leased = await lite.held("import")
+    leased = await lite.lease_new_job("import")
     progress = job_pb2.Progress(done=3, total=10, message="reading")
     await lite.workers.ReportProgress(
         workers.ReportProgressRequest(

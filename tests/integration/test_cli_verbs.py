@@ -85,7 +85,7 @@ async def test_a_token_made_here_is_taken_at_once_and_refused_when_revoked(
 
 
 async def test_claim_and_release(lite: World, shell: Shell) -> None:
-    prompt = await lite.asked(confirm("Pay?"))
+    prompt = await lite.create_prompt(confirm("Pay?"))
     taken = await shell.ok("inbox", "claim", prompt.prompt_id[-6:], "--for", "1h", "--user", "ana")
     assert re.fullmatch(r"Claimed: Pay\?; the claim ends in (1 h|59 min|60 min) \(.*\)\n", taken.out)
     assert (await lite.prompt(prompt.prompt_id)).claimed_by == "ana"
@@ -175,7 +175,7 @@ async def test_ask_prints_commands_that_answer(lite: World, shell: Shell) -> Non
     elsewhere = Shell(shell.home / "other")
     (shell.home / "other").mkdir()
     await elsewhere.ok(*command[1:], "--yes", "--user", "bob")
-    done = await asking.done()
+    done = await asking.result()
     assert (done.code, done.out) == (0, "yes, by bob\n")
     choice = await shell.start("ask", "Where?", "--choice", "a,b", "--to", "user:zoe")
     printed = await choice.says("to answer: ", on="err")
@@ -270,7 +270,7 @@ async def test_a_failed_job_is_not_an_error_of_the_command_line(lite: World, she
     failure = job_pb2.Failure(code="ValueError", message="no such order")
     request = workers.FailJobRequest(job_id=lease.job.job_id, token=lease.token, failure=failure)
     await lite.workers.FailJob(request)
-    done = await waiting.done()
+    done = await waiting.result()
     assert done.code == 5
     assert done.err.splitlines()[-1] == f"job {lease.job.job_id} failed: ValueError: no such order"
 

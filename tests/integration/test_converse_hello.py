@@ -48,7 +48,7 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: World
 async def test_whatever_comes_before_the_hello_ends_the_stream(lite: World, body: dict[str, Any]) -> None:
     console = lite.console()
     await console.send(frame(1, **body), HELLO)
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
@@ -57,7 +57,7 @@ async def test_a_second_hello_ends_the_stream(lite: World) -> None:
     console = lite.console()
     await console.hello()
     await console.send(HELLO)
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
@@ -78,7 +78,7 @@ async def test_a_wrong_hello_ends_the_stream(
 ) -> None:
     console = lite.console()
     await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     check(found, "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}
@@ -97,7 +97,7 @@ async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: World) -
 
 
 async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
-    prompt, other = await world.asked(), await world.asked()
+    prompt, other = await world.create_prompt(), await world.create_prompt()
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -110,7 +110,7 @@ async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
 
 
 async def test_many_frames_in_one_message_are_all_replied_to(lite: World) -> None:
-    made = [await lite.asked() for _ in range(10)]
+    made = [await lite.create_prompt() for _ in range(10)]
     console = lite.console()
     # The hello and what follows it may come in one message too.
     answers = [frame(100 + i, answer_prompt=answer(p, f"a{i}")) for i, p in enumerate(made)]
@@ -147,7 +147,7 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> 
 
 
 async def test_every_twin_works_as_a_frame(lite: World) -> None:
-    prompt = await lite.asked(confirm("one"))
+    prompt = await lite.create_prompt(confirm("one"))
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -168,7 +168,7 @@ async def test_every_twin_works_as_a_frame(lite: World) -> None:
 
 
 async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     bob = lite.as_user("bob")
     await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))
     console = lite.console()
@@ -189,7 +189,7 @@ async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None
 
 
 async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -219,7 +219,7 @@ async def test_a_bug_ends_a_frame_and_not_the_stream(lite: World, monkeypatch: p
 
 
 async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None:
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -235,14 +235,14 @@ async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None
 
 
 async def test_a_half_close_ends_the_stream_after_its_replies(lite: World) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     await console.snapshot()
     await console.send(frame(9, answer_prompt=answer(prompt)))
     await console.no_more_requests()
     assert (await console.frame()).ref == 9
-    assert await console.ended() is None
+    assert await console.wait_for_end() is None
 
 
 async def test_a_console_that_goes_away_leaves_nothing_behind(lite: World) -> None:
@@ -272,7 +272,7 @@ async def test_heartbeats_come_by_themselves_with_a_token(lite_url: str) -> None
 
 async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
-        prompt = await world.asked()
+        prompt = await world.create_prompt()
         console = world.console()
         await console.hello()
         await console.snapshot()
@@ -283,7 +283,7 @@ async def test_drain_tells_consoles_to_go_and_takes_their_last_answers(lite_url:
         result = (await console.ask(answer_prompt=answer(prompt))).result
         assert result.status == prompts.ANSWER_STATUS_ACCEPTED
         await console.send(frame(0, goodbye=pb.ConverseGoodbye()))
-        assert await console.ended() is None
+        assert await console.wait_for_end() is None
         async with asyncio.timeout(SOON / 2):  # nobody is waited for who has left
             await stop
-        world.stopped()
+        world.mark_stopped()

@@ -18,15 +18,15 @@ def titles(shown: list[prompts.Prompt]) -> list[str]:
 
 async def test_the_snapshot_comes_by_priority_deadline_and_age(world: World) -> None:
     made = [
-        await world.asked(confirm("old")),
-        await world.asked(confirm("late", timeout=seconds(7200))),
-        await world.asked(confirm("soon", timeout=seconds(3600))),
-        await world.asked(confirm("high", priority=5)),
-        await world.asked(confirm("low", priority=-5)),
+        await world.create_prompt(confirm("old")),
+        await world.create_prompt(confirm("late", timeout=seconds(7200))),
+        await world.create_prompt(confirm("soon", timeout=seconds(3600))),
+        await world.create_prompt(confirm("high", priority=5)),
+        await world.create_prompt(confirm("low", priority=-5)),
     ]
-    closed = await world.asked(confirm("closed"))
+    closed = await world.create_prompt(confirm("closed"))
     await world.hitl.AnswerPrompt(answer(closed))
-    await world.asked(confirm("elsewhere"), namespace="other")
+    await world.create_prompt(confirm("elsewhere"), namespace="other")
     console = world.console()
     await console.hello()
     shown, caught_up = await console.snapshot()
@@ -39,18 +39,18 @@ async def test_live_changes_follow(world: World) -> None:
     console = world.console()
     await console.hello(filter=pb.PromptFilter(labels={"team": "a"}))
     await console.snapshot()
-    lease = await world.held()
+    lease = await world.lease_new_job()
     mine = {"labels": {"team": "a"}}
     first = await world.ask(lease, "k", confirm("one", **mine))
     assert (await console.event("upserted")).prompt == first
-    second = await world.amended(lease, "k", "two", **mine)
+    second = await world.amend(lease, "k", "two", **mine)
     assert (await console.event("upserted")).prompt == second
     # Amended out of the view while it is open …
-    third = await world.amended(lease, "k", "three", labels={"team": "b"})
+    third = await world.amend(lease, "k", "three", labels={"team": "b"})
     removed = await console.event("removed")
     assert (removed.prompt_id, removed.version) == (first.prompt_id, third.version)
     # … and back again, and closed.
-    await world.amended(lease, "k", "four", **mine)
+    await world.amend(lease, "k", "four", **mine)
     fourth = (await console.event("upserted")).prompt
     await world.hitl.AnswerPrompt(answer(fourth, "won", comment="why"))
     closed = await console.event("closed")
@@ -66,19 +66,19 @@ async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(li
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.ask(lease, "k", confirm("one"))
     await console.event("upserted")
-    prompt = await lite.amended(lease, "k", "two", audience=audience("bob"))
+    prompt = await lite.amend(lease, "k", "two", audience=audience("bob"))
     await console.event("removed")
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt))
     await console.nothing_more()
 
 
 async def test_a_console_sees_its_audience_only(lite: World) -> None:
-    for_all = await lite.asked(confirm("all"))
-    await lite.asked(confirm("bob", audience=audience("bob")))
-    await lite.asked(confirm("law", audience=audience("carl", groups=["law"])))
+    for_all = await lite.create_prompt(confirm("all"))
+    await lite.create_prompt(confirm("bob", audience=audience("bob")))
+    await lite.create_prompt(confirm("law", audience=audience("carl", groups=["law"])))
     seen = {}
     consoles: dict[str, Console] = {}
     for user, groups in (("ada", ""), ("bob", ""), ("lena", "law, ops"), ("carl", "")):
@@ -86,7 +86,7 @@ async def test_a_console_sees_its_audience_only(lite: World) -> None:
         await consoles[user].hello()
         seen[user] = sorted(titles((await consoles[user].snapshot())[0]))
     assert seen == {"ada": ["all"], "bob": ["all", "bob"], "lena": ["all", "law"], "carl": ["all", "law"]}
-    live = await lite.asked(confirm("live", audience=audience(groups=["law"])))
+    live = await lite.create_prompt(confirm("live", audience=audience(groups=["law"])))
     assert (await consoles["lena"].event("upserted")).prompt == live
     for user in ("ada", "bob", "carl"):
         await consoles[user].nothing_more()
@@ -98,7 +98,7 @@ async def test_a_console_sees_its_audience_only(lite: World) -> None:
 
 
 async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: World) -> None:
-    made = [await world.asked(confirm(f"p{i}", priority=-i)) for i in range(5)]
+    made = [await world.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
     console = world.console()
     await console.hello(credit=2)
     for prompt in made[:2]:
@@ -119,15 +119,15 @@ async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(wo
     console = world.console()
     await console.hello(credit=1)
     await console.snapshot()
-    lease = await world.held()
+    lease = await world.lease_new_job()
     shown = await world.ask(lease, "shown", confirm("shown"))
     await console.event("upserted")
     # No credit is left: what happens now is folded.
     closed = await world.ask(lease, "closed", confirm("closed", priority=9))
-    await world.amended(lease, "shown", "shown again", priority=1)
+    await world.amend(lease, "shown", "shown again", priority=1)
     await world.ask(lease, "late", confirm("v1"))
-    await world.amended(lease, "late", "v2")
-    newest = await world.amended(lease, "late", "v3")
+    await world.amend(lease, "late", "v2")
+    newest = await world.amend(lease, "late", "v3")
     await world.hitl.AnswerPrompt(answer(closed))
     await console.nothing_more()
     await console.credit(10)
@@ -142,7 +142,7 @@ async def test_more_credit_than_allowed_is_cut(lite: World) -> None:
     await console.hello(credit=10_000)
     await console.snapshot()
     await console.credit(2**31 - 1)
-    await lite.asked()
+    await lite.create_prompt()
     await console.event("upserted")
 
 
@@ -152,7 +152,7 @@ async def test_two_consoles_race_and_exactly_one_wins(world: World) -> None:
         await console.hello()
         await console.snapshot()
     for i in range(5):
-        prompt = await world.asked(confirm(f"race {i}"))
+        prompt = await world.create_prompt(confirm(f"race {i}"))
         for console in (ada, bob):
             assert (await console.event("upserted")).prompt == prompt
         frames = {
@@ -185,10 +185,10 @@ async def test_every_verdict_is_a_reply_on_the_stream(world: World) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
-    lease = await world.held()
+    lease = await world.lease_new_job()
     await world.ask(lease, "k", confirm("one"))
     old = (await console.event("upserted")).prompt
-    await world.amended(lease, "k", "two")
+    await world.amend(lease, "k", "two")
     new = (await console.event("upserted")).prompt
     stale = (await console.ask(answer_prompt=answer(old, "stale"))).result
     assert stale.status == prompts.ANSWER_STATUS_STALE
@@ -215,7 +215,7 @@ async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     for key in ("a", "b"):
         await lite.ask(lease, key)
         await console.event("upserted")
@@ -230,7 +230,7 @@ async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
 async def test_large_prompts_come_in_small_messages(lite: World) -> None:
     # In all more than the 4 MiB that clients take.
     for _ in range(12):
-        await lite.asked(confirm("big", body="x" * 400_000))
+        await lite.create_prompt(confirm("big", body="x" * 400_000))
     console = lite.console()
     await console.hello()
     shown, caught_up = await console.snapshot()
@@ -262,14 +262,14 @@ class Watch:
 
 
 async def test_watch_prompts_shows_the_same_events(world: World) -> None:
-    first = await world.asked(confirm("first", kind="preview"))
-    await world.asked(confirm("other"))
+    first = await world.create_prompt(confirm("first", kind="preview"))
+    await world.create_prompt(confirm("other"))
     filter = pb.PromptFilter(kinds=["preview"])
     watch = Watch(world.hitl.WatchPrompts(pb.WatchPromptsRequest(filter=filter)))
     assert (await watch.event("upserted")).prompt == first
     caught_up = await watch.event("caught_up")
     assert caught_up.open_prompts == 1
-    second = await world.asked(confirm("second", kind="preview"))
+    second = await world.create_prompt(confirm("second", kind="preview"))
     assert (await watch.event("upserted")).prompt == second
     await world.hitl.AnswerPrompt(answer(first, "won"))
     assert (await watch.event("closed")).answer_id == "won"

@@ -155,8 +155,8 @@ async def test_connections_of_each_kind_are_killed_again_and_again(
         await load.goes_on(5)
     # The worker's session was kept through all of it, and the console is told what happens.
     job = await load.world.create("w")
-    assert (await worker.leased()).job.job_id == job.job_id
-    shown = await load.world.asked(confirm(kind="preview"), job_type="p")
+    assert (await worker.next_job()).job.job_id == job.job_id
+    shown = await load.world.create_prompt(confirm(kind="preview"), job_type="p")
     assert (await console.event("upserted")).prompt.prompt_id == shown.prompt_id
     bugs = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert not bugs, [(r.getMessage(), r.exc_info) for r in bugs][:3]

@@ -53,7 +53,7 @@ def _told(events: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 async def test_a_jobs_life_is_told_without_what_was_written(
     lite: World, events: pytest.LogCaptureFixture
 ) -> None:
-    lease = await lite.held(input_json=json.dumps({"note": SECRET}), labels={"note": SECRET})
+    lease = await lite.lease_new_job(input_json=json.dumps({"note": SECRET}), labels={"note": SECRET})
     prompt = await lite.ask(lease, "how-many", form(SECRET, body=SECRET))
     ana = lite.as_user("ana")
     await ana.hitl.ClaimPrompt(hitl.ClaimPromptRequest(prompt_id=prompt.prompt_id))
@@ -87,13 +87,13 @@ async def test_a_jobs_life_is_told_without_what_was_written(
 
 
 async def test_how_jobs_and_prompts_end_otherwise(lite: World, events: pytest.LogCaptureFixture) -> None:
-    failing = await lite.held()
+    failing = await lite.lease_new_job()
     failure = job_pb2.Failure(code="Declined", message=SECRET, details_json=f'"{SECRET}"')
     await lite.workers.FailJob(
         workers.FailJobRequest(job_id=failing.job.job_id, token=failing.token, failure=failure)
     )
     await lite.state(failing.job.job_id, FAILED)
-    withdrawn = await lite.asked(confirm(SECRET))
+    withdrawn = await lite.create_prompt(confirm(SECRET))
     await lite.hitl.CancelPrompt(hitl.CancelPromptRequest(prompt_id=withdrawn.prompt_id, reason=SECRET))
     late = answer(withdrawn, comment=SECRET)
     with pytest.raises(Exception, match="CANCELLED"):
@@ -117,7 +117,7 @@ async def test_how_jobs_and_prompts_end_otherwise(lite: World, events: pytest.Lo
 async def test_a_default_is_told_as_one(lite: World, events: pytest.LogCaptureFixture) -> None:
     content = confirm(SECRET, timeout=seconds(0.1), final_action=prompts.FINAL_ACTION_DEFAULT)
     content.default_answer.decision = REJECT
-    prompt = await lite.asked(content)
+    prompt = await lite.create_prompt(content)
     await lite.state(prompt.job_id, COMPLETED)
     [answered] = [line for line in _lines(events) if line["message"] == "prompt answered"]
     assert (answered["by"], answered["source"], answered["decision"]) == (
@@ -129,7 +129,7 @@ async def test_a_default_is_told_as_one(lite: World, events: pytest.LogCaptureFi
 
 async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: World, caplog: Any) -> None:
     caplog.set_level(logging.WARNING, logger="askback.events")
-    await lite.asked()
+    await lite.create_prompt()
     assert not [r for r in caplog.records if r.name == "askback.events"]
 
 

@@ -61,7 +61,7 @@ async def test_frames_of_streams(lite: World) -> None:
 
 async def _ends(stream: Any, *frames: Any, at: str) -> None:
     await stream.send(*frames)
-    found = await stream.ended()
+    found = await stream.wait_for_end()
     assert found is not None
     assert (found.code.name, found.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
     assert list(found.violations) == [at]

@@ -251,13 +251,13 @@ async def test_cancel_ends_what_nobody_holds_and_may_be_repeated(world: World) -
     assert ended.state == CANCELLED
     assert ended.HasField("complete_time")
     assert (await world.jobs.CancelJob(request)).job == ended
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     assert (await world.jobs.CancelJob(pb.CancelJobRequest(job_id=prompt.job_id))).job.state == CANCELLED
     assert (await world.prompt(prompt.prompt_id)).resolution.reason == "the job was cancelled"
 
 
 async def test_cancel_of_a_held_job_is_a_wish(lite: World) -> None:
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     request = pb.CancelJobRequest(job_id=leased.job.job_id)
     wished = (await lite.jobs.CancelJob(request)).job
     assert wished.state == RUNNING
@@ -270,7 +270,9 @@ async def test_cancel_of_a_held_job_is_a_wish(lite: World) -> None:
 
 
 async def completed(world: World) -> job_pb2.Job:
-    leased = await world.held(labels={"l": "1"}, input_json='{"b":1,"a":2}', priority=4, max_attempts=2)
+    leased = await world.lease_new_job(
+        labels={"l": "1"}, input_json='{"b":1,"a":2}', priority=4, max_attempts=2
+    )
     done = await world.workers.CompleteJob(
         wpb.CompleteJobRequest(job_id=leased.job.job_id, token=leased.token, result_json="[1, 2]")
     )
@@ -318,7 +320,7 @@ async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: World) -> No
         state="PENDING",
         event="RETRY",
     )
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     await lite.hitl.AnswerPrompt(answer(prompt))
     assert (await lite.job(prompt.job_id)).state == COMPLETED
     await refused(
@@ -327,7 +329,7 @@ async def test_only_an_ended_job_with_a_worker_can_be_retried(lite: World) -> No
 
 
 async def test_delete_takes_an_ended_job_with_its_prompts(world: World) -> None:
-    prompt = await world.asked()
+    prompt = await world.create_prompt()
     request = pb.DeleteJobRequest(job_id=prompt.job_id)
     await refused(
         world.jobs.DeleteJob(request),
@@ -345,7 +347,7 @@ async def test_delete_takes_an_ended_job_with_its_prompts(world: World) -> None:
 
 
 async def test_a_failure_is_data(lite: World) -> None:
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     failed = await lite.workers.FailJob(
         wpb.FailJobRequest(
             job_id=leased.job.job_id,

@@ -91,7 +91,7 @@ def held(leased: workers.LeasedJob) -> dict[str, Any]:
 
 async def busy_job(world: World) -> workers.LeasedJob:
     """A job with a canary wherever a head must not tell; a prompt for law and one for ops."""
-    leased = await world.held(
+    leased = await world.lease_new_job(
         "refund",
         input_json='"canary-input"',
         labels={"team": "red"},
@@ -261,7 +261,7 @@ async def test_who_is_in_no_audience_of_the_job_finds_none(world: World) -> None
 
 
 async def test_a_prompt_for_everybody_opens_the_head_to_every_console(lite: World) -> None:
-    prompt = await lite.asked(confirm("For all"), input_json='"canary"')
+    prompt = await lite.create_prompt(confirm("For all"), input_json='"canary"')
     found = await lite.with_token("eve").jobs.GetJob(jobs.GetJobRequest(job_id=prompt.job_id))
     assert (found.job.workerless, found.job.input_json) == (True, "")
     await lite.hitl.AnswerPrompt(answer(prompt, decision=REJECT, comment="canary"))
@@ -288,7 +288,7 @@ async def watching(world: World, who: str, job_id: str, events: int) -> Any:
 
 async def test_a_watch_ends_when_an_escalation_turns_to_others(world: World) -> None:
     """`replace` takes the prompt out of lara's sight, and with it the job; otto sees it from then on."""
-    leased = await world.held()
+    leased = await world.lease_new_job()
     step = prompts.EscalationStep(after=seconds(0.5), to=audience(groups=["ops"]), replace=True)
     content = confirm("Pay?", audience=audience(groups=["law"]), escalation=[step])
     await world.ask(leased, "pay", content)
@@ -303,27 +303,27 @@ async def test_a_watch_ends_when_an_escalation_turns_to_others(world: World) -> 
 
 
 async def test_a_watch_shows_a_prompt_from_when_its_audience_grows(lite: World) -> None:
-    leased = await lite.held()
+    leased = await lite.lease_new_job()
     await lite.ask(leased, "law", confirm("For law", audience=audience(groups=["law"])))
     await lite.ask(leased, "ops", confirm("For ops", audience=audience(groups=["ops"])))
     watch = await watching(lite, "lara", leased.job.job_id, 4)
-    await lite.amended(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
+    await lite.amend(leased, "ops", "For both", audience=audience(groups=["law", "ops"]))
     [event] = (await watch.read()).events
     assert names([event]) == ["PROMPT_AMENDED"]
     # And the other way round: the first one is taken away, the second keeps the watch open.
-    await lite.amended(leased, "law", "No more", audience=audience(groups=["ops"]))
+    await lite.amend(leased, "law", "No more", audience=audience(groups=["ops"]))
     [event] = (await watch.read()).events
     assert (names([event]), event.prompt_id) == (["WITHHELD"], "")
-    await lite.amended(leased, "ops", "For ops only", audience=audience(groups=["ops"]))
+    await lite.amend(leased, "ops", "For ops only", audience=audience(groups=["ops"]))
     found = await ended_watch(watch)
     assert found.reason == "JOB_NOT_FOUND"
 
 
 async def test_a_watch_ends_with_the_group_that_it_needs(world: World, tokens: Tokens) -> None:
-    leased = await world.held()
+    leased = await world.lease_new_job()
     prompt = await world.ask(leased, "law", confirm(audience=audience(groups=["law"])))
     await world.hitl.AnswerPrompt(answer(prompt))
-    await world.settled()  # nothing else wakes the watch
+    await world.catch_up()  # nothing else wakes the watch
     watch = await watching(world, "lara", leased.job.job_id, 4)
     for _ in range(5):  # round trips, in which it comes to wait
         await world.job(leased.job.job_id)
@@ -336,8 +336,8 @@ async def test_a_watch_follows_groups_that_change(lite: World, tokens: Tokens) -
     leased = await busy_job(lite)
     watch = await watching(lite, "lara", leased.job.job_id, 6)
     tokens.write(lara=(["console"], ["ops"]))
-    await lite.amended(leased, "canary-ops", "ops again", audience=audience(groups=["ops"]))
-    await lite.amended(leased, "law", "law again", audience=audience(groups=["law"]))
+    await lite.amend(leased, "canary-ops", "ops again", audience=audience(groups=["ops"]))
+    await lite.amend(leased, "law", "law again", audience=audience(groups=["law"]))
     events = [*(await watch.read()).events]
     while len(events) < 2:
         events += (await watch.read()).events

@@ -44,7 +44,7 @@ async def test_a_delayed_job_is_pushed_when_its_time_has_come(world: World) -> N
     timed = await world.create(start_time=named)
     assert delayed.ready_time.ToNanoseconds() - delayed.create_time.ToNanoseconds() == 2_000_000_000
     assert timed.ready_time == named
-    told = [(await worker.leased()).job.job_id for _ in range(3)]
+    told = [(await worker.next_job()).job.job_id for _ in range(3)]
     assert told == [now.job_id, timed.job_id, delayed.job_id]
     for job in (timed, delayed):
         assert (await leased_at(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
@@ -56,7 +56,7 @@ async def test_a_start_outlives_its_server(migrated_db_url: str) -> None:
     async with serving(migrated_db_url) as world:
         worker = world.worker()
         await worker.hello()
-        assert (await worker.leased()).job.job_id == job.job_id
+        assert (await worker.next_job()).job.job_id == job.job_id
         assert (await leased_at(world, job.job_id)).ToNanoseconds() >= job.ready_time.ToNanoseconds()
 
 
@@ -66,7 +66,7 @@ async def test_a_deadline_takes_the_job_from_its_worker_and_from_people(world: W
     await console.hello()
     await console.snapshot()
     job = await world.create(timeout=seconds(2.5))
-    leased = await worker.leased()
+    leased = await worker.next_job()
     prompt = await world.ask(leased, "k")
     await console.event("upserted")
     closed = await console.event("closed")
@@ -85,14 +85,14 @@ async def test_an_attempt_that_runs_too_long_goes_to_another_worker(world: World
     worker = world.worker()
     await worker.hello()
     job = await world.create(run_timeout=seconds(2), max_attempts=2)
-    first = await worker.leased()
+    first = await worker.next_job()
     assert first.job.HasField("run_expire_time")
     prompt = await world.ask(first, "k")
     assert not (await world.job(job.job_id)).HasField("run_expire_time"), "its clock stands still"
     await world.hitl.AnswerPrompt(answer(prompt))
     assert (await worker.expect("prompt_resolved")).prompt.prompt_id == prompt.prompt_id
     assert (await worker.expect("lease_lost")).token == first.token
-    second = await worker.leased()
+    second = await worker.next_job()
     assert (second.job.attempt, second.token) == (2, first.token + 1)
     assert [p.key for p in second.prompts] == ["k"], "what people said is there"
     assert (await worker.expect("lease_lost")).token == second.token
@@ -140,7 +140,7 @@ async def test_times_on_the_command_line(lite: World, shell: Shell) -> None:
     told = (await shell.ok("explain", job_id)).out
     assert re.search(r"starts in (1 h|59 min \d+ s|59 min) \(", told), told
     assert re.search(r"it fails in 1 d.* unless it has ended by then", told), told
-    held = await lite.held(run_timeout=seconds(600))
+    held = await lite.lease_new_job(run_timeout=seconds(600))
     told = (await shell.ok("explain", held.job.job_id)).out
     assert "; the attempt times out in " in told
     shown = json.loads((await shell.ok("explain", held.job.job_id, "--json")).out)
@@ -148,10 +148,10 @@ async def test_times_on_the_command_line(lite: World, shell: Shell) -> None:
 
 
 async def test_a_workerless_job_may_have_a_deadline(lite: World) -> None:
-    prompt = await lite.asked(timeout=seconds(2))
+    prompt = await lite.create_prompt(timeout=seconds(2))
     assert (await lite.job(prompt.job_id)).state == PENDING_HITL
     job = await lite.state(prompt.job_id, FAILED)
     assert job.failure.code == "DEADLINE_EXCEEDED"
-    other = await lite.asked(timeout=seconds(60))
+    other = await lite.create_prompt(timeout=seconds(60))
     await lite.hitl.AnswerPrompt(answer(other))
     assert (await lite.job(other.job_id)).state == COMPLETED

@@ -84,7 +84,7 @@ async def test_a_job_that_its_worker_does_not_run_is_taken_back(lite: World) -> 
     worker = lite.worker()
     await worker.hello(capacity=2)
     kept, dropped = [await lite.create() for _ in range(2)]
-    leases = [await worker.leased() for _ in range(2)]
+    leases = [await worker.next_job() for _ in range(2)]
     assert {lease.job.job_id for lease in leases} == {kept.job_id, dropped.job_id}
     await worker.send(beat(2, *leases))
     await worker.nothing_more()
@@ -103,7 +103,7 @@ async def test_a_lease_that_the_session_does_not_hold_is_lost(lite: World) -> No
     worker = lite.worker()
     await worker.hello()
     await lite.create()
-    lease = await worker.leased()
+    lease = await worker.next_job()
     foreign = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=3)
     older = pb.LeasedJob(job=lease.job, token=0)
     await worker.send(beat(1, lease, foreign, older))
@@ -158,10 +158,10 @@ async def test_a_job_that_does_not_reach_its_worker_goes_to_another_and_no_attem
         # It gets no more jobs until it has received that.
         other = hasty.worker()
         await other.hello(worker_id="other")
-        lease = await other.leased()
+        lease = await other.next_job()
     assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
     assert lease.job.failure.code == ""
-    assert (await deaf.leased()).token == 1
+    assert (await deaf.next_job()).token == 1
     assert (await deaf.expect("lease_lost")).token == 1
 
 
@@ -176,7 +176,7 @@ async def test_a_worker_that_vanishes_uses_an_attempt_only_if_it_may_have_had_th
         await worker.send(beat(0))
         await worker.nothing_more()
     job = await hasty.create()
-    await worker.leased()
+    await worker.next_job()
     await worker.lose()
     await events(hasty, job.job_id, LOST)
     assert (await hasty.job(job.job_id)).attempt == (1 if says else 2)
@@ -187,7 +187,7 @@ async def test_a_received_job_of_a_worker_that_vanishes_used_an_attempt(hasty: W
     worker = hasty.worker()
     await worker.hello()
     job = await hasty.create()
-    await worker.leased()
+    await worker.next_job()
     await worker.send(pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat(received=1)))
     await worker.nothing_more()
     await worker.lose()

@@ -100,7 +100,7 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
         await world.create()
     await world.create("nobody")
     # Three prompts: one answered after a refused try, one cancelled, one left open.
-    first = await worker.leased()
+    first = await worker.next_job()
     of = {"job_id": first.job.job_id, "token": first.token}
     content = form("How many?", blocking=False)
     asked = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="a", content=content))).prompt
@@ -113,7 +113,7 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     await world.hitl.CancelPrompt(hpb.CancelPromptRequest(prompt_id=asked.prompt_id))
     await worker.expect("prompt_resolved")
     await worker.ask(complete_job=wpb.CompleteJobRequest(**of, result_json="1"))
-    second = await worker.leased()
+    second = await worker.next_job()
     of = {"job_id": second.job.job_id, "token": second.token}
     left = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="c", content=content))).prompt
     assert await outcome(world.jobs.GetJob(jpb.GetJobRequest(job_id=NOBODY_ID))) == "NOT_FOUND"
@@ -170,7 +170,7 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     assert found.of("askback_ready") == found.of("askback_database_up") == found.of("askback_feed_live") == 1
     assert found.of("askback_build_info", version=collector.version("askback"), replica="r1") == 1
     assert found.of("process_resident_memory_bytes") > 1_000_000
-    await world.settled()
+    await world.catch_up()
     assert (await scrape(world)).of("askback_feed_lag_seconds") == 0
     # An end of streams, and of what was open.
     await world.hitl.AnswerPrompt(answer(left))
@@ -185,9 +185,11 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
 async def test_defaults_and_expiries(lite_measured: World) -> None:
     world = lite_measured
     fields: dict[str, Any] = {"timeout": seconds(0.2)}
-    await world.asked(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
+    await world.create_prompt(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
     default = prompts.DefaultAnswer(decision=prompts.DECISION_REJECT)
-    await world.asked(confirm(final_action=prompts.FINAL_ACTION_DEFAULT, default_answer=default, **fields))
+    await world.create_prompt(
+        confirm(final_action=prompts.FINAL_ACTION_DEFAULT, default_answer=default, **fields)
+    )
     meter = world.service._exposition.collector._meter
     await until(lambda: sum(meter.resolved.values()) == 2)
     found = await scrape(world)
@@ -197,7 +199,7 @@ async def test_defaults_and_expiries(lite_measured: World) -> None:
 
 
 async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
-    await lite_measured.asked()
+    await lite_measured.create_prompt()
     text = await asyncio.to_thread(read, lite_measured.service.metrics_port)
     found = Scrape(text)
     ours = {name: family for name, family in found.families.items() if name.startswith("askback_")}
@@ -242,10 +244,10 @@ async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_ur
 async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrated_db_url: str) -> None:
     settings = {"metrics_listen": "127.0.0.1:0"}
     async with serving(migrated_db_url, **settings) as a, serving(migrated_db_url, **settings) as b:
-        prompts = [await a.asked() for _ in range(3)]
+        prompts = [await a.create_prompt() for _ in range(3)]
         await b.hitl.AnswerPrompt(answer(prompts[0]))
         for world in (a, b):
-            await world.settled()
+            await world.catch_up()
         both = [await scrape(world) for world in (a, b)]
         asked, answered = "askback_prompts_asked_total", "askback_prompts_resolved_total"
         assert [s.all(asked) for s in both] == [3, 0]
@@ -297,7 +299,7 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
     behind = found.of("askback_feed_lag_seconds")
     assert 0 < behind < (await scrape(measured)).of("askback_feed_lag_seconds")
     down = False
-    await measured.settled()
+    await measured.catch_up()
     await until(lambda: measured.service.replica.engine.hot.is_live)
     found = await scrape(measured)
     assert (found.of("askback_feed_live"), found.of("askback_feed_lag_seconds")) == (1, 0)
@@ -306,7 +308,7 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
 async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
     lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await lite_measured.asked()
+    await lite_measured.create_prompt()
     census = lite_measured.service._exposition.collector._census
 
     async def away(most: int) -> None:

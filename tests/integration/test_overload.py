@@ -22,7 +22,7 @@ async def test_calls_above_the_limit_are_refused_while_the_others_are_slow(
     few = {"calls": Limits(calls=3), "calls_per_principal": Limits(calls_per_principal=3)}[limit]
     monkeypatch.setattr(Config, "limits", property(lambda _: few))
     async with serving(lite_url) as world:
-        prompt = await world.asked()
+        prompt = await world.create_prompt()
         await world.create("held")
         leased = await world.lease("held")
         replica, go_on, reading = world.service.replica, asyncio.Event(), 0

@@ -141,7 +141,7 @@ async def test_who_may_open_which_stream(guarded: World) -> None:
             if role in (allowed, "admin"):
                 await opened.hello()
                 continue
-            found = await opened.ended()
+            found = await opened.wait_for_end()
             assert found is not None
             assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
             assert found.metadata["needs"] == allowed
@@ -154,7 +154,7 @@ async def test_without_a_good_token_nothing_can_be_called(guarded: World, token:
         found = await refused(called(nobody, name), "UNAUTHENTICATED", "UNAUTHENTICATED")
         assert "token" in found.message, name
     for opened in (guarded.console(nobody), guarded.worker(nobody)):
-        found_ = await opened.ended()
+        found_ = await opened.wait_for_end()
         assert found_ is not None
         assert found_.reason == "UNAUTHENTICATED"
     trusted = Caller(guarded.channel, (("askback-user", "client"),))
@@ -227,7 +227,7 @@ async def test_streams_keep_to_their_namespace(guarded: World) -> None:
             await opened.send(wpb.WorkClientFrame(hello=body))
         else:
             await opened.send(hpb.ConverseClientFrame(hello=hpb.ConverseHello(**hello)))
-        found = await opened.ended()
+        found = await opened.wait_for_end()
         assert found is not None
         assert (found.code.name, found.reason) == ("PERMISSION_DENIED", "PERMISSION_DENIED")
 

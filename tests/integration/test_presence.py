@@ -40,7 +40,7 @@ async def marked(world: World, prompt: prompts.Prompt, wanted: bool) -> None:
 
 async def test_a_prompt_s_life_without_and_with_people(world: World) -> None:
     await settled(world)
-    lease = await world.held()
+    lease = await world.lease_new_job()
     prompt = await world.ask(lease, "a", confirm(audience=audience("bob")))
     assert prompt.HasField("unattended_time")
     assert await listed(world) == []  # ada may not see it
@@ -68,7 +68,7 @@ async def test_a_prompt_s_life_without_and_with_people(world: World) -> None:
 
 async def test_a_watch_is_a_console_too(world: World) -> None:
     await settled(world)
-    prompt = await world.asked(confirm(audience=audience(groups=["law"])))
+    prompt = await world.create_prompt(confirm(audience=audience(groups=["law"])))
     assert prompt.HasField("unattended_time")
     call = world.as_user("ann", "law").hitl.WatchPrompts(hitl.WatchPromptsRequest())
     await call.read()
@@ -86,13 +86,13 @@ async def test_a_view_is_not_of_the_unattended(lite: World) -> None:
 
 async def test_at_the_terminal(lite: World, shell: Shell) -> None:
     await settled(lite)
-    missed = await lite.asked(confirm("Deploy?"))
+    missed = await lite.create_prompt(confirm("Deploy?"))
     listed = await shell.ok("inbox", "ls")
     assert "1 open; no one else is here to answer them" in listed.err
     console = lite.console()
     await console.hello(filter=hitl.PromptFilter(kinds=["confirm"]))
     await marked(lite, missed, False)
-    other = await lite.asked(form("How many?"))
+    other = await lite.create_prompt(form("How many?"))
     assert "2 open; no one else is here to answer 1 of them" in (await shell.ok("inbox", "ls")).err
     page = await shell.ok("inbox", "ls", "--limit", "1")
     assert page.err == "2 open, 1 shown; --limit 0 lists all; no one else is here to answer 1 of them\n"

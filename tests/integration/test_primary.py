@@ -72,7 +72,7 @@ async def test_an_address_that_leads_to_a_standby_serves_no_reads(
     primary: PostgresServer, standby: PostgresServer
 ) -> None:
     async with behind_an_address(primary) as (world, relay, name):
-        old = await world.asked(confirm())
+        old = await world.create_prompt(confirm())
         relay.lead_to(standby.dsn(name))
         await _kill_all(primary.dsn(name))
         hot = world.service.replica.engine.hot
@@ -92,7 +92,7 @@ async def test_an_old_primary_that_lives_on_serves_no_reads(
     """It is still writable, and connections to it stay open: as soon as one connection leads to the server
     that took over, none of the others is used again, and none that leads back is admitted."""
     async with behind_an_address(primary) as (world, relay, name):
-        old = await world.asked(confirm())
+        old = await world.create_prompt(confirm())
         await asyncio.to_thread(primary.require_standby, False)
         # Reads have connections of their own, at the old primary.
         await asyncio.gather(*(_reads(world, old.job_id) for _ in range(4)))

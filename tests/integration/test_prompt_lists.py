@@ -30,24 +30,24 @@ async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
 
 
 async def test_pages_go_by_priority_deadline_and_age(world: World) -> None:
-    await world.asked(confirm("old"))
-    await world.asked(confirm("young"))
-    await world.asked(confirm("late", timeout=seconds(7200)))
-    await world.asked(confirm("soon", timeout=seconds(3600)))
-    await world.asked(confirm("high", priority=1))
-    await world.asked(confirm("low", priority=-1, timeout=seconds(60)))
+    await world.create_prompt(confirm("old"))
+    await world.create_prompt(confirm("young"))
+    await world.create_prompt(confirm("late", timeout=seconds(7200)))
+    await world.create_prompt(confirm("soon", timeout=seconds(3600)))
+    await world.create_prompt(confirm("high", priority=1))
+    await world.create_prompt(confirm("low", priority=-1, timeout=seconds(60)))
     order = ["high", "soon", "late", "old", "young", "low"]
     for size in (1, 2, 4, 6, 0):
         assert await listed(world, size) == order
 
 
 async def test_filters(world: World) -> None:
-    a = await world.asked(confirm("a", labels={"x": "1", "y": "2"}), job_type="ta")
-    await world.asked(confirm("b", kind="preview", labels={"x": "1"}), job_type="tb")
-    await world.asked(confirm("c", audience=audience(groups=["law", "ops"])), job_type="tb")
-    closed = await world.asked(confirm("d"), job_type="ta")
+    a = await world.create_prompt(confirm("a", labels={"x": "1", "y": "2"}), job_type="ta")
+    await world.create_prompt(confirm("b", kind="preview", labels={"x": "1"}), job_type="tb")
+    await world.create_prompt(confirm("c", audience=audience(groups=["law", "ops"])), job_type="tb")
+    closed = await world.create_prompt(confirm("d"), job_type="ta")
     await world.hitl.AnswerPrompt(answer(closed))
-    await world.asked(confirm("e"), namespace="other")
+    await world.create_prompt(confirm("e"), namespace="other")
     ops = world.as_user("olga", "ops")
 
     async def found(caller: Caller = ops, **filter: Any) -> str:
@@ -67,7 +67,7 @@ async def test_filters(world: World) -> None:
 
 
 async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: World) -> None:
-    hidden = await lite.asked(confirm("for bob", audience=audience("bob")), namespace="n")
+    hidden = await lite.create_prompt(confirm("for bob", audience=audience("bob")), namespace="n")
     by_job = pb.PromptFilter(job_id=hidden.job_id)
     # Without a namespace the job's own is meant.
     assert await listed(lite, filter=by_job) == ["for bob"]
@@ -78,7 +78,7 @@ async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: World)
 
 async def test_a_page_token_belongs_to_its_query_and_its_caller(world: World) -> None:
     for _ in range(3):
-        await world.asked()
+        await world.create_prompt()
     page = await world.hitl.ListPrompts(pb.ListPromptsRequest(page_size=1))
     token = page.next_page_token
     other_filter = pb.PromptFilter(kinds=["confirm"])
@@ -93,7 +93,7 @@ async def test_a_page_token_belongs_to_its_query_and_its_caller(world: World) ->
 
 async def test_pages_of_large_prompts_stay_small(lite: World) -> None:
     for _ in range(6):
-        await lite.asked(confirm("big", body="é" * 200_000))
+        await lite.create_prompt(confirm("big", body="é" * 200_000))
     page = await lite.hitl.ListPrompts(pb.ListPromptsRequest())
     assert page.ByteSize() < 1024 * 1024
     assert len(await listed(lite)) == 6
@@ -128,8 +128,8 @@ async def test_texts_that_no_database_holds_are_refused(world: World) -> None:
 async def test_what_is_not_for_me_does_not_exist(lite: World) -> None:
     # With authentication off everybody has all roles but admin, and a worker or client reads any
     # prompt of its namespaces; test_permissions.py has the pure console.
-    mine = await lite.asked(confirm("mine", audience=audience("ada")))
-    theirs = await lite.asked(confirm("theirs", audience=audience("bob", groups=["law"])))
+    mine = await lite.create_prompt(confirm("mine", audience=audience("ada")))
+    theirs = await lite.create_prompt(confirm("theirs", audience=audience("bob", groups=["law"])))
     assert await listed(lite) == ["mine"]
     assert await listed(lite.as_user("eve", "law")) == ["theirs"]
     for call in (

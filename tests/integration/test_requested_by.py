@@ -55,7 +55,7 @@ def _amended(ask: workers.AskPromptRequest) -> workers.AskPromptRequest:
 
 async def test_a_prompt_without_a_worker_and_one_for_another_user(lite_url: str) -> None:
     async with serving(lite_url, test_mode=True) as world:
-        assert (await world.asked()).requested_by == "ada"
+        assert (await world.create_prompt()).requested_by == "ada"
         root = world.as_user(SCRIPTED_HUMAN)  # an admin, in test mode
         request = jobs.CreateJobRequest(job_type="t", prompt=confirm(), user_id="carl")
         made = await root.jobs.CreateJob(request)
@@ -63,7 +63,7 @@ async def test_a_prompt_without_a_worker_and_one_for_another_user(lite_url: str)
 
 
 async def test_consoles_show_it(lite: World, shell: Shell) -> None:
-    asked = await lite.asked(confirm("Deploy?"))
+    asked = await lite.create_prompt(confirm("Deploy?"))
     target = f"127.0.0.1:{lite.service.port}"
     async with Client(target, user="ana") as client, client.console() as desk:
         async for prompt in desk.prompts():

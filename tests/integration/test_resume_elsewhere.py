@@ -53,15 +53,15 @@ async def long_transaction(url: str) -> AsyncIterator[None]:
 
 async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
     a, b = pair
-    stays, goes = await a.asked(confirm("stays")), await a.asked(confirm("goes"))
+    stays, goes = await a.create_prompt(confirm("stays")), await a.create_prompt(confirm("goes"))
     console = a.console()
     await console.hello()
     assert len((await console.snapshot())[0]) == 2
-    await a.settled()
+    await a.catch_up()
     token = await console.token()
     await console.aclose()
     await b.hitl.AnswerPrompt(answer(goes))
-    fresh = await a.asked(confirm("fresh"))
+    fresh = await a.create_prompt(confirm("fresh"))
     again = b.console()
     assert (await again.hello(resume_token=token)).replica == "b"
     assert (await again.event("closed")).prompt_id == goes.prompt_id
@@ -76,7 +76,7 @@ async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -
 
 async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World, World]) -> None:
     a, b = pair
-    prompt = await a.asked()
+    prompt = await a.create_prompt()
     console = a.console()
     await console.hello()
     token = (await console.snapshot())[1].resume_token
@@ -89,13 +89,13 @@ async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World
 
 async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
     a, b = pair
-    goes = await a.asked(confirm("goes"))
+    goes = await a.create_prompt(confirm("goes"))
     watch = PromptWatch(a.hitl.WatchPrompts(hitl.WatchPromptsRequest()))
     await watch.event("upserted")
     token = (await watch.event("caught_up")).resume_token
     watch.call.cancel()
     await b.hitl.AnswerPrompt(answer(goes))
-    fresh = await b.asked(confirm("fresh"))
+    fresh = await b.create_prompt(confirm("fresh"))
     again = PromptWatch(b.hitl.WatchPrompts(hitl.WatchPromptsRequest(resume_token=token)))
     assert (await again.event("closed")).prompt_id == goes.prompt_id
     assert (await again.event("upserted")).prompt.prompt_id == fresh.prompt_id
@@ -111,7 +111,7 @@ async def test_watch_jobs_goes_on_at_another_replica(
     same, changed, gone = [await a.create() for _ in range(3)]
     async with watching(a) as watch:
         await watch.catch_up()
-        await a.settled()
+        await a.catch_up()
         watch.token = ""
         await watch.until(lambda w: w.token)
         token = watch.token
@@ -135,7 +135,7 @@ async def test_watch_jobs_goes_on_at_another_replica(
 
 async def test_watch_job_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
     a, b = pair
-    lease = await a.held()
+    lease = await a.lease_new_job()
     job_id = lease.job.job_id
     first = await events(a.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id)), most=2)
     rest = b.jobs.WatchJob(jobs.WatchJobRequest(job_id=job_id, after_seq=first[-1].seq))
@@ -156,13 +156,13 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
     a, b = pair
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
     other = b if where == "there" else a
-    goes = await a.asked(confirm("goes"))
+    goes = await a.create_prompt(confirm("goes"))
     console, watcher = a.console(), a.console()
     await console.hello()
     await watcher.hello()
     await watcher.snapshot()
     await console.snapshot()
-    await a.settled()
+    await a.catch_up()
     token = await console.token()
     await console.aclose()
     async with watching(a) as watch:
@@ -170,7 +170,7 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
         jobs_token = watch.token
     async with long_transaction(migrated_db_url):
         await other.hitl.AnswerPrompt(answer(goes))
-        fresh = await other.asked(confirm("fresh"))
+        fresh = await other.create_prompt(confirm("fresh"))
         assert (await watcher.event("closed")).prompt_id == goes.prompt_id
         assert (await watcher.event("upserted")).prompt.prompt_id == fresh.prompt_id
         again = a.console()
@@ -202,7 +202,7 @@ async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
         await console.snapshot()
     # Created at b, run at a; asked at a, answered at b, and heard at a.
     job = await b.create()
-    lease = await worker.leased()
+    lease = await worker.next_job()
     assert lease.job.job_id == job.job_id
     asked = await worker.ask(
         ask_prompt={"job_id": job.job_id, "token": lease.token, "key": "k", "content": confirm()}

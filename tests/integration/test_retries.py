@@ -81,7 +81,7 @@ CARRIED = job_pb2.JOB_EVENT_TYPE_JOB_CARRIED_OVER
 
 async def everything(world: World) -> tuple[str, dict[str, prompts.Prompt]]:
     """A failed job with an answer of every kind; and its prompts by key."""
-    lease = await world.held(labels={"team": "a"})
+    lease = await world.lease_new_job(labels={"team": "a"})
     ann = world.as_user("ann")
     for key, content, said in (
         ("yes", confirm(), {"decision": ACCEPT, "comment": "fine"}),
@@ -171,7 +171,7 @@ async def test_a_failed_job_keeps_what_people_said_and_what_was_done(world: Worl
 
 @pytest.mark.parametrize("how", ["other question", "other key"])
 async def test_another_question_is_asked(lite: World, how: str) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.hitl.AnswerPrompt(answer(await lite.ask(lease, "k", confirm("Pay 5?"))))
     lease = await retry(lite, await fail(lite, lease))
     key, title = ("k", "Pay 500?") if how == "other question" else ("j", "Pay 5?")
@@ -185,7 +185,7 @@ async def test_another_question_is_asked(lite: World, how: str) -> None:
 
 
 async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm(audience=audience("ann")))
     await lite.as_user("ann").hitl.AnswerPrompt(answer(first))
     lease = await retry(lite, await fail(lite, lease))
@@ -195,7 +195,7 @@ async def test_a_routing_that_leaves_the_author_out_keeps_the_record(lite: World
 
 
 async def test_chains_carry_on(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     first = lease.job.job_id
     for key in ("a", "b"):
         await world.hitl.AnswerPrompt(answer(await world.ask(lease, key), f"answer-{key}"))
@@ -223,7 +223,7 @@ async def test_chains_carry_on(world: World) -> None:
 @pytest.mark.parametrize("end", ["COMPLETED", "CANCELLED"])
 @pytest.mark.parametrize("keep", [pb.RETRY_KEEP_UNSPECIFIED, ALL, NOTHING])
 async def test_what_was_finished_or_stopped_is_a_new_decision(lite: World, end: str, keep: Any) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.hitl.AnswerPrompt(answer(await lite.ask(lease, "k")))
     await save(lite, lease, "step", "1")
     old, of = lease.job.job_id, {"job_id": lease.job.job_id, "token": lease.token}
@@ -241,7 +241,7 @@ async def test_what_was_finished_or_stopped_is_a_new_decision(lite: World, end: 
 
 
 async def test_a_request_is_one_job_and_one_way_to_keep(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     old = await fail(world, lease)
     request = pb.RetryJobRequest(job_id=old, request_id="r")
     made, again = await asyncio.gather(world.jobs.RetryJob(request), world.jobs.RetryJob(request))
@@ -259,7 +259,7 @@ async def test_a_request_is_one_job_and_one_way_to_keep(world: World) -> None:
 
 async def test_thousands_of_checkpoints_are_carried_in_one_write(world: World) -> None:
     count = 3_000
-    lease = await world.held()
+    lease = await world.lease_new_job()
     old = lease.job.job_id
     job_row = {"job_id": old, "value": '"' + "x" * 500 + '"'}
     await _insert(world, tables.checkpoints, [{**job_row, "key": f"{n:05}"} for n in range(count)])
@@ -287,7 +287,7 @@ async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
 ) -> None:
     """What it would carry is gone by the time that it is written: then there is no new job."""
     for request_id in ("", "r"):
-        lease = await world.held()
+        lease = await world.lease_new_job()
         await save(world, lease, "step", "1")
         old = await fail(world, lease)
         jobs = world.service.replica.jobs
@@ -369,7 +369,7 @@ async def test_nobody_is_asked_twice_and_nothing_is_charged_twice(
 
 
 async def test_the_command_line_says_what_is_kept(lite: World, shell: Shell) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await save(lite, lease, "step", "1")
     old = await fail(lite, lease)
     for words, keep in ((["--keep", "all"], "ALL"), (["--fresh"], "NOTHING")):
@@ -380,7 +380,7 @@ async def test_the_command_line_says_what_is_kept(lite: World, shell: Shell) -> 
 
 
 async def test_the_sdk_says_what_is_kept(lite: World, client: Client) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     old = await fail(lite, lease)
     for keep, kept in ((None, "ALL"), ("ALL", "ALL"), (Keep.NOTHING, "NOTHING")):
         run = await client.retry(old, keep=keep)

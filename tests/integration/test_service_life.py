@@ -60,7 +60,7 @@ async def test_a_drain_is_told_to_health_watchers_first(lite_url: str) -> None:
         assert (await console.expect("go_away")).reason
         async with asyncio.timeout(SOON):
             await stop
-        world.stopped()
+        world.mark_stopped()
         with pytest.raises(grpc.aio.AioRpcError) as gone:
             await world.jobs.ListJobs(jpb.ListJobsRequest(), timeout=1)
         assert gone.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -79,7 +79,7 @@ async def test_reflection_lists_and_describes_our_services(lite: World) -> None:
 
 
 async def test_commands_are_refused_while_the_engine_drains(lite: World) -> None:
-    prompt = await lite.asked()
+    prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -96,7 +96,7 @@ async def test_a_stop_waits_for_calls_that_run(lite_url: str) -> None:
         waiting = asyncio.ensure_future(world.lease(wait=0.3))
         await until(lambda: world.service.replica.dispatcher._takers)
         await world.service.stop()
-        world.stopped()
+        world.mark_stopped()
         async with asyncio.timeout(SOON):
             assert not (await waiting).jobs
 
@@ -108,7 +108,7 @@ async def test_watchers_do_not_hold_a_stop_up(lite_url: str) -> None:
         await watch.read()
         async with asyncio.timeout(SOON):
             await world.service.stop()
-        world.stopped()
+        world.mark_stopped()
         with pytest.raises(grpc.aio.AioRpcError) as ended:
             await watch.read()
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -145,12 +145,12 @@ async def test_a_part_that_swallows_its_cancel_does_not_hold_a_stop_up(lite_url:
         world.service._run("stubborn", stubborn())
         async with asyncio.timeout(SOON):
             await world.service.stop()
-        world.stopped()
+        world.mark_stopped()
 
 
 async def test_everything_is_there_after_a_restart(migrated_db_url: str) -> None:
     async with serving(migrated_db_url) as world:
-        lease = await world.held(input_json='{"b": 1, "a": 9007199254740993}')
+        lease = await world.lease_new_job(input_json='{"b": 1, "a": 9007199254740993}')
         prompt = await world.ask(lease, "k", form())
         session = await world.lease("other", wait=0)
     async with serving(migrated_db_url) as world:
@@ -269,7 +269,7 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
             "INVALID_ARGUMENT",
             "INVALID_FIELD",
         )
-        leased = await worker.leased()
+        leased = await worker.next_job()
         of = {"job_id": leased.job.job_id, "token": leased.token}
         saved = wpb.SaveCheckpointRequest(**of, key="k", value_json=f'"{SECRETS["checkpoint"]}"')
         await worker.ask(save_checkpoint=saved)
@@ -298,10 +298,10 @@ async def full_flow(url: str, auth: str) -> tuple[str, str]:
         failure = job_pb2.Failure(code="E", message=SECRETS["failure"])
         again = wpb.FailJobRequest(**of, failure=failure, retryable=True, retry_delay=seconds(0.001))
         await worker.ask(fail_job=again)
-        leased = await worker.leased()
+        leased = await worker.next_job()
         of = {"job_id": leased.job.job_id, "token": leased.token}
         await worker.ask(complete_job=wpb.CompleteJobRequest(**of, result_json=f'"{SECRETS["result"]}"'))
-        workerless = await world.asked(confirm(SECRETS["title"]))
+        workerless = await world.create_prompt(confirm(SECRETS["title"]))
         await world.hitl.AnswerPrompt(answer(workerless, comment=SECRETS["comment"]))
         await refused(
             world.with_token("wrong-" + SECRETS["token"]).jobs.ListJobs(jpb.ListJobsRequest()),

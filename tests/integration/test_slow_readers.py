@@ -225,7 +225,7 @@ async def test_a_message_of_many_frames_is_refused(lite: World) -> None:
     console = lite.console()
     await console.hello()
     await console.send(*(hitl.ConverseClientFrame() for _ in range(Limits().frames_per_message + 1)))
-    found = await console.ended()
+    found = await console.wait_for_end()
     assert found is not None
     assert (found.reason, list(found.violations)) == ("INVALID_FIELD", ["frames"])
 

@@ -31,7 +31,7 @@ async def audit(world: World, prompt_id: str) -> list[int]:
 
 
 async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(world: World) -> None:
-    prompt = await world.asked(confirm())
+    prompt = await world.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
     await refused(world.hitl.AnswerPrompt(said), "FAILED_PRECONDITION", "NOT_TEST_MODE", answer_id="a")
     console = world.console()
@@ -47,7 +47,7 @@ async def test_a_server_that_people_work_with_refuses_it_and_stores_nothing(worl
 
 
 async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(scripted: World) -> None:
-    prompt = await scripted.asked(confirm())
+    prompt = await scripted.create_prompt(confirm())
     result = (await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT, test=True))).result
     assert (result.status, result.prompt.resolution.answer.source) == (ACCEPTED, prompts.ANSWER_SOURCE_TEST)
     assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_TEST]
@@ -57,13 +57,13 @@ async def test_a_server_in_test_mode_takes_it_and_says_where_it_came_from(script
 
 
 async def test_people_are_people_in_test_mode_too(scripted: World) -> None:
-    prompt = await scripted.asked(confirm())
+    prompt = await scripted.create_prompt(confirm())
     await scripted.hitl.AnswerPrompt(answer(prompt, "a", ACCEPT))
     assert await audit(scripted, prompt.prompt_id) == [prompts.ANSWER_SOURCE_HUMAN]
 
 
 async def test_a_repeat_is_the_same_answer_only_with_the_same_mark(scripted: World) -> None:
-    prompt = await scripted.asked(confirm())
+    prompt = await scripted.create_prompt(confirm())
     said = answer(prompt, "a", ACCEPT, test=True)
     await scripted.hitl.AnswerPrompt(said)
     assert (await scripted.hitl.AnswerPrompt(said)).result.replayed
@@ -76,7 +76,7 @@ async def test_only_in_test_mode_the_scripted_human_sees_what_others_are_asked(
     lite_url: str, test_mode: bool
 ) -> None:
     async with serving(lite_url, test_mode=test_mode) as world:
-        prompt = await world.asked(confirm(audience=audience("ada", groups=["law"])))
+        prompt = await world.create_prompt(confirm(audience=audience("ada", groups=["law"])))
         async with Client(f"127.0.0.1:{world.service.port}", user="human") as client:
             assert [p.prompt_id async for p in client.prompts()] == [prompt.prompt_id] * test_mode
         async with Client(f"127.0.0.1:{world.service.port}", user="eve") as client:
@@ -84,7 +84,7 @@ async def test_only_in_test_mode_the_scripted_human_sees_what_others_are_asked(
 
 
 async def test_the_console_of_a_scripted_human_does_not_even_open_elsewhere(lite: World) -> None:
-    await lite.asked(confirm())
+    await lite.create_prompt(confirm())
     async with Client(f"127.0.0.1:{lite.service.port}", user="human") as client:
         with pytest.raises(FailedPrecondition, match="not in test mode") as refusal:
             await client.console(test=True).__aenter__()

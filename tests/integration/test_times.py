@@ -228,7 +228,7 @@ async def test_a_question_that_is_sent_again_after_its_deadline_is_the_same(worl
 
 
 async def test_a_worker_that_asks_again_late_gets_the_answer(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     asked_first = await world.ask(lease, "k", confirm(timeout=seconds(30)))
     await world.hitl.AnswerPrompt(answer(asked_first))
     past = Timestamp(seconds=5)

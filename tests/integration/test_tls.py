@@ -156,7 +156,7 @@ async def test_a_certificate_says_who_calls_where_no_token_does(
             assert await subject(opened) == "the worker"
             worker = Worker(Caller(opened, ()).workers.Work())
             assert (await worker.hello()).session_id
-            assert (await worker.leased()).job.user_id
+            assert (await worker.next_job()).job.user_id
             await worker.aclose()
         for name, says in (("eve", "no entry has `certificate` = eve"), ("late", "entry has expired")):
             async with channel(world.service, authority.pem, authority.client(name)) as opened:

@@ -78,7 +78,7 @@ async def test_a_wrong_field_is_named(lite: World, values: dict[str, Any], field
 
 
 async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     written = await lite.jobs.UpdateDeepUnderstanding(change(job_id, token=lease.token, complete=True))
     assert written.deep_understanding.complete
@@ -98,7 +98,7 @@ async def test_a_token_that_is_not_the_newest_and_an_ended_job_change_nothing(li
 
 
 async def test_its_prompts_keep_it_in_step(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     job_id = lease.job.job_id
     content = form("What do you need?", priority=1)
     content.kind = "deep_understanding"

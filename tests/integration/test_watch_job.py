@@ -69,7 +69,7 @@ async def test_after_the_end_there_is_nothing(lite: World) -> None:
 
 
 async def test_resumed_watches_together_have_each_event_once(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     job_id, seen, last = lease.job.job_id, [], 0
     for i in range(6):
         await world.workers.SaveCheckpoint(
@@ -82,7 +82,7 @@ async def test_resumed_watches_together_have_each_event_once(world: World) -> No
 
 
 async def test_a_long_log_comes_whole(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     watch = lite.jobs.WatchJob(pb.WatchJobRequest(job_id=job_id))
     worker = lite.workers

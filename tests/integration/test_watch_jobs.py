@@ -124,7 +124,7 @@ async def test_a_token_brings_exactly_what_changed(world: World, quick_marks: No
         assert set(watch.told) == {still, changed, relabelled, deleted}
         await relabel(world, still, x="1", seen="yes")
         await watch.until(lambda w: "seen" in w.jobs[still].labels)
-        await world.settled()
+        await world.catch_up()
         before = watch.token
         await watch.until(lambda w: w.token != before)
     await cancel(world, changed)

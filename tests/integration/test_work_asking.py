@@ -27,7 +27,7 @@ async def working(world: World) -> tuple[Worker, Any]:
     worker = world.worker()
     await worker.hello()
     await world.create()
-    return worker, await worker.leased()
+    return worker, await worker.next_job()
 
 
 async def test_a_job_asks_is_answered_and_goes_on(world: World) -> None:
@@ -151,7 +151,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 async def test_a_wrong_question_is_refused_field_by_field(
     lite: World, fields: dict[str, Any], field: str
 ) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     request = ask(lease, "k")
     for name, value in fields.items():
         if name == "supersedes_keys":
@@ -168,7 +168,7 @@ async def test_a_wrong_question_is_refused_field_by_field(
 
 
 async def test_too_many_questions_in_a_form_are_refused(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     most = lite.service.replica.limits.forms.max_questions
     questions = [
         prompts.Question(question_id=f"q{i}", title="t", boolean=prompts.BooleanInput())
@@ -206,7 +206,7 @@ async def test_a_job_has_no_more_than_so_many_open_prompts(lite: World) -> None:
 async def test_only_resolved_prompts_of_the_job_can_be_confirmed(lite: World) -> None:
     worker, leased = await working(lite)
     prompt = (await worker.ask(ask_prompt=ask(leased, "k"))).prompt
-    other = await lite.asked()
+    other = await lite.create_prompt()
     for prompt_id, code, reason in (
         (prompt.prompt_id, "FAILED_PRECONDITION", "ILLEGAL_STATE"),
         (other.prompt_id, "NOT_FOUND", "PROMPT_NOT_FOUND"),
@@ -231,7 +231,7 @@ async def test_a_lease_brings_answers_and_checkpoints_of_earlier_attempts(world:
     await world.hitl.AnswerPrompt(answer(first, comment="known"))
     await worker.expect("prompt_resolved")
     await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))
-    again = await worker.leased()
+    again = await worker.next_job()
     assert again.token == 2
     assert [c.key for c in again.checkpoints] == ["step a", "step b"]
     assert again.checkpoints[0].value_json == exact
@@ -253,7 +253,7 @@ async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: W
         content = confirm(f"p{i}", body="x" * 300_000, blocking=False)
         await worker.ask(ask_prompt=ask(leased, f"p{i}", content))
     await worker.ask(release_job=pb.ReleaseJobRequest(**of(leased)))
-    again = await worker.leased()
+    again = await worker.next_job()
     assert again.more
     assert again.ByteSize() < 1024 * 1024
     assert 0 < len(again.checkpoints) < 6
@@ -291,7 +291,7 @@ async def test_a_lease_says_when_there_is_more_and_the_rest_can_be_paged(lite: W
     ],
 )
 async def test_a_wrong_checkpoint_is_refused(lite: World, fields: dict[str, str], field: str) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     request = pb.SaveCheckpointRequest(job_id=lease.job.job_id, token=lease.token, **fields)
     found = await refused(lite.workers.SaveCheckpoint(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {field}

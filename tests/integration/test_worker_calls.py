@@ -150,7 +150,7 @@ async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
 async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str) -> None:
     """The wait keeps the session alive: a job that comes late is leased all the same."""
     async with serving(lite_url, lease_ttl=5) as world:
-        other = await world.held("other")
+        other = await world.lease_new_job("other")
         waiting = asyncio.ensure_future(world.lease())
         await until(lambda: world.service.replica.dispatcher._takers)
         call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=other.job.job_id))
@@ -239,7 +239,7 @@ WRITES = [
 
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_write_needs_the_newest_token_and_the_holder(lite: World, name: str) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     job_id = lease.job.job_id
     for token in (0, lease.token - 1, lease.token + 1):
         await refused(
@@ -262,14 +262,14 @@ async def test_a_write_needs_the_newest_token_and_the_holder(lite: World, name: 
 
 @pytest.mark.parametrize("name", WRITES)
 async def test_the_holders_writes_are_legal_while_people_are_asked(lite: World, name: str) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.ask(lease, "first")
     assert (await lite.job(lease.job.job_id)).state == PENDING_HITL
     await writes(lite, lease.job.job_id, lease.token)[name]()
 
 
 async def test_asking_is_idempotent_by_key(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     request = pb.AskPromptRequest(**of(lease, key="k", content=confirm("one")))
     first, again = await world.workers.AskPrompt(request), await world.workers.AskPrompt(request)
     assert (first.replayed, again.replayed) == (False, True)
@@ -291,7 +291,7 @@ async def test_asking_is_idempotent_by_key(world: World) -> None:
 
 
 async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     prompt = await lite.ask(lease, "k")
     by_key = {"job_id": lease.job.job_id, "key": "k"}
     for wait in ({}, {"wait": seconds(0.05)}):
@@ -312,7 +312,7 @@ async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: World) -
 
 
 async def test_checkpoints_have_pages_by_key(world: World) -> None:
-    lease = await world.held()
+    lease = await world.lease_new_job()
     for key in ("b", "a", "d", "ç", "c", "a"):
         saved = pb.SaveCheckpointRequest(**of(lease, key=key, value_json=f'"{key}"'))
         await world.workers.SaveCheckpoint(saved)
@@ -339,7 +339,7 @@ async def test_checkpoints_have_pages_by_key(world: World) -> None:
 
 @pytest.mark.parametrize("fields", [{"result_json": "{"}, {"result_json": '"' + "x" * 262_144 + '"'}])
 async def test_a_wrong_result_is_refused_and_the_job_runs_on(lite: World, fields: dict[str, str]) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     found = await refused(
         lite.workers.CompleteJob(pb.CompleteJobRequest(**of(lease, **fields))),
         "INVALID_ARGUMENT",
@@ -359,7 +359,7 @@ async def test_a_wrong_result_is_refused_and_the_job_runs_on(lite: World, fields
     ],
 )
 async def test_a_wrong_failure_is_refused(lite: World, fields: dict[str, Any], field: str) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     found = await refused(
         lite.workers.FailJob(pb.FailJobRequest(**of(lease, **fields))), "INVALID_ARGUMENT", "INVALID_FIELD"
     )
@@ -367,7 +367,7 @@ async def test_a_wrong_failure_is_refused(lite: World, fields: dict[str, Any], f
 
 
 async def test_release_gives_a_job_up_without_counting_an_attempt(lite: World) -> None:
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     released = (await lite.workers.ReleaseJob(pb.ReleaseJobRequest(**of(lease)))).job
     assert (released.state, released.attempt) == (PENDING, 1)
     [again] = (await lite.lease()).jobs
@@ -377,15 +377,15 @@ async def test_release_gives_a_job_up_without_counting_an_attempt(lite: World) -
 async def test_a_cancel_wish_is_confirmed_by_a_failure_too(lite: World) -> None:
     from askback.v1 import job_service_pb2 as jpb
 
-    lease = await lite.held()
+    lease = await lite.lease_new_job()
     await lite.jobs.CancelJob(jpb.CancelJobRequest(job_id=lease.job.job_id))
     request = pb.FailJobRequest(**of(lease, failure=job_pb2.Failure(code="Stopped"), retryable=True))
     assert (await lite.workers.FailJob(request)).job.state == CANCELLED
 
 
 async def test_a_poisoned_call_harms_nobody_else(world: World) -> None:
-    lease = await world.held()
-    prompt = await world.asked()
+    lease = await world.lease_new_job()
+    prompt = await world.create_prompt()
     bad = [
         world.workers.AskPrompt(pb.AskPromptRequest(**of(lease, key="\0", content=confirm()))),
         world.hitl.AnswerPrompt(answer(prompt, "\0")),

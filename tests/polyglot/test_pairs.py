@@ -42,7 +42,7 @@ async def test_a_pair_finishes_jobs(
     accepted = await console.says("verdict", count=2)
     assert _short(accepted["status"]) == "ACCEPTED"
     _check_result(await client.says("ended"), 10)
-    assert await client.ended() == 0
+    assert await client.wait_for_end() == 0
     async with Client(server.target, user="ana") as asking:
         stored = await read(asking, job_id)
     assert _verdicts(stored) == [AnswerStatus.INVALID, AnswerStatus.ACCEPTED]
@@ -59,7 +59,7 @@ async def test_a_pair_finishes_jobs(
     accepted = await console.says("verdict", count=3)
     assert _short(accepted["status"]) == "ACCEPTED"
     _check_result(await client.says("ended"), 25)
-    assert await client.ended() == 0
+    assert await client.wait_for_end() == 0
     async with Client(server.target, user="ana") as asking:
         stored = await read(asking, job_id)
     assert _verdicts(stored) == [AnswerStatus.ACCEPTED]

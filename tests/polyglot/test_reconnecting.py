@@ -129,7 +129,7 @@ async def test_asked_to_go_they_open_the_next_stream_first(
         percents = [(await run.result())["canary_percent"] for run in runs]
         assert sorted(percents) == [10, 11]
         stored = [await read(client, run.job_id) for run in runs]
-    assert await a.ended() == 0
+    assert await a.wait_for_end() == 0
     for program in (worker, person.console):
         assert [line["resumed"] for line in program.events("connected")] == [False, True]
         assert not program.events("disconnected")
@@ -230,7 +230,7 @@ async def test_who_is_refused_for_good_says_so_and_ends(
     )
     server = await stage.server(sqlite_url, auth=tokens)
     worker = troupe.start(language, "worker", server.target)
-    assert await worker.ended() == 1
+    assert await worker.wait_for_end() == 1
     assert "nauthenticated" in worker.events("refused")[0]["error"]
 
 

@@ -116,7 +116,7 @@ class Process:
             self._process.kill()
             self._process.wait()
 
-    async def ended(self, within: float = WITHIN) -> int:
+    async def wait_for_end(self, within: float = WITHIN) -> int:
         """Wait for the process to end and return its exit code (negative: the signal)."""
         assert self._process is not None
         process = self._process
@@ -126,7 +126,7 @@ class Process:
     async def terminate(self) -> int:
         """Send SIGTERM, wait for the process to end, and return its exit code."""
         self.signal(signal.SIGTERM)
-        return await self.ended()
+        return await self.wait_for_end()
 
     @property
     def said(self) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ class World(Caller):
         self._streams.append(stream)
         return stream
 
-    async def settled(self) -> None:
+    async def catch_up(self) -> None:
         """Wait until the feed has read everything committed so far, so that resume tokens are up to date."""
         replica = self.service.replica
         # Includes events that are held back by open transactions, for example those of other replicas.
@@ -97,7 +97,7 @@ class World(Caller):
             _, position = await replica.log.after(head, 10_000, settled=False)
         await until(lambda: replica.feed.position >= head)
 
-    def stopped(self) -> None:
+    def mark_stopped(self) -> None:
         """Note that the test has stopped the service itself: do not stop it again."""
 
         async def nothing() -> None:
@@ -116,7 +116,9 @@ class World(Caller):
         job: job_messages.Job = created.job
         return job
 
-    async def asked(self, content: prompts.PromptContent | None = None, **fields: Any) -> prompts.Prompt:
+    async def create_prompt(
+        self, content: prompts.PromptContent | None = None, **fields: Any
+    ) -> prompts.Prompt:
         """Create a job that consists of one prompt, without a worker. Returns the prompt."""
         fields.setdefault("job_type", "t")
         request = jobs.CreateJobRequest(prompt=content or confirm(), **fields)
@@ -145,7 +147,7 @@ class World(Caller):
         response: workers.LeaseJobsResponse = await self.workers.LeaseJobs(request)
         return response
 
-    async def held(self, job_type: str = "t", **fields: Any) -> workers.LeasedJob:
+    async def lease_new_job(self, job_type: str = "t", **fields: Any) -> workers.LeasedJob:
         """Create a job and lease it for a worker without a stream."""
         job = await self.create(job_type, **fields)
         [leased] = (await self.lease(job_type)).jobs
@@ -159,7 +161,7 @@ class World(Caller):
         )
         return (await self.workers.AskPrompt(request)).prompt
 
-    async def amended(self, lease: workers.LeasedJob, key: str, title: str, **fields: Any) -> Any:
+    async def amend(self, lease: workers.LeasedJob, key: str, title: str, **fields: Any) -> Any:
         """Ask again under the same key, with another title."""
         return await self.ask(lease, key, confirm(title, **fields))
 

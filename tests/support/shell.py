@@ -21,7 +21,7 @@ WITHIN = 30.0
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """The exit code and output of a command."""
 
     code: int
@@ -62,13 +62,13 @@ class Running:
         """Send a signal to the command."""
         self._process.send_signal(number)
 
-    async def done(self) -> Done:
+    async def result(self) -> CommandResult:
         """Wait for the command to end."""
         async with asyncio.timeout(WITHIN):
             rest = await asyncio.gather(*(stream.read() for stream in self._streams.values()))
             code = await asyncio.to_thread(self._process.wait, WITHIN)
         out, err = ("".join(r) + more.decode() for r, more in zip(self._read.values(), rest, strict=True))
-        return Done(code, out, err)
+        return CommandResult(code, out, err)
 
     def kill(self) -> None:
         """Kill the command, unless it has ended."""
@@ -122,11 +122,11 @@ class Shell:
         self._running.append(running)
         return running
 
-    async def run(self, *command: str, stdin: bytes | None = None, **environment: str) -> Done:
+    async def run(self, *command: str, stdin: bytes | None = None, **environment: str) -> CommandResult:
         """Run `askback` with the given arguments to its end."""
-        return await (await self.start(*command, stdin=stdin, **environment)).done()
+        return await (await self.start(*command, stdin=stdin, **environment)).result()
 
-    async def ok(self, *command: str, **environment: str) -> Done:
+    async def ok(self, *command: str, **environment: str) -> CommandResult:
         """Run it, and assert that it exits with 0."""
         done = await self.run(*command, stdin=None, **environment)
         assert done.code == 0, done

@@ -297,7 +297,7 @@ class Node:
     queries: Queries
     clock: DatabaseClock
     store: Any
-    told: list[Committed] = field(default_factory=list)
+    received: list[Committed] = field(default_factory=list)
     """Everything that a follower of the feed has received."""
 
     async def do(self, command: c.Command[object]) -> Any:
@@ -317,7 +317,7 @@ class Node:
         leased: Job = await self.do(command)
         return leased
 
-    async def held(self, **fields: Any) -> Job:
+    async def lease_new_job(self, **fields: Any) -> Job:
         """Create a job and lease it to WORKER."""
         return await self.lease(await self.create(**fields), await self.session())
 
@@ -332,7 +332,7 @@ class Node:
 
     async def waiting(self, content: PromptContent | None = None, **fields: Any) -> tuple[Job, Prompt]:
         """A leased job and its open prompt `a`."""
-        job = await self.held(**fields)
+        job = await self.lease_new_job(**fields)
         return job, await self.ask(job, "a", content)
 
     def answer_command(self, prompt: Prompt, answer_id: str = "a1", **fields: Any) -> c.AnswerPrompt:
@@ -371,13 +371,13 @@ class Node:
 
         await until(there, "the feed reaches the newest event")
 
-    def prompts_told(self, prompt_id: str) -> list[PromptState]:
+    def prompt_states(self, prompt_id: str) -> list[PromptState]:
         """The states in which followers have received a prompt."""
-        return [p.state for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
+        return [p.state for item in self.received for p in item.prompts if p.prompt_id == prompt_id]
 
-    def newest_told(self, prompt_id: str) -> Prompt:
+    def newest_prompt(self, prompt_id: str) -> Prompt:
         """A prompt in the highest version that followers have received (they keep the highest version)."""
-        told = [p for item in self.told for p in item.prompts if p.prompt_id == prompt_id]
+        told = [p for item in self.received for p in item.prompts if p.prompt_id == prompt_id]
         return max(told, key=lambda p: p.version)
 
 
@@ -423,7 +423,7 @@ async def node(
         )
         running = asyncio.create_task(engine.run())
         made = Node(database, engine, bus, presence, feed, hot, Queries(database.jobs, hot), clock, store)
-        feed.follow(made.told.append)
+        feed.follow(made.received.append)
         try:
             yield made
         finally:

@@ -118,7 +118,7 @@ class Stream:
     def _probe(self, ref: int) -> Any:
         raise NotImplementedError
 
-    async def ended(self) -> Refusal | None:
+    async def wait_for_end(self) -> Refusal | None:
         """Wait for the end of the stream. Returns the status if it is not OK."""
         try:
             while True:
@@ -213,7 +213,7 @@ class Worker(Stream):
         self.session_id, self.secret = welcome.session_id, welcome.session_secret
         return welcome
 
-    async def leased(self) -> Any:
+    async def next_job(self) -> Any:
         """The leased job of the next frame, which must carry one."""
         return (await self.expect("job_leased")).leased_job
 

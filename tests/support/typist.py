@@ -115,7 +115,7 @@ class Typist:
         """Send a signal to the process."""
         self._process.send_signal(number)
 
-    async def ended(self) -> int:
+    async def wait_for_end(self) -> int:
         """Wait for the end of the output and of the process. Returns the exit code."""
         async with asyncio.timeout(WITHIN):
             while not self._over:

@@ -36,7 +36,7 @@ class Bench:
         leased = pb.LeasedJob(job=job, token=token, **more)
         self.stream.send(job_leased=pb.WorkJobLeased(leased_job=leased))
 
-    async def reconnected(self, **welcome: Any) -> pb.WorkHello:
+    async def next_hello(self, **welcome: Any) -> pb.WorkHello:
         """The next stream's hello, welcomed."""
         self.stream = await self.server.work()
         frame = await self.stream.next("hello")
@@ -49,7 +49,7 @@ class Bench:
         while self.worker.holding != jobs:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
-    def asked(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
+    def accept_ask(self, frame: pb.WorkClientFrame, **more: Any) -> prompt_pb2.Prompt:
         ask = frame.ask_prompt
         prompt = prompt_pb2.Prompt(
             prompt_id=f"p-{ask.key}",
@@ -68,7 +68,7 @@ class Bench:
         prompt = resolved(prompt, decision, values, **more)
         self.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=prompt))
 
-    async def ended(self) -> pb.WorkClientFrame:
+    async def wait_for_end(self) -> pb.WorkClientFrame:
         """The job's last word, replied to."""
         frame = await self.stream.next("complete_job", "fail_job", "release_job")
         name = frame.WhichOneof("body")
@@ -82,7 +82,7 @@ class Bench:
         return last
 
     async def result(self) -> Any:
-        frame = await self.ended()
+        frame = await self.wait_for_end()
         assert frame.WhichOneof("body") == "complete_job", frame
         return json.loads(frame.complete_job.result_json or "null")
 

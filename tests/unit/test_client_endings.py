@@ -54,7 +54,7 @@ async def test_a_result_that_json_cannot_hold_fails_the_job_once(bench: Bench, r
 
     await bench.start(fn)
     bench.lease()
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
     assert "cannot be written as JSON" in failed.failure.message
 
@@ -65,7 +65,7 @@ async def test_a_result_that_fits_into_no_message_fails_the_job_and_not_the_stre
 
     await bench.start(fn)
     bench.lease()
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == ("InvalidResult", False)
     assert "fit into one message" in failed.failure.message
     assert bench.worker.connected
@@ -79,7 +79,7 @@ async def test_a_refused_result_fails_the_job(bench: Bench, refused: dict[str, A
     await bench.start(fn)
     bench.lease()
     bench.stream.send((await bench.stream.next("complete_job")).ref, **refused)
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert failed.failure.code == ("InvalidResult" if refused is INVALID else "ResultRefused")
     assert failed.retryable is (refused is not INVALID)
 
@@ -92,7 +92,7 @@ async def test_a_refused_failure_releases_the_job(bench: Bench, refused: dict[st
     await bench.start(fn)
     bench.lease()
     bench.stream.send((await bench.stream.next("fail_job")).ref, **refused)
-    assert (await bench.ended()).release_job.job_id == "j1"
+    assert (await bench.wait_for_end()).release_job.job_id == "j1"
 
 
 @pytest.mark.parametrize("reason", [*REFUSALS, "lost"])
@@ -156,7 +156,7 @@ async def test_every_exception_becomes_a_failure_that_the_server_takes(
 
     await bench.start(fn)
     bench.lease()
-    failure = (await bench.ended()).fail_job.failure
+    failure = (await bench.wait_for_end()).fail_job.failure
     check = Checker(Limits())
     check.name("code", failure.code)
     check.text("message", failure.message, Limits().json_bytes)
@@ -176,7 +176,7 @@ async def test_a_question_that_fits_into_no_message_fails_the_job(bench: Bench) 
 
     await bench.start(fn)
     bench.lease()
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == ("MessageTooLarge", False)
     await asyncio.sleep(0)
     assert bench.worker.connected

@@ -226,7 +226,7 @@ async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -
     refused = await bench.server.work()
     await refused.next("hello")
     refused.end(*with_reason(grpc.StatusCode.NOT_FOUND, "ERROR_REASON_SESSION_NOT_FOUND", refused.context))
-    hello = await bench.reconnected(session="s2")
+    hello = await bench.next_hello(session="s2")
     assert hello.session_id == ""
     bench.lease(1, "new")
     await bench.stream.next("heartbeat")

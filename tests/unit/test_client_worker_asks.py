@@ -45,7 +45,7 @@ async def test_ask_returns_the_model(bench: Bench) -> None:
     assert content.timeout.ToTimedelta() == timedelta(hours=4)
     assert content.kind == "clarify"
     assert content.blocking
-    bench.answer(bench.asked(frame), "RESPOND", {"policy": "goodwill", "amount": 12.5})
+    bench.answer(bench.accept_ask(frame), "RESPOND", {"policy": "goodwill", "amount": 12.5})
     ack = await bench.stream.next("acknowledge_prompts")
     assert list(ack.acknowledge_prompts.prompt_ids) == ["p-ruling"]
     assert await bench.result() == 14.5
@@ -59,9 +59,9 @@ async def test_a_primitive_is_wrapped_and_comes_back_bare(bench: Bench) -> None:
     bench.lease()
     frame = await bench.stream.next()
     assert json.loads(frame.ask_prompt.content.schema_json)["properties"]["value"]["type"] == "integer"
-    bench.answer(bench.asked(frame), "RESPOND", {"value": 2**53 + 1})
+    bench.answer(bench.accept_ask(frame), "RESPOND", {"value": 2**53 + 1})
     frame = await bench.stream.next("ask_prompt")
-    bench.answer(bench.asked(frame), "RESPOND", {"value": "so"})
+    bench.answer(bench.accept_ask(frame), "RESPOND", {"value": "so"})
     assert await bench.result() == [2**53 + 1, "so"]
 
 
@@ -71,7 +71,7 @@ async def test_several_asks_at_once(bench: Bench) -> None:
 
     await bench.start(fn)
     bench.lease()
-    prompts = [bench.asked(await bench.stream.next("ask_prompt")) for _ in range(3)]
+    prompts = [bench.accept_ask(await bench.stream.next("ask_prompt")) for _ in range(3)]
     for i in (2, 0, 1):
         bench.answer(prompts[i], "RESPOND", {"value": i * 10})
     assert await bench.result() == [0, 10, 20]
@@ -89,7 +89,7 @@ async def test_confirm_is_true_for_accept_only(bench: Bench, decision: str, yes:
     content = frame.ask_prompt.content
     assert content.final_action == prompt_pb2.FINAL_ACTION_DEFAULT
     assert content.default_answer.decision == prompt_pb2.DECISION_REJECT
-    bench.answer(bench.asked(frame), decision, comment="so")
+    bench.answer(bench.accept_ask(frame), decision, comment="so")
     assert await bench.result() == [yes, decision, "so", "ana"]
 
 
@@ -100,7 +100,7 @@ async def test_preview_gives_edited_and_untouched_texts(bench: Bench) -> None:
 
     await bench.start(fn)
     bench.lease()
-    prompt = bench.asked(await bench.stream.next())
+    prompt = bench.accept_ask(await bench.stream.next())
     bench.answer(prompt, "EDIT", edits=[prompt_pb2.Edit(content_id="a", text="new a")])
     assert await bench.result() == [True, "new a", "old b", {"a": "new a"}]
 
@@ -117,7 +117,7 @@ async def test_the_answer_in_the_reply_or_before_it_counts(bench: Bench) -> None
     frame = await bench.stream.next("ask_prompt")
     prompt = prompt_pb2.Prompt(prompt_id="q", job_id="j1", key="b", content=frame.ask_prompt.content)
     bench.answer(prompt, "ACCEPT")
-    bench.asked(frame)
+    bench.accept_ask(frame)
     assert await bench.result() == [True, True]
 
 
@@ -133,7 +133,7 @@ async def test_another_question_under_the_key_is_judged_by_the_server(bench: Ben
     assert frame.WhichOneof("body") == "ask_prompt"
     error = stream_pb2.FrameError(code=6, reason="ERROR_REASON_ID_REUSED", message="another question")
     bench.stream.send(frame.ref, error=error)
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert failed.failure.code == "QuestionChanged"
     assert "the title was 'Delete staging?', is 'Delete production?'" in failed.failure.message
     assert (failed.retryable, failed.keep_attempt) == (True, True)
@@ -155,10 +155,10 @@ async def test_a_question_without_an_answer_raises(bench: Bench, state: str, err
 
     await bench.start(fn)
     bench.lease()
-    prompt = bench.asked(await bench.stream.next())
+    prompt = bench.accept_ask(await bench.stream.next())
     bench.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=ended_as(prompt, state)))
     if state == "EXPIRED":
-        prompt = bench.asked(await bench.stream.next("ask_prompt"))
+        prompt = bench.accept_ask(await bench.stream.next("ask_prompt"))
         bench.stream.send(prompt_resolved=pb.WorkPromptResolved(prompt=ended_as(prompt, state)))
     assert await bench.result() is None
 
@@ -171,7 +171,7 @@ async def test_a_no_to_a_question_raises_and_says_why(bench: Bench) -> None:
 
     await bench.start(fn)
     bench.lease()
-    bench.answer(bench.asked(await bench.stream.next()), "DISMISS", comment="not mine")
+    bench.answer(bench.accept_ask(await bench.stream.next()), "DISMISS", comment="not mine")
     assert await bench.result() == ["DISMISS", "not mine", "ana"]
 
 
@@ -185,9 +185,9 @@ async def test_of_questions_asked_at_once_a_no_ends_all(bench: Bench) -> None:
 
     await bench.start(fn)
     bench.lease()
-    prompts = [bench.asked(await bench.stream.next("ask_prompt")) for _ in range(2)]
+    prompts = [bench.accept_ask(await bench.stream.next("ask_prompt")) for _ in range(2)]
     bench.answer(next(p for p in prompts if p.key == "n"), "DISMISS", comment="not mine")
-    assert (await bench.ended()).fail_job.failure.code == "PromptDeclined"
+    assert (await bench.wait_for_end()).fail_job.failure.code == "PromptDeclined"
     await bench.holds(0)
     await asyncio.wait(others, timeout=5)
     assert others[0].cancelled()

@@ -32,7 +32,7 @@ async def test_a_second_run_gets_its_answers_and_steps_from_the_lease(bench: Ben
     point = save.save_checkpoint
     assert (point.key, json.loads(point.value_json)) == ("load", {"did": "load"})
     bench.stream.send(save.ref, save_checkpoint=pb.SaveCheckpointResponse())
-    prompt = bench.asked(await bench.stream.next())
+    prompt = bench.accept_ask(await bench.stream.next())
     bench.stream.send(lease_lost=pb.WorkLeaseLost(job_id="j1", token=1))
     assert not await bench.stream.quiet()
 
@@ -73,8 +73,8 @@ async def test_a_job_that_only_waits_is_parked_and_run_again(bench: Bench) -> No
 
     await bench.start(fn, park_after=0.2)
     bench.lease(1)
-    prompt = bench.asked(await bench.stream.next())
-    assert (await bench.ended()).WhichOneof("body") == "release_job"
+    prompt = bench.accept_ask(await bench.stream.next())
+    assert (await bench.wait_for_end()).WhichOneof("body") == "release_job"
     await bench.holds(0)
     bench.lease(2, prompts=[resolved(prompt, "ACCEPT")])
     assert await bench.result() is True
@@ -92,7 +92,7 @@ async def test_a_job_that_does_something_is_not_parked(bench: Bench) -> None:
 
     await bench.start(fn, park_after=0.15)
     bench.lease(1)
-    prompt = bench.asked(await bench.stream.next("ask_prompt"))
+    prompt = bench.accept_ask(await bench.stream.next("ask_prompt"))
     save = await bench.stream.next()
     assert save.WhichOneof("body") == "save_checkpoint"
     bench.stream.send(save.ref, save_checkpoint=pb.SaveCheckpointResponse())
@@ -120,7 +120,7 @@ async def test_an_exception_fails_the_attempt(
 
     await bench.start(fn)
     bench.lease()
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert (failed.failure.code, failed.failure.message) == (code, str(error))
     assert failed.retryable is retryable
 
@@ -132,7 +132,7 @@ async def test_an_input_that_does_not_fit_fails_for_good(bench: Bench, given: st
 
     await bench.start(fn)
     bench.lease(input=given)
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert failed.failure.code == "InvalidInput"
     assert not failed.retryable
 
@@ -153,7 +153,7 @@ async def test_a_task_group_fails_the_attempt_by_the_error_that_decides(
 
     await bench.start(fn)
     bench.lease()
-    failed = (await bench.ended()).fail_job
+    failed = (await bench.wait_for_end()).fail_job
     assert (failed.failure.code, failed.retryable) == (code, retryable)
 
 

@@ -22,9 +22,9 @@ async def test_resume_keeps_the_coroutine_and_asks_again(bench: Bench) -> None:
 
     await bench.start(fn)
     bench.lease(7)
-    prompt = bench.asked(await bench.stream.next())
+    prompt = bench.accept_ask(await bench.stream.next())
     bench.stream.end(grpc.StatusCode.UNAVAILABLE)
-    hello = await bench.reconnected(resumed=True)
+    hello = await bench.next_hello(resumed=True)
     assert (hello.session_id, hello.session_secret) == ("s1", "secret")
     assert [(held.job_id, held.token) for held in hello.held_jobs] == [("j1", 7)]
     frame = await bench.stream.next()
@@ -51,7 +51,7 @@ async def test_lost_jobs_of_a_welcome_are_cancelled(bench: Bench) -> None:
     bench.lease(1, "j2")
     await bench.holds(2)
     bench.stream.end(grpc.StatusCode.UNAVAILABLE)
-    await bench.reconnected(resumed=True, lost_job_ids=["j2"])
+    await bench.next_hello(resumed=True, lost_job_ids=["j2"])
     assert not await bench.stream.quiet()
     assert cancelled == ["j2"]
     assert bench.worker.holding == 1
@@ -68,7 +68,7 @@ async def test_a_session_that_is_gone_takes_its_jobs_along(bench: Bench) -> None
     refused = await bench.server.work()
     await refused.next("hello")
     refused.end(*with_reason(grpc.StatusCode.NOT_FOUND, "ERROR_REASON_SESSION_NOT_FOUND", refused.context))
-    hello = await bench.reconnected(session="s2")
+    hello = await bench.next_hello(session="s2")
     assert hello.session_id == ""
     assert not hello.held_jobs
     assert bench.worker.holding == 0
@@ -83,9 +83,9 @@ async def test_an_unanswered_completion_is_sent_again(bench: Bench) -> None:
     bench.lease(3)
     first = await bench.stream.next("complete_job")
     bench.stream.end(grpc.StatusCode.UNAVAILABLE)
-    hello = await bench.reconnected(resumed=True)
+    hello = await bench.next_hello(resumed=True)
     assert len(hello.held_jobs) == 1
-    again = await bench.ended()
+    again = await bench.wait_for_end()
     assert again == first
     assert again.complete_job.result_json == '{"b":1,"a":2}'
 
@@ -96,7 +96,7 @@ async def test_go_away_moves_the_session_without_losing_the_job(bench: Bench) ->
 
     await bench.start(fn)
     bench.lease(7)
-    prompt = bench.asked(await bench.stream.next())
+    prompt = bench.accept_ask(await bench.stream.next())
     old = bench.stream
     old.send(go_away=pb.WorkGoAway(reason="drain", after=span(1)))
     new = await bench.server.work()
@@ -119,9 +119,9 @@ async def test_a_cancel_wish_is_confirmed_by_a_release(bench: Bench) -> None:
 
     await bench.start(fn)
     bench.lease(1)
-    bench.asked(await bench.stream.next())
+    bench.accept_ask(await bench.stream.next())
     bench.stream.send(cancel_requested=pb.WorkCancelRequested(job_id="j1", reason="changed my mind"))
-    assert (await bench.ended()).WhichOneof("body") == "release_job"
+    assert (await bench.wait_for_end()).WhichOneof("body") == "release_job"
 
 
 async def test_a_worker_without_a_server_says_so_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -138,7 +138,7 @@ async def test_a_worker_without_a_server_says_so_once(bench: Bench, caplog: pyte
     for outage in (1, 2):
         bench.stream.end(grpc.StatusCode.UNAVAILABLE, "away")
         (await bench.server.work()).end(grpc.StatusCode.UNAVAILABLE, "still away")
-        await bench.reconnected(resumed=True)
+        await bench.next_hello(resumed=True)
         assert said() == outage
 
 
@@ -152,12 +152,12 @@ async def test_drain_lets_a_running_job_end_and_gives_a_waiting_one_back(bench: 
 
     await bench.start(fn)
     bench.lease(1, "waits")
-    bench.asked(await bench.stream.next())
+    bench.accept_ask(await bench.stream.next())
     bench.lease(1, "runs")
     await bench.holds(2)
     closing = asyncio.create_task(bench.worker.aclose())
     assert (await bench.stream.next()).capacity.capacity == 0
-    released = await bench.ended()
+    released = await bench.wait_for_end()
     assert released.release_job.job_id == "waits"
     assert await bench.result() == "done"
     await bench.stream.next("goodbye")
