@@ -33,7 +33,7 @@ from tests.bench.drive import Measured, Plan, measure
 from tests.bench.report import percentile
 from tests.bench.servers import SERVE, Running, serving
 from tests.support.postgres import PostgresServer
-from tests.support.storage import closed, creation, new_job, new_prompt, submission
+from tests.support.storage import as_closed, creation, new_job, new_prompt, submission
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
 IDS = {"job": "7000", "prompt": "7001"}
@@ -126,7 +126,7 @@ async def _fill(url: str, count: int) -> None:
         state=JobState.COMPLETED, ready_at=None, completed_at=datetime.now(UTC), rounds=1, version=5
     )
     job = replace(job, result_json='{"done":true}', purge_at=LATER)
-    prompt = closed(new_prompt(job, submissions=1), PromptState.ANSWERED)
+    prompt = as_closed(new_prompt(job, submissions=1), PromptState.ANSWERED)
     write = creation(job, prompt)
     write.submissions.append(submission(prompt))
     write.events = [replace(write.events[0], seq=seq) for seq in range(1, 6)]

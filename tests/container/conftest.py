@@ -10,7 +10,7 @@ import pytest
 
 from tests.container.buildah import BASE, IMAGE, Buildah, lacking
 from tests.container.container import Containers
-from tests.support.processes import ROOT, Stage
+from tests.support.processes import ROOT, Processes
 from tests.support.requirements import absent
 
 FIGURES = pytest.StashKey[list[str]]()
@@ -48,13 +48,13 @@ def image(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def processes(tmp_path: Path) -> Iterator[Processes]:
     """Starts processes, and ends them all."""
-    stage = Containers(tmp_path)
+    processes = Containers(tmp_path)
     try:
-        yield stage
+        yield processes
     finally:
-        stage.end()
+        processes.end()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

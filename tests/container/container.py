@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import ROOT, Process, Stage, eventually
+from tests.support.processes import ROOT, Process, Processes, eventually
 
 # As the first process of namespaces of its own. "$@" is what is mounted, `--`, the image's command.
 ENTER = """
@@ -36,8 +36,8 @@ LOOPBACK_UP = (
 )
 
 
-class Containers(Stage):
-    """A stage whose actors are the first processes of namespaces: with each ends all that is in it."""
+class Containers(Processes):
+    """A processes whose actors are the first processes of namespaces: with each ends all that is in it."""
 
     def end(self) -> None:
         """Kill what still runs, `unshare`'s children too: they have another user and would outlive it."""
@@ -52,9 +52,9 @@ class Container:
     """Starts the image's processes like `docker run --read-only` would."""
 
     def __init__(
-        self, stage: Stage, root: Path, config: Mapping[str, Any], mounts: Mapping[Path, str]
+        self, processes: Processes, root: Path, config: Mapping[str, Any], mounts: Mapping[Path, str]
     ) -> None:
-        self._stage = stage
+        self._stage = processes
         self._root = root
         self._config = config
         self._mounts = mounts

@@ -9,7 +9,7 @@ import pytest
 from tests.container.conftest import Image
 from tests.container.container import Container, bring_loopback_up
 from tests.container.visit import ask_and_answer
-from tests.support.processes import ROOT, Stage, quiet_port
+from tests.support.processes import ROOT, Processes, quiet_port
 from tests.support.requirements import absent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -25,13 +25,13 @@ namespaces = ["default"]
 
 
 @pytest.fixture
-def container(image: Image, stage: Stage, tmp_path: Path) -> Container:
+def container(image: Image, processes: Processes, tmp_path: Path) -> Container:
     """A container with an empty volume and a token file that lets one token do everything."""
     data, tokens = tmp_path / "data", tmp_path / "tokens.toml"
     data.mkdir()
     shutil.chown(data, USER, USER)
     tokens.write_text(ENTRY)
-    return Container(stage, image.root, image.config, {data: "/data", tokens: "/etc/askback/tokens.toml"})
+    return Container(processes, image.root, image.config, {data: "/data", tokens: "/etc/askback/tokens.toml"})
 
 
 def test_the_image_says_how_it_is_run(image: Image) -> None:
@@ -75,7 +75,7 @@ async def test_a_prompt_is_answered_through_it(image: Image, container: Containe
     assert await health.wait_for_end() == 0, health.story()
     visit = container.neighbour("visit", first, "tests.container.visit", "127.0.0.1:50051", TOKEN)
     assert await visit.wait_for_end() == 0, f"{visit.story()}\n{server.story()}"
-    (said,) = visit.said
+    (said,) = visit.output_lines
     assert (said["state"], said["result"]) == ("COMPLETED", "ana: True")
     assert await container.stop(server) == 0, server.story()
 
@@ -85,7 +85,7 @@ async def test_a_prompt_is_answered_through_it(image: Image, container: Containe
     job = (said["job_id"],)
     look = container.neighbour("look", first, "tests.container.visit", "127.0.0.1:50051", TOKEN, *job)
     assert await look.wait_for_end() == 0, look.story()
-    assert look.said[0]["state"] == "COMPLETED"
+    assert look.output_lines[0]["state"] == "COMPLETED"
     assert await container.stop(again) == 0, again.story()
 
 

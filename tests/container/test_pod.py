@@ -16,7 +16,7 @@ from tests.container.test_image import ENTRY, TOKEN
 from tests.container.visit import ask_and_answer
 from tests.deploy.manifests import Manifests, build
 from tests.support.authority import Authority
-from tests.support.processes import Stage, quiet_port
+from tests.support.processes import Processes, quiet_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AUTHORITY = Authority()
@@ -65,14 +65,16 @@ def _variables(manifests: Manifests, secrets: Mapping[tuple[str, str], str]) -> 
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
-async def test_a_release_in_production(image: Image, stage: Stage, db_url: str, tmp_path: Path) -> None:
+async def test_a_release_in_production(
+    image: Image, processes: Processes, db_url: str, tmp_path: Path
+) -> None:
     """The migration's pod, then the server's: its probes, its metrics, a prompt answered over TLS, its end.
 
     All is as the manifests say, but for the ports, which must be free here, and a shorter drain.
     """
     secrets = {("askback-database", "url"): db_url}
     migration, production = build("production/migration"), build("production")
-    job = Container(stage, image.root, image.config, {})
+    job = Container(processes, image.root, image.config, {})
     migrate = job.start("migrate", *migration.container["args"], environment=_variables(migration, secrets))
     assert await migrate.wait_for_end() == 0, migrate.story()
 
@@ -84,7 +86,7 @@ async def test_a_release_in_production(image: Image, stage: Stage, db_url: str, 
         "ASKBACK_DRAIN_WAIT": "0",
         "ASKBACK_DRAIN_GRACE": "2",
     }
-    pod = Container(stage, image.root, image.config, _mounts(production, tmp_path))
+    pod = Container(processes, image.root, image.config, _mounts(production, tmp_path))
     server = pod.start("server", *production.container["args"], environment=variables)
     await pod.serving(server)
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):

@@ -12,7 +12,7 @@ from askback_server.ports.census import AGES
 from askback_server.ports.storage import Position
 from askback_server.storage.database import Database
 from tests.support.aggregates import question
-from tests.support.storage import LONG, Node, closed, creation, new_job, new_prompt, step
+from tests.support.storage import LONG, Node, as_closed, creation, new_job, new_prompt, step
 
 ALL = 1_000
 
@@ -39,7 +39,7 @@ async def test_open_prompts_are_counted_by_kind_and_age(database: Database) -> N
     ended = new_prompt(job, question(kind="clarify"))
     await put(database, creation(job, *prompts, ended))
     write = step(job)
-    write.changed_prompts[ended.prompt_id] = (closed(ended), False)
+    write.changed_prompts[ended.prompt_id] = (as_closed(ended), False)
     await put(database, write)
     missed = step(write.job)
     for prompt in prompts[:2]:

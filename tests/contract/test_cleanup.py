@@ -17,7 +17,7 @@ from askback_server.engine import sweep
 from askback_server.storage import tables
 from tests.contract.test_seed_features import sweep_of
 from tests.contract.test_work_queue import day_of_events, jobs_with_events
-from tests.support.aggregates import CLIENT, World, running
+from tests.support.aggregates import CLIENT, JobWorld, running
 from tests.support.storage import Node, creation, event, execute, fetch, get_job, new_job, now
 
 DAY = timedelta(days=1)
@@ -39,7 +39,7 @@ def test_the_most_specific_retention_setting_applies(namespace: str, state: str,
     assert Limits().keep(namespace, state) == Limits().retention_default
 
 
-def retention_of(world: World) -> timedelta | None:
+def retention_of(world: JobWorld) -> timedelta | None:
     job = world.job
     assert job.completed_at is not None
     return job.purge_at - job.completed_at if job.purge_at else None

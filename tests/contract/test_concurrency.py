@@ -19,8 +19,8 @@ from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.contract.test_dispatch import put
 from tests.support.aggregates import WORKER
+from tests.support.fake_worker import FakeWorker, dispatching, finish
 from tests.support.storage import Node, execute, fetch, get_job, new_job, now, until
-from tests.support.taking import Hand, dispatching, finish
 
 
 class Watched:
@@ -32,7 +32,7 @@ class Watched:
         self.done = 0
         self._work: set[asyncio.Task[None]] = set()
 
-    def add(self, node: Node, dispatcher: Dispatcher, hand: Hand) -> None:
+    def add(self, node: Node, dispatcher: Dispatcher, worker: FakeWorker) -> None:
         def run(job: Job) -> None:
             # The job runs in the database for longer than it is counted here, so this never counts too many.
             self.running.add(job.job_id)
@@ -44,11 +44,11 @@ class Watched:
         async def end(job: Job) -> None:
             await node.database.ping()
             self.running.discard(job.job_id)
-            await finish(node, dispatcher, hand, job)
+            await finish(node, dispatcher, worker, job)
             self.done += 1
 
-        hand.got = run
-        dispatcher.add(hand)
+        worker.got = run
+        dispatcher.add(worker)
 
 
 async def count_running(database: Database, job_type: str) -> int:
@@ -64,8 +64,8 @@ async def test_two_replicas_together_keep_the_limit(here: Node, there: Node) -> 
     await put(here, 60)
     watched = Watched()
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
-        a = Hand(await here.session(), "refund", most=10)
-        b = Hand(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", most=10)
+        b = FakeWorker(await there.session(), "refund", most=10)
         watched.add(here, at_a, a)
         watched.add(there, at_b, b)
         await until(lambda: watched.done == 60, "all jobs are done")
@@ -78,15 +78,15 @@ async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> Non
     limits = {"refund": 4}
     await put(here, 20)
     async with dispatching(here, limits) as at_a, dispatching(there, limits) as at_b:
-        a = Hand(await here.session(), "refund", most=10)
-        b = Hand(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", most=10)
+        b = FakeWorker(await there.session(), "refund", most=10)
         at_a.add(a)
         at_b.add(b)
         await until(lambda: a.held + b.held == 4, "four jobs run")
         assert await count_running(here.database, "refund") == 4
         # When a job ends, one more is leased, on either replica.
-        node, hand, dispatcher = (here, a, at_a) if a.held else (there, b, at_b)
-        await finish(node, dispatcher, hand, hand.taken[0])
+        node, worker, dispatcher = (here, a, at_a) if a.held else (there, b, at_b)
+        await finish(node, dispatcher, worker, worker.taken[0])
         await until(lambda: len(a.taken) + len(b.taken) == 5, "a place is filled again")
         assert await count_running(here.database, "refund") == 4
         await until(lambda: a.room() + b.room() == 16, "no room is kept for jobs that may not run")
@@ -95,18 +95,18 @@ async def test_a_queue_is_filled_up_to_its_limit(here: Node, there: Node) -> Non
 async def test_a_waiting_job_frees_its_place_and_an_answer_resumes_it_above_the_limit(here: Node) -> None:
     await put(here, 3)
     async with dispatching(here, {"refund": 1}) as dispatcher:
-        hand = Hand(await here.session(), "refund", most=10)
-        dispatcher.add(hand)
-        await until(lambda: hand.held == 1, "one job runs")
-        prompt = await here.ask(hand.taken[0])
-        await until(lambda: hand.held == 2, "its place is another's while it waits")
+        worker = FakeWorker(await here.session(), "refund", most=10)
+        dispatcher.add(worker)
+        await until(lambda: worker.held == 1, "one job runs")
+        prompt = await here.ask(worker.taken[0])
+        await until(lambda: worker.held == 2, "its place is another's while it waits")
         await here.answer(prompt)
-        assert (await get_job(here.database, hand.taken[0].job_id)).state is JobState.RUNNING
-        await finish(here, dispatcher, hand, hand.taken[1])
+        assert (await get_job(here.database, worker.taken[0].job_id)).state is JobState.RUNNING
+        await finish(here, dispatcher, worker, worker.taken[1])
         await here.database.ping()
-        assert len(hand.taken) == 2
-        await finish(here, dispatcher, hand, hand.taken[0])
-        await until(lambda: len(hand.taken) == 3, "with both done the third runs")
+        assert len(worker.taken) == 2
+        await finish(here, dispatcher, worker, worker.taken[0])
+        await until(lambda: len(worker.taken) == 3, "with both done the third runs")
 
 
 async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Node) -> None:
@@ -114,11 +114,13 @@ async def test_limits_apply_per_namespace_and_may_be_set_per_namespace(here: Nod
     for namespace in "abc":
         await put(here, 5, namespace=namespace)
     async with dispatching(here, limits) as dispatcher:
-        hands = {n: Hand(await here.session(namespace=n), "refund", most=9, namespace=n) for n in "abc"}
-        for hand in hands.values():
-            dispatcher.add(hand)
-        await until(lambda: sum(h.held for h in hands.values()) == 5, "as many as the limits say")
-        assert {n: h.held for n, h in hands.items()} == {"a": 2, "b": 1, "c": 2}
+        workers = {
+            n: FakeWorker(await here.session(namespace=n), "refund", most=9, namespace=n) for n in "abc"
+        }
+        for worker in workers.values():
+            dispatcher.add(worker)
+        await until(lambda: sum(h.held for h in workers.values()) == 5, "as many as the limits say")
+        assert {n: h.held for n, h in workers.items()} == {"a": 2, "b": 1, "c": 2}
 
 
 async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: Node) -> None:
@@ -127,10 +129,10 @@ async def test_a_limited_queue_shares_a_worker_with_an_unlimited_backlog(here: N
     await put(here, 10, job_type="refund")
     watched = Watched()
     async with dispatching(here, {"refund": 1}) as dispatcher:
-        hand = Hand(await here.session(), "mail", "refund", most=2)
-        watched.add(here, dispatcher, hand)
-        await until(lambda: hand.types_taken.count("refund") == 10, "the limited ones are taken")
-        mails = hand.types_taken.count("mail")
+        worker = FakeWorker(await here.session(), "mail", "refund", most=2)
+        watched.add(here, dispatcher, worker)
+        await until(lambda: worker.types_taken.count("refund") == 10, "the limited ones are taken")
+        mails = worker.types_taken.count("mail")
         assert 10 <= mails < 400, mails
 
 

@@ -14,8 +14,8 @@ from askback_server.engine import dispatch
 from askback_server.engine.concurrency import QueueKey
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.spread import Spread
+from tests.support.fake_worker import FakeWorker, dispatching, finish
 from tests.support.storage import Node, creation, get_job, new_job, until
-from tests.support.taking import Hand, dispatching, finish
 
 SECOND = timedelta(seconds=1)
 
@@ -31,17 +31,17 @@ async def put(node: Node, count: int, batch: int = 500, **fields: object) -> Non
 class Busy:
     """Makes a worker complete each job as soon as it receives it."""
 
-    def __init__(self, node: Node, dispatcher: Dispatcher, hand: Hand) -> None:
-        self.hand = hand
+    def __init__(self, node: Node, dispatcher: Dispatcher, worker: FakeWorker) -> None:
+        self.worker = worker
         self._work: set[asyncio.Task[None]] = set()
 
         def complete(job: Job) -> None:
-            task = asyncio.create_task(finish(node, dispatcher, hand, job))
+            task = asyncio.create_task(finish(node, dispatcher, worker, job))
             self._work.add(task)
             task.add_done_callback(self._work.discard)
 
-        hand.got = complete
-        dispatcher.add(hand)
+        worker.got = complete
+        dispatcher.add(worker)
 
 
 async def test_the_backlog_of_a_namespace_does_not_starve_another(here: Node) -> None:
@@ -50,8 +50,8 @@ async def test_the_backlog_of_a_namespace_does_not_starve_another(here: Node) ->
     await put(here, 10_000, namespace="big", priority=100)
     await put(here, 10, namespace="small")
     async with dispatching(here) as dispatcher:
-        big = Hand(await here.session(namespace="big"), "refund", most=4, namespace="big")
-        small = Hand(await here.session(namespace="small"), "refund", most=4, namespace="small")
+        big = FakeWorker(await here.session(namespace="big"), "refund", most=4, namespace="big")
+        small = FakeWorker(await here.session(namespace="small"), "refund", most=4, namespace="small")
         Busy(here, dispatcher, big)
         Busy(here, dispatcher, small)
         await until(lambda: len(small.taken) == 10, "the small tenant's jobs are taken")
@@ -64,16 +64,16 @@ async def test_the_backlog_of_a_type_does_not_starve_another_on_the_same_worker(
     await put(here, 2_000, job_type="mail", priority=1_000)
     await put(here, 10, job_type="refund")
     async with dispatching(here) as dispatcher:
-        hand = Hand(await here.session(), "mail", "refund", "nothing", most=4)
-        Busy(here, dispatcher, hand)
-        await until(lambda: hand.types_taken.count("refund") == 10, "the few are taken")
-        others = hand.types_taken.index("refund"), hand.types_taken.count("mail")
+        worker = FakeWorker(await here.session(), "mail", "refund", "nothing", most=4)
+        Busy(here, dispatcher, worker)
+        await until(lambda: worker.types_taken.count("refund") == 10, "the few are taken")
+        others = worker.types_taken.index("refund"), worker.types_taken.count("mail")
         assert others[0] <= 1
-        assert others[1] <= 40, Counter(hand.types_taken)
+        assert others[1] <= 40, Counter(worker.types_taken)
         # Alone again, the backlog gets all the capacity.
-        before = len(hand.taken)
-        await until(lambda: len(hand.taken) >= before + 100, "the others go on")
-        assert set(hand.types_taken[before:]) == {"mail"}
+        before = len(worker.taken)
+        await until(lambda: len(worker.taken) >= before + 100, "the others go on")
+        assert set(worker.types_taken[before:]) == {"mail"}
 
 
 async def test_many_job_types_share_a_small_capacity_evenly(here: Node) -> None:
@@ -82,20 +82,20 @@ async def test_many_job_types_share_a_small_capacity_evenly(here: Node) -> None:
     for job_type in types:
         await put(here, 4, job_type=job_type)
     async with dispatching(here) as dispatcher:
-        hand = Hand(await here.session(), *types, most=20)
-        Busy(here, dispatcher, hand)
-        await until(lambda: len(hand.taken) >= 300, "half of the jobs are taken")
-        assert max(Counter(hand.types_taken[:150]).values()) <= 2
-        await until(lambda: len(hand.taken) == 600, "all jobs are taken")
+        worker = FakeWorker(await here.session(), *types, most=20)
+        Busy(here, dispatcher, worker)
+        await until(lambda: len(worker.taken) >= 300, "half of the jobs are taken")
+        assert max(Counter(worker.types_taken[:150]).values()) <= 2
+        await until(lambda: len(worker.taken) == 600, "all jobs are taken")
 
 
 async def test_one_queue_fills_all_capacity_when_the_others_are_empty(here: Node) -> None:
     await put(here, 300)
     async with dispatching(here) as dispatcher:
-        hand = Hand(await here.session(), "refund", *(f"none{i}" for i in range(50)), most=250)
-        dispatcher.add(hand)
-        await until(lambda: len(hand.taken) == 250, "the room is filled")
-        assert hand.room() == 0
+        worker = FakeWorker(await here.session(), "refund", *(f"none{i}" for i in range(50)), most=250)
+        dispatcher.add(worker)
+        await until(lambda: len(worker.taken) == 250, "the room is filled")
+        assert worker.room() == 0
 
 
 async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
@@ -112,14 +112,14 @@ async def test_a_worker_that_leaves_during_a_queue_read_is_leased_nothing(
     monkeypatch.setattr(here.database.queue, "claimable", claimable)
     await put(here, 1)
     async with dispatching(here) as dispatcher:
-        leaves, stays = [Hand(await here.session(), "refund", most=1) for _ in range(2)]
+        leaves, stays = [FakeWorker(await here.session(), "refund", most=1) for _ in range(2)]
         dispatcher.add(leaves)
         await reading.wait()
         dispatcher.remove(leaves)
         dispatcher.add(stays)
         may_read.set()
         await until(lambda: leaves.taken or stays.taken, "the job is leased")
-        assert [len(hand.taken) for hand in (leaves, stays)] == [0, 1]
+        assert [len(worker.taken) for worker in (leaves, stays)] == [0, 1]
 
 
 async def test_freed_capacity_is_filled_at_once(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,11 +128,11 @@ async def test_freed_capacity_is_filled_at_once(here: Node, monkeypatch: pytest.
     await put(here, 2)
     await put(here, 2, job_type="mail")
     async with dispatching(here) as dispatcher:
-        hand = Hand(await here.session(), "refund", "mail", most=3)
-        dispatcher.add(hand)
-        await until(lambda: hand.held == 3, "three are taken")
-        await finish(here, dispatcher, hand, hand.taken[0])
-        await until(lambda: len(hand.taken) == 4, "the fourth is taken")
+        worker = FakeWorker(await here.session(), "refund", "mail", most=3)
+        dispatcher.add(worker)
+        await until(lambda: worker.held == 3, "three are taken")
+        await finish(here, dispatcher, worker, worker.taken[0])
+        await until(lambda: len(worker.taken) == 4, "the fourth is taken")
 
 
 async def test_jobs_of_a_queue_are_leased_by_priority_then_age(here: Node) -> None:
@@ -141,10 +141,10 @@ async def test_jobs_of_a_queue_are_leased_by_priority_then_age(here: Node) -> No
     await here.database.jobs.write([creation(j) for j in jobs])
     expected = sorted(jobs, key=lambda j: (-j.priority, j.ready_at or ready))
     async with dispatching(here) as dispatcher:
-        hand = Hand(await here.session(), "refund", most=1)
-        Busy(here, dispatcher, hand)
-        await until(lambda: len(hand.taken) == len(jobs), "all are taken")
-    assert [j.job_id for j in hand.taken] == [j.job_id for j in expected]
+        worker = FakeWorker(await here.session(), "refund", most=1)
+        Busy(here, dispatcher, worker)
+        await until(lambda: len(worker.taken) == len(jobs), "all are taken")
+    assert [j.job_id for j in worker.taken] == [j.job_id for j in expected]
 
 
 async def test_two_replicas_share_a_backlog_and_take_each_job_once(
@@ -162,8 +162,8 @@ async def test_two_replicas_share_a_backlog_and_take_each_job_once(
 
     monkeypatch.setattr(Spread, "widen", widen)
     async with dispatching(here) as at_a, dispatching(there) as at_b:
-        a = Hand(await here.session(), "refund", most=10)
-        b = Hand(await there.session(), "refund", most=10)
+        a = FakeWorker(await here.session(), "refund", most=10)
+        b = FakeWorker(await there.session(), "refund", most=10)
         Busy(here, at_a, a)
         Busy(there, at_b, b)
         await until(lambda: len(a.taken) + len(b.taken) >= 400, "all are taken")

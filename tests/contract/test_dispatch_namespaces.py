@@ -10,8 +10,8 @@ from askback_server.engine import dispatch
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.takers import Takers
 from tests.contract.test_dispatch import put
+from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.storage import Node, until
-from tests.support.taking import Hand, dispatching
 
 
 class Watched:
@@ -36,10 +36,10 @@ async def test_a_slow_read_of_one_namespace_does_not_delay_another(here: Node) -
     await put(here, 20, namespace="quick")
     async with dispatching(here) as dispatcher:
         queue = dispatcher._queue = Watched(here.database.queue, "slow")  # type: ignore[assignment]
-        slow = Hand(await here.session(namespace="slow"), "refund", most=9, namespace="slow")
+        slow = FakeWorker(await here.session(namespace="slow"), "refund", most=9, namespace="slow")
         dispatcher.add(slow)
         await until(lambda: ("slow", 1) in queue.reads, "the slow namespace is read")
-        quick = Hand(await here.session(namespace="quick"), "refund", most=20, namespace="quick")
+        quick = FakeWorker(await here.session(namespace="quick"), "refund", most=20, namespace="quick")
         dispatcher.add(quick)
         await until(lambda: len(quick.taken) == 20, "the quick namespace's jobs are taken")
         assert not slow.taken
@@ -54,17 +54,19 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
         await put(here, 1, namespace="many", job_type=job_type)
     async with dispatching(here) as dispatcher:
         queue = dispatcher._queue = Watched(here.database.queue)  # type: ignore[assignment]
-        hands = [
-            Hand(await here.session(namespace="many"), *types[at : at + 500], most=1, namespace="many")
+        workers = [
+            FakeWorker(await here.session(namespace="many"), *types[at : at + 500], most=1, namespace="many")
             for at in range(0, len(types), 500)
         ]
-        for hand in hands:
-            dispatcher.add(hand)
+        for worker in workers:
+            dispatcher.add(worker)
         await put(here, 1, namespace="small")
-        small = Hand(await here.session(namespace="small"), "refund", most=1, namespace="small")
+        small = FakeWorker(await here.session(namespace="small"), "refund", most=1, namespace="small")
         dispatcher.add(small)
         await until(lambda: small.taken, "the small namespace's job is taken")
-        await until(lambda: sum(len(hand.taken) for hand in hands) == 3, "all of the many types' are taken")
+        await until(
+            lambda: sum(len(worker.taken) for worker in workers) == 3, "all of the many types' are taken"
+        )
         reads = [namespace for namespace, _ in queue.reads]
         assert reads.index("small") < len(types) // dispatch.TYPES, "a whole round came before it"
         assert max(count for _, count in queue.reads) <= dispatch.TYPES
@@ -81,7 +83,7 @@ async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: 
         return [namespace for namespace, _ in queue.reads]
 
     for namespace in ("busy", "idle"):
-        dispatcher.add(Hand(await here.session(namespace=namespace), "t", most=99, namespace=namespace))
+        dispatcher.add(FakeWorker(await here.session(namespace=namespace), "t", most=99, namespace=namespace))
     assert await read_namespaces() == ["busy", "idle"]
     assert await read_namespaces() == []
     dispatcher._look("busy")

@@ -28,9 +28,9 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import CLIENT, WORKER
 from tests.support.storage import (
+    DelegatingStore,
     Gated,
     Node,
-    Wrapped,
     check_job,
     creation,
     execute,
@@ -111,7 +111,7 @@ async def test_no_reply_and_no_event_is_sent_before_the_commit(migrated_db_url: 
 async def test_a_failed_write_is_reported_and_changes_nothing(
     migrated_db_url: str,
 ) -> None:
-    class Down(Wrapped):
+    class Down(DelegatingStore):
         down = False
 
         async def write(self, batch: Sequence[JobWrite]) -> Any:
@@ -164,7 +164,7 @@ async def test_equal_requests_in_one_batch_make_one_job(here: Node) -> None:
 async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: str) -> None:
     """The command of the loser is applied to the state that the winner has written."""
 
-    class LosesRaces(Wrapped):
+    class LosesRaces(DelegatingStore):
         times = 0
 
         async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -194,7 +194,7 @@ async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: st
 
 
 async def test_contention_on_one_job_does_not_affect_the_others_of_its_batch(migrated_db_url: str) -> None:
-    class Rival(Wrapped):
+    class Rival(DelegatingStore):
         victim = ""
 
         async def write(self, batch: Sequence[JobWrite]) -> Written:
@@ -300,7 +300,7 @@ async def test_a_cancelled_caller_does_not_cancel_its_command(migrated_db_url: s
 
 
 async def test_an_unexpected_error_fails_its_batch_and_not_the_engine(migrated_db_url: str) -> None:
-    class Broken(Wrapped):
+    class Broken(DelegatingStore):
         broken = False
 
         async def write(self, batch: Sequence[JobWrite]) -> Any:

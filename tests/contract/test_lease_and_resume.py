@@ -17,8 +17,8 @@ from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, WorkerS
 from askback_server.storage import job_store
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER
+from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.storage import creation, get_job, new_job, node, step, until, waits_for_a_lock
-from tests.support.taking import Hand, dispatching
 
 TTL = 30.0
 
@@ -135,10 +135,10 @@ async def test_a_lease_with_an_unknown_outcome_reaches_the_worker_in_the_end(
 
         monkeypatch.setattr(replica.database._dialect, "write", write)
         async with dispatching(replica) as dispatcher:
-            hand = Hand(await replica.session(), "refund", most=1)
-            dispatcher.add(hand)
-            await until(lambda: hand.taken, "the worker has the job")
-        assert [j.token for j in hand.taken] == [1]
+            worker = FakeWorker(await replica.session(), "refund", most=1)
+            dispatcher.add(worker)
+            await until(lambda: worker.taken, "the worker has the job")
+        assert [j.token for j in worker.taken] == [1]
         assert (await get_job(replica.database, job.job_id)).token == 1
 
 

@@ -17,7 +17,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.database import Database
 from tests.support.aggregates import ADMIN, ANN, BOB
-from tests.support.storage import closed, creation, new_job, new_prompt, now, submission
+from tests.support.storage import as_closed, creation, new_job, new_prompt, now, submission
 
 BIG = 1 << 30
 NO_ID = "00000000-0000-7000-8000-000000000000"
@@ -123,7 +123,7 @@ async def test_a_longer_id_suffix_distinguishes_ids_that_end_alike(database: Dat
 async def test_an_id_suffix_finds_only_what_the_viewer_may_see(database: Database) -> None:
     job, elsewhere = new_job(), new_job(namespace="other")
     mine = new_prompt(job, PromptContent("confirm", "?", audience=Audience(frozenset({"ann"}))))
-    closed_one = closed(new_prompt(job, PromptContent("confirm", "?")))
+    closed_one = as_closed(new_prompt(job, PromptContent("confirm", "?")))
     await database.jobs.write([creation(job, mine, closed_one), creation(elsewhere, new_prompt(elsewhere))])
     every = PromptFilter("default", states=tuple(PromptState))
     for prompt in (mine, closed_one):
@@ -252,7 +252,7 @@ def prompt_of(job: Job, **fields: Any) -> Prompt:
     prompt = new_prompt(job, PromptContent(fields.pop("kind", "confirm"), "?", **fields))
     state = own.pop("state", PromptState.PENDING)
     prompt = replace(prompt, **own)
-    return prompt if state is PromptState.PENDING else closed(prompt, state)
+    return prompt if state is PromptState.PENDING else as_closed(prompt, state)
 
 
 async def ask(database: Database, job: Job, prompts: Sequence[Prompt]) -> None:

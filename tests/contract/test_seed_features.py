@@ -26,10 +26,10 @@ from askback_server.ports.storage import Wanted, WorkQueue
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.aggregates import CLIENT
-from tests.support.storage import Node, Wrapped, fetch, node, until
+from tests.support.storage import DelegatingStore, Node, fetch, node, until
 
 
-class CountingReads(Wrapped):
+class CountingReads(DelegatingStore):
     """A store that counts its reads."""
 
     loads = 0

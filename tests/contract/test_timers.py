@@ -22,7 +22,7 @@ from askback_server.engine import timers as timers_module
 from askback_server.engine.timers import Timers
 from askback_server.ports.storage import JobWrite, Lost
 from tests.support.aggregates import BOB, question
-from tests.support.storage import LONG, Gated, Node, Wrapped, check_job, get_job, node, until, whole
+from tests.support.storage import LONG, DelegatingStore, Gated, Node, check_job, get_job, node, until, whole
 
 TENTH = timedelta(seconds=0.1)
 LIMITS = Limits(reminder_min=TENTH)
@@ -147,7 +147,7 @@ async def test_a_fast_clock_does_not_fire_a_timer_early(migrated_db_url: str) ->
     """The guard fails with TIME, which corrects the clock, and the command is decided again."""
     lost: list[Lost] = []
 
-    class Noting(Wrapped):
+    class Noting(DelegatingStore):
         async def write(self, batch: Sequence[JobWrite]) -> Any:
             written = await super().write(batch)
             lost.extend(written.lost.values())

@@ -19,13 +19,13 @@ from askback_server.domain.principals import Principal, Role
 from askback_server.domain.prompts import AnswerResult, AnswerStatus, Prompt
 from askback_server.ports.storage import JobWrite, Written
 from tests.support.aggregates import ANN, BOB, CLIENT, WORKER
-from tests.support.storage import Node, Wrapped, check_job, fetch, node
+from tests.support.storage import DelegatingStore, Node, check_job, fetch, node
 
 JOBS, ROUNDS = 24, 6
 PEOPLE = [Principal(f"p{i}", frozenset({Role.CONSOLE})) for i in range(4)]
 
 
-class Counting(Wrapped):
+class Counting(DelegatingStore):
     lost = 0
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:

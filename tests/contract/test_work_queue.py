@@ -16,7 +16,7 @@ from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.storage import (
     LONG,
-    closed,
+    as_closed,
     creation,
     event,
     execute,
@@ -85,7 +85,7 @@ async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Databa
     prompts = [new_prompt(jobs[i % 4], expires_at=at + LONG + timedelta(seconds=i + 0.5)) for i in range(6)]
     stepping = new_prompt(jobs[1], nudges=Nudges(step_at=at + LONG + 2.75 * SECOND, remind_at=at + 2 * LONG))
     over = Nudges(steps=1, step_at=at)
-    ended = closed(new_prompt(jobs[0], expires_at=at - LONG, nudges=over))
+    ended = as_closed(new_prompt(jobs[0], expires_at=at - LONG, nudges=over))
     timeless = new_prompt(jobs[0], nudges=Nudges(steps=1))
     rest = (stepping, ended, timeless)
     await database.jobs.write(

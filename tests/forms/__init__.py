@@ -22,7 +22,7 @@ from askback.terminal.fields import entries
 from askback.terminal.form_filler import FormFiller
 from askback.v1 import prompt_pb2 as pb
 from tests.forms.types import TYPES
-from tests.support.dialogue import Said, prompt
+from tests.support.dialogue import ScriptedDialogue, prompt
 
 HERE = Path(__file__).parent
 SHAPES: list[dict[str, Any]] = json.loads((HERE / "shapes.json").read_text())
@@ -44,7 +44,7 @@ def asked(shape: dict[str, Any]) -> PromptInfo:
 
 def screen(shape: dict[str, Any]) -> tuple[str, Any]:
     """What the line console shows while the shape's lines are typed, and the values that come of it."""
-    form, said, typed = entries(asked(shape)), Said(*shape["typed"]), SavedInput()
+    form, said, typed = entries(asked(shape)), ScriptedDialogue(*shape["typed"]), SavedInput()
     values = asyncio.run(FormFiller(form, said, typed).all())
     assert said.left == [], f"not asked for: {said.left}"
     said.writer.line("=> ")

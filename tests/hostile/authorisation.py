@@ -23,7 +23,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.hostile.secret_store import USERS, StoredSecrets, User, store_secrets
 from tests.support.refusals import refusal_of
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 SERVICES = {
     "JobService": (jobs, "jobs"),
@@ -100,7 +100,7 @@ class Attempt:
     received: str
 
 
-async def attempt(world: World, user: User, rng: random.Random, stored: StoredSecrets) -> Attempt:
+async def attempt(world: ServiceWorld, user: User, rng: random.Random, stored: StoredSecrets) -> Attempt:
     """Make one random call as one user."""
     stub, method = rng.choice(METHODS)
     while method.name == "DeleteJob" and user.roles != ["console"]:
@@ -214,7 +214,7 @@ def _naming(kind: Any, ids: tuple[str, str]) -> Any:
     return message
 
 
-async def answers_of(world: World, user: User, pair: tuple[Any, str, Any, Any]) -> tuple[str, str]:
+async def answers_of(world: ServiceWorld, user: User, pair: tuple[Any, str, Any, Any]) -> tuple[str, str]:
     """The replies that the user gets for the two requests, with ids masked."""
     stub, method, *requests = pair
     call = getattr(getattr(world.with_token(f"{user.name}-token"), stub), method)
@@ -225,7 +225,7 @@ async def answers_of(world: World, user: User, pair: tuple[Any, str, Any, Any]) 
     return found[0], found[1]
 
 
-async def search(world: World, attempts: int, seed: int, at_once: int = 16) -> list[str]:
+async def search(world: ServiceWorld, attempts: int, seed: int, at_once: int = 16) -> list[str]:
     """Make random calls. Returns a description of each violation."""
     stored = await store_secrets(world.with_token("owner-token"))
     wrong: list[str] = []

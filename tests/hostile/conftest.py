@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.secret_store import token_file
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 
 @pytest.fixture
-async def service_with_tokens(migrated_db_url: str, tmp_path: Path) -> AsyncIterator[World]:
+async def service_with_tokens(migrated_db_url: str, tmp_path: Path) -> AsyncIterator[ServiceWorld]:
     """The service on each database in turn; each user's token is `<name>-token`."""
     async with serving(migrated_db_url, auth=str(token_file(tmp_path))) as world:
         yield world

@@ -30,7 +30,7 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.storage.migrate import upgrade
-from tests.support.processes import Server, Stage
+from tests.support.processes import Processes, Server
 
 PER_CONNECTION = 90
 """Streams per connection: below the server's limit, so that no stream waits for another."""
@@ -211,11 +211,13 @@ def memory_bound(kind: str, streams: int) -> float:
     return BASE + (PER_STREAM + (MESSAGE if "answers" in kind else 0.0)) * streams
 
 
-async def measure(stage: Stage, kind: str, streams: int, seconds: float, afterwards: float = 3.0) -> Figures:
+async def measure(
+    processes: Processes, kind: str, streams: int, seconds: float, afterwards: float = 3.0
+) -> Figures:
     """Run a flood of a kind for `seconds` beside a victim, which works on for `afterwards` seconds."""
-    url = f"sqlite+aiosqlite:///{stage.folder}/{kind}.db"
+    url = f"sqlite+aiosqlite:///{processes.folder}/{kind}.db"
     upgrade(url)
-    server = await stage.server(url, name=f"server-{kind}", log_level="WARNING")
+    server = await processes.server(url, name=f"server-{kind}", log_level="WARNING")
     figures = Figures()
     async with _channel(server.target) as channel:
         victim = Victim(channel, figures)
@@ -224,7 +226,9 @@ async def measure(stage: Stage, kind: str, streams: int, seconds: float, afterwa
         figures.calls.clear()
         figures.slowest = 0.0
         figures.idle = figures.peak = memory(server.pid)
-        hostile = stage.run(f"hostile-{kind}", "-m", "tests.hostile.flood", server.target, kind, str(streams))
+        hostile = processes.run(
+            f"hostile-{kind}", "-m", "tests.hostile.flood", server.target, kind, str(streams)
+        )
         async with _track_peak_memory(server, figures):
             working = asyncio.create_task(victim.work(600.0))
             try:
@@ -314,11 +318,11 @@ async def report(kinds: list[str], streams: int, seconds: float) -> list[str]:
     wrong: list[str] = []
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
-            stage = Stage(Path(folder))
+            processes = Processes(Path(folder))
             try:
-                figures = await measure(stage, kind, streams, seconds)
+                figures = await measure(processes, kind, streams, seconds)
             finally:
-                stage.end()
+                processes.end()
         print(f"{kind:9s} {figures}", flush=True)
         if set(figures.calls) != {"OK"}:
             wrong.append(f"{kind}: the victim's calls: {dict(figures.calls)}")

@@ -24,7 +24,7 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.hostile.authorisation import METHODS, random_request
 from tests.hostile.secret_store import StoredSecrets, store_secrets
 from tests.support.refusals import refusal_of
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 DOCUMENTED_CODES = {
     "OK",
@@ -124,7 +124,7 @@ def random_schema(rng: random.Random) -> str:
     return json.dumps({**node(0), "type": "object", "$defs": {"x": {"type": "object"}}})
 
 
-async def run(world: World, attempts: int, seed: int) -> Report:
+async def run(world: ServiceWorld, attempts: int, seed: int) -> Report:
     """Make attempts from a seed, eight at once, while a victim works."""
     report = Report()
     owner = world.with_token("owner-token")
@@ -145,7 +145,7 @@ async def run(world: World, attempts: int, seed: int) -> Report:
     return report
 
 
-async def _victim(world: World, report: Report, ended: asyncio.Event) -> None:
+async def _victim(world: ServiceWorld, report: Report, ended: asyncio.Event) -> None:
     """Create, answer and list jobs; report every failure."""
     me = world.with_token("bluefolk-token")
     while not ended.is_set():
@@ -169,7 +169,7 @@ async def _victim(world: World, report: Report, ended: asyncio.Event) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _attempt(world: World, rng: random.Random, stored: StoredSecrets, report: Report) -> None:
+async def _attempt(world: ServiceWorld, rng: random.Random, stored: StoredSecrets, report: Report) -> None:
     what = rng.choice((_message, _message, _frames, _answer, _token))
     try:
         outcome = await what(world, rng, stored)
@@ -182,11 +182,11 @@ async def _attempt(world: World, rng: random.Random, stored: StoredSecrets, repo
     report.outcomes[name] = report.outcomes.get(name, 0) + 1
 
 
-def _raw(world: World, method: Any, token: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _raw(world: ServiceWorld, method: Any, token: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return f"/{method.containing_service.full_name}/{method.name}", (("authorization", f"Bearer {token}"),)
 
 
-async def _message(world: World, rng: random.Random, stored: StoredSecrets) -> str:
+async def _message(world: ServiceWorld, rng: random.Random, stored: StoredSecrets) -> str:
     """Call any unary method with a mutated message."""
     _, method = rng.choice([m for m in METHODS if not (m[1].client_streaming or m[1].server_streaming)])
     path, metadata = _raw(world, method, "admin-token")
@@ -196,7 +196,7 @@ async def _message(world: World, rng: random.Random, stored: StoredSecrets) -> s
     return await _unless_malformed(method, raw, call(raw, metadata=metadata, timeout=SOON))
 
 
-async def _frames(world: World, rng: random.Random, stored: StoredSecrets) -> str:
+async def _frames(world: ServiceWorld, rng: random.Random, stored: StoredSecrets) -> str:
     """Open a stream with a message that may be mutated."""
     _, method = rng.choice([m for m in METHODS if m[1].client_streaming])
     path, metadata = _raw(world, method, "admin-token")
@@ -230,7 +230,7 @@ async def _unless_malformed(method: Any, raw: bytes, call: Awaitable[Any]) -> st
     return "OK"
 
 
-async def _answer(world: World, rng: random.Random, stored: StoredSecrets) -> str:
+async def _answer(world: ServiceWorld, rng: random.Random, stored: StoredSecrets) -> str:
     """Create a form with a random schema, and answer it at random."""
     owner = world.with_token("owner-token")
     content = prompts.PromptContent(kind="clarify", title="?", schema_json=random_schema(rng))
@@ -251,7 +251,7 @@ async def _answer(world: World, rng: random.Random, stored: StoredSecrets) -> st
     return "OK"
 
 
-async def _token(world: World, rng: random.Random, _: StoredSecrets) -> str:
+async def _token(world: ServiceWorld, rng: random.Random, _: StoredSecrets) -> str:
     """Call with random page tokens, resume tokens or credentials."""
     junk = "".join(rng.choice("AZaz09_-=. é\x7f") for _ in range(rng.randint(0, 60)))
     owner = world.with_token("owner-token")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.wheelhouse import Environment, Wheelhouse
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +37,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Wheelhouse) -> 
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def processes(tmp_path: Path) -> Iterator[Processes]:
     """Starts processes, and ends them all."""
-    stage = Stage(tmp_path)
+    processes = Processes(tmp_path)
     try:
-        yield stage
+        yield processes
     finally:
-        stage.end()
+        processes.end()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.install.test_light_client import CALL
 from tests.install.wheelhouse import EXTRAS, Environment, Wheelhouse
-from tests.support.processes import Stage, quiet_port
+from tests.support.processes import Processes, quiet_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 EMBEDDED = {"aiosqlite", "alembic", "asyncpg", "sqlalchemy"}
@@ -91,14 +91,16 @@ def installed(
     environment.remove()
 
 
-async def test_it_serves_asks_and_is_answered(installed: Environment, stage: Stage, tmp_path: Path) -> None:
+async def test_it_serves_asks_and_is_answered(
+    installed: Environment, processes: Processes, tmp_path: Path
+) -> None:
     """serve, health, a job with its prompt and its answer, SIGTERM, on a new SQLite file."""
     target = f"127.0.0.1:{quiet_port()}"
     db = f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"
-    server = stage.command("server", installed.askback, "serve", "--db", db, "--listen", target)
-    client = stage.command("client", installed.python, "-P", "-c", CALL, target)
-    assert await client.wait_for_end() == 0, stage.story()
-    assert client.said[0]["result"] is True
-    health = stage.command("health", installed.askback, "health", "--server", target)
+    server = processes.command("server", installed.askback, "serve", "--db", db, "--listen", target)
+    client = processes.command("client", installed.python, "-P", "-c", CALL, target)
+    assert await client.wait_for_end() == 0, processes.story()
+    assert client.output_lines[0]["result"] is True
+    health = processes.command("health", installed.askback, "health", "--server", target)
     assert await health.wait_for_end() == 0, health.story()
     assert await server.terminate() == 0, server.story()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.install.wheelhouse import Environment
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SERVICE_ONLY = {
@@ -75,12 +75,14 @@ def test_importing_it_loads_nothing(light: Environment) -> None:
     assert loaded - set(sys.stdlib_module_names) == {"askback"}
 
 
-async def test_it_runs_a_job_against_a_server(light: Environment, stage: Stage, tmp_path: Path) -> None:
+async def test_it_runs_a_job_against_a_server(
+    light: Environment, processes: Processes, tmp_path: Path
+) -> None:
     """A whole round trip with the light client alone; what it loads is listed."""
-    server = await stage.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
-    client = stage.command("client", light.python, "-P", "-c", CALL, server.target)
+    server = await processes.server(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}")
+    client = processes.command("client", light.python, "-P", "-c", CALL, server.target)
     assert await client.wait_for_end() == 0, client.story()
-    (said,) = client.said
+    (said,) = client.output_lines
     assert said["result"] is True
     loaded = {name for name in said["modules"] if not name.startswith(("_cython_", "_sysconfigdata"))}
     assert loaded <= ALLOWED, loaded - ALLOWED
@@ -88,19 +90,21 @@ async def test_it_runs_a_job_against_a_server(light: Environment, stage: Stage, 
 
 @pytest.mark.parametrize("command", ["serve", "migrate"])
 async def test_what_needs_the_service_says_what_to_install(
-    light: Environment, stage: Stage, command: str
+    light: Environment, processes: Processes, command: str
 ) -> None:
-    process = stage.command(command, light.askback, command)
+    process = processes.command(command, light.askback, command)
     assert await process.wait_for_end() == 1, process.story()
     assert "pip install 'askback[server]'" in process.log
     assert "Traceback" not in process.log
 
 
-async def test_the_command_line_is_there(light: Environment, stage: Stage) -> None:
+async def test_the_command_line_is_there(light: Environment, processes: Processes) -> None:
     """The version is the package's; health of nobody is an error in one line."""
-    version = stage.command("version", light.askback, "--version")
+    version = processes.command("version", light.askback, "--version")
     assert await version.wait_for_end() == 0
     assert light.packages()["askback"] in version.out
-    health = stage.command("health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5s")
+    health = processes.command(
+        "health", light.askback, "health", "--server", "127.0.0.1:1", "--timeout", "0.5s"
+    )
     assert await health.wait_for_end() != 0
     assert len(health.log.splitlines()) == 1, health.log

@@ -13,7 +13,7 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.support.authority import Authority
 from tests.support.processes import quiet_port
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.shell import ASKBACK, CommandResult, Shell
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -134,7 +134,7 @@ async def test_a_port_in_use(shell: Shell) -> None:
     )
 
 
-async def test_what_is_not_there_or_is_over(lite: World, shell: Shell) -> None:
+async def test_what_is_not_there_or_is_over(lite: ServiceWorld, shell: Shell) -> None:
     """An unknown job or prompt, a wrong choice, and an answer that came too late."""
     [job] = [await lite.create()]
     choice = prompts.SingleInput(options=[prompts.Option(value=value) for value in ("staging", "production")])

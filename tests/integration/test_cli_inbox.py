@@ -8,16 +8,16 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 from tests.support.streams import NOBODY_ID
 
 
-async def _answers(world: World, prompt_id: str) -> list[prompts.AnswerRecord]:
+async def _answers(world: ServiceWorld, prompt_id: str) -> list[prompts.AnswerRecord]:
     return list((await world.hitl.ListAnswers(hitl.ListAnswersRequest(prompt_id=prompt_id))).answers)
 
 
-async def test_the_queue(lite: World, shell: Shell) -> None:
+async def test_the_queue(lite: ServiceWorld, shell: Shell) -> None:
     """By priority, then deadline, then age; what is not for me is not there; filters narrow it."""
     old = await lite.create_prompt(confirm("Old"))
     soon = await lite.create_prompt(confirm("Soon", timeout=seconds(3_600)))
@@ -68,7 +68,7 @@ async def test_the_queue(lite: World, shell: Shell) -> None:
     assert cut.err.startswith("3 open, 1 shown; --limit 0 lists all")
 
 
-async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
+async def test_the_queue_goes_on_over_pages(lite: ServiceWorld, shell: Shell) -> None:
     """More than one page holds is listed all the same, each once."""
     asked = {(await lite.create_prompt(confirm(f"{n}", body="y" * 9_000))).prompt_id for n in range(130)}
     listed = await shell.ok("inbox", "ls", "--limit", "0", "--json")
@@ -79,7 +79,7 @@ async def test_the_queue_goes_on_over_pages(lite: World, shell: Shell) -> None:
     assert [line["promptId"] for line in part.lines] == ids[:120]
 
 
-async def test_watch(lite: World, shell: Shell) -> None:
+async def test_watch(lite: ServiceWorld, shell: Shell) -> None:
     first = await lite.create_prompt(confirm("First"))
     for options in ([], ["--json"]):
         watching = await shell.start("inbox", "ls", "--watch", *options)
@@ -111,7 +111,7 @@ async def test_watch(lite: World, shell: Shell) -> None:
     assert first.prompt_id
 
 
-async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> None:
+async def test_show_in_any_state_with_the_audit(lite: ServiceWorld, shell: Shell) -> None:
     """By id or JOB/KEY; the audit has refused answers too, even one whose values are no JSON."""
     prompt = await lite.create_prompt(form("How many?"))
     name = f"{prompt.job_id}/{prompt.key}"
@@ -141,7 +141,7 @@ async def test_show_in_any_state_with_the_audit(lite: World, shell: Shell) -> No
         assert (await shell.run("inbox", "show", missing)).code == 3
 
 
-async def test_answer_by_options(lite: World, shell: Shell) -> None:
+async def test_answer_by_options(lite: ServiceWorld, shell: Shell) -> None:
     prompt = await lite.create_prompt(form())
     refused = await shell.run("inbox", "answer", prompt.prompt_id, "--values", '{"why": 3}')
     assert refused.code == 2
@@ -180,7 +180,7 @@ async def test_answer_by_options(lite: World, shell: Shell) -> None:
     ],
 )
 async def test_what_cannot_be_an_answer_is_not_sent(
-    lite: World, shell: Shell, words: list[str], said: str
+    lite: ServiceWorld, shell: Shell, words: list[str], said: str
 ) -> None:
     prompt = await lite.create_prompt(form())
     done = await shell.run("inbox", "answer", prompt.prompt_id, *words)
@@ -189,7 +189,7 @@ async def test_what_cannot_be_an_answer_is_not_sent(
     assert await _answers(lite, prompt.prompt_id) == []
 
 
-async def test_edits(lite: World, shell: Shell) -> None:
+async def test_edits(lite: ServiceWorld, shell: Shell) -> None:
     part = prompts.PromptPart(content_id="notes", title="Notes", text="old", editable=True)
     prompt = await lite.create_prompt(confirm("Right?", kind="preview", contents=[part]))
     (shell.home / "notes.md").write_text("new\n")
@@ -199,7 +199,7 @@ async def test_edits(lite: World, shell: Shell) -> None:
     assert [(e.content_id, e.text) for e in stored.answer.edits] == [("notes", "new\n")]
 
 
-async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
+async def test_the_loser_is_told_the_winner(lite: ServiceWorld, shell: Shell) -> None:
     """4, with who and when, in words and in JSON."""
     prompt = await lite.create_prompt()
     await lite.as_user("bob").hitl.AnswerPrompt(answer(prompt, decision=REJECT))
@@ -214,7 +214,7 @@ async def test_the_loser_is_told_the_winner(lite: World, shell: Shell) -> None:
     assert record["error"]["prompt"]["resolution"]["answer"]["userId"] == "bob"
 
 
-async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: Shell) -> None:
+async def test_stale_claimed_expired_unknown_and_no_server(lite: ServiceWorld, shell: Shell) -> None:
     lease = await lite.lease_new_job()
     asked = await lite.ask(lease, "k", confirm("First wording"))
     await lite.amend(lease, "k", "Second wording")
@@ -237,7 +237,7 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: World, shell: S
     assert away.code == 7
 
 
-async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -> None:
+async def test_approve_and_reject_each_prompt_named(lite: ServiceWorld, shell: Shell) -> None:
     """A result for each; what fails does not stop the others, and is the exit code."""
     first, second, third = [await lite.create_prompt() for _ in range(3)]
     await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
@@ -260,7 +260,7 @@ async def test_approve_and_reject_each_prompt_named(lite: World, shell: Shell) -
 
 
 async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided(
-    lite: World, shell: Shell
+    lite: ServiceWorld, shell: Shell
 ) -> None:
     """`reject ID "too late"`: the reason is no second prompt."""
     prompt = await lite.create_prompt(confirm())
@@ -274,7 +274,7 @@ async def test_words_in_place_of_a_prompt_are_refused_before_anything_is_decided
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--comment", "ok"]])
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, options: list[str]) -> None:
+async def test_yes_is_never_implied(lite: ServiceWorld, shell: Shell, verb: str, options: list[str]) -> None:
     prompt = await lite.create_prompt()
     done = await shell.run("inbox", verb, prompt.prompt_id, *options, stdin=b"y\ny\n")
     assert done.code == 2
@@ -285,7 +285,7 @@ async def test_yes_is_never_implied(lite: World, shell: Shell, verb: str, option
     assert (await shell.run("inbox", verb, *two, "--revision", "1")).code == 2
 
 
-async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
+async def test_next_answers_and_goes_on(lite: ServiceWorld, shell: Shell) -> None:
     """The most urgent first; others' claims are passed by; what is skipped is given back."""
     low = await lite.create_prompt(confirm("Low"))
     high = await lite.create_prompt(confirm("High", priority=9))
@@ -302,7 +302,7 @@ async def test_next_answers_and_goes_on(lite: World, shell: Shell) -> None:
     assert (await lite.prompt(low.prompt_id)).claimed_by == ""
 
 
-async def test_next_claims_while_the_person_reads(lite: World, shell: Shell) -> None:
+async def test_next_claims_while_the_person_reads(lite: ServiceWorld, shell: Shell) -> None:
     """And gives it back when the input ends."""
     prompt = await lite.create_prompt(confirm("Only"))
     running = await shell.start("inbox", "next")
@@ -311,7 +311,7 @@ async def test_next_claims_while_the_person_reads(lite: World, shell: Shell) -> 
     assert (await shell.ok("inbox", "next", "--kind", "other")).out == "nothing waits for you\n"
 
 
-async def test_completion_has_titles(lite: World, shell: Shell) -> None:
+async def test_completion_has_titles(lite: ServiceWorld, shell: Shell) -> None:
     prompt = await lite.create_prompt(confirm("Deploy\x1b[2J 1.4?"))
     line = {"COMP_WORDS": f"askback inbox answer {prompt.prompt_id[:4]}", "COMP_CWORD": "3"}
     found = await shell.ok(_ASKBACK_COMPLETE="zsh_complete", **line)

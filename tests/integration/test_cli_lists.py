@@ -9,7 +9,7 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.requests import audience, confirm, form, seconds
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
 
 
@@ -17,7 +17,7 @@ async def _titles(shell: Shell, *options: str) -> list[str]:
     return [line.split("\t")[2] for line in (await shell.ok("inbox", "ls", "-q", *options)).out.splitlines()]
 
 
-async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) -> None:
+async def test_mine_is_what_i_hold_or_am_named_for(lite: ServiceWorld, shell: Shell) -> None:
     held = await lite.create_prompt(confirm("Held"))
     await lite.create_prompt(confirm("For anyone"))
     await lite.create_prompt(confirm("For ana", audience=audience("ana")))
@@ -29,7 +29,7 @@ async def test_mine_is_what_i_hold_or_am_named_for(lite: World, shell: Shell) ->
     assert (await shell.ok("inbox", "ls", "--mine", "--limit", "1")).err.startswith("2 open, 1 shown")
 
 
-async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
+async def test_overdue_is_what_has_escalated(lite: ServiceWorld, shell: Shell) -> None:
     step: Any = {"after": seconds(0.1), "to": audience("boss")}
     late = await lite.create_prompt(confirm("Late", audience=audience("ana"), escalation=[step]))
     await lite.create_prompt(confirm("In time", audience=audience("ana"), timeout=seconds(3_600)))
@@ -40,7 +40,7 @@ async def test_overdue_is_what_has_escalated(lite: World, shell: Shell) -> None:
     assert await _titles(shell, "--overdue") == ["Late"]
 
 
-async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
+async def test_the_order_of_a_list(lite: ServiceWorld, shell: Shell) -> None:
     await lite.create_prompt(confirm("b", timeout=seconds(7_200)))
     await lite.create_prompt(form("C", timeout=seconds(3_600)))
     await lite.create_prompt(confirm("a", priority=5))
@@ -58,7 +58,7 @@ async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
     assert (await shell.run("inbox", "ls", "--watch", "--mine")).code == 2
 
 
-async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
+async def test_jobs_are_followed(lite: ServiceWorld, shell: Shell) -> None:
     """As a table and lines, as lines with tabs, and as JSON; each change once."""
     first = await lite.create("refund")
     table = await shell.start("job", "ls", "--watch", "-o", "table", COLUMNS="100")
@@ -77,7 +77,7 @@ async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
     assert (await shell.run("job", "ls", "--watch", "--since", "1h")).code == 2
 
 
-async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, shell: Shell) -> None:
+async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: ServiceWorld, shell: Shell) -> None:
     """Others are not told of, and those that have ended are in the table if they were asked for."""
     running = await shell.start("job", "ls", "--watch", "--state", "running")
     await running.says("0 jobs", on="err")
@@ -95,7 +95,7 @@ async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, sh
         watching.kill()
 
 
-async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: World, shell: Shell) -> None:
+async def test_show_says_who_cancelled_it_and_how_far_it_was(lite: ServiceWorld, shell: Shell) -> None:
     leased = await lite.lease_new_job("import")
     progress = job_pb2.Progress(done=3, total=10, message="reading")
     await lite.workers.ReportProgress(

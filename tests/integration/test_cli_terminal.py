@@ -15,7 +15,7 @@ from askback.v1 import job_pb2
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as workers
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 from tests.support.shell import ASKBACK, WITHIN, Shell
 
 EVIL = "Pay?\x1b[2J\x1b]0;owned\x07\u202egnp.exe\x9b31m\x08"
@@ -91,7 +91,7 @@ async def terminal(shell: Shell) -> AsyncIterator[Callable[..., Terminal]]:
         one.end()
 
 
-async def test_the_bar_turns_to_the_human(lite: World, terminal: Callable[..., Terminal]) -> None:
+async def test_the_bar_turns_to_the_human(lite: ServiceWorld, terminal: Callable[..., Terminal]) -> None:
     """Progress, then yellow words with the title while people are waited for, then progress again."""
     leased = await lite.lease_new_job()
     job_id = leased.job.job_id
@@ -116,7 +116,7 @@ async def test_the_bar_turns_to_the_human(lite: World, terminal: Callable[..., T
     assert "question 1 answered by ada: ACCEPT" in screen.seen
 
 
-async def test_no_colour(lite: World, terminal: Callable[..., Terminal]) -> None:
+async def test_no_colour(lite: ServiceWorld, terminal: Callable[..., Terminal]) -> None:
     """NO_COLOR takes the colours and leaves the words; TERM=dumb takes the drawing too."""
     await lite.create("refund")
     coloured = terminal("doctor")
@@ -139,7 +139,7 @@ def _acts(text: str) -> str:
 
 
 async def test_hostile_text_does_nothing(
-    lite: World, shell: Shell, terminal: Callable[..., Terminal]
+    lite: ServiceWorld, shell: Shell, terminal: Callable[..., Terminal]
 ) -> None:
     """In every command, on a terminal and off it, as text and as JSON."""
     leased = await lite.lease_new_job(
@@ -178,7 +178,7 @@ async def test_hostile_text_does_nothing(
         assert "\x1b[2J" not in screen.seen
 
 
-async def test_hostile_answers_do_nothing(lite: World, shell: Shell) -> None:
+async def test_hostile_answers_do_nothing(lite: ServiceWorld, shell: Shell) -> None:
     """What `askback ask` prints goes into scripts and onto terminals."""
     asking = await shell.start("ask", "Why?", "--kind", "clarify")
     await asking.says("asked ", on="err")

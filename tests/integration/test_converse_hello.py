@@ -9,7 +9,7 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from tests.support.refusals import SOON, check, frame_refusal, until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import NOBODY_ID
 
 
@@ -20,7 +20,7 @@ def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
 HELLO = frame(1, hello=pb.ConverseHello())
 
 
-async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: World) -> None:
+async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: ServiceWorld) -> None:
     console = world.console()
     await console.send(frame(41, hello=pb.ConverseHello()))
     first = await console.frame()
@@ -45,7 +45,9 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: World
         {"get_prompt": pb.GetPromptRequest(prompt_id=NOBODY_ID)},
     ],
 )
-async def test_whatever_comes_before_the_hello_ends_the_stream(lite: World, body: dict[str, Any]) -> None:
+async def test_whatever_comes_before_the_hello_ends_the_stream(
+    lite: ServiceWorld, body: dict[str, Any]
+) -> None:
     console = lite.console()
     await console.send(frame(1, **body), HELLO)
     found = await console.wait_for_end()
@@ -53,7 +55,7 @@ async def test_whatever_comes_before_the_hello_ends_the_stream(lite: World, body
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
 
-async def test_a_second_hello_ends_the_stream(lite: World) -> None:
+async def test_a_second_hello_ends_the_stream(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.send(HELLO)
@@ -74,7 +76,7 @@ async def test_a_second_hello_ends_the_stream(lite: World) -> None:
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: World, hello: dict[str, Any], field: str, ref: int
+    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
     console = lite.console()
     await console.send(frame(ref, hello=pb.ConverseHello(**hello)))
@@ -84,7 +86,7 @@ async def test_a_wrong_hello_ends_the_stream(
     assert set(found.violations) == {field}
 
 
-async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: World) -> None:
+async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -96,7 +98,7 @@ async def test_an_unknown_frame_is_refused_and_the_stream_goes_on(lite: World) -
     await console.nothing_more()
 
 
-async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
+async def test_ref_0_gets_no_reply_but_is_done(world: ServiceWorld) -> None:
     prompt, other = await world.create_prompt(), await world.create_prompt()
     console = world.console()
     await console.hello()
@@ -109,7 +111,7 @@ async def test_ref_0_gets_no_reply_but_is_done(world: World) -> None:
     assert (await world.prompt(other.prompt_id)).submissions == 0
 
 
-async def test_many_frames_in_one_message_are_all_replied_to(lite: World) -> None:
+async def test_many_frames_in_one_message_are_all_replied_to(lite: ServiceWorld) -> None:
     made = [await lite.create_prompt() for _ in range(10)]
     console = lite.console()
     # The hello and what follows it may come in one message too.
@@ -126,7 +128,7 @@ async def test_many_frames_in_one_message_are_all_replied_to(lite: World) -> Non
     assert refs == set(range(100, 110))
 
 
-async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> None:
+async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -146,7 +148,7 @@ async def test_too_many_frames_in_flight_are_refused_one_by_one(lite: World) -> 
     await console.ask(list_prompts=ask)
 
 
-async def test_every_twin_works_as_a_frame(lite: World) -> None:
+async def test_every_twin_works_as_a_frame(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt(confirm("one"))
     console = lite.console()
     await console.hello()
@@ -167,7 +169,7 @@ async def test_every_twin_works_as_a_frame(lite: World) -> None:
     assert not listed.answers
 
 
-async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None:
+async def test_frame_errors_say_what_the_unary_status_would(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt()
     bob = lite.as_user("bob")
     await bob.hitl.ClaimPrompt(pb.ClaimPromptRequest(prompt_id=prompt.prompt_id))
@@ -188,7 +190,7 @@ async def test_frame_errors_say_what_the_unary_status_would(lite: World) -> None
     await console.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", credit=pb.ConverseCredit(prompts=0))
 
 
-async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
+async def test_a_full_queue_says_when_to_try_again(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
@@ -203,7 +205,9 @@ async def test_a_full_queue_says_when_to_try_again(lite: World) -> None:
     assert (result.status, result.replayed) == (prompts.ANSWER_STATUS_ACCEPTED, False)
 
 
-async def test_a_bug_ends_a_frame_and_not_the_stream(lite: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bug_ends_a_frame_and_not_the_stream(
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: Any) -> None:
         raise RuntimeError("swordfish")
 
@@ -218,7 +222,7 @@ async def test_a_bug_ends_a_frame_and_not_the_stream(lite: World, monkeypatch: p
     await console.ask(list_prompts=pb.ListPromptsRequest())
 
 
-async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None:
+async def test_a_goodbye_ends_the_stream_after_its_replies(world: ServiceWorld) -> None:
     prompt = await world.create_prompt()
     console = world.console()
     await console.hello()
@@ -234,7 +238,7 @@ async def test_a_goodbye_ends_the_stream_after_its_replies(world: World) -> None
     assert not world.service.replica.streams
 
 
-async def test_a_half_close_ends_the_stream_after_its_replies(lite: World) -> None:
+async def test_a_half_close_ends_the_stream_after_its_replies(lite: ServiceWorld) -> None:
     prompt = await lite.create_prompt()
     console = lite.console()
     await console.hello()
@@ -245,7 +249,7 @@ async def test_a_half_close_ends_the_stream_after_its_replies(lite: World) -> No
     assert await console.wait_for_end() is None
 
 
-async def test_a_console_that_goes_away_leaves_nothing_behind(lite: World) -> None:
+async def test_a_console_that_goes_away_leaves_nothing_behind(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()

@@ -14,19 +14,19 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
 from askback_server.sessions.prompt_follower import digest_of_view
 from tests.support.requests import answer, audience, confirm
-from tests.support.service import Caller, World, serving
+from tests.support.service import Caller, ServiceWorld, serving
 from tests.support.streams import Console
 
 
 @pytest.fixture
-async def beating(migrated_db_url: str) -> AsyncIterator[World]:
+async def beating(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """Consoles get a heartbeat, and with it a token, all the time."""
     async with serving(migrated_db_url, heartbeat=0.1) as running:
         running.service.replica.feed._poll = 0.02
         yield running
 
 
-async def left(world: World, console: Console) -> str:
+async def left(world: ServiceWorld, console: Console) -> str:
     """Break off with the newest token."""
     await console.nothing_more()
     await world.catch_up()
@@ -36,7 +36,7 @@ async def left(world: World, console: Console) -> str:
     return token
 
 
-async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
+async def test_a_token_brings_exactly_what_changed(beating: ServiceWorld) -> None:
     world = beating
     lease = await world.lease_new_job()
     same, answered, _, away, _ = [
@@ -86,7 +86,7 @@ async def test_a_token_brings_exactly_what_changed(beating: World) -> None:
     await again.nothing_more()
 
 
-async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> None:
+async def test_what_did_not_change_can_leave_a_resumed_view(beating: ServiceWorld) -> None:
     world = beating
     lease = await world.lease_new_job()
     await world.ask(lease, "k", confirm("one"))
@@ -102,7 +102,7 @@ async def test_what_did_not_change_can_leave_a_resumed_view(beating: World) -> N
     await again.nothing_more()
 
 
-async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: World) -> None:
+async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: ServiceWorld) -> None:
     """So the console starts afresh: what it shows must not stand for ever."""
     world = beating
     prompt, stays = await world.create_prompt(confirm("gone")), await world.create_prompt(confirm("stays"))
@@ -120,7 +120,7 @@ async def test_after_a_deletion_nobody_knows_whose_the_prompts_were(beating: Wor
     assert caught_up.open_prompts == 1
 
 
-async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:
+async def test_a_token_never_passes_what_was_not_shown(beating: ServiceWorld) -> None:
     world = beating
     for name in ("a", "b", "c"):
         await world.create_prompt(confirm(name))
@@ -143,7 +143,7 @@ async def test_a_token_never_passes_what_was_not_shown(beating: World) -> None:
     assert (await again.event("upserted")).prompt == late
 
 
-async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> None:
+async def test_every_heartbeats_token_can_be_resumed_from(beating: ServiceWorld) -> None:
     world, known = beating, set()
     console = world.console()
     await console.hello()
@@ -166,7 +166,7 @@ async def test_every_heartbeats_token_can_be_resumed_from(beating: World) -> Non
     "kind", ["nonsense", "other user", "other groups", "other filter", "other database", "old", "ahead"]
 )
 async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
-    lite: World, kind: str, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompt = await lite.create_prompt()
     console = lite.console()
@@ -207,7 +207,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
 
 
 async def test_too_many_changes_give_a_snapshot_in_place_of_them(
-    lite: World, monkeypatch: pytest.MonkeyPatch
+    lite: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = lite.console()
     await console.hello()

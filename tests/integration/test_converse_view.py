@@ -6,9 +6,9 @@ from typing import Any
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as wpb
-from tests.support.refusals import SOON, refused
+from tests.support.refusals import SOON, expect_refusal
 from tests.support.requests import answer, audience, confirm, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import EOF, Console
 
 
@@ -16,7 +16,7 @@ def titles(shown: list[prompts.Prompt]) -> list[str]:
     return [p.content.title for p in shown]
 
 
-async def test_the_snapshot_comes_by_priority_deadline_and_age(world: World) -> None:
+async def test_the_snapshot_comes_by_priority_deadline_and_age(world: ServiceWorld) -> None:
     made = [
         await world.create_prompt(confirm("old")),
         await world.create_prompt(confirm("late", timeout=seconds(7200))),
@@ -35,7 +35,7 @@ async def test_the_snapshot_comes_by_priority_deadline_and_age(world: World) -> 
     assert shown[3] == made[0]
 
 
-async def test_live_changes_follow(world: World) -> None:
+async def test_live_changes_follow(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(filter=pb.PromptFilter(labels={"team": "a"}))
     await console.snapshot()
@@ -62,7 +62,7 @@ async def test_live_changes_follow(world: World) -> None:
     await console.nothing_more()
 
 
-async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: World) -> None:
+async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -75,7 +75,7 @@ async def test_who_loses_sight_by_an_amended_audience_is_not_told_how_it_ends(li
     await console.nothing_more()
 
 
-async def test_a_console_sees_its_audience_only(lite: World) -> None:
+async def test_a_console_sees_its_audience_only(lite: ServiceWorld) -> None:
     for_all = await lite.create_prompt(confirm("all"))
     await lite.create_prompt(confirm("bob", audience=audience("bob")))
     await lite.create_prompt(confirm("law", audience=audience("carl", groups=["law"])))
@@ -97,7 +97,7 @@ async def test_a_console_sees_its_audience_only(lite: World) -> None:
         assert (await console.event("closed")).prompt_id == for_all.prompt_id
 
 
-async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: World) -> None:
+async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: ServiceWorld) -> None:
     made = [await world.create_prompt(confirm(f"p{i}", priority=-i)) for i in range(5)]
     console = world.console()
     await console.hello(credit=2)
@@ -115,7 +115,7 @@ async def test_credit_bounds_what_is_shown_and_replies_are_outside_it(world: Wor
     assert titles((await console.snapshot())[0]) == ["p3", "p4"]
 
 
-async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: World) -> None:
+async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello(credit=1)
     await console.snapshot()
@@ -137,7 +137,7 @@ async def test_a_slow_console_sees_fresh_prompts_only_and_none_that_is_closed(wo
     await console.nothing_more()
 
 
-async def test_more_credit_than_allowed_is_cut(lite: World) -> None:
+async def test_more_credit_than_allowed_is_cut(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello(credit=10_000)
     await console.snapshot()
@@ -146,7 +146,7 @@ async def test_more_credit_than_allowed_is_cut(lite: World) -> None:
     await console.event("upserted")
 
 
-async def test_two_consoles_race_and_exactly_one_wins(world: World) -> None:
+async def test_two_consoles_race_and_exactly_one_wins(world: ServiceWorld) -> None:
     ada, bob = world.console(), world.console(world.as_user("bob"))
     for console in (ada, bob):
         await console.hello()
@@ -181,7 +181,7 @@ async def test_two_consoles_race_and_exactly_one_wins(world: World) -> None:
         assert {r.actor for r in resolutions} == {winner}
 
 
-async def test_every_verdict_is_a_reply_on_the_stream(world: World) -> None:
+async def test_every_verdict_is_a_reply_on_the_stream(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
@@ -211,7 +211,7 @@ async def test_every_verdict_is_a_reply_on_the_stream(world: World) -> None:
     await console.ask_refused("ALREADY_EXISTS", "ID_REUSED", answer_prompt=reused)
 
 
-async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
+async def test_the_end_of_a_job_closes_its_prompts(lite: ServiceWorld) -> None:
     console = lite.console()
     await console.hello()
     await console.snapshot()
@@ -227,7 +227,7 @@ async def test_the_end_of_a_job_closes_its_prompts(lite: World) -> None:
         assert not closed.answer_id
 
 
-async def test_large_prompts_come_in_small_messages(lite: World) -> None:
+async def test_large_prompts_come_in_small_messages(lite: ServiceWorld) -> None:
     # In all more than the 4 MiB that clients take.
     for _ in range(12):
         await lite.create_prompt(confirm("big", body="x" * 400_000))
@@ -261,7 +261,7 @@ class Watch:
         return getattr(event, event.WhichOneof("event"))
 
 
-async def test_watch_prompts_shows_the_same_events(world: World) -> None:
+async def test_watch_prompts_shows_the_same_events(world: ServiceWorld) -> None:
     first = await world.create_prompt(confirm("first", kind="preview"))
     await world.create_prompt(confirm("other"))
     filter = pb.PromptFilter(kinds=["preview"])
@@ -292,7 +292,7 @@ async def test_watch_prompts_bookmarks_a_quiet_view(lite_url: str) -> None:
         assert (await watch.event("bookmark")).resume_token
 
 
-async def test_watch_prompts_refuses_states(lite: World) -> None:
+async def test_watch_prompts_refuses_states(lite: ServiceWorld) -> None:
     request = pb.WatchPromptsRequest(filter=pb.PromptFilter(states=[1]))
-    found = await refused(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
+    found = await expect_refusal(lite.hitl.WatchPrompts(request).read(), "INVALID_ARGUMENT", "INVALID_FIELD")
     assert set(found.violations) == {"filter.states"}

@@ -24,7 +24,7 @@ from askback_server.storage.postgres import Postgres
 from tests.support.postgres import PostgresServer
 from tests.support.refusals import SOON, outcome, refusal_of, until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 KINDS = ["askback writer", "askback", "askback sessions", "askback listener", "askback wake-ups"]
 """Each kind of connection, by its application_name."""
@@ -46,7 +46,7 @@ def url(pg_url: str) -> str:
 class Load:
     """Prompts asked and answered by unary calls, each repeated with the same ids until it is taken."""
 
-    world: World
+    world: ServiceWorld
     asked: dict[str, str] = field(default_factory=dict)
     """By request id, the prompt."""
     answered: dict[str, str] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import pytest
 from askback.v1 import hitl_service_pb2 as hpb
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
-from tests.support.refusals import refused
+from tests.support.refusals import expect_refusal
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -20,7 +20,7 @@ from tests.support.requests import (
     form,
     seconds,
 )
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 DEFAULT = prompts.DefaultAnswer(decision=prompts.DECISION_REJECT, comment="nobody said yes")
 FINAL: dict[str, dict[str, Any]] = {
@@ -35,7 +35,7 @@ def short(final: str, timeout: float = 0.2) -> prompts.PromptContent:
 
 
 @pytest.mark.parametrize("final", FINAL)
-async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World, final: str) -> None:
+async def test_a_deadline_takes_its_final_action_once_and_not_early(world: ServiceWorld, final: str) -> None:
     worker = world.worker()
     await worker.hello()
     console = world.console()
@@ -70,7 +70,7 @@ async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World
         assert ended.state == prompts.PROMPT_STATE_EXPIRED
         assert not ended.resolution.HasField("answer")
     # A late answer is recorded, and resolves nothing.
-    await refused(world.hitl.AnswerPrompt(answer(prompt)), "FAILED_PRECONDITION", "PROMPT_CLOSED")
+    await expect_refusal(world.hitl.AnswerPrompt(answer(prompt)), "FAILED_PRECONDITION", "PROMPT_CLOSED")
     assert (await world.prompt(prompt.prompt_id)).resolution == ended.resolution
     events = [
         e
@@ -81,7 +81,7 @@ async def test_a_deadline_takes_its_final_action_once_and_not_early(world: World
 
 
 @pytest.mark.parametrize("final", FINAL)
-async def test_a_job_without_a_worker_ends_with_its_prompts_deadline(lite: World, final: str) -> None:
+async def test_a_job_without_a_worker_ends_with_its_prompts_deadline(lite: ServiceWorld, final: str) -> None:
     prompt = await lite.create_prompt(short(final))
     job = await lite.state(prompt.job_id, FAILED if final == "fail" else COMPLETED)
     if final == "fail":
@@ -91,7 +91,7 @@ async def test_a_job_without_a_worker_ends_with_its_prompts_deadline(lite: World
         assert result["state"] == ("ANSWERED" if final == "default" else "EXPIRED")
 
 
-async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: World) -> None:
+async def test_the_resolution_of_a_job_without_a_worker_is_its_result(world: ServiceWorld) -> None:
     prompt = await world.create_prompt(form())
     values = '{"why": "x", "n": 9007199254740993}'
     said = answer(prompt, "a", prompts.DECISION_RESPOND, values_json=values, comment="ok")
@@ -120,7 +120,7 @@ async def test_a_deadline_that_passed_while_nobody_was_up_is_taken_after_the_sta
         assert (await world.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_EXPIRED
 
 
-async def test_an_amendment_starts_the_time_anew(lite: World) -> None:
+async def test_an_amendment_starts_the_time_anew(lite: ServiceWorld) -> None:
     lease = await lite.lease_new_job()
     first = await lite.ask(lease, "k", confirm("one", timeout=seconds(1.5)))
     second = await lite.amend(lease, "k", "two", timeout=seconds(60))

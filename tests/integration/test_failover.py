@@ -21,7 +21,7 @@ from tests.integration.test_database_away import Load
 from tests.support.postgres import PostgresServer
 from tests.support.refusals import until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 WITHIN = 60.0
 
@@ -39,7 +39,7 @@ def both(database: str, *servers: PostgresServer) -> str:
 
 
 @asynccontextmanager
-async def loaded(url: str) -> AsyncIterator[tuple[Load, World]]:
+async def loaded(url: str) -> AsyncIterator[tuple[Load, ServiceWorld]]:
     """A service under load, whose every refusal says: come again; and a second replica."""
     async with serving(url, heartbeat=0.2, replica="a") as a, serving(url, heartbeat=0.2, replica="b") as b:
         load = Load(a)

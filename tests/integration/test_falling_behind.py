@@ -15,7 +15,7 @@ from askback_server.sessions import images, job_follower, jobs_follower
 from askback_server.sessions.images import ViewImages
 from tests.support.refusals import SOON, until
 from tests.support.requests import CANCELLED, answer, confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 EVE = (("askback-user", "eve"),)
 LARGE = 230_000
@@ -49,14 +49,14 @@ def falls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @asynccontextmanager
-async def stranger(world: World) -> AsyncIterator[grpc.aio.Channel]:
+async def stranger(world: ServiceWorld) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own, whose window stays small."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{world.service.port}", options=options) as channel:
         yield channel
 
 
-def is_stuck(world: World) -> bool:
+def is_stuck(world: ServiceWorld) -> bool:
     """Whether a message waits to be read."""
     open_calls = world.service._server.calls.streams  # type: ignore[union-attr]
     return any(call.writing_since for call in open_calls._open)
@@ -97,7 +97,7 @@ class Jobs:
             await self.read()
 
 
-async def relabel(world: World, job_id: str) -> None:
+async def relabel(world: ServiceWorld, job_id: str) -> None:
     request = jobs.UpdateJobRequest(
         job=job_pb2.Job(job_id=job_id, labels={"x": "2"}), update_mask=FieldMask(paths=["labels"])
     )
@@ -106,7 +106,7 @@ async def relabel(world: World, job_id: str) -> None:
 
 @pytest.mark.parametrize("is_long", [False, True], ids=["the log has it", "the log is too long"])
 async def test_a_watcher_of_jobs(
-    world: World, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
+    world: ServiceWorld, falls: list[int], monkeypatch: pytest.MonkeyPatch, is_long: bool
 ) -> None:
     labels = {"x": "1"}
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
@@ -216,7 +216,7 @@ class Prompts:
 
 @pytest.mark.parametrize("is_resumed", [False, True], ids=["fresh", "resumed"])
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console(world: World, falls: list[int], door: str, is_resumed: bool) -> None:
+async def test_a_console(world: ServiceWorld, falls: list[int], door: str, is_resumed: bool) -> None:
     lease = await world.lease_new_job()
     stays, ends, changes = [await world.ask(lease, key, confirm(key)) for key in ("stays", "ends", "changes")]
     goes = await world.create_prompt(confirm("goes"))
@@ -263,7 +263,7 @@ async def test_a_console(world: World, falls: list[int], door: str, is_resumed: 
 
 
 @pytest.mark.parametrize("door", ["Converse", "WatchPrompts"])
-async def test_a_console_that_missed_more_than_is_kept_gets_a_reset(lite: World, door: str) -> None:
+async def test_a_console_that_missed_more_than_is_kept_gets_a_reset(lite: ServiceWorld, door: str) -> None:
     async with stranger(lite) as channel:
         console = Prompts(channel, door)
         await console.start()

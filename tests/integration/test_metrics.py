@@ -19,9 +19,9 @@ from askback_server.engine.observer import Unobserved
 from askback_server.metrics import catalogue, collector
 from askback_server.metrics.catalogue import Kind
 from tests.support.aggregates import CLIENT
-from tests.support.refusals import SOON, outcome, refused, until
+from tests.support.refusals import SOON, expect_refusal, outcome, until
 from tests.support.requests import RESPOND, answer, confirm, form, seconds
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.storage import Gated
 from tests.support.streams import NOBODY_ID
 
@@ -55,7 +55,7 @@ class Scrape:
         return sum(self._samples.get(name, {}).values())
 
 
-async def scrape(world: World) -> Scrape:
+async def scrape(world: ServiceWorld) -> Scrape:
     """Read over HTTP, beside the loop that answers."""
     return Scrape(await asyncio.to_thread(read, world.service.metrics_port))
 
@@ -71,20 +71,20 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def measured(migrated_db_url: str) -> AsyncIterator[World]:
+async def measured(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """The service on each database in turn, with its metrics on a port."""
     async with serving(migrated_db_url, metrics_listen="127.0.0.1:0") as world:
         yield world
 
 
 @pytest.fixture
-async def lite_measured(lite_url: str) -> AsyncIterator[World]:
+async def lite_measured(lite_url: str) -> AsyncIterator[ServiceWorld]:
     """The same on SQLite."""
     async with serving(lite_url, metrics_listen="127.0.0.1:0") as world:
         yield world
 
 
-async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_day_of_work_in_numbers(measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world = measured
     submitted = []
     engine = world.service.replica.engine
@@ -105,7 +105,7 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     content = form("How many?", blocking=False)
     asked = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="a", content=content))).prompt
     wrong = answer(asked, "wrong", RESPOND, values_json='{"n": "many"}')
-    await refused(world.hitl.AnswerPrompt(wrong), "INVALID_ARGUMENT", "ANSWER_INVALID")
+    await expect_refusal(world.hitl.AnswerPrompt(wrong), "INVALID_ARGUMENT", "ANSWER_INVALID")
     await world.hitl.AnswerPrompt(answer(asked, "right", RESPOND, values_json='{"n": 1}'))
     await worker.expect("prompt_resolved")
     content = confirm(blocking=False)
@@ -182,7 +182,7 @@ async def test_a_day_of_work_in_numbers(measured: World, monkeypatch: pytest.Mon
     assert found.of("askback_streams_open", method="WorkerService/Work") == 1
 
 
-async def test_defaults_and_expiries(lite_measured: World) -> None:
+async def test_defaults_and_expiries(lite_measured: ServiceWorld) -> None:
     world = lite_measured
     fields: dict[str, Any] = {"timeout": seconds(0.2)}
     await world.create_prompt(confirm(final_action=prompts.FINAL_ACTION_EXPIRE, **fields))
@@ -198,7 +198,7 @@ async def test_defaults_and_expiries(lite_measured: World) -> None:
     assert found.all("askback_answer_seconds_count") == 0
 
 
-async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
+async def test_what_is_exposed_is_the_catalogue(lite_measured: ServiceWorld) -> None:
     await lite_measured.create_prompt()
     text = await asyncio.to_thread(read, lite_measured.service.metrics_port)
     found = Scrape(text)
@@ -221,7 +221,7 @@ async def test_what_is_exposed_is_the_catalogue(lite_measured: World) -> None:
 
 
 @ON_POSTGRES
-async def test_lost_guards_are_counted_by_reason(measured: World, migrated_db_url: str) -> None:
+async def test_lost_guards_are_counted_by_reason(measured: ServiceWorld, migrated_db_url: str) -> None:
     """Another replica changes a job that this one has in memory."""
     job = await measured.create()
     replica = measured.service.replica
@@ -255,7 +255,7 @@ async def test_two_replicas_sum_what_they_did_and_agree_on_what_there_is(migrate
         assert [s.all("askback_open_prompts") for s in both] == [2, 2]
 
 
-async def test_commands_that_wait_and_batches_that_fail(lite_measured: World) -> None:
+async def test_commands_that_wait_and_batches_that_fail(lite_measured: ServiceWorld) -> None:
     engine = lite_measured.service.replica.engine
     engine._store = gated = Gated(engine._store)
     command = c.CreateJob(principal=CLIENT, namespace="", job_type="t")
@@ -282,7 +282,7 @@ async def test_commands_that_wait_and_batches_that_fail(lite_measured: World) ->
     assert found.of("askback_jobs_created_total", job_type="t") == 4
 
 
-async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
+async def test_a_feed_that_is_down_or_behind(measured: ServiceWorld) -> None:
     feed = measured.service.replica.feed
     own, down = feed._log.after, True
 
@@ -306,7 +306,7 @@ async def test_a_feed_that_is_down_or_behind(measured: World) -> None:
 
 
 async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await lite_measured.create_prompt()
     census = lite_measured.service._exposition.collector._census
@@ -326,7 +326,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
 
 
 async def test_the_database_is_asked_once_for_many_readers(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch
+    lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "FRESH", 3600.0)
     census = lite_measured.service._exposition.collector._census
@@ -342,7 +342,7 @@ async def test_the_database_is_asked_once_for_many_readers(
 
 
 async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
-    lite_measured: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    lite_measured: ServiceWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(collector, "READ_WITHIN", 0.05)
 
@@ -356,13 +356,13 @@ async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
     assert "the event loop is too busy" in caplog.text
 
 
-async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: World) -> None:
+async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: ServiceWorld) -> None:
     assert lite.service.metrics_port == 0
     observers = lite.service.replica.engine._observer._observers
     assert [type(observer) for observer in observers] == [EventLog, Unobserved]
 
 
-async def test_a_port_that_is_taken(lite_measured: World, lite_url: str) -> None:
+async def test_a_port_that_is_taken(lite_measured: ServiceWorld, lite_url: str) -> None:
     taken = f"127.0.0.1:{lite_measured.service.metrics_port}"
     with pytest.raises(OSError, match=f"{taken} is in use: choose another with --metrics-listen"):
         async with serving(f"{lite_url}2", metrics_listen=taken):

@@ -23,13 +23,13 @@ from tests.integration.test_watch_job import events
 from tests.integration.test_watch_jobs import cancel, watching
 from tests.support.refusals import until
 from tests.support.requests import answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 
 
 @pytest.fixture
-async def pair(migrated_db_url: str) -> AsyncIterator[tuple[World, World]]:
+async def pair(migrated_db_url: str) -> AsyncIterator[tuple[ServiceWorld, ServiceWorld]]:
     """Two replicas of one database whose heartbeats come all the time."""
     async with (
         serving(migrated_db_url, heartbeat=0.1, replica="a") as a,
@@ -51,7 +51,7 @@ async def long_transaction(url: str) -> AsyncIterator[None]:
         await slow.close()
 
 
-async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+async def test_a_console_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     stays, goes = await a.create_prompt(confirm("stays")), await a.create_prompt(confirm("goes"))
     console = a.console()
@@ -74,7 +74,9 @@ async def test_a_console_goes_on_at_another_replica(pair: tuple[World, World]) -
     assert (await again.event("closed")).prompt_id == fresh.prompt_id
 
 
-async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World, World]) -> None:
+async def test_a_token_is_bound_to_who_and_what_at_any_replica(
+    pair: tuple[ServiceWorld, ServiceWorld],
+) -> None:
     a, b = pair
     prompt = await a.create_prompt()
     console = a.console()
@@ -87,7 +89,7 @@ async def test_a_token_is_bound_to_who_and_what_at_any_replica(pair: tuple[World
         assert [p.prompt_id for p in (await other.snapshot())[0]] == [prompt.prompt_id]
 
 
-async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     goes = await a.create_prompt(confirm("goes"))
     watch = PromptWatch(a.hitl.WatchPrompts(hitl.WatchPromptsRequest()))
@@ -104,7 +106,7 @@ async def test_watch_prompts_goes_on_at_another_replica(pair: tuple[World, World
 
 
 async def test_watch_jobs_goes_on_at_another_replica(
-    pair: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[ServiceWorld, ServiceWorld], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_follower, "IDLE", 0.05)
     a, b = pair
@@ -133,7 +135,7 @@ async def test_watch_jobs_goes_on_at_another_replica(
         assert watch.reset
 
 
-async def test_watch_job_goes_on_at_another_replica(pair: tuple[World, World]) -> None:
+async def test_watch_job_goes_on_at_another_replica(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     lease = await a.lease_new_job()
     job_id = lease.job.job_id
@@ -150,7 +152,7 @@ async def test_watch_job_goes_on_at_another_replica(pair: tuple[World, World]) -
 
 @pytest.mark.parametrize("where", ["here", "there"])
 async def test_a_resumed_view_has_what_the_horizon_still_hides(
-    pair: tuple[World, World], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[ServiceWorld, ServiceWorld], migrated_db_url: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was committed, and told to who was there, before this console came; its log is not settled."""
     a, b = pair
@@ -189,7 +191,7 @@ async def test_a_resumed_view_has_what_the_horizon_still_hides(
 
 
 async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
-    pair: tuple[World, World],
+    pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
     a, b = pair
     for world in pair:
@@ -221,7 +223,7 @@ async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
 
 
 async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
-    pair: tuple[World, World],
+    pair: tuple[ServiceWorld, ServiceWorld],
 ) -> None:
     """Somebody changes jobs at both replicas; whoever reads at a position finds all that it contains."""
     a, b = pair
@@ -229,7 +231,7 @@ async def test_a_read_is_never_older_than_the_position_that_the_replica_reports(
     done = asyncio.Event()
     looks = [0, 0]
 
-    async def change(world: World, name: str) -> None:
+    async def change(world: ServiceWorld, name: str) -> None:
         for turn in count():
             # Until each reader has looked a few times, or has failed.
             if turn >= 30 and (min(looks) > 3 or any(reader.done() for reader in readers)):
@@ -278,7 +280,9 @@ async def _up_to(replica: Any, position: Any) -> list[Any]:
     return found
 
 
-async def test_while_the_feed_is_down_reads_go_to_the_database(pair: tuple[World, World]) -> None:
+async def test_while_the_feed_is_down_reads_go_to_the_database(
+    pair: tuple[ServiceWorld, ServiceWorld],
+) -> None:
     a, b = pair
     job = await a.create()
     hot = a.service.replica.engine.hot
@@ -298,7 +302,7 @@ async def test_while_the_feed_is_down_reads_go_to_the_database(pair: tuple[World
     await until(lambda: hot.is_live)
 
 
-async def test_a_strong_read_is_the_database_s(pair: tuple[World, World]) -> None:
+async def test_a_strong_read_is_the_database_s(pair: tuple[ServiceWorld, ServiceWorld]) -> None:
     a, b = pair
     job = await a.create()
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))

@@ -8,14 +8,14 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import check, refused, until
+from tests.support.refusals import check, expect_refusal, until
 from tests.support.requests import FAILED, PENDING_HITL, RUNNING, answer, confirm
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import NOBODY_ID, Worker
 
 
 @pytest.fixture
-async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
+async def hasty(migrated_db_url: str) -> AsyncIterator[ServiceWorld]:
     """Sessions expire soon; the reaper comes often."""
     async with serving(migrated_db_url, lease_ttl=1.5) as running:
         yield running
@@ -29,14 +29,14 @@ def held(*leases: Any) -> list[pb.WorkHeldJob]:
     return [pb.WorkHeldJob(job_id=lease.job.job_id, token=lease.token) for lease in leases]
 
 
-async def resumed(world: World, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
+async def resumed(world: ServiceWorld, before: Worker, *leases: Any, **hello: Any) -> tuple[Worker, Any]:
     """The same worker on a new stream, with the jobs that it still runs."""
     worker = world.worker()
     hello = {"session_id": before.session_id, "session_secret": before.secret, **hello}
     return worker, await worker.hello(held_jobs=held(*leases), **hello)
 
 
-async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hasty: World) -> None:
+async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hasty: ServiceWorld) -> None:
     world = hasty
     dead = world.worker()
     await dead.hello(worker_id="dead")
@@ -70,8 +70,8 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
         world.workers.ReleaseJob(pb.ReleaseJobRequest(**of(old))),
         world.workers.AcknowledgePrompts(pb.AcknowledgePromptsRequest(**of(old))),
     ):
-        await refused(request, "FAILED_PRECONDITION", "LEASE_LOST", job_id=job.job_id, token="1")
-    await refused(
+        await expect_refusal(request, "FAILED_PRECONDITION", "LEASE_LOST", job_id=job.job_id, token="1")
+    await expect_refusal(
         world.jobs.UpdateDeepUnderstanding(
             jpb.UpdateDeepUnderstandingRequest(
                 deep_understanding=job_pb2.DeepUnderstanding(job_id=job.job_id),
@@ -85,7 +85,7 @@ async def test_a_silent_worker_loses_its_job_to_another_with_a_higher_token(hast
     assert (await world.job(job.job_id)).token == 2
 
 
-async def test_heartbeats_keep_a_session_and_say_until_when(hasty: World) -> None:
+async def test_heartbeats_keep_a_session_and_say_until_when(hasty: ServiceWorld) -> None:
     worker = hasty.worker()
     welcome = await worker.hello()
     assert welcome.heartbeat_interval.ToTimedelta().total_seconds() == pytest.approx(0.5)
@@ -113,7 +113,7 @@ async def test_a_lost_lease_in_the_last_attempt_fails_the_job(lite_url: str) -> 
         assert failed.failure.code == "LEASE_LOST"
 
 
-async def test_a_job_that_waits_for_people_survives_its_worker(hasty: World) -> None:
+async def test_a_job_that_waits_for_people_survives_its_worker(hasty: ServiceWorld) -> None:
     world = hasty
     worker = world.worker()
     await worker.hello()
@@ -134,7 +134,7 @@ async def test_a_job_that_waits_for_people_survives_its_worker(hasty: World) -> 
     assert again.prompts[0].resolution.answer.answer_id == "a-1"
 
 
-async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: World) -> None:
+async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=5)
     leases = {}
@@ -175,7 +175,7 @@ async def test_a_resumed_session_keeps_its_leases_and_hears_what_it_missed(world
 
 
 async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_never_heard_of(
-    world: World,
+    world: ServiceWorld,
 ) -> None:
     worker = world.worker()
     await worker.hello(capacity=5)
@@ -201,7 +201,7 @@ async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_n
     "hello",
     [{"session_secret": "wrong"}, {"session_id": NOBODY_ID}, {"session_secret": ""}, {"namespace": "other"}],
 )
-async def test_a_session_is_not_resumed_without_its_secret(lite: World, hello: dict[str, str]) -> None:
+async def test_a_session_is_not_resumed_without_its_secret(lite: ServiceWorld, hello: dict[str, str]) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
@@ -217,7 +217,7 @@ async def test_a_session_is_not_resumed_without_its_secret(lite: World, hello: d
         await worker.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_session_belongs_to_who_opened_it(lite: World) -> None:
+async def test_a_session_belongs_to_who_opened_it(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     other = lite.worker(lite.as_user("bob"))
@@ -229,10 +229,10 @@ async def test_a_session_belongs_to_who_opened_it(lite: World) -> None:
     assert found is not None
     check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
     extend = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
-    await refused(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
+    await expect_refusal(lite.as_user("bob").workers.ExtendLease(extend), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: World) -> None:
+async def test_an_older_stream_of_a_resumed_session_can_do_nothing_any_more(world: ServiceWorld) -> None:
     old = world.worker()
     await old.hello()
     await world.create()
@@ -263,7 +263,7 @@ async def test_an_expired_session_never_revives(lite_url: str) -> None:
             ),
             world.lease(session_id=worker.session_id, session_secret=worker.secret),
         ):
-            await refused(request, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=worker.session_id)
+            await expect_refusal(request, "NOT_FOUND", "SESSION_NOT_FOUND", session_id=worker.session_id)
         other = world.worker()
         body = pb.WorkHello(
             worker_id="w", job_types=["t"], session_id=worker.session_id, session_secret=worker.secret
@@ -274,7 +274,9 @@ async def test_an_expired_session_never_revives(lite_url: str) -> None:
         check(found, "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(lite: World) -> None:
+async def test_a_stream_that_breaks_while_a_lease_is_on_its_way_gets_it_on_resuming(
+    lite: ServiceWorld,
+) -> None:
     worker = lite.worker()
     await worker.hello(capacity=50)
     made = {(await lite.create()).job_id for _ in range(20)}

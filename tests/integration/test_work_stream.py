@@ -8,7 +8,7 @@ import pytest
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from tests.support.refusals import SOON, check, frame_refusal, refused, until
+from tests.support.refusals import SOON, check, expect_refusal, frame_refusal, until
 from tests.support.requests import (
     CANCELLED,
     COMPLETED,
@@ -20,7 +20,7 @@ from tests.support.requests import (
     confirm,
     seconds,
 )
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 from tests.support.streams import NOBODY_ID
 
 
@@ -32,7 +32,7 @@ def of(leased: Any, **fields: Any) -> dict[str, Any]:
     return {"job_id": leased.job.job_id, "token": leased.token, **fields}
 
 
-async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
+async def test_a_worker_gets_a_job_and_completes_it(world: ServiceWorld) -> None:
     worker = world.worker()
     welcome = await worker.hello("t", worker_id="w1")
     assert (welcome.resumed, list(welcome.lost_job_ids), welcome.replica) == (False, [], "r1")
@@ -54,7 +54,7 @@ async def test_a_worker_gets_a_job_and_completes_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["complete_job", "fail_job", "release_job"])
-async def test_the_last_report_is_written_before_the_end_of_the_lease(world: World, end: str) -> None:
+async def test_the_last_report_is_written_before_the_end_of_the_lease(world: ServiceWorld, end: str) -> None:
     worker = world.worker()
     await worker.hello("t")
     job = await world.create("t")
@@ -91,7 +91,7 @@ async def test_the_last_report_is_written_before_the_end_of_the_lease(world: Wor
 )
 @pytest.mark.parametrize("ref", [0, 5])
 async def test_a_wrong_hello_ends_the_stream(
-    lite: World, hello: dict[str, Any], field: str, ref: int
+    lite: ServiceWorld, hello: dict[str, Any], field: str, ref: int
 ) -> None:
     worker = lite.worker()
     body = pb.WorkHello(**{"worker_id": "w", "job_types": ["t"], **hello})
@@ -103,7 +103,7 @@ async def test_a_wrong_hello_ends_the_stream(
 
 
 @pytest.mark.parametrize("late", [True, False])
-async def test_the_hello_is_the_first_frame_and_only_the_first(lite: World, late: bool) -> None:
+async def test_the_hello_is_the_first_frame_and_only_the_first(lite: ServiceWorld, late: bool) -> None:
     worker = lite.worker()
     if late:
         await worker.send(frame(1, heartbeat=pb.WorkHeartbeat()))
@@ -115,7 +115,7 @@ async def test_the_hello_is_the_first_frame_and_only_the_first(lite: World, late
     check(found, "INVALID_ARGUMENT", "BAD_HELLO")
 
 
-async def test_the_backlog_comes_first_by_priority_and_age(world: World) -> None:
+async def test_the_backlog_comes_first_by_priority_and_age(world: ServiceWorld) -> None:
     made = {}
     for name, priority in (("old", 0), ("young", 0), ("high", 5), ("low", -5)):
         made[(await world.create("t", priority=priority)).job_id] = name
@@ -133,7 +133,7 @@ async def test_the_backlog_comes_first_by_priority_and_age(world: World) -> None
     await worker.nothing_more()
 
 
-async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: World) -> None:
+async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: ServiceWorld) -> None:
     for _ in range(6):
         await world.create()
     worker = world.worker()
@@ -155,7 +155,7 @@ async def test_capacity_bounds_what_is_pushed_and_can_be_changed(world: World) -
     await worker.nothing_more()
 
 
-async def test_jobs_that_wait_for_people_do_not_count(world: World) -> None:
+async def test_jobs_that_wait_for_people_do_not_count(world: ServiceWorld) -> None:
     for _ in range(3):
         await world.create()
     worker = world.worker()
@@ -176,7 +176,7 @@ async def test_jobs_that_wait_for_people_do_not_count(world: World) -> None:
     await worker.next_job()
 
 
-async def test_two_workers_never_hold_the_same_job(world: World) -> None:
+async def test_two_workers_never_hold_the_same_job(world: ServiceWorld) -> None:
     workers = [world.worker() for _ in range(3)]
     for i, worker in enumerate(workers):
         await worker.hello(worker_id=f"w{i}", capacity=10)
@@ -193,7 +193,7 @@ async def test_two_workers_never_hold_the_same_job(world: World) -> None:
     assert sorted(got) == sorted(made)
 
 
-async def test_progress_is_coalesced_and_milestones_are_kept(world: World) -> None:
+async def test_progress_is_coalesced_and_milestones_are_kept(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
@@ -222,7 +222,7 @@ async def test_progress_is_coalesced_and_milestones_are_kept(world: World) -> No
 @pytest.mark.parametrize(
     "progress", [{"done": -1}, {"percent": 101}, {"percent": float("nan")}, {"message": "\0"}]
 )
-async def test_progress_that_makes_no_sense_is_refused(lite: World, progress: dict[str, Any]) -> None:
+async def test_progress_that_makes_no_sense_is_refused(lite: ServiceWorld, progress: dict[str, Any]) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
@@ -232,7 +232,7 @@ async def test_progress_that_makes_no_sense_is_refused(lite: World, progress: di
     assert set(found.violations) == {f"progress.{name}" for name in progress}
 
 
-async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: World) -> None:
+async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     job = await world.create(max_attempts=2)
@@ -250,7 +250,7 @@ async def test_a_retryable_failure_comes_back_with_the_next_attempt(world: World
     await worker.nothing_more()
 
 
-async def test_the_backoff_keeps_a_failed_job_away(lite: World) -> None:
+async def test_the_backoff_keeps_a_failed_job_away(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
@@ -264,7 +264,7 @@ async def test_the_backoff_keeps_a_failed_job_away(lite: World) -> None:
     assert (await worker.next_job()).job.attempt == 2
 
 
-async def test_a_released_job_goes_to_somebody_else(lite: World) -> None:
+async def test_a_released_job_goes_to_somebody_else(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()
@@ -281,7 +281,7 @@ async def test_a_released_job_goes_to_somebody_else(lite: World) -> None:
     assert found.metadata == {"job_id": leased.job.job_id, "token": "1"}
 
 
-async def test_a_parked_job_needs_nobody_until_it_is_answered(world: World) -> None:
+async def test_a_parked_job_needs_nobody_until_it_is_answered(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
@@ -302,7 +302,7 @@ async def test_a_parked_job_needs_nobody_until_it_is_answered(world: World) -> N
 
 
 @pytest.mark.parametrize("how", ["fail_job", "release_job"])
-async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: World, how: str) -> None:
+async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: ServiceWorld, how: str) -> None:
     worker = world.worker()
     await worker.hello()
     await world.create()
@@ -319,7 +319,7 @@ async def test_a_cancel_is_a_wish_that_the_worker_confirms(world: World, how: st
     await worker.nothing_more()
 
 
-async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(lite: World) -> None:
+async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(lite: ServiceWorld) -> None:
     from datetime import timedelta
 
     object.__setattr__(lite.service.replica.limits, "cancel_grace", timedelta(seconds=0.2))
@@ -336,7 +336,7 @@ async def test_a_worker_that_ignores_the_wish_loses_the_job_when_the_grace_ends(
     await worker.ask_refused("FAILED_PRECONDITION", "LEASE_LOST", complete_job=late)
 
 
-async def test_goodbye_releases_what_is_held(world: World) -> None:
+async def test_goodbye_releases_what_is_held(world: ServiceWorld) -> None:
     worker = world.worker()
     await worker.hello(capacity=2)
     running, waiting = await world.create(), await world.create()
@@ -354,10 +354,10 @@ async def test_goodbye_releases_what_is_held(world: World) -> None:
     parked = await world.job(waiting.job_id)
     assert (parked.state, parked.worker_id, parked.attempt) == (PENDING_HITL, "", 1)
     dead = pb.ExtendLeaseRequest(session_id=worker.session_id, session_secret=worker.secret)
-    await refused(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
+    await expect_refusal(world.workers.ExtendLease(dead), "NOT_FOUND", "SESSION_NOT_FOUND")
 
 
-async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: World) -> None:
+async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     missing = pb.ListCheckpointsRequest(job_id=NOBODY_ID)
@@ -403,7 +403,7 @@ async def test_drain_tells_workers_to_go_and_keeps_their_session(lite_url: str) 
         await again.ask(complete_job=pb.CompleteJobRequest(**of(leased)))
 
 
-async def test_a_stream_that_ends_leaves_nothing_behind(lite: World) -> None:
+async def test_a_stream_that_ends_leaves_nothing_behind(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
     await lite.create()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import processes as processes
 from tests.e2e.conftest import pytest_runtest_makereport as pytest_runtest_makereport
-from tests.e2e.conftest import stage as stage
 from tests.polyglot.build import EXAMPLES, Example, build, need
 from tests.polyglot.relay import Relay
-from tests.support.processes import Process, Stage
+from tests.support.processes import Process, Processes
 
 
 def _built(language: str, folders: pytest.TempPathFactory) -> Example:
@@ -50,10 +50,10 @@ def typescript(tmp_path_factory: pytest.TempPathFactory) -> Example:
 
 
 class Troupe:
-    """Starts programs of any language on the test's stage."""
+    """Starts programs of any language on the test's processes."""
 
-    def __init__(self, stage: Stage, examples: Mapping[str, Example]) -> None:
-        self._stage = stage
+    def __init__(self, processes: Processes, examples: Mapping[str, Example]) -> None:
+        self._stage = processes
         self._examples = examples
         self._keyboards: list[int] = []
 
@@ -63,7 +63,7 @@ class Troupe:
         return self._examples[language].command(program)
 
     def start(self, language: str, program: str, server: str, *arguments: str, nth: int = 1) -> Process:
-        """A program that needs no keyboard; `nth`: of its kind on this stage."""
+        """A program that needs no keyboard; `nth`: of its kind on this processes."""
         command = [*self._command(language, program), *arguments]
         return self._stage.command(f"{program}-{language}-{nth}", *command, ASKBACK_SERVER=server)
 
@@ -101,13 +101,13 @@ class Typist:
 
 
 @pytest.fixture
-def troupe(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Troupe]:
+def troupe(processes: Processes, request: pytest.FixtureRequest) -> Iterator[Troupe]:
     """Starts the programs of the languages that the test's parameters name."""
     examples: dict[str, Example] = {}
     for language in request.node.callspec.params.values():
         if language in ("go", "typescript"):
             examples[language] = request.getfixturevalue(language)
-    troupe = Troupe(stage, examples)
+    troupe = Troupe(processes, examples)
     yield troupe
     troupe.end()
 

@@ -8,7 +8,7 @@ from askback import AnswerStatus, Client, JobState
 from tests.e2e.stored import read
 from tests.polyglot.build import EXAMPLES, ROOT
 from tests.polyglot.conftest import Troupe
-from tests.support.processes import Stage
+from tests.support.processes import Processes
 
 SOURCE = ROOT / EXAMPLES / "go" / "minimal" / "main.go"
 
@@ -24,10 +24,10 @@ def test_it_has_fifty_lines() -> None:
 @pytest.mark.parametrize("language", ["go"])
 @pytest.mark.parametrize(("line", "state"), [("yes", JobState.COMPLETED), ("no", JobState.FAILED)])
 async def test_it_asks_and_goes_on(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str, line: str, state: JobState
+    processes: Processes, troupe: Troupe, sqlite_url: str, language: str, line: str, state: JobState
 ) -> None:
     """The job waits without a worker, over a kill of the server, and comes back with its answer."""
-    server = await stage.server(sqlite_url)
+    server = await processes.server(sqlite_url)
     minimal = troupe.start(language, "minimal", server.target, server.target)
     person = troupe.console(language, server.target)
     async with Client(server.target, user="boss") as client:

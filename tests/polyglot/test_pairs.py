@@ -10,7 +10,7 @@ import pytest
 from askback import AnswerStatus, Client, JobState
 from tests.e2e.stored import Stored, read
 from tests.polyglot.conftest import Troupe
-from tests.support.processes import Process, Stage
+from tests.support.processes import Process, Processes
 
 LANGUAGES = ["go", "typescript", "python"]
 PAIRS = [(w, c) for w in LANGUAGES for c in LANGUAGES if (w, c) != ("python", "python")]
@@ -18,11 +18,11 @@ PAIRS = [(w, c) for w in LANGUAGES for c in LANGUAGES if (w, c) != ("python", "p
 
 @pytest.mark.parametrize(("worker_in", "console_in"), PAIRS)
 async def test_a_pair_finishes_jobs(
-    stage: Stage, troupe: Troupe, sqlite_url: str, worker_in: str, console_in: str
+    processes: Processes, troupe: Troupe, sqlite_url: str, worker_in: str, console_in: str
 ) -> None:
     """One job with a refused answer; then one whose answer is on its way when the server is killed."""
     # The session outlives the restart, so a worker that resumes it keeps its lease.
-    server = await stage.server(sqlite_url, lease_ttl=20)
+    server = await processes.server(sqlite_url, lease_ttl=20)
     worker = troupe.start(worker_in, "worker", server.target)
     person = troupe.console(console_in, server.target)
     console = person.console

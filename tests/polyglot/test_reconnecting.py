@@ -16,17 +16,17 @@ from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 from tests.e2e.stored import read
 from tests.polyglot.conftest import Troupe
 from tests.polyglot.relay import Relay
-from tests.support.processes import Process, Stage, eventually
+from tests.support.processes import Process, Processes, eventually
 
 both = pytest.mark.parametrize("language", ["go", "typescript"])
 
 
 @both
 async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
-    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
 ) -> None:
     """The server has committed it when the wire breaks, unheard: the repeat gets that result."""
-    server = await stage.server(sqlite_url)
+    server = await processes.server(sqlite_url)
     relay.target = server.port
     person = troupe.console(language, relay.address)
     async with Client(server.target, user="boss") as client:
@@ -52,10 +52,10 @@ async def test_an_answer_whose_result_was_lost_is_sent_again_with_its_id(
 
 @both
 async def test_an_answer_that_came_while_the_worker_was_away(
-    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
 ) -> None:
     """The resolution was pushed into a broken wire: it is told again on the next stream."""
-    server = await stage.server(sqlite_url, lease_ttl=20)
+    server = await processes.server(sqlite_url, lease_ttl=20)
     relay.target = server.port
     worker = troupe.start(language, "worker", relay.address)
     person = troupe.console(language, server.target)
@@ -74,10 +74,10 @@ async def test_an_answer_that_came_while_the_worker_was_away(
 
 @both
 async def test_a_result_whose_reply_was_lost_is_told_again(
-    stage: Stage, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, relay: Relay, sqlite_url: str, language: str
 ) -> None:
     """The job is completed when the wire breaks, unheard: the worker repeats that, and nothing else."""
-    server = await stage.server(sqlite_url, lease_ttl=20)
+    server = await processes.server(sqlite_url, lease_ttl=20)
     relay.target = server.port
     worker = troupe.start(language, "worker", relay.address)
     person = troupe.console(language, server.target)
@@ -100,11 +100,11 @@ async def test_a_result_whose_reply_was_lost_is_told_again(
 @both
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 async def test_asked_to_go_they_open_the_next_stream_first(
-    stage: Stage, troupe: Troupe, relay: Relay, migrated_db_url: str, language: str
+    processes: Processes, troupe: Troupe, relay: Relay, migrated_db_url: str, language: str
 ) -> None:
     """A replica drains with questions open. The old stream serves until another can be reached."""
     a, b = await asyncio.gather(
-        *(stage.server(migrated_db_url, name=name, lease_ttl=20, drain_grace=30) for name in "ab")
+        *(processes.server(migrated_db_url, name=name, lease_ttl=20, drain_grace=30) for name in "ab")
     )
     relay.target = a.port
     worker = troupe.start(language, "worker", relay.address)
@@ -141,10 +141,10 @@ async def test_asked_to_go_they_open_the_next_stream_first(
 
 @both
 async def test_a_worker_that_waits_keeps_its_lease(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
     """Heartbeats keep the session for longer than it lives without them."""
-    server = await stage.server(sqlite_url, lease_ttl=2)
+    server = await processes.server(sqlite_url, lease_ttl=2)
     worker = troupe.start(language, "worker", server.target)
     person = troupe.console(language, server.target)
     async with Client(server.target, user="boss") as client:
@@ -159,9 +159,11 @@ async def test_a_worker_that_waits_keeps_its_lease(
 
 
 @both
-async def test_credit_comes_back(stage: Stage, troupe: Troupe, sqlite_url: str, language: str) -> None:
+async def test_credit_comes_back(
+    processes: Processes, troupe: Troupe, sqlite_url: str, language: str
+) -> None:
     """A person gets through more prompts than the console takes at once."""
-    server = await stage.server(sqlite_url)
+    server = await processes.server(sqlite_url)
     person = troupe.console(language, server.target)
     prompts = 40
     async with Client(server.target, user="boss") as client:
@@ -174,10 +176,10 @@ async def test_credit_comes_back(stage: Stage, troupe: Troupe, sqlite_url: str, 
 
 @both
 async def test_a_worker_that_was_away_too_long_begins_anew(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
     """Its session has expired: it opens another, gets the job with a new token, asks the same prompt."""
-    server = await stage.server(sqlite_url, lease_ttl=2)
+    server = await processes.server(sqlite_url, lease_ttl=2)
     worker = troupe.start(language, "worker", server.target)
     person = troupe.console(language, server.target)
     async with Client(server.target, user="boss") as client:
@@ -204,10 +206,10 @@ async def test_a_worker_that_was_away_too_long_begins_anew(
 
 @both
 async def test_a_cancelled_job_is_given_back(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
     """The wish reaches the worker while it waits for people, and the worker confirms it."""
-    server = await stage.server(sqlite_url)
+    server = await processes.server(sqlite_url)
     worker = troupe.start(language, "worker", server.target)
     async with Client(server.target, user="boss") as client:
         run = await client.start("release", {"version": "1.4.0"})
@@ -221,14 +223,14 @@ async def test_a_cancelled_job_is_given_back(
 
 @both
 async def test_who_is_refused_for_good_says_so_and_ends(
-    stage: Stage, troupe: Troupe, sqlite_url: str, language: str
+    processes: Processes, troupe: Troupe, sqlite_url: str, language: str
 ) -> None:
     """Without credentials at a server that wants them nobody dials for ever."""
-    tokens = stage.folder / "tokens.toml"
+    tokens = processes.folder / "tokens.toml"
     tokens.write_text(
         f'[[tokens]]\nsha256 = "{"0" * 64}"\nsubject = "ana"\nroles = ["worker"]\nnamespaces = ["default"]\n'
     )
-    server = await stage.server(sqlite_url, auth=tokens)
+    server = await processes.server(sqlite_url, auth=tokens)
     worker = troupe.start(language, "worker", server.target)
     assert await worker.wait_for_end() == 1
     assert "nauthenticated" in worker.events("refused")[0]["error"]

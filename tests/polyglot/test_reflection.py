@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import Server, Stage
+from tests.support.processes import Processes, Server
 
 BUF = Path(sys.executable).parent / "buf"
 
@@ -36,9 +36,9 @@ def call(server: Server, method: str, request: dict[str, Any]) -> tuple[int, dic
     return done.returncode, json.loads(done.stdout or done.stderr)
 
 
-async def test_a_job_is_created_listed_refused_and_answered(stage: Stage, sqlite_url: str) -> None:
+async def test_a_job_is_created_listed_refused_and_answered(processes: Processes, sqlite_url: str) -> None:
     """A prompt without a worker, answered from a shell."""
-    server = await stage.server(sqlite_url)
+    server = await processes.server(sqlite_url)
     code, created = call(
         server,
         "JobService/CreateJob",

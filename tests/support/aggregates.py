@@ -1,6 +1,6 @@
 """One job with its prompts, and a clock that tests set; every invariant is checked after each change.
 
-`World.do` applies a command as the engine would and then checks every invariant of the domain, so a
+`JobWorld.do` applies a command as the engine would and then checks every invariant of the domain, so a
 test only states what is special about its case.
 """
 
@@ -54,7 +54,7 @@ def deadline(final: FinalAction, timeout: timedelta = HOUR, **fields: Any) -> Pr
 
 
 @dataclass
-class World:
+class JobWorld:
     """One aggregate with its log and clock, and the sessions that count as dead."""
 
     limits: Limits = field(default_factory=Limits)
@@ -133,7 +133,7 @@ class World:
 
     # --- commands ---
 
-    def tick(self, by: timedelta) -> World:
+    def tick(self, by: timedelta) -> JobWorld:
         self.now += by
         return self
 
@@ -153,7 +153,7 @@ class World:
             fields = {"principal": CLIENT, **fields}
         return self.do(kind(**{"job_id": self._job_id(), **fields}))
 
-    def lease(self, session: SessionRef = S1, principal: Principal = WORKER) -> World:
+    def lease(self, session: SessionRef = S1, principal: Principal = WORKER) -> JobWorld:
         worker_id = f"worker of {principal.subject}"
         self.on_job(c.LeaseJob, principal=principal, session=session, worker_id=worker_id)
         return self
@@ -185,7 +185,7 @@ class World:
         reply: Job = self.on_job(c.FailJob, failure=Failure("E", "no"), retryable=retryable, **fields)
         return reply
 
-    def release(self) -> World:
+    def release(self) -> JobWorld:
         self.on_job(c.ReleaseJob)
         return self
 
@@ -197,11 +197,11 @@ class World:
         reply: Job = self.on_job(c.CancelJob, reason=reason)
         return reply
 
-    def expire(self) -> World:
+    def expire(self) -> JobWorld:
         self.on_job(c.RunDue)
         return self
 
-    def lose(self, session: SessionRef = S1) -> World:
+    def lose(self, session: SessionRef = S1) -> JobWorld:
         self.on_job(c.LoseSession, session_id=session.session_id)
         return self
 
@@ -216,14 +216,14 @@ def _copy(aggregate: Aggregate) -> Aggregate:
     return replace(aggregate, prompts=dict(aggregate.prompts), submissions=dict(aggregate.submissions))
 
 
-def running(**fields: Any) -> World:
+def running(**fields: Any) -> JobWorld:
     """A job that WORKER holds by session S1."""
-    world = World()
+    world = JobWorld()
     world.create(**fields)
     return world.lease()
 
 
-def waiting(content: PromptContent | None = None, **fields: Any) -> World:
+def waiting(content: PromptContent | None = None, **fields: Any) -> JobWorld:
     """A leased job that waits for the answer to its prompt `a`."""
     world = running(**fields)
     world.ask("a", content)

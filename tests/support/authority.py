@@ -36,7 +36,7 @@ class Authority:
     def __init__(self, name: str = "test authority") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self._certificate = self._signed(self._name, self._key.public_key(), authority=True)
+        self._certificate = self._sign(self._name, self._key.public_key(), authority=True)
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def server(self, *, name: str = "", expired: bool = False) -> Pair:
@@ -51,13 +51,13 @@ class Authority:
     def _pair(self, common_name: str, names: list[x509.GeneralName], *, expired: bool = False) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        certificate = self._signed(subject, key.public_key(), names, expired=expired)
+        certificate = self._sign(subject, key.public_key(), names, expired=expired)
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return Pair(certificate.public_bytes(serialization.Encoding.PEM), text)
 
-    def _signed(
+    def _sign(
         self,
         subject: x509.Name,
         key: ec.EllipticCurvePublicKey,

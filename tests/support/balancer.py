@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 
 @asynccontextmanager
-async def balanced(ports: Sequence[int]) -> AsyncIterator[str]:
+async def balance(ports: Sequence[int]) -> AsyncIterator[str]:
     """Forward TCP connections to loopback ports in turn. Yields the shared address."""
     turn = itertools.count()
     tasks: set[asyncio.Task[None]] = set()

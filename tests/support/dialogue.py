@@ -18,7 +18,7 @@ from askback.v1 import prompt_pb2 as pb
 ACCEPT, EDIT, RESPOND, REVISE, REJECT = 1, 2, 3, 4, 5
 
 
-class Said:
+class ScriptedDialogue:
     """A dialogue that answers with given lines; everything it asks and shows is collected in `text`."""
 
     def __init__(self, *lines: str, texts: Iterable[str] = ()) -> None:
@@ -95,8 +95,8 @@ def question(name: str = "q", *, required: bool = False, **kind: Any) -> pb.Ques
     return pb.Question(question_id=name, title=f"Title of {name}", required=required, **kind)
 
 
-async def sent(asked: PromptInfo, said: Said, **options: Any) -> list[Draft]:
-    """The drafts that a dialogue sends."""
+async def drafts_of(asked: PromptInfo, said: ScriptedDialogue, **options: Any) -> list[Draft]:
+    """Run a dialogue about a prompt. Returns the drafts that it sends."""
     drafts: list[Draft] = []
 
     async def send(draft: Draft) -> AnswerOutcome:

@@ -109,7 +109,7 @@ async def collect(requests: Any, context: Any) -> workers.WorkResponse:
     return answer
 
 
-class World:
+class InterceptedServer:
     """A running server with the interceptor, and a channel to it."""
 
     def __init__(
@@ -141,7 +141,9 @@ class World:
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None, level: int = logging.INFO) -> AsyncIterator[World]:
+async def serving(
+    limits: Limits | None = None, level: int = logging.INFO
+) -> AsyncIterator[InterceptedServer]:
     interceptor = CallInterceptor(NoAuthentication(), limits or Limits(), unary_level=level)
     server = grpc.aio.server(interceptors=[interceptor])
     service = Service()  # type: ignore[abstract]
@@ -164,7 +166,7 @@ async def serving(limits: Limits | None = None, level: int = logging.INFO) -> As
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield World(server, channel, service, interceptor)
+        yield InterceptedServer(server, channel, service, interceptor)
     await server.stop(0)
 
 

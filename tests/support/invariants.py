@@ -106,7 +106,7 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
     timed = {e.prompt_id for e in change.events if e.type is EventType.PROMPT_EXPIRED}
     timed |= {e.prompt_id for e in change.events if (e.data or {}).get("source") == "TIMEOUT_DEFAULT"}
     deadlines = [p.expires_at for p in before.prompts.values() if p.prompt_id in timed]
-    deadlines += _nudged(before, change)
+    deadlines += _nudge_times(before, change)
     deadlines += _job_ends(before, command, change)
     assert all(d is not None and d <= facts.now for d in deadlines)
     if isinstance(command, c.LeaseJob):
@@ -122,7 +122,7 @@ def _check_fence(before: Aggregate, command: c.Command[object], change: Change) 
         assert guard.session is not None, "resuming at the holder depends on its session"
 
 
-def _nudged(before: Aggregate, change: Change) -> list[datetime]:
+def _nudge_times(before: Aggregate, change: Change) -> list[datetime]:
     """The due times of the escalation steps and reminders of this change, in the order of the log."""
     times, nudges = [], {p.prompt_id: p.nudges for p in before.prompts.values()}
     for event in change.events:
@@ -228,12 +228,12 @@ def _check_job(old: Job, new: Job) -> None:
     assert new.rounds - old.rounds in (0, 1)
     assert (new.timeout, new.expires_at, new.run_timeout) == (old.timeout, old.expires_at, old.run_timeout)
     if new.attempt == old.attempt and JobState.RUNNING in (old.state, new.state) and not new.is_terminal:
-        assert _left(new) <= _left(old), "the time left to an attempt never grows"
+        assert _time_left(new) <= _time_left(old), "the time left to an attempt never grows"
     assert new.understanding_version >= old.understanding_version
     assert (new.job_id, new.created_at, new.input_json) == (old.job_id, old.created_at, old.input_json)
 
 
-def _left(job: Job) -> timedelta:
+def _time_left(job: Job) -> timedelta:
     """The time that the attempt had left when the job last changed."""
     if job.run_until is not None:
         return max(job.run_until - job.updated_at, timedelta(0))

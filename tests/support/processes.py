@@ -129,7 +129,7 @@ class Process:
         return await self.wait_for_end()
 
     @property
-    def said(self) -> list[dict[str, Any]]:
+    def output_lines(self) -> list[dict[str, Any]]:
         """The JSON lines written so far, in all starts, without an incomplete last line."""
         # Callers poll this property: parse each line once.
         for start in range(1, self._starts + 1):
@@ -144,7 +144,7 @@ class Process:
         """The JSON lines with this `event` and these fields."""
         return [
             line
-            for line in self.said
+            for line in self.output_lines
             if line["event"] == event and all(line.get(k) == v for k, v in fields.items())
         ]
 
@@ -272,7 +272,7 @@ class Server(Process):
         await self.serve()
 
 
-class Stage:
+class Processes:
     """All processes of one test. `end()` kills those that still run."""
 
     def __init__(self, folder: Path) -> None:

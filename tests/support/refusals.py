@@ -66,7 +66,7 @@ def frame_refusal(error: stream_pb2.FrameError) -> Refusal:
     return Refusal(code, error.message, reason, dict(error.metadata), violations, delay)
 
 
-async def refused(call: Awaitable[Any], code: str, reason: str, **metadata: str) -> Refusal:
+async def expect_refusal(call: Awaitable[Any], code: str, reason: str, **metadata: str) -> Refusal:
     """Assert that the call fails with this code and reason; only the given metadata is compared."""
     try:
         async with asyncio.timeout(SOON):

@@ -58,7 +58,7 @@ class Caller:
         self.access: Any = _Stub(access_service_pb2_grpc.AccessServiceStub(channel), metadata)
 
 
-class World(Caller):
+class ServiceWorld(Caller):
     """A running service and its callers; its own stubs call as `ada`."""
 
     def __init__(self, service: Service, channel: grpc.aio.Channel) -> None:
@@ -180,7 +180,7 @@ class World(Caller):
 
 
 @asynccontextmanager
-async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
+async def serving(db: str, **settings: Any) -> AsyncIterator[ServiceWorld]:
     """Run a replica on a free loopback port, and open a channel to it.
 
     Leases of workers without a stream, which tests do not extend, outlast every test.
@@ -192,7 +192,7 @@ async def serving(db: str, **settings: Any) -> AsyncIterator[World]:
     async with Service(config) as service:
         sizes = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options=sizes) as channel:
-            world = World(service, channel)
+            world = ServiceWorld(service, channel)
             try:
                 yield world
             finally:

@@ -114,7 +114,7 @@ def new_prompt(job: Job, content: PromptContent | None = None, **fields: Any) ->
     return Prompt(**fields)
 
 
-def closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt:
+def as_closed(prompt: Prompt, state: PromptState = PromptState.CANCELLED) -> Prompt:
     """The prompt, closed in `state`."""
     return replace(prompt, state=state, resolution=Resolution(state, "ann", now(), "enough"))
 
@@ -252,7 +252,7 @@ async def expire_session(database: Database, session_id: str) -> None:
 # --- a replica ---
 
 
-class Wrapped:
+class DelegatingStore:
     """A store that delegates to another one and records the sizes of the batches written."""
 
     def __init__(self, store: JobStore) -> None:
@@ -267,7 +267,7 @@ class Wrapped:
         return await self._store.write(batch)
 
 
-class Gated(Wrapped):
+class Gated(DelegatingStore):
     """A store whose writes wait while the gate is closed; `waiting` is set while a write waits."""
 
     def __init__(self, store: JobStore) -> None:

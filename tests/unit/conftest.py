@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.fake_server import FakeServer
-from tests.support.worker_bench import Bench
+from tests.support.worker_harness import WorkerHarness
 
 
 @pytest.fixture
@@ -18,8 +18,8 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 @pytest.fixture
-async def bench(server: FakeServer) -> AsyncIterator[Bench]:
-    bench = Bench(server)
+async def bench(server: FakeServer) -> AsyncIterator[WorkerHarness]:
+    bench = WorkerHarness(server)
     yield bench
     if bench.worker is not None:
         closing = asyncio.create_task(bench.worker.aclose(drain_timeout=0))

@@ -22,7 +22,7 @@ from tests.support.shell import WITHIN
 _MOVES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class Typist:
+class InteractiveProcess:
     """An interactive process: its output so far, and its keyboard. `end()` kills it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, terminal: bool) -> None:
@@ -33,7 +33,7 @@ class Typist:
         else:
             stdin, self._keys = os.pipe()
             self._screen, stdout = os.pipe()
-        self._process = self._started(command, dict(environment), stdin, stdout, terminal)
+        self._process = self._spawn(command, dict(environment), stdin, stdout, terminal)
         for fd in {stdin, stdout}:
             os.close(fd)
         self._raw = bytearray()
@@ -43,7 +43,7 @@ class Typist:
         os.set_blocking(self._screen, False)
         asyncio.get_running_loop().add_reader(self._screen, self._read)
 
-    def _started(
+    def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
     ) -> subprocess.Popen[bytes] | Forked:
         enter = _OWN_TERMINAL if terminal else []
@@ -146,10 +146,10 @@ _OWN_TERMINAL = [
 """Gives the process its own controlling terminal, so that a typed Ctrl-C becomes a signal."""
 
 
-class AskbackTypist(Typist):
-    """A forked `askback`. Tests of the start itself run the installed script with `Typist`."""
+class ForkedInteractiveAskback(InteractiveProcess):
+    """A forked `askback`. Tests of the start itself run the installed script with `InteractiveProcess`."""
 
-    def _started(
+    def _spawn(
         self, command: Sequence[str], environment: dict[str, str], stdin: int, stdout: int, terminal: bool
     ) -> Forked:
         target = ASKBACK_AT_TERMINAL if terminal else ASKBACK
@@ -158,7 +158,7 @@ class AskbackTypist(Typist):
         )
 
 
-class Desks:
+class InteractiveProcesses:
     """Starts interactive runs of `askback` for several users of one server."""
 
     def __init__(self, target: str, home: Path) -> None:
@@ -172,25 +172,31 @@ class Desks:
             "TERM": "xterm-256color",
             "COLUMNS": "120",
         }
-        self._typists: list[Typist] = []
+        self._processes: list[InteractiveProcess] = []
 
-    def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
+    def start(self, user: str, *words: str, terminal: bool = False, **environment: str) -> InteractiveProcess:
         """Start a forked `askback` with the given arguments."""
-        return self._add(AskbackTypist(words, self._environment_of(user, environment), terminal=terminal))
+        return self._add(
+            ForkedInteractiveAskback(words, self._environment_of(user, environment), terminal=terminal)
+        )
 
-    def start_installed(self, user: str, *words: str, terminal: bool = False, **environment: str) -> Typist:
+    def start_installed(
+        self, user: str, *words: str, terminal: bool = False, **environment: str
+    ) -> InteractiveProcess:
         """Start the installed script, which does its own imports."""
         command = [INSTALLED, *words]
-        return self._add(Typist(command, self._environment_of(user, environment), terminal=terminal))
+        return self._add(
+            InteractiveProcess(command, self._environment_of(user, environment), terminal=terminal)
+        )
 
     def _environment_of(self, user: str, more: Mapping[str, str]) -> dict[str, str]:
         return {**self._environment, "ASKBACK_USER": user, **more}
 
-    def _add(self, typist: Typist) -> Typist:
-        self._typists.append(typist)
-        return typist
+    def _add(self, process: InteractiveProcess) -> InteractiveProcess:
+        self._processes.append(process)
+        return process
 
     def end(self) -> None:
         """Kill the processes that still run."""
-        for typist in self._typists:
-            typist.end()
+        for process in self._processes:
+            process.end()

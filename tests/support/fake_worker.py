@@ -17,7 +17,7 @@ from tests.support.aggregates import WORKER
 from tests.support.storage import Node
 
 
-class Hand:
+class FakeWorker:
     """A Taker of at most `most` jobs at once. `taken` lists all jobs it has ever received, in order."""
 
     def __init__(self, session: SessionRef, *job_types: str, most: int, namespace: str = "default") -> None:
@@ -71,8 +71,8 @@ async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> As
             await running
 
 
-async def finish(node: Node, dispatcher: Dispatcher, hand: Hand, job: Job) -> None:
+async def finish(node: Node, dispatcher: Dispatcher, worker: FakeWorker, job: Job) -> None:
     """Complete a job, so that the worker has room for another."""
-    await node.do(CompleteJob(principal=hand.principal, job_id=job.job_id, token=job.token))
-    hand.held -= 1
+    await node.do(CompleteJob(principal=worker.principal, job_id=job.job_id, token=job.token))
+    worker.held -= 1
     dispatcher.wake()
