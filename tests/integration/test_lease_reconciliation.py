@@ -294,7 +294,7 @@ async def slower(lite_url: str) -> AsyncIterator[ServiceWorld]:
 
 async def outlived(world: ServiceWorld) -> None:
     """Wait until the one worker's session has lived for longer than any timer of an earlier one."""
-    kept = world.service.replica.keeper._kept
+    kept = world.service.replica.keeper._live
     [first] = [k.expires_at for k in kept.values()]
     wanted = 1.3 * SLOWER
     await until(lambda: any((k.expires_at - first).total_seconds() > wanted for k in kept.values()))
