@@ -90,7 +90,7 @@ async def test_purging_works_in_batches_with_a_pause_after_each(
         rests.append((seconds, await count_jobs(here)))
 
     monkeypatch.setattr(sweep, "PURGE", 10)
-    monkeypatch.setattr(sweep, "TURN", 1e9)
+    monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e9)
     monkeypatch.setattr(sweep, "monotonic", lambda: float(next(ticks)))
     monkeypatch.setattr(sweep, "asyncio", SimpleNamespace(gather=asyncio.gather, sleep=rest))
     assert await sweep_of(here)._purge() == 23
@@ -116,7 +116,7 @@ async def test_a_long_purge_renews_its_lock(here: Node, monkeypatch: pytest.Monk
     await create_due_jobs(here, 30)
     monkeypatch.setattr(sweep, "PURGE", 10)
     monkeypatch.setattr(sweep, "REST", 0.0)
-    monkeypatch.setattr(sweep, "TURN", 1e-9)
+    monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e-9)
     cleaner = sweep_of(here)
     taken = []
     take = here.database.queue_locks.acquire

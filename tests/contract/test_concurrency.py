@@ -208,16 +208,16 @@ async def test_a_place_freed_during_the_count_reopens_the_queue(
 
     async def acquire_then_free_a_place(*args: Any) -> QueueLock | None:
         lock = await take(*args)
-        limits.made_room(ended)
+        limits.note_commit(ended)
         return lock
 
     with monkeypatch.context() as patch:
         patch.setattr(here.database.queue_locks, "acquire", acquire_then_free_a_place)
-        async with limits.turn(queue, 1) as places:
+        async with limits.lock_queue(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)
-    async with limits.turn(queue, 1) as places:
+    async with limits.lock_queue(queue, 1) as places:
         assert places is None
     assert not limits.is_open(queue)
-    assert limits.made_room(ended)
+    assert limits.note_commit(ended)
     assert limits.is_open(queue)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.engine import dispatch
+from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.engine.takers import Takers
 from tests.contract.test_dispatch import put
 from tests.support.fake_worker import FakeWorker, dispatching
 from tests.support.storage import Node, until
@@ -74,11 +74,11 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
     queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, Takers(), here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock)
 
     async def read_namespaces() -> list[str]:
         queue.reads.clear()
-        dispatcher._match()
+        dispatcher._start_scans()
         await asyncio.gather(*dispatcher._tasks)
         return [namespace for namespace, _ in queue.reads]
 
@@ -86,5 +86,5 @@ async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: 
         dispatcher.add(FakeWorker(await here.session(namespace=namespace), "t", most=99, namespace=namespace))
     assert await read_namespaces() == ["busy", "idle"]
     assert await read_namespaces() == []
-    dispatcher._look("busy")
+    dispatcher._request_scan("busy")
     assert await read_namespaces() == ["busy"]

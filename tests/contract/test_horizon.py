@@ -36,27 +36,27 @@ async def test_a_long_transaction_is_logged_once_and_so_is_its_end(
     pg: Database, pg_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch = HorizonWatch(pg.feed)
-    await watch.look()
+    await watch.check()
     assert watch.lag == 0
     async with long_transaction(pg_url) as slow:
-        await watch.look()
+        await watch.check()
         assert not warnings(caplog), "no committed event waits for it"
         await pg.jobs.write([creation(new_job())])
 
         async def lagging() -> bool:
-            await watch.look()
+            await watch.check()
             return watch.lag > horizon.ALARM
 
         await until(lagging, "the lag grows")
         for _ in range(3):
-            await watch.look()
+            await watch.check()
         [said] = warnings(caplog)
         assert said.pid == slow.get_server_pid()  # type: ignore[attr-defined]
         assert "slow" in said.getMessage()
         assert "INSERT" not in said.getMessage(), "statements of others may contain anything"
-    await watch.look()
+    await watch.check()
     assert watch.lag == 0
-    assert caplog.records[-1].getMessage() == "the feed goes on: nothing holds it back any more"
+    assert caplog.records[-1].getMessage() == "the feed has caught up: no transaction holds it back"
 
 
 async def test_the_warning_says_so_when_the_role_may_not_see_the_transaction(
@@ -73,7 +73,7 @@ async def test_the_warning_says_so_when_the_role_may_not_see_the_transaction(
             await pg.jobs.write([creation(new_job())])
 
             async def has_warned() -> bool:
-                await watch.look()
+                await watch.check()
                 return bool(warnings(caplog))
 
             await until(has_warned, "a warning is logged")
@@ -89,7 +89,7 @@ async def test_nothing_holds_the_feed_back_without_a_long_transaction(database: 
     watch = HorizonWatch(database.feed)
 
     async def lag_is_zero() -> bool:
-        await watch.look()
+        await watch.check()
         return watch.lag == 0
 
     await until(lag_is_zero, "the lag is zero")

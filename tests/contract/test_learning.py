@@ -18,7 +18,7 @@ from tests.support.storage import Node, check_job, whole
 
 async def hint(here: Node, job: Job, after: int, seq: int) -> None:
     """Deliver another replica's hint about a job, and read the hinted events."""
-    here.feed.hear([Hint(job.job_id, after, seq)])
+    here.feed.receive_hints([Hint(job.job_id, after, seq)])
     await here.feed._read_hinted()
 
 

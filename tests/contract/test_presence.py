@@ -28,14 +28,14 @@ LAW = question(audience=Audience(groups=frozenset({"law"})))
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mark prompts without delay, and exchange presence often."""
     monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "TURN", 0.02)
+    monkeypatch.setattr(presence, "INTERVAL", 0.02)
 
 
 @asynccontextmanager
 async def tracking(node: Node, *, settled: bool = True) -> AsyncIterator[PresenceTracker]:
     """Run the presence tracker of a replica."""
     made = PresenceTracker(node.database.presence, node.engine, node.presence)
-    node.bus.follow_batches(made.committed)
+    node.bus.follow_batches(made.on_commit)
     running = asyncio.create_task(made.run())
     try:
         if settled:
@@ -86,7 +86,7 @@ async def test_a_console_that_connects_while_a_prompt_is_written_attends_it(
     async with tracking(here) as at_a:
         job = await here.lease_new_job()
         own, gate, asked = here.database.jobs.write, asyncio.Event(), asyncio.Event()
-        unattended, looked = here.database.presence.unattended, asyncio.Event()
+        unattended, looked = here.database.presence.list_unattended, asyncio.Event()
 
         async def look(*args: Any) -> Any:
             found = await unattended(*args)
@@ -100,7 +100,7 @@ async def test_a_console_that_connects_while_a_prompt_is_written_attends_it(
             return await own(batch)
 
         monkeypatch.setattr(here.database.jobs, "write", write)
-        monkeypatch.setattr(here.database.presence, "unattended", look)
+        monkeypatch.setattr(here.database.presence, "list_unattended", look)
         asking = asyncio.create_task(here.ask(job, "b", LAW))
         await asked.wait()
         at_a.enter(view())
@@ -186,13 +186,13 @@ async def test_unattended_prompts_are_read_in_pages(here: Node, monkeypatch: pyt
     async with tracking(here) as at_a:
         made = [await here.waiting(LAW if n % 2 else question()) for n in range(40)]
         ids = [prompt.prompt_id for _, prompt in made]
-        listed = await here.database.presence.unattended("default", "", 100)
+        listed = await here.database.presence.list_unattended("default", "", 100)
         assert [p.prompt_id for p in listed] == sorted(ids)
         at_a.enter(view(BOB))
 
         async def only_those_for_ann_are_left() -> bool:
-            found = await here.database.presence.unattended("default", "", 100)
+            found = await here.database.presence.list_unattended("default", "", 100)
             return {p.prompt_id for p in found} == set(ids[1::2])
 
         await until(only_those_for_ann_are_left, "those for bob are attended")
-        assert len(await here.database.presence.attended("default", 100)) == 20
+        assert len(await here.database.presence.list_attended("default", 100)) == 20

@@ -16,7 +16,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.ports.queries import JobFilter, PromptFilter
 from askback_server.storage.batch import DELETES, PARTS
 from askback_server.storage.database import Database
-from askback_server.storage.postgres import _compiled
+from askback_server.storage.postgres import _compile
 from askback_server.storage.postgres_pools import WRITER_SETTINGS
 from askback_server.storage.tables import jobs, prompts
 from tests.support.storage import creation, execute, fetch, new_job
@@ -43,7 +43,7 @@ async def test_the_batch_write_scans_no_table(shape: tuple[str, ...], migrated_d
         server_settings={**WRITER_SETTINGS, "application_name": "plans"},
     )
     try:
-        sql, named = _compiled(shape)
+        sql, named = _compile(shape)
         # The tables are empty: the worst case for a plan that depends on statistics.
         lines = await connection.fetch(f"EXPLAIN {sql}", *["[]" for _ in named])
     finally:
@@ -127,7 +127,7 @@ async def test_the_search_for_due_timers_uses_indexes_only(database: Database) -
         return [{"what": "now", "at": None}]
 
     database.queue._all = explain  # type: ignore[method-assign]
-    await database.queue.due(timedelta(seconds=1.5), 5000)
+    await database.queue.list_due(timedelta(seconds=1.5), 5000)
     plan = "\n".join(seen)
     for index in (
         "hitl_interactions_due",

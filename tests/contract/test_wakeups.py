@@ -105,7 +105,7 @@ async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, No
 async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
     here, there = two
     heard: list[Hint] = []
-    own = here.feed.hear
+    own = here.feed.receive_hints
     here.feed.wakeups._heard = lambda hints: (heard.extend(hints), own(hints))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
     await until(lambda: heard, "the other's is heard")
@@ -157,7 +157,7 @@ async def test_a_hint_older_than_a_local_commit_is_still_read(here: Node, there:
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.PENDING
-    here.feed.hear([Hint(job.job_id, 3, 4)])
+    here.feed.receive_hints([Hint(job.job_id, 3, 4)])
     await here.feed._read_hinted()
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
     assert here.received[-1].job.version == 5
@@ -169,7 +169,7 @@ async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(pg_url: str) -
         await until(live(here), "it listens")
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
-        here.feed.hear([Hint(job.job_id, 4, 5)])
+        here.feed.receive_hints([Hint(job.job_id, 4, 5)])
         await until(lambda: here.prompt_states(prompts[2].prompt_id), "the last is told")
         assert not here.prompt_states(prompts[0].prompt_id)
         await here.catch_up()
@@ -356,7 +356,7 @@ async def test_a_bare_hint_triggers_a_read_of_the_log(two: tuple[Node, Node]) ->
     silent = there.feed.wakeups
     silent.send = lambda hints: None  # type: ignore[method-assign]
     job = await there.create()
-    here.feed.hear([])
+    here.feed.receive_hints([])
     await until(lambda: job.job_id in {item.job.job_id for item in here.received}, "the log has it")
 
 

@@ -41,7 +41,7 @@ def _advance_token_too_early(patch: Patch) -> None:
     def move_at_once(self: PromptFollower, position: Any) -> None:
         self._safe = position
 
-    patch.setattr(PromptFollower, "_moved", move_at_once)
+    patch.setattr(PromptFollower, "_advance", move_at_once)
 
 
 def _forget_tombstones(patch: Patch) -> None:
@@ -123,9 +123,9 @@ def _snapshot_before_attach(patch: Patch) -> None:
 
 
 def _skip_resending(patch: Patch) -> None:
-    switch = stream.Session._switch
+    switch = stream.ReconnectingStream._switch
 
-    def forgetful(self: stream.Session, connection: Any) -> None:
+    def forgetful(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
         resting = {ref: item.resting for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
@@ -135,14 +135,14 @@ def _skip_resending(patch: Patch) -> None:
         for ref, item in self._pending.items():
             item.resting = resting[ref]
 
-    patch.setattr(stream.Session, "_switch", forgetful)
+    patch.setattr(stream.ReconnectingStream, "_switch", forgetful)
 
 
 def _publish_before_commit(patch: Patch) -> None:
     write = Engine._write
 
     async def hasty(self: Engine, groups: Sequence[Any]) -> Any:
-        self._publish([group.committed() for group in groups])
+        self._publish([group.to_committed() for group in groups])
         return await write(self, groups)
 
     patch.setattr(Engine, "_write", hasty)
@@ -155,7 +155,7 @@ def _ignore_gaps(patch: Patch) -> None:
         self._bus.note_version(item.job.job_id, item.job.version)
         return True
 
-    patch.setattr(Feed, "_is_news", news)
+    patch.setattr(Feed, "_note_news", news)
 
 
 def _skip_unconfirmed_resolutions(patch: Patch) -> None:
@@ -163,7 +163,7 @@ def _skip_unconfirmed_resolutions(patch: Patch) -> None:
         return []
 
     # Server and client each repair the loss, so disable both.
-    patch.setattr(work, "unconfirmed_prompts", none)
+    patch.setattr(work, "list_unconfirmed_prompts", none)
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 
@@ -171,7 +171,7 @@ def _keep_jobs_of_dead_workers(patch: Patch) -> None:
     async def nothing(*_: Any) -> bool:
         return False
 
-    patch.setattr(SessionKeeper, "_give_back", nothing)
+    patch.setattr(SessionKeeper, "_return_job", nothing)
 
 
 def _omit_checkpoints(patch: Patch) -> None:

@@ -112,8 +112,8 @@ async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(
     for end in ("complete_job",) if reason == "lost" else ("complete_job", "fail_job", "release_job"):
         harness.stream.send((await harness.stream.next(end)).ref, **refused)
     await harness.wait_until_holding(0)
-    assert harness.worker._wire is not None
-    beat = harness.worker._wire.heartbeat(leaving=False).heartbeat
+    assert harness.worker._protocol is not None
+    beat = harness.worker._protocol.heartbeat(leaving=False).heartbeat
     assert (beat.received, beat.leases.count, beat.leases.digest) == (1, 0, 0)
 
 
