@@ -145,7 +145,7 @@ def session_never_reaped() -> None:
     keeper.SessionKeeper.reap = idle  # type: ignore[method-assign]
 
 
-@plant(5, says="nobody does anything")
+@plant(5, says="no worker runs it")
 def holder_never_told() -> None:
     """A worker that waits for an answer does not receive it."""
     work_core.WorkCore._tell_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
@@ -247,8 +247,8 @@ def timeout_without_condition() -> None:
     """Deadlines fire without a check of the time."""
     add, early = timers.Timers._add, timedelta(seconds=0.25)
 
-    def sooner(this: Any, when: datetime, what: str, job_id: str) -> None:
-        add(this, when - early if what == "prompt" else when, what, job_id)
+    def sooner(this: Any, when: datetime, kind: str, job_id: str) -> None:
+        add(this, when - early if kind == "due" else when, kind, job_id)
 
     def run_overdue(change: Change) -> None:
         for prompt in change.open:

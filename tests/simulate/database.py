@@ -432,7 +432,7 @@ class SimulatedDatabase:
         now = self.clock.now()
         until = now + ahead
         found = [
-            (p.due_at, "prompt", p.job_id)
+            (p.due_at, "due", p.job_id)
             for p in self.rows.prompts.values()
             if p.is_open and p.due_at is not None and p.due_at <= until
         ]
