@@ -1,4 +1,4 @@
-"""Presence over two replicas: a prompt is marked unattended while nobody of its audience is connected."""
+"""Presence over two replicas: a prompt is marked unattended while no user of its audience is connected."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.support.requests import (
     seconds,
 )
 from tests.support.service import ServiceWorld
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 EXACT = '{"why": "é\\u00e9",  "n": 9007199254740993}'
 
@@ -175,8 +175,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"values_json": '"' + "x" * 262_144 + '"'}, "values_json"),
     ({"edits": [prompts.Edit(content_id="a")] * 21}, "edits"),
     ({"prompt_id": ""}, "prompt_id"),
-    ({"job_id": NOBODY_ID}, "prompt_id"),
-    ({"prompt_id": "", "job_id": NOBODY_ID}, "key"),
+    ({"job_id": ABSENT_ID}, "prompt_id"),
+    ({"prompt_id": "", "job_id": ABSENT_ID}, "key"),
     ({"prompt_id": "", "key": "k"}, "job_id"),
 ]
 
@@ -207,7 +207,7 @@ async def test_an_answer_names_its_prompt_by_job_and_key_too(lite: ServiceWorld)
 
 
 @pytest.mark.parametrize(
-    "where", [{"prompt_id": NOBODY_ID}, {"prompt_id": "x"}, {"job_id": NOBODY_ID, "key": "k"}]
+    "where", [{"prompt_id": ABSENT_ID}, {"prompt_id": "x"}, {"job_id": ABSENT_ID, "key": "k"}]
 )
 async def test_an_unknown_prompt_is_not_found(lite: ServiceWorld, where: dict[str, str]) -> None:
     names = dict(where)

@@ -26,7 +26,7 @@ from tests.support.requests import (
 )
 from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 async def _explained(shell: Shell, job_id: str, *words: str) -> tuple[str, Any]:
@@ -170,6 +170,6 @@ async def test_a_job_that_waits_for_no_people(lite: ServiceWorld, shell: Shell) 
 
 
 async def test_a_job_that_is_not_there(shell: Shell) -> None:
-    done = await shell.run("explain", NOBODY_ID, "--json")
+    done = await shell.run("explain", ABSENT_ID, "--json")
     assert done.code == 3
     assert json.loads(done.err)["error"]["reason"] == "ERROR_REASON_JOB_NOT_FOUND"

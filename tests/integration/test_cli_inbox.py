@@ -10,7 +10,7 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.support.requests import ACCEPT, REJECT, answer, audience, confirm, form, seconds
 from tests.support.service import ServiceWorld
 from tests.support.shell import Shell
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 async def _answers(world: ServiceWorld, prompt_id: str) -> list[prompts.AnswerRecord]:
@@ -137,7 +137,7 @@ async def test_show_in_any_state_with_the_audit(lite: ServiceWorld, shell: Shell
     assert record["answers"][1]["answer"]["valuesJson"] == "no json"
     assert record["answers"][2]["answer"]["values"] == {"n": 3}
     assert (await shell.ok("inbox", "show", name, "--json")).json["promptId"] == prompt.prompt_id
-    for missing in (NOBODY_ID, f"{prompt.job_id}/other"):
+    for missing in (ABSENT_ID, f"{prompt.job_id}/other"):
         assert (await shell.run("inbox", "show", missing)).code == 3
 
 
@@ -230,7 +230,7 @@ async def test_stale_claimed_expired_unknown_and_no_server(lite: ServiceWorld, s
     late = await shell.run("inbox", "answer", short.prompt_id, "--decision", "accept")
     assert late.code == 6
     assert "CLOSED: expired unanswered" in late.err
-    assert (await shell.run("inbox", "answer", NOBODY_ID, "--decision", "accept")).code == 3
+    assert (await shell.run("inbox", "answer", ABSENT_ID, "--decision", "accept")).code == 3
     away = await shell.run(
         "inbox", "ls", "--server", "127.0.0.1:1", "--timeout", "0.3s", "--json"
     )  # nobody may listen on port 1
@@ -241,13 +241,13 @@ async def test_approve_and_reject_each_prompt_named(lite: ServiceWorld, shell: S
     """A result for each; what fails does not stop the others, and is the exit code."""
     first, second, third = [await lite.create_prompt() for _ in range(3)]
     await lite.as_user("bob").hitl.AnswerPrompt(answer(second))
-    words = ["inbox", "approve", first.prompt_id, second.prompt_id, NOBODY_ID, first.prompt_id]
+    words = ["inbox", "approve", first.prompt_id, second.prompt_id, ABSENT_ID, first.prompt_id]
     done = await shell.run(*words, "--yes", "--comment", "fine")
     assert done.code == 4
     one, two, three = done.out.splitlines()
     assert one == f"{first.prompt_id}  Approved: Go on?"
     assert two.startswith(f"{second.prompt_id}  CLOSED: answered by bob")
-    assert three.startswith(f"{NOBODY_ID}  ")
+    assert three.startswith(f"{ABSENT_ID}  ")
     (stored,) = await _answers(lite, first.prompt_id)
     assert (stored.answer.comment, stored.answer.user_id) == ("fine", "ana")
     old = await shell.run("inbox", "reject", third.prompt_id, "--revision", "7", "--json")
@@ -281,7 +281,7 @@ async def test_yes_is_never_implied(lite: ServiceWorld, shell: Shell, verb: str,
     assert "--yes or --revision" in done.err
     assert (await lite.prompt(prompt.prompt_id)).state == prompts.PROMPT_STATE_PENDING
     assert (await shell.run("inbox", verb, "--yes")).code == 2  # never "all of them"
-    two = [prompt.prompt_id, NOBODY_ID]
+    two = [prompt.prompt_id, ABSENT_ID]
     assert (await shell.run("inbox", verb, *two, "--revision", "1")).code == 2
 
 

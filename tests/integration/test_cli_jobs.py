@@ -16,7 +16,7 @@ from tests.support.processes import quiet_port
 from tests.support.requests import REJECT, answer, confirm
 from tests.support.service import ServiceWorld
 from tests.support.shell import ASKBACK, Shell
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 async def _complete(world: ServiceWorld, leased: workers.LeasedJob, result: str = "") -> None:
@@ -232,12 +232,12 @@ async def test_every_kind_of_refusal(lite: ServiceWorld, shell: Shell) -> None:
     [violation] = json.loads(wrong.err)["error"]["violations"]
     assert violation["field"] == "job_type"
     for command in ("show", "watch", "cancel", "retry"):
-        missing = await shell.run("job", command, NOBODY_ID)
+        missing = await shell.run("job", command, ABSENT_ID)
         assert missing.code == 3, command
         assert missing.out == ""
     none = f"127.0.0.1:{quiet_port()}"
     for command in ("show", "watch"):
-        gone = await shell.run("job", command, NOBODY_ID, "--server", none, "--timeout", "0.3s")
+        gone = await shell.run("job", command, ABSENT_ID, "--server", none, "--timeout", "0.3s")
         assert gone.code == 7
         assert f"nothing listens on {none}" in gone.err
         assert len(gone.err.splitlines()) == 1

@@ -10,7 +10,7 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.support.refusals import SOON, check, frame_refusal, until
 from tests.support.requests import answer, confirm
 from tests.support.service import ServiceWorld, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 def frame(ref: int = 0, **body: Any) -> pb.ConverseClientFrame:
@@ -42,7 +42,7 @@ async def test_an_empty_hello_is_valid_and_its_reply_echoes_the_ref(world: Servi
         {"heartbeat": pb.ConverseHeartbeat()},
         {"credit": pb.ConverseCredit(prompts=1)},
         {"goodbye": pb.ConverseGoodbye()},
-        {"get_prompt": pb.GetPromptRequest(prompt_id=NOBODY_ID)},
+        {"get_prompt": pb.GetPromptRequest(prompt_id=ABSENT_ID)},
     ],
 )
 async def test_whatever_comes_before_the_hello_ends_the_stream(
@@ -103,7 +103,7 @@ async def test_ref_0_gets_no_reply_but_is_done(world: ServiceWorld) -> None:
     console = world.console()
     await console.hello()
     await console.snapshot()
-    wrong = pb.AnswerPromptRequest(prompt_id=NOBODY_ID, answer_id="a", revision=1, decision=1)
+    wrong = pb.AnswerPromptRequest(prompt_id=ABSENT_ID, answer_id="a", revision=1, decision=1)
     await console.send(frame(0, answer_prompt=wrong), frame(0, answer_prompt=answer(prompt)))
     closed = await console.event("closed")
     assert closed.prompt_id == prompt.prompt_id
@@ -176,9 +176,9 @@ async def test_frame_errors_say_what_the_unary_status_would(lite: ServiceWorld) 
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    missing = pb.GetPromptRequest(prompt_id=NOBODY_ID)
+    missing = pb.GetPromptRequest(prompt_id=ABSENT_ID)
     found = await console.ask_refused("NOT_FOUND", "PROMPT_NOT_FOUND", get_prompt=missing)
-    assert found.metadata == {"prompt_id": NOBODY_ID}
+    assert found.metadata == {"prompt_id": ABSENT_ID}
     found = await console.ask_refused("FAILED_PRECONDITION", "PROMPT_CLAIMED", answer_prompt=answer(prompt))
     assert found.metadata["claimed_by"] == "bob"
     found = await console.ask_refused(
@@ -215,7 +215,7 @@ async def test_a_bug_ends_a_frame_and_not_the_stream(
     console = lite.console()
     await console.hello()
     await console.snapshot()
-    ask = pb.GetPromptRequest(prompt_id=NOBODY_ID)
+    ask = pb.GetPromptRequest(prompt_id=ABSENT_ID)
     found = await console.ask_refused("INTERNAL", "INTERNAL", get_prompt=ask)
     assert set(found.metadata) == {"error_id"}
     assert "swordfish" not in found.message

@@ -22,7 +22,7 @@ from tests.support.requests import (
     seconds,
 )
 from tests.support.service import ServiceWorld
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 async def test_a_job_is_created_and_read_as_it_was_sent(world: ServiceWorld) -> None:
@@ -158,7 +158,7 @@ JOB_CALLS = {
 
 
 @pytest.mark.parametrize("name", [*JOB_CALLS, "UpdateJob", "UpdateDeepUnderstanding"])
-@pytest.mark.parametrize("job_id", [NOBODY_ID, "not-an-id", ""])
+@pytest.mark.parametrize("job_id", [ABSENT_ID, "not-an-id", ""])
 async def test_an_unknown_job_is_not_found(lite: ServiceWorld, name: str, job_id: str) -> None:
     mask = FieldMask(paths=["complete" if "Deep" in name else "priority"])
     request: Any

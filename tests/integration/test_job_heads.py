@@ -22,7 +22,7 @@ from tests.support.refusals import SOON, expect_refusal, refusal_of
 from tests.support.requests import REJECT, answer, audience, confirm, seconds
 from tests.support.service import ServiceWorld, serving
 from tests.support.shell import Shell
-from tests.support.streams import EOF, NOBODY_ID
+from tests.support.streams import ABSENT_ID, EOF
 
 PEOPLE = {
     "asker": (["client", "worker", "console"], ["law", "ops"]),
@@ -241,7 +241,7 @@ async def test_the_audience_follows_the_head_of_a_job(world: ServiceWorld, how: 
 async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) -> None:
     leased = await busy_job(world)
     plain = await world.create("refund")
-    for job_id in (leased.job.job_id, plain.job_id, NOBODY_ID):
+    for job_id in (leased.job.job_id, plain.job_id, ABSENT_ID):
         eve = world.with_token("eve")
         get = await expect_refusal(
             eve.jobs.GetJob(jobs.GetJobRequest(job_id=job_id)), "NOT_FOUND", "JOB_NOT_FOUND", job_id=job_id
@@ -255,9 +255,9 @@ async def test_who_is_in_no_audience_of_the_job_finds_none(world: ServiceWorld) 
         assert get == watch
         assert get.message.replace(job_id, "") == (
             await expect_refusal(
-                eve.jobs.GetJob(jobs.GetJobRequest(job_id=NOBODY_ID)), "NOT_FOUND", "JOB_NOT_FOUND"
+                eve.jobs.GetJob(jobs.GetJobRequest(job_id=ABSENT_ID)), "NOT_FOUND", "JOB_NOT_FOUND"
             )
-        ).message.replace(NOBODY_ID, "")
+        ).message.replace(ABSENT_ID, "")
         page = await eve.hitl.ListPrompts(
             hitl.ListPromptsRequest(filter=hitl.PromptFilter(job_id=job_id, states=ALL_STATES))
         )

@@ -11,7 +11,7 @@ from askback_server.engine import judges
 from tests.support.refusals import expect_refusal, outcome, until
 from tests.support.requests import RESPOND
 from tests.support.service import ServiceWorld
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 SCHEMA = {
     "type": "object",
@@ -105,4 +105,4 @@ async def test_one_principals_answers_do_not_keep_anothers_from_being_checked(li
     assert not all(task.done() for task in flood), "its turn came before those of the flood"
     for task in flood:
         task.cancel()
-    await outcome(lite.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=NOBODY_ID)))
+    await outcome(lite.hitl.GetPrompt(hitl.GetPromptRequest(prompt_id=ABSENT_ID)))

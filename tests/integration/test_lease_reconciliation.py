@@ -21,7 +21,7 @@ from tests.support.processes import Processes
 from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import FAILED, PENDING, RUNNING
 from tests.support.service import ServiceWorld, serving
-from tests.support.streams import NOBODY_ID, Worker
+from tests.support.streams import ABSENT_ID, Worker
 
 TTL = 1.5
 
@@ -104,13 +104,13 @@ async def test_a_lease_that_the_session_does_not_hold_is_lost(lite: ServiceWorld
     await worker.hello()
     await lite.create()
     lease = await worker.next_job()
-    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=3)
+    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=3)
     older = pb.LeasedJob(job=lease.job, token=0)
     await worker.send(beat(1, lease, foreign, older))
     await worker.expect("leases_wanted")
     await worker.send(pb.WorkClientFrame(held_leases=named(lease, foreign, older, received=1)))
     lost = [await worker.expect("lease_lost") for _ in range(2)]
-    assert {(x.job_id, x.token) for x in lost} == {(NOBODY_ID, 3), (lease.job.job_id, 0)}
+    assert {(x.job_id, x.token) for x in lost} == {(ABSENT_ID, 3), (lease.job.job_id, 0)}
     await worker.nothing_more()
     assert (await lite.job(lease.job.job_id)).state == RUNNING
 
@@ -246,10 +246,10 @@ async def test_extend_lease_tells_what_is_lost_and_takes_back_what_is_not_run(ha
     digest = beat(0, leases[kept.job_id]).heartbeat.leases
     asked = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, digest=digest))
     assert asked.leases_wanted
-    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=3)
+    foreign = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=3)
     held = named(leases[kept.job_id], foreign)
     first = await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
-    assert [(x.job_id, x.token) for x in first.lost] == [(NOBODY_ID, 3)]
+    assert [(x.job_id, x.token) for x in first.lost] == [(ABSENT_ID, 3)]
     # The reply may have been on its way then: one list is not enough, and a second one at once is not.
     await hasty.workers.ExtendLease(pb.ExtendLeaseRequest(**session, held=held))
     assert (await hasty.job(missing.job_id)).state == RUNNING

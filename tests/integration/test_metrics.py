@@ -23,7 +23,7 @@ from tests.support.refusals import SOON, expect_refusal, outcome, until
 from tests.support.requests import RESPOND, answer, confirm, form, seconds
 from tests.support.service import ServiceWorld, serving
 from tests.support.storage import Gated
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 Samples = Mapping[tuple[str, ...], float]
 
@@ -116,7 +116,7 @@ async def test_a_day_of_work_in_numbers(measured: ServiceWorld, monkeypatch: pyt
     second = await worker.next_job()
     of = {"job_id": second.job.job_id, "token": second.token}
     left = (await worker.ask(ask_prompt=wpb.AskPromptRequest(**of, key="c", content=content))).prompt
-    assert await outcome(world.jobs.GetJob(jpb.GetJobRequest(job_id=NOBODY_ID))) == "NOT_FOUND"
+    assert await outcome(world.jobs.GetJob(jpb.GetJobRequest(job_id=ABSENT_ID))) == "NOT_FOUND"
     # Five commands that wait together are one batch.
     burst = c.CreateJob(principal=CLIENT, namespace="", job_type="burst")
     await asyncio.gather(*(engine.submit(burst) for _ in range(5)))

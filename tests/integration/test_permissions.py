@@ -16,7 +16,7 @@ from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal, outcome
 from tests.support.requests import answer, audience, confirm, seconds
 from tests.support.service import Caller, ServiceWorld, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 PEOPLE: dict[str, tuple[list[str], list[str], list[str]]] = {
     "client": (["client"], ["default"], []),
@@ -55,14 +55,14 @@ def person(world: ServiceWorld, name: str) -> Caller:
     return world.with_token(f"{name}-token")
 
 
-NAMED = {"job_id": NOBODY_ID}
-P = {"prompt_id": NOBODY_ID}
+NAMED = {"job_id": ABSENT_ID}
+P = {"prompt_id": ABSENT_ID}
 MASK = {"paths": ["priority"]}
 DEEP = {
-    "deep_understanding": job_pb2.DeepUnderstanding(job_id=NOBODY_ID),
+    "deep_understanding": job_pb2.DeepUnderstanding(job_id=ABSENT_ID),
     "update_mask": {"paths": ["complete"]},
 }
-BY_JOB = hpb.PromptFilter(job_id=NOBODY_ID)
+BY_JOB = hpb.PromptFilter(job_id=ABSENT_ID)
 
 CL, WO, CO = "client", "worker", "console"
 
@@ -89,7 +89,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "ListAnswers": ((CL, WO, CO), "hitl", hpb.ListAnswersRequest(**P)),
     "CancelPrompt": ((CL, WO), "hitl", hpb.CancelPromptRequest(**P)),
     "LeaseJobs": ((WO,), "workers", wpb.LeaseJobsRequest(worker_id="w", job_types=["none"])),
-    "ExtendLease": ((WO,), "workers", wpb.ExtendLeaseRequest(session_id=NOBODY_ID)),
+    "ExtendLease": ((WO,), "workers", wpb.ExtendLeaseRequest(session_id=ABSENT_ID)),
     "ReportProgress": ((WO,), "workers", wpb.ReportProgressRequest(**NAMED)),
     "AskPrompt": ((WO,), "workers", wpb.AskPromptRequest(key="k", content=confirm(), **NAMED)),
     "AwaitPrompt": ((WO,), "workers", wpb.AwaitPromptRequest(**P)),

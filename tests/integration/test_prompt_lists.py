@@ -9,7 +9,7 @@ from askback.v1 import prompt_pb2 as prompts
 from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, audience, confirm, seconds
 from tests.support.service import Caller, ServiceWorld
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 async def listed(caller: Caller, size: int = 0, **fields: Any) -> list[str]:
@@ -72,8 +72,8 @@ async def test_the_asker_sees_its_jobs_prompts_whoever_they_are_for(lite: Servic
     # Without a namespace the job's own is meant.
     assert await listed(lite, filter=by_job) == ["for bob"]
     assert await listed(lite, namespace="n") == []
-    missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=NOBODY_ID))
-    await expect_refusal(lite.hitl.ListPrompts(missing), "NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY_ID)
+    missing = pb.ListPromptsRequest(filter=pb.PromptFilter(job_id=ABSENT_ID))
+    await expect_refusal(lite.hitl.ListPrompts(missing), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID)
 
 
 async def test_a_page_token_belongs_to_its_query_and_its_caller(world: ServiceWorld) -> None:
@@ -121,7 +121,7 @@ async def test_texts_that_no_database_holds_are_refused(world: ServiceWorld) -> 
         request = pb.ListPromptsRequest(filter=filter)
         await expect_refusal(world.hitl.ListPrompts(request), "INVALID_ARGUMENT", "INVALID_FIELD")
     await expect_refusal(
-        world.hitl.GetPrompt(pb.GetPromptRequest(job_id=NOBODY_ID, key="\0")), "NOT_FOUND", "PROMPT_NOT_FOUND"
+        world.hitl.GetPrompt(pb.GetPromptRequest(job_id=ABSENT_ID, key="\0")), "NOT_FOUND", "PROMPT_NOT_FOUND"
     )
 
 

@@ -15,7 +15,7 @@ from askback_server.domain.limits import Limits
 from tests.support.refusals import until
 from tests.support.requests import ACCEPT, confirm
 from tests.support.service import ServiceWorld
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 LARGE = 200_000
 
@@ -73,7 +73,7 @@ async def test_large_requests_stop_the_reader(lite: ServiceWorld, monkeypatch: p
     monkeypatch.setattr(engine, "submit", slow)
     count, most = 20, Limits().unsent_bytes // LARGE + 1
     answer = hitl.AnswerPromptRequest(
-        prompt_id=NOBODY_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
+        prompt_id=ABSENT_ID, revision=1, answer_id="a", decision=ACCEPT, values_json=f'"{"v" * LARGE}"'
     )
     async with console(lite) as (call, session):
 

@@ -23,7 +23,7 @@ from askback.v1 import worker_service_pb2 as wpb
 from tests.support.refusals import expect_refusal
 from tests.support.requests import answer, confirm, seconds
 from tests.support.service import ServiceWorld, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 NO_SPANS = {
     "zero": Duration(),
@@ -56,7 +56,7 @@ def listed(**fields: Any) -> Callable[[ServiceWorld], Awaitable[Any]]:
 
 
 def updated(world: ServiceWorld, span: Duration) -> Any:
-    job = job_pb2.Job(job_id=NOBODY_ID, retention=span)
+    job = job_pb2.Job(job_id=ABSENT_ID, retention=span)
     return world.jobs.UpdateJob(jpb.UpdateJobRequest(job=job, update_mask=FieldMask(paths=["retention"])))
 
 
@@ -77,9 +77,9 @@ SPANS: dict[str, Callable[[ServiceWorld, Duration], Awaitable[Any]]] = {
     )(w),
     "prompt.reminders.every": lambda w, d: asked(reminders=prompts.Reminders(every=d, after=seconds(9)))(w),
     "prompt.reminders.after": lambda w, d: asked(reminders=prompts.Reminders(every=seconds(9), after=d))(w),
-    "duration": lambda w, d: w.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=NOBODY_ID, duration=d)),
-    "retry_delay": lambda w, d: w.workers.FailJob(wpb.FailJobRequest(job_id=NOBODY_ID, retry_delay=d)),
-    "wait": lambda w, d: w.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=NOBODY_ID, wait=d)),
+    "duration": lambda w, d: w.hitl.ClaimPrompt(hpb.ClaimPromptRequest(prompt_id=ABSENT_ID, duration=d)),
+    "retry_delay": lambda w, d: w.workers.FailJob(wpb.FailJobRequest(job_id=ABSENT_ID, retry_delay=d)),
+    "wait": lambda w, d: w.workers.AwaitPrompt(wpb.AwaitPromptRequest(prompt_id=ABSENT_ID, wait=d)),
     "wait (lease)": lambda w, d: w.workers.LeaseJobs(
         wpb.LeaseJobsRequest(worker_id="w", job_types=["t"], wait=d)
     ),

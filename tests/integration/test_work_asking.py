@@ -11,7 +11,7 @@ from askback.v1 import worker_service_pb2 as pb
 from tests.support.refusals import expect_refusal
 from tests.support.requests import PENDING_HITL, REJECT, RESPOND, RUNNING, answer, confirm, form
 from tests.support.service import ServiceWorld
-from tests.support.streams import NOBODY_ID, Worker
+from tests.support.streams import ABSENT_ID, Worker
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:
@@ -214,12 +214,12 @@ async def test_only_resolved_prompts_of_the_job_can_be_confirmed(lite: ServiceWo
     for prompt_id, code, reason in (
         (prompt.prompt_id, "FAILED_PRECONDITION", "ILLEGAL_STATE"),
         (other.prompt_id, "NOT_FOUND", "PROMPT_NOT_FOUND"),
-        (NOBODY_ID, "NOT_FOUND", "PROMPT_NOT_FOUND"),
+        (ABSENT_ID, "NOT_FOUND", "PROMPT_NOT_FOUND"),
         ("", "INVALID_ARGUMENT", "INVALID_FIELD"),
     ):
         request = pb.AcknowledgePromptsRequest(**of(leased, prompt_ids=[prompt_id]))
         await worker.ask_refused(code, reason, acknowledge_prompts=request)
-    many = pb.AcknowledgePromptsRequest(**of(leased, prompt_ids=[NOBODY_ID] * 1001))
+    many = pb.AcknowledgePromptsRequest(**of(leased, prompt_ids=[ABSENT_ID] * 1001))
     await worker.ask_refused("INVALID_ARGUMENT", "INVALID_FIELD", acknowledge_prompts=many)
 
 

@@ -11,7 +11,7 @@ from askback.v1 import worker_service_pb2 as pb
 from tests.support.refusals import check, expect_refusal, until
 from tests.support.requests import FAILED, PENDING_HITL, RUNNING, answer, confirm
 from tests.support.service import ServiceWorld, serving
-from tests.support.streams import NOBODY_ID, Worker
+from tests.support.streams import ABSENT_ID, Worker
 
 
 @pytest.fixture
@@ -187,9 +187,9 @@ async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_n
     assert again_leased.job.job_id == released.job.job_id
     await worker.ask(complete_job=pb.CompleteJobRequest(**of(again_leased)))
     await worker.lose()
-    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=NOBODY_ID), token=7)
+    nobody = pb.LeasedJob(job=job_pb2.Job(job_id=ABSENT_ID), token=7)
     again, welcome = await resumed(world, worker, kept, released, nobody, capacity=5)
-    assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, NOBODY_ID])
+    assert sorted(welcome.lost_job_ids) == sorted([released.job.job_id, ABSENT_ID])
     handed = await again.next_job()
     assert (handed.job.job_id, handed.token) == (unheard.job.job_id, unheard.token)
     await again.nothing_more()
@@ -199,7 +199,7 @@ async def test_a_resumed_worker_hears_which_jobs_it_has_lost_and_gets_those_it_n
 
 @pytest.mark.parametrize(
     "hello",
-    [{"session_secret": "wrong"}, {"session_id": NOBODY_ID}, {"session_secret": ""}, {"namespace": "other"}],
+    [{"session_secret": "wrong"}, {"session_id": ABSENT_ID}, {"session_secret": ""}, {"namespace": "other"}],
 )
 async def test_a_session_is_not_resumed_without_its_secret(lite: ServiceWorld, hello: dict[str, str]) -> None:
     worker = lite.worker()

@@ -21,7 +21,7 @@ from tests.support.requests import (
     seconds,
 )
 from tests.support.service import ServiceWorld, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 def frame(ref: int = 0, **body: Any) -> pb.WorkClientFrame:
@@ -360,7 +360,7 @@ async def test_goodbye_releases_what_is_held(world: ServiceWorld) -> None:
 async def test_ref_0_and_unknown_frames_and_too_many_at_once(lite: ServiceWorld) -> None:
     worker = lite.worker()
     await worker.hello()
-    missing = pb.ListCheckpointsRequest(job_id=NOBODY_ID)
+    missing = pb.ListCheckpointsRequest(job_id=ABSENT_ID)
     await worker.send(frame(0, list_checkpoints=missing), frame(3))
     got = await worker.frame()
     assert got.ref == 3

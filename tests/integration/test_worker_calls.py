@@ -26,7 +26,7 @@ from tests.support.requests import (
     seconds,
 )
 from tests.support.service import ServiceWorld, serving
-from tests.support.streams import NOBODY_ID
+from tests.support.streams import ABSENT_ID
 
 
 def of(leased: Any, **fields: Any) -> dict[str, Any]:
@@ -217,7 +217,7 @@ async def test_sessions_need_their_secret(lite: ServiceWorld) -> None:
     leased = await lite.lease(wait=0)
     for session_id, secret in (
         (leased.session_id, "wrong"),
-        (NOBODY_ID, leased.session_secret),
+        (ABSENT_ID, leased.session_secret),
         ("nonsense", leased.session_secret),
     ):
         request = pb.ExtendLeaseRequest(session_id=session_id, session_secret=secret)
@@ -269,7 +269,7 @@ async def test_a_write_needs_the_newest_token_and_the_holder(lite: ServiceWorld,
     bob = ServiceWorld(lite.service, lite.channel)
     bob.workers = lite.as_user("bob").workers
     await expect_refusal(writes(bob, job_id, lease.token)[name](), "FAILED_PRECONDITION", "LEASE_LOST")
-    await expect_refusal(writes(lite, NOBODY_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY_ID)
+    await expect_refusal(writes(lite, ABSENT_ID, 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID)
     await expect_refusal(writes(lite, "x", 1)[name](), "NOT_FOUND", "JOB_NOT_FOUND", job_id="x")
     await expect_refusal(writes(lite, "", 1)[name](), "INVALID_ARGUMENT", "INVALID_FIELD")
     await writes(lite, job_id, lease.token)[name]()
@@ -315,7 +315,7 @@ async def test_await_prompt_returns_what_is_when_the_wait_is_over(lite: ServiceW
         request = pb.AwaitPromptRequest(**by_key, **wait)
         assert (await lite.workers.AwaitPrompt(request)).prompt == prompt
     assert not lite.service.replica.bus._by_job
-    for where in ({"prompt_id": NOBODY_ID}, {"job_id": NOBODY_ID, "key": "k"}):
+    for where in ({"prompt_id": ABSENT_ID}, {"job_id": ABSENT_ID, "key": "k"}):
         await expect_refusal(
             lite.workers.AwaitPrompt(pb.AwaitPromptRequest(**where)), "NOT_FOUND", "PROMPT_NOT_FOUND", **where
         )
@@ -348,7 +348,7 @@ async def test_checkpoints_have_pages_by_key(world: ServiceWorld) -> None:
     negative = pb.ListCheckpointsRequest(job_id=lease.job.job_id, page_size=-1)
     await expect_refusal(world.workers.ListCheckpoints(negative), "INVALID_ARGUMENT", "INVALID_FIELD")
     await expect_refusal(
-        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=NOBODY_ID)),
+        world.workers.ListCheckpoints(pb.ListCheckpointsRequest(job_id=ABSENT_ID)),
         "NOT_FOUND",
         "JOB_NOT_FOUND",
     )

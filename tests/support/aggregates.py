@@ -37,7 +37,6 @@ ANN = Principal("ann", frozenset({Role.CONSOLE}), groups=frozenset({"law"}))
 BOB = Principal("bob", frozenset({Role.CONSOLE}))
 ADMIN = Principal("root", frozenset({Role.ADMIN}))
 STRANGER = Principal("sam", frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE}), ("elsewhere",))
-NOBODY = Principal("nina")
 
 S1, S2 = SessionRef("session-1", 1), SessionRef("session-2", 1)
 

@@ -157,7 +157,7 @@ class FakeServer:
         await self._server.start()
 
     async def stop(self) -> None:
-        """Stop at once and cancel all calls."""
+        """Stop immediately and cancel all calls."""
         if self._server is not None:
             server, self._server = self._server, None
             await server.stop(None)

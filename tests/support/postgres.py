@@ -281,7 +281,7 @@ def _environment() -> dict[str, str]:
 
 
 def _as_user() -> dict[str, Any]:
-    """Arguments for a subprocess: PostgreSQL refuses to run as root, so root runs it as nobody."""
+    """Arguments for a subprocess: PostgreSQL refuses to run as root, so root runs it as another user."""
     if os.getuid() != 0:
         return {}
     return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
@@ -291,9 +291,9 @@ def _give_away(root: Path) -> None:
     """Make the server's user the owner of everything below `root`."""
     if os.getuid() != 0:
         return
-    nobody = pwd.getpwnam("nobody")
+    account = pwd.getpwnam("nobody")
     for path in (root, *root.rglob("*")):
-        os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def _may_run(folder: Path, *command: str) -> bool:

@@ -15,7 +15,7 @@ from tests.support.refusals import SOON, Refusal, check, frame_refusal, refusal_
 
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 
-NOBODY_ID = "00000000-0000-7000-8000-000000000000"
+ABSENT_ID = "00000000-0000-7000-8000-000000000000"
 """A well-formed id that does not exist."""
 
 
@@ -150,7 +150,7 @@ class Console(Stream):
         return hitl.ConverseClientFrame(ref=ref, **body)
 
     def _probe(self, ref: int) -> Any:
-        return self._frame(ref, get_prompt=hitl.GetPromptRequest(prompt_id=NOBODY_ID))
+        return self._frame(ref, get_prompt=hitl.GetPromptRequest(prompt_id=ABSENT_ID))
 
     async def hello(self, **hello: Any) -> Any:
         """Send a hello and return the welcome."""
@@ -202,7 +202,7 @@ class Worker(Stream):
         return workers.WorkClientFrame(ref=ref, **body)
 
     def _probe(self, ref: int) -> Any:
-        return self._frame(ref, list_checkpoints=workers.ListCheckpointsRequest(job_id=NOBODY_ID))
+        return self._frame(ref, list_checkpoints=workers.ListCheckpointsRequest(job_id=ABSENT_ID))
 
     async def hello(self, *job_types: str, **hello: Any) -> Any:
         """Send a hello and return the welcome."""

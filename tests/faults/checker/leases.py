@@ -50,7 +50,7 @@ def _check_log(e: Evidence) -> Iterator[Violation]:
                     yield violation(4, f"job {job_id}: token {data['token']} after {token}", event)
                 holder, token = data["worker_id"], data["token"]
             elif kind in _BY_HOLDER and event["actor"] != "system" and event["actor"] != holder:
-                text = f"job {job_id}: {kind} by {event['actor']}, held by {holder or 'nobody'}"
+                text = f"job {job_id}: {kind} by {event['actor']}, held by {holder or 'no worker'}"
                 yield violation(4, text, lost, event)
             if kind in _ENDS_LEASE or event["state"] == "PENDING":
                 holder, lost = None, event  # or an answer found that the holder's session had expired
@@ -105,7 +105,7 @@ def _check_ends(e: Evidence) -> Iterator[Violation]:
         elif row.get("session_id") and row["session_id"] not in living:
             yield violation(5, f"job {job_id} is {row['status']}, held by a session that is gone", row)
         else:
-            yield violation(5, f"job {job_id} is {row['status']}, and nobody does anything about it", row)
+            yield violation(5, f"job {job_id} is {row['status']}, and no worker runs it", row)
     quiet = max((line["t"] for line in e.director if line["e"] == "quiet"), default=NEVER)
     for session in e.sessions:
         if session["expires_at"] < min(e.ends_at - e.bounds.reaped, quiet):
