@@ -50,10 +50,10 @@ async def test_a_long_transaction_is_logged_once_and_so_is_its_end(
         await until(lagging, "the lag grows")
         for _ in range(3):
             await watch.check()
-        [said] = warnings(caplog)
-        assert said.pid == slow.get_server_pid()  # type: ignore[attr-defined]
-        assert "slow" in said.getMessage()
-        assert "INSERT" not in said.getMessage(), "statements of others may contain anything"
+        [warning] = warnings(caplog)
+        assert warning.pid == slow.get_server_pid()  # type: ignore[attr-defined]
+        assert "slow" in warning.getMessage()
+        assert "INSERT" not in warning.getMessage(), "statements of others may contain anything"
     await watch.check()
     assert watch.lag == 0
     assert caplog.records[-1].getMessage() == "the feed has caught up: no transaction holds it back"

@@ -70,7 +70,7 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
     rng = random.Random(seed)
     job = await there.lease_new_job()
     prompts: list[Prompt] = []
-    told, remembered = 0, 0
+    hinted, remembered = 0, 0
     for turn in range(40):
         node = rng.choice((here, there))
         before = (await whole(here.database, job.job_id))[0].job
@@ -97,8 +97,8 @@ async def test_memory_is_right_when_two_replicas_write_one_job_in_turn(
         assert after is not None
         if rng.random() < 0.7:
             # A hint may cover several commits: after a lost one, the next covers its span.
-            await hint(here, job, rng.choice((before.version, told)), after.version)
-            told = after.version
+            await hint(here, job, rng.choice((before.version, hinted)), after.version)
+            hinted = after.version
         if rng.random() < 0.1:
             await here.catch_up()
         remembered += await check_memory(here, job)

@@ -43,8 +43,8 @@ async def test_the_holder_of_the_migration_lock_is_named(empty: str, kind: str) 
         taken = "pg_advisory_lock" if kind == "session" else "pg_advisory_xact_lock"
         await other.execute(f"SELECT {taken}({LOCK})")
         pid = await other.fetchval("SELECT pg_backend_pid()")
-        said = rf"waited 0 s for another migration, held by process {pid} \(another release, user postgres"
-        with pytest.raises(StorageUnavailable, match=said):
+        message = rf"waited 0 s for another migration, held by process {pid} \(another release, user postgres"
+        with pytest.raises(StorageUnavailable, match=message):
             await asyncio.to_thread(upgrade, empty, wait=0)
     await asyncio.to_thread(upgrade, empty, wait=0)
 
@@ -79,8 +79,8 @@ async def test_a_prepared_transaction_that_holds_a_table_lock_is_named(
         await other.execute("LOCK TABLE jobs")
         await other.execute("PREPARE TRANSACTION 'left over'")
         try:
-            said = "a table that is in use, held by the prepared transaction 'left over' .user postgres"
-            with pytest.raises(StorageUnavailable, match=said):
+            message = "a table that is in use, held by the prepared transaction 'left over' .user postgres"
+            with pytest.raises(StorageUnavailable, match=message):
                 await asyncio.to_thread(upgrade, empty, wait=0)
         finally:
             await other.execute("ROLLBACK PREPARED 'left over'")

@@ -108,7 +108,7 @@ async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
     own = here.feed.receive_hints
     here.feed.wakeups._heard = lambda hints: (heard.extend(hints), own(hints))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
-    await until(lambda: heard, "the other's is heard")
+    await until(lambda: heard, "the other replica's hint is received")
     assert [hint.job_id for hint in heard] == [theirs.job_id]
     assert heard == [Hint(theirs.job_id, 0, theirs.version)]
     assert mine.job_id != theirs.job_id
@@ -170,7 +170,7 @@ async def test_a_job_first_seen_in_a_hint_hides_no_earlier_events(pg_url: str) -
         job = await there.lease_new_job()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
         here.feed.receive_hints([Hint(job.job_id, 4, 5)])
-        await until(lambda: here.prompt_states(prompts[2].prompt_id), "the last is told")
+        await until(lambda: here.prompt_states(prompts[2].prompt_id), "the last prompt is delivered")
         assert not here.prompt_states(prompts[0].prompt_id)
         await here.catch_up()
         for prompt in prompts:

@@ -151,7 +151,7 @@ def holder_never_told() -> None:
     work_core.WorkCore._tell_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
 
 
-@plant(6, says="was not told of prompt", faults=("kill_console", "kill_console"), client=SLOW)
+@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW)
 def console_never_told_after_reconnect() -> None:
     """A new stream of a console does not get the prompts that are already open."""
 
@@ -219,7 +219,7 @@ def foreign_audience_told() -> None:
     prompts.Prompt.is_for = lambda this, principal: True  # type: ignore[method-assign]
 
 
-@plant(8, says="was not told", faults=("cut_console", "cut_console"), client=SLOW)
+@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW)
 def resume_token_skips() -> None:
     """A resumed stream reports that nothing was missed."""
 

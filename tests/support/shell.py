@@ -56,7 +56,7 @@ class Running:
                 read.append(line)
                 if words in line:
                     return line
-        raise AssertionError(f"never said {words!r}: {read}")
+        raise AssertionError(f"never printed {words!r}: {read}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command."""

@@ -34,7 +34,7 @@ def _check_missing_prompt(e: Evidence, prompt_id: str, operations: list[Operatio
         return
     for operation in operations:
         if operation.ok:
-            yield violation(1, f"prompt {prompt_id} was answered, and is not stored", operation.reply)
+            yield violation(1, f"prompt {prompt_id} was answered, but is not stored", operation.reply)
 
 
 def _logs_of_deleted_jobs(e: Evidence) -> list[list[dict[str, object]]]:
@@ -53,11 +53,11 @@ def _check_stored_answers(e: Evidence, prompt_id: str, operations: list[Operatio
         said, answer_id = operation.begun, operation.begun["id"]
         stored = e.answers.get((prompt_id, answer_id))
         if stored is None:
-            yield violation(1, f"answer {answer_id} was taken, and is not stored", said, operation.reply)
+            yield violation(1, f"answer {answer_id} was accepted, but is not stored", said, operation.reply)
         elif stored["answer"]["comment"] != said["c"]:
             yield violation(1, f"answer {answer_id} is stored with another content", said, stored)
         elif operation.reply["st"] == ACCEPTED and won.get("answer_id") != answer_id:
-            yield violation(1, f"answer {answer_id} was ACCEPTED, and another one resolved", said, row)
+            yield violation(1, f"answer {answer_id} was ACCEPTED, but another one won", said, row)
 
 
 def _check_single_resolution(e: Evidence, prompt_id: str, operations: list[Operation]) -> Iterator[Violation]:
@@ -70,10 +70,10 @@ def _check_single_resolution(e: Evidence, prompt_id: str, operations: list[Opera
         if reply["st"] == ACCEPTED:
             accepted[operation.begun["id"]] = operation
         if reply["end"] != PENDING and (reply["end"], reply["won"]) != end:
-            text = f"prompt {prompt_id} was said to be {reply['end']} by {reply['won']!r}, and is {end}"
+            text = f"prompt {prompt_id} was reported as {reply['end']} by {reply['won']!r}, but is {end}"
             yield violation(2, text, reply, e.prompts[prompt_id])
         elif reply["st"] == CLOSED and reply["end"] == PENDING:
-            yield violation(2, f"a loser of prompt {prompt_id} was not told the winner", reply)
+            yield violation(2, f"a losing answer to prompt {prompt_id} did not get the winner", reply)
     if len(accepted) > 1:
         lines = [operation.reply for operation in accepted.values()]
         yield violation(2, f"prompt {prompt_id}: {len(accepted)} answers were ACCEPTED", *lines)
@@ -99,18 +99,20 @@ def _check_equal_results(e: Evidence, prompt_id: str, operations: list[Operation
                     text = f"answer {answer_id} was {first.reply['st']}, and then {reply['st']}"
                     yield violation(3, text, first.reply, reply)
                 if stored is not None and stored["answer"]["comment"] != begun["c"]:
-                    yield violation(3, f"answer {answer_id} was taken with another content", begun, reply)
+                    yield violation(3, f"answer {answer_id} was accepted with another content", begun, reply)
                 elif stored is not None and _STATUS[stored["status"]] != reply["st"]:
-                    text = f"answer {answer_id} was told {reply['st']}, and is stored as {stored['status']}"
+                    text = (
+                        f"answer {answer_id} was reported as {reply['st']}, but stored as {stored['status']}"
+                    )
                     yield violation(3, text, reply, stored)
             elif reply["why"] == "ID_REUSED":
                 if stored is not None and stored["answer"]["comment"] == begun["c"]:
-                    yield violation(3, f"answer {answer_id} was refused as another one's", begun, reply)
+                    yield violation(3, f"answer {answer_id} was refused as a reused id", begun, reply)
             else:
-                yield violation(0, f"an answer met {reply['code']} {reply['why']}", begun, reply)
+                yield violation(0, f"an answer got {reply['code']} {reply['why']}", begun, reply)
         if len(told) > 1:
             lines = [operation.reply for operation in told.values()]
-            yield violation(3, f"answer {answer_id} was taken with {len(told)} contents", *lines)
+            yield violation(3, f"answer {answer_id} was accepted with {len(told)} contents", *lines)
 
 
 def _check_observers(e: Evidence) -> Iterator[Violation]:
@@ -120,7 +122,7 @@ def _check_observers(e: Evidence) -> Iterator[Violation]:
     for line, who in seen:
         end = e.end_of(line["p"])
         if end is not None and (line["st"], line["a"]) != end:
-            text = f"{who} saw prompt {line['p']} end as {(line['st'], line['a'])}, and it is {end}"
+            text = f"{who} saw prompt {line['p']} end as {(line['st'], line['a'])}, but it is {end}"
             yield violation(2, text, line, e.prompts[line["p"]])
         elif end is not None and end[0] == ANSWERED and "c" in line:
             stored = (e.prompts[line["p"]].get("response_data") or {}).get("comment")

@@ -27,11 +27,11 @@ def check(e: Evidence) -> Iterator[Violation]:
             keeps[job_id] = float("inf") if keep is None else keep
             if job_id not in e.jobs and not e.is_deleted(job_id):
                 yield violation(
-                    11, f"job {job_id} was created, and is lost", operation.begun, operation.reply
+                    11, f"job {job_id} was created, but is lost", operation.begun, operation.reply
                 )
         if len(made) > 1 and not any(e.is_deleted(job_id) for job_id in made):
             lines = [op.reply for op in made.values()]
-            yield violation(11, f"request {request_id} made {len(made)} jobs", *lines)
+            yield violation(11, f"request {request_id} created {len(made)} jobs", *lines)
         if len(rows[request_id]) > 1:
             yield violation(
                 11, f"request {request_id} is stored {len(rows[request_id])} times", *rows[request_id]
@@ -42,10 +42,10 @@ def check(e: Evidence) -> Iterator[Violation]:
                 continue
             contents = {op.begun["f"] for op in operations}
             if reply["why"] != "ID_REUSED":
-                yield violation(0, f"a creation met {reply['code']} {reply['why']}", operation.begun, reply)
+                yield violation(0, f"a creation got {reply['code']} {reply['why']}", operation.begun, reply)
             elif len(contents) == 1:
                 yield violation(
-                    11, f"request {request_id} was refused as another one's", operation.begun, reply
+                    11, f"request {request_id} was refused as a reused id", operation.begun, reply
                 )
     yield from _check_deleted(e, keeps)
 
@@ -63,4 +63,4 @@ def _check_deleted(e: Evidence, keeps: dict[str, float]) -> Iterator[Violation]:
                 12, f"job {job_id} was deleted before its retention was over", ended[-1], deletion
             )
         if job_id in e.jobs:
-            yield violation(12, f"job {job_id} is deleted by its log, and stored", deletion, e.jobs[job_id])
+            yield violation(12, f"job {job_id} is deleted in its log, but stored", deletion, e.jobs[job_id])

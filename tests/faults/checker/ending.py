@@ -27,21 +27,21 @@ def check(e: Evidence) -> Iterator[Violation]:
         if operation.refused and operation.what not in ("answer", "create") and operation.reply is not None:
             reply = operation.reply
             if reply["why"] not in _EXPECTED:
-                text = f"{operation.what} met {reply['code']} {reply['why']}"
+                text = f"{operation.what} got {reply['code']} {reply['why']}"
                 yield violation(0, text, operation.begun, reply)
     for line in e.director:
         match line["e"]:
             case "stuck":
-                yield violation(13, f"{line['party']} did not come to an end: {line['what']}", line)
+                yield violation(13, f"{line['party']} did not end: {line['what']}", line)
             case "left" if line["code"] != 0:
-                yield violation(13, f"{line['party']} did not leave in order: {line['code']}", line)
+                yield violation(13, f"{line['party']} did not leave normally: {line['code']}", line)
             case "drained" if line.get("last") and line["code"] != 0:
                 yield violation(13, f"{line['party']} did not drain: {line['code']}", line)
             case "dead" if line["code"] not in (-9, None):
-                yield violation(13, f"{line['party']} ended by itself: {line['code']}", line)
+                yield violation(13, f"{line['party']} ended unexpectedly: {line['code']}", line)
             case "at_rest":
                 if not line["answers"]:
-                    yield violation(13, f"{line['party']} does not say how it is", line)
+                    yield violation(13, f"{line['party']} does not report its metrics", line)
                 elif line["streams"] or line["queue"]:
                     left = f"{line['streams']:.0f} streams and {line['queue']:.0f} commands"
                     yield violation(13, f"{line['party']} has {left} left", line)
@@ -50,4 +50,4 @@ def check(e: Evidence) -> Iterator[Violation]:
                     yield violation(13, f"{line['party']} grew from {grown}", line)
     for line in e.clients:
         if line["e"] == "finished" and line["left"]:
-            yield violation(13, f"{line['left']} jobs had not ended when patience was over", line)
+            yield violation(13, f"{line['left']} jobs had not ended in time", line)

@@ -68,7 +68,9 @@ def _check_tokens(e: Evidence) -> Iterator[Violation]:
             first[line["j"]].append((line["k"], line))
             owner = owners.setdefault((line["j"], line["k"]), line)
             if owner["who"] != line["who"]:
-                text = f"job {line['j']} with token {line['k']} was given to {owner['who']} and {line['who']}"
+                text = (
+                    f"job {line['j']} with token {line['k']} was leased to {owner['who']} and {line['who']}"
+                )
                 yield violation(4, text, owner, line)
     for operation in e.operations:
         if operation.what not in _WRITES or not operation.ok:
@@ -77,7 +79,7 @@ def _check_tokens(e: Evidence) -> Iterator[Violation]:
         if operation.what == "zombie" and _was_sent_again(first[begun["j"]], operation):
             continue
         if operation.what == "zombie":
-            text = f"job {begun['j']}: a write with the lost token {begun['k']} was taken"
+            text = f"job {begun['j']}: a write with the lost token {begun['k']} was accepted"
             yield violation(4, text, begun, operation.reply)
             continue
         newer = [line for token, line in first[begun["j"]] if token > begun["k"] and line["t"] < begun["t"]]
@@ -101,9 +103,11 @@ def _check_ends(e: Evidence) -> Iterator[Violation]:
         if JOB_STATES[row["status"]] in ENDED_JOBS:
             continue
         if row["status"] == "PENDING_HITL" and row["open_blocking"]:
-            yield violation(6, f"job {job_id} still waits for people, who had been waiting for work", row)
+            yield violation(6, f"job {job_id} still waits for users, who have no prompts left", row)
         elif row.get("session_id") and row["session_id"] not in living:
-            yield violation(5, f"job {job_id} is {row['status']}, held by a session that is gone", row)
+            yield violation(
+                5, f"job {job_id} is {row['status']}, held by a session that no longer exists", row
+            )
         else:
             yield violation(5, f"job {job_id} is {row['status']}, and no worker runs it", row)
     quiet = max((line["t"] for line in e.director if line["e"] == "quiet"), default=NEVER)

@@ -26,7 +26,7 @@ def check(e: Evidence) -> Iterator[Violation]:
             yield from _check_fold(e, e.jobs[job_id], events)
     for job_id, row in e.jobs.items():
         if job_id not in e.log:
-            yield violation(12, f"job {job_id} is stored, and its whole log is gone", row)
+            yield violation(12, f"job {job_id} is stored, but its log was deleted", row)
     yield from _check_reads(e)
     yield from _check_timeouts(e)
     yield from _check_resets(e)
@@ -38,7 +38,9 @@ def _check_complete(e: Evidence, job_id: str, events: list[Line]) -> Iterator[Vi
         return
     if numbers[0] > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         yield violation(
-            12, f"the log of job {job_id} begins with {numbers[0]}: the rest was needed", events[0]
+            12,
+            f"the log of job {job_id} begins with {numbers[0]}: earlier events were still needed",
+            events[0],
         )
         return
     wrong = next(i for i, number in enumerate(numbers) if number != i + 1)
@@ -49,7 +51,7 @@ def _check_single_end(job_id: str, events: list[Line]) -> Iterator[Violation]:
     end: Line | None = None
     for event in events:
         if end is not None and (event["type"] not in _AFTER_THE_END or event["state"] != end["state"]):
-            text = f"job {job_id} was {end['state']}, and then came {event['type']} ({event['state']})"
+            text = f"job {job_id} was {end['state']}, and then got {event['type']} ({event['state']})"
             yield violation(10, text, end, event)
         if end is None and event["type"] in ("JOB_COMPLETED", "JOB_FAILED", "JOB_CANCELLED"):
             end = event
@@ -68,7 +70,7 @@ def _check_fold(e: Evidence, row: Line, events: list[Line]) -> Iterator[Violatio
         elif kind in PROMPT_ENDS:
             asked = prompts.get(prompt_id)
             if asked is None:
-                yield violation(9, f"prompt {prompt_id} ended and was never asked", event)
+                yield violation(9, f"prompt {prompt_id} ended but was never asked", event)
             elif asked["type"] in PROMPT_ENDS:
                 yield violation(2, f"prompt {prompt_id} ended twice", asked, event)
                 if "TIMEOUT_DEFAULT" in str(data) or kind == "PROMPT_EXPIRED":
@@ -78,14 +80,14 @@ def _check_fold(e: Evidence, row: Line, events: list[Line]) -> Iterator[Violatio
     folded = last["state"], last["seq"], attempt, token
     stored = row["status"], row["version"], row["attempt"], row["token"]
     if folded != stored:
-        yield violation(9, f"job {job_id} is stored as {stored}, and its log says {folded}", last, row)
+        yield violation(9, f"job {job_id} is stored as {stored}, but its log gives {folded}", last, row)
     still = 0
     for prompt_id, event in prompts.items():
         state = PROMPT_ENDS.get(event["type"], PROMPT_STATES["PENDING"])
         still += state == PROMPT_STATES["PENDING"]
         prompt = e.prompts.get(prompt_id)
         if prompt is None:
-            yield violation(9, f"prompt {prompt_id} is in the log, and not stored", event)
+            yield violation(9, f"prompt {prompt_id} is in the log, but not stored", event)
         elif PROMPT_STATES[prompt["status"]] != state:
             yield violation(9, f"prompt {prompt_id} is stored as {prompt['status']}", event, prompt)
     if (row["rounds"], row["open_prompts"]) != (len(prompts), still):
@@ -104,7 +106,7 @@ def _check_reads(e: Evidence) -> Iterator[Violation]:
             continue
         state = JOB_STATES[row["status"]]
         if reply["st"] in ENDED_JOBS and reply["st"] != state:
-            yield violation(10, f"job {job_id} was read as {reply['st']}, and is {state}", reply, row)
+            yield violation(10, f"job {job_id} was read as {reply['st']}, but is {state}", reply, row)
         if operation.what != "get":
             continue
         if "last" in operation.begun and reply["st"] != state:
@@ -113,7 +115,7 @@ def _check_reads(e: Evidence) -> Iterator[Violation]:
         if operation.begun["strong"]:
             before = told.get(job_id)
             if before is not None and before["t"] < operation.begun["t"] and before["v"] > reply["v"]:
-                yield violation(1, f"a STRONG read of job {job_id} went back", before, reply)
+                yield violation(1, f"a STRONG read of job {job_id} returned an older version", before, reply)
             told[job_id] = reply
 
 
@@ -163,8 +165,8 @@ def _check_resets(e: Evidence) -> Iterator[Violation]:
     lines += [line for line in e.clients if line["e"] == "jobs_reset"]
     for line in lines:
         if "older than the log" in line["why"]:
-            yield violation(12, "a token of this very run was refused as too old", line)
+            yield violation(12, "a token of this run was refused as too old", line)
         elif "too much changed" in line["why"] or (deleted and "jobs were deleted" in line["why"]):
             continue
         else:
-            yield violation(8, f"a good token was refused: {line['why']}", line)
+            yield violation(8, f"a valid token was refused: {line['why']}", line)

@@ -106,7 +106,7 @@ class _ConsoleView:
             yield violation(7, f"prompt {prompt_id} was shown after its end", ended, line)
         facts = self._e.facts[prompt_id]
         if facts.seen_closed < stream.hello["t"]:
-            text = f"prompt {prompt_id} was shown by a stream begun after its end was known"
+            text = f"prompt {prompt_id} was shown by a stream that began after its end was reported"
             yield violation(7, text, facts.closed_line, stream.hello, line)
         stream.versions[prompt_id] = line
         self._shown.add(prompt_id)
@@ -118,7 +118,9 @@ class _ConsoleView:
         if self._e.is_for(self._console, prompt_id) is False and not self._may_have_been_visible(
             stream, line
         ):
-            yield violation(7, f"{self._console} was told of prompt {prompt_id}, which is not for it", line)
+            yield violation(
+                7, f"{self._console} got an event of prompt {prompt_id}, which is not for it", line
+            )
         stream.ends[prompt_id] = line
         shown = self._view.get(prompt_id)
         if shown is None or shown["v"] <= line["v"]:
@@ -143,13 +145,13 @@ class _ConsoleView:
                 and facts.seen_closed > now
                 and prompt_id not in self._view
             ):
-                text = f"{self._console} was not told of prompt {prompt_id}, which was open all the time"
+                text = f"{self._console} did not get prompt {prompt_id}, which was open all the time"
                 yield violation(number, text, stream.hello, stream.caught, line)
         for prompt_id, shown in self._view.items():
             facts = e.facts[prompt_id]
             # Deleted prompts are not reported: their audience is no longer stored.
             if facts.seen_closed < since and prompt_id in e.prompts:
-                text = f"{self._console} was not told that prompt {prompt_id} had ended"
+                text = f"{self._console} did not get the end of prompt {prompt_id}"
                 yield violation(number, text, facts.closed_line, stream.hello, shown, line)
 
     def _check_end(self, lines: list[Line]) -> Iterator[Violation]:
@@ -165,7 +167,7 @@ class _ConsoleView:
             facts = self._e.facts[prompt_id]
             if prompt_id in self._e.prompts and facts.seen_closed < finished[0]["t"]:
                 number = 8 if stream.hello["resumes"] and self._stream_of(shown) is not stream else 6
-                text = f"{self._console} was never told that prompt {prompt_id} had ended"
+                text = f"{self._console} never got the end of prompt {prompt_id}"
                 yield violation(number, text, facts.closed_line, stream.hello, shown)
 
     def _stream_of(self, line: Line) -> _Stream | None:
@@ -183,6 +185,6 @@ class _ConsoleView:
                 assert stream.caught is not None
                 begin = max(facts.seen_open, stream.caught["t"])
                 if min(until, stream.heard) > begin + reach:
-                    text = f"{self._console} sat there, and prompt {prompt_id} never came"
+                    text = f"{self._console} was connected, but never got prompt {prompt_id}"
                     yield violation(8 if stream.hello["resumes"] else 6, text, stream.hello, stream.caught)
                     break

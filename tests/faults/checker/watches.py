@@ -26,17 +26,17 @@ def _check_watch_job(e: Evidence) -> Iterator[Violation]:
         elif line["e"] == "event":
             key = line["who"], line["start"], line["j"]
             if line["n"] != reached[key] + 1:
-                yield violation(9, f"a watch of job {line['j']} told {line['n']} after {reached[key]}", line)
+                yield violation(9, f"a watch of job {line['j']} sent {line['n']} after {reached[key]}", line)
             reached[key] = line["n"]
             events = e.log.get(line["j"], [])
             stored = events[line["n"] - 1] if len(events) >= line["n"] else None
             if stored is None:
                 if events or line["j"] in e.jobs:
                     yield violation(
-                        9, f"event {line['n']} of job {line['j']} was told, and is not stored", line
+                        9, f"event {line['n']} of job {line['j']} was sent, but is not stored", line
                     )
             elif (_TYPE[line["type"]], line["st"]) != (stored["type"], JOB_STATES[stored["state"]]):
-                text = f"event {line['n']} of job {line['j']} was told as {_TYPE[line['type']]}, {line['st']}"
+                text = f"event {line['n']} of job {line['j']} was sent as {_TYPE[line['type']]}, {line['st']}"
                 yield violation(9, text, line, stored)
 
 
@@ -58,7 +58,9 @@ def _check_watch_jobs(e: Evidence) -> Iterator[Violation]:
         elif line["e"] == "job":
             before = versions.get((line["s"], line["j"]))
             if before is not None and before["v"] > line["v"]:
-                yield violation(7, f"a watch of all jobs went back with job {line['j']}", before, line)
+                yield violation(
+                    7, f"a watch of all jobs sent an older version of job {line['j']}", before, line
+                )
             versions[line["s"], line["j"]] = line
             known = last.get(line["j"])
             if known is not None and known["st"] in ENDED_JOBS and line["st"] != known["st"]:
@@ -76,5 +78,5 @@ def _check_watch_jobs(e: Evidence) -> Iterator[Violation]:
             number = 8 if any(resumes.values()) else 6
             shown = told["st"] if told else "nothing"
             yield violation(
-                number, f"a watch of all jobs told {shown} of job {job_id}, which is {state}", told, row
+                number, f"a watch of all jobs sent {shown} of job {job_id}, which is {state}", told, row
             )
