@@ -123,9 +123,9 @@ def _snapshot_before_attach(patch: Patch) -> None:
 
 
 def _not_sent_again(patch: Patch) -> None:
-    switch = stream.Session._switch
+    switch = stream.ReconnectingStream._switch
 
-    def forgetful(self: stream.Session, connection: Any) -> None:
+    def forgetful(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
         resting = {ref: item.resting for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
@@ -135,7 +135,7 @@ def _not_sent_again(patch: Patch) -> None:
         for ref, item in self._pending.items():
             item.resting = resting[ref]
 
-    patch.setattr(stream.Session, "_switch", forgetful)
+    patch.setattr(stream.ReconnectingStream, "_switch", forgetful)
 
 
 def _published_before_the_commit(patch: Patch) -> None:

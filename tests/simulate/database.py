@@ -285,7 +285,7 @@ class SimulatedDatabase:
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
 
-    async def knows(self, position: Position) -> bool:
+    async def has_position(self, position: Position) -> bool:
         await self._pause()
         return True
 

@@ -11,7 +11,7 @@ from askback.v1 import hitl_service_pb2 as hitl
 from askback.v1 import prompt_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job, JobState
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
-from askback_server.domain.replies import PromptAsked
+from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.sessions.frames import Reply, ServerFrame
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_message
@@ -48,7 +48,7 @@ REPLIES: list[tuple[type[Message], str, Any, dict[str, Any]]] = [
         {"prompt": PROMPT, "replayed": True},
     ),
     *(
-        (worker_service_pb2.WorkServerFrame, name, 12, {"version": 12})
+        (worker_service_pb2.WorkServerFrame, name, JobVersion(12), {"version": 12})
         for name in ("report_progress", "acknowledge_prompts", "save_checkpoint")
     ),
     *(

@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import TypeVar
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import somebody_is_there
+from askback_server.domain.aggregate import assume_attended
 from askback_server.domain.errors import (
     AskbackError,
     Contention,
@@ -70,7 +70,7 @@ class Engine:
         queue: int = QUEUE,
         observer: Observer | None = None,
         judges: Judges | None = None,
-        attended: Callable[[Prompt], bool] = somebody_is_there,
+        attended: Callable[[Prompt], bool] = assume_attended,
     ) -> None:
         """`attended` tells whether a console shows a prompt to one of its reviewers."""
         self._store = store

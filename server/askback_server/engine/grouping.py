@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Aggregate, Change, Facts, somebody_is_there
+from askback_server.domain.aggregate import Aggregate, Change, Facts, assume_attended
 from askback_server.domain.apply import apply
 from askback_server.domain.commands import Command, SessionRef
 from askback_server.domain.errors import AskbackError
@@ -73,7 +73,7 @@ class Group:
         return self.write is not None or self.fresh
 
     def decide(
-        self, now: datetime, limits: Limits, attended: Callable[[Prompt], bool] = somebody_is_there
+        self, now: datetime, limits: Limits, attended: Callable[[Prompt], bool] = assume_attended
     ) -> Iterator[Item]:
         """Decide the commands in order. A refused command changes nothing.
 
@@ -120,7 +120,7 @@ class Group:
             base = self.aggregate.job
             write = self.write = JobWrite(change.job, base.version if base else 0)
         write.job = change.job
-        write.guard = write.guard.merged(change.guard)
+        write.guard = write.guard.merge(change.guard)
         for prompt_id, prompt in change.prompts.items():
             before = self.aggregate.prompts.get(prompt_id)
             if before is None:

@@ -159,7 +159,7 @@ class Feed:
         while True:
             try:
                 await self._read_hinted()
-                if not self._hot.is_live and not await self._log.knows(self.position):
+                if not self._hot.is_live and not await self._log.has_position(self.position):
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "

@@ -36,6 +36,6 @@ async def refusal_of(log: FeedStore, position: Position) -> Refusal | None:
     """Why the changes after a position cannot be read; None if they can."""
     if position < await log.tail():
         return Refusal("the resume token is older than the log")
-    if not await log.knows(position):
+    if not await log.has_position(position):
         return Refusal("the resume token names what this database does not have", history_lost=True)
     return None

@@ -245,7 +245,7 @@ class FeedStore(Protocol):
     async def of_jobs(self, marks: Mapping[str, int]) -> list[Changed]:
         """Read the changes of these jobs after a seq each, settled or not."""
 
-    async def knows(self, position: Position) -> bool:
+    async def has_position(self, position: Position) -> bool:
         """Whether a position is still in the log's past. It is not after the database was restored from a
         backup, or lost its last commits in a failover."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from askback_server.domain.commands import ReportProgress
 from askback_server.domain.errors import AskbackError
+from askback_server.domain.replies import JobVersion
 from askback_server.engine.engine import Engine
 
 INTERVAL = 0.2
@@ -23,7 +24,7 @@ class _Pending:
     """The newest unwritten report of a job, and the future shared by its callers."""
 
     command: ReportProgress
-    reply: asyncio.Future[int]
+    reply: asyncio.Future[JobVersion]
     timer: asyncio.TimerHandle
 
 
@@ -42,7 +43,7 @@ class ProgressWriter:
         self._last: dict[_Key, float] = {}
         self._waiting: dict[_Key, _Pending] = {}
 
-    def report(self, command: ReportProgress) -> asyncio.Future[int]:
+    def report(self, command: ReportProgress) -> asyncio.Future[JobVersion]:
         """Write a report, at once or with a newer one. The future gets the job's version after the write.
 
         Errors of the engine are raised, or set on the future.
@@ -80,17 +81,17 @@ class ProgressWriter:
         else:
             written.add_done_callback(lambda done: _set_reply(waiting, done.exception() or done.result()))
 
-    def _overtake(self, key: _Key, command: ReportProgress) -> asyncio.Future[int]:
+    def _overtake(self, key: _Key, command: ReportProgress) -> asyncio.Future[JobVersion]:
         """Write a milestone. A pending older report must not be written after it, and may be left out."""
-        written: asyncio.Future[int] = self._engine.submit(command)
+        written: asyncio.Future[JobVersion] = self._engine.submit(command)
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return written
         waiting.timer.cancel()
-        written.add_done_callback(lambda done: self._overtaken(waiting, done))
+        written.add_done_callback(lambda done: self._after_milestone(waiting, done))
         return asyncio.shield(written)  # a cancelled caller must not cause the older one to be written
 
-    def _overtaken(self, waiting: _Pending, milestone: asyncio.Future[int]) -> None:
+    def _after_milestone(self, waiting: _Pending, milestone: asyncio.Future[JobVersion]) -> None:
         if milestone.exception() is not None:
             self._write(waiting)
         else:
@@ -101,7 +102,7 @@ class ProgressWriter:
             self._last = {k: t for k, t in self._last.items() if t + self._interval > now}
 
 
-def _set_reply(waiting: _Pending, outcome: int | BaseException) -> None:
+def _set_reply(waiting: _Pending, outcome: JobVersion | BaseException) -> None:
     if isinstance(outcome, BaseException):
         waiting.reply.set_exception(outcome)
         waiting.reply.exception()  # mark as retrieved: callers may be gone
