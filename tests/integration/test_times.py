@@ -278,7 +278,7 @@ def test_settings_of_the_server_say_the_unit(tmp_path: Path) -> None:
 async def test_serve_logs_the_retention_as_it_was_understood(
     lite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "askback_server.lifecycle")
+    caplog.set_level("INFO", "askback.server")
     async with serving(lite_url, retention="FAILED=36h,team-a:COMPLETED=90d"):
         pass
     assert "retention of ended jobs and their answers: default=30d, FAILED=36h, team-a:COMPLETED=90d" in (
