@@ -16,7 +16,7 @@ import grpc
 
 from askback.v1 import hitl_service_pb2, job_pb2, job_service_pb2, prompt_pb2, worker_service_pb2
 from askback_server.__main__ import _loop_factory
-from askback_server.domain.checks import normalised
+from askback_server.domain.checks import normalise
 from askback_server.domain.limits import Limits
 from askback_server.ports.clock import uuid7
 from askback_server.transport.convert import contents
@@ -195,7 +195,7 @@ class Relay:
 def _added(kind: str) -> prompt_pb2.PromptContent:
     """What Askback adds to a content (decisions, derived schema), so that the frames are the same."""
     asked = messages.content("form" if kind == "clarify" else "plain")
-    content = normalised(contents.content(asked, "content"), Limits(), None)
+    content = normalise(contents.content(asked, "content"), Limits(), None)
     whole = prompt_pb2.PromptContent.FromString(contents.content_bytes(content))
     return prompt_pb2.PromptContent(
         decisions=whole.decisions,

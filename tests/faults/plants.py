@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from askback_server.domain import aggregate, job_rules, life, prompt_rules, prompts, worker_rules
 from askback_server.domain import commands as c
-from askback_server.domain.aggregate import Change, Decided
+from askback_server.domain.aggregate import Change, RuleResult
 from askback_server.domain.apply import RULES
 from askback_server.domain.events import EventType
 from askback_server.domain.evolve import evolve
@@ -102,15 +102,15 @@ def hot_store_without_invalidation() -> None:
 @plant(2, says="answers were ACCEPTED")
 def second_answer_accepted() -> None:
     """Whoever comes second is told ACCEPTED too."""
-    judged = prompt_rules._judged
+    judged = prompt_rules._judge_answer
 
-    def generous(change: Change, command: Any, prompt: Any, digest: str) -> Decided:
+    def generous(change: Change, command: Any, prompt: Any, digest: str) -> RuleResult:
         decided = judged(change, command, prompt, digest)
         if decided.reply.status is prompts.AnswerStatus.CLOSED:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.ACCEPTED))
         return decided
 
-    prompt_rules._judged = generous
+    prompt_rules._judge_answer = generous
 
 
 @plant(3, says="and then")
@@ -118,7 +118,7 @@ def resend_without_dedupe() -> None:
     """An answer that comes again is judged anew."""
     rule = RULES[c.AnswerPrompt]
 
-    def forgetful(known: Any, command: Any, facts: Any) -> Decided:
+    def forgetful(known: Any, command: Any, facts: Any) -> RuleResult:
         decided = rule(known, command, facts)
         if decided.reply.replayed and not decided.reply.prompt.is_open:
             return replace(decided, reply=replace(decided.reply, status=prompts.AnswerStatus.CLOSED))
@@ -232,14 +232,14 @@ def resume_token_skips() -> None:
 @plant(9, says="in place of")
 def seq_gap() -> None:
     """Some events skip a number."""
-    event = Change.event
+    event = Change.record
 
     def skipping(this: Any, type: EventType, *more: Any) -> int:
         if type is EventType.JOB_LEASED:
             this.job = evolve(this.job, version=this.job.version + 1)
         return event(this, type, *more)
 
-    Change.event = skipping  # type: ignore[method-assign]
+    Change.record = skipping  # type: ignore[method-assign]
 
 
 @plant(10, says="before its time")
@@ -250,14 +250,14 @@ def timeout_without_condition() -> None:
     def sooner(this: Any, when: datetime, what: str, job_id: str) -> None:
         add(this, when - early if what == "prompt" else when, what, job_id)
 
-    def take_due(change: Change) -> None:
+    def run_overdue(change: Change) -> None:
         for prompt in change.open:
             if prompt.expires_at is not None and prompt.expires_at - early <= change.facts.now:
                 life.close_prompt(change, prompt, PromptTrigger.EXPIRE)
 
     timers.Timers._add = sooner  # type: ignore[method-assign]
     for module in (life, job_rules, prompt_rules, worker_rules):
-        module.take_due = take_due
+        module.run_overdue = run_overdue
 
 
 @plant(10, says="and then", client={"cancel_share": 0.4})
@@ -265,13 +265,13 @@ def terminal_state_changes() -> None:
     """A job that is done can still be cancelled."""
     cancel = RULES[c.CancelJob]
 
-    def anyway(known: Any, command: Any, facts: Any) -> Decided:
+    def anyway(known: Any, command: Any, facts: Any) -> RuleResult:
         if known.job is None or known.job.state is not JobState.COMPLETED:
             return cancel(known, command, facts)
         change = Change(known, facts, command.principal.subject)
         change.set(state=JobState.CANCELLED)
-        change.event(EventType.JOB_CANCELLED, None, {})
-        return Decided(change.job, change)
+        change.record(EventType.JOB_CANCELLED, None, {})
+        return RuleResult(change.job, change)
 
     RULES[c.CancelJob] = anyway
 
@@ -293,7 +293,7 @@ def request_not_deduplicated() -> None:
     """An equal request makes another job."""
     create, numbers = RULES[c.CreateJob], itertools.count()
 
-    def anew(known: Any, command: Any, facts: Any) -> Decided:
+    def anew(known: Any, command: Any, facts: Any) -> RuleResult:
         named = replace(command, request_id=f"{command.request_id}#{next(numbers)}")
         return create(aggregate.Aggregate(), named, facts)
 

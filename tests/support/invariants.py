@@ -133,7 +133,7 @@ def _nudged(before: Aggregate, change: Change) -> list[datetime]:
         assert now is not None
         assert event.actor == "system"
         if event.type is EventType.PROMPT_ESCALATED:
-            at, now = now.step_at, now.stepped(content)
+            at, now = now.step_at, now.after_step(content)
             assert data["step"] == now.steps
         else:
             at, now = now.remind_at, now.after_reminder(content, change.facts.now, change.facts.limits)

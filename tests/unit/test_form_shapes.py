@@ -15,7 +15,7 @@ from askback._model.json_text import dumps
 from askback.terminal.fields import Field, entries, flat
 from askback.terminal.value_parser import fits, read
 from askback_server.domain.form_clarity import check_schema
-from askback_server.domain.json_schema import compiled_schema, schema_violations
+from askback_server.domain.json_schema import compile_schema, schema_violations
 from askback_server.domain.json_text import BadFields
 from tests.forms import HERE, SHAPES, ZONE, asked, screen, type_form
 from tests.forms.types import TYPES
@@ -48,7 +48,7 @@ def test_the_server_takes_the_values(shape: dict[str, Any]) -> None:
     schema = dumps(shape["schema"])
     if shape["name"] == "recursive":  # no server takes it now; one may hold it from before
         return
-    compiled_schema(schema)
+    compile_schema(schema)
     assert not schema_violations(schema, loads(shape["values_json"]), "values_json")
     if shape["name"] != "secret":
         check_schema(schema)

@@ -23,8 +23,8 @@ from askback_server.domain.retries import (
     KeptAnswer,
     KeptCheckpoint,
     Retry,
-    carried_pages,
-    kept_answer,
+    answer_to_keep,
+    carry_over_pages,
 )
 from askback_server.domain.retry_rules import plan_retry, repeat_job
 from tests.support.aggregates import ADMIN, ANN, HOUR, START, World, question, running, waiting
@@ -117,12 +117,12 @@ def test_only_what_a_person_said_and_was_no_refusal_is_kept(decision: Decision, 
     assert resolution is not None
     assert resolution.answer is not None
     changed = replace(resolution, answer=replace(resolution.answer, decision=decision, source=source))
-    kept = kept_answer("a", "p", "old", changed)
+    kept = answer_to_keep("a", "p", "old", changed)
     wanted = source is AnswerSource.HUMAN and decision in (Decision.ACCEPT, Decision.EDIT, Decision.RESPOND)
     assert (kept is not None) is wanted
     if kept is not None:
         assert (kept.user_id, kept.at, kept.decision) == (ANN.subject, START, decision)
-    assert kept_answer("a", "p", "old", replace(resolution, answer=None)) is None
+    assert answer_to_keep("a", "p", "old", replace(resolution, answer=None)) is None
 
 
 def test_the_same_question_has_the_answer_at_once() -> None:
@@ -232,14 +232,14 @@ def test_the_log_lists_what_was_carried_over() -> None:
 
 def test_much_is_listed_in_pages() -> None:
     points = tuple(KeptCheckpoint(f"{n:05}", FORMER) for n in range(2 * PAGE + 1))
-    pages = list(carried_pages(Retry("old", Keep.ALL, checkpoints=points)))
+    pages = list(carry_over_pages(Retry("old", Keep.ALL, checkpoints=points)))
     assert [(p["page"], p["pages"], len(p["checkpoints"])) for p in pages] == [
         (1, 3, PAGE),
         (2, 3, PAGE),
         (3, 3, 1),
     ]
     assert [c["key"] for p in pages for c in p["checkpoints"]] == [p.key for p in points]
-    [empty] = carried_pages(Retry("old", Keep.ALL))
+    [empty] = carry_over_pages(Retry("old", Keep.ALL))
     assert (empty["page"], empty["pages"], empty["answers"], empty["checkpoints"]) == (1, 1, [], [])
 
 

@@ -219,7 +219,7 @@ def answer_text(prompt: PromptInfo) -> str | None:
     """The part of an answer for scripts: the chosen value, the values as JSON, or the text; else None."""
     from askback._model.enums import DecisionKind
     from askback._model.form import VALUE
-    from askback._text.text import stripped
+    from askback._text.text import strip_hidden
     from askback.cli.words import json_words
 
     answer = prompt.answered
@@ -227,8 +227,8 @@ def answer_text(prompt: PromptInfo) -> str | None:
         return None
     if answer.values is not None:
         chosen = answer.values.get(VALUE) if list(answer.values) == [VALUE] else None
-        return stripped(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
-    return stripped(answer.comment) if answer.decision is DecisionKind.RESPOND else None
+        return strip_hidden(chosen) if isinstance(chosen, str) else json_words(answer.values_json)
+    return strip_hidden(answer.comment) if answer.decision is DecisionKind.RESPOND else None
 
 
 async def _report_interrupt(

@@ -41,13 +41,13 @@ def any_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 def _jobs(ctx: click.Context, incomplete: str, states: Iterable[int]) -> list[CompletionItem]:
     """Handles of the newest jobs in these states (numbers of the contract), with type and state."""
-    from askback._text.handle import completed
+    from askback._text.handle import completions
     from askback._text.text import one_line
     from askback.cli.candidates import newest_jobs
     from askback.v1 import job_pb2
 
     found = newest_jobs(ctx, states)
-    matching = completed((job.job_id for job in found), incomplete)
+    matching = completions((job.job_id for job in found), incomplete)
     return [
         CompletionItem(
             matching[job.job_id],

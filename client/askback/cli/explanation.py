@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from askback._model.enums import AnswerStatus, FinalAction, JobState, named
+from askback._model.enums import AnswerStatus, FinalAction, JobState, member_of
 from askback._model.jobs import Event, JobInfo
 from askback._model.prompts import AnswerInfo, PromptInfo
 from askback._model.times import moment, timestamp
@@ -200,7 +200,7 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
     if at is None:
         return None
     content = prompt.proto.content
-    action = named(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
+    action = member_of(FinalAction, pb.FinalAction, "FINAL_ACTION_", content.final_action)
     match action:
         case FinalAction.DEFAULT:
             default = AnswerInfo.from_proto(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from askback._model.enums import AnswerStatus, named
+from askback._model.enums import AnswerStatus, member_of
 from askback._model.prompts import AnswerInfo, Content, PromptInfo
 from askback._model.times import moment
 from askback._text.spans import when
@@ -235,7 +235,7 @@ def _choices_line(item: Field, full: bool) -> str:
 
 def write_submission(writer: Writer, record: pb.AnswerRecord, at: datetime, *, exact: bool = False) -> None:
     """Write one submitted answer with the server's verdict and its violations."""
-    status = named(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
+    status = member_of(AnswerStatus, pb.AnswerStatus, "ANSWER_STATUS_", record.status)
     write_answer(writer, AnswerInfo.from_proto(record.answer), at, status, exact=exact)
     for violation in record.violations:
         writer.wrap(f"    ! {field_of(violation.field)}: {violation.description}", "warning", " " * 6)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypedDict
 
 
 class JobState(StrEnum):
@@ -184,44 +183,6 @@ class Job:
     def is_terminal(self) -> bool:
         """Whether the job has ended."""
         return self.state in TERMINAL
-
-
-class JobFields(TypedDict, total=False):
-    """The fields of a job that a rule may set: the arguments of `Change.set`.
-
-    The others are fixed when the job is created, or written with each event (`version`, `updated_at`).
-    """
-
-    state: JobState
-    result_json: str
-    failure: Failure | None
-    progress: Progress | None
-    priority: int
-    labels: Mapping[str, str]
-    promoted: bool
-    attempt: int
-    rounds: int
-    open_prompts: int
-    open_blocking: int
-    wake: Wake
-    token: int
-    ready_at: datetime | None
-    session_id: str | None
-    worker_id: str
-    holder: str
-    completed_at: datetime | None
-    cancel_requested_at: datetime | None
-    cancel_at: datetime | None
-    cancel_reason: str
-    cancelled_by: str
-    retention: timedelta | None
-    purge_at: datetime | None
-    checkpoints: int
-    understanding_version: int
-    run_until: datetime | None
-    run_left: timedelta | None
-    stalled_at: datetime | None
-    unreceived: int
 
 
 @dataclass(frozen=True, slots=True)

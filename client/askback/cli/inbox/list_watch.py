@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import columns, cut, one_line

@@ -73,12 +73,12 @@ async def view(client: Client, options: dict[str, Any]) -> dict[str, Any]:
 
 def open_prompts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Handles of open prompts with their titles, the most urgent first; none on an error."""
-    from askback._text.handle import completed
+    from askback._text.handle import completions
     from askback._text.text import one_line
     from askback.cli.candidates import urgent_prompts
 
     found = urgent_prompts(ctx)
-    matching = completed((prompt.prompt_id for prompt in found), incomplete)
+    matching = completions((prompt.prompt_id for prompt in found), incomplete)
     return [
         CompletionItem(
             matching[prompt.prompt_id], help=one_line(f"[{prompt.content.kind}] {prompt.content.title}", 70)
