@@ -102,7 +102,7 @@ def _token_not_raised(patch: Patch) -> None:
 def _end_of_a_prompt_forgets_the_job(patch: Patch) -> None:
     from askback_server.domain import life
 
-    patch.setattr(life, "_go_on", lambda *_: None)
+    patch.setattr(life, "_resume_job", lambda *_: None)
 
 
 def _cursor_by_number(patch: Patch) -> None:

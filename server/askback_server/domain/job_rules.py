@@ -81,12 +81,14 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         workerless=content is not None,
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    made = {"job_type": job.job_type, "attempt": 1, "token": 0}
+    created = {"job_type": job.job_type, "attempt": 1, "token": 0}
     if retry is None:
-        change.record(EventType.JOB_CREATED, None, made)
+        change.record(EventType.JOB_CREATED, None, created)
     else:
         change.retry = retry
-        change.record(EventType.JOB_CREATED, None, {**made, "retried_from": retry.job_id, "keep": retry.keep})
+        change.record(
+            EventType.JOB_CREATED, None, {**created, "retried_from": retry.job_id, "keep": retry.keep}
+        )
         for page in carry_over_pages(retry) if retry.keep is Keep.ALL else ():
             change.record(EventType.JOB_CARRIED_OVER, None, page)
     prompt: Prompt | None = None
@@ -181,7 +183,7 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleRe
     if "retention" in values and job.completed_at is not None:
         keep = values["retention"]
         if keep is None:
-            keep = facts.limits.keep(job.namespace, job.state)
+            keep = facts.limits.retention_of(job.namespace, job.state)
         change.set(purge_at=job.completed_at + keep)
     change.record(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
     return RuleResult(change.job, change)
