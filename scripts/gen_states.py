@@ -81,7 +81,7 @@ EVENTS: Mapping[EventType, Meaning] = {
         ("round", "key", "answer_id", "decision", "source"),
         ("carried_from", "by"),
     ),
-    _E.PROMPT_EXPIRED: Meaning("Nobody answered in time.", ("round", "key")),
+    _E.PROMPT_EXPIRED: Meaning("No answer in time.", ("round", "key")),
     _E.PROMPT_CANCELLED: Meaning("The prompt was withdrawn, or its job ended.", ("round", "key")),
     _E.PROMPT_SUPERSEDED: Meaning("Another prompt replaced it.", ("round", "key")),
     _E.PROMPT_UNATTENDED: Meaning(

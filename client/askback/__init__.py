@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from askback._client.verdict import Verdict as Verdict
     from askback._console.console import Console as Console
     from askback._console.console_prompt import ConsolePrompt as ConsolePrompt
-    from askback._console.desk import CaughtUp as CaughtUp
-    from askback._console.desk import Closing as Closing
+    from askback._console.console_view import CaughtUp as CaughtUp
+    from askback._console.console_view import Closing as Closing
     from askback._model.enums import AnswerStatus as AnswerStatus
     from askback._model.enums import Authentication as Authentication
     from askback._model.enums import DecisionKind as DecisionKind
@@ -91,7 +91,7 @@ _HOME = {
     "askback._client.verdict": "Verdict",
     "askback._console.console": "Console",
     "askback._console.console_prompt": "ConsolePrompt",
-    "askback._console.desk": "CaughtUp Closing",
+    "askback._console.console_view": "CaughtUp Closing",
     "askback._model.enums": "AnswerStatus Authentication DecisionKind FinalAction JobState Keep PromptState",
     "askback._model.escalation": "After Remind",
     "askback._model.identity": "Identity",

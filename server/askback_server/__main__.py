@@ -14,7 +14,7 @@ from askback_server.config.settings import ConfigError
 from askback_server.config.sources import database_url, effective
 from askback_server.domain.errors import AskbackError
 from askback_server.lifecycle import run_until_signal
-from askback_server.storage.migrate import WAIT, begin_history_after_restore, look, upgrade
+from askback_server.storage.migrate import WAIT, begin_history_after_restore, describe, upgrade
 from askback_server.structured_logs import configure, log_the_uncaught
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def migrate(flags: Mapping[str, Any]) -> int:
 def look_at_database(url: str) -> tuple[str, str]:
     """What is wrong with a database, and what was seen; the first is empty if nothing is wrong."""
     try:
-        return "", look(database_url({"db": url}))
+        return "", describe(database_url({"db": url}))
     except (AskbackError, ValueError) as error:
         return str(error), ""
 

@@ -88,7 +88,7 @@ async def test_it_goes_in_batches_and_rests_after_each(here: Node, monkeypatch: 
         rests.append((seconds, await stored(here)))
 
     monkeypatch.setattr(sweep, "PURGE", 10)
-    monkeypatch.setattr(sweep, "TURN", 1e9)
+    monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e9)
     monkeypatch.setattr(sweep, "monotonic", lambda: float(next(ticks)))
     monkeypatch.setattr(sweep, "asyncio", SimpleNamespace(gather=asyncio.gather, sleep=rest))
     assert await sweep_of(here)._purge() == 23
@@ -114,7 +114,7 @@ async def test_a_turn_at_cleaning_up_ends_and_goes_on(here: Node, monkeypatch: p
     await due(here, 30)
     monkeypatch.setattr(sweep, "PURGE", 10)
     monkeypatch.setattr(sweep, "REST", 0.0)
-    monkeypatch.setattr(sweep, "TURN", 1e-9)
+    monkeypatch.setattr(sweep, "LOCK_SECONDS", 1e-9)
     cleaner = sweep_of(here)
     taken = []
     take = here.database.queue_locks.acquire

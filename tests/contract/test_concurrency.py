@@ -206,16 +206,16 @@ async def test_room_that_appears_while_it_is_counted_is_not_missed(
 
     async def counted(*args: Any) -> QueueLock | None:
         lock = await take(*args)
-        limits.made_room(ended)
+        limits.note_commit(ended)
         return lock
 
     with monkeypatch.context() as patch:
         patch.setattr(here.database.queue_locks, "acquire", counted)
-        async with limits.turn(queue, 1) as places:
+        async with limits.lock_queue(queue, 1) as places:
             assert places is None
     assert limits.is_open(queue)
-    async with limits.turn(queue, 1) as places:
+    async with limits.lock_queue(queue, 1) as places:
         assert places is None
     assert not limits.is_open(queue)
-    assert limits.made_room(ended)
+    assert limits.note_commit(ended)
     assert limits.is_open(queue)

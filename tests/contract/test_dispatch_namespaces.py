@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.engine import dispatch
+from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.engine.takers import Takers
 from tests.contract.test_dispatch import put
 from tests.support.storage import Node, until
 from tests.support.taking import Hand, dispatching
@@ -72,11 +72,11 @@ async def test_thousands_of_job_types_are_looked_at_in_turns(here: Node) -> None
 
 async def test_news_of_one_namespace_is_no_reason_to_look_in_another(here: Node) -> None:
     queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, Takers(), here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock)
 
     async def looked_at() -> list[str]:
         queue.looks.clear()
-        dispatcher._match()
+        dispatcher._start_scans()
         await asyncio.gather(*dispatcher._tasks)
         return [namespace for namespace, _ in queue.looks]
 
@@ -84,5 +84,5 @@ async def test_news_of_one_namespace_is_no_reason_to_look_in_another(here: Node)
         dispatcher.add(Hand(await here.session(namespace=namespace), "t", most=99, namespace=namespace))
     assert await looked_at() == ["busy", "idle"]
     assert await looked_at() == []
-    dispatcher._look("busy")
+    dispatcher._request_scan("busy")
     assert await looked_at() == ["busy"]

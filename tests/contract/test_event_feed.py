@@ -18,7 +18,7 @@ from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.images import Images
 from askback_server.sessions.jobs_follower import JobsFollower
-from askback_server.sessions.prompt_follower import PromptFollower, digest_of_view
+from askback_server.sessions.prompt_follower import PromptFollower, digest_view
 from askback_server.sessions.prompt_view import PromptView
 from askback_server.sessions.unsent import Unsent
 from askback_server.sessions.watch import Watch
@@ -176,7 +176,7 @@ async def test_who_resumes_beside_an_older_transaction_misses_nothing(pg_url: st
         followed = (here.feed, here.database.feed, here.database.jobs, tokens)
         account, admission = Unsent(10**9, 10**9).account("ann", print), Admission(8)
         watched = JobsFollower(jobs, "carl", *followed, Watch(), admission, Images(10**9), account)
-        place = tokens.make(here.feed.position, digest_of_view(prompts))
+        place = tokens.make(here.feed.position, digest_view(prompts))
         jobs_place = tokens.make(here.feed.position, watched._digest)
         older = await asyncpg.connect(pg_url.replace("+asyncpg", ""))
         try:

@@ -36,27 +36,27 @@ async def test_a_long_transaction_is_named_once_and_its_end_is_said(
     pg: Database, pg_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch = HorizonWatch(pg.feed)
-    await watch.look()
+    await watch.check()
     assert watch.lag == 0
     async with long_transaction(pg_url) as slow:
-        await watch.look()
+        await watch.check()
         assert not warnings(caplog), "nothing is committed that would wait for it"
         await pg.jobs.write([creation(new_job())])
 
         async def lagging() -> bool:
-            await watch.look()
+            await watch.check()
             return watch.lag > horizon.ALARM
 
         await until(lagging, "the lag grows")
         for _ in range(3):
-            await watch.look()
+            await watch.check()
         [said] = warnings(caplog)
         assert said.pid == slow.get_server_pid()  # type: ignore[attr-defined]
         assert "slow" in said.getMessage()
         assert "INSERT" not in said.getMessage(), "what others run may hold anything"
-    await watch.look()
+    await watch.check()
     assert watch.lag == 0
-    assert caplog.records[-1].getMessage() == "the feed goes on: nothing holds it back any more"
+    assert caplog.records[-1].getMessage() == "the feed has caught up: no transaction holds it back"
 
 
 async def test_who_may_not_see_it_says_so(
@@ -73,7 +73,7 @@ async def test_who_may_not_see_it_says_so(
             await pg.jobs.write([creation(new_job())])
 
             async def said() -> bool:
-                await watch.look()
+                await watch.check()
                 return bool(warnings(caplog))
 
             await until(said, "it is said")
@@ -89,7 +89,7 @@ async def test_on_sqlite_nothing_is_ever_held_back(database: Database) -> None:
     watch = HorizonWatch(database.feed)
 
     async def settled() -> bool:
-        await watch.look()
+        await watch.check()
         return watch.lag == 0
 
     await until(settled, "all is settled")

@@ -18,7 +18,7 @@ from tests.support.storage import Node, check_job, whole
 
 async def call(here: Node, job: Job, after: int, seq: int) -> None:
     """Another replica calls a job's move out, and it is read."""
-    here.feed.hear([Hint(job.job_id, after, seq)])
+    here.feed.receive_hints([Hint(job.job_id, after, seq)])
     await here.feed._read_hinted()
 
 

@@ -13,7 +13,8 @@ import pytest
 from askback_server.domain.aggregate import Guard
 from askback_server.domain.commands import LeaseJob, SessionRef
 from askback_server.domain.errors import IllegalState
-from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome, WorkerSession
+from askback_server.ports.storage import JobWrite, Lost, UnknownOutcome
+from askback_server.ports.worker_sessions import WorkerSession
 from askback_server.storage import job_store
 from askback_server.storage.database import Database
 from tests.support.aggregates import WORKER

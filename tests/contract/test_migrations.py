@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.database import Database
-from askback_server.storage.migrate import look, upgrade
+from askback_server.storage.migrate import describe, upgrade
 from askback_server.storage.postgres_days import DAYS_AHEAD, drop_days
 from askback_server.storage.schema import SERVES, check_schema, scripts, served_by
 from askback_server.storage.settings import get_setting
@@ -205,7 +205,7 @@ async def test_a_newer_schema_that_serves_this_version_is_fine(migrated_db_url: 
         "9999"
     ]
     await again.close()
-    assert "schema 9999" in await asyncio.to_thread(look, migrated_db_url)
+    assert "schema 9999" in await asyncio.to_thread(describe, migrated_db_url)
 
 
 @pytest.mark.parametrize("serves", ["9999 9998", None])

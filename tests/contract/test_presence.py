@@ -28,14 +28,14 @@ LAW = question(audience=Audience(groups=frozenset({"law"})))
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """People are missed at once, and replicas hear of one another soon."""
     monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "TURN", 0.02)
+    monkeypatch.setattr(presence, "INTERVAL", 0.02)
 
 
 @asynccontextmanager
 async def tracking(node: Node, *, settled: bool = True) -> AsyncIterator[PresenceTracker]:
     """The presence tracker of a replica, running."""
     made = PresenceTracker(node.database.presence, node.engine, node.presence)
-    node.bus.follow_batches(made.committed)
+    node.bus.follow_batches(made.on_commit)
     running = asyncio.create_task(made.run())
     try:
         if settled:
@@ -86,7 +86,7 @@ async def test_who_comes_while_a_question_is_written_is_there(
     async with tracking(here) as at_a:
         job = await here.held()
         own, gate, asked = here.database.jobs.write, asyncio.Event(), asyncio.Event()
-        unattended, looked = here.database.presence.unattended, asyncio.Event()
+        unattended, looked = here.database.presence.list_unattended, asyncio.Event()
 
         async def look(*args: Any) -> Any:
             found = await unattended(*args)
@@ -100,7 +100,7 @@ async def test_who_comes_while_a_question_is_written_is_there(
             return await own(batch)
 
         monkeypatch.setattr(here.database.jobs, "write", write)
-        monkeypatch.setattr(here.database.presence, "unattended", look)
+        monkeypatch.setattr(here.database.presence, "list_unattended", look)
         asking = asyncio.create_task(here.ask(job, "b", LAW))
         await asked.wait()
         at_a.enter(view())
@@ -182,13 +182,13 @@ async def test_many_prompts_are_looked_at_in_pages(here: Node, monkeypatch: pyte
     async with tracking(here) as at_a:
         made = [await here.waiting(LAW if n % 2 else question()) for n in range(40)]
         ids = [prompt.prompt_id for _, prompt in made]
-        listed = await here.database.presence.unattended("default", "", 100)
+        listed = await here.database.presence.list_unattended("default", "", 100)
         assert [p.prompt_id for p in listed] == sorted(ids)
         at_a.enter(view(BOB))
 
         async def left() -> bool:
-            found = await here.database.presence.unattended("default", "", 100)
+            found = await here.database.presence.list_unattended("default", "", 100)
             return {p.prompt_id for p in found} == set(ids[1::2])
 
         await until(left, "those for bob are attended")
-        assert len(await here.database.presence.attended("default", 100)) == 20
+        assert len(await here.database.presence.list_attended("default", 100)) == 20

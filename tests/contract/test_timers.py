@@ -45,7 +45,7 @@ def pressed(*tenths: int, **fields: Any) -> PromptContent:
 async def ticking(here: Node, horizon: timedelta = LONG, feed: bool = True) -> AsyncIterator[Timers]:
     """The node's timers run, and its feed brings them what others commit."""
     timers = Timers(here.engine, here.database.queue, here.clock, horizon)
-    here.bus.follow_batches(timers.committed)
+    here.bus.follow_batches(timers.on_commit)
     running = [asyncio.create_task(timers.run())]
     if feed:
         running.append(asyncio.create_task(here.feed.run()))
@@ -212,7 +212,7 @@ async def test_what_is_being_fired_is_not_fired_again(
     migrated_db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database is slow, and every look finds the same deadlines due."""
-    monkeypatch.setattr(timers_module, "LOOK", 0.001)
+    monkeypatch.setattr(timers_module, "POLL", 0.001)
     async with node(migrated_db_url, wrap=Gated) as here:
         prompts = [(await here.waiting(pressed(5, timeout=6 * TENTH)))[1] for _ in range(3)]
         own, sent = here.engine.execute, []

@@ -105,7 +105,7 @@ async def test_what_is_called_out_is_told_ahead_of_the_horizon(two: tuple[Node, 
 async def test_a_replica_does_not_hear_itself(two: tuple[Node, Node]) -> None:
     here, there = two
     heard: list[Hint] = []
-    own = here.feed.hear
+    own = here.feed.receive_hints
     here.feed.wakeups._heard = lambda hints: (heard.extend(hints), own(hints))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
     await until(lambda: heard, "the other's is heard")
@@ -157,7 +157,7 @@ async def test_a_call_that_comes_behind_a_local_commit(here: Node, there: Node, 
     await there.answer(prompt)
     await here.do(here.progress_command(job, 1))
     assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.PENDING
-    here.feed.hear([Hint(job.job_id, 3, 4)])
+    here.feed.receive_hints([Hint(job.job_id, 3, 4)])
     await here.feed._read_hinted()
     assert here.prompts_told(prompt.prompt_id)[-1] is PromptState.ANSWERED
     assert here.told[-1].job.version == 5
@@ -169,7 +169,7 @@ async def test_a_job_first_heard_of_by_a_call_hides_nothing_in_the_log(pg_url: s
         await until(live(here), "it listens")
         job = await there.held()
         prompts = [await there.ask(job, f"k{i}") for i in range(3)]
-        here.feed.hear([Hint(job.job_id, 4, 5)])
+        here.feed.receive_hints([Hint(job.job_id, 4, 5)])
         await until(lambda: here.prompts_told(prompts[2].prompt_id), "the last is told")
         assert not here.prompts_told(prompts[0].prompt_id)
         await here.catch_up()
@@ -350,7 +350,7 @@ async def test_a_bare_call_makes_the_log_be_read(two: tuple[Node, Node]) -> None
     silent = there.feed.wakeups
     silent.send = lambda hints: None  # type: ignore[method-assign]
     job = await there.create()
-    here.feed.hear([])
+    here.feed.receive_hints([])
     await until(lambda: job.job_id in {item.job.job_id for item in here.told}, "the log has it")
 
 

@@ -97,14 +97,14 @@ async def test_due_gives_deadlines_up_to_a_time_soonest_first(database: Database
         + [(j.cancel_at, "cancel", j.job_id) for j in jobs if j.cancel_at]
     )
     before = await database.ping()
-    clock, found = await database.queue.due(2 * LONG, 100)
+    clock, found = await database.queue.list_due(2 * LONG, 100)
     assert before <= clock <= await database.ping()
     assert found == expected
-    assert (await database.queue.due(2 * LONG, 3))[1] == expected[:3]
+    assert (await database.queue.list_due(2 * LONG, 3))[1] == expected[:3]
     # Reaching to a time between two of them: the clock goes on meanwhile, by far less.
     until = at + LONG + 3.25 * SECOND
-    assert (await database.queue.due(until - clock, 100))[1] == [e for e in expected if e[0] <= until]
-    assert (await database.queue.due(-LONG, 100))[1] == []
+    assert (await database.queue.list_due(until - clock, 100))[1] == [e for e in expected if e[0] <= until]
+    assert (await database.queue.list_due(-LONG, 100))[1] == []
 
 
 async def test_orphans_are_held_jobs_without_a_session_row(database: Database) -> None:
@@ -123,8 +123,8 @@ async def test_expired_jobs_by_the_database_s_clock(database: Database) -> None:
     jobs = [new_job(purge_at=at - i * SECOND) for i in (1, 3, 2)]
     await put(database, *jobs, new_job(purge_at=at + LONG), new_job())
     expected = [jobs[1].job_id, jobs[2].job_id, jobs[0].job_id]
-    assert await database.queue.expired(10) == expected
-    assert await database.queue.expired(2) == expected[:2]
+    assert await database.queue.list_expired(10) == expected
+    assert await database.queue.list_expired(2) == expected[:2]
 
 
 # --- the log's old days ---

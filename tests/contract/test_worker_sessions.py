@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from askback_server.domain.commands import SessionRef
 from askback_server.ports.clock import uuid7
-from askback_server.ports.storage import Doubt, Doubts
+from askback_server.ports.worker_sessions import Doubt, Doubts
 from askback_server.storage import tables
 from askback_server.storage.database import Database
 from tests.support.storage import creation, expire_session, fetch, new_job
@@ -168,9 +168,9 @@ async def test_an_expired_session_with_doubts_stays_until_they_are_settled(datab
         await sessions.change_doubts(SessionRef(session_id, 0), lambda _: {"j": Doubt(3, 9)})
     for session_id in (doubted, plain):
         await expire_session(database, session_id)
-    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.list_expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
     assert await sessions.reap() == 1
-    assert await sessions.expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
+    assert await sessions.list_expired_doubts(10) == [(doubted, {"j": Doubt(3, 9)})]
     await sessions.settle(doubted)
-    assert await sessions.expired_doubts(10) == []
+    assert await sessions.list_expired_doubts(10) == []
     assert await sessions.reap() == 1

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from grpc_status import rpc_status
 
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError
 from askback.v1 import hitl_service_pb2 as pb
 from askback.v1 import prompt_pb2
@@ -65,7 +65,7 @@ class View:
     def goodbye(self) -> pb.ConverseClientFrame:
         return pb.ConverseClientFrame(goodbye=pb.ConverseGoodbye())
 
-    def welcomed(self, frame: pb.ConverseServerFrame) -> float:
+    def on_welcome(self, frame: pb.ConverseServerFrame) -> float:
         welcome = frame.welcome
         self._left, self._stream = self._stream, self._hello[0]
         self._record.say("welcome", s=self._stream, replica=welcome.replica, left=self._left)
@@ -74,10 +74,10 @@ class View:
         self._put = None
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
-    def opened(self, put: Callable[[Any], None]) -> None:
+    def on_open(self, put: Callable[[Any], None]) -> None:
         self._put = put
 
-    def pushed(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
+    def on_push(self, frame: pb.ConverseServerFrame, *, leaving: bool) -> None:
         stream = self._left if leaving and self._left else self._stream
         match frame.WhichOneof("body"):
             case "prompt_event":
@@ -122,10 +122,10 @@ class View:
             case "bookmark":
                 self.token = event.bookmark.resume_token
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         return False
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         self._record.say("lost", s=self._stream)
         self._put, self._stream = None, 0  # nobody is leaving it
 
@@ -141,7 +141,7 @@ class Person:
         self._slow: float = options.get("slow", 8.0)
         credit = CREDIT if options.get("credit") else 0
         self.view = View(program, self._consider, credit)
-        self._session = Session(self.view, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
+        self._session = ReconnectingStream(self.view, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
         self._thinking: dict[str, asyncio.Task[None]] = {}
         self._again: set[asyncio.Task[None]] = set()
         self.leaving = False

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback.errors import AskbackError
 from askback.v1 import worker_service_pb2 as pb
 from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
@@ -44,12 +44,12 @@ class Hand:
         self._program = program
         self.record = program.record
         self._capacity = program.options.get("capacity", 30)
-        self._session = Session(self, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
+        self._session = ReconnectingStream(self, program.entrances, backoff_cap=1.0)  # type: ignore[arg-type]
         self._session_id = self._secret = ""
         self.runs: dict[str, Run] = {}
         self._zombies: set[asyncio.Task[None]] = set()
 
-    # What a Session asks of a Wire.
+    # What a ReconnectingStream calls (see FrameProtocol).
 
     def dial(self, channel: grpc.aio.Channel, metadata: Sequence[tuple[str, str]]) -> Any:
         stub: Any = WorkerServiceStub(channel)
@@ -78,7 +78,7 @@ class Hand:
     def goodbye(self) -> pb.WorkClientFrame:
         return pb.WorkClientFrame(goodbye=pb.WorkGoodbye())
 
-    def welcomed(self, frame: pb.WorkServerFrame) -> float:
+    def on_welcome(self, frame: pb.WorkServerFrame) -> float:
         welcome = frame.welcome
         self.record.say(
             "welcome",
@@ -92,10 +92,10 @@ class Hand:
             self._lose(job_id)
         return welcome.heartbeat_interval.ToTimedelta().total_seconds()
 
-    def opened(self, put: Callable[[Any], None]) -> None:
+    def on_open(self, put: Callable[[Any], None]) -> None:
         pass
 
-    def pushed(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
+    def on_push(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
         match frame.WhichOneof("body"):
             case "job_leased":
                 self._leased(frame.job_leased.leased_job)
@@ -115,7 +115,7 @@ class Hand:
                 if run is not None:
                     self._stop(run)
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         if error.reason == "ERROR_REASON_SESSION_NOT_FOUND":
             self.record.say("session_lost", session=self._session_id)
             self._session_id = self._secret = ""
@@ -124,7 +124,7 @@ class Hand:
             return True
         return False
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         self.record.say("lost")
 
     # What a job's run asks.

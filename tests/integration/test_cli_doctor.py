@@ -70,8 +70,12 @@ async def test_all_is_well(lite: World, shell: Shell, lite_url: str) -> None:
         "roles client, console, worker; groups ops; admin no; expires never"
     )
     assert "replica r1" in found["clock"][1]
-    text = await shell.ok("doctor")
-    assert text.out.splitlines()[0].startswith("ok    python ")
+    on_a_pipe = (await shell.ok("doctor")).out.splitlines()
+    assert on_a_pipe[0].startswith("python\tok\t")
+    assert all(line.count("\t") == 3 for line in on_a_pipe), "check, level, message, what to do"
+    assert on_a_pipe == (await shell.ok("doctor", "-o", "tsv")).out.splitlines()
+    table = await shell.ok("doctor", "-o", "table")
+    assert table.out.splitlines()[0].startswith("ok    python ")
     assert (await shell.ok("doctor", "-q")).out == ""
     assert (await shell.ok("job", "ls", "--json")).out == "", "it has changed something"
 
@@ -84,7 +88,7 @@ async def test_no_server(shell: Shell) -> None:
     assert level == "fail"
     assert target in message
     assert "health" not in _found(done)
-    text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q")
+    text = await shell.run("doctor", "--server", target, "--timeout", "0.3s", "-q", "-o", "table")
     assert text.out.splitlines()[0].startswith("fail  server ")
     assert "-> start it with `askback serve`" in text.out
 

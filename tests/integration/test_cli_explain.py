@@ -81,7 +81,7 @@ async def test_a_form_wants_values(lite: World, shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("content", "action", "words"),
     [
-        ({}, "EXPIRE", "the job learns that nobody answered"),
+        ({}, "EXPIRE", "the job learns that there was no answer"),
         (
             {"final_action": prompts.FINAL_ACTION_FAIL_JOB},
             "FAIL_JOB",

@@ -56,6 +56,8 @@ async def test_the_order_of_a_list(lite: World, shell: Shell) -> None:
     assert await _titles(shell, "--sort", "title", "--limit", "1") == ["a"]
     assert (await shell.run("inbox", "ls", "--watch", "--sort", "title")).code == 2
     assert (await shell.run("inbox", "ls", "--watch", "--mine")).code == 2
+    refused = await shell.run("inbox", "ls", "--watch", "--limit", "5")
+    assert (refused.code, "--limit does not go with it" in refused.err) == (2, True)
 
 
 async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
@@ -75,6 +77,8 @@ async def test_jobs_are_followed(lite: World, shell: Shell) -> None:
     for watching in (table, plain, as_json):
         watching.kill()
     assert (await shell.run("job", "ls", "--watch", "--since", "1h")).code == 2
+    refused = await shell.run("job", "ls", "--watch", "--limit", "5")
+    assert (refused.code, "--limit does not go with it" in refused.err) == (2, True)
 
 
 async def test_jobs_of_a_state_are_followed_while_they_are_in_it(lite: World, shell: Shell) -> None:

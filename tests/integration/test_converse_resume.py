@@ -12,7 +12,7 @@ from askback_server.feed import missed
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.queries import PromptFilter
 from askback_server.ports.storage import Position
-from askback_server.sessions.prompt_follower import digest_of_view
+from askback_server.sessions.prompt_follower import digest_view
 from tests.support.requests import answer, audience, confirm
 from tests.support.service import Caller, World, serving
 from tests.support.streams import Console
@@ -195,7 +195,7 @@ async def test_a_token_that_cannot_be_honoured_gives_a_reset_and_a_snapshot(
         case "ahead":
             # Of a database that has lost its last commits: the event that the token names is not there.
             ahead = Position(replica.feed.position.xid, replica.feed.position.id + 1_000)
-            token = replica.tokens.make(ahead, digest_of_view(PromptFilter("default", Principal("ada"))))
+            token = replica.tokens.make(ahead, digest_view(PromptFilter("default", Principal("ada"))))
     again = lite.console(caller)
     await again.hello(resume_token=token, **hello)
     assert (await again.event("reset_view")).reason

@@ -15,7 +15,7 @@ from askback import Worker as SdkWorker
 from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.sessions.lease_book import digest_of
+from askback_server.sessions.lease_book import digest_leases
 from tests.faults.proxy import Link
 from tests.support.processes import Stage
 from tests.support.refusals import SOON, refused, until
@@ -34,7 +34,7 @@ async def hasty(migrated_db_url: str) -> AsyncIterator[World]:
 
 
 def beat(received: int, *leases: Any) -> pb.WorkClientFrame:
-    digest = digest_of([(lease.job.job_id, lease.token) for lease in leases])
+    digest = digest_leases([(lease.job.job_id, lease.token) for lease in leases])
     said = pb.WorkLeaseDigest(count=digest.count, digest=digest.digest)
     return pb.WorkClientFrame(heartbeat=pb.WorkHeartbeat(received=received, leases=said))
 
@@ -294,10 +294,10 @@ async def slower(lite_url: str) -> AsyncIterator[World]:
 
 async def outlived(world: World) -> None:
     """Wait until the one worker's session has lived for longer than any timer of an earlier one."""
-    kept = world.service.replica.keeper._kept
-    [first] = [k.expires_at for k in kept.values()]
+    live = world.service.replica.keeper._live
+    [first] = [k.expires_at for k in live.values()]
     wanted = 1.3 * SLOWER
-    await until(lambda: any((k.expires_at - first).total_seconds() > wanted for k in kept.values()))
+    await until(lambda: any((k.expires_at - first).total_seconds() > wanted for k in live.values()))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from askback.v1 import worker_service_pb2 as wpb
 from askback_server.domain import commands as c
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.engine.event_log import EventLog
-from askback_server.engine.observer import Unobserved
+from askback_server.engine.observer import NullObserver
 from askback_server.metrics import catalogue, collector
 from askback_server.metrics.catalogue import Kind
 from tests.support.aggregates import CLIENT
@@ -357,7 +357,7 @@ async def test_a_loop_that_does_not_turn_leaves_the_page_readable(
 async def test_without_the_setting_there_is_no_port_and_nothing_is_measured(lite: World) -> None:
     assert lite.service.metrics_port == 0
     observers = lite.service.replica.engine._observer._observers
-    assert [type(observer) for observer in observers] == [EventLog, Unobserved]
+    assert [type(observer) for observer in observers] == [EventLog, NullObserver]
 
 
 async def test_a_port_that_is_taken(lite_measured: World, lite_url: str) -> None:

@@ -19,7 +19,7 @@ from tests.support.shell import Shell
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """People are missed at once."""
     monkeypatch.setattr(presence, "LINGER", 0.0)
-    monkeypatch.setattr(presence, "TURN", 0.02)
+    monkeypatch.setattr(presence, "INTERVAL", 0.02)
 
 
 async def settled(world: World) -> None:

@@ -194,7 +194,7 @@ async def test_an_answer_elsewhere_reaches_worker_and_consoles_without_a_poll(
     a, b = pair
     for world in pair:
         world.service.replica.feed._poll = 3600.0
-        world.service.replica.feed._look.set()
+        world.service.replica.feed._wake.set()
     worker, desk, other = a.worker(), a.console(), b.console()
     await worker.hello()
     for console in (desk, other):
@@ -304,10 +304,10 @@ async def test_a_strong_read_is_the_database_s(pair: tuple[World, World]) -> Non
     await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))
     # Deaf and blind: nothing of the other replica comes here.
     feed = a.service.replica.feed
-    feed.hear = lambda hints: None  # type: ignore[method-assign]
-    feed.wakeups._heard = feed.hear  # type: ignore[attr-defined]
+    feed.receive_hints = lambda hints: None  # type: ignore[method-assign]
+    feed.wakeups._heard = feed.receive_hints  # type: ignore[attr-defined]
     feed._poll = 3600.0
-    feed._look.set()
+    feed._wake.set()
     await asyncio.sleep(0)
     await cancel(b, job.job_id)
     assert (await a.jobs.GetJob(jobs.GetJobRequest(job_id=job.job_id))).job.state == 1

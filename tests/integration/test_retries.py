@@ -265,7 +265,7 @@ async def test_thousands_of_checkpoints_are_carried_in_one_write(world: World) -
     await _insert(world, tables.checkpoints, [{**job_row, "key": f"{n:05}"} for n in range(count)])
     lease = await retry(world, await fail(world, lease))
     assert lease.more
-    carried = await world.service.replica.jobs.kept_checkpoints(lease.job.job_id)
+    carried = await world.service.replica.jobs.list_kept_checkpoints(lease.job.job_id)
     assert [point.key for point in carried] == [f"{n:05}" for n in range(count)]
     pages = await events(world, lease.job.job_id, CARRIED)
     assert [len(p["checkpoints"]) for p in pages] == [PAGE] * (count // PAGE)
@@ -291,7 +291,7 @@ async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
         await save(world, lease, "step", "1")
         old = await fail(world, lease)
         jobs = world.service.replica.jobs
-        read = jobs.kept_checkpoints
+        read = jobs.list_kept_checkpoints
 
         async def deleted_meanwhile(job_id: str, read: Any = read) -> Any:
             found = await read(job_id)
@@ -299,7 +299,7 @@ async def test_a_retry_of_what_is_being_deleted_makes_no_half_job(
             return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(jobs, "kept_checkpoints", deleted_meanwhile)
+            patch.setattr(jobs, "list_kept_checkpoints", deleted_meanwhile)
             call = world.jobs.RetryJob(pb.RetryJobRequest(job_id=old, request_id=request_id))
             await refused(call, "ABORTED", "CONTENTION")
         call = world.jobs.RetryJob(pb.RetryJobRequest(job_id=old, request_id=request_id))

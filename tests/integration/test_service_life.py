@@ -94,7 +94,7 @@ async def test_commands_are_refused_while_the_engine_drains(lite: World) -> None
 async def test_a_stop_waits_for_calls_that_run(lite_url: str) -> None:
     async with serving(lite_url, drain_grace=SOON) as world:
         waiting = asyncio.ensure_future(world.lease(wait=0.3))
-        await until(lambda: world.service.replica.dispatcher._takers)
+        await until(lambda: world.service.replica.dispatcher._consumers)
         await world.service.stop()
         world.stopped()
         async with asyncio.timeout(SOON):

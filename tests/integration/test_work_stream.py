@@ -411,6 +411,6 @@ async def test_a_stream_that_ends_leaves_nothing_behind(lite: World) -> None:
     await worker.aclose()
     replica = lite.service.replica
     await until(lambda: not replica.streams)
-    assert not replica.dispatcher._takers
-    assert not replica.keeper._kept
-    assert not replica.feed._by_job
+    assert not replica.dispatcher._consumers
+    assert not replica.keeper._live
+    assert not replica.bus._by_job

@@ -10,7 +10,8 @@ from askback.v1 import job_pb2
 from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
-from askback_server.sessions import unary_lease
+from askback_server.domain.errors import StorageUnavailable
+from askback_server.sessions import lease_jobs, unary_lease
 from tests.support.refusals import SOON, refused, until
 from tests.support.requests import (
     CANCELLED,
@@ -81,7 +82,7 @@ async def test_lease_jobs_takes_what_there_is_and_waits_for_the_first(world: Wor
     assert not empty.jobs
     assert empty.session_id
     waiting = asyncio.ensure_future(world.lease())
-    await until(lambda: world.service.replica.dispatcher._takers)
+    await until(lambda: world.service.replica.dispatcher._consumers)
     late = await world.create()
     async with asyncio.timeout(SOON):
         [lease] = (await waiting).jobs
@@ -118,10 +119,10 @@ async def test_queues_that_cannot_be_read_are_no_empty_queues(
     lite: World, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what is read after the call has ended is leased to the next worker."""
-    monkeypatch.setattr(unary_lease, "LOOK", 0.1)
+    monkeypatch.setattr(unary_lease, "READ_TIMEOUT", 0.1)
     job = await lite.create()
     await refused(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
-    await until(lambda: not lite.service.replica.dispatcher._takers)
+    await until(lambda: not lite.service.replica.dispatcher._consumers)
     queues_read.set()
     [lease] = (await lite.lease()).jobs
     assert (lease.job.job_id, lease.token) == (job.job_id, 1)
@@ -130,7 +131,7 @@ async def test_queues_that_cannot_be_read_are_no_empty_queues(
 async def test_a_replica_that_leases_no_more_says_so_at_once(lite: World, queues_read: asyncio.Event) -> None:
     """A call that does not wait comes back empty, whether it came before the drain or after."""
     before = asyncio.ensure_future(lite.lease(wait=0))
-    await until(lambda: lite.service.replica.dispatcher._looking)
+    await until(lambda: lite.service.replica.dispatcher._scanning)
     lite.service.replica.dispatcher.pause()
     async with asyncio.timeout(SOON):
         assert not (await before).jobs
@@ -139,7 +140,7 @@ async def test_a_replica_that_leases_no_more_says_so_at_once(lite: World, queues
 
 async def test_two_waiting_calls_share_the_jobs(lite: World) -> None:
     calls = [asyncio.ensure_future(lite.lease(max_jobs=1)) for _ in range(4)]
-    await until(lambda: len(lite.service.replica.dispatcher._takers) == 4)
+    await until(lambda: len(lite.service.replica.dispatcher._consumers) == 4)
     made = {(await lite.create()).job_id for _ in range(4)}
     async with asyncio.timeout(SOON):
         leases = [lease for response in await asyncio.gather(*calls) for lease in response.jobs]
@@ -152,7 +153,7 @@ async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str
     async with serving(lite_url, lease_ttl=5) as world:
         other = await world.held("other")
         waiting = asyncio.ensure_future(world.lease())
-        await until(lambda: world.service.replica.dispatcher._takers)
+        await until(lambda: world.service.replica.dispatcher._consumers)
         call = world.jobs.WatchJob(jpb.WatchJobRequest(job_id=other.job.job_id))
         seen: list[int] = []
         # This session is as old, and nobody extends it.
@@ -169,12 +170,26 @@ async def test_a_worker_may_wait_for_longer_than_its_session_lives(lite_url: str
 async def test_a_caller_that_goes_away_keeps_no_job(lite: World) -> None:
     call = lite.workers.LeaseJobs(pb.LeaseJobsRequest(worker_id="gone", job_types=["t"], wait=seconds(SOON)))
     waiting = asyncio.ensure_future(call)
-    await until(lambda: lite.service.replica.dispatcher._takers)
+    await until(lambda: lite.service.replica.dispatcher._consumers)
     waiting.cancel()
-    await until(lambda: not lite.service.replica.dispatcher._takers)
+    await until(lambda: not lite.service.replica.dispatcher._consumers)
     job = await lite.create()
     [lease] = (await lite.lease()).jobs
     assert lease.job.job_id == job.job_id
+
+
+async def test_a_job_whose_lease_cannot_be_read_is_released(
+    lite: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise StorageUnavailable("the checkpoints cannot be read")
+
+    job = await lite.create()
+    with monkeypatch.context() as broken:
+        broken.setattr(lease_jobs, "lease_parcel", fail)
+        await refused(lite.lease(), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
+    [lease] = (await lite.lease()).jobs
+    assert (lease.job.job_id, lease.token, lease.job.attempt) == (job.job_id, 2, 1)
 
 
 @pytest.mark.parametrize(

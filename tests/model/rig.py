@@ -170,7 +170,7 @@ class Rig:
         await feed.start()
         engine = Engine(database.jobs, clock, LIMITS, hot, feed.publish)
         timers = Timers(engine, database.queue, clock, timedelta(days=2))
-        bus.follow_batches(timers.committed)
+        bus.follow_batches(timers.on_commit)
         shown: dict[str, Any] = {}
 
         def show(item: Committed) -> None:

@@ -36,7 +36,7 @@ def machine(migrated_db_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[t
     monkeypatch.setattr(job_store, "SETTLE_PAUSE", 0.0)
     monkeypatch.setattr(job_store, "SETTLE_ATTEMPTS", 2)
     # The rig says when they look: time stands still here.
-    monkeypatch.setattr(timers, "LOOK", 86_400.0)
+    monkeypatch.setattr(timers, "POLL", 86_400.0)
     # Nothing here pulls the plug: a commit need not wait for the disk.
     lazy = tuple(p.replace("synchronous=FULL", "synchronous=OFF") for p in sqlite.PRAGMAS)
     monkeypatch.setattr(sqlite, "PRAGMAS", lazy)

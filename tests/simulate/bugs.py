@@ -41,7 +41,7 @@ def _token_moves_before_told(patch: Patch) -> None:
     def moved(self: PromptFollower, position: Any) -> None:
         self._safe = position
 
-    patch.setattr(PromptFollower, "_moved", moved)
+    patch.setattr(PromptFollower, "_advance", moved)
 
 
 def _tomb_forgotten(patch: Patch) -> None:
@@ -123,9 +123,9 @@ def _snapshot_before_attach(patch: Patch) -> None:
 
 
 def _not_sent_again(patch: Patch) -> None:
-    switch = stream.Session._switch
+    switch = stream.ReconnectingStream._switch
 
-    def forgetful(self: stream.Session, connection: Any) -> None:
+    def forgetful(self: stream.ReconnectingStream, connection: Any) -> None:
         unsent = set(self._unsent)
         resting = {ref: item.resting for ref, item in self._pending.items()}
         for ref, item in self._pending.items():
@@ -135,14 +135,14 @@ def _not_sent_again(patch: Patch) -> None:
         for ref, item in self._pending.items():
             item.resting = resting[ref]
 
-    patch.setattr(stream.Session, "_switch", forgetful)
+    patch.setattr(stream.ReconnectingStream, "_switch", forgetful)
 
 
 def _published_before_the_commit(patch: Patch) -> None:
     write = Engine._write
 
     async def hasty(self: Engine, groups: Sequence[Any]) -> Any:
-        self._publish([group.committed() for group in groups])
+        self._publish([group.to_committed() for group in groups])
         return await write(self, groups)
 
     patch.setattr(Engine, "_write", hasty)
@@ -155,7 +155,7 @@ def _gap_not_filled(patch: Patch) -> None:
         self._remember(item.job.job_id, item.job.version)
         return True
 
-    patch.setattr(Feed, "_is_news", news)
+    patch.setattr(Feed, "_note_news", news)
 
 
 def _resolution_not_told_again(patch: Patch) -> None:
@@ -163,7 +163,7 @@ def _resolution_not_told_again(patch: Patch) -> None:
         return []
 
     # Either side would make up for the other.
-    patch.setattr(work, "unconfirmed_prompts", none)
+    patch.setattr(work, "list_unconfirmed_prompts", none)
     patch.setattr(Lease, "catch_up", lambda _: None)
 
 
@@ -171,7 +171,7 @@ def _dead_worker_keeps_its_jobs(patch: Patch) -> None:
     async def nothing(*_: Any) -> bool:
         return False
 
-    patch.setattr(SessionKeeper, "_give_back", nothing)
+    patch.setattr(SessionKeeper, "_return_job", nothing)
 
 
 def _steps_left_behind(patch: Patch) -> None:

@@ -42,8 +42,8 @@ class ConsoleAt:
         client = Client(schedule.network.endpoint(user))
         self.console: Console = client.console(credit=credit, connect_timeout=None)
         self._dialled = 0.0
-        wire = self.console._wire
-        hello, apply = wire.hello, wire.desk.apply
+        wire = self.console._protocol
+        hello, apply = wire.hello, wire.view.apply
 
         def dialling() -> Any:
             self._dialled = asyncio.get_running_loop().time()
@@ -55,7 +55,7 @@ class ConsoleAt:
                 self._caught_up()
 
         wire.hello = dialling  # type: ignore[method-assign]
-        wire.desk.apply = applied  # type: ignore[method-assign]
+        wire.view.apply = applied  # type: ignore[method-assign]
 
     def eligible(self, prompt: Prompt) -> bool:
         return prompt.is_open and prompt.is_for(PEOPLE[self.user])

@@ -19,17 +19,9 @@ from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Job
 from askback_server.domain.prompts import Prompt, Submission
 from askback_server.ports.clock import uuid7
 from askback_server.ports.queries import PromptFilter, PromptsPage
-from askback_server.ports.storage import (
-    Changed,
-    Doubts,
-    JobWrite,
-    Lost,
-    Position,
-    Wanted,
-    WorkerSession,
-    Written,
-)
+from askback_server.ports.storage import Changed, JobWrite, Lost, Position, Wanted, Written
 from askback_server.ports.wakeups import NoWakeups
+from askback_server.ports.worker_sessions import Doubts, WorkerSession
 from askback_server.sessions.prompt_view import _FAR, urgency
 from tests.simulate.virtual_time import LoopClock
 
@@ -293,11 +285,11 @@ class SimulatedDatabase:
     async def end_history(self, name: str) -> None:
         raise AssertionError("no commit is lost here")
 
-    async def knows(self, position: Position) -> bool:
+    async def has_position(self, position: Position) -> bool:
         await self._pause()
         return True
 
-    async def held_back(self) -> float:
+    async def settle_lag(self) -> float:
         await self._pause()
         return 0.0
 
@@ -329,11 +321,11 @@ class SimulatedDatabase:
         await self._pause()
         return {}
 
-    async def unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
+    async def list_unattended(self, namespace: str, after: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
 
-    async def attended(self, namespace: str, limit: int) -> list[Prompt]:
+    async def list_attended(self, namespace: str, limit: int) -> list[Prompt]:
         await self._pause()
         return []
 
@@ -393,7 +385,7 @@ class SimulatedDatabase:
             known = self.rows.doubts.get(session.session_id, {})
             self.rows.doubts[session.session_id] = change(known)
 
-    async def expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
+    async def list_expired_doubts(self, limit: int) -> list[tuple[str, Doubts]]:
         await self._pause()
         return [(i, d) for i, d in self.rows.doubts.items() if d and self._alive(i) is None]
 
@@ -433,7 +425,9 @@ class SimulatedDatabase:
                     ids.append(job.job_id)
         return {job_type: ids for job_type, ids in found.items() if ids}
 
-    async def due(self, ahead: timedelta, limit: int) -> tuple[datetime, list[tuple[datetime, str, str]]]:
+    async def list_due(
+        self, ahead: timedelta, limit: int
+    ) -> tuple[datetime, list[tuple[datetime, str, str]]]:
         await self._pause()
         now = self.clock.now()
         until = now + ahead
@@ -451,7 +445,7 @@ class SimulatedDatabase:
         held = await self._look(lambda: [(j.job_id, j.session_id) for j in jobs.values() if j.session_id])
         return [(i, s) for i, s in held if s not in sessions][:limit]
 
-    async def expired(self, limit: int) -> list[str]:
+    async def list_expired(self, limit: int) -> list[str]:
         return []
 
     async def drop_events(self, keep: datetime) -> int:

@@ -387,7 +387,7 @@ async def awake(*nodes: Node) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(work)
         for node in nodes
-        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.hear))
+        for work in (node.feed.run(), node.feed.wakeups.run(node.feed.receive_hints))
     ]
     try:
         yield

@@ -11,14 +11,14 @@ from askback_server.domain.commands import CompleteJob, SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal
 from askback_server.engine.concurrency import Concurrency
+from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
-from askback_server.engine.takers import Takers
 from tests.support.aggregates import WORKER
 from tests.support.storage import Node
 
 
 class Hand:
-    """A Taker of so many jobs at once. `taken` keeps all that it was ever given, in order."""
+    """A Consumer of so many jobs at once. `taken` keeps all that it was ever given, in order."""
 
     def __init__(self, session: SessionRef, *job_types: str, most: int, namespace: str = "default") -> None:
         self.principal: Principal = replace(WORKER, namespaces=(namespace,))
@@ -41,13 +41,13 @@ class Hand:
         self._reserved += change
         assert self._reserved >= 0
 
-    def leased(self, job: Job) -> None:
+    def accept_lease(self, job: Job) -> None:
         """The job is its own."""
         self.taken.append(job)
         self.held += 1
         self.got(job)
 
-    def looked(self, job_types: Collection[str]) -> None:
+    def note_queues_read(self, job_types: Collection[str]) -> None:
         """It waits for as long as it stays."""
 
     @property
@@ -60,8 +60,8 @@ class Hand:
 async def dispatching(node: Node, limits: Mapping[str, int] | None = None) -> AsyncIterator[Dispatcher]:
     """The dispatch of a replica, which runs. `limits` as in Concurrency."""
     concurrency = Concurrency(limits, node.database.queue_locks, node.clock) if limits else None
-    dispatcher = Dispatcher(node.engine, node.database.queue, Takers(), node.clock, concurrency)
-    node.bus.follow_batches(dispatcher.committed)
+    dispatcher = Dispatcher(node.engine, node.database.queue, Consumers(), node.clock, concurrency)
+    node.bus.follow_batches(dispatcher.on_commit)
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher

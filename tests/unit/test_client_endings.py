@@ -108,8 +108,8 @@ async def test_when_every_end_is_refused_the_heartbeat_leaves_the_job_out(bench:
     for end in ("complete_job",) if reason == "lost" else ("complete_job", "fail_job", "release_job"):
         bench.stream.send((await bench.stream.next(end)).ref, **refused)
     await bench.holds(0)
-    assert bench.worker._wire is not None
-    beat = bench.worker._wire.heartbeat(leaving=False).heartbeat
+    assert bench.worker._protocol is not None
+    beat = bench.worker._protocol.heartbeat(leaving=False).heartbeat
     assert (beat.received, beat.leases.count, beat.leases.digest) == (1, 0, 0)
 
 

@@ -118,7 +118,7 @@ async def test_a_page_of_prompts(no_collector: None, what: str) -> None:
         await turns()
         assert kept() >= 10 or view.known
         while view.take(100, ""):
-            follower.written()
+            follower.note_written()
         await turns()
         assert account._of._waiting, "it waits for room"
         assert kept() == 0

@@ -16,6 +16,7 @@ from askback_server.domain.events import EventType
 from askback_server.domain.forms import BooleanInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
+from askback_server.domain.replies import JobVersion
 from tests.support.aggregates import HOUR, S1, S2, World, deadline, question, running, waiting
 
 
@@ -195,11 +196,11 @@ def test_receipts_are_kept_once() -> None:
     world = waiting()
     world.answer()
     prompt_id = world.prompt().prompt_id
-    version = world.on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id, prompt_id))
-    assert (world.prompt().consumed_at, world.job.version) == (world.now, version)
+    reply = world.on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id, prompt_id))
+    assert (world.prompt().consumed_at, JobVersion(world.job.version)) == (world.now, reply)
     assert world.events() == [EventType.PROMPT_CONSUMED]
     before = world.prompt()
-    assert world.tick(HOUR).on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id,)) == version
+    assert world.tick(HOUR).on_job(c.AcknowledgePrompts, prompt_ids=(prompt_id,)) == reply
     assert (world.change, world.prompt()) == (None, before)
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from askback_server.domain.errors import AskbackError
-from askback_server.sessions.turns import Turns
+from askback_server.sessions.fair_semaphore import FairSemaphore
 from askback_server.sessions.unsent import SMALL, Account, Unsent
 
 K = 1024
@@ -95,10 +95,10 @@ async def test_who_stops_waiting_takes_no_room(granted: bool) -> None:
 
 
 async def test_principals_take_turns() -> None:
-    turns_, order = Turns(1), list[str]()
+    turns_, order = FairSemaphore(1), list[str]()
 
     async def one(subject: str) -> None:
-        async with turns_.of(subject):
+        async with turns_.slot(subject):
             order.append(subject)
             await asyncio.sleep(0)
 
@@ -111,9 +111,9 @@ async def test_principals_take_turns() -> None:
 
 
 async def test_a_turn_that_nobody_waits_for_any_more_is_passed_on() -> None:
-    turns_ = Turns(1)
-    async with turns_.of("eve"):
-        waiting = [asyncio.create_task(turns_.next("eve")) for _ in range(3)]
+    turns_ = FairSemaphore(1)
+    async with turns_.slot("eve"):
+        waiting = [asyncio.create_task(turns_.acquire_for_iteration("eve")) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         await asyncio.sleep(0)

@@ -24,9 +24,9 @@ from askback_server.sessions.lease_book import Held
 from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
-from askback_server.transport import frames_work
 from askback_server.transport.errors import code_number, code_of
-from askback_server.transport.frames_converse import client_frame, converse_message
+from askback_server.transport.frames_converse import read_converse_frame, write_converse_frame
+from askback_server.transport.frames_work import read_work_frame, write_work_frame
 from tests.vectors.documents import START, job_of, prompt_of
 
 HERE = Path(__file__).parent
@@ -149,9 +149,9 @@ class Runner:
         """The end of a call. Returns whether it was done."""
         name = message.WhichOneof("body")
         if name == "error":
-            self.core.stream.failed(message.ref, error_of(message.error))
+            self.core.stream.fail_call(message.ref, error_of(message.error))
             return False
-        self.core.stream.replied(message.ref, name, getattr(message, name))
+        self.core.stream.reply(message.ref, name, getattr(message, name))
         return True
 
 
@@ -166,10 +166,10 @@ class ConverseRunner(Runner):
         self.position = "position"
 
     def convert(self, frame: Any) -> Any:
-        return client_frame(frame, self.viewer)
+        return read_converse_frame(frame, self.viewer)
 
     def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [hitl.ConverseResponse.FromString(converse_message(f)) for f in frames]
+        parsed = [hitl.ConverseResponse.FromString(write_converse_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:
@@ -199,14 +199,14 @@ class ConverseRunner(Runner):
             view.resume()
             for prompt in found["resumed"]:
                 view.offer(prompt_of(prompt))
-            view.loaded(found["openPrompts"])
+            view.finish_load(found["openPrompts"])
             return
         if "reset" in found:
             view.resume()
             view.reset(found["reset"])
         for prompt in found["open"]:
             view.offer(prompt_of(prompt))
-        view.loaded()
+        view.finish_load()
 
     def _commit(self, changed: list[dict[str, Any]]) -> None:
         for prompt in changed:
@@ -226,10 +226,10 @@ class WorkRunner(Runner):
         self._not_run: list[Held] = []
 
     def convert(self, frame: Any) -> Any:
-        return frames_work.client_frame(frame, self.viewer, self.limits)
+        return read_work_frame(frame, self.viewer, self.limits)
 
     def told(self, frames: list[ServerFrame]) -> list[Any]:
-        parsed = [workers.WorkResponse.FromString(frames_work.work_message(f)) for f in frames]
+        parsed = [workers.WorkResponse.FromString(write_work_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
     def take(self, limit: int) -> list[ServerFrame]:
@@ -318,7 +318,7 @@ class WorkRunner(Runner):
             for prompt_id in change.get("late", ())
         )
         prompts = tuple(prompt_of(p) for p in change.get("prompts", ()))
-        self.core.committed(Committed(job, prompts, events, change.get("deleted", False)))
+        self.core.apply_commit(Committed(job, prompts, events, change.get("deleted", False)))
 
     def _room(self, wanted: int) -> None:
         assert self.core.room() == wanted, self.core.room()

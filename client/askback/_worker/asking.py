@@ -84,7 +84,7 @@ async def ask_until_it_fits(
                 f"question needs a key of at most {MAX_BYTES - 2} bytes"
             )
         # Once it is answered, its wording is settled: a validator may word the same reason differently.
-        asked = lease.closed_content(name) or _again(content, reasons, answer.values_json, edits)
+        asked = lease.find_closed_content(name) or _again(content, reasons, answer.values_json, edits)
         if isinstance(deadline, datetime):
             asked.ClearField("deadline")
             asked.timeout.CopyFrom(time_to_correct(deadline))
@@ -130,7 +130,7 @@ def _again(
     again.CopyFrom(content)
     listed = "\n".join(f"> - {reason}" for reason in reasons[:_REASONS])
     again.body = f"> **The answer was not accepted:**\n>\n{listed}\n\n{content.body}".rstrip()
-    filled = _filled(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
+    filled = _fill_defaults(loads_spelled(content.schema_json), loads_spelled(values_json or "{}"))
     text = dumps(filled)
     again.schema_json = text if len(text) <= _FILLED_CHARS else content.schema_json
     for part in again.contents:
@@ -139,12 +139,13 @@ def _again(
     return again
 
 
-def _filled(schema: Any, values: Any) -> Any:
+def _fill_defaults(schema: Any, values: Any) -> Any:
     """The schema with the values as its defaults, field by field."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not properties or not isinstance(values, dict):
         return {**schema, "default": values}
     filled = {
-        name: _filled(part, values[name]) if name in values else part for name, part in properties.items()
+        name: _fill_defaults(part, values[name]) if name in values else part
+        for name, part in properties.items()
     }
     return {**schema, "properties": filled}

@@ -18,7 +18,7 @@ from typing import (
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from askback._client.client import Client, entered_client
+from askback._client.client import Client, current_client
 from askback._client.unawaited import must_await
 from askback._model.json_text import dumps, fit
 from askback._model.nonretryable import NonRetryable
@@ -49,7 +49,7 @@ class JobHandler(Generic[P, R]):
         self,
         job_type: str,
         function: Callable[Concatenate[Job, P], Awaitable[R]],
-        find_client: Callable[[], Awaitable[Client]] = entered_client,
+        find_client: Callable[[], Awaitable[Client]] = current_client,
     ) -> None:
         self.job_type = job_type
         self.function = function
@@ -158,6 +158,6 @@ class Starter(Generic[P, R]):
         return await client.start(handler.job_type, input, returns=returns, **self.options)
 
 
-def encoded(value: Any) -> str:
+def result_json(value: Any) -> str:
     """JSON text of a result; empty for None. Raises ValueError for what JSON cannot hold."""
     return "" if value is None else dumps(value)

@@ -114,7 +114,7 @@ class Lease:
         try:
             await asyncio.sleep(0)
             self._ask_keys.use(key)
-            known = await self._resolved(key, content, supersedes, same)
+            known = await self._resolution(key, content, supersedes, same)
             self._answered += 1
         finally:
             self._asking -= 1
@@ -124,7 +124,7 @@ class Lease:
         self._acknowledge(known)
         return PromptInfo(known)
 
-    def closed_content(self, key: str) -> prompt_pb2.PromptContent | None:
+    def find_closed_content(self, key: str) -> prompt_pb2.PromptContent | None:
         """What the closed prompt of this key asked; None if it is open or was never asked."""
         known = self._known.get(key)
         if known is None or _is_open(known):
@@ -133,7 +133,7 @@ class Lease:
         content.CopyFrom(known.content)
         return content
 
-    async def _resolved(
+    async def _resolution(
         self, key: str, content: prompt_pb2.PromptContent, supersedes: list[str], same: bool
     ) -> prompt_pb2.Prompt:
         try:
@@ -164,7 +164,7 @@ class Lease:
         request = pb.AcknowledgePromptsRequest(
             job_id=self.job_id, token=self.token, prompt_ids=[prompt.prompt_id]
         )
-        _ignored(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
+        _ignore_errors(self._sender.submit(pb.WorkClientFrame(acknowledge_prompts=request)))
 
     async def _answer_to(self, request: pb.AskPromptRequest) -> prompt_pb2.Prompt:
         key = request.key
@@ -194,9 +194,9 @@ class Lease:
         for wait in self._waits.values():
             if wait.asked and not wait.future.done():
                 future = self._sender.submit(pb.WorkClientFrame(ask_prompt=wait.request))
-                future.add_done_callback(self._caught_up)
+                future.add_done_callback(self._on_caught_up)
 
-    def _caught_up(self, future: asyncio.Future[Any]) -> None:
+    def _on_caught_up(self, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
             return
         error = future.exception()
@@ -217,9 +217,9 @@ class Lease:
     @property
     def waits(self) -> bool:
         """Whether the function, as far as one can see, only waits for people."""
-        return bool(self._awaited()) and not self._steps.running
+        return bool(self._open_keys()) and not self._steps.running
 
-    def _awaited(self) -> list[str]:
+    def _open_keys(self) -> list[str]:
         """The keys of the open questions that the function waits for, and that hold the job."""
         return [
             key
@@ -239,7 +239,7 @@ class Lease:
         time doubles with every answer of the batch: a batch of n questions costs few runs more than
         one, and not n, and the coroutine is dropped all the same when people take long.
         """
-        if self._park_after is None or len(self._awaited()) < 2:
+        if self._park_after is None or len(self._open_keys()) < 2:
             return self._park_after
         return float(self._park_after * min(2**self._answered, MOST_PATIENCE))
 
@@ -273,7 +273,7 @@ class Lease:
 
     def _note_release(self, why: Stop) -> None:
         """Note what the function does now, for the release: it waits for nothing once it is cancelled."""
-        self._released.awaited_keys.extend(self._awaited())
+        self._released.awaited_keys.extend(self._open_keys())
         # Several questions, and one has its answer: it may be at work on that. Drained, it is run once more.
         self._released.at_work = not self.waits or (why is Stop.DRAIN and self._answered > 0)
 
@@ -299,7 +299,7 @@ def _is_open(prompt: prompt_pb2.Prompt) -> bool:
     )
 
 
-def _ignored(future: asyncio.Future[Any]) -> None:
+def _ignore_errors(future: asyncio.Future[Any]) -> None:
     """Nothing waits for this reply; an error in it is no fault of the function."""
 
     def look(done: asyncio.Future[Any]) -> None:

@@ -79,7 +79,7 @@ class LoopWatch:
             if late < BLOCKED / 2:
                 continue
             frame = sys._current_frames().get(thread)
-            culprit = self._named(frame) if frame is not None else ""
+            culprit = self._describe(frame) if frame is not None else ""
             if noted != self._noted or not culprit:
                 continue
             self._culprit = culprit
@@ -90,7 +90,7 @@ class LoopWatch:
                 )
                 _log.warning(text, late, culprit)
 
-    def _named(self, frame: FrameType) -> str:
+    def _describe(self, frame: FrameType) -> str:
         """What the loop's thread does, as `'refund' (/srv/refund.py:12)`; empty if the loop itself runs."""
         stack = list(_outwards(frame))
         for inner in stack:

@@ -45,9 +45,9 @@ class ProgressReports:
             self._next = request
             return
         self._sent = self._sender.submit(pb.WorkClientFrame(report_progress=request))
-        self._sent.add_done_callback(self._replied)
+        self._sent.add_done_callback(self._on_reply)
 
-    def _replied(self, future: asyncio.Future[Any]) -> None:
+    def _on_reply(self, future: asyncio.Future[Any]) -> None:
         if not future.cancelled() and isinstance(future.exception(), LeaseLost):
             self._next = None
             self._lost()

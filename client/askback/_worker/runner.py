@@ -10,7 +10,7 @@ from typing import Any
 from askback._model.json_text import loads_spelled
 from askback._model.nonretryable import NonRetryable
 from askback._worker.error_lines import log_failure
-from askback._worker.handler import JobHandler, encoded
+from askback._worker.handler import JobHandler, result_json
 from askback._worker.job import Job
 from askback._worker.lease import Lease, Stop
 from askback.errors import (
@@ -80,7 +80,7 @@ async def _say(lease: Lease, job: Job, work: asyncio.Task[Any]) -> None:
         await _fail(lease, job, error)
         return
     try:
-        result = encoded(work.result())
+        result = result_json(work.result())
     except Exception as wrong:  # whatever a value's own code raises while it is written
         why = f"the result cannot be written as JSON: {text_of(wrong)}"
         await _fail(lease, job, NonRetryable(why, code="InvalidResult"))

@@ -34,7 +34,7 @@ def question_changed(
 def changes(asked: pb.PromptContent, known: pb.PromptContent) -> list[str]:
     """What people would see now and what they saw, in words, for each part that differs."""
     found = [
-        f"{name} was {_shown(old)}, is {_shown(new)}"
+        f"{name} was {_format(old)}, is {_format(new)}"
         for name, old, new in (
             ("the title", known.title, asked.title),
             ("the kind", known.kind, asked.kind),
@@ -53,7 +53,7 @@ def changes(asked: pb.PromptContent, known: pb.PromptContent) -> list[str]:
         elif old_part != new_part:
             old_text, new_text = (part.text or part.url for part in (old_part, new_part))
             if old_text != new_text:
-                found.append(f"the content {name!r} was {_shown(old_text)}, is {_shown(new_text)}")
+                found.append(f"the content {name!r} was {_format(old_text)}, is {_format(new_text)}")
             else:
                 found.append(f"the content {name!r} has another title, media type or editability")
     if not found and list(before) != list(after):
@@ -74,5 +74,5 @@ def _options_text(content: pb.PromptContent) -> str:
     )
 
 
-def _shown(text: str) -> str:
+def _format(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -40,11 +40,11 @@ class WorkSession:
 
     def resume(self) -> tuple[str, str, list[pb.WorkHeldJob]]:
         """Session id, secret and held jobs for a hello that resumes it."""
-        held = self.held()
+        held = self.list_held_jobs()
         self._named = {job.job_id: job.token for job in held}
         return self.session_id, self.secret, held
 
-    def resumed(self, secret: str, lost: list[str], interval: float) -> None:
+    def on_resume(self, secret: str, lost: list[str], interval: float) -> None:
         """The server goes on with it on a new stream. `lost`: jobs of the hello that it does not hold."""
         self.disarm()
         self.secret, self.interval = secret, interval
@@ -70,7 +70,7 @@ class WorkSession:
         if lease is not None and lease.token == token:
             lease.stop(Stop.LOST)
 
-    def held(self) -> list[pb.WorkHeldJob]:
+    def list_held_jobs(self) -> list[pb.WorkHeldJob]:
         """Every lease that this worker still has to end, those whose end has no reply yet included."""
         return [
             pb.WorkHeldJob(job_id=lease.job_id, token=lease.token)

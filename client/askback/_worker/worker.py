@@ -12,11 +12,11 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from askback._client.client import Client, entered, entered_client
+from askback._client.client import Client, current_client, entered
 from askback._client.understandings import Understandings
 from askback._model.times import seconds
 from askback._wire.channel import Endpoint, Tls, default_namespace
-from askback._wire.stream import Session
+from askback._wire.stream import ReconnectingStream
 from askback._worker.default_log import log_to_stderr_by_default
 from askback._worker.handler import JobHandler
 from askback._worker.job import Job
@@ -24,7 +24,7 @@ from askback._worker.job_function import check_job_type
 from askback._worker.lease import Lease, Stop
 from askback._worker.loop_watch import LoopWatch
 from askback._worker.runner import run_job
-from askback._worker.work_wire import WorkWire
+from askback._worker.work_protocol import WorkProtocol
 from askback.errors import AskbackError
 from askback.v1 import worker_service_pb2 as pb
 
@@ -87,8 +87,8 @@ class Worker:
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
         self._runs: dict[Lease, asyncio.Task[None]] = {}
         self._client: Client | None = None
-        self._wire: WorkWire | None = None
-        self._session: Session | None = None
+        self._protocol: WorkProtocol | None = None
+        self._session: ReconnectingStream | None = None
         self._watch: LoopWatch | None = None
 
     def job(self, job_type: str) -> Callable[[Callable[Concatenate[Job, P], Awaitable[R]]], JobHandler[P, R]]:
@@ -134,7 +134,7 @@ class Worker:
         other._endpoint = Endpoint.resolve(target, token=token, user=user, groups=groups, tls=tls)
         other._handlers = dict(self._handlers)
         other._runs = {}
-        other._client = other._wire = other._session = other._watch = None
+        other._client = other._protocol = other._session = other._watch = None
         return other
 
     @property
@@ -167,14 +167,14 @@ class Worker:
         for handler in self._handlers.values():
             handler.prepare()
         self._client = Client(self._endpoint, namespace=self.namespace)
-        self._wire = WorkWire(
+        self._protocol = WorkProtocol(
             worker_id=self.worker_id,
             namespace=self.namespace,
             job_types=list(self._handlers),
             capacity=self.capacity,
             take=self._take,
         )
-        self._session = Session(self._wire, self._endpoint)
+        self._session = ReconnectingStream(self._protocol, self._endpoint)
         self._watch = LoopWatch((handler.__name__, handler.function) for handler in self.jobs)
         self._watch.start()
         try:
@@ -237,7 +237,7 @@ class Worker:
                 if drain_timeout == 0 and drain_timeout is not False
                 else seconds(drain_timeout, "drain_timeout")
             )
-        session, wire = self._session, self._wire
+        session, wire = self._session, self._protocol
         if session is None or wire is None:
             return
         wire.capacity = 0
@@ -255,10 +255,10 @@ class Worker:
                 self._watch.stop()
             if self._client is not None:
                 await self._client.aclose()
-            self._session = self._wire = self._client = self._watch = None
+            self._session = self._protocol = self._client = self._watch = None
 
     async def _find_client(self) -> Client:
-        return await client_source.client_for(self) if client_source is not None else await entered_client()
+        return await client_source.client_for(self) if client_source is not None else await current_client()
 
     async def _drain(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
@@ -284,7 +284,7 @@ class Worker:
     def _take(self, leased: pb.LeasedJob, before: Lease | None) -> Lease | None:
         """Run a job that the server pushed; `before` is an older lease of the same job."""
         handler = self._handlers.get(leased.job.job_type)
-        if self._session is None or self._wire is None or self._client is None or handler is None:
+        if self._session is None or self._protocol is None or self._client is None or handler is None:
             return None
         lease = Lease(leased, self._session, self.park_after)
         job = Job(lease, Understandings(self._client._calls))
@@ -311,5 +311,5 @@ class Worker:
         finally:
             lease.close()
             self._runs.pop(lease, None)
-            if self._wire is not None:
-                self._wire.drop(lease)
+            if self._protocol is not None:
+                self._protocol.drop(lease)

@@ -134,8 +134,8 @@ async def _sit(
     """Answer what is shown until cancelled; the server is killed once."""
     killed = False
     async for prompt in desk.prompts():
-        await events.told(prompt.prompt_id)
-        with events.held():
+        await events.wait_for_prompt(prompt.prompt_id)
+        with events.hold():
             narrator.say("console", f"shows [{prompt.kind}] {prompt.title}")
             if prompt.key == story.kill_at and not killed:
                 killed = True

@@ -38,13 +38,13 @@ class JobEvents:
             elif line is not None:
                 self._narrator.say(*line)
 
-    async def told(self, prompt_id: str) -> None:
+    async def wait_for_prompt(self, prompt_id: str) -> None:
         """Wait until everything that happened before this question has been said."""
         async with self._asked:
             await self._asked.wait_for(lambda: prompt_id in self._titles)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """While a person is busy with a question, what happens to the job is said afterwards."""
         self._held = []
         try:

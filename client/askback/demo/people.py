@@ -48,7 +48,7 @@ class Scripted:
             self._narrator.say(self._name, f"leaves it open: {prompt.title}")
             return
         for line in self._answers[prompt.key]:
-            self._narrator.say(self._name, _spoken(line))
+            self._narrator.say(self._name, _describe(line))
             try:
                 outcome = await prompt.decide(
                     line.decision, values=line.values, edits=line.edits, comment=line.comment
@@ -89,11 +89,11 @@ class AtTerminal:
             self._narrator.say("demo", "the job cannot go on without an answer; Ctrl-C ends the demo")
 
 
-def _spoken(line: Line) -> str:
+def _describe(line: Line) -> str:
     """What the person does, in words: `approves: checked the ledger`."""
     values = line.values or {}
     parts = [
-        _shown(value) if set(values) == {VALUE} else f"{name} = {_shown(value)}"
+        _format(value) if set(values) == {VALUE} else f"{name} = {_format(value)}"
         for name, value in values.items()
     ]
     if line.edits is not None:
@@ -104,5 +104,5 @@ def _spoken(line: Line) -> str:
     return f"{does}: {', '.join(parts)}" if parts else does
 
 
-def _shown(value: object) -> str:
+def _format(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -13,8 +13,8 @@ not here.
 
 from askback._client.prompt_calls import PromptPage as PromptPage
 from askback._client.verdict import Verdict as Verdict
-from askback._console.desk import CaughtUp as CaughtUp
-from askback._console.desk import Closing as Closing
+from askback._console.console_view import CaughtUp as CaughtUp
+from askback._console.console_view import Closing as Closing
 from askback._model.enums import AnswerStatus as AnswerStatus
 from askback._model.enums import Authentication as Authentication
 from askback._model.enums import DecisionKind as DecisionKind

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from askback._console import console as aio
 from askback._console import console_prompt as aio_prompt
-from askback._console.desk import Closing
+from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._model.times import seconds
 from askback.sync.loop_thread import LoopThread, loop_thread
@@ -121,10 +121,10 @@ class ConsolePrompt(Twin, PromptInfo):
     def __init__(self, twin: aio_prompt.ConsolePrompt, console: Console) -> None:
         super().__init__(twin)
         PromptInfo.__init__(self, twin.proto)
-        self._desk = console
+        self._console = console
 
     def _loop(self) -> LoopThread:
-        return self._desk._loop()
+        return self._console._loop()
 
     @property
     def still_open(self) -> bool:

@@ -10,7 +10,7 @@ from askback._client.client import Client
 from askback._console.console_prompt import ConsolePrompt
 from askback._model.prompts import PromptInfo
 from askback.errors import PromptClosed, PromptStale
-from askback.testing.rendering import rendered, suggestion
+from askback.testing.rendering import render, suggestion
 from askback.testing.rules import Reply, Rule
 
 NAME = "human"
@@ -69,10 +69,10 @@ class Human:
         """
         __tracebackhide__ = True
         self._use_checked = True
-        if (error := self._unused_error()) is not None:
+        if (error := self._error_of_unused_rules()) is not None:
             raise error
 
-    def _unused_error(self) -> AssertionError | None:
+    def _error_of_unused_rules(self) -> AssertionError | None:
         unused = [rule for rule in self.unused if not rule.optional]
         if not unused:
             return None
@@ -89,7 +89,7 @@ class Human:
         has failed otherwise."""
         if self.allow_unused or self._use_checked or self._failure is not None:
             return None
-        return self._unused_error()
+        return self._error_of_unused_rules()
 
     def leaves(self, prompt_id: str) -> bool:
         """Whether the prompt was seen and is left alone."""
@@ -133,12 +133,12 @@ class Human:
         try:
             reply = rule.reply_to(prompt) if rule is not None else None
             if rule is None or reply is None:
-                reason = self._unexpected(prompt, rule)
+                reason = self._describe_unexpected(prompt, rule)
             elif reply.decision is None and not reply.without_end and await _is_endless(prompt, rule, client):
                 reason = (
                     f"{rule!r} leaves {prompt.title!r} alone, and it has no deadline: nothing would end it. "
                     "Give the question one, or say .never(without_deadline=True) if the test ends it itself"
-                    f"\n\n{_indented(rendered(prompt))}"
+                    f"\n\n{_indent(render(prompt))}"
                 )
             else:
                 await self._do(reply, prompt)
@@ -146,7 +146,7 @@ class Human:
         except (PromptClosed, PromptStale):
             return  # its time ran out, or it changed and will be shown again
         except Exception as error:
-            reason = f"{rule!r} was refused: {str(error) or repr(error)}\n\n{_indented(rendered(prompt))}"
+            reason = f"{rule!r} was refused: {str(error) or repr(error)}\n\n{_indent(render(prompt))}"
         self.fail(AssertionError(reason))
         with contextlib.suppress(PromptClosed):
             await client.cancel_prompt(prompt.prompt_id, reason.splitlines()[0][:_REASON_CHARS])
@@ -163,7 +163,7 @@ class Human:
             comment=reply.comment,
         )
 
-    def _unexpected(self, prompt: PromptInfo, unfinished: Rule | None) -> str:
+    def _describe_unexpected(self, prompt: PromptInfo, unfinished: Rule | None) -> str:
         if unfinished is not None:
             return f"{unfinished!r} says nothing: add .answers(...), .approves() or another verb"
         rules = (
@@ -171,13 +171,13 @@ class Human:
             or "    none"
         )
         return (
-            f"no fake-human rule for the prompt {prompt.title!r}\n\n{_indented(rendered(prompt))}\n\n"
+            f"no fake-human rule for the prompt {prompt.title!r}\n\n{_indent(render(prompt))}\n\n"
             f"the rules, newest first:\n{rules}\n"
             f"one that would do:\n    {suggestion(prompt)}"
         )
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return textwrap.indent(text, "    ")
 
 

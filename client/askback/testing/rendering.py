@@ -12,7 +12,7 @@ _TOLD = ("type", "format", "minimum", "maximum", "minLength", "maxLength", "patt
 _BODY_LINES = 12
 
 
-def rendered(prompt: PromptInfo) -> str:
+def render(prompt: PromptInfo) -> str:
     """The prompt as people see it, and how it is addressed."""
     return _clean("\n".join(_lines(prompt)))
 

@@ -73,7 +73,7 @@ class Server:
             raise RuntimeError(
                 f"a test server needs the service (no module {error.name!r}): pip install 'askback[testing]'"
             ) from None
-        self.replica: _Replica = module.InProcessReplica(folder, self._arrived)
+        self.replica: _Replica = module.InProcessReplica(folder, self._on_job_created)
         self.target = ""
         self.human: Human | None = None
         self._loop = asyncio.new_event_loop()
@@ -129,7 +129,7 @@ class Server:
     async def _seat(self, human: Human) -> None:
         await asyncio.gather(*(self._sit(human, namespace) for namespace in self._namespaces))
 
-    def _arrived(self, namespace: str) -> None:
+    def _on_job_created(self, namespace: str) -> None:
         """A job was created. Called in the server's loop."""
         if namespace not in self._namespaces:
             self._namespaces.add(namespace)

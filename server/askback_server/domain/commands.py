@@ -18,7 +18,7 @@ from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Failure, Job, Progress
 from askback_server.domain.principals import SYSTEM, Principal
 from askback_server.domain.prompts import AnswerResult, AnswerSource, Prompt
-from askback_server.domain.replies import JobCreated, PromptAsked
+from askback_server.domain.replies import JobCreated, JobVersion, PromptAsked
 from askback_server.domain.retries import Retry
 
 
@@ -144,7 +144,7 @@ class HolderCommand(OnJob[R]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportProgress(HolderCommand[int]):
+class ReportProgress(HolderCommand[JobVersion]):
     """Report progress."""
 
     progress: Progress
@@ -171,14 +171,14 @@ class AskPrompt(HolderCommand[PromptAsked]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgePrompts(HolderCommand[int]):
+class AcknowledgePrompts(HolderCommand[JobVersion]):
     """Confirm that the worker has these resolutions."""
 
     prompt_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SaveCheckpoint(HolderCommand[int]):
+class SaveCheckpoint(HolderCommand[JobVersion]):
     """Save the result of a step."""
 
     key: str

@@ -23,3 +23,10 @@ class PromptAsked:
 
     prompt: Prompt
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobVersion:
+    """The version of the job after the command."""
+
+    version: int

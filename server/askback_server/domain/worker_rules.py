@@ -37,6 +37,7 @@ from askback_server.domain.life import (
     stall,
 )
 from askback_server.domain.principals import Role
+from askback_server.domain.replies import JobVersion
 from askback_server.domain.transitions import JobTrigger
 from askback_server.domain.waiting import can_continue
 
@@ -87,7 +88,7 @@ def begin_holder_change(aggregate: Aggregate, command: HolderCommand[object], fa
     return change
 
 
-def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> RuleResult[int]:
+def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts) -> RuleResult[JobVersion]:
     """Store progress. `percent` is computed from `done` and `total` if the worker leaves it 0."""
     change = begin_holder_change(aggregate, command, facts)
     progress = command.progress
@@ -112,10 +113,12 @@ def report_progress(aggregate: Aggregate, command: ReportProgress, facts: Facts)
             "milestone": command.milestone,
         },
     )
-    return RuleResult(change.job.version, change)
+    return RuleResult(JobVersion(change.job.version), change)
 
 
-def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts) -> RuleResult[int]:
+def acknowledge_prompts(
+    aggregate: Aggregate, command: AcknowledgePrompts, facts: Facts
+) -> RuleResult[JobVersion]:
     """Mark resolutions as received by the worker. Repeatable. Raises PromptNotFound, IllegalState."""
     change = begin_holder_change(aggregate, command, facts)
     for prompt_id in command.prompt_ids:
@@ -132,10 +135,10 @@ def acknowledge_prompts(aggregate: Aggregate, command: AcknowledgePrompts, facts
         if prompt.consumed_at is None and prompt_id not in change.prompts:
             change.record(EventType.PROMPT_CONSUMED, prompt_id, {"round": prompt.round})
             change.put(evolve(prompt, consumed_at=facts.now))
-    return RuleResult(change.job.version, change if change.events else None)
+    return RuleResult(JobVersion(change.job.version), change if change.events else None)
 
 
-def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> RuleResult[int]:
+def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts) -> RuleResult[JobVersion]:
     """Save the result of a step for later attempts. Raises LimitExceeded."""
     change = begin_holder_change(aggregate, command, facts)
     check = Checker(facts.limits)
@@ -152,7 +155,7 @@ def save_checkpoint(aggregate: Aggregate, command: SaveCheckpoint, facts: Facts)
     change.set(checkpoints=change.job.checkpoints + 1)
     change.checkpoints.append(Checkpoint(command.job_id, command.key, command.value_json, facts.now))
     change.record(EventType.CHECKPOINT_SAVED, None, {"key": command.key})
-    return RuleResult(change.job.version, change)
+    return RuleResult(JobVersion(change.job.version), change)
 
 
 def complete_job(aggregate: Aggregate, command: CompleteJob, facts: Facts) -> RuleResult[Job]:

@@ -1,4 +1,4 @@
-"""A coroutine that does something again and again, survives errors, and stops when cancelled."""
+"""Repeats a coroutine until cancelled, and survives its errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 async def every(interval: float, work: Callable[[], Awaitable[object]], name: str) -> None:
-    """Do `work` at once and then every `interval` seconds, counted from its end.
+    """Run `work` at once, and again `interval` seconds after each end.
 
-    An error is logged and the next turn comes; cancelling the task ends it.
+    Errors are logged and do not end the loop; cancelling the task does.
     """
     while True:
         try:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from askback_server.sessions.turns import Turns
+from askback_server.sessions.fair_semaphore import FairSemaphore
 
 PATIENCE = 2.0
 """Seconds that the reading of a view waits for workers at most."""
@@ -28,16 +28,16 @@ class Admission:
     """Bounds how much of what streams ask for is done at once, and lets workers pass views."""
 
     def __init__(self, views: int) -> None:
-        self._views = Turns(views)
-        self._openings = Turns(OPENINGS)
+        self._views = FairSemaphore(views)
+        self._openings = FairSemaphore(OPENINGS)
         self._workers = 0
         self._no_worker = asyncio.Event()
         self._no_worker.set()
-        self.reads = Turns(READS)
+        self.reads = FairSemaphore(READS)
         """Reads that streams ask for."""
-        self.console_messages = Turns(MESSAGES)
-        self.worker_messages = Turns(MESSAGES)
-        self.large_messages = Turns(LARGE_MESSAGES)
+        self.console_messages = FairSemaphore(MESSAGES)
+        self.worker_messages = FairSemaphore(MESSAGES)
+        self.large_messages = FairSemaphore(LARGE_MESSAGES)
         self.reading = 0
         """Views that are read now."""
 
@@ -47,7 +47,7 @@ class Admission:
         self._workers += 1
         self._no_worker.clear()
         try:
-            async with self._openings.of(subject):
+            async with self._openings.slot(subject):
                 yield
         finally:
             self._workers -= 1
@@ -57,7 +57,7 @@ class Admission:
     @asynccontextmanager
     async def view(self, subject: str) -> AsyncIterator[None]:
         """One page of a principal's view is being read, when it is its turn."""
-        async with self._views.of(subject):
+        async with self._views.slot(subject):
             if self._workers:
                 try:
                     async with asyncio.timeout(PATIENCE):

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from askback_server.domain.errors import AskbackError
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
-from askback_server.domain.replies import PromptAsked
+from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.work_frames import (
     CancelRequested,
@@ -36,8 +36,8 @@ class Message(Protocol):
         """Its size in bytes."""
 
 
-Response: TypeAlias = AnswerResult | Job | Prompt | PromptAsked | int | Message
-"""The reply to a call: what the command gives (`int` is the job's version), or a read's response message."""
+Response: TypeAlias = AnswerResult | Job | Prompt | PromptAsked | JobVersion | Message
+"""The reply to a call: the reply of the command, or the response message of a read."""
 
 
 @dataclass(frozen=True, slots=True)

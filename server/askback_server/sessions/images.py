@@ -40,12 +40,12 @@ class Images:
         self._views.add(view)
         return view
 
-    def kept(self, image: Image, size: int) -> None:
+    def add(self, image: Image, size: int) -> None:
         """A view keeps an image."""
         self._keepers[id(image)] += 1
         self.total += FRAME + (size if self._keepers[id(image)] == 1 else 0)
 
-    def let_go(self, image: Image, size: int) -> None:
+    def remove(self, image: Image, size: int) -> None:
         """A view keeps an image no more."""
         self._keepers[id(image)] -= 1
         self.total -= FRAME
@@ -75,7 +75,7 @@ class Images:
 
         return sorted(views[max(views, key=size)], key=lambda v: -v.size)
 
-    def closed(self, view: ViewImages) -> None:
+    def forget(self, view: ViewImages) -> None:
         """A view has ended."""
         self._views.discard(view)
 
@@ -105,7 +105,7 @@ class ViewImages:
         size = weight(image)
         self.images[id(image)] = image, size
         self.size += size
-        self._all.kept(image, size)
+        self._all.add(image, size)
         if self.size > VIEW_BYTES or len(self.images) > VIEW_ENTRIES:
             self.fall_behind()
         self._all.shrink()
@@ -120,7 +120,7 @@ class ViewImages:
         if kept is not None:
             image, size = kept
             self.size -= size
-            self._all.let_go(image, size)
+            self._all.remove(image, size)
 
     def fall_behind(self) -> None:
         """Have the view forget what is not being written."""
@@ -134,7 +134,7 @@ class ViewImages:
 
     def close(self) -> None:
         """The view has ended."""
-        self._all.closed(self)
+        self._all.forget(self)
         for image, _ in tuple(self.images.values()):
             self.let_go(image)
         self._fall_behind = _nothing

@@ -38,13 +38,13 @@ async def job_events(
     changed = watch.changed
     live: list[Event] = []
 
-    def committed(item: Committed) -> None:
+    def on_commit(item: Committed) -> None:
         live.extend(item.events)
         if len(live) > LIVE:
             live.clear()  # too slow: what is missing is read
         changed.set()
 
-    stop = feed.follow_job(job.job_id, committed)
+    stop = feed.follow_job(job.job_id, on_commit)
     try:
         last = after_seq
         while True:
@@ -80,7 +80,7 @@ async def job_events(
         stop()
 
 
-async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wait: float) -> Prompt:
+async def wait_for_resolution(feed: Feed, read: Callable[[], Awaitable[Prompt]], wait: float) -> Prompt:
     """Wait up to `wait` seconds for a prompt to end. Returns it as it then is.
 
     `read` gives the prompt as it is; it is called once more after the feed is followed, so that an
@@ -91,7 +91,7 @@ async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wai
         return newest
     done = asyncio.Event()
 
-    def committed(item: Committed) -> None:
+    def on_commit(item: Committed) -> None:
         nonlocal newest
         for changed in item.prompts:
             if changed.prompt_id == newest.prompt_id and changed.version > newest.version:
@@ -99,7 +99,7 @@ async def resolved_prompt(feed: Feed, read: Callable[[], Awaitable[Prompt]], wai
                 if not changed.is_open:
                     done.set()
 
-    stop = feed.follow_job(newest.job_id, committed)
+    stop = feed.follow_job(newest.job_id, on_commit)
     try:
         again = await read()
         if again.is_open:

@@ -54,7 +54,7 @@ class JobViewer:
         self._prompts = {p.prompt_id: p for p in await self._queries.prompts(ids)} if ids else {}
         if moved or not self._checked:
             self._checked = True
-            if not await self._queries.prompts_seen(self._job, self._principal):
+            if not await self._queries.count_visible_prompts(self._job, self._principal):
                 raise JobNotFound(self._job.job_id)
 
     def sees_prompt_of(self, event: Event) -> bool:

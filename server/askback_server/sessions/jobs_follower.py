@@ -13,7 +13,7 @@ from askback_server.domain.jobs import TERMINAL, Job, JobState
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
 from askback_server.feed.missed import CATCH_UP, TOO_MUCH, refusal_of
-from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
+from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
 from askback_server.ports.queries import JobFilter
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions import job_follower
@@ -81,7 +81,7 @@ class JobsFollower:
         self._jobs = jobs
         self._tokens = tokens
         labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
-        self._digest = view_digest("jobs", subject, self._but_labels, labels)
+        self._digest = hash_parts("jobs", subject, self._but_labels, labels)
         self._watch = watch
         self._admission = admission
         self._images = images.of_view(account, self._fall_behind)
@@ -100,7 +100,7 @@ class JobsFollower:
         """Whether all that has not been told waits to be told."""
         self._writing: list[Job] = []
 
-    def _committed(self, item: Committed) -> None:
+    def _on_commit(self, item: Committed) -> None:
         if self._behind:
             return  # the log has it
         # Only labels can take a job out of a view.
@@ -144,21 +144,21 @@ class JobsFollower:
         if len(self._removed) > VIEW_ENTRIES:
             self._fall_behind()
 
-    def _moved(self, position: Position) -> None:
+    def _advance(self, position: Position) -> None:
         if self._is_current and not self._fresh and not self._removed:
             self._safe = position
 
     @property
     def _token(self) -> str:
-        self._moved(self._feed.position)  # it may have moved last before all was told
+        self._advance(self._feed.position)  # it may have moved last before all was told
         return self._tokens.make(self._safe, self._digest)
 
     async def news(self, resume_token: str) -> AsyncIterator[JobsNews]:
         """What to tell the watcher, for ever."""
         self._safe = self._feed.position
         stops: list[Callable[[], None]] = [
-            self._feed.follow(self._committed),
-            self._feed.follow_position(self._moved),
+            self._feed.follow(self._on_commit),
+            self._feed.follow_position(self._advance),
             self._images.close,
         ]
         clock, due, unread = asyncio.get_running_loop().time, 0.0, SNAPSHOT

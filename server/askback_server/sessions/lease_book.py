@@ -20,7 +20,7 @@ def lease_mark(job_id: str, token: int) -> int:
     return int.from_bytes(sha256(f"{job_id}:{token}".encode()).digest()[:8], "big", signed=True)
 
 
-def digest_of(leases: Collection[tuple[str, int]]) -> LeaseDigest:
+def digest_leases(leases: Collection[tuple[str, int]]) -> LeaseDigest:
     """The digest of leases, each a job id and a token."""
     digest = 0
     for job_id, token in leases:
@@ -102,13 +102,13 @@ class LeaseBook:
         self.held.clear()
         self._on_the_way.clear()
 
-    def pushed(self, held: Held, now: float) -> None:
+    def note_pushed(self, held: Held, now: float) -> None:
         """The job goes to the worker; `now` in monotonic seconds."""
         self._pushed += 1
         held.place, held.pushed_at = self._pushed, now
         self._on_the_way[held.place] = held
 
-    def known(self, held: Held) -> None:
+    def note_known(self, held: Held) -> None:
         """The worker named the job in its hello."""
         held.place, held.received = 0, True
 

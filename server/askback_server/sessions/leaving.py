@@ -13,7 +13,7 @@ PACE = 50
 MOVE = 2.0
 """Seconds that a client has for opening its next stream before this one, when it waits for nothing, is
 ended from here: where no other replica is, nobody would ever leave."""
-LOOK = 0.02
+POLL = 0.02
 """Seconds between two looks at who is left."""
 
 
@@ -54,4 +54,4 @@ async def see_off(streams: Collection[Leaver], spread: float, grace: float) -> N
         for stream in tuple(streams):
             if not stream.busy and clock() - told.get(stream, clock()) >= min(MOVE, grace / 2):
                 stream.dismiss()
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(POLL)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from askback_server.domain.errors import SessionNotFound
 from askback_server.engine.keeper import SessionKeeper
-from askback_server.ports.storage import SessionStore, WorkerSession
+from askback_server.ports.worker_sessions import SessionStore, WorkerSession
 from askback_server.sessions.work_frames import WorkHello
 
 

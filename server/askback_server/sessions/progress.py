@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from askback_server.domain.commands import ReportProgress
 from askback_server.domain.errors import AskbackError
+from askback_server.domain.replies import JobVersion
 from askback_server.engine.engine import Engine
 
 INTERVAL = 0.2
@@ -22,7 +23,7 @@ class _Waiting:
     """The newest report of a job that is not written yet, and who hears of it."""
 
     command: ReportProgress
-    reply: asyncio.Future[int]
+    reply: asyncio.Future[JobVersion]
     timer: asyncio.TimerHandle
 
 
@@ -38,7 +39,7 @@ class ProgressWriter:
         self._last: dict[_Key, float] = {}
         self._waiting: dict[_Key, _Waiting] = {}
 
-    def report(self, command: ReportProgress) -> asyncio.Future[int]:
+    def report(self, command: ReportProgress) -> asyncio.Future[JobVersion]:
         """Write the report, at once or with a newer one. The future has the job's version after it.
 
         Raises what the engine raises, or gives it through the future.
@@ -76,9 +77,9 @@ class ProgressWriter:
         else:
             written.add_done_callback(lambda done: _answer(waiting, done.exception() or done.result()))
 
-    def _overtake(self, key: _Key, command: ReportProgress) -> asyncio.Future[int]:
+    def _overtake(self, key: _Key, command: ReportProgress) -> asyncio.Future[JobVersion]:
         """A milestone: an older report that waits must not come after it, and need not come at all."""
-        written: asyncio.Future[int] = self._engine.submit(command)
+        written: asyncio.Future[JobVersion] = self._engine.submit(command)
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return written
@@ -86,7 +87,7 @@ class ProgressWriter:
         written.add_done_callback(lambda done: self._overtaken(waiting, done))
         return asyncio.shield(written)  # who goes away must not make the older one come after it
 
-    def _overtaken(self, waiting: _Waiting, milestone: asyncio.Future[int]) -> None:
+    def _overtaken(self, waiting: _Waiting, milestone: asyncio.Future[JobVersion]) -> None:
         if milestone.exception() is not None:
             self._write(waiting)
         else:
@@ -97,7 +98,7 @@ class ProgressWriter:
             self._last = {k: t for k, t in self._last.items() if t + self._interval > now}
 
 
-def _answer(waiting: _Waiting, outcome: int | BaseException) -> None:
+def _answer(waiting: _Waiting, outcome: JobVersion | BaseException) -> None:
     if isinstance(outcome, BaseException):
         waiting.reply.set_exception(outcome)
         waiting.reply.exception()  # callers may be gone; that is no news for the log

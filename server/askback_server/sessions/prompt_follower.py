@@ -9,8 +9,8 @@ from functools import partial
 
 from askback_server.engine.committed import Committed
 from askback_server.feed.feed import Feed
-from askback_server.feed.missed import missed
-from askback_server.feed.tokens import Refusal, ResumeTokens, view_digest
+from askback_server.feed.missed import read_missed
+from askback_server.feed.tokens import Refusal, ResumeTokens, hash_parts
 from askback_server.ports.queries import PromptFilter, PromptPosition
 from askback_server.ports.storage import FeedStore, JobStore, Position
 from askback_server.sessions.admission import Admission
@@ -53,7 +53,7 @@ class PromptFollower:
         """Set when the view is to be read once more, whole: to load it, because the console's access has
         changed, or because it fell behind."""
         self._why = ""
-        self._digest = digest_of_view(view.filter)
+        self._digest = digest_view(view.filter)
         self._made: tuple[Position, str] | None = None
         self._safe = feed.position
         """The view knows everything up to here, and all of it has been told."""
@@ -64,8 +64,8 @@ class PromptFollower:
         self._safe = self._feed.position
         self._view.images = images = self._images.of_view(self._account, self._fall_behind)
         self._stops = [
-            self._feed.follow(self._committed),
-            self._feed.follow_position(self._moved),
+            self._feed.follow(self._on_commit),
+            self._feed.follow_position(self._advance),
             images.close,
         ]
 
@@ -76,7 +76,7 @@ class PromptFollower:
         self._view.images = None
         self._give_back()
 
-    def _committed(self, item: Committed) -> None:
+    def _on_commit(self, item: Committed) -> None:
         for prompt_id in item.lost:
             self._view.lose(prompt_id, item.job.version)
         if not item.lost and (not item.prompts or not self._view.filter.concerns(item.job)):
@@ -95,9 +95,9 @@ class PromptFollower:
         self._why = why
         self._again.set()
 
-    def written(self) -> None:
+    def note_written(self) -> None:
         """All that was taken of the view has been written: there may be room for more."""
-        self._view.written()
+        self._view.note_written()
         if self._has_room():
             self._give_back()
         self._taken.set()
@@ -114,10 +114,10 @@ class PromptFollower:
         """Show what another filter lets through: the console's access has changed."""
         # At once: what is committed meanwhile is judged by it, and no token is given until all is told.
         self._view.look_through(filter)
-        self._digest, self._made = digest_of_view(filter), None
+        self._digest, self._made = digest_view(filter), None
         self._read_again("your access has changed")
 
-    def _moved(self, position: Position) -> None:
+    def _advance(self, position: Position) -> None:
         # A token must never pass what was not told: it moves only while nothing waits.
         if self._view.is_settled:
             self._safe = position
@@ -125,7 +125,7 @@ class PromptFollower:
     @property
     def token(self) -> str:
         """Resume here: a feed position, never a shortcut's."""
-        self._moved(self._feed.position)  # it may have moved last before all was told
+        self._advance(self._feed.position)  # it may have moved last before all was told
         if self._made is None or self._made[0] != self._safe:
             self._made = (self._safe, self._tokens.make(self._safe, self._digest))
         return self._made[1]
@@ -146,7 +146,7 @@ class PromptFollower:
                 refusal = await self._resume(resume_token)
                 if refusal is None:
                     counted = await self._jobs.list_prompts(self._view.filter, 1, None, 1)
-                    self._loaded(counted.total)
+                    self._finish_load(counted.total)
             if refusal is not None:
                 self._view.reset(refusal.reason, refusal.history_lost)
         if not resume_token or refusal is not None:
@@ -155,15 +155,15 @@ class PromptFollower:
         while self._again.is_set():
             await self._look_again()
 
-    def _loaded(self, open_prompts: int = 0) -> None:
+    def _finish_load(self, open_prompts: int = 0) -> None:
         if not self._again.is_set():  # else it is read again, and only then is all told
-            self._view.loaded(open_prompts)
+            self._view.finish_load(open_prompts)
 
     async def _resume(self, resume_token: str) -> Refusal | None:
         position = self._tokens.read(resume_token, self._digest)
         if isinstance(position, Refusal):
             return position
-        changed = await missed(self._log, position)
+        changed = await read_missed(self._log, position)
         if isinstance(changed, Refusal):
             return changed
         ids = sorted({p for c in changed if c.namespace == self._view.filter.namespace for p in c.prompt_ids})
@@ -207,7 +207,7 @@ class PromptFollower:
             more = after is not None
         if not self._again.is_set():
             self._safe = position  # no token is given before all is told
-        self._loaded()
+        self._finish_load()
         self._changed.set()
 
     @asynccontextmanager
@@ -240,11 +240,11 @@ class PromptFollower:
         return page.next
 
 
-def digest_of_view(filter: PromptFilter) -> str:
+def digest_view(filter: PromptFilter) -> str:
     """What a resume token is bound to."""
     viewer = filter.viewer
     labels = sorted(filter.labels.items()) + sorted(filter.any_labels.items())
-    return view_digest(
+    return hash_parts(
         filter.namespace,
         viewer and viewer.subject,
         viewer and sorted(viewer.groups),

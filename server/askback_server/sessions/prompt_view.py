@@ -220,7 +220,7 @@ class PromptView:
                 self._let_go(gone.prompt)
         self._told.clear()
 
-    def loaded(self, open_prompts: int = 0) -> None:
+    def finish_load(self, open_prompts: int = 0) -> None:
         """The snapshot, or the catching up, has been offered whole. After a resume `open_prompts` is
         how many match in all."""
         self._loaded = True
@@ -234,7 +234,7 @@ class PromptView:
 
     def take(self, limit: int, token: str) -> list[PromptEvent]:
         """The next events. `token` is the position from which all is known to this view."""
-        self.written()
+        self.note_written()
         events: list[PromptEvent] = []
         if self._is_undecided:
             return events
@@ -268,7 +268,7 @@ class PromptView:
             events.append(CaughtUp(token, len(self._told) + self._known_before))
         return events
 
-    def written(self) -> None:
+    def note_written(self) -> None:
         """All that was taken has been written."""
         for prompt in self._writing:
             self._let_go(prompt)

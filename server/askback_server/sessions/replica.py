@@ -19,7 +19,8 @@ from askback_server.feed.feed import Feed
 from askback_server.feed.horizon import HorizonWatch
 from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
-from askback_server.ports.storage import FeedStore, JobStore, SessionStore
+from askback_server.ports.storage import FeedStore, JobStore
+from askback_server.ports.worker_sessions import SessionStore
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
 from askback_server.sessions.leaving import Leaver

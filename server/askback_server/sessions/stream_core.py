@@ -72,13 +72,13 @@ class StreamCore:
             self.in_flight += 1
         return body
 
-    def replied(self, ref: int, name: str, response: Response) -> None:
+    def reply(self, ref: int, name: str, response: Response) -> None:
         """A call was done."""
         self.in_flight -= 1
         if ref:
             self._put(ServerFrame(ref, Reply(name, response)))
 
-    def failed(self, ref: int, error: AskbackError) -> None:
+    def fail_call(self, ref: int, error: AskbackError) -> None:
         """A call was refused."""
         self.in_flight -= 1
         self.refuse(ref, error)
@@ -126,7 +126,7 @@ class StreamCore:
 
     def drain(self, limit: int) -> list[ServerFrame]:
         """The next replies and control frames, in order. What was given before has been written."""
-        self.written()
+        self.note_written()
         taken: list[ServerFrame] = []
         while self._out and len(taken) < limit and self._taken_bytes < WRITE_BYTES:
             frame, size = self._out.popleft()
@@ -136,7 +136,7 @@ class StreamCore:
         self._taken_frames = len(taken)
         return taken
 
-    def written(self) -> None:
+    def note_written(self) -> None:
         """What `drain` gave last has been written."""
         self._taken_bytes = self._taken_frames = 0
 

@@ -12,15 +12,10 @@ from typing import Any, Protocol
 
 from askback_server.domain.errors import AskbackError, Draining, NoHello
 from askback_server.domain.limits import Limits
-from askback_server.engine.presence import PresenceTracker
-from askback_server.feed.feed import Feed
-from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.clock import Clock
-from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.access import Access
-from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import Call, ClientFrame, Message, Response, ServerFrame
-from askback_server.sessions.images import Images
+from askback_server.sessions.live_view import ViewDeps
 from askback_server.sessions.stream_core import StreamCore
 from askback_server.sessions.unsent import Unsent
 
@@ -63,29 +58,22 @@ class _Read:
     on_end: OnEnd | None
 
 
-def _closed(name: str, _: Message) -> Awaitable[Response]:
+def _reject_closed(name: str, _: Message) -> Awaitable[Response]:
     raise Draining(f"the stream of this {name} has ended")
 
 
-class StreamDeps(Protocol):
+class StreamDeps(ViewDeps, Protocol):
     """What sessions need of the replica. Times in seconds."""
 
-    feed: Feed
-    log: FeedStore
-    jobs: JobStore
-    tokens: ResumeTokens
     clock: Clock
     limits: Limits
     replica: str
     heartbeat: float
     max_message_bytes: int
     test_mode: bool
-    presence: PresenceTracker
     unsent: Unsent
     writing: Unsent
     received: Unsent
-    images: Images
-    admission: Admission
 
 
 class StreamSession(ABC):
@@ -108,7 +96,7 @@ class StreamSession(ABC):
         """What the transport has and has not written."""
         self.received = deps.received.account(subject, self.drop)
         """The message whose frames are being taken."""
-        self._turn = partial(deps.admission.reads.of, subject)
+        self._read_slot = partial(deps.admission.reads.slot, subject)
         self._clock = deps.clock
         self.access = access
         self._handler = handler
@@ -137,9 +125,9 @@ class StreamSession(ABC):
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._on_task_done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = self._failure or error
@@ -155,27 +143,27 @@ class StreamSession(ABC):
         try:
             started = self._handler(call.name, call.request)
         except Exception as error:
-            self._refused(ref, error, on_end)
+            self._refuse_call(ref, error, on_end)
             return
         self._request_bytes += size
         if asyncio.iscoroutine(started):
             self._reads.append(_Read(ref, call.name, started, size, on_end))
             if not self._reading:
                 self._reading = True
-                self._spawn(self._read_in_turn())
+                self._spawn(self._run_reads())
         else:
             reply = asyncio.ensure_future(started)
             self._tasks.add(reply)
-            reply.add_done_callback(partial(self._replied, ref, call.name, size, on_end))
+            reply.add_done_callback(partial(self._on_reply, ref, call.name, size, on_end))
         self._weigh()
 
-    async def _read_in_turn(self) -> None:
+    async def _run_reads(self) -> None:
         try:
             while self._reads:
                 while self._stream.unsent[1] >= self._limits.unsent_bytes:
                     self._room.clear()
                     await self._room.wait()
-                async with self._account.room(self._limits.page_bytes), self._turn():
+                async with self._account.room(self._limits.page_bytes), self._read_slot():
                     read = self._reads.popleft()
                     reply = asyncio.ensure_future(read.work)
                     self._tasks.add(reply)
@@ -183,7 +171,7 @@ class StreamSession(ABC):
                         await asyncio.wait((reply,))
                     finally:
                         if reply.done():
-                            self._replied(read.ref, read.name, read.size, read.on_end, reply)
+                            self._on_reply(read.ref, read.name, read.size, read.on_end, reply)
                         else:
                             reply.cancel()
         finally:
@@ -218,7 +206,7 @@ class StreamSession(ABC):
         self.fail(error)
         self.access.end(error)
 
-    def _replied(
+    def _on_reply(
         self, ref: int, name: str, size: int, on_end: OnEnd | None, reply: asyncio.Future[Response]
     ) -> None:
         self._tasks.discard(reply)
@@ -227,17 +215,17 @@ class StreamSession(ABC):
             return
         error = reply.exception()
         if error is not None:
-            self._refused(ref, error, on_end)
+            self._refuse_call(ref, error, on_end)
             return
-        self._stream.replied(ref, name, reply.result())
+        self._stream.reply(ref, name, reply.result())
         if on_end is not None:
             on_end(None)
         self._weigh()
         self._changed.set()
 
-    def _refused(self, ref: int, error: BaseException, on_end: OnEnd | None) -> None:
+    def _refuse_call(self, ref: int, error: BaseException, on_end: OnEnd | None) -> None:
         refusal = self._to_caller_error(error)
-        self._stream.failed(ref, refusal)
+        self._stream.fail_call(ref, refusal)
         if on_end is not None:
             on_end(refusal)
         self._changed.set()
@@ -287,7 +275,7 @@ class StreamSession(ABC):
         """
         while True:
             self._changed.clear()
-            self._stream.written()
+            self._stream.note_written()
             frames = self._take()
             self._weigh()
             if frames:
@@ -325,4 +313,4 @@ class StreamSession(ABC):
         self._room.set()
         # No cycles stay: full garbage collections are rare, and what a session holds may be large.
         self._failure = None  # its traceback has frames that hold this session
-        self._handler = _closed
+        self._handler = _reject_closed

@@ -1,4 +1,4 @@
-"""LeaseJobs: a worker without a stream, as a Taker that waits a while."""
+"""LeaseJobs: a worker without a stream, as a Consumer that waits a while."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from askback_server.domain.principals import Principal
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 
-LOOK = 5.0
+READ_TIMEOUT = 5.0
 """Seconds that reading the queues may take at most. A call that waits for less still gets what is there."""
 
 
-class UnaryTaker:
+class UnaryConsumer:
     """Takes up to `most` jobs for one call."""
 
     def __init__(
@@ -52,7 +52,7 @@ class UnaryTaker:
         self._reserved += change
         self._changed.set()
 
-    def leased(self, job: Job) -> None:
+    def accept_lease(self, job: Job) -> None:
         """The job is its own."""
         if self._give_back is not None:
             self._give_back(job)
@@ -60,7 +60,7 @@ class UnaryTaker:
         self.jobs.append(job)
         self._changed.set()
 
-    def looked(self, job_types: Collection[str]) -> None:
+    def note_queues_read(self, job_types: Collection[str]) -> None:
         """These queues have been read for it; what it gets of them is reserved."""
         self._unread.difference_update(job_types)
         self._changed.set()
@@ -76,7 +76,7 @@ class UnaryTaker:
         """Wait up to `wait` seconds for the first job, then for what is being decided.
 
         The queues are read at least once, however short the wait: an empty reply says that there was no job.
-        Raises StorageUnavailable if they cannot be read within LOOK seconds.
+        Raises StorageUnavailable if they cannot be read within READ_TIMEOUT seconds.
 
         The session shall not expire under a worker that waits for longer than it lives: `extend` is called
         every `every` seconds, whatever else happens, and what it raises ends the wait.
@@ -86,7 +86,7 @@ class UnaryTaker:
         end = clock() + wait
         dispatcher.add(self)
         try:
-            await self._until(lambda: self._has_jobs or not self._unread, LOOK, extend, every)
+            await self._until(lambda: self._has_jobs or not self._unread, READ_TIMEOUT, extend, every)
             await self._until(lambda: self._has_jobs, end - clock(), extend, every)
             dispatcher.remove(self)
             while self._reserved:

@@ -13,8 +13,8 @@ from askback_server.domain.aggregate import ANY_EPOCH
 from askback_server.domain.commands import SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.engine.engine import Engine
-from askback_server.ports.storage import Doubt, Doubts, SessionStore
-from askback_server.sessions.lease_book import digest_of
+from askback_server.ports.worker_sessions import Doubt, Doubts, SessionStore
+from askback_server.sessions.lease_book import digest_leases
 from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.work_frames import LeaseDigest
 
@@ -31,21 +31,21 @@ class UnaryLeases:
         self._session = SessionRef(session_id, ANY_EPOCH)
         self._apart = apart
 
-    async def sent(self, jobs: Collection[Job]) -> None:
+    async def note_sent(self, jobs: Collection[Job]) -> None:
         """A reply with these jobs goes to the worker, which has not confirmed them yet."""
         sent = {job.job_id: Doubt(job.token, job.version) for job in jobs}
         await self._store.change_doubts(self._session, lambda known: {**known, **sent})
 
-    async def confirmed(self) -> None:
+    async def confirm_all(self) -> None:
         """The worker uses the session and says nothing of its leases: it has them."""
         await self._store.change_doubts(self._session, lambda _: {})
 
     async def differ(self, digest: LeaseDigest) -> bool:
         """Whether the session holds others than the digest says. If not, all are confirmed."""
         held = await self._store.leases(self._session.session_id)
-        if digest_of([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
+        if digest_leases([(job_id, token) for job_id, (token, _) in held.items()]) != digest:
             return True
-        await self.confirmed()
+        await self.confirm_all()
         return False
 
     async def compare(self, named: Collection[Lease], now: datetime) -> list[Lease]:

@@ -12,7 +12,7 @@ PAGE_BYTES = 8 * 1024 * 1024
 _CLOSED = tuple(state for state in PromptState if state is not PromptState.PENDING)
 
 
-async def unconfirmed_prompts(jobs: JobStore, job: Job) -> list[Prompt]:
+async def list_unconfirmed_prompts(jobs: JobStore, job: Job) -> list[Prompt]:
     """The job's resolved prompts whose receipt its worker has not confirmed. Raises StorageUnavailable."""
     view = PromptFilter(job.namespace, job_id=job.job_id, states=_CLOSED)
     found: list[Prompt] = []

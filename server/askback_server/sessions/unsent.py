@@ -39,7 +39,7 @@ Drop = Callable[[AskbackError], None]
 """Ends a stream."""
 
 
-def _ended(_: AskbackError) -> None:
+def _ignore_drop(_: AskbackError) -> None:
     """For the account of a stream that has ended."""
 
 
@@ -174,7 +174,7 @@ class Account:
             self.add(-size)
 
     @contextmanager
-    def counted(self, size: int) -> Iterator[None]:
+    def charge(self, size: int) -> Iterator[None]:
         """So many bytes more meanwhile, without waiting for room."""
         self.add(size)
         try:
@@ -192,5 +192,5 @@ class Account:
         """The stream has ended."""
         if not self.closed:
             held, self.held, self.closed = self.held, 0, True
-            self._drop = _ended
+            self._drop = _ignore_drop
             self._of.change(self, -held)

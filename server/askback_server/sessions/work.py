@@ -16,7 +16,7 @@ from askback_server.engine.committed import Committed
 from askback_server.engine.dispatch import Dispatcher
 from askback_server.engine.engine import Engine
 from askback_server.engine.keeper import LiveSession, SessionKeeper
-from askback_server.ports.storage import Doubt, SessionStore
+from askback_server.ports.worker_sessions import Doubt, SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, Message, ServerFrame
 from askback_server.sessions.job_follower import IDLE
@@ -26,7 +26,7 @@ from askback_server.sessions.lost_leases import drop_leases
 from askback_server.sessions.opening import open_session
 from askback_server.sessions.receipts import ReceiptWatch
 from askback_server.sessions.stream_session import TAKE, ErrorMapper, Handler, StreamDeps, StreamSession
-from askback_server.sessions.unconfirmed import unconfirmed_prompts
+from askback_server.sessions.unconfirmed import list_unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
@@ -53,7 +53,7 @@ class WorkDeps(StreamDeps, Protocol):
 
 
 class WorkSession(StreamSession):
-    """One worker's stream. It is a Taker for the dispatcher."""
+    """One worker's stream. It is a Consumer for the dispatcher."""
 
     def __init__(
         self, deps: WorkDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
@@ -88,7 +88,7 @@ class WorkSession(StreamSession):
             principal.namespace(self.namespace)
         self.principal = principal
 
-    # What the dispatcher asks of a taker.
+    # What the dispatcher asks of a consumer.
 
     def room(self) -> int:
         """How many more jobs it takes now: none while it is silent, or does not read what it was sent."""
@@ -110,10 +110,10 @@ class WorkSession(StreamSession):
         self._core.reserved += change
         (self._decided.clear if self._core.reserved else self._decided.set)()
 
-    def looked(self, job_types: Collection[str]) -> None:
+    def note_queues_read(self, job_types: Collection[str]) -> None:
         """A stream waits for as long as it stays."""
 
-    def leased(self, job: Job) -> None:
+    def accept_lease(self, job: Job) -> None:
         """The job is its own: follow it, then hand it over with what belongs to it."""
         if self._closed:
             # The session holds it; the worker gets it if it comes back.
@@ -129,16 +129,16 @@ class WorkSession(StreamSession):
         self._changed.set()
 
     async def _push(self, job: Job) -> None:
-        with self._account.counted(len(job.input_json)):  # until the stream's frames count it
+        with self._account.charge(len(job.input_json)):  # until the stream's frames count it
             parcel = await lease_parcel(self._deps.jobs, job, self._deps.limits)
         self._core.hand_over(parcel, self._deps.clock.monotonic())
 
     def _follow(self, job_id: str) -> None:
         if job_id not in self._stops:
-            self._stops[job_id] = self._deps.feed.follow_job(job_id, self._committed)
+            self._stops[job_id] = self._deps.feed.follow_job(job_id, self._on_commit)
 
-    def _committed(self, item: Committed) -> None:
-        still_held = self._core.committed(item)
+    def _on_commit(self, item: Committed) -> None:
+        still_held = self._core.apply_commit(item)
         if not still_held:
             self._unfollow(item.job.job_id)
         if not still_held or item.job.state is not JobState.RUNNING:
@@ -157,7 +157,7 @@ class WorkSession(StreamSession):
         """Take a frame. Raises BadHello, InvalidField, which end the stream."""
         todo = self._core.receive(frame)
         if self._opened:
-            self._deps.keeper.heard(self.session)
+            self._deps.keeper.note_heard(self.session)
         if isinstance(todo, WorkHello):
             self._spawn(self._admit(frame.ref, todo))
         elif isinstance(todo, Call):
@@ -228,7 +228,7 @@ class WorkSession(StreamSession):
                 for again in await deps.jobs.get_jobs([job.job_id]):
                     await self._push(again)
                 continue
-            self._core.resume(job, await unconfirmed_prompts(deps.jobs, job))
+            self._core.resume(job, await list_unconfirmed_prompts(deps.jobs, job))
         return [job_id for job_id, token in running.items() if not self._holds(job_id, token)]
 
     async def _hold_first(self, job_ids: Sequence[str]) -> int:

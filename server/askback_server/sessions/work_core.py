@@ -70,7 +70,7 @@ class WorkCore:
             self.capacity = body.capacity
             return body
         if isinstance(body, WorkHeartbeat):
-            self._heard(body)
+            self._on_heartbeat(body)
             return None
         if isinstance(body, HeldLeases):
             return self._compare(body)
@@ -78,7 +78,7 @@ class WorkCore:
             return body
         return None
 
-    def _heard(self, beat: WorkHeartbeat) -> None:
+    def _on_heartbeat(self, beat: WorkHeartbeat) -> None:
         if not self.serves:
             return
         if beat.received is not None:
@@ -121,7 +121,7 @@ class WorkCore:
         if held is None or held.job.token != leased.job.token:
             return
         held.told = {p.prompt_id: p.version for p in leased.prompts}
-        self.leases.pushed(held, now)
+        self.leases.note_pushed(held, now)
         self.stream.push(leased)
         self._catch_up(held)
 
@@ -130,7 +130,7 @@ class WorkCore:
         held = self.held.get(job.job_id)
         if held is None or held.job.token != job.token:
             return
-        self.leases.known(held)
+        self.leases.note_known(held)
         for prompt in prompts:
             if prompt.resolution is not None and prompt.consumed_at is None:
                 self._tell_resolution(held, prompt)
@@ -145,7 +145,7 @@ class WorkCore:
         if held.job.cancel_requested_at is not None:
             self._tell_cancel(held)
 
-    def committed(self, item: Committed) -> bool:
+    def apply_commit(self, item: Committed) -> bool:
         """A held job changed. Returns whether it is still held."""
         held = self.held.get(item.job.job_id)
         if held is None or item.job.version < held.job.version:

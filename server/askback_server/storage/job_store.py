@@ -1,4 +1,4 @@
-"""The JobStore: reads, and the one write."""
+"""The JobStore: reads, and the single write path."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SETTLE_PAUSE = 0.25
 
 
 class Jobs(JobReads):
-    """Jobs with all that hangs on them."""
+    """The JobStore port: jobs with their prompts, answers, checkpoints and events."""
 
     async def write(self, batch: Sequence[JobWrite]) -> Written:
         """Write a batch durably. Raises BadData, StorageUnavailable, UnknownOutcome.
 
-        An unknown outcome is settled by writing the same guarded batch again: it waits for the old
-        one's locks, and what it loses may have been won by the old one, which its events tell.
+        An unknown outcome is settled by writing the same guarded batch again. The second write waits for the
+        locks of the first. Jobs that it loses may have been written by the first; their events show that.
         """
         laid = lay_out(batch)
         try:
@@ -58,7 +58,7 @@ class Jobs(JobReads):
         raise UnknownOutcome("the database did not come back; the outcome stays unknown")
 
     async def _ours(self, writes: Sequence[JobWrite]) -> set[str]:
-        """Which of these jobs carry the first event that this very write would have made."""
+        """Ids of the jobs whose log contains the first event of this write: an earlier attempt wrote them."""
         first = {w.job.job_id: w.events[0] for w in writes if w.events}
         if not first:
             return set()

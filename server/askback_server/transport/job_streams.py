@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
@@ -16,25 +14,14 @@ from askback_server.sessions.job_follower import job_events
 from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.unsent import Account, weight
+from askback_server.sessions.unsent import weight
 from askback_server.transport.convert.jobs import event_message, job_message
 from askback_server.transport.job_heads import event_head
-from askback_server.transport.streams import write_all
+from askback_server.transport.streams import open_accounts, write_all
 
 READERS = (Role.CLIENT, Role.WORKER)
 EVENT = 200
 """Bytes that an event is counted with, besides its data."""
-
-
-@contextmanager
-def _accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, Account]]:
-    """What is kept for the stream, and what is being written to it."""
-    subject = access.principal.subject
-    with (
-        closing(replica.unsent.account(subject, access.end)) as kept,
-        closing(replica.writing.account(subject, access.end)) as writing,
-    ):
-        yield kept, writing
 
 
 def _event_size(event: Event) -> int:
@@ -53,7 +40,7 @@ async def serve_job(
         told = event_message(event) if viewer.sees_all else event_head(event, viewer.sees_prompt_of(event))
         return pb.WatchJobResponse(events=[told]).SerializeToString()
 
-    with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
+    with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
 
         def access_changed(now: Principal) -> None:
             viewer.access_changed(now)
@@ -88,7 +75,7 @@ async def serve_jobs(
         now.namespace(filter.namespace)
 
     access.follow(access_changed, known)
-    with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
+    with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
         follower = JobsFollower(
             filter,
             known.subject,

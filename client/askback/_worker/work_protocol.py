@@ -19,7 +19,7 @@ from askback.v1.worker_service_pb2_grpc import WorkerServiceStub
 _log = logging.getLogger("askback.worker")
 
 
-class WorkWire:
+class WorkProtocol:
     """Opens and resumes the worker's session, and gives each pushed frame to the leases of that session.
 
     `take` starts a pushed job, after an older lease of the same job if there is one, and returns its
@@ -100,7 +100,7 @@ class WorkWire:
         """The orderly end; what is still held is released."""
         return pb.WorkClientFrame(goodbye=pb.WorkGoodbye())
 
-    def welcomed(self, frame: pb.WorkServerFrame) -> float:
+    def on_welcome(self, frame: pb.WorkServerFrame) -> float:
         """Take session, secret and losses; ask again for answers that may have come meanwhile."""
         welcome = frame.welcome
         self._put = None
@@ -114,11 +114,11 @@ class WorkWire:
                 self.session.end()
             session = WorkSession(welcome.session_id, welcome.session_secret)
         self.session = session
-        session.resumed(welcome.session_secret, list(welcome.lost_job_ids), interval)
+        session.on_resume(welcome.session_secret, list(welcome.lost_job_ids), interval)
         _log.debug("work session %s at %s", session.session_id, welcome.replica)
         return interval
 
-    def opened(self, put: Callable[[pb.WorkClientFrame], None]) -> None:
+    def on_open(self, put: Callable[[pb.WorkClientFrame], None]) -> None:
         """A hello cannot ask for no jobs (0 means 1 there), so a worker that drains says it again."""
         self._put = put
         if self.capacity == 0:
@@ -126,7 +126,7 @@ class WorkWire:
         # The server takes jobs back from a worker that says what it receives, and does not say it in time.
         self._acknowledge()
 
-    def pushed(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
+    def on_push(self, frame: pb.WorkServerFrame, *, leaving: bool) -> None:
         """Take a job, resolution, cancel wish, lost lease, or the question which leases there are.
 
         A stream that is being left loses its leases to the next one, and may say so.
@@ -139,7 +139,7 @@ class WorkWire:
                 if not leaving:
                     session.received += 1
                     self._acknowledge()
-                self._leased(session, frame.job_leased.leased_job)
+                self._take_lease(session, frame.job_leased.leased_job)
             case "prompt_resolved":
                 prompt = frame.prompt_resolved.prompt
                 lease = session.leases.get(prompt.job_id)
@@ -156,20 +156,20 @@ class WorkWire:
                 session.lose(frame.lease_lost.job_id, frame.lease_lost.token)
             case "leases_wanted" if not leaving:
                 if self._put is not None:
-                    held = pb.WorkHeldLeases(received=session.received, leases=session.held())
+                    held = pb.WorkHeldLeases(received=session.received, leases=session.list_held_jobs())
                     self._put(pb.WorkClientFrame(held_leases=held))
             case other:
                 _log.debug("a newer server says %s", other)
 
-    def refused(self, error: AskbackError, session: object) -> bool:
+    def on_refusal(self, error: AskbackError, session: object) -> bool:
         """A session that is gone takes its leases along; the next hello opens a new one."""
         if isinstance(error, SessionNotFound):
             if isinstance(session, WorkSession):
-                self._ended(session)
+                self._end_session(session)
             return True
         return False
 
-    def lost(self, spoken: float) -> None:
+    def on_disconnect(self, spoken: float) -> None:
         """No stream: if there is none before the session must have expired, its leases are lost."""
         self._put = None
         if self.session is not None:
@@ -180,7 +180,7 @@ class WorkWire:
         if self.session is not None:
             self.session.disarm()
 
-    def _ended(self, session: WorkSession) -> None:
+    def _end_session(self, session: WorkSession) -> None:
         session.end()
         if self.session is session:
             self.session = None
@@ -190,15 +190,15 @@ class WorkWire:
         received all the same."""
         if not self._acknowledging:
             self._acknowledging = True
-            asyncio.get_running_loop().call_soon(self._acknowledged)
+            asyncio.get_running_loop().call_soon(self._send_acknowledgement)
 
-    def _acknowledged(self) -> None:
+    def _send_acknowledgement(self) -> None:
         self._acknowledging = False
         if self._put is not None and self.session is not None:
             beat = pb.WorkHeartbeat(received=self.session.received)
             self._put(pb.WorkClientFrame(heartbeat=beat))
 
-    def _leased(self, session: WorkSession, leased: pb.LeasedJob) -> None:
+    def _take_lease(self, session: WorkSession, leased: pb.LeasedJob) -> None:
         job_id = leased.job.job_id
         known = session.leases.get(job_id)
         if known is not None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turns:
+class FairSemaphore:
     """A semaphore whose waiters are served by principal in turn, and in order within one."""
 
     def __init__(self, most: int) -> None:
@@ -16,7 +16,7 @@ class Turns:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def of(self, subject: str) -> AsyncIterator[None]:
+    async def slot(self, subject: str) -> AsyncIterator[None]:
         """A turn of a principal, when it comes."""
         if self._free and not self._waiting:
             self._free -= 1
@@ -27,7 +27,7 @@ class Turns:
         finally:
             self._pass_on()
 
-    async def next(self, subject: str) -> None:
+    async def acquire_for_iteration(self, subject: str) -> None:
         """A turn of a principal that lasts until the event loop has gone round."""
         if self._free and not self._waiting:
             self._free -= 1
