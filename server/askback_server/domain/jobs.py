@@ -71,7 +71,7 @@ class Job:
     state: JobState
     """Changed by transitions only (`life.move`)."""
     created_at: datetime
-    """Fixed."""
+    """When it was created; fixed."""
     updated_at: datetime
     """When the newest event was written."""
     input_json: str = ""

@@ -124,7 +124,7 @@ class Prompt:
     digest: str
     """The content's digest. Changed by an amendment; `AskPrompt` with an equal one is the same question."""
     created_at: datetime
-    """Fixed."""
+    """When it was asked; fixed."""
     updated_at: datetime
     """When it last changed (`Change.put`)."""
     expires_at: datetime | None = None
