@@ -178,7 +178,7 @@ async def test_a_lost_guard_is_decided_again(migrated_db_url: str) -> None:
         job = await here.held()
         for times in (1, 2, 3):
             here.store.times = times
-            version = await here.do(here.progress_command(job, times))
+            reply = await here.do(here.progress_command(job, times))
             assert reply.version == (await get_job(here.database, job.job_id)).version
         here.store.times = 4
         before = len(here.store.batches)
