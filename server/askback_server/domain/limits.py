@@ -22,7 +22,7 @@ class Limits:
     title_chars: int = 500
     """A prompt's title."""
     reason_chars: int = 1_000
-    """The reason of a cancel."""
+    """The reason for a cancel."""
     name_chars: int = 128
     """Job types, kinds, namespaces, worker and console ids."""
     key_chars: int = 200

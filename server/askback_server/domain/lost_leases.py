@@ -23,7 +23,7 @@ def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Ru
 
 def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> RuleResult[None]:
     """End a lease whose live session does not run the job. Guarded by the reporting stream's session and
-    epoch: if another stream has resumed the session, that one knows better."""
+    epoch: if another stream has resumed the session, its report decides."""
     job = aggregate.job
     if (
         job is None
