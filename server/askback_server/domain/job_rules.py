@@ -23,8 +23,9 @@ from askback_server.domain.commands import (
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json, dump
 from askback_server.domain.due import next_due, run_overdue
-from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
+from askback_server.domain.errors import IdReused, IllegalState, VersionMismatch
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import DeepUnderstanding, Job, JobState
 from askback_server.domain.life import (
     cancel_now,
@@ -126,14 +127,10 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
             )
     content = None
     if command.prompt is not None:
-        try:
-            asked_at = now if is_new else None
-            content = replace(normalise(command.prompt, limits, asked_at), blocking=True)
-        except InvalidField as error:
-            fields = ((v, v.field.removeprefix("content.")) for v in error.violations)
-            check.found += [replace(v, field=f"prompt.{field}") for v, field in fields]
+        asked_at = now if is_new else None
+        content = check.read(normalise, command.prompt, limits, asked_at, prefix="prompt.")
     check.done()
-    return content
+    return content if content is None else evolve(content, blocking=True)
 
 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
