@@ -106,7 +106,7 @@ def _end_of_a_prompt_forgets_the_job(patch: Patch) -> None:
 
 
 def _cursor_by_number(patch: Patch) -> None:
-    patch.setattr(Postgres, "settled", lambda *_: sa.true())
+    patch.setattr(Postgres, "is_settled", lambda *_: sa.true())
 
 
 BUGS: dict[str, Plant] = {
