@@ -179,7 +179,7 @@ async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: st
         for times in (1, 2, 3):
             here.store.times = times
             version = await here.do(here.progress_command(job, times))
-            assert version == (await get_job(here.database, job.job_id)).version
+            assert version.version == (await get_job(here.database, job.job_id)).version
         here.store.times = 4
         before = len(here.store.batches)
         with pytest.raises(Contention) as caught:

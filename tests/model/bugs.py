@@ -106,7 +106,7 @@ def _skip_wake_up_after_prompt(patch: Patch) -> None:
 
 
 def _ignore_horizon(patch: Patch) -> None:
-    patch.setattr(Postgres, "settled", lambda *_: sa.true())
+    patch.setattr(Postgres, "is_settled", lambda *_: sa.true())
 
 
 BUGS: dict[str, Plant] = {
