@@ -18,7 +18,7 @@ from askback_server.listening import cannot_listen, check_listen
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
 from askback_server.sessions.ageing import Ageing
-from askback_server.sessions.leaving import see_off
+from askback_server.sessions.drain import drain_streams
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.file_lock import FileLock, serve_alone
@@ -184,7 +184,7 @@ class Service:
         await asyncio.sleep(config.drain_wait)
         # New calls go elsewhere from now on; those that run have the grace.
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
-        await see_off(replica.streams, config.drain_spread, config.drain_grace)
+        await drain_streams(replica.streams, config.drain_spread, config.drain_grace)
         # What is left are short calls, and watchers of the health that never leave by themselves.
         done: set[Any] = set()
         for _ in range(max(1, round(config.drain_grace))):

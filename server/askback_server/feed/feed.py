@@ -163,7 +163,7 @@ class Feed:
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
-                        "that was behind, or a restore): what it knows may be wrong, and it must start anew"
+                        "that was behind, or a restore): what it knows may be wrong, and it must restart"
                     )
                 if self._due or clock() >= polled + self._poll:
                     self._due = False

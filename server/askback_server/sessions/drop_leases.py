@@ -1,4 +1,4 @@
-"""Takes jobs back from a session that lives and whose worker does not run them."""
+"""Takes jobs back from a live session whose worker does not run them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger("askback.server.sessions")
 async def drop_leases(engine: Engine, session: SessionRef, leases: Sequence[tuple[str, int, bool]]) -> None:
     """Take jobs back. `leases`: job id, token, and whether the worker ever received the job.
 
-    What is refused is logged and left as it is: the next heartbeat finds it again.
+    A refusal is only logged: the next heartbeat reports the difference again.
     """
     for job_id, _, received in leases:
         why = "is not run by the worker whose session holds it" if received else "did not reach its worker"
