@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,6 +18,7 @@ from askback_server.domain.errors import AskbackError, LimitExceeded, Unauthenti
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
 from askback_server.sessions.access import Access
+from askback_server.transport.call_ends import Context
 
 INTERVAL = 1.0
 """Seconds between two checks of the open calls."""
@@ -220,12 +221,12 @@ def _current_task() -> asyncio.Task[Any]:
 class StreamContext:
     """The context that a stream's handler gets: records the time of each write for `OpenCalls`."""
 
-    def __init__(self, context: Any, call: OpenCall) -> None:
+    def __init__(self, context: Context, call: OpenCall) -> None:
         self._context = context
         self._call = call
-        self.read = context.read
+        self.read: Callable[[], Awaitable[Any]] = context.read  # a request, or grpc.aio.EOF
 
-    async def write(self, message: Any) -> None:
+    async def write(self, message: object) -> None:
         """Write a message. Returns when the transport has accepted it: later, if the client does not read."""
         self._call.writing_since = monotonic()
         try:
@@ -233,5 +234,5 @@ class StreamContext:
         finally:
             self._call.writing_since = 0.0
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # an attribute of the context
         return getattr(self._context, name)
