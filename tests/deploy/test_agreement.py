@@ -39,7 +39,7 @@ def test_each_key_of_askback_toml_is_a_setting_with_a_valid_value(serving: Manif
     for key, value in tomllib.loads(serving.settings).items():
         setting = SETTINGS[key]
         assert isinstance(value, int | float if setting.kind is float else setting.kind), key
-        assert setting.takes(value), key
+        assert setting.allows(value), key
 
 
 def test_each_environment_variable_is_that_of_a_setting(any_overlay: Manifests) -> None:
