@@ -30,11 +30,10 @@ from google.protobuf.message import DecodeError
 from askback_server.domain.errors import AskbackError, InvalidField, UnknownMethod
 from askback_server.domain.limits import Limits
 from askback_server.domain.principals import Principal
-from askback_server.transport.call_context import CURRENT, CallContext
+from askback_server.transport.call_context import CURRENT, CallContext, Context
 from askback_server.transport.call_ends import (
     REQUEST_ID,
     Arrival,
-    Context,
     LogQuota,
     end_call,
     logs_calls,
@@ -55,6 +54,7 @@ _WAITING = frozenset({"/askback.v1.WorkerService/LeaseJobs", "/askback.v1.Worker
 REFUSED_LINES = 20
 """Log lines per second for calls that are rejected before a message is received. All of them are counted."""
 
+# Requests, responses and handlers are Any below: the interceptor wraps the methods of all services.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -127,7 +127,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return None
         return self._authenticator.authenticate(metadata, self._names(context))
 
-    async def _refuse(self, _: Any, context: Context) -> None:
+    async def _refuse(self, _: object, context: Context) -> None:
         """End a call that was rejected because of its metadata, without receiving a message."""
         arrival = _ARRIVAL.get()
         assert arrival.error is not None
@@ -276,7 +276,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         return f"{self._prefix}-{next(self._numbers):x}"
 
 
-async def _refuse_unknown(_: Any, context: Context) -> None:
+async def _refuse_unknown(_: object, context: Context) -> None:
     """End a call of an unknown method. These are not counted: the number of names is unbounded."""
     await abort(context, UnknownMethod())
 
