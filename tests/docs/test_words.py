@@ -40,7 +40,8 @@ def pages() -> list[Path]:
         if not LEFT_OUT & set(page.parts)
     }
     found -= set((ROOT / "examples").rglob("requirements.md"))  # input of an example
-    found |= {ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")}
+    named = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tests/vectors/README.md")
+    found |= {ROOT / name for name in named}
     return sorted(found - {STYLE_GUIDE} - GENERATED_FROM_CODE)
 
 

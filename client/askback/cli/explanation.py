@@ -1,7 +1,7 @@
-"""Why a job does not go on: who may answer what until when, what happened so far, and what to type.
+"""Explains what a job waits for: who may answer, until when, what happened so far, which command to type.
 
-Everything is gathered as one JSON object, which `askback explain --json` prints; `lines` is the same
-for people.
+`explain_job` collects it in a JSON object, which `askback explain --json` prints; `lines` formats it for
+people.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def explain_job(
     connection: Connection,
     times: Times,
 ) -> dict[str, Any]:
-    """The explanation of a job with its open prompts, each with its submissions."""
+    """The explanation of a job. `asked` has its open prompts, each with the answers submitted so far."""
     prompts = [
         _prompt(
             prompt, submissions, [e for e in events if e.prompt_id == prompt.prompt_id], connection, times
@@ -56,13 +56,13 @@ def explain_job(
 
 
 def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The questions whose default was taken at their deadline, oldest first, as records for `--json`."""
+    """The prompts that their deadline's default has answered, oldest first, as JSON objects."""
     return [
         {
             "promptId": event.prompt_id,
             "time": timestamp(event.at).ToJsonString() if event.at else "",
             "decision": str(event.data.get("decision", "")),
-            "words": f"{event_words(event)}; nobody answered in time",
+            "words": f"{event_words(event)}; no answer in time",
         }
         for event in events
         if event.type == "PROMPT_ANSWERED" and event.data.get("source") == "TIMEOUT_DEFAULT"
@@ -70,7 +70,7 @@ def _by_default(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def job_summary(job: JobInfo, times: Times, changed: datetime | None) -> str:
-    """What the job waits for, to follow its name; `changed` is when its last event was."""
+    """What the job waits for, to follow its name; `changed` is the time of its last event."""
     lasted = span_words(times.now - changed) if changed else ""
     since = f" for {lasted}" if lasted else ""
     failure = f"{one_line(job.failure[0])}: {one_line(job.failure[1])}" if job.failure else ""
@@ -160,7 +160,7 @@ def _claim(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
 
 
 def _escalation(prompt: PromptInfo, times: Times) -> list[dict[str, Any]]:
-    """The steps that are to come, soonest first: when, and who is asked then."""
+    """The escalation steps in the future, the next one first: the time, and the people asked then."""
     steps, at = prompt.proto.content.escalation[prompt.escalation_step :], prompt.escalates_at
     coming: list[dict[str, Any]] = []
     if at is None:
@@ -215,7 +215,7 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
         case FinalAction.FAIL_JOB:
             what = "the question expires and the job fails"
         case _:
-            what = "the question expires and the job learns that nobody answered"
+            what = "the question expires and the job learns that there was no answer"
     return {
         "time": timestamp(at).ToJsonString(),
         "action": str(action),
@@ -224,7 +224,7 @@ def _deadline(prompt: PromptInfo, times: Times) -> dict[str, Any] | None:
 
 
 def _history(submissions: Submissions, events: Sequence[Event]) -> list[dict[str, Any]]:
-    """What happened to the prompt, oldest first; answers with what they said."""
+    """The history of the prompt, oldest first, with the contents of its answers."""
     by_id = {answer.answer_id: (answer, status) for answer, status in submissions}
     told = []
     for event in events:
@@ -254,7 +254,7 @@ def _submission(answer: AnswerInfo, status: AnswerStatus) -> str:
 def lines(
     explanation: dict[str, Any], job: JobInfo, prompts: Sequence[PromptInfo], times: Times
 ) -> list[str]:
-    """The explanation for people, line by line."""
+    """The lines of the explanation for people."""
     told = [f"{one_line(job.job_type)} {job.job_id} {explanation['summary']}"]
     for prompt, found in zip(prompts, explanation["prompts"], strict=True):
         named = f" ({one_line(prompt.key)})" if prompt.key else ""

@@ -166,7 +166,7 @@ def _edits() -> Any:
 
 
 def _path(auth: str | None, config: str | None) -> str:
-    """The token file that is meant. Raises click.UsageError."""
+    """The path of the token file. Raises click.UsageError if no option or setting names one."""
     from askback.cli.service import service_module
 
     try:
@@ -179,7 +179,7 @@ def _path(auth: str | None, config: str | None) -> str:
 
 
 def _apply_edit(edit: Any, *arguments: Any, **named: Any) -> Any:
-    """What an edit returns. Raises click.ClickException with the exit code that fits."""
+    """Run an edit of the token file and return its result. Raises click.ClickException with an exit code."""
     from askback.cli.exits import Exit
 
     try:
@@ -194,7 +194,7 @@ def _apply_edit(edit: Any, *arguments: Any, **named: Any) -> Any:
 
 
 def _warn(out: Output, path: str) -> None:
-    """Say where a server would not take the file."""
+    """Print a note if a server would refuse the file."""
     if found := _edits().problem(path):
         out.note(f"a server refuses this file: {found}")
 

@@ -153,7 +153,7 @@ class LiveConsole:
         if isinstance(error, AskbackError):
             write_refusal(self._writer, error, words.now())
         else:
-            self._writer.line(f"! {error.args[0] if error.args else error}", "error")
+            self._writer.wrap(f"! {error.args[0] if error.args else error}", "error", "  ")
 
     async def _help(self, rest: str) -> None:
         self._writer.raw(f"{HELP}\n")  # trusted text: `block` would replace the runs of spaces

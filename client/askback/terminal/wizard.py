@@ -88,7 +88,7 @@ async def settle(
             write_refusal(dialogue.writer, error, now())
             draft = await wizard.mend(draft, error.violations)
         except PromptClaimed as error:
-            dialogue.writer.line(f"! {refusal_words(error, now())}. What you typed is kept:", "warning")
+            dialogue.writer.wrap(f"! {refusal_words(error, now())}. What you typed is kept:", "warning", "  ")
             write_draft(dialogue.writer, prompt, draft)
             if not await pick(dialogue, "Try again? [y/n] ", YES_OR_NO):
                 raise

@@ -19,7 +19,7 @@ from grpc import StatusCode
 from askback.v1 import hitl_service_pb2, prompt_pb2, stream_pb2
 from askback_server.domain import errors
 from askback_server.domain.errors import AskbackError
-from askback_server.domain.json_text import Violation, capped
+from askback_server.domain.json_text import Violation, cap_violations
 from askback_server.domain.prompts import AnswerResult, AnswerStatus
 from askback_server.transport.convert.prompts import result_bytes, violation_messages
 from askback_server.transport.convert.values import put_span
@@ -46,7 +46,7 @@ _DESCRIPTION_BYTES = 400
 _VIOLATIONS_BYTES = 2_000
 _STATUS_BYTES = 4_000
 
-_log = logging.getLogger("askback.errors")
+_log = logging.getLogger("askback.server.errors")
 
 
 class AnswerRefused(AskbackError):
@@ -192,7 +192,7 @@ def _violations(error: AskbackError) -> tuple[Violation, ...]:
 def _within_room(violations: Iterable[Violation]) -> Iterable[Violation]:
     """As many as fit; the first one always does."""
     room = _VIOLATIONS_BYTES
-    for violation in capped(violations):
+    for violation in cap_violations(violations):
         short = Violation(
             _cut(violation.field, _FIELD_BYTES), _cut(violation.description, _DESCRIPTION_BYTES)
         )

@@ -14,8 +14,8 @@ from askback_server.domain.sizes import fit_bytes
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert import commands
 from askback_server.transport.convert.prompts import (
-    listed_prompts,
     prompt_id,
+    prompt_list_filter,
     prompt_message,
     prompt_messages,
     prompt_ref,
@@ -58,7 +58,7 @@ class HitlCalls:
     async def list_prompts(self, request: pb.ListPromptsRequest) -> pb.ListPromptsResponse:
         """As the contract says."""
         replica, limits = self._replica, self._replica.limits
-        filter = listed_prompts(request, self._who)
+        filter = prompt_list_filter(request, self._who)
         if filter.job_id and not request.namespace:
             try:
                 home = (await replica.queries.job(filter.job_id, self._who)).namespace

@@ -8,7 +8,7 @@ from askback.v1 import hitl_service_pb2 as pb
 from askback_server.domain.principals import Role
 from askback_server.sessions.replica import Replica
 from askback_server.transport.call_context import current_access, current_principal
-from askback_server.transport.convert.prompts import watched_prompts
+from askback_server.transport.convert.prompts import prompt_watch_filter
 from askback_server.transport.convert.replies import response
 from askback_server.transport.errors import taken_answer
 from askback_server.transport.hitl_calls import HitlCalls
@@ -33,7 +33,7 @@ class HitlServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(Role.CONSOLE)
-        filter = watched_prompts(request.filter, request.namespace, principal)
+        filter = prompt_watch_filter(request.filter, request.namespace, principal)
         await serve_prompts(self._replica, current_access(), filter, request.resume_token, context)
 
     async def ListPrompts(self, request: pb.ListPromptsRequest, _: Any) -> pb.ListPromptsResponse:

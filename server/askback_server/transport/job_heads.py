@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from askback.v1 import job_pb2
 from askback_server.domain.events import Event, EventType
-from askback_server.engine.queries import SeenJob
+from askback_server.engine.queries import VisibleJob
 from askback_server.transport.convert.jobs import event_data, event_message, job_message
 
 _FIELDS = FieldMask(
@@ -67,7 +67,7 @@ _BY_WORKERS = frozenset(
 """Events of prompts whose actor is as a rule a worker, whose name is no part of the head."""
 
 
-def seen_job_message(seen: SeenJob) -> job_pb2.Job:
+def seen_job_message(seen: VisibleJob) -> job_pb2.Job:
     """A job as its viewer may see it."""
     whole = job_message(seen.job)
     if seen.asked is None:

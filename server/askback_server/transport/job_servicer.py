@@ -13,11 +13,10 @@ from askback_server.sessions.replica import Replica
 from askback_server.transport.call_context import current_access, current_principal
 from askback_server.transport.convert import commands
 from askback_server.transport.convert.jobs import (
+    job_filter,
     job_message,
-    listed_jobs,
-    retried_job,
+    retry_request,
     understanding_message,
-    watched_jobs,
 )
 from askback_server.transport.convert.prompts import prompt_message, prompt_messages
 from askback_server.transport.convert.values import job_id, page_size
@@ -46,7 +45,7 @@ class JobServicer:
         principal = current_principal()
         principal.require(*READERS, Role.CONSOLE)
         strong = request.consistency == pb.CONSISTENCY_STRONG
-        seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=strong)
+        seen = await self._replica.queries.visible_job(job_id(request.job_id), principal, strong=strong)
         room = self._replica.limits.page_bytes - len(seen.job.input_json) - len(seen.job.result_json)
         prompts = prompt_messages(fit_bytes(seen.open_prompts, lambda p: 1000 + p.content.size, room))
         return pb.GetJobResponse(job=seen_job_message(seen), open_prompts=prompts)
@@ -55,7 +54,7 @@ class JobServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS)
-        filter = listed_jobs(request, principal)
+        filter = job_filter(request.filter, request.namespace, principal)
         query, secret = digest_of("jobs", filter), self._replica.secret
         after = unseal(secret, query, request.page_token)[0] if request.page_token else None
         limit = page_size(request.page_size, self._replica.limits)
@@ -68,14 +67,14 @@ class JobServicer:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS, Role.CONSOLE)
-        seen = await self._replica.queries.seen_job(job_id(request.job_id), principal, strong=True)
+        seen = await self._replica.queries.visible_job(job_id(request.job_id), principal, strong=True)
         await serve_job(self._replica, current_access(), principal, seen.job, request.after_seq, context)
 
     async def WatchJobs(self, request: pb.WatchJobsRequest, context: Any) -> None:
         """As the contract says."""
         principal = current_principal()
         principal.require(*READERS)
-        filter = watched_jobs(request, principal)
+        filter = job_filter(request.filter, request.namespace, principal)
         await serve_jobs(self._replica, current_access(), principal, filter, request.resume_token, context)
 
     async def UpdateJob(self, request: pb.UpdateJobRequest, _: Any) -> pb.UpdateJobResponse:
@@ -91,7 +90,7 @@ class JobServicer:
     async def RetryJob(self, request: pb.RetryJobRequest, _: Any) -> pb.RetryJobResponse:
         """As the contract says."""
         replica, principal = self._replica, current_principal()
-        job_id, keep = retried_job(request)
+        job_id, keep = retry_request(request)
         command = await prepare_retry(
             replica.queries, replica.jobs, principal, job_id, request.request_id, keep
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 from askback.v1 import job_service_pb2 as pb
@@ -14,27 +12,16 @@ from askback_server.ports.queries import JobFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.job_follower import job_events
 from askback_server.sessions.job_viewer import JobViewer
-from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
+from askback_server.sessions.jobs_follower import JobsFollower, JobsUpdate
+from askback_server.sessions.memory_budget import weight
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.unsent import Account, weight
 from askback_server.transport.convert.jobs import event_message, job_message
 from askback_server.transport.job_heads import event_head
-from askback_server.transport.streams import write_all
+from askback_server.transport.streams import open_accounts, write_all
 
 READERS = (Role.CLIENT, Role.WORKER)
 EVENT = 200
 """Bytes that an event is counted with, besides its data."""
-
-
-@contextmanager
-def _accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, Account]]:
-    """What is kept for the stream, and what is being written to it."""
-    subject = access.principal.subject
-    with (
-        closing(replica.unsent.account(subject, access.end)) as kept,
-        closing(replica.writing.account(subject, access.end)) as writing,
-    ):
-        yield kept, writing
 
 
 def _event_size(event: Event) -> int:
@@ -53,10 +40,10 @@ async def serve_job(
         told = event_message(event) if viewer.sees_all else event_head(event, viewer.sees_prompt_of(event))
         return pb.WatchJobResponse(events=[told]).SerializeToString()
 
-    with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
+    with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
 
         def access_changed(now: Principal) -> None:
-            viewer.access_changed(now)
+            viewer.change_access(now)
             watch.changed.set()
 
         access.follow(access_changed, known)
@@ -69,7 +56,7 @@ async def serve_job(
                 await context.write(b"")
 
 
-def _news(news: JobsNews | Job) -> bytes:
+def _news(news: JobsUpdate | Job) -> bytes:
     if isinstance(news, Job):
         return pb.WatchJobsResponse(jobs=[job_message(news)]).SerializeToString()
     rest = pb.WatchJobsResponse(
@@ -88,7 +75,7 @@ async def serve_jobs(
         now.namespace(filter.namespace)
 
     access.follow(access_changed, known)
-    with replica.watching() as watch, _accounts(replica, access) as (kept, writing):
+    with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
         follower = JobsFollower(
             filter,
             known.subject,
@@ -103,7 +90,7 @@ async def serve_jobs(
         )
         async for news in follower.news(resume_token):
             # Joined, the messages of the jobs and of the rest are one with all of it.
-            items: list[JobsNews | Job] = [*news.jobs]
+            items: list[JobsUpdate | Job] = [*news.jobs]
             if news.removed or news.caught_up or news.reset or news.token:
                 items.append(news)
             del news

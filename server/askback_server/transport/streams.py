@@ -7,31 +7,28 @@ concurrent, and a handler ends by return or by raising on (practice of grpc.aio)
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, closing, contextmanager
 from typing import Any, TypeVar
 
 import grpc
 
 from askback.v1 import hitl_service_pb2
 from askback_server.domain.errors import InvalidField
-from askback_server.domain.principals import Principal, Role
 from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
-from askback_server.sessions.frames import Bookmark, PromptEvent, ServerFrame
-from askback_server.sessions.prompt_follower import PromptFollower
-from askback_server.sessions.prompt_view import PromptView
+from askback_server.sessions.fair_semaphore import FairSemaphore
+from askback_server.sessions.frames import PromptEvent, ServerFrame
+from askback_server.sessions.memory_budget import SMALL, Account, weight
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.stream_session import TAKE, StreamSession
-from askback_server.sessions.turns import Turns
-from askback_server.sessions.unsent import SMALL, Account, weight
-from askback_server.sessions.watch import Watch
+from askback_server.sessions.stream_session import StreamSession
+from askback_server.sessions.watch_prompts import watch_prompts
 from askback_server.sessions.work import WorkSession
-from askback_server.transport import frames_work
 from askback_server.transport.errors import known
 from askback_server.transport.field_limits import check_fields, check_frame
-from askback_server.transport.frames_converse import client_frame, converse_message, event_bytes
+from askback_server.transport.frames_converse import event_bytes, read_converse_frame, write_converse_frame
+from askback_server.transport.frames_work import read_work_frame, write_work_frame
 from askback_server.transport.hitl_calls import HitlCalls
 from askback_server.transport.wire import within
 from askback_server.transport.worker_calls import WorkerCalls
@@ -46,10 +43,21 @@ FAIR = 64
 """Frames of one message that are taken before others have a turn."""
 
 
+@contextmanager
+def open_accounts(replica: Replica, access: Access) -> Iterator[tuple[Account, Account]]:
+    """The accounts of a stream that only writes: what it keeps until it is sent, and what is being sent."""
+    subject = access.principal.subject
+    with (
+        closing(replica.unsent.account(subject, access.end)) as unsent,
+        closing(replica.writing.account(subject, access.end)) as writing,
+    ):
+        yield unsent, writing
+
+
 async def write_all(
     context: Any,
     writing: Account,
-    large: Turns,
+    large: FairSemaphore,
     items: list[T],
     message: Callable[[T], bytes],
     weigh: Callable[[T], int],
@@ -69,7 +77,7 @@ async def write_all(
             size += weigh(several[-1])
         async with writing.room(2 * size):
             if size > SMALL:
-                await large.next(writing.subject)
+                await large.acquire_for_iteration(writing.subject)
             for batch in joined(map(message, _popped(several))):
                 await context.write(batch)
                 del batch
@@ -112,8 +120,8 @@ async def serve_converse(replica: Replica, access: Access, context: Any) -> None
         replica,
         session,
         context,
-        lambda frame: client_frame(frame, access.principal),
-        converse_message,
+        lambda frame: read_converse_frame(frame, access.principal),
+        write_converse_frame,
         replica.admission.console_messages,
     )
 
@@ -130,8 +138,8 @@ async def serve_work(replica: Replica, access: Access, context: Any) -> None:
         replica,
         session,
         context,
-        lambda frame: frames_work.client_frame(frame, access.principal, replica.limits),
-        frames_work.work_message,
+        lambda frame: read_work_frame(frame, access.principal, replica.limits),
+        write_work_frame,
         replica.admission.worker_messages,
     )
 
@@ -142,7 +150,7 @@ async def _serve(
     context: Any,
     convert: Callable[[Any], Any],
     message: Callable[[ServerFrame], bytes],
-    turns: Turns,
+    turns: FairSemaphore,
 ) -> None:
     limits, subject = replica.limits, session.access.principal.subject
     large = replica.admission.large_messages
@@ -151,11 +159,11 @@ async def _serve(
         while (message := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             frames, at = message.frames, 0
             session.received.set(message.ByteSize() + PARSED_FRAME * len(frames))
-            await turns.next(subject)
+            await turns.acquire_for_iteration(subject)
             check_fields(message, limits)
             while at < len(frames):
-                await session.has_room()
-                await turns.next(subject)
+                await session.wait_for_room()
+                await turns.acquire_for_iteration(subject)
                 end = min(at + FAIR, len(frames))
                 while at < end and not session.is_full:
                     begin(frames[at])
@@ -190,72 +198,19 @@ async def _serve(
 _EVENT = within(hitl_service_pb2.WatchPromptsResponse, "events")
 
 
-def _watched(event: PromptEvent) -> bytes:
+def _event_message(event: PromptEvent) -> bytes:
     return _EVENT(event_bytes(event))
 
 
 async def serve_prompts(
     replica: Replica, access: Access, filter: PromptFilter, resume_token: str, context: Any
 ) -> None:
-    """WatchPrompts: the same view as Converse, without a way back."""
-    with replica.watching() as watch:
-        await _serve_prompts(replica, access, filter, resume_token, context, watch)
-
-
-async def _serve_prompts(
-    replica: Replica, access: Access, filter: PromptFilter, resume_token: str, context: Any, watch: Watch
-) -> None:
-    changed = watch.changed
-    view = PromptView(filter)
-    subject = access.principal.subject
-    account = replica.unsent.account(subject, access.end)
-    writing = replica.writing.account(subject, access.end)
-    follower = PromptFollower(
-        view,
-        replica.feed,
-        replica.log,
-        replica.jobs,
-        replica.tokens,
-        replica.admission,
-        replica.images,
-        account,
-        changed,
-    )
-    follower.attach()
-    leave = replica.presence.enter(filter)
-
-    def access_changed(principal: Principal) -> None:
-        nonlocal leave
-        principal.require(Role.CONSOLE)
-        other = view.filter.seen_by(principal)
-        leave()
-        leave = replica.presence.enter(other)
-        follower.look_through(other)
-
-    following = asyncio.create_task(follower.follow(resume_token))
-    following.add_done_callback(lambda _: changed.set())
-    access.follow(access_changed, filter.viewer or access.principal)
-    large, clock = replica.admission.large_messages, replica.clock.monotonic
-    due = clock() + replica.heartbeat
-    try:
-        while True:
-            changed.clear()
-            if following.done():
-                following.result()
-            while view.has_news:
-                await write_all(context, writing, large, view.take(TAKE, follower.token), _watched, weight)
-                follower.written()
-            if clock() >= due:
-                # While it loads there is no token yet: an empty message, so that no proxy cuts the stream.
-                await context.write(_watched(Bookmark(follower.token)) if view.caught_up else b"")
-                due = clock() + replica.heartbeat
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, due - clock())):
-                    await changed.wait()
-            watch.check()
-    finally:
-        leave()
-        following.cancel()
-        follower.detach()
-        account.close()
-        writing.close()
+    """Serve WatchPrompts until the client leaves or the server drains."""
+    large = replica.admission.large_messages
+    with replica.watching() as watch, open_accounts(replica, access) as (unsent, writing):
+        async with aclosing(watch_prompts(replica, access, filter, resume_token, watch, unsent)) as batches:
+            async for events in batches:
+                if events:
+                    await write_all(context, writing, large, events, _event_message, weight)
+                else:
+                    await context.write(b"")

@@ -9,7 +9,7 @@ from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.commands import HolderCommand, SessionRef
 from askback_server.domain.jobs import Job
 from askback_server.domain.principals import Principal, Role
-from askback_server.domain.replies import PromptAsked
+from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.domain.sizes import fit_bytes
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert import commands
@@ -31,7 +31,7 @@ class WorkerCalls:
         self._who = principal
         self._session = session
 
-    def report_progress(self, request: pb.ReportProgressRequest) -> Awaitable[int]:
+    def report_progress(self, request: pb.ReportProgressRequest) -> Awaitable[JobVersion]:
         """Coalesced: the newest wins within a short interval."""
         return self._replica.progress.report(commands.report_progress(request, self._who, self._session))
 
@@ -39,11 +39,11 @@ class WorkerCalls:
         """As the contract says."""
         return self._submit(commands.ask_prompt(request, self._who, self._session))
 
-    def acknowledge_prompts(self, request: pb.AcknowledgePromptsRequest) -> Awaitable[int]:
+    def acknowledge_prompts(self, request: pb.AcknowledgePromptsRequest) -> Awaitable[JobVersion]:
         """As the contract says."""
         return self._submit(commands.acknowledge_prompts(request, self._who, self._session))
 
-    def save_checkpoint(self, request: pb.SaveCheckpointRequest) -> Awaitable[int]:
+    def save_checkpoint(self, request: pb.SaveCheckpointRequest) -> Awaitable[JobVersion]:
         """As the contract says."""
         return self._submit(commands.save_checkpoint(request, self._who, self._session))
 

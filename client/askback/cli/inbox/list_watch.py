@@ -1,4 +1,4 @@
-"""`askback inbox ls --watch`: the queue as it is, then a line for each change."""
+"""`askback inbox ls --watch`: a table of the open prompts, then a line for each change."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from askback.cli.context import CommandContext
 
 _LEFT = 11
-"""So wide is a span of two units: `23 h 59 min`."""
+"""The width of a span with two units, such as `23 h 59 min`."""
 _TITLE = 40
 _LEAST = 20
 
 
 async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> None:
-    """Follow the open prompts of a view; after a break of the connection only what changed meanwhile.
+    """Follow the open prompts of a view; after a reconnect only the changes since then are printed.
 
-    A table, then lines that begin with the time left and the title. For programs each line is an event:
-    with -o tsv the event and then the fields of `inbox ls`.
+    People see a table, then lines that begin with the time left and the title. Programs get one event per
+    line; with -o tsv the event is followed by the fields of `inbox ls`.
     """
     out = context.out
     known: dict[str, PromptInfo] = {}
@@ -60,7 +60,7 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
 
 
 def _difference(before: PromptInfo, newest: PromptInfo) -> str:
-    """What a person should know that has changed; empty for what changed only in the books."""
+    """The change in words; empty for a change that does not matter to people."""
     if before.revision != newest.revision:
         return f"changed, revision {newest.revision}"
     if before.claimed_by != newest.claimed_by:
@@ -71,7 +71,7 @@ def _difference(before: PromptInfo, newest: PromptInfo) -> str:
 
 
 def _end(closing: Closing) -> str:
-    """How it ended, without the state, which the line begins with: `by ana: ACCEPT`."""
+    """How the prompt ended, without the state, with which the line begins: `by ana: ACCEPT`."""
     resolution = closing.resolution
     if resolution is None:
         return leaving(closing, now())
@@ -83,14 +83,14 @@ def _end(closing: Closing) -> str:
 
 
 def _state(closing: Closing) -> str:
-    """The prompt's state where it has ended; open where it is only gone from the view."""
+    """The state of a prompt that has ended; `open` for one that has only left the view."""
     if closing.resolution is None:
         return "open"
     return STATE_WORDS.get(closing.resolution.state, closing.resolution.state.lower())
 
 
 def _line(width: int, left: str, prompt: PromptInfo, what: str) -> str:
-    """One change: the time left and the title first, the title cut so that the rest fits."""
+    """The line for one change, with the time left and the title first; the title is cut to fit."""
     rest = f"{one_line(prompt.kind, 12)}  {prompt.prompt_id[-SHORTEST:]}  {one_line(what)}"
     room = max(width - _LEFT - columns(rest) - 4, _LEAST) if width else 0
     title = one_line(prompt.title, min(room, _TITLE) if room else 0)

@@ -26,6 +26,7 @@ STATES = {
     "failed": "FAILED",
     "cancelled": "CANCELLED",
 }
+_LIMIT = 50
 _NAME = 16
 _LABELS = 30
 
@@ -46,7 +47,7 @@ _LABELS = 30
 )
 @click.option("--since", type=Moment(), help="Created since a time, or within a span: 2026-11-25T08:00Z, 4h.")
 @click.option("--before", type=Moment(), help="Created before then.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="0: all of them.")
+@click.option("--limit", default=_LIMIT, show_default=True, type=click.IntRange(0), help="0: all of them.")
 @click.option("--watch", is_flag=True, help="Stay, and print every change; jobs that have not ended first.")
 @client_command
 async def ls(
@@ -79,7 +80,7 @@ async def ls(
         "labels": label_conditions(label_pairs),
     }
     if watch:
-        other = "since" if since else "before" if before else None
+        other = "since" if since else "before" if before else "limit" if limit != _LIMIT else None
         if other:
             raise click.UsageError(f"--watch follows jobs as they change; --{other} does not go with it")
         await watch_jobs(context, narrowed)
@@ -112,7 +113,7 @@ def write_jobs(context: CommandContext, found: Sequence[JobInfo]) -> None:
 
 
 def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
-    """The columns for these jobs; with `exact` whole ids, and times in place of spans."""
+    """The columns for these jobs; `exact` shows whole ids, and times instead of spans."""
     from datetime import UTC
 
     from askback._text.handle import handles
@@ -141,7 +142,7 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
 
 
 def row(job: JobInfo) -> list[object]:
-    """One job for a program; see `ls`. Times are UTC; what there is not is empty."""
+    """One job for a program, with the fields listed in `ls`. Times are in UTC; absent values are empty."""
     from askback.terminal.prompt_table import instant
 
     names = {state: name for name, state in STATES.items()}
@@ -164,7 +165,7 @@ def _labels(job: JobInfo) -> str:
 
 
 def doing(job: JobInfo) -> str:
-    """What the job does now, or why it ended: open questions, progress, failure, reason of its cancel."""
+    """The job's current activity or the reason of its end: open prompts, progress, failure, cancel reason."""
     from askback._text.text import one_line
 
     if job.state.is_waiting:
@@ -177,7 +178,7 @@ def doing(job: JobInfo) -> str:
 
 
 def progress_words(job: JobInfo) -> str:
-    """The newest progress: `3/10 reading the ledger`; empty if there was none."""
+    """The newest progress, such as `3/10 reading the ledger`; empty without progress."""
     from askback._text.text import one_line
 
     progress = job.progress

@@ -7,13 +7,14 @@ unknown or impossible raises InvalidField; an id that is not spelt like one of o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from askback.v1 import hitl_service_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain import commands
 from askback_server.domain.commands import PromptRef, SessionRef
 from askback_server.domain.decisions import Edit
 from askback_server.domain.errors import InvalidField
+from askback_server.domain.job_values import JobValues, UnderstandingValues
 from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerSource
 from askback_server.domain.violations import Violations
@@ -93,7 +94,7 @@ def update_job(request: job_service_pb2.UpdateJobRequest, principal: Principal) 
     return commands.UpdateJob(
         principal=principal,
         job_id=job_id(request.job.job_id, "job.job_id"),
-        values=_masked(request.job, request.update_mask.paths, _JOB_FIELDS),
+        values=cast(JobValues, _masked(request.job, request.update_mask.paths, _JOB_FIELDS)),
         expected_version=request.expected_version,
     )
 
@@ -116,7 +117,7 @@ def update_deep_understanding(
     return commands.UpdateUnderstanding(
         principal=principal,
         job_id=job_id(state.job_id, "deep_understanding.job_id"),
-        values=_masked(state, request.update_mask.paths, _UNDERSTANDING_FIELDS),
+        values=cast(UnderstandingValues, _masked(state, request.update_mask.paths, _UNDERSTANDING_FIELDS)),
         expected_version=request.expected_version,
         token=request.token,
     )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from askback.v1 import job_pb2, job_service_pb2, worker_service_pb2
 from askback_server.domain.events import Event, EventType
 from askback_server.domain.jobs import Checkpoint, DeepUnderstanding, Failure, Job, JobState, Progress
 from askback_server.domain.principals import Principal
-from askback_server.domain.prompts import Prompt
 from askback_server.domain.retries import Keep
 from askback_server.domain.violations import Violations
 from askback_server.ports.queries import JobFilter
-from askback_server.transport.convert.prompts import prompt_bytes
 from askback_server.transport.convert.values import (
     any_labels,
     id_suffix,
@@ -30,17 +28,8 @@ _STATES: dict[int, JobState] = {number: s for s, number in _STATE_NUMBERS.items(
 _EVENT_NUMBERS = {t: job_pb2.JobEventType.Value(f"JOB_EVENT_TYPE_{t}") for t in EventType}
 
 
-def listed_jobs(request: job_service_pb2.ListJobsRequest, principal: Principal) -> JobFilter:
-    """A page's view. Raises InvalidField, PermissionDenied."""
-    return _filter(request.filter, request.namespace, principal)
-
-
-def watched_jobs(request: job_service_pb2.WatchJobsRequest, principal: Principal) -> JobFilter:
-    """A watcher's view; its states only bound the snapshot. Raises InvalidField, PermissionDenied."""
-    return _filter(request.filter, request.namespace, principal)
-
-
-def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal) -> JobFilter:
+def job_filter(filter: job_service_pb2.JobFilter, asked_namespace: str, principal: Principal) -> JobFilter:
+    """The jobs that a request lists or watches. Raises InvalidField, PermissionDenied."""
     states: list[JobState] = []
     check = Violations()
     for index, number in enumerate(filter.states):
@@ -60,7 +49,7 @@ def _filter(filter: job_service_pb2.JobFilter, asked: str, principal: Principal)
     several = any_labels(check, filter.any_labels)
     check.done()
     return JobFilter(
-        namespace=namespace(asked, principal),
+        namespace=namespace(asked_namespace, principal),
         states=tuple(states),
         job_types=tuple(filter.job_types),
         user_ids=tuple(filter.user_ids),
@@ -78,7 +67,7 @@ _KEEPS = {
 }
 
 
-def retried_job(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
+def retry_request(request: job_service_pb2.RetryJobRequest) -> tuple[str, Keep | None]:
     """Which job is repeated, and what the new one keeps if that is said. Raises InvalidField, JobNotFound."""
     check = Violations()
     check.storable("request_id", (request.request_id,))
@@ -203,17 +192,4 @@ def checkpoint_message(checkpoint: Checkpoint) -> worker_service_pb2.Checkpoint:
     """The saved result of a step."""
     message = worker_service_pb2.Checkpoint(key=checkpoint.key, value_json=checkpoint.value_json)
     put_time(message.create_time, checkpoint.created_at)
-    return message
-
-
-def leased_job_message(
-    job: Job, prompts: Iterable[Prompt] = (), checkpoints: Iterable[Checkpoint] = (), more: bool = False
-) -> worker_service_pb2.LeasedJob:
-    """A job under the lease that its newest token names."""
-    message = worker_service_pb2.LeasedJob(token=job.token, more=more)
-    put_job(message.job, job)
-    for prompt in prompts:
-        message.prompts.add().MergeFromString(prompt_bytes(prompt))
-    for checkpoint in checkpoints:
-        message.checkpoints.append(checkpoint_message(checkpoint))
     return message

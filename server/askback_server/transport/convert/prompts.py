@@ -67,7 +67,7 @@ def prompt_ref(prompt_id: str, job_id: str, key: str) -> PromptRef:
     return PromptRef("", job_id, key)
 
 
-def watched_prompts(
+def prompt_watch_filter(
     filter: hitl_service_pb2.PromptFilter, asked_namespace: str, principal: Principal
 ) -> PromptFilter:
     """A console's live view. Raises InvalidField, JobNotFound, PermissionDenied."""
@@ -79,7 +79,7 @@ def watched_prompts(
     return _filter(filter, asked_namespace, principal, principal, (PromptState.PENDING,))
 
 
-def listed_prompts(request: hitl_service_pb2.ListPromptsRequest, principal: Principal) -> PromptFilter:
+def prompt_list_filter(request: hitl_service_pb2.ListPromptsRequest, principal: Principal) -> PromptFilter:
     """A page's view: a console's, or with an id or the end of one the asker's side (`viewer` None).
 
     With `job_id` and no namespace in the request, the namespace is the job's: put it in its place.

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.domain.jobs import Job
 from askback_server.domain.prompts import AnswerResult, Prompt
-from askback_server.domain.replies import PromptAsked
+from askback_server.domain.replies import JobVersion, PromptAsked
 from askback_server.sessions.frames import Reply
 from askback_server.transport.convert.jobs import job_message
 from askback_server.transport.convert.prompts import prompt_bytes, result_bytes
@@ -33,16 +33,16 @@ def reply_bytes(reply: Any) -> bytes:
     return message.SerializeToString()
 
 
-def replies_within(frame: type[Message]) -> Callable[[int, Reply], bytes]:
-    """What makes such a frame, as bytes, of a `ref` and the reply to it."""
+def reply_writer(frame: type[Message]) -> Callable[[int, Reply], bytes]:
+    """A function that serialises such a frame of a `ref` and the reply to it."""
     fields = frame.DESCRIPTOR.oneofs_by_name["body"].fields
     members = {field.name: within(frame, field.name) for field in fields}
 
-    def framed(ref: int, reply: Reply) -> bytes:
+    def write(ref: int, reply: Reply) -> bytes:
         head = frame(ref=ref).SerializeToString()
         return head + members[reply.name](reply_bytes(reply.response))
 
-    return framed
+    return write
 
 
 def _asked(reply: PromptAsked) -> bytes:
@@ -53,6 +53,7 @@ def _asked(reply: PromptAsked) -> bytes:
 # Responses that say the same say it in the same field: a test holds all of them to it.
 _PROMPT = within(worker_service_pb2.AskPromptResponse, "prompt")
 _JOB = within(worker_service_pb2.CompleteJobResponse, "job")
+_VERSION = worker_service_pb2.SaveCheckpointResponse
 _RESULT = within(hitl_service_pb2.AnswerPromptResponse, "result")
 
 _MAKE: dict[type[Any], Callable[[Any], bytes]] = {
@@ -60,5 +61,5 @@ _MAKE: dict[type[Any], Callable[[Any], bytes]] = {
     Job: lambda job: _JOB(job_message(job).SerializeToString()),
     Prompt: lambda prompt: _PROMPT(prompt_bytes(prompt)),
     PromptAsked: _asked,
-    int: lambda version: worker_service_pb2.SaveCheckpointResponse(version=version).SerializeToString(),
+    JobVersion: lambda reply: _VERSION(version=reply.version).SerializeToString(),
 }
