@@ -115,12 +115,15 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     else:
         out.table(
             [
-                Column("ID", [entry.name for entry in entries], kept=True),
-                Column("SUBJECT", [entry.subject for entry in entries], kept=True),
-                *(Column(f.upper(), [",".join(e.listed(f)) for e in entries], kept=True) for f in _LISTS),
+                Column("ID", [entry.name for entry in entries], important=True),
+                Column("SUBJECT", [entry.subject for entry in entries], important=True),
+                *(
+                    Column(f.upper(), [",".join(e.listed(f)) for e in entries], important=True)
+                    for f in _LISTS
+                ),
                 Column(
                     "EXPIRES",
-                    kept=True,
+                    important=True,
                     cells=[when(e.expires, now, exact=out.verbose) or "never" for e in entries],
                 ),
             ]
