@@ -45,11 +45,11 @@ async def watch_jobs(context: CommandContext, narrowed: dict[str, Any]) -> None:
             if live and (change.job.state.is_terminal or not matches):
                 del known[change.job_id]
         elif change.kind == "removed":
-            gone = known.pop(change.job_id, None)
+            removed = known.pop(change.job_id, None)
             if out.as_json:
                 out.json({"event": "removed", "jobId": change.job_id})
-            elif gone is not None and out.as_tsv:
-                out.tsv(["removed", *row(gone)])
+            elif removed is not None and out.as_tsv:
+                out.tsv(["removed", *row(removed)])
         elif change.kind == "caught_up":
             if out.as_json:
                 out.json({"event": "caughtUp", "jobs": len(known)})

@@ -130,11 +130,11 @@ def columns(found: Sequence[JobInfo], *, exact: bool = False) -> list[Column]:
         return exact_time(job.created_at) if exact else span_words(now - job.created_at)
 
     return [
-        Column("STATE", [JOB_STATES.get(job.state, str(job.state)) for job in found], kept=True),
-        Column("TYPE", [job.job_type for job in found], kept=True, most=_NAME),
-        Column("DOING", [doing(job) for job in found], wide=True, telling=True),
-        Column("ID", [job.job_id if exact else short[job.job_id] for job in found], kept=True),
-        Column("CREATED" if exact else "AGE", [age(job) for job in found], kept=True),
+        Column("STATE", [JOB_STATES.get(job.state, str(job.state)) for job in found], important=True),
+        Column("TYPE", [job.job_type for job in found], important=True, most=_NAME),
+        Column("DOING", [doing(job) for job in found], wide=True, informative=True),
+        Column("ID", [job.job_id if exact else short[job.job_id] for job in found], important=True),
+        Column("CREATED" if exact else "AGE", [age(job) for job in found], important=True),
         Column("OWNER", [job.proto.user_id for job in found], most=_NAME),
         Column("PRIO", [job.proto.priority or "" for job in found]),
         Column("LABELS", [_labels(job) for job in found], most=_LABELS),
