@@ -18,8 +18,8 @@ from askback._model.form import TypeForm
 from askback._model.json_text import dumps
 from askback._model.prompts import PromptInfo
 from askback.terminal.draft import SavedInput, write_values
-from askback.terminal.fields import entries
 from askback.terminal.form_filler import FormFiller
+from askback.terminal.prompt_form import entries
 from askback.v1 import prompt_pb2 as pb
 from tests.forms.types import TYPES
 from tests.support.dialogue import ScriptedDialogue, prompt

@@ -146,11 +146,11 @@ def _unready(server: str, target: str, secure: Tls | None, timeout: float) -> cl
             from askback._wire.diagnosis import diagnose
 
             problem = asyncio.run(diagnose(Endpoint(target, tls=secure)))
-            told = click.ClickException(
+            failure = click.ClickException(
                 problem.message if problem else f"{server} {_silence(error, timeout)}"
             )
-            told.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
-            return told
+            failure.exit_code = Exit.UNAVAILABLE  # type: ignore[misc]
+            return failure
     if answer != b"\x08\x01":
         return click.ClickException(f"{server} is not ready: it is starting or draining")
     return None

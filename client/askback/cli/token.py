@@ -78,14 +78,14 @@ def add(
     from askback._text.spans import when
 
     path, edits = _path(auth, config), _edits()
-    made = _apply_edit(
+    secret = _apply_edit(
         edits.add_token, path, subject, roles=roles, namespaces=namespaces, groups=groups, expires=expires
     )
     if out.as_json:
-        [entry] = [e for e in edits.read_entries(path) if e.name == _digest(made)[: len(e.name)]]
-        out.json({"token": made, **_record(entry)})
+        [entry] = [e for e in edits.read_entries(path) if e.name == _digest(secret)[: len(e.name)]]
+        out.json({"token": secret, **_record(entry)})
     else:
-        out.line(made)
+        out.line(secret)
         ends = f"; it expires {when(expires, datetime.now(UTC), exact=out.verbose)}" if expires else ""
         out.note(f"{subject} may act as {', '.join(roles)}{ends}; the token is not shown again")
     _warn(out, path)
@@ -115,12 +115,12 @@ def ls(auth: str | None, config: str | None, out: Output) -> None:
     else:
         out.table(
             [
-                Column("ID", [entry.name for entry in entries], kept=True),
-                Column("SUBJECT", [entry.subject for entry in entries], kept=True),
-                *(Column(f.upper(), [",".join(e.names(f)) for e in entries], kept=True) for f in _LISTS),
+                Column("ID", [entry.name for entry in entries], important=True),
+                Column("SUBJECT", [entry.subject for entry in entries], important=True),
+                *(Column(f.upper(), [",".join(e.names(f)) for e in entries], important=True) for f in _LISTS),
                 Column(
                     "EXPIRES",
-                    kept=True,
+                    important=True,
                     cells=[when(e.expires, now, exact=out.verbose) or "never" for e in entries],
                 ),
             ]
@@ -186,9 +186,9 @@ def _apply_edit(edit: Any, *arguments: Any, **named: Any) -> Any:
         return edit(*arguments, **named)
     except LookupError as error:
         missing = type(error).__name__ == "NoSuchEntry"
-        told = click.ClickException(str(error))
-        told.exit_code = Exit.NOT_FOUND if missing else Exit.CONFLICT  # type: ignore[misc]
-        raise told from None
+        failure = click.ClickException(str(error))
+        failure.exit_code = Exit.NOT_FOUND if missing else Exit.CONFLICT  # type: ignore[misc]
+        raise failure from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
@@ -199,10 +199,10 @@ def _warn(out: Output, path: str) -> None:
         out.note(f"a server refuses this file: {found}")
 
 
-def _digest(made: str) -> str:
+def _digest(secret: str) -> str:
     import hashlib
 
-    return hashlib.sha256(made.encode()).hexdigest()
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _record(entry: Any) -> dict[str, Any]:

@@ -39,11 +39,11 @@ def _messages() -> tuple[type[Any], type[Any]]:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    made = [
+    classes = [
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"seen.{n}"))
         for n in ("Request", "Response")
     ]
-    return made[0], made[1]
+    return classes[0], classes[1]
 
 
 async def contract_of(channel: grpc.aio.Channel, timeout: float) -> dict[str, set[str]]:

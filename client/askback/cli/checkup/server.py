@@ -115,15 +115,15 @@ async def _check_identity(
         yield _unknown_identity(from_rpc(rpc), endpoint)
         return
     identity, now = Identity.from_proto(reply), datetime.now(UTC)
-    said = identity_sentence(identity, Times(identity.server_time or now))
+    summary = identity_sentence(identity, Times(identity.server_time or now))
     left = identity.expires - (identity.server_time or now) if identity.expires is not None else None
     if not identity.may_use(namespace):
-        yield fail("identity", f"{said}; not {one_line(namespace)}", "name one of yours with --namespace")
+        yield fail("identity", f"{summary}; not {one_line(namespace)}", "name one of yours with --namespace")
         return
     if left is not None and left < _EXPIRES_SOON:
-        yield warn("identity", said, "ask for a new token: `askback token add` makes one")
+        yield warn("identity", summary, "ask for a new token: `askback token add` makes one")
     else:
-        yield ok("identity", said)
+        yield ok("identity", summary)
     if identity.has("console"):
         yield await _check_clock(HitlServiceStub(channel), namespace, metadata, timeout)
     elif identity.server_time is not None:

@@ -95,7 +95,7 @@ async def _decide(
         terminal = context.terminal()
     first = Exit.DONE
     for name in dict.fromkeys(prompts):
-        said = f"{name}  " if len(prompts) > 1 else ""
+        prefix = f"{name}  " if len(prompts) > 1 else ""
         try:
             prompt = await prompt_of(context.client, name)
             if revision is not None:
@@ -108,9 +108,9 @@ async def _decide(
             if context.out.as_json:
                 context.out.json(refusal_record(error, name=name))
             else:
-                _tell(context, said, error)
+                _tell(context, prefix, error)
             continue
-        _report(context, name if context.out.as_json else said, outcome)
+        _report(context, name if context.out.as_json else prefix, outcome)
     return first
 
 
@@ -152,8 +152,9 @@ def _misfit(context: CommandContext, prompt: PromptInfo, decision: DecisionKind)
     from askback._model.answers import giving_values
     from askback._model.enums import DecisionKind
     from askback.errors import InvalidArgument
-    from askback.terminal.fields import entries, flat
+    from askback.terminal.fields import flat
     from askback.terminal.keys import verb_of
+    from askback.terminal.prompt_form import entries
 
     offered = [option.decision for option in prompt.decisions]
     fields = [field for field in flat(entries(prompt)) if field.name]

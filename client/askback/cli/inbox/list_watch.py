@@ -8,7 +8,7 @@ from askback._console.console_view import Closing
 from askback._model.prompts import PromptInfo
 from askback._text.handle import SHORTEST
 from askback._text.text import columns, cut, one_line
-from askback.cli.inbox.listing import write_prompts
+from askback.cli.inbox.prompt_rows import write_prompts
 from askback.cli.record import record
 from askback.terminal.prompt_list import urgency
 from askback.terminal.prompt_table import STATE_WORDS, prompt_row, time_left_words
@@ -43,13 +43,13 @@ async def watch_prompts(context: CommandContext, narrowed: dict[str, Any]) -> No
             elif live and (what := "new" if before is None else _difference(before, change)):
                 out.line(_line(out.width, time_left_words(change, now()), change, what))
         elif isinstance(change, Closing):
-            gone = known.pop(change.prompt_id, None)
+            removed = known.pop(change.prompt_id, None)
             if out.as_json:
                 out.json(_closing_record(change))
-            elif gone is not None and out.as_tsv:
-                out.tsv([change.why, *prompt_row(gone, now())[:8], _state(change), gone.job_id])
-            elif live and gone is not None:
-                out.line(_line(out.width, _state(change), gone, _end(change)))
+            elif removed is not None and out.as_tsv:
+                out.tsv([change.why, *prompt_row(removed, now())[:8], _state(change), removed.job_id])
+            elif live and removed is not None:
+                out.line(_line(out.width, _state(change), removed, _end(change)))
         elif out.as_json:
             out.json({"event": "caughtUp", "openPrompts": change.open_prompts})
         elif not live:

@@ -131,8 +131,8 @@ def _about_names(history: History) -> list[str]:
     """A comment for a result that contains the name of an answerer, which differs in the test."""
     answers = (prompt.answered for prompt in history.prompts.values())
     people = {answer.by for answer in answers if answer is not None and answer.by}
-    told = dumps(history.job.result, spaced=True)
-    if not any(name in told for name in people):
+    result = dumps(history.job.result, spaced=True)
+    if not any(name in result for name in people):
         return []
     return [f"    # The scripted human is called {NAME!r}: put that where the result says who answered."]
 
