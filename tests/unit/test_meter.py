@@ -10,7 +10,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
-from askback_server.metrics.collector import _limit_labels, _histogram
+from askback_server.metrics.collector import _histogram, _limit_labels
 from askback_server.metrics.meter import Histogram, Meter, Names
 from askback_server.ports.census import AGES
 from askback_server.ports.storage import Lost
