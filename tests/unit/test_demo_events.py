@@ -51,7 +51,7 @@ async def test_a_question_waits_for_what_came_before_it_and_holds_what_comes_lat
     run.give("PROMPT_ASKED", "p", title="Go?")
     await turns()
     assert told.done()
-    with events.held():
+    with events.hold():
         run.give("CHECKPOINT_SAVED")
         run.give("PROMPT_CANCELLED", "p")
         await turns()

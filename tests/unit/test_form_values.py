@@ -101,7 +101,7 @@ def test_questions_and_their_schema_agree(asked: list[tuple[Input, Any, bool, bo
         values["stranger"] = 1
     text = json.dumps(values)
     schema = derive_schema(form)
-    # Both parsed by Python: as a text the schema has exact decimals, and 64361971825122780 as a float is more.
+    # Both parsed by Python: as text the schema has exact decimals, and 64361971825122780 as a float is more.
     judge = jsonschema_rs.validator_for(json.loads(schema), validate_formats=True)
     by_schema = judge.is_valid(json.loads(text))
     allowed = by_schema and not any(

@@ -1,4 +1,4 @@
-"""Runs a vector against ConverseCore or WorkCore, through the conversion that the wire uses."""
+"""Run a vector against ConverseCore or WorkCore, with the conversion used on the wire."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from askback_server.engine.committed import Committed
 from askback_server.sessions.converse_core import ConverseCore
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
-from askback_server.sessions.lease_book import Held
+from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
@@ -34,18 +34,18 @@ ALL = 10_000
 
 
 def vectors(service: str) -> list[Path]:
-    """The files of a service."""
+    """The vector files of a service."""
     return [p for p in sorted(HERE.glob("*.json")) if read(p)["service"] == service]
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A vector."""
+    """Read a vector."""
     vector: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return vector
 
 
 def run(path: Path) -> None:
-    """Every step of a vector. Raises AssertionError where the core says something else."""
+    """Run all steps of a vector. Raises AssertionError where the core's output differs."""
     vector = read(path)
     runner: Runner = {"converse": ConverseRunner, "work": WorkRunner}[vector["service"]](vector)
     for number, step in enumerate(vector["steps"], 1):
@@ -56,7 +56,7 @@ def run(path: Path) -> None:
 
 
 class Runner:
-    """What both services share."""
+    """The steps that both services share."""
 
     frame: type[Any]
 
@@ -78,24 +78,24 @@ class Runner:
         self.core: Any = None
 
     def step(self, step: dict[str, Any]) -> None:
-        """One step, by its first member."""
+        """Run one step, named by its first member."""
         name = next(iter(step))
         getattr(self, f"_{name}")(step.pop(name), **step)
 
     def convert(self, frame: Any) -> Any:
-        """A client's frame as the core takes it."""
+        """Convert a client's frame for the core."""
         raise NotImplementedError
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
-        """The core's frames as messages."""
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
+        """Convert the core's frames into messages."""
         raise NotImplementedError
 
     def take(self, limit: int) -> list[ServerFrame]:
-        """What the core says next."""
+        """Take the core's next frames."""
         raise NotImplementedError
 
     def do(self, ref: int, todo: Any) -> None:
-        """What the core wants to be done."""
+        """Do what the core has asked for."""
         raise NotImplementedError
 
     def _client(self, frames: list[dict[str, Any]]) -> None:
@@ -104,7 +104,7 @@ class Runner:
             try:
                 todo = self.core.receive(self.convert(frame))
             except InvalidField as error:
-                # As the transport does: fatal before the hello, a refused frame after it.
+                # Like the transport: fatal before the hello, a refused frame after it.
                 if self.core.stream.hello is None:
                     self.ended = error
                 else:
@@ -119,7 +119,7 @@ class Runner:
     def _server(self, expected: list[dict[str, Any]], limit: int = ALL) -> None:
         if self.core.stream.beat_due(self.now):
             self.beat()
-        frames = [MessageToDict(f) for f in self.told(self.take(limit))]
+        frames = [MessageToDict(f) for f in self.to_messages(self.take(limit))]
         for want, got in zip(expected, frames, strict=False):
             assert want.get("ref", "0") == got.get("ref", "0"), f"wanted {want}, got {got}"
             difference = differs(want, got)
@@ -127,7 +127,7 @@ class Runner:
         assert len(frames) == len(expected), f"{frames[len(expected) :] or expected[len(frames) :]}"
 
     def beat(self) -> None:
-        """A heartbeat is due."""
+        """Push a heartbeat."""
         raise NotImplementedError
 
     def _calls(self, expected: list[dict[str, Any]]) -> None:
@@ -146,7 +146,7 @@ class Runner:
         assert self.ended.reason == wanted["reason"], self.ended
 
     def reply(self, message: Any) -> bool:
-        """The end of a call. Returns whether it was done."""
+        """Complete a call. Returns whether it succeeded."""
         name = message.WhichOneof("body")
         if name == "error":
             self.core.stream.fail_call(message.ref, error_of(message.error))
@@ -156,7 +156,7 @@ class Runner:
 
 
 class ConverseRunner(Runner):
-    """A console's conversation."""
+    """Runs vectors of the Converse stream."""
 
     frame = hitl.ConverseClientFrame
 
@@ -168,7 +168,7 @@ class ConverseRunner(Runner):
     def convert(self, frame: Any) -> Any:
         return read_converse_frame(frame, self.viewer)
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
         parsed = [hitl.ConverseResponse.FromString(write_converse_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
@@ -214,7 +214,7 @@ class ConverseRunner(Runner):
 
 
 class WorkRunner(Runner):
-    """A worker's session."""
+    """Runs vectors of the Work stream."""
 
     frame = workers.WorkClientFrame
 
@@ -222,13 +222,13 @@ class WorkRunner(Runner):
         super().__init__(vector)
         self.core = WorkCore(self.limits, self.heartbeat)
         self._ref = 0
-        self._ending: dict[int, Held | None] = {}
-        self._not_run: list[Held] = []
+        self._ending: dict[int, HeldJob | None] = {}
+        self._not_run: list[HeldJob] = []
 
     def convert(self, frame: Any) -> Any:
         return read_work_frame(frame, self.viewer, self.limits)
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
         parsed = [workers.WorkResponse.FromString(write_work_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
@@ -245,7 +245,7 @@ class WorkRunner(Runner):
             self._not_run += todo.leases
         elif isinstance(todo, Goodbye):
             for held in tuple(self.core.held.values()):
-                self.core.let_go(held)
+                self.core.forget(held)
 
     def beat(self) -> None:
         self.core.stream.push(Heartbeat(time=START))
@@ -257,7 +257,7 @@ class WorkRunner(Runner):
         if ending is not None:
             ending.ending = False
             if done:
-                self.core.let_go(ending)
+                self.core.forget(ending)
 
     def _open(self, welcome: dict[str, Any], held: list[dict[str, Any]] | None = None) -> None:
         message = ParseDict(welcome, workers.WorkWelcome())
@@ -291,7 +291,7 @@ class WorkRunner(Runner):
 
     def _takenBack(self, wanted: list[dict[str, Any]], seconds: float | None = None) -> None:
         if seconds is not None:
-            self._not_run += self.core.leases.take_back(self.now - seconds)
+            self._not_run += self.core.leases.mark_overdue(self.now - seconds)
         taken = [
             {"jobId": h.job.job_id, "token": str(h.job.token), "received": h.received} for h in self._not_run
         ]
@@ -299,7 +299,7 @@ class WorkRunner(Runner):
         self._not_run = []
 
     def _sessionMoved(self, _: bool) -> None:
-        self.core.move_on()
+        self.core.detach()
 
     def _commit(self, change: dict[str, Any]) -> None:
         job = job_of(change["job"])
@@ -328,7 +328,7 @@ class WorkRunner(Runner):
 
 
 def differs(want: Any, got: Any, at: str = "") -> str:
-    """Where something that is wanted is not there; empty if all is."""
+    """The first difference between a wanted and an actual value; empty if there is none."""
     if want == "*":
         return "" if got else f"{at} is empty"
     if isinstance(want, dict):
@@ -352,7 +352,7 @@ def differs(want: Any, got: Any, at: str = "") -> str:
 
 
 def error_of(frame: Any) -> AskbackError:
-    """The domain's error that a FrameError came from."""
+    """The domain's error for a FrameError."""
     reason = frame.reason.removeprefix("ERROR_REASON_")
     found = next(
         cls
