@@ -206,9 +206,9 @@ def _figures(found: Measured) -> dict[str, float]:
 def _ratios(
     name: str, jobs: int, filled: float, quiet: dict[str, float], busy: dict[str, float], left: list[int]
 ) -> str:
-    gone, seconds = left[0] - left[1], left[2] / 1000
+    purged, seconds = left[0] - left[1], left[2] / 1000
     ratios = ", ".join(f"{figure} {busy[figure] / quiet[figure]:.2f}" for figure in quiet)
-    text = f"{name}: {jobs:,} jobs filled in {filled:.0f} s; sweeping/quiet: {ratios}; {gone:,} deleted"
+    text = f"{name}: {jobs:,} jobs filled in {filled:.0f} s; sweeping/quiet: {ratios}; {purged:,} deleted"
     text += f" in {seconds:.0f} s meanwhile, {left[1]:,} were left"
     return text + (f"; all gone after {left[3] / 1000:.0f} s" if left[3] > left[2] + 1000 else "")
 

@@ -194,8 +194,8 @@ class Relay:
 
 def _additions(kind: str) -> prompt_pb2.PromptContent:
     """The fields that Askback adds to a content (decisions, derived schema), so that frames are equal."""
-    asked = messages.content("form" if kind == "clarify" else "plain")
-    content = normalise(contents.content(asked, "content"), Limits(), None)
+    message = messages.content("form" if kind == "clarify" else "plain")
+    content = normalise(contents.content(message, "content"), Limits(), None)
     whole = prompt_pb2.PromptContent.FromString(contents.content_bytes(content))
     return prompt_pb2.PromptContent(
         decisions=whole.decisions,

@@ -122,10 +122,10 @@ async def test_a_failed_write_is_reported_and_changes_nothing(
     async with node(migrated_db_url, wrap=Down) as here:
         job = await here.lease_new_job()
         here.store.down = True
-        told = len(here.received)
+        before = len(here.received)
         with pytest.raises(StorageUnavailable):
             await here.do(here.progress_command(job, 1))
-        assert len(here.received) == told
+        assert len(here.received) == before
         assert (await here.queries.job(job.job_id, CLIENT)).progress is None
         here.store.down = False
         await here.do(here.progress_command(job, 2))
@@ -149,8 +149,8 @@ async def test_commands_on_one_job_are_applied_in_order(here: Node) -> None:
     replies = await asyncio.gather(*map(here.engine.submit, commands), return_exceptions=True)
     assert isinstance(replies[-1], LeaseLost), "a command after the end is refused"
     _, events = await check_job(here.database, job.job_id)
-    asked = [(e.data or {})["key"] for e in events if e.type is EventType.PROMPT_ASKED]
-    assert asked == [f"k{n}" for n in range(10)]
+    keys = [(e.data or {})["key"] for e in events if e.type is EventType.PROMPT_ASKED]
+    assert keys == [f"k{n}" for n in range(10)]
     assert events[-1].type is EventType.JOB_COMPLETED
 
 

@@ -77,10 +77,10 @@ async def test_a_write_of_an_outdated_version_is_refused(database: Database) -> 
 
 
 async def test_a_write_of_a_deleted_job_is_refused(database: Database) -> None:
-    gone = new_job()
-    written = await database.jobs.write([with_children(step(gone))])
-    assert written.lost == {gone.job_id: Lost.VERSION}
-    assert await counts(database, gone.job_id) == (0, 0, 0, 0, 0)
+    unknown = new_job()
+    written = await database.jobs.write([with_children(step(unknown))])
+    assert written.lost == {unknown.job_id: Lost.VERSION}
+    assert await counts(database, unknown.job_id) == (0, 0, 0, 0, 0)
 
 
 async def test_a_write_of_an_expired_or_moved_session_is_refused(database: Database) -> None:

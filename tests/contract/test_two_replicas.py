@@ -186,8 +186,8 @@ async def test_the_feed_delivers_the_commits_of_another_replica(here: Node, ther
     await there.answer(prompt)
     await here.catch_up()
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    told = [item for item in here.received if item.job.job_id == job.job_id]
-    assert told[-1].job == await get_job(there.database, job.job_id)
+    commits = [item for item in here.received if item.job.job_id == job.job_id]
+    assert commits[-1].job == await get_job(there.database, job.job_id)
 
 
 async def test_the_feed_invalidates_outdated_jobs_in_memory(here: Node, there: Node) -> None:
@@ -204,10 +204,10 @@ async def test_followers_get_each_version_once_in_rising_order(here: Node) -> No
     job, prompt = await here.waiting()
     await here.answer(prompt)
     await here.complete(job)
-    told = [item.job.version for item in here.received]
-    assert told == sorted(set(told))
+    versions = [item.job.version for item in here.received]
+    assert versions == sorted(set(versions))
     await here.catch_up()
-    assert [item.job.version for item in here.received] == told
+    assert [item.job.version for item in here.received] == versions
 
 
 async def test_a_local_commit_does_not_hide_an_unread_commit_of_another_replica(
@@ -222,10 +222,10 @@ async def test_a_local_commit_does_not_hide_an_unread_commit_of_another_replica(
     assert here.received[-1].job.version == 5
     await here.catch_up()
     assert here.prompt_states(prompt.prompt_id)[-1] is PromptState.ANSWERED
-    told = len(here.received)
+    before = len(here.received)
     await here.do(here.progress_command(job, 2))
     await here.catch_up()
-    assert len(here.received) == told + 1, "the gap was closed"
+    assert len(here.received) == before + 1, "the gap was closed"
 
 
 async def test_a_gap_stays_open_until_its_events_are_read(here: Node, there: Node) -> None:
@@ -317,8 +317,8 @@ async def test_followers_learn_which_prompts_were_deleted_with_a_job(here: Node,
     await there.complete(job)
     await there.do(c.DeleteJob(principal=CLIENT, job_id=job.job_id))
     await here.catch_up()
-    [gone] = [item for item in here.received if item.deleted]
-    assert gone.lost == {prompt.prompt_id}
+    [deletion] = [item for item in here.received if item.deleted]
+    assert deletion.lost == {prompt.prompt_id}
 
 
 async def test_memory_is_not_used_while_the_feed_is_down(here: Node, there: Node) -> None:

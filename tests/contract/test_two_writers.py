@@ -106,10 +106,10 @@ class Race:
                 await asyncio.sleep(0)
 
     async def ask(self, job: Job, key: str) -> Prompt:
-        asked = await self.everywhere(self.nodes[0].ask_command(job, key))
-        assert len({a.prompt.prompt_id for a in asked}) == 1
-        assert sorted(a.replayed for a in asked) == [False, True]
-        prompt: Prompt = asked[0].prompt
+        answers = await self.everywhere(self.nodes[0].ask_command(job, key))
+        assert len({a.prompt.prompt_id for a in answers}) == 1
+        assert sorted(a.replayed for a in answers) == [False, True]
+        prompt: Prompt = answers[0].prompt
         return prompt
 
     async def question(self, job: Job, key: str) -> None:

@@ -76,18 +76,18 @@ class MixedBatch:
     """A batch with every kind of write, some with guards that fail."""
 
     def __init__(self) -> None:
-        self.changed, self.gone, self.stale = new_job(), new_job(), new_job()
+        self.changed, self.deleted_job, self.stale = new_job(), new_job(), new_job()
         self.known = new_job(request_id="known")
         self.named, self.unnamed, self.again = new_job(request_id="r"), new_job(), new_job(request_id="known")
 
     async def prepare(self, database: Database) -> None:
-        jobs = (self.changed, self.gone, self.stale, self.known)
+        jobs = (self.changed, self.deleted_job, self.stale, self.known)
         assert not (await database.jobs.write([creation(job) for job in jobs])).lost
 
     def batch(self) -> list[JobWrite]:
         return [
             with_children(step(self.changed)),
-            step(self.gone, deleted=True),
+            step(self.deleted_job, deleted=True),
             with_children(step(replace(self.stale, version=7))),
             with_children(creation(self.named)),
             with_children(creation(self.unnamed)),
@@ -98,7 +98,7 @@ class MixedBatch:
         """Check that the batch was applied exactly once."""
         assert lost == {self.stale.job_id: Lost.VERSION, self.again.job_id: Lost.VERSION}
         assert await counts(database, self.changed.job_id) == (1, 1, 1, 1, 2)
-        assert await counts(database, self.gone.job_id) == (0, 0, 0, 0, 2)
+        assert await counts(database, self.deleted_job.job_id) == (0, 0, 0, 0, 2)
         assert await counts(database, self.stale.job_id) == (0, 0, 0, 0, 1)
         assert await counts(database, self.named.job_id) == (1, 1, 1, 1, 1)
         assert await counts(database, self.unnamed.job_id) == (1, 1, 1, 1, 1)
@@ -131,7 +131,7 @@ async def test_a_batch_cut_before_the_commit_is_written_again(pg: Database, pg_u
         async with killer(pg_url) as kill, other._dialect.reads.connect() as holder:
             await other._dialect._disconnect()  # type: ignore[attr-defined]
             await holder.execution_options(isolation_level="READ COMMITTED")
-            locked = sa.select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == mixed.gone.job_id)
+            locked = sa.select(tables.jobs.c.job_id).where(tables.jobs.c.job_id == mixed.deleted_job.job_id)
             await holder.execute(locked.with_for_update())
             writing = asyncio.create_task(pg.jobs.write(mixed.batch()))
             await until(lambda: kill("wait_event_type = 'Lock'"), "the writer waits, and is ended")
@@ -209,8 +209,8 @@ async def test_a_job_deleted_before_its_creation_was_confirmed_stays_deleted(
 
         async def first(own: Write, laid: Any) -> None:
             await own(laid)
-            gone = [step(mixed.named, deleted=True), step(mixed.unnamed, deleted=True)]
-            assert not (await other.jobs.write(gone)).lost
+            deletions = [step(mixed.named, deleted=True), step(mixed.unnamed, deleted=True)]
+            assert not (await other.jobs.write(deletions)).lost
             raise UnknownOutcome("cut after the commit")
 
         replace_first_write(pg, monkeypatch, first)
@@ -296,6 +296,8 @@ async def test_killed_writers_under_load_lose_and_repeat_no_write(
             written = Counter((e.data or {})["done"] for e in events if e.type is EventType.JOB_PROGRESSED)
             assert max(written.values()) == 1, "written twice"
             kept = {
-                done for (job_id, done), said in results.items() if (job_id, said) == (job.job_id, "done")
+                done
+                for (job_id, done), outcome in results.items()
+                if (job_id, outcome) == (job.job_id, "done")
             }
             assert kept <= written.keys(), "acknowledged but not stored"

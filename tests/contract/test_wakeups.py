@@ -104,13 +104,13 @@ async def test_hints_deliver_events_beyond_the_event_horizon(two: tuple[Node, No
 
 async def test_a_replica_ignores_its_own_hints(two: tuple[Node, Node]) -> None:
     here, there = two
-    heard: list[Hint] = []
+    hints: list[Hint] = []
     own = here.feed.receive_hints
-    here.feed.wakeups._heard = lambda hints: (heard.extend(hints), own(hints))  # type: ignore[attr-defined]
+    here.feed.wakeups._heard = lambda batch: (hints.extend(batch), own(batch))  # type: ignore[attr-defined]
     mine, theirs = await here.create(), await there.create()
-    await until(lambda: heard, "the other replica's hint is received")
-    assert [hint.job_id for hint in heard] == [theirs.job_id]
-    assert heard == [Hint(theirs.job_id, 0, theirs.version)]
+    await until(lambda: hints, "the other replica's hint is received")
+    assert [hint.job_id for hint in hints] == [theirs.job_id]
+    assert hints == [Hint(theirs.job_id, 0, theirs.version)]
     assert mine.job_id != theirs.job_id
 
 
@@ -125,12 +125,12 @@ async def test_hints_without_followers_only_invalidate_memory(pg_url: str) -> No
         await until(lambda: here.hot.peek(job.job_id) is None, "the outdated job is dropped")
         assert not read
         # With a follower of this job the events are read.
-        told: list[Committed] = []
-        here.feed.follow_job(job.job_id, told.append)
+        received: list[Committed] = []
+        here.feed.follow_job(job.job_id, received.append)
         del here.feed._log.of_jobs  # type: ignore[attr-defined]
         await there.do(there.progress_command(job, 4))
-        await until(lambda: told, "its follower gets the job")
-        assert told[-1].job.version == 4
+        await until(lambda: received, "its follower gets the job")
+        assert received[-1].job.version == 4
 
 
 async def test_events_of_a_lost_hint_are_delivered_with_the_next_hint(two: tuple[Node, Node]) -> None:
@@ -188,9 +188,9 @@ async def test_late_answers_and_deletions_on_another_replica_are_delivered_as_su
     unknown = await there.create()
     await here.catch_up()
     await there.answer(prompt, "late", principal=BOB)
-    for gone in (known, unknown):
-        await there.do(c.CancelJob(principal=CLIENT, job_id=gone.job_id))
-        await there.do(c.DeleteJob(principal=CLIENT, job_id=gone.job_id))
+    for deleted in (known, unknown):
+        await there.do(c.CancelJob(principal=CLIENT, job_id=deleted.job_id))
+        await there.do(c.DeleteJob(principal=CLIENT, job_id=deleted.job_id))
     here.hot.drop(unknown.job_id)
     await here.catch_up()
     [late] = [item for item in here.received if item.late]
@@ -252,15 +252,15 @@ async def test_a_hanging_listener_is_noticed_and_reconnects(
     """The network is cut silently: without its own check the driver would wait for good."""
     monkeypatch.setattr(postgres_wakeups, "ECHO", 0.5)
     relay = PgRelay(pg_url)
-    async with relay.serve() as through, node(pg_url) as there, _listener(through) as (heard, listener):
+    async with relay.serve() as through, node(pg_url) as there, _listener(through) as (hints, listener):
         relay.freeze()
         await until(lambda: not listener.live, "its own call does not come back")
         relay.thaw()
         await until(lambda: listener.live, "it has a new connection")
-        heard.clear()
+        hints.clear()
         async with awake(there):
             job = await there.create()
-            await until(lambda: job.job_id in {hint.job_id for hint in heard}, "hints are received again")
+            await until(lambda: job.job_id in {hint.job_id for hint in hints}, "hints are received again")
 
 
 @asynccontextmanager
@@ -269,11 +269,11 @@ async def _listener(url: str) -> AsyncIterator[tuple[list[Hint], PostgresWakeups
     database = await Database.open(url)
     listener = database.wakeups
     assert isinstance(listener, PostgresWakeups)
-    heard: list[Hint] = []
-    running = asyncio.create_task(listener.run(heard.extend))
+    hints: list[Hint] = []
+    running = asyncio.create_task(listener.run(hints.extend))
     try:
         await until(lambda: listener.live, "it listens")
-        yield heard, listener
+        yield hints, listener
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -301,8 +301,8 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
         await until(
             lambda: mine.job_id in {item.job.job_id for item in there.received}, "the hint is received"
         )
-    said = [r for r in caplog.records if r.levelno >= logging.WARNING and "NOTIFY" in r.message]
-    assert len(said) == 1
+    warnings = [r for r in caplog.records if r.levelno >= logging.WARNING and "NOTIFY" in r.message]
+    assert len(warnings) == 1
     assert job.job_id
 
 

@@ -109,10 +109,10 @@ async def test_due_returns_deadlines_up_to_a_time_soonest_first(database: Databa
 
 async def test_orphans_are_held_jobs_without_a_session_row(database: Database) -> None:
     row, _ = await database.sessions.open("default", "w", "wanda", "here", 3600)
-    gone = uuid7()
-    held, orphan = new_job(session_id=row.session_id), new_job(session_id=gone)
+    missing_session = uuid7()
+    held, orphan = new_job(session_id=row.session_id), new_job(session_id=missing_session)
     await put(database, held, orphan, new_job())
-    assert await database.queue.orphans(10) == [(orphan.job_id, gone)]
+    assert await database.queue.orphans(10) == [(orphan.job_id, missing_session)]
     await database.sessions.close(row.session_id, row.epoch)
     assert len(await database.queue.orphans(10)) == 2
     assert len(await database.queue.orphans(1)) == 1

@@ -67,18 +67,18 @@ class Run:
                 await asyncio.gather(self._ask(questions[0], amended=True))
             if plan.get("parks") and await self._park(first):
                 return
-            told = await first
+            prompts = await first
         else:
-            told = [await self._ask(q) for q in questions]
+            prompts = [await self._ask(q) for q in questions]
         if plan.get("supersedes"):
-            told.append(await self._supersede())
+            prompts.append(await self._supersede())
         await self._call(
             "ack",
             pb.AcknowledgePromptsRequest(
-                job_id=self.job_id, token=self.token, prompt_ids=[p.prompt_id for p in told]
+                job_id=self.job_id, token=self.token, prompt_ids=[p.prompt_id for p in prompts]
             ),
         )
-        result = {p.key: p.resolution.answer.comment or p.resolution.state for p in told}
+        result = {p.key: p.resolution.answer.comment or p.resolution.state for p in prompts}
         text = json.dumps(result, sort_keys=True)
         await self._call(
             "complete", pb.CompleteJobRequest(job_id=self.job_id, token=self.token, result_json=text), r=text
@@ -124,9 +124,9 @@ class Run:
         waits = asyncio.create_task(self._ask(old))
         while not waits.done() and not self._waits:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        told = await self._ask({"key": "new"}, supersedes=["old"])
+        prompt = await self._ask({"key": "new"}, supersedes=["old"])
         await waits
-        return told
+        return prompt
 
     async def _resolution(self, prompt: prompt_pb2.Prompt) -> prompt_pb2.Prompt:
         if prompt.state == OPEN:

@@ -54,10 +54,10 @@ async def until_known(call: Callable[[], Awaitable[Any]], rng: random.Random) ->
         try:
             return await call()
         except grpc.aio.AioRpcError as error:
-            told = from_rpc(error)
+            failure = from_rpc(error)
             # An error without a reason comes from grpc (a broken connection), not from the service.
-            if told.reason and not is_transient(told):
-                raise told from error
+            if failure.reason and not is_transient(failure):
+                raise failure from error
         await asyncio.sleep(pause * rng.uniform(0.5, 1.5))
         pause = min(pause * 2, 1.0)
 
@@ -89,8 +89,8 @@ class Program:
         self.options = options or {}
         self.rng = random.Random(f"{seed}/{name}")
         self.record = Recorder(Path(history))
-        asked = tuple(groups.split(",")) if groups else ()
-        self.endpoint = RandomEndpoint(targets, name, asked, self.rng)
+        group_names = tuple(groups.split(",")) if groups else ()
+        self.endpoint = RandomEndpoint(targets, name, group_names, self.rng)
         self.counts: dict[str, int] = {}
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         if skew := self.options.get("skew"):

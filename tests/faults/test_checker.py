@@ -70,11 +70,11 @@ def stored_rows(log: Any = LOG) -> list[dict[str, Any]]:
 
 
 def answer(
-    op: int, t: float, *, reply: dict[str, Any] | None, who: str = "ana", **said: Any
+    op: int, t: float, *, reply: dict[str, Any] | None, who: str = "ana", **fields: Any
 ) -> list[dict[str, Any]]:
     """The lines of an answer and its reply."""
-    said = {"id": "a", "p": P, "r": 1, "c": "yes", "f": "", **said}
-    lines = [{"who": who, "t": t, "e": "invoke", "what": "answer", "op": op, **said}]
+    fields = {"id": "a", "p": P, "r": 1, "c": "yes", "f": "", **fields}
+    lines = [{"who": who, "t": t, "e": "invoke", "what": "answer", "op": op, **fields}]
     if reply is not None:
         lines.append({"who": who, "t": t + 0.1, "op": op, **reply})
     return lines

@@ -143,5 +143,5 @@ async def test_data_sent_after_a_delay_ends_does_not_overtake_delayed_data() -> 
         await asyncio.sleep(0.01)
         link.heal()
         peer.writer.write(b"three\n")
-        heard = [await asyncio.wait_for(peer.reader.readline(), SOON) for _ in range(3)]
-        assert heard == [b"one\n", b"two\n", b"three\n"]
+        lines = [await asyncio.wait_for(peer.reader.readline(), SOON) for _ in range(3)]
+        assert lines == [b"one\n", b"two\n", b"three\n"]

@@ -141,12 +141,12 @@ class RawWorker:
             if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
                 self.record.say("no", op=op, **refusal(error))
             raise
-        told: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if what == "ask":
-            told = {"p": reply.prompt.prompt_id, "again": reply.replayed, "v": reply.prompt.version}
+            fields = {"p": reply.prompt.prompt_id, "again": reply.replayed, "v": reply.prompt.version}
             if not reply.replayed and reply.prompt.revision == 1:
                 self._program.count("prompts")
-        self.record.say("ok", op=op, **told)
+        self.record.say("ok", op=op, **fields)
         return reply
 
     def discard(self, run: Run) -> None:

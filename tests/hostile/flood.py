@@ -141,16 +141,16 @@ async def attack(target: str, kind: str, streams: int) -> None:
         job_ids = [p.job_id for p in found.prompts]
     async with contextlib.AsyncExitStack() as stack:
         open_ones: list[asyncio.Task[None]] = []
-        said: list[Awaitable[Any]] = []
+        greetings: list[Awaitable[Any]] = []
         for start in range(0, streams, PER_CONNECTION):
             channel = await stack.enter_async_context(_channel(target))
             hostile = Hostile(channel, ids, job_ids)
             for number in range(start, min(streams, start + PER_CONNECTION)):
                 begin = getattr(hostile, kinds[number % len(kinds)])
                 begun = asyncio.Event()
-                said.append(begun.wait())
+                greetings.append(begun.wait())
                 open_ones.append(asyncio.create_task(_reopen(begin, number, begun)))
-        await asyncio.gather(*said)
+        await asyncio.gather(*greetings)
         print(json.dumps({"event": "flooded"}), flush=True)
         await asyncio.gather(*open_ones)
 

@@ -134,7 +134,7 @@ async def _run(owner: Caller, stored: StoredSecrets, namespace: str, end: str) -
         progress={"message": audience_secret("progress")}, milestone=True, **held
     )
     await owner.workers.ReportProgress(report)
-    asked = []
+    stored_prompts = []
     for name, audience in (
         ("law", prompts.Audience(groups=["law"])),
         ("ana", prompts.Audience(users=["ana", "owner"])),
@@ -148,10 +148,10 @@ async def _run(owner: Caller, stored: StoredSecrets, namespace: str, end: str) -
             audience=audience,
         )
         ask = workers.AskPromptRequest(key=secret(f"{name}-key", **who), content=content, **held)
-        asked.append((await owner.workers.AskPrompt(ask)).prompt)
+        stored_prompts.append((await owner.workers.AskPrompt(ask)).prompt)
     await owner.hitl.AnswerPrompt(
         hitl.AnswerPromptRequest(
-            prompt_id=asked[1].prompt_id,
+            prompt_id=stored_prompts[1].prompt_id,
             answer_id=secret("answer-id", users=["ana"]),
             revision=1,
             decision=prompts.DECISION_REJECT,
@@ -175,9 +175,9 @@ async def _run(owner: Caller, stored: StoredSecrets, namespace: str, end: str) -
             await owner.jobs.CancelJob(jobs.CancelJobRequest(job_id=held["job_id"], reason=reason))
             await owner.workers.ReleaseJob(workers.ReleaseJobRequest(**held))
     stored.job_ids.append(held["job_id"])
-    stored.prompt_ids += [prompt.prompt_id for prompt in asked]
+    stored.prompt_ids += [prompt.prompt_id for prompt in stored_prompts]
     known = Secret("", namespace, frozenset({"ana"}), frozenset({"law"}))
-    stored.rows.append((held["job_id"], asked[0].prompt_id, known))
+    stored.rows.append((held["job_id"], stored_prompts[0].prompt_id, known))
 
 
 async def _one(owner: Caller, stored: StoredSecrets, namespace: str, audience: str, answered: bool) -> None:

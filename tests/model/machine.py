@@ -205,8 +205,8 @@ class Machine(RuleBasedStateMachine):
     async def sweep(self, rng: Random) -> None:
         """Run the sweep of both replicas at once: jobs past their retention are deleted."""
         await asyncio.gather(*(r.sweep.sweep() for r in self.rig.replicas))
-        gone = [("purge", {"job": j}) for j in self.model.jobs]
-        await self.settle(gone, [None] * len(gone))
+        purges = [("purge", {"job": j}) for j in self.model.jobs]
+        await self.settle(purges, [None] * len(purges))
 
     async def overtake(self, rng: Random) -> None:
         """A transaction that began first commits last: a reader in between must not skip its events."""
@@ -321,8 +321,8 @@ class Machine(RuleBasedStateMachine):
         else:
             id, who = rng.choice("xyz"), rng.choice(["ann", "ann", "bob"])
             revision = max(1, p["revision"] + rng.choice([0, 0, 0, 0, 1, -1]))
-            said = [("ACCEPT", ""), ("ACCEPT", ""), ("REVISE", "so"), ("REVISE", ""), ("EDIT", "")]
-            decision, why = rng.choice(said)
+            choices = [("ACCEPT", ""), ("ACCEPT", ""), ("REVISE", "so"), ("REVISE", ""), ("EDIT", "")]
+            decision, why = rng.choice(choices)
         return "answer", {
             "job": job,
             "key": key,
@@ -340,10 +340,10 @@ class Machine(RuleBasedStateMachine):
         if "epoch" in what and verb != "lease":
             what = {**what, "session": self.model.jobs[what["job"]]["session"]}
         try:
-            said = await replica.engine.execute(self.translator.command(verb, **what))
+            result = await replica.engine.execute(self.translator.command(verb, **what))
         except AskbackError as error:
             return ("refused", type(error).__name__)
-        return self.translator.reply(verb, said)
+        return self.translator.reply(verb, result)
 
     async def perform(self, calls: Sequence[Call], places: Sequence[int], fault: str = "") -> None:
         self.trace.append(f"{self.model.now:g} s: {fault} {list(zip(places, calls, strict=True))}")
@@ -368,9 +368,9 @@ class Machine(RuleBasedStateMachine):
         await self.check_offered()
         return stored
 
-    def explain(self, name: str, said: list[tuple[Call, Reply | None]], seen: dict[str, Any] | None) -> None:
+    def explain(self, name: str, calls: list[tuple[Call, Reply | None]], seen: dict[str, Any] | None) -> None:
         tried = []
-        for sequence in permutations(said):
+        for sequence in permutations(calls):
             unsure = [r is not None and r[0] == "refused" and r[1] in UNSURE for _, r in sequence]
             for happened in product(*([True, False] if u else [True] for u in unsure)):
                 model = copy.deepcopy(self.model)
@@ -385,7 +385,7 @@ class Machine(RuleBasedStateMachine):
                     self.model = model
                     return
         raise AssertionError(
-            f"{name}: no order of {said} explains what is stored:\n{seen}\n" + "\n".join(map(str, tried))
+            f"{name}: no order of {calls} explains what is stored:\n{seen}\n" + "\n".join(map(str, tried))
         )
 
     def same(self, j: dict[str, Any] | None, seen: dict[str, Any] | None) -> bool:

@@ -37,24 +37,24 @@ class Reference:
             self.jobs = before
             return ("refused", str(no))
 
-    def allows(self, reply: Reply, said: Reply) -> bool:
-        """Whether `said` is a valid reply to the last command, for which the model gave `reply`.
+    def allows(self, reply: Reply, actual: Reply) -> bool:
+        """Whether `actual` is a valid reply to the last command, for which the model gave `reply`.
 
         If the caller's session has expired or moved to another stream, that error may replace any other.
         """
-        return reply == said or (said == ("refused", self._lost_lease_error()) and not self._fenced)
+        return reply == actual or (actual == ("refused", self._lost_lease_error()) and not self._fenced)
 
     # --- clients ---
 
     def create(self, job: str, ask: dict[str, Any] | None, attempts: int, priority: int) -> Reply:
         ask = None if ask is None else {**ask, "blocking": True}
-        said = {"ask": ask, "attempts": attempts, "priority": priority}
+        given = {"ask": ask, "attempts": attempts, "priority": priority}
         if job in self.jobs:
-            if self.jobs[job]["request"] != said:
+            if self.jobs[job]["request"] != given:
                 raise Refused("IdReused")
             return ("created", True)
         j = self.jobs[job] = {
-            "request": said,
+            "request": given,
             "state": "PENDING",
             "token": 0,
             "attempt": 1,

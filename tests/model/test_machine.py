@@ -66,7 +66,7 @@ def test_two_replicas_reply_like_the_reference_model(machine: type[Machine]) -> 
 
 
 @pytest.mark.parametrize("name", [*BUGS, *ON_POSTGRES])
-def test_a_planted_bug_is_found(
+def test_the_state_machine_finds_each_planted_bug(
     name: str, database_kind: str, machine: type[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if (name in ON_POSTGRES) != (database_kind == "postgres"):

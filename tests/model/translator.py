@@ -134,19 +134,19 @@ class Translator:
 
     # --- from the server ---
 
-    def reply(self, verb: str, said: Any) -> Reply:
+    def reply(self, verb: str, result: Any) -> Reply:
         """Translate a reply of the engine."""
-        match said:
+        match result:
             case JobCreated():
-                return ("created", said.replayed)
+                return ("created", result.replayed)
             case Job() if verb == "lease":
-                return ("leased", said.token)
+                return ("leased", result.token)
             case Job():
-                return ("job", str(said.state))
+                return ("job", str(result.state))
             case PromptAsked(prompt, replayed):
                 return ("prompt", prompt.round, prompt.revision, str(prompt.state), replayed)
             case AnswerResult():
-                return (str(said.status), said.replayed, winner_of(said.prompt))
+                return (str(result.status), result.replayed, winner_of(result.prompt))
         return ("ok",)
 
     def learn(self, stored: dict[str, Any]) -> dict[str, Any]:

@@ -192,14 +192,14 @@ class WorkSchedule(Schedule):
             except (AssertionError, ValueError) as error:
                 self.verdicts.report(f"the log of a job is in disorder: {error!r}")
             if job.state is JobState.COMPLETED:
-                said = {
+                decisions = {
                     p.key: p.resolution.answer.decision is Decision.ACCEPT
                     for p in prompts.values()
                     if p.resolution is not None and p.resolution.answer is not None
                 }
-                if json.loads(job.result_json) != {**said, "seven": 7}:
+                if json.loads(job.result_json) != {**decisions, "seven": 7}:
                     self.verdicts.report(
-                        f"the result {job.result_json} does not say what people said: {said}"
+                        f"the result {job.result_json} does not say what people decisions: {decisions}"
                     )
             elif job.job_id not in self._cancelled:
                 self.verdicts.report(f"a job ended as {job.state}: {job.failure}")

@@ -95,13 +95,13 @@ def question(name: str = "q", *, required: bool = False, **kind: Any) -> pb.Ques
     return pb.Question(question_id=name, title=f"Title of {name}", required=required, **kind)
 
 
-async def drafts_of(asked: PromptInfo, said: ScriptedDialogue, **options: Any) -> list[Draft]:
+async def drafts_of(info: PromptInfo, script: ScriptedDialogue, **options: Any) -> list[Draft]:
     """Run a dialogue about a prompt. Returns the drafts that it sends."""
     drafts: list[Draft] = []
 
     async def send(draft: Draft) -> AnswerOutcome:
         drafts.append(draft)
-        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", asked, False)
+        return AnswerOutcome(AnswerStatus.ACCEPTED, "a", info, False)
 
-    await settle(asked, said, send, **options)
+    await settle(info, script, send, **options)
     return drafts

@@ -62,9 +62,9 @@ def _folders_on_this_machine() -> Iterator[Path]:
     versions = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit()]
     yield from sorted(versions, key=lambda path: int(path.parent.name), reverse=True)
     if shutil.which("pg_config"):
-        asked = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            yield Path(asked.stdout.strip())
+        result = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            yield Path(result.stdout.strip())
     for folder in os.get_exec_path():
         if (Path(folder) / "postgres").exists():
             yield (Path(folder) / "postgres").resolve().parent

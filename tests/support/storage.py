@@ -377,8 +377,8 @@ class Node:
 
     def newest_prompt(self, prompt_id: str) -> Prompt:
         """A prompt in the highest version that followers have received (they keep the highest version)."""
-        told = [p for item in self.received for p in item.prompts if p.prompt_id == prompt_id]
-        return max(told, key=lambda p: p.version)
+        versions = [p for item in self.received for p in item.prompts if p.prompt_id == prompt_id]
+        return max(versions, key=lambda p: p.version)
 
 
 @asynccontextmanager

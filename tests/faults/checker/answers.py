@@ -50,14 +50,16 @@ def _check_stored_answers(e: Evidence, prompt_id: str, operations: list[Operatio
     for operation in operations:
         if not operation.ok or operation.reply is None or operation.reply["st"] not in (ACCEPTED, RECORDED):
             continue
-        said, answer_id = operation.begun, operation.begun["id"]
+        request, answer_id = operation.begun, operation.begun["id"]
         stored = e.answers.get((prompt_id, answer_id))
         if stored is None:
-            yield violation(1, f"answer {answer_id} was accepted, but is not stored", said, operation.reply)
-        elif stored["answer"]["comment"] != said["c"]:
-            yield violation(1, f"answer {answer_id} is stored with another content", said, stored)
+            yield violation(
+                1, f"answer {answer_id} was accepted, but is not stored", request, operation.reply
+            )
+        elif stored["answer"]["comment"] != request["c"]:
+            yield violation(1, f"answer {answer_id} is stored with another content", request, stored)
         elif operation.reply["st"] == ACCEPTED and won.get("answer_id") != answer_id:
-            yield violation(1, f"answer {answer_id} was ACCEPTED, but another one won", said, row)
+            yield violation(1, f"answer {answer_id} was ACCEPTED, but another one won", request, row)
 
 
 def _check_single_resolution(e: Evidence, prompt_id: str, operations: list[Operation]) -> Iterator[Violation]:
@@ -85,7 +87,7 @@ def _check_equal_results(e: Evidence, prompt_id: str, operations: list[Operation
         by_answer[operation.begun["id"]].append(operation)
     for answer_id, same in by_answer.items():
         stored = e.answers.get((prompt_id, answer_id))
-        told: dict[str, Operation] = {}
+        by_content: dict[str, Operation] = {}
         for operation in same:
             reply = operation.reply
             if reply is None:
@@ -93,7 +95,7 @@ def _check_equal_results(e: Evidence, prompt_id: str, operations: list[Operation
             begun = operation.begun
             content = f"{begun['c']}|{begun['f']}|{begun['r']}"
             if operation.ok:
-                first = told.setdefault(content, operation)
+                first = by_content.setdefault(content, operation)
                 assert first.reply is not None
                 if first.reply["st"] != reply["st"]:
                     text = f"answer {answer_id} was {first.reply['st']}, and then {reply['st']}"
@@ -110,9 +112,9 @@ def _check_equal_results(e: Evidence, prompt_id: str, operations: list[Operation
                     yield violation(3, f"answer {answer_id} was refused as a reused id", begun, reply)
             else:
                 yield violation(0, f"an answer got {reply['code']} {reply['why']}", begun, reply)
-        if len(told) > 1:
-            lines = [operation.reply for operation in told.values()]
-            yield violation(3, f"answer {answer_id} was accepted with {len(told)} contents", *lines)
+        if len(by_content) > 1:
+            lines = [operation.reply for operation in by_content.values()]
+            yield violation(3, f"answer {answer_id} was accepted with {len(by_content)} contents", *lines)
 
 
 def _check_observers(e: Evidence) -> Iterator[Violation]:

@@ -97,7 +97,7 @@ def _check_fold(e: Evidence, row: Line, events: list[Line]) -> Iterator[Violatio
 
 def _check_reads(e: Evidence) -> Iterator[Violation]:
     """A terminal state that was read is the stored one; a STRONG read is never older than an earlier one."""
-    told: dict[str, Line] = {}
+    newest: dict[str, Line] = {}
     reads = [op for op in e.operations if op.what in ("get", "cancel", "complete") and op.ok]
     for operation in sorted(reads, key=lambda op: op.begun["t"]):
         job_id, reply = operation.begun["j"], operation.reply
@@ -113,10 +113,10 @@ def _check_reads(e: Evidence) -> Iterator[Violation]:
             text = f"replica {operation.begun['last']} shows job {job_id} as {reply['st']}"
             yield violation(1, f"{text}, long after it became {state}", reply, row)
         if operation.begun["strong"]:
-            before = told.get(job_id)
+            before = newest.get(job_id)
             if before is not None and before["t"] < operation.begun["t"] and before["v"] > reply["v"]:
                 yield violation(1, f"a STRONG read of job {job_id} returned an older version", before, reply)
-            told[job_id] = reply
+            newest[job_id] = reply
 
 
 def _check_timeouts(e: Evidence) -> Iterator[Violation]:

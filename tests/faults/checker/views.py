@@ -27,7 +27,7 @@ class _Stream:
     ends: dict[str, Line] = field(default_factory=dict)
     caught: Line | None = None
     judged_late: bool = False
-    heard: float = 0.0
+    last_message: float = 0.0
 
 
 class _ConsoleView:
@@ -65,7 +65,7 @@ class _ConsoleView:
         stream = self._streams.get(key)
         if stream is None:
             return
-        stream.heard = line["t"]
+        stream.last_message = line["t"]
         match event:
             case "welcome" if not stream.hello["resumes"]:
                 self._view.clear()
@@ -159,8 +159,8 @@ class _ConsoleView:
         finished = [line for line in self._e.clients if line["e"] == "finished" and not line["left"]]
         if not finished or not lines:
             return
-        last = max(stream.heard for stream in self._streams.values())
-        stream = max(self._streams.values(), key=lambda s: s.heard)
+        last = max(stream.last_message for stream in self._streams.values())
+        stream = max(self._streams.values(), key=lambda s: s.last_message)
         if last < finished[0]["t"] + 1.0 or stream.caught is None:
             return
         for prompt_id, shown in self._view.items():
@@ -184,7 +184,7 @@ class _ConsoleView:
             for stream in self._segments:
                 assert stream.caught is not None
                 begin = max(facts.seen_open, stream.caught["t"])
-                if min(until, stream.heard) > begin + reach:
+                if min(until, stream.last_message) > begin + reach:
                     text = f"{self._console} was connected, but never got prompt {prompt_id}"
                     yield violation(8 if stream.hello["resumes"] else 6, text, stream.hello, stream.caught)
                     break

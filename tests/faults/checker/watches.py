@@ -72,11 +72,11 @@ def _check_watch_jobs(e: Evidence) -> Iterator[Violation]:
     for job_id, row in e.jobs.items():
         if row["job_type"] != "chaos":
             continue
-        told = last.get(job_id)
+        line = last.get(job_id)
         state = JOB_STATES[row["status"]]
-        if told is None or told["st"] != state:
+        if line is None or line["st"] != state:
             number = 8 if any(resumes.values()) else 6
-            shown = told["st"] if told else "nothing"
+            shown = line["st"] if line else "nothing"
             yield violation(
-                number, f"a watch of all jobs sent {shown} of job {job_id}, which is {state}", told, row
+                number, f"a watch of all jobs sent {shown} of job {job_id}, which is {state}", line, row
             )
