@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.engine import dispatch
+from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
 from tests.contract.test_dispatch import put
@@ -72,7 +73,8 @@ async def test_thousands_of_job_types_are_looked_at_in_turns(here: Node) -> None
 
 async def test_news_of_one_namespace_is_no_reason_to_look_in_another(here: Node) -> None:
     queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock)
+    concurrency = Concurrency({}, here.database.queue_locks, here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
 
     async def looked_at() -> list[str]:
         queue.looks.clear()
