@@ -141,7 +141,7 @@ async def test_an_answer_runs_through_the_files_in_the_order_of_the_page(
             worker = world.worker()
             await worker.hello("refund")
             await world.jobs.CreateJob(job_service_pb2.CreateJobRequest(job_type="refund"))
-            leased = await worker.leased()
+            leased = await worker.next_job()
             ask = worker_service_pb2.AskPromptRequest(
                 job_id=leased.job.job_id, token=leased.token, key="pay", content=confirm()
             )

@@ -1,7 +1,7 @@
-"""Planted bugs, each by name, put into a replica at its start: what the checker must be able to see.
+"""Planted bugs, installed into a replica at its start: the checker must find each of them.
 
-Each says which invariant it breaks, and what it takes to show: a database, faults, a load. They patch the
-running program from here; the product has no switch for any of them.
+Each declares the invariant it breaks and the database, faults and load that expose it. They patch the
+running server from here; the server has no code for them.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ from askback_server.transport import streams
 
 @dataclass(frozen=True)
 class Plant:
-    """A bug."""
+    """A planted bug."""
 
     invariant: int
     """The invariant that it breaks."""
     install: Callable[[], None]
-    """Puts it into this process."""
+    """Installs the bug in this process."""
     what: str
-    """It, in words."""
+    """A description of the bug."""
     database: str = "sqlite"
     faults: tuple[str, ...] = ()
-    """What must happen for it to show."""
+    """The faults that expose it."""
     client: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     slow_commits: str = ""
     seconds: float = 3.0
     says: str = ""
-    """Part of what the checker says of it: it shall be found for what it is."""
+    """Part of the expected violation text, so that the bug is not found by accident."""
 
 
 PLANTS: dict[str, Plant] = {}
 
 
 def plant(invariant: int, **more: Any) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """A function that installs a bug, under its own name; its docstring says what it is."""
+    """Register a function that installs a bug under its own name; its docstring describes the bug."""
 
     def note(install: Callable[[], None]) -> Callable[[], None]:
         what = (install.__doc__ or "").strip().rstrip(".")
@@ -74,7 +74,7 @@ SLOW = {"slow_share": 0.25}
 
 @plant(1, says="is not stored", faults=("kill_replica", "kill_replica", "kill_replica"))
 def reply_before_commit() -> None:
-    """Replies are sent while the write is still on its way."""
+    """Replies are sent before the write is committed."""
     write = job_store.Jobs.write
     kept = set()
 
@@ -94,14 +94,14 @@ def reply_before_commit() -> None:
 
 @plant(1, says="long after", database="postgresql")
 def hot_store_without_invalidation() -> None:
-    """What another replica has changed stays in memory as it was."""
+    """Jobs in memory are not updated when another replica changes them."""
     hot_jobs.HotJobs.drop = lambda this, job_id: None  # type: ignore[method-assign]
     hot_jobs.HotJobs.learn = lambda this, job, changed, after: None  # type: ignore[method-assign]
 
 
 @plant(2, says="answers were ACCEPTED")
 def second_answer_accepted() -> None:
-    """Whoever comes second is told ACCEPTED too."""
+    """A second answer is reported as ACCEPTED too."""
     judged = prompt_rules._judge_answer
 
     def generous(change: Change, command: Any, prompt: Any, digest: str) -> RuleResult:
@@ -115,7 +115,7 @@ def second_answer_accepted() -> None:
 
 @plant(3, says="and then")
 def resend_without_dedupe() -> None:
-    """An answer that comes again is judged anew."""
+    """A repeated answer is judged again instead of getting its first result."""
     rule = RULES[c.AnswerPrompt]
 
     def forgetful(known: Any, command: Any, facts: Any) -> RuleResult:
@@ -131,39 +131,39 @@ def resend_without_dedupe() -> None:
     4, says="lost token", faults=("freeze_worker", "freeze_worker"), client=SLOW, settings={"lease_ttl": 1}
 )
 def missing_fence() -> None:
-    """Any worker may write to any job, whatever token it has."""
+    """Any worker may write to any job, whatever its fencing token."""
     worker_rules.fence = lambda *anything: None  # type: ignore[assignment, return-value]
 
 
 @plant(5, says="not reaped", faults=("kill_worker",), client=SLOW, settings={"lease_ttl": 1})
 def session_never_reaped() -> None:
-    """Nobody takes the jobs of a dead worker back."""
+    """Jobs of a dead worker are never released."""
 
     async def idle(this: Any) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     keeper.SessionKeeper.reap = idle  # type: ignore[method-assign]
 
 
-@plant(5, says="nobody does anything")
+@plant(5, says="no worker runs it")
 def holder_never_told() -> None:
-    """The worker that waits for an answer does not hear of it."""
+    """A worker that waits for an answer does not receive it."""
     work_core.WorkCore._push_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
 
 
-@plant(6, says="was not told of prompt", faults=("kill_console", "kill_console"), client=SLOW)
+@plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW)
 def console_never_told_after_reconnect() -> None:
-    """A console that comes new is not shown what is open already."""
+    """A new stream of a console does not get the prompts that are already open."""
 
     async def nothing(this: Any, after: Any) -> None:
-        """Shows nothing of the page, and says that it was the last one."""
+        """Read no prompts, and treat the page as the last one."""
 
     prompt_follower.PromptFollower._read_page = nothing  # type: ignore[method-assign]
 
 
 @plant(6, says="still waits for", database="postgresql", slow_commits="0.25,2.0", client=SLOW, seconds=6.0)
 def serial_id_cursor() -> None:
-    """The feed follows the serial id, and passes events that are not committed yet."""
+    """The feed follows the serial id and so skips events that commit late."""
 
     async def by_id(
         this: Any, position: Position, limit: int, *, settled: bool = True
@@ -197,12 +197,12 @@ def serial_id_cursor() -> None:
 
     event_feed.EventFeed.after = by_id  # type: ignore[method-assign]
     event_feed.EventFeed.head = head  # type: ignore[method-assign]
-    feed.Feed.hear = lambda this, hints: None  # type: ignore[method-assign]  # nobody calls out what it passes
+    feed.Feed.receive_hints = lambda this, hints: None  # type: ignore[method-assign]  # hints would deliver the skipped events
 
 
 @plant(7, says="in state")
 def closed_prompt_shown() -> None:
-    """A prompt that has ended is shown like one that has changed."""
+    """A closed prompt is shown like a changed one."""
     offer = prompt_view.PromptView.offer
 
     def show(this: Any, prompt: Any) -> None:
@@ -215,13 +215,13 @@ def closed_prompt_shown() -> None:
 
 @plant(7, says="not for it")
 def foreign_audience_told() -> None:
-    """Every console is told every prompt."""
+    """Every console gets every prompt."""
     prompts.Prompt.is_for = lambda this, principal: True  # type: ignore[method-assign]
 
 
-@plant(8, says="was not told", faults=("cut_console", "cut_console"), client=SLOW)
+@plant(8, says="did not get", faults=("cut_console", "cut_console"), client=SLOW)
 def resume_token_skips() -> None:
-    """Who resumes is told that nothing was missed."""
+    """A resumed stream reports that nothing was missed."""
 
     async def nothing(this: Any, resume_token: str) -> None:
         return None
@@ -231,7 +231,7 @@ def resume_token_skips() -> None:
 
 @plant(9, says="in place of")
 def seq_gap() -> None:
-    """Some events skip a number."""
+    """Some events skip a sequence number."""
     event = Change.record
 
     def skipping(this: Any, type: EventType, *more: Any) -> int:
@@ -244,11 +244,11 @@ def seq_gap() -> None:
 
 @plant(10, says="before its time")
 def timeout_without_condition() -> None:
-    """Deadlines are taken without a look at the clock."""
+    """Deadlines fire without a check of the time."""
     add, early = timers.Timers._add, timedelta(seconds=0.25)
 
-    def sooner(this: Any, when: datetime, what: str, job_id: str) -> None:
-        add(this, when - early if what == "prompt" else when, what, job_id)
+    def sooner(this: Any, when: datetime, kind: str, job_id: str) -> None:
+        add(this, when - early if kind == "due" else when, kind, job_id)
 
     def run_overdue(change: Change) -> None:
         for prompt in change.open:
@@ -262,7 +262,7 @@ def timeout_without_condition() -> None:
 
 @plant(10, says="and then", client={"cancel_share": 0.4})
 def terminal_state_changes() -> None:
-    """A job that is done can still be cancelled."""
+    """A completed job can still be cancelled."""
     cancel = RULES[c.CancelJob]
 
     def anyway(known: Any, command: Any, facts: Any) -> RuleResult:
@@ -278,11 +278,11 @@ def terminal_state_changes() -> None:
 
 @plant(11, says="is lost")
 def created_job_lost() -> None:
-    """One creation in twenty is confirmed and not written."""
-    write, dice = job_store.Jobs.write, random.Random(1)
+    """One creation in twenty is confirmed but not written."""
+    write, rng = job_store.Jobs.write, random.Random(1)
 
     async def lossy(this: Any, batch: Any) -> Written:
-        kept = [w for w in batch if w.expected or dice.random() > 0.05]
+        kept = [w for w in batch if w.expected or rng.random() > 0.05]
         return await write(this, kept) if kept else Written({}, datetime.now(UTC))
 
     job_store.Jobs.write = lossy  # type: ignore[method-assign]
@@ -290,19 +290,19 @@ def created_job_lost() -> None:
 
 @plant(11, says="jobs", client={"twice_share": 0.3})
 def request_not_deduplicated() -> None:
-    """An equal request makes another job."""
+    """A repeated request creates another job."""
     create, numbers = RULES[c.CreateJob], itertools.count()
 
-    def anew(known: Any, command: Any, facts: Any) -> RuleResult:
+    def create_again(known: Any, command: Any, facts: Any) -> RuleResult:
         named = replace(command, request_id=f"{command.request_id}#{next(numbers)}")
         return create(aggregate.Aggregate(), named, facts)
 
-    RULES[c.CreateJob] = anew
+    RULES[c.CreateJob] = create_again
 
 
 @plant(12, says="log", client=SLOW, settings={"sweep_interval": 0.5})
 def retention_ignores_tokens() -> None:
-    """Events are dropped by age alone."""
+    """Events are deleted by age, even if they are still needed."""
 
     async def drop(this: Any, keep: datetime) -> int:
         return int(await this._dialect.drop_events(datetime.now(UTC) - timedelta(seconds=1)))
@@ -312,7 +312,7 @@ def retention_ignores_tokens() -> None:
 
 @plant(13, says="streams")
 def stuck_stream_at_end() -> None:
-    """A stream's handler does not end with its stream."""
+    """The handler of a stream does not end with the stream."""
     serve = streams._serve
 
     async def lingering(*anything: Any) -> None:

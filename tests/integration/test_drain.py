@@ -123,7 +123,7 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
     """Watches at once, with where they are; streams when their clients have had time to move."""
     monkeypatch.setattr(drain, "MOVE", 0.3)
     async with serving(migrated_db_url, drain_grace=LONG) as world:
-        job, prompt = await world.create("other"), await world.asked(confirm())
+        job, prompt = await world.create("other"), await world.create_prompt(confirm())
         health: Any = health_pb2_grpc.HealthStub(world.channel)
         probe = health.Watch(health_pb2.HealthCheckRequest(), timeout=3 * SOON)
         await probe.read()
@@ -139,7 +139,7 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
         await console.snapshot()
         await worker.hello()
         held = await world.create()
-        assert (await worker.leased()).job.job_id == held.job_id
+        assert (await worker.next_job()).job.job_id == held.job_id
 
         stopping = asyncio.create_task(world.service.stop())
         for call in (one, many, prompts.call):
@@ -150,12 +150,12 @@ async def test_all_kinds_of_streams_end_in_order_long_before_the_grace_is_over(
         reply = await console.ask(answer_prompt=answer(prompt, "at the door"))
         assert reply.result.status == 1
         for stream in (console, worker):
-            found = await stream.ended()
+            found = await stream.wait_for_end()
             assert found is not None
             assert (found.code.name, found.reason) == ("UNAVAILABLE", "DRAINING")
         async with asyncio.timeout(SOON):
             await stopping
-        world.stopped()
+        world.mark_stopped()
         session = worker.session_id, worker.secret
     async with serving(migrated_db_url) as world:
         # The session is there for its worker, and so is its job, under the same token.

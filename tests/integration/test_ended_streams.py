@@ -24,7 +24,7 @@ from askback_server.sessions.work import WorkSession
 from askback_server.transport.open_calls import OpenCall, StreamContext
 from tests.support.refusals import until
 from tests.support.requests import confirm
-from tests.support.service import World
+from tests.support.service import ServiceWorld
 
 HELD = (
     Account,
@@ -84,7 +84,7 @@ async def _read_to_the_end(call: Any) -> None:
         pass
 
 
-async def test_nothing_is_left_for_the_collector(lite: World, no_collector: None) -> None:
+async def test_nothing_is_left_for_the_collector(lite: ServiceWorld, no_collector: None) -> None:
     """However a stream ends: by its client, with its connection, or by the server."""
     created = await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t", prompt=confirm()))
     await lite.jobs.CreateJob(jobs.CreateJobRequest(job_type="t"))

@@ -47,10 +47,10 @@ async def test_in_session_mode_everything_works(postgres: PostgresServer, pooled
             await console.hello()
             await console.snapshot()
             await worker.hello("w")
-            prompt = await a.asked(confirm())
+            prompt = await a.create_prompt(confirm())
             assert (await console.event("upserted")).prompt.prompt_id == prompt.prompt_id
             job = await b.create("w")
-            assert (await worker.leased()).job.job_id == job.job_id
+            assert (await worker.next_job()).job.job_id == job.job_id
             # What PgBouncer refuses at the start of a connection holds all the same.
             database = a.service._database
             assert database is not None

@@ -16,7 +16,7 @@ from askback_server.storage import file_lock
 from askback_server.storage.file_lock import FileLock, serve_alone
 from askback_server.storage.migrate import describe, upgrade
 from askback_server.transport.tokens import BadTokenFile
-from tests.support.service import World, serving
+from tests.support.service import ServiceWorld, serving
 
 
 def file_of(url: str) -> Path:
@@ -60,7 +60,7 @@ def test_postgres_is_everybody_s() -> None:
 
 
 async def test_who_looks_migrates_or_backs_up_is_not_held_up(
-    lite: World, lite_url: str, tmp_path: Path
+    lite: ServiceWorld, lite_url: str, tmp_path: Path
 ) -> None:
     await lite.create()
     upgrade(lite_url)

@@ -105,7 +105,7 @@ async def test_a_client_that_ignores_it_is_ended(lite_url: str) -> None:
         await console.snapshot()
         told = await console.expect("go_away")
         assert told.reason
-        found = await console.ended()
+        found = await console.wait_for_end()
         assert found is not None
         assert (found.code.name, found.reason) == ("UNAVAILABLE", "DRAINING")
         watch = world.jobs.WatchJobs(jobs.WatchJobsRequest())

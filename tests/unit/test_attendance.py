@@ -14,14 +14,14 @@ from askback_server.domain.principals import Principal
 from askback_server.domain.prompts import AnswerStatus
 from askback_server.engine.presence import PresenceIndex, decode_view, encode_view
 from askback_server.ports.queries import PromptFilter
-from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, World, question
+from tests.support.aggregates import ADMIN, ANN, BOB, SECOND, START, JobWorld, question
 from tests.support.storage import new_job, new_prompt
 
 LAW = question(audience=Audience(groups=frozenset({"law"})))
 
 
-def held(*present: Principal) -> World:
-    world = World(present=present)
+def held(*present: Principal) -> JobWorld:
+    world = JobWorld(present=present)
     world.create()
     world.lease()
     return world
@@ -44,7 +44,7 @@ def test_where_somebody_is_there_nothing_is_said() -> None:
 
 
 def test_a_job_without_a_worker_asks_too() -> None:
-    world = World(present=(BOB,))
+    world = JobWorld(present=(BOB,))
     created = world.create(LAW)
     assert created.prompt is not None
     assert created.prompt.unattended_since == START

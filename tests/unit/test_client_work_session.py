@@ -20,7 +20,7 @@ from askback_server.sessions import lease_book
 from tests.support.fake_server import span, work_welcome
 from tests.support.refusals import until
 from tests.support.statuses import with_reason
-from tests.support.worker_bench import Bench
+from tests.support.worker_harness import WorkerHarness
 
 
 class Nobody:
@@ -212,7 +212,7 @@ async def test_an_outage_ends_nothing_but_the_stream(rig: Rig) -> None:
     assert rig.taken[0].stopped is None
 
 
-async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -> None:
+async def test_what_an_old_sessions_stream_still_says_is_dropped(harness: WorkerHarness) -> None:
     """Asked to move, refused with the old session, welcomed with a new one: the old stream is still open."""
     started: list[tuple[str, int]] = []
 
@@ -220,39 +220,39 @@ async def test_what_an_old_sessions_stream_still_says_is_dropped(bench: Bench) -
         started.append((job.job_id, job.token))
         await asyncio.sleep(60)
 
-    await bench.start(fn)
-    bench.lease(1, "old")
-    await bench.holds(1)
-    old = bench.stream
+    await harness.start(fn)
+    harness.lease(1, "old")
+    await harness.wait_until_holding(1)
+    old = harness.stream
     old.send(go_away=pb.WorkGoAway(reason="drain", after=span(5)))
-    refused = await bench.server.work()
+    refused = await harness.server.work()
     await refused.next("hello")
     refused.end(*with_reason(grpc.StatusCode.NOT_FOUND, "ERROR_REASON_SESSION_NOT_FOUND", refused.context))
-    hello = await bench.reconnected(session="s2")
+    hello = await harness.next_hello(session="s2")
     assert hello.session_id == ""
-    bench.lease(1, "new")
-    await bench.stream.next("heartbeat")
+    harness.lease(1, "new")
+    await harness.stream.next("heartbeat")
     job = job_pb2.Job(job_id="stale", job_type="t")
     old.send(job_leased=pb.WorkJobLeased(leased_job=pb.LeasedJob(job=job, token=1)))
     old.send(cancel_requested=pb.WorkCancelRequested(job_id="new"))
     old.end()
     await asyncio.wait_for(old.closed.wait(), 5)
-    bench.lease(1, "last")
-    await bench.holds(2)
+    harness.lease(1, "last")
+    await harness.wait_until_holding(2)
     await until(lambda: ("last", 1) in started)
     assert started == [("old", 1), ("new", 1), ("last", 1)]
-    assert bench.worker.holding == 2
+    assert harness.worker.holding == 2
 
 
-async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench) -> None:
+async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(harness: WorkerHarness) -> None:
     """What the server said meanwhile was not read. The stream goes on, and no log blames the server."""
 
     async def fn(job: Job) -> int:
         time.sleep(1)  # noqa: ASYNC251  # the interval of heartbeats is 0.2 s, and three may be missed
         return 7
 
-    await bench.start(fn, welcome={"heartbeat_interval": span(0.2)})
-    stream = bench.stream
+    await harness.start(fn, welcome={"heartbeat_interval": span(0.2)})
+    stream = harness.stream
 
     async def beat() -> None:
         while True:
@@ -260,8 +260,8 @@ async def test_a_blocked_loop_is_not_taken_for_the_servers_silence(bench: Bench)
             await asyncio.sleep(0.05)
 
     beating = asyncio.create_task(beat())
-    bench.lease()
-    assert await bench.result() == 7
+    harness.lease()
+    assert await harness.result() == 7
     assert not stream.closed.is_set()
-    assert bench.server.work_streams.opened.empty()
+    assert harness.server.work_streams.opened.empty()
     beating.cancel()

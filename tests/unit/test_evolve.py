@@ -16,7 +16,7 @@ from askback_server.domain.evolve import evolve, fast_init, from_fields
 from askback_server.domain.job_values import JobFields, JobValues, UnderstandingValues
 from askback_server.domain.jobs import DeepUnderstanding, Job
 from askback_server.domain.prompts import Answer, Prompt, Submission
-from tests.support.aggregates import World
+from tests.support.aggregates import JobWorld
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def test_evolve_refuses_classes_that_it_would_copy_wrongly(value: Any) -> None:
 
 
 def test_change_refuses_names_that_are_no_fields_of_a_job() -> None:
-    world = World()
+    world = JobWorld()
     world.create()
     change = world.change
     assert change is not None

@@ -17,7 +17,7 @@ from askback.terminal.value_parser import fits, read
 from askback_server.domain.form_clarity import check_schema
 from askback_server.domain.json_schema import compile_schema, schema_violations
 from askback_server.domain.json_text import BadFields
-from tests.forms import HERE, SHAPES, ZONE, asked, screen, type_form
+from tests.forms import HERE, SHAPES, ZONE, prompt_with, screen, type_form
 from tests.forms.types import TYPES
 
 NAMES = [shape["name"] for shape in SHAPES]
@@ -70,7 +70,7 @@ INPUTS = [(shape, one) for shape in SHAPES for one in shape["inputs"]]
 
 @pytest.mark.parametrize(("shape", "one"), INPUTS, ids=[f"{s['name']}-{o['typed']}" for s, o in INPUTS])
 def test_one_line(shape: dict[str, Any], one: dict[str, Any]) -> None:
-    (entry,) = flat(entries(asked(shape)))
+    (entry,) = flat(entries(prompt_with(shape)))
     assert isinstance(entry, Field)
     if "refused" in one:
         with pytest.raises(ValueError) as refused:  # noqa: PT011

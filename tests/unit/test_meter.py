@@ -10,7 +10,7 @@ from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import Answer, AnswerSource, Prompt, PromptState, Resolution
 from askback_server.engine.committed import Committed
 from askback_server.metrics import catalogue
-from askback_server.metrics.collector import _bounded, _histogram
+from askback_server.metrics.collector import _histogram, _limit_labels
 from askback_server.metrics.meter import Histogram, Meter, Names
 from askback_server.ports.census import AGES
 from askback_server.ports.storage import Lost
@@ -49,8 +49,8 @@ def test_names_are_bounded() -> None:
     names = Names(2)
     assert [names.label(n) for n in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
     numbers = {("a", "1m"): 1.0, ("c", "1m"): 2.0, ("d", "1m"): 3.0, ("d", "5m"): 4.0}
-    assert _bounded(numbers, names) == {("a", "1m"): 1, ("other", "1m"): 5, ("other", "5m"): 4}
-    assert _bounded({("c",): 2.0, ("d",): 9.0, ("e",): 3.0}, names, max) == {("other",): 9}
+    assert _limit_labels(numbers, names) == {("a", "1m"): 1, ("other", "1m"): 5, ("other", "5m"): 4}
+    assert _limit_labels({("c",): 2.0, ("d",): 9.0, ("e",): 3.0}, names, max) == {("other",): 9}
 
 
 def test_whoever_invents_kinds_and_types_gets_no_series_for_each() -> None:

@@ -17,7 +17,7 @@ from askback_server.domain.forms import BooleanInput, Question, Questions
 from askback_server.domain.jobs import JobState
 from askback_server.domain.prompts import AnswerStatus, PromptState
 from askback_server.domain.replies import JobVersion
-from tests.support.aggregates import HOUR, S1, S2, World, deadline, question, running, waiting
+from tests.support.aggregates import HOUR, S1, S2, JobWorld, deadline, question, running, waiting
 
 
 def test_a_blocking_prompt_makes_the_job_wait_and_keeps_its_holder() -> None:
@@ -221,7 +221,7 @@ def test_asking_when_a_due_prompt_ends_the_job_says_that_the_lease_is_lost() -> 
 
 
 def test_asking_again_after_the_deadline_tells_that_nobody_answered() -> None:
-    world: World = waiting(deadline(FinalAction.EXPIRE))
+    world: JobWorld = waiting(deadline(FinalAction.EXPIRE))
     asked = world.tick(HOUR).ask("a", deadline(FinalAction.EXPIRE))
     assert asked.replayed
     assert (asked.prompt.state, world.state) == (PromptState.EXPIRED, JobState.RUNNING)

@@ -19,7 +19,7 @@ from tests.support.aggregates import (
     S1,
     S2,
     SECOND,
-    World,
+    JobWorld,
     fields_of,
     question,
     running,
@@ -38,7 +38,7 @@ WRITES: list[tuple[type[c.HolderCommand], dict[str, Any]]] = [
 
 
 def test_a_lease_raises_the_token_and_depends_on_the_session() -> None:
-    world = World()
+    world = JobWorld()
     world.create()
     world.lease(S1)
     job = world.job
@@ -49,7 +49,7 @@ def test_a_lease_raises_the_token_and_depends_on_the_session() -> None:
 
 
 def test_nothing_is_leased_to_a_session_that_is_known_to_be_dead() -> None:
-    world = World()
+    world = JobWorld()
     world.create()
     world.dead.add(S1.session_id)
     with pytest.raises(SessionNotFound):
@@ -201,7 +201,7 @@ def test_a_result_ends_the_job_and_its_prompts_and_may_be_said_again() -> None:
 
 
 def test_a_job_without_a_worker_is_completed_by_nobody() -> None:
-    world = World()
+    world = JobWorld()
     world.create(question())
     with pytest.raises(LeaseLost):
         world.complete(token=0)

@@ -16,7 +16,7 @@ from askback_server.domain.errors import InvalidField, LimitExceeded
 from askback_server.domain.forms import IntegerInput, Question, Questions, SchemaForm
 from askback_server.domain.limits import Limits
 from askback_server.domain.prompts import AnswerStatus
-from tests.support.aggregates import HOUR, START, World, fields_of, question, running
+from tests.support.aggregates import HOUR, START, JobWorld, fields_of, question, running
 
 LIMITS = Limits()
 FORM = Questions((Question(question_id="n", title="?", required=True, input=IntegerInput()),))
@@ -194,7 +194,7 @@ def test_the_number_of_checkpoints_is_bounded() -> None:
 def test_json_texts_are_bounded(size: int) -> None:
     text = '"' + "x" * (size - 2) + '"'
     for act in (
-        lambda: World().create(input_json=text),
+        lambda: JobWorld().create(input_json=text),
         lambda: running().complete(text),
         lambda: running().on_job(c.SaveCheckpoint, key="k", value_json=text),
     ):
@@ -208,7 +208,7 @@ def test_json_texts_are_bounded(size: int) -> None:
 @pytest.mark.parametrize("text", ["{", '{"a":1,"a":2}', '"\\u0000"', "NaN", "1e999", "[" * 65 + "]" * 65])
 def test_json_texts_must_be_storable(text: str) -> None:
     for act in (
-        lambda: World().create(input_json=text),
+        lambda: JobWorld().create(input_json=text),
         lambda: running().complete(text),
         lambda: running().on_job(c.SaveCheckpoint, key="k", value_json=text),
     ):

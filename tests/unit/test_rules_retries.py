@@ -27,18 +27,18 @@ from askback_server.domain.retries import (
     carry_over_pages,
 )
 from askback_server.domain.retry_rules import plan_retry, repeat_job
-from tests.support.aggregates import ADMIN, ANN, HOUR, START, World, question, running, waiting
+from tests.support.aggregates import ADMIN, ANN, HOUR, START, JobWorld, question, running, waiting
 
 FORMER = START - timedelta(days=3)
 
 
-def retried(*answers: CarriedAnswer, **fields: Any) -> World:
+def retried(*answers: CarriedAnswer, **fields: Any) -> JobWorld:
     """A job that WORKER holds, created with these answers of an earlier one."""
     kept = tuple(
         KeptAnswer(a.key, f"prompt of {a.key}", a.job_id, a.answer.decision, a.answer.user_id, FORMER)
         for a in answers
     )
-    world = World()
+    world = JobWorld()
     world.create(retry=Retry("old", Keep.ALL, "first", kept, (KeptCheckpoint("charge", FORMER),)), **fields)
     world.aggregate = replace(world.aggregate, carried={a.key: a for a in answers})
     return world.lease()
@@ -244,14 +244,14 @@ def test_much_is_listed_in_pages() -> None:
 
 
 def test_nothing_lists_nothing() -> None:
-    world = World()
+    world = JobWorld()
     world.create(retry=Retry("old", Keep.NOTHING))
     assert world.events() == [EventType.JOB_CREATED]
     assert world.job.root_job_id == world.job.job_id
 
 
 def test_a_request_is_one_job_and_one_way_to_keep() -> None:
-    world = World()
+    world = JobWorld()
     made = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"a": "b"})
     again = world.create(request_id="r", retry=Retry("old", Keep.ALL), labels={"changed": "since"})
     assert (again.replayed, again.job) == (True, made.job)

@@ -1,4 +1,4 @@
-"""Runs a vector against ConverseCore or WorkCore, through the conversion that the wire uses."""
+"""Run a vector against ConverseCore or WorkCore, with the conversion used on the wire."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ ALL = 10_000
 
 
 def vectors(service: str) -> list[Path]:
-    """The files of a service."""
+    """The vector files of a service."""
     return [p for p in sorted(HERE.glob("*.json")) if read(p)["service"] == service]
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A vector."""
+    """Read a vector."""
     vector: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return vector
 
 
 def run(path: Path) -> None:
-    """Every step of a vector. Raises AssertionError where the core says something else."""
+    """Run all steps of a vector. Raises AssertionError where the core's output differs."""
     vector = read(path)
     runner: Runner = {"converse": ConverseRunner, "work": WorkRunner}[vector["service"]](vector)
     for number, step in enumerate(vector["steps"], 1):
@@ -55,7 +55,7 @@ def run(path: Path) -> None:
 
 
 class Runner:
-    """What both services share."""
+    """The steps that both services share."""
 
     frame: type[Any]
 
@@ -77,24 +77,24 @@ class Runner:
         self.core: Any = None
 
     def step(self, step: dict[str, Any]) -> None:
-        """One step, by its first member."""
+        """Run one step, named by its first member."""
         name = next(iter(step))
         getattr(self, f"_{name}")(step.pop(name), **step)
 
     def convert(self, frame: Any) -> Any:
-        """A client's frame as the core takes it."""
+        """Convert a client's frame for the core."""
         raise NotImplementedError
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
-        """The core's frames as messages."""
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
+        """Convert the core's frames into messages."""
         raise NotImplementedError
 
     def take(self, limit: int) -> list[ServerFrame]:
-        """What the core says next."""
+        """Take the core's next frames."""
         raise NotImplementedError
 
     def do(self, ref: int, todo: Any) -> None:
-        """What the core wants to be done."""
+        """Do what the core has asked for."""
         raise NotImplementedError
 
     def _client(self, frames: list[dict[str, Any]]) -> None:
@@ -103,7 +103,7 @@ class Runner:
             try:
                 todo = self.core.receive(self.convert(frame))
             except InvalidField as error:
-                # As the transport does: fatal before the hello, a refused frame after it.
+                # Like the transport: fatal before the hello, a refused frame after it.
                 if self.core.stream.hello is None:
                     self.ended = error
                 else:
@@ -118,7 +118,7 @@ class Runner:
     def _server(self, expected: list[dict[str, Any]], limit: int = ALL) -> None:
         if self.core.stream.beat_due(self.now):
             self.beat()
-        frames = [MessageToDict(f) for f in self.told(self.take(limit))]
+        frames = [MessageToDict(f) for f in self.to_messages(self.take(limit))]
         for want, got in zip(expected, frames, strict=False):
             assert want.get("ref", "0") == got.get("ref", "0"), f"wanted {want}, got {got}"
             difference = differs(want, got)
@@ -126,7 +126,7 @@ class Runner:
         assert len(frames) == len(expected), f"{frames[len(expected) :] or expected[len(frames) :]}"
 
     def beat(self) -> None:
-        """A heartbeat is due."""
+        """Push a heartbeat."""
         raise NotImplementedError
 
     def _calls(self, expected: list[dict[str, Any]]) -> None:
@@ -145,7 +145,7 @@ class Runner:
         assert self.ended.reason == wanted["reason"], self.ended
 
     def reply(self, message: Any) -> bool:
-        """The end of a call. Returns whether it was done."""
+        """Complete a call. Returns whether it succeeded."""
         name = message.WhichOneof("body")
         if name == "error":
             self.core.stream.fail_call(message.ref, error_of(message.error))
@@ -155,7 +155,7 @@ class Runner:
 
 
 class ConverseRunner(Runner):
-    """A console's conversation."""
+    """Runs vectors of the Converse stream."""
 
     frame = hitl.ConverseClientFrame
 
@@ -167,7 +167,7 @@ class ConverseRunner(Runner):
     def convert(self, frame: Any) -> Any:
         return read_converse_frame(frame, self.viewer)
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
         parsed = [hitl.ConverseResponse.FromString(write_converse_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
@@ -213,7 +213,7 @@ class ConverseRunner(Runner):
 
 
 class WorkRunner(Runner):
-    """A worker's session."""
+    """Runs vectors of the Work stream."""
 
     frame = workers.WorkClientFrame
 
@@ -227,7 +227,7 @@ class WorkRunner(Runner):
     def convert(self, frame: Any) -> Any:
         return read_work_frame(frame, self.viewer, self.limits)
 
-    def told(self, frames: list[ServerFrame]) -> list[Any]:
+    def to_messages(self, frames: list[ServerFrame]) -> list[Any]:
         parsed = [workers.WorkResponse.FromString(write_work_frame(f)) for f in frames]
         return [frame for message in parsed for frame in message.frames]
 
@@ -327,7 +327,7 @@ class WorkRunner(Runner):
 
 
 def differs(want: Any, got: Any, at: str = "") -> str:
-    """Where something that is wanted is not there; empty if all is."""
+    """The first difference between a wanted and an actual value; empty if there is none."""
     if want == "*":
         return "" if got else f"{at} is empty"
     if isinstance(want, dict):
@@ -351,7 +351,7 @@ def differs(want: Any, got: Any, at: str = "") -> str:
 
 
 def error_of(frame: Any) -> AskbackError:
-    """The domain's error that a FrameError came from."""
+    """The domain's error for a FrameError."""
     reason = frame.reason.removeprefix("ERROR_REASON_")
     found = next(
         cls

@@ -40,7 +40,7 @@ from askback_server.engine.spread import Spread
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 POLL = 0.5
 """Seconds between two scans if nothing else triggers one."""
@@ -171,7 +171,7 @@ class Dispatcher:
                 if consumers:
                     await self._scan_queues(namespace, consumers)
         except AskbackError as error:
-            log.warning("cannot scan for runnable jobs: %s", error)
+            _log.warning("cannot scan for runnable jobs: %s", error)
             await asyncio.sleep(POLL)
             self._rescan.add(namespace)
         finally:
@@ -264,7 +264,7 @@ class Dispatcher:
                     granted = [left.popleft() for _ in range(allowance.count)]
                     await asyncio.gather(*(self._lease(i, queue, c, allowance.until) for i, c in granted))
         except AskbackError as error:
-            log.warning("cannot lock queue %s: %s", queue, error)
+            _log.warning("cannot lock queue %s: %s", queue, error)
         finally:
             for job_id, consumer in left:
                 self._end_lease(job_id, consumer)
@@ -289,7 +289,7 @@ class Dispatcher:
             job = await self._lease_until_known(command)
         except (SessionMoved, SessionNotFound):
             # A frozen worker's stream may stay open for long; without this it would be tried again and again.
-            log.info(
+            _log.info(
                 "the session of worker %s has expired or moved; it gets no more jobs",
                 consumer.worker_id,
                 extra={"job_id": job_id, "session_id": consumer.session.session_id},
@@ -298,7 +298,7 @@ class Dispatcher:
             self._request_scan(consumer.namespace)
         except AskbackError as error:
             # Another replica was faster, or the job ended. The next scan shows the truth.
-            log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
+            _log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._spread.widen(queue)
             self._request_scan(queue[0])
         else:

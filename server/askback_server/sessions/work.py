@@ -34,7 +34,7 @@ from askback_server.sessions.unconfirmed import list_unconfirmed_prompts
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import Capacity, WorkHello, WorkWelcome
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.sessions")
 
 
 class WorkDeps(StreamDeps, Protocol):
@@ -295,7 +295,7 @@ class WorkSession(StreamSession):
         for h, result in zip(held, await asyncio.gather(*releases, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 text = "a job of a leaving worker was not released: %s"
-                log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
+                _log.info(text, result, extra={"job_id": h.job.job_id, "worker_id": self.worker_id})
         self._deps.keeper.forget(self.session)
         await self._deps.sessions.close(self.session.session_id, self.session.epoch)
         super().end()
