@@ -229,7 +229,7 @@ class WorkSession(StreamSession):
     async def _hold_first(self, job_ids: Sequence[str]) -> int:
         """Hold the first of these jobs that still belong to the session. Returns how many ids that covers.
 
-        A job is followed before its latest state is read, so no change in between is missed.
+        A job is followed before its prompts are read, so no resolution in between is missed.
         """
         found, count = await self._deps.jobs.first_jobs(job_ids, self._deps.limits.page_bytes)
         for job in found:
