@@ -165,13 +165,13 @@ def entries(prompt: PromptInfo) -> tuple[Entry, ...]:
     """The prompt's form; empty for a prompt without one. A schema that cannot be shown is one JSON field."""
     if prompt.questions:
         return tuple(_of_question(question) for question in prompt.questions)
-    from askback.terminal.schema_fields import of_schema
+    from askback.terminal.schema_fields import schema_entries
 
     try:
         schema = prompt.schema
     except ValueError:
         schema = {}
-    return () if schema is None else of_schema(schema)
+    return () if schema is None else schema_entries(schema)
 
 
 def flat(form: tuple[Entry, ...]) -> Iterator[Entry]:
