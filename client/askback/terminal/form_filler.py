@@ -49,9 +49,9 @@ class FormFiller:
     async def ask_all(self) -> dict[str, Any]:
         """Ask for every entry and return the values. Raises EOFError, and what the dialogue raises."""
         if len(self._form) == 1 and not self._form[0].path:
-            await self.ask(self._form[0], self._saved.box, "values")
+            await self.ask(self._form[0], self._saved.root, "values")
         else:
-            values = self._saved.box.setdefault("values", {})
+            values = self._saved.root.setdefault("values", {})
             for number, entry in enumerate(self._form, 1):
                 place = f"{number}/{len(self._form)} " if len(self._form) > 1 else ""
                 await self.ask(entry, values, entry.key, place)
@@ -59,7 +59,7 @@ class FormFiller:
 
     def values(self) -> dict[str, Any]:
         """A copy of the values typed so far."""
-        found: dict[str, Any] = copy_of(self._saved.box.get("values", {}))
+        found: dict[str, Any] = copy_of(self._saved.root.get("values", {}))
         return found
 
     def has_entry(self, path: Sequence[str]) -> bool:
@@ -84,11 +84,11 @@ class FormFiller:
     def _find_entry(self, path: Sequence[str]) -> tuple[Entry, Any, str | int] | None:
         """The innermost entry that contains the path, with the holder and the key of its value, or None."""
         if len(self._form) == 1 and not self._form[0].path:
-            return entry_at(self._form[0], self._saved.box, "values", path)
+            return entry_at(self._form[0], self._saved.root, "values", path)
         first = next((entry for entry in self._form if path[:1] == [entry.key]), None)
         if first is None:
             return None
-        return entry_at(first, self._saved.box.setdefault("values", {}), first.key, path[1:])
+        return entry_at(first, self._saved.root.setdefault("values", {}), first.key, path[1:])
 
     async def ask(self, entry: Entry, holder: Any, key: str | int, place: str = "") -> None:
         """Ask for one entry and set its value in the holder, or remove it if the entry is left out."""

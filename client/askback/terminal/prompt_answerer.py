@@ -54,7 +54,7 @@ class PromptAnswerer:
 
         async def settle_values(dialogue: PromptDialogue) -> AnswerOutcome | NotAnswered:
             saved = self._input_for(row)
-            saved.box["values"] = values
+            saved.root["values"] = values
             return await ask_for_answer(
                 row.prompt,
                 dialogue,
