@@ -52,8 +52,8 @@ def lines() -> Iterator[str]:
     """The lines of the page."""
     package = griffe.load("askback", search_paths=[str(CLIENT)])
     errors = package["errors"]
-    told = {name for names in GROUPS.values() for name in names}
-    rest = sorted(set(askback.__all__) - told - set(errors.members))
+    listed = {name for names in GROUPS.values() for name in names}
+    rest = sorted(set(askback.__all__) - listed - set(errors.members))
     groups = GROUPS | ({"More": rest} if rest else {})
     yield "# The Python SDK"
     yield ""

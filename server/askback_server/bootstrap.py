@@ -59,7 +59,7 @@ async def build(
         observer=observers,
         attended=index.is_attended,
     )
-    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time) if config.concurrency else None
+    concurrency = Concurrency(config.queue_limits, storage.queue_locks, time)
     dispatcher = Dispatcher(engine, storage.queue, consumers, time, concurrency)
     horizon = timedelta(seconds=2 * config.sweep_interval)
     timers = Timers(engine, storage.queue, time, horizon)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from askback_server.engine import dispatch
+from askback_server.engine.concurrency import Concurrency
 from askback_server.engine.consumers import Consumers
 from askback_server.engine.dispatch import Dispatcher
 from tests.contract.test_dispatch import put
@@ -74,7 +75,8 @@ async def test_thousands_of_job_types_are_read_in_portions(here: Node) -> None:
 
 async def test_a_change_in_one_namespace_does_not_cause_a_read_of_another(here: Node) -> None:
     queue: Any = Watched(here.database.queue)
-    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock)
+    concurrency = Concurrency({}, here.database.queue_locks, here.clock)
+    dispatcher = Dispatcher(here.engine, queue, Consumers(), here.clock, concurrency)
 
     async def read_namespaces() -> list[str]:
         queue.reads.clear()

@@ -11,7 +11,7 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.job_follower import job_events
 from askback_server.sessions.job_viewer import JobViewer
 from askback_server.sessions.jobs_follower import JobsFollower, JobsUpdate
-from askback_server.sessions.memory_budget import weight
+from askback_server.sessions.memory_budget import body_size
 from askback_server.sessions.replica import Replica
 from askback_server.transport.convert.jobs import event_message, job_message
 from askback_server.transport.job_heads import event_head
@@ -104,5 +104,5 @@ async def serve_jobs(
                 items.append(news)
             del news
             await write_all(
-                context, writing, replica.admission.large_messages, items, _update_message, weight
+                context, writing, replica.admission.large_messages, items, _update_message, body_size
             )

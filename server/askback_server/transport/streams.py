@@ -20,7 +20,7 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
 from askback_server.sessions.fair_semaphore import FairSemaphore
 from askback_server.sessions.frames import ClientFrame, Message, PromptEvent, Response, ServerFrame
-from askback_server.sessions.memory_budget import SMALL, Account, weight
+from askback_server.sessions.memory_budget import SMALL, Account, body_size
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.stream_session import StreamSession
 from askback_server.sessions.watch_prompts import watch_prompts
@@ -195,7 +195,7 @@ async def _serve(
     hello_timer = asyncio.get_running_loop().call_later(wait, session.expect_hello, wait)
     try:
         while frames := await session.next_frames():
-            await write_all(context, session.writing, large, frames, message, lambda f: weight(f.body))
+            await write_all(context, session.writing, large, frames, message, lambda f: body_size(f.body))
     finally:
         hello_timer.cancel()
         replica.streams.discard(session)
@@ -219,6 +219,6 @@ async def serve_prompts(
         async with aclosing(watch_prompts(replica, access, filter, resume_token, watch, unsent)) as batches:
             async for events in batches:
                 if events:
-                    await write_all(context, writing, large, events, _event_message, weight)
+                    await write_all(context, writing, large, events, _event_message, body_size)
                 else:
                     await context.write(b"")
