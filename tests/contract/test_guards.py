@@ -203,7 +203,7 @@ async def test_a_batch_of_failed_guards_writes_nothing_and_gives_every_reason(da
     assert events[0]["n"] == 3
 
 
-def spoil(write: JobWrite, what: str) -> JobWrite:
+def make_unstorable(write: JobWrite, what: str) -> JobWrite:
     """Put data into a write that validation would have refused."""
     if what == "same answer twice":
         write.submissions.append(submission(next(iter(write.new_prompts.values()))))
@@ -221,7 +221,7 @@ def spoil(write: JobWrite, what: str) -> JobWrite:
 async def check_refused(database: Database, what: str) -> None:
     """The whole batch is refused, and the next write succeeds."""
     [good, bad] = await create_jobs(database, 2)
-    culprit = spoil(with_children(step(bad)), what)
+    culprit = make_unstorable(with_children(step(bad)), what)
     with pytest.raises(BadData):
         await database.jobs.write([with_children(step(good)), culprit, creation(new_job())])
     for job in (good, bad):

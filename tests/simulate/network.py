@@ -17,7 +17,7 @@ from grpc.aio import EOF  # type: ignore[attr-defined]
 from askback._wire.channel import Endpoint
 from askback.v1 import hitl_service_pb2, worker_service_pb2
 from askback_server.transport.errors import code_of, known, to_status
-from tests.simulate.virtual_time import Ordered
+from tests.simulate.virtual_time import OrderedSet
 
 WINDOW = 3
 """Messages in transit per direction; a writer waits when there are more."""
@@ -243,7 +243,7 @@ class _Channel:
 class Replica(Protocol):
     """A replica that serves links."""
 
-    links: Ordered
+    links: OrderedSet
 
     async def serve(self, method: str, user: str, context: Any) -> None:
         """Serve one stream to its end."""
@@ -263,8 +263,8 @@ class Network:
     def endpoint(self, user: str) -> Endpoint:
         network = self
 
-        class Simulated(Endpoint):
+        class SimulatedEndpoint(Endpoint):
             def open(self) -> Any:
                 return _Channel(network, user)
 
-        return Simulated("simulated", user=user)
+        return SimulatedEndpoint("simulated", user=user)

@@ -18,7 +18,7 @@ from tests.simulate.database import SimulatedDatabase
 from tests.simulate.judges import Verdicts
 from tests.simulate.network import Judge, Network
 from tests.simulate.replica import SimulatedReplica
-from tests.simulate.virtual_time import Stuck, VirtualLoop, seed_randomness
+from tests.simulate.virtual_time import Deadlock, VirtualLoop, seed_randomness
 
 FAULTY = 12.0
 """Virtual seconds during which faults happen."""
@@ -152,7 +152,7 @@ class Schedule(ABC):
         try:
             with errors, seed_randomness(self.seed, loop):
                 loop.run_until_complete(self._play())
-        except (Stuck, TimeoutError) as error:
+        except (Deadlock, TimeoutError) as error:
             self.verdicts.report(repr(error))
         finally:
             connection.OPEN_TIMEOUT, prompt_follower.PAGE, unconfirmed.PAGE = own

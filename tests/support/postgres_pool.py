@@ -46,7 +46,7 @@ SEQUENCES = "SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace =
 
 
 @dataclass(frozen=True)
-class _Fresh:
+class _MigratedDatabase:
     """The state of a newly migrated database."""
 
     shape: str
@@ -68,9 +68,9 @@ class DatabasePool:
         self._server = server
         self._template = template
         self._idle: list[str] = []
-        self._fresh: _Fresh | None = None
+        self._fresh: _MigratedDatabase | None = None
 
-    def lend(self) -> str:
+    def acquire(self) -> str:
         """The URL of a database with Askback's tables and the rows that the migration inserts."""
         if self._idle:
             return self._server.rename_database(self._idle.pop())
@@ -79,7 +79,7 @@ class DatabasePool:
             self._fresh = in_thread(_look(url))
         return url
 
-    def take_back(self, url: str) -> None:
+    def release(self, url: str) -> None:
         """Close the remaining connections and reset the database, or drop it if that is not possible."""
         assert self._fresh is not None
         if in_thread(_empty(url, self._fresh)):
@@ -97,7 +97,7 @@ async def _connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(urlsplit(url)._replace(scheme="postgresql").geturl(), timeout=30)
 
 
-async def _look(url: str) -> _Fresh:
+async def _look(url: str) -> _MigratedDatabase:
     connection = await _connect(url)
     try:
         tables = [name for (name,) in await connection.fetch(TABLES)]
@@ -109,12 +109,14 @@ async def _look(url: str) -> _Fresh:
             [(value, called)] = await connection.fetch(f"SELECT last_value, is_called FROM {name}")
             sequences.append((name, value, called))
         shape, size = await connection.fetchval(SHAPE), await connection.fetchval(SIZE)
-        return _Fresh(shape, size, tables, {name: found for name, found in rows.items() if found}, sequences)
+        return _MigratedDatabase(
+            shape, size, tables, {name: found for name, found in rows.items() if found}, sequences
+        )
     finally:
         await connection.close()
 
 
-async def _empty(url: str, fresh: _Fresh) -> bool:
+async def _empty(url: str, fresh: _MigratedDatabase) -> bool:
     """Reset the rows and sequences. Returns False if the database has another schema or is too large."""
     connection = await _connect(url)
     try:
