@@ -17,7 +17,7 @@ from askback_server.lifecycle import run_until_signal
 from askback_server.storage.migrate import WAIT, begin_history_after_restore, describe, upgrade
 from askback_server.structured_logs import configure, log_the_uncaught
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server")
 
 
 def serve(flags: Mapping[str, Any]) -> int:
@@ -31,7 +31,7 @@ def serve(flags: Mapping[str, Any]) -> int:
         # The settings are not known; what was said of the format is.
         if (flags.get("log_format") or os.environ.get("ASKBACK_LOG_FORMAT")) == "json":
             configure("json", "INFO")
-            log.critical("cannot start: %s", error)
+            _log.critical("cannot start: %s", error)
         else:
             print(f"askback: {error}", file=sys.stderr)
         return 2
@@ -47,7 +47,7 @@ def serve(flags: Mapping[str, Any]) -> int:
             return runner.run(run_until_signal(config))
     except (AskbackError, ValueError, RuntimeError, OSError) as error:
         if config.log_format == "json":
-            log.critical("cannot start: %s", error)
+            _log.critical("cannot start: %s", error)
         else:
             print(f"askback: cannot start: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server")
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -31,7 +31,7 @@ def raise_limit() -> None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError) as error:
-            log.debug("the limit of %d file descriptors stays: %s", soft, error)
+            _log.debug("the limit of %d file descriptors stays: %s", soft, error)
 
 
 def in_use() -> float:
@@ -52,7 +52,7 @@ async def watch() -> None:
         share = in_use()
         if not short and share >= FULL:
             short = True
-            log.warning(
+            _log.warning(
                 "file descriptors run out (%d of %d in use): new connections wait; raise the limit "
                 "(ulimit -n, LimitNOFILE=) or find out who opens so many connections",
                 round(share * _limit()),
@@ -60,7 +60,7 @@ async def watch() -> None:
             )
         elif short and share <= ROOMY:
             short = False
-            log.info("there are file descriptors again")
+            _log.info("there are file descriptors again")
         await asyncio.sleep(EVERY)
 
 

@@ -18,7 +18,7 @@ from askback_server.listening import cannot_listen, check_listen
 from askback_server.metrics.meter import Meter
 from askback_server.ports.clock import Clock
 from askback_server.sessions.ageing import Ageing
-from askback_server.sessions.leaving import see_off
+from askback_server.sessions.drain import drain_streams
 from askback_server.sessions.replica import Replica
 from askback_server.storage.database import Database
 from askback_server.storage.file_lock import FileLock, serve_alone
@@ -28,7 +28,7 @@ from askback_server.transport.certificates import Certificates
 from askback_server.transport.server import Server
 from askback_server.transport.tokens import Authenticator, NoAuthentication, TokenFile
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server")
 
 SCRIPTED_HUMAN = "human"
 """In test mode and without authentication, the user of this name sees every prompt, whoever is asked."""
@@ -76,7 +76,7 @@ class Service:
             await asyncio.to_thread(upgrade, config.db)
         authenticator = _authenticator(config)
         if config.test_mode and self._clock is None:  # with a clock of its caller's it is inside a test
-            log.warning("test mode: scripted humans may answer here; do not use this server for real work")
+            _log.warning("test mode: scripted humans may answer here; do not use this server for real work")
         certificates = None
         if config.tls_cert:
             certificates = Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
@@ -110,8 +110,8 @@ class Service:
         except BaseException:
             await self._end()
             raise
-        log.info("retention of ended jobs and their answers: %s", retention_words(replica.limits))
-        log.info("askback is ready", extra=self._description(replica))
+        _log.info("retention of ended jobs and their answers: %s", retention_words(replica.limits))
+        _log.info("askback is ready", extra=self._description(replica))
 
     @property
     def _addresses(self) -> list[tuple[str, str]]:
@@ -164,7 +164,7 @@ class Service:
 
     def _part_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            log.critical("%s ended", task.get_name(), exc_info=task.exception())
+            _log.critical("%s ended", task.get_name(), exc_info=task.exception())
             self.failed.set()
 
     async def stop(self) -> None:
@@ -176,7 +176,7 @@ class Service:
         config, server, replica = self.config, self._server, self._replica
         assert server is not None
         assert replica is not None
-        log.info("draining", extra={"streams": len(replica.streams)})
+        _log.info("draining", extra={"streams": len(replica.streams)})
         with contextlib.suppress(TimeoutError):
             # A blocked health watcher must not hold the drain up.
             await asyncio.wait_for(server.set_ready(False), 2)
@@ -184,7 +184,7 @@ class Service:
         await asyncio.sleep(config.drain_wait)
         # New calls go elsewhere from now on; those that run have the grace.
         stopping = asyncio.create_task(server.stop(config.drain_spread + config.drain_grace))
-        await see_off(replica.streams, config.drain_spread, config.drain_grace)
+        await drain_streams(replica.streams, config.drain_spread, config.drain_grace)
         # What is left are short calls, and watchers of the health that never leave by themselves.
         done: set[Any] = set()
         for _ in range(max(1, round(config.drain_grace))):
@@ -196,7 +196,7 @@ class Service:
         await stopping
         await replica.engine.drain()
         await self._end()
-        log.info("stopped")
+        _log.info("stopped")
 
     async def _end(self) -> None:
         left = list(reversed(self._tasks.values()))
@@ -238,7 +238,7 @@ def _authenticator(config: Config) -> Authenticator:
     tokens = TokenFile(config.auth)
     if tokens.has_certificates and not config.tls_client_ca:
         text = "%s has entries with a certificate, and without --tls-client-ca nobody can show one"
-        log.warning(text, config.auth)
+        _log.warning(text, config.auth)
     return tokens
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from askback_server.transport.call_context import CURRENT
 from askback_server.transport.call_ends import is_worth_a_line
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server")
 
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -75,7 +75,7 @@ def announce(format: str, address: str) -> None:
     """
     text = f"askback serves on {address}"
     if format == "json":
-        record = log.makeRecord(log.name, logging.INFO, "", 0, text, (), None, extra={"address": address})
+        record = _log.makeRecord(_log.name, logging.INFO, "", 0, text, (), None, extra={"address": address})
         text = JsonLines().format(record)
     print(text, flush=True)
 
@@ -97,7 +97,7 @@ def log_the_uncaught() -> None:
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda hook: _uncaught(hook.exc_type, hook.exc_value, hook.exc_traceback)
-    sys.unraisablehook = lambda hook: log.error(
+    sys.unraisablehook = lambda hook: _log.error(
         "%s %r", hook.err_msg or "an error was ignored in", hook.object, exc_info=hook.exc_value
     )
 
@@ -106,4 +106,4 @@ def _uncaught(kind: type[BaseException], error: BaseException | None, trace: Tra
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error or kind(), trace)
     elif not issubclass(kind, SystemExit):  # by which a thread may end
-        log.critical("nobody caught this error", exc_info=(kind, error or kind(), trace))
+        _log.critical("nobody caught this error", exc_info=(kind, error or kind(), trace))

@@ -35,8 +35,8 @@ KEPT = {"default": 9 * DAY, "FAILED": 8 * DAY, "default:default": 7 * DAY, "defa
     ],
 )
 def test_the_most_specific_retention_setting_applies(namespace: str, state: str, kept: timedelta) -> None:
-    assert Limits(retention=KEPT).keep(namespace, state) == kept
-    assert Limits().keep(namespace, state) == Limits().retention_default
+    assert Limits(retention=KEPT).retention_of(namespace, state) == kept
+    assert Limits().retention_of(namespace, state) == Limits().retention_default
 
 
 def retention_of(world: JobWorld) -> timedelta | None:

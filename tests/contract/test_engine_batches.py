@@ -178,8 +178,8 @@ async def test_a_command_whose_guard_failed_is_decided_again(migrated_db_url: st
         job = await here.lease_new_job()
         for times in (1, 2, 3):
             here.store.times = times
-            version = await here.do(here.progress_command(job, times))
-            assert version.version == (await get_job(here.database, job.job_id)).version
+            reply = await here.do(here.progress_command(job, times))
+            assert reply.version == (await get_job(here.database, job.job_id)).version
         here.store.times = 4
         before = len(here.store.batches)
         with pytest.raises(Contention) as caught:

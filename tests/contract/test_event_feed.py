@@ -18,9 +18,9 @@ from askback_server.sessions.admission import Admission
 from askback_server.sessions.frames import CaughtUp, Closed
 from askback_server.sessions.images import Images
 from askback_server.sessions.jobs_follower import JobsFollower
+from askback_server.sessions.memory_budget import MemoryBudget
 from askback_server.sessions.prompt_follower import PromptFollower, digest_view
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.unsent import Unsent
 from askback_server.sessions.watch import Watch
 from askback_server.storage import tables
 from askback_server.storage.database import Database
@@ -174,7 +174,7 @@ async def test_a_resume_while_an_older_transaction_holds_the_feed_back_misses_no
         prompts, jobs = PromptFilter("default", viewer=ANN), JobFilter("default")
         tokens = ResumeTokens(b"key", here.feed.epoch)
         followed = (here.feed, here.database.feed, here.database.jobs, tokens)
-        account, admission = Unsent(10**9, 10**9).account("ann", print), Admission(8)
+        account, admission = MemoryBudget(10**9, 10**9).account("ann", print), Admission(8)
         watched = JobsFollower(jobs, "carl", *followed, Watch(), admission, Images(10**9), account)
         place = tokens.make(here.feed.position, digest_view(prompts))
         jobs_place = tokens.make(here.feed.position, watched._digest)

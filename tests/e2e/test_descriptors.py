@@ -50,7 +50,7 @@ async def test_a_flood_of_connections_takes_nothing_from_those_who_are_there(pro
             await victim.CreateJob(request, timeout=10)
     assert server.log.count("file descriptors run out") == 1
     # gRPC's own lines are off in a server that was not forked.
-    told = ("posix_engine_listener", "askback.events:")  # what the victim's jobs do is one line each
+    told = ("posix_engine_listener", "askback.server.events:")  # what the victim's jobs do is one line each
     lines = [line for line in server.log.splitlines() if not any(word in line for word in told)]
     assert len(lines) < 10, server.log
 

@@ -148,7 +148,7 @@ def session_never_reaped() -> None:
 @plant(5, says="no worker runs it")
 def holder_never_told() -> None:
     """A worker that waits for an answer does not receive it."""
-    work_core.WorkCore._tell_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
+    work_core.WorkCore._push_resolution = lambda this, held, prompt: None  # type: ignore[method-assign]
 
 
 @plant(6, says="did not get prompt", faults=("kill_console", "kill_console"), client=SLOW)
@@ -208,7 +208,7 @@ def closed_prompt_shown() -> None:
     def show(this: Any, prompt: Any) -> None:
         offer(this, prompt)
         if not prompt.is_open and this.filter.matches(prompt):
-            this._fresh[prompt.prompt_id] = prompt
+            this._pending[prompt.prompt_id] = prompt
 
     prompt_view.PromptView.offer = show  # type: ignore[method-assign]
 

@@ -15,10 +15,10 @@ from askback.v1 import job_service_pb2 as jobs
 from askback.v1 import worker_service_pb2 as workers
 from askback_server.domain.errors import LimitExceeded
 from askback_server.sessions.converse import ConverseSession
-from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
+from askback_server.sessions.jobs_follower import JobsFollower, JobsUpdate
+from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.unsent import Account
 from askback_server.sessions.watch import Watch
 from askback_server.sessions.work import WorkSession
 from askback_server.transport.open_calls import OpenCall, StreamContext
@@ -30,7 +30,7 @@ HELD = (
     Account,
     ConverseSession,
     JobsFollower,
-    JobsNews,
+    JobsUpdate,
     OpenCall,
     PromptFollower,
     PromptView,

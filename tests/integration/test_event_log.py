@@ -35,12 +35,12 @@ SECRET = "zq-private"
 
 @pytest.fixture
 def events(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, logger="askback.events")
+    caplog.set_level(logging.INFO, logger="askback.server.events")
     return caplog
 
 
 def _lines(events: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    records = [r for r in events.records if r.name == "askback.events"]
+    records = [r for r in events.records if r.name == "askback.server.events"]
     lines = [JsonLines().format(record) for record in records] + [TextLines().format(r) for r in records]
     assert not [line for line in lines if SECRET in line or "\n" in line]
     return [json.loads(line) for line in lines[: len(records)]]
@@ -130,16 +130,16 @@ async def test_a_default_is_told_as_one(lite: ServiceWorld, events: pytest.LogCa
 
 
 async def test_nothing_is_formatted_for_a_log_that_is_quiet(lite: ServiceWorld, caplog: Any) -> None:
-    caplog.set_level(logging.WARNING, logger="askback.events")
+    caplog.set_level(logging.WARNING, logger="askback.server.events")
     await lite.create_prompt()
-    assert not [r for r in caplog.records if r.name == "askback.events"]
+    assert not [r for r in caplog.records if r.name == "askback.server.events"]
 
 
 async def test_a_client_that_leaves_writes_no_line(
     lite: ServiceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its connection watched the server's health, and can only cancel that."""
-    caplog.set_level(logging.DEBUG, logger="askback.calls")
+    caplog.set_level(logging.DEBUG, logger="askback.server.calls")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{lite.service.port}") as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=SOON)
         await watch.read()

@@ -16,12 +16,12 @@ from tests.support.intercepted import ADA, collect_messages, frame, reason_of, s
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[Any]:
-    return [r for r in caplog.records if r.name == "askback.calls"]
+    return [r for r in caplog.records if r.name == "askback.server.calls"]
 
 
 @pytest.mark.parametrize("watch", ["WatchJob", "WatchJobs"])
 async def test_server_streams_of_both_styles(watch: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     ask: Any = (
         (lambda what: jobs.WatchJobRequest(job_id=what))
         if watch == "WatchJob"
@@ -92,7 +92,7 @@ async def test_client_streams() -> None:
 async def test_a_cancel_reaches_the_handler_and_leaves_nothing(
     watch: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     requests = {
         "GetJob": jobs.GetJobRequest(job_id="wait"),
         "WatchJob": jobs.WatchJobRequest(job_id="wait"),
@@ -138,7 +138,7 @@ async def test_streams_are_counted_per_principal_and_in_all() -> None:
 
 
 async def test_a_stop_ends_waiting_streams_with_a_status(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     async with serving() as world:
         call = world.stub.WatchJob(jobs.WatchJobRequest(job_id="wait"), metadata=ADA)
         await asyncio.wait_for(world.service.started.wait(), 5)

@@ -246,7 +246,7 @@ async def test_logs_never_hold_content_or_secrets(
     text = "".join(capfd.readouterr()) + "".join(
         f"{record.getMessage()} {record.__dict__} {record.exc_info}" for record in caplog.records
     )
-    assert "askback.calls" in text
+    assert "askback.server.calls" in text
     assert "request_id" in text
     assert "prompt_id" in text
     leaked = {name: secret for name, secret in SECRETS.items() if secret in text}

@@ -177,12 +177,12 @@ async def test_health_and_reflection_streams_are_bounded(guarded: ServiceWorld) 
 
 
 async def test_lines_about_strangers_are_few(guarded: ServiceWorld, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="askback.calls")
+    caplog.set_level(logging.INFO, logger="askback.server.calls")
     calls = guarded.service._server.calls  # type: ignore[union-attr]
     nobody = guarded.with_token("guessed").jobs
     await asyncio.gather(
         *(nobody.ListJobs(jobs.ListJobsRequest()) for _ in range(80)), return_exceptions=True
     )
     assert calls.ended["/askback.v1.JobService/ListJobs", "UNAUTHENTICATED"] == 80
-    lines = [r for r in caplog.records if r.name == "askback.calls"]
+    lines = [r for r in caplog.records if r.name == "askback.server.calls"]
     assert 0 < len(lines) < 80

@@ -271,14 +271,14 @@ def test_settings_of_the_server_say_the_unit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="default=30 has no unit: write default=30d"):
         load({"config": str(file)}, {})
     config = load({"retention": "default=1s", "allow_short_retention": True, "lease_ttl": 30.0}, {})
-    assert config.limits.keep("x", "FAILED") == timedelta(seconds=1)
-    assert load({"retention": "default=1h"}, {}).limits.keep("x", "FAILED") == timedelta(hours=1)
+    assert config.limits.retention_of("x", "FAILED") == timedelta(seconds=1)
+    assert load({"retention": "default=1h"}, {}).limits.retention_of("x", "FAILED") == timedelta(hours=1)
 
 
 async def test_serve_logs_the_retention_as_it_was_understood(
     lite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "askback_server.lifecycle")
+    caplog.set_level("INFO", "askback.server")
     async with serving(lite_url, retention="FAILED=36h,team-a:COMPLETED=90d"):
         pass
     assert "retention of ended jobs and their answers: default=30d, FAILED=36h, team-a:COMPLETED=90d" in (

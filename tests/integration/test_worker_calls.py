@@ -11,7 +11,7 @@ from askback.v1 import job_service_pb2 as jpb
 from askback.v1 import prompt_pb2 as prompts
 from askback.v1 import worker_service_pb2 as pb
 from askback_server.domain.errors import StorageUnavailable
-from askback_server.sessions import lease_jobs, unary_lease
+from askback_server.sessions import lease_jobs, unary_consumer
 from tests.support.refusals import SOON, expect_refusal, until
 from tests.support.requests import (
     CANCELLED,
@@ -119,7 +119,7 @@ async def test_queues_that_cannot_be_read_are_no_empty_queues(
     lite: ServiceWorld, queues_read: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what is read after the call has ended is leased to the next worker."""
-    monkeypatch.setattr(unary_lease, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(unary_consumer, "READ_TIMEOUT", 0.1)
     job = await lite.create()
     await expect_refusal(lite.lease(wait=0), "UNAVAILABLE", "STORAGE_UNAVAILABLE")
     await until(lambda: not lite.service.replica.dispatcher._consumers)

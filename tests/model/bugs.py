@@ -102,7 +102,7 @@ def _reuse_token(patch: Patch) -> None:
 def _skip_wake_up_after_prompt(patch: Patch) -> None:
     from askback_server.domain import life
 
-    patch.setattr(life, "_go_on", lambda *_: None)
+    patch.setattr(life, "_resume_job", lambda *_: None)
 
 
 def _ignore_horizon(patch: Patch) -> None:

@@ -39,13 +39,13 @@ class Bug:
 
 def _advance_token_too_early(patch: Patch) -> None:
     def move_at_once(self: PromptFollower, position: Any) -> None:
-        self._safe = position
+        self._resume_position = position
 
     patch.setattr(PromptFollower, "_advance", move_at_once)
 
 
 def _forget_tombstones(patch: Patch) -> None:
-    patch.setattr(PromptView, "_bury", lambda *_: None)
+    patch.setattr(PromptView, "_add_tombstone", lambda *_: None)
 
 
 def _ignore_credit(patch: Patch) -> None:
@@ -83,23 +83,23 @@ def _resume_below_the_horizon_only(patch: Patch) -> None:
 
 
 def _show_live_before_reset(patch: Patch) -> None:
-    patch.setattr(PromptView, "_is_undecided", property(lambda _: False))
+    patch.setattr(PromptView, "_is_resuming", property(lambda _: False))
 
 
 def _replace_newer_by_older(patch: Patch) -> None:
     offer = PromptView.offer
 
     def accept_any_version(self: PromptView, prompt: Any) -> None:
-        if prompt.prompt_id in self._told:
-            self._told[prompt.prompt_id] = 0
-        self._fresh.pop(prompt.prompt_id, None)
+        if prompt.prompt_id in self._sent:
+            self._sent[prompt.prompt_id] = 0
+        self._pending.pop(prompt.prompt_id, None)
         offer(self, prompt)
 
     patch.setattr(PromptView, "offer", accept_any_version)
 
 
 def _hide_ends_after_resume(patch: Patch) -> None:
-    patch.setattr(PromptView, "_may_be_known", lambda *_: False)
+    patch.setattr(PromptView, "_may_be_shown", lambda *_: False)
 
 
 def _ignore_audience(patch: Patch) -> None:
@@ -208,7 +208,7 @@ def _push_resolutions_twice(patch: Patch) -> None:
     def push_resolution(self: WorkCore, held: Any, prompt: Any) -> None:
         self.stream.push(PromptResolved(prompt))
 
-    patch.setattr(WorkCore, "_tell_resolution", push_resolution)
+    patch.setattr(WorkCore, "_push_resolution", push_resolution)
 
 
 WORK: dict[str, Bug] = {

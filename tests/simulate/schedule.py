@@ -169,7 +169,7 @@ class _ErrorLogHandler(logging.Handler):
     def __init__(self, wrong: Callable[[str], None]) -> None:
         super().__init__(logging.ERROR)
         self._wrong = wrong
-        self._loggers = [logging.getLogger(name) for name in ("askback", "askback_server", "asyncio")]
+        self._loggers = [logging.getLogger(name) for name in ("askback", "asyncio")]
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

@@ -33,7 +33,7 @@ def job(size: int) -> Job:
 def kept(core: WorkCore) -> int:
     [held] = core.held.values()
     texts = len(held.job.input_json) + len(held.job.result_json)
-    return texts + sum(len(i.job.input_json) + len(i.job.result_json) for i in held.meanwhile)
+    return texts + sum(len(i.job.input_json) + len(i.job.result_json) for i in held.buffered)
 
 
 @pytest.mark.parametrize("size", [10, 250_000])

@@ -12,7 +12,7 @@ from askback_server.domain.errors import Draining, LeaseLost, SessionNotFound
 from askback_server.domain.jobs import Job, JobState, Progress
 from askback_server.domain.principals import Principal, Role
 from askback_server.sessions.progress import ProgressWriter
-from askback_server.sessions.unary_lease import UnaryConsumer
+from askback_server.sessions.unary_consumer import UnaryConsumer
 
 WORKER = Principal("wanda", frozenset({Role.WORKER}))
 START = datetime(2030, 1, 1, tzinfo=UTC)

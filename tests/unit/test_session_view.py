@@ -249,7 +249,7 @@ def test_many_closed_prompts_are_not_remembered_for_ever() -> None:
     view = PromptView(FILTER)
     for number in range(6_000):
         view.offer(image(number, 2, closed=True))
-    assert len(view._tombs) <= 4_096
+    assert len(view._tombstones) <= 4_096
     assert not view.has_news
 
 
@@ -264,7 +264,7 @@ def test_what_is_gone_with_its_job_is_taken_away() -> None:
     closed = image(3, 4, closed=True)
     view.offer(closed)
     for prompt in (told, waiting, closed, image(4, 4)):
-        view.lose(prompt.prompt_id, 9)
+        view.remove(prompt.prompt_id, 9)
     assert view.take(10, "") == [Closed(closed), Removed("p1", 9)]
     view.offer(replace(told, version=8))
     assert not view.has_news
@@ -292,11 +292,11 @@ def test_a_view_that_falls_behind_ends_up_with_what_is_open(script: list) -> Non
 
     def read_again() -> None:
         if unread.pop():
-            known = view.known
+            known = view.sent_ids
             assert known is not None
             by_id = {p.prompt_id: p for p in world.now.values()}
             for prompt_id in known:
-                view.judge(by_id[prompt_id])
+                view.recheck(by_id[prompt_id])
             for prompt in world.shown.values():
                 view.offer(prompt)
             console.caught_up = None
@@ -325,10 +325,10 @@ def test_what_went_with_its_job_meanwhile_is_taken_away() -> None:
     view.offer(image(1, 5))
     view.finish_load()
     settle(view, console)
-    view.lose("p1", 7)
+    view.remove("p1", 7)
     view.fall_behind()
-    assert view.known == ["p1"]
-    view.lose("p1")
+    assert view.sent_ids == ["p1"]
+    view.remove("p1")
     view.finish_load()
     console.caught_up = None
     settle(view, console)

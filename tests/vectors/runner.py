@@ -20,7 +20,7 @@ from askback_server.engine.committed import Committed
 from askback_server.sessions.converse_core import ConverseCore
 from askback_server.sessions.converse_frames import ConverseHello, ConverseWelcome
 from askback_server.sessions.frames import Call, Goodbye, Heartbeat, ServerFrame
-from askback_server.sessions.lease_book import Held
+from askback_server.sessions.lease_book import HeldJob
 from askback_server.sessions.work import ENDS_LEASE
 from askback_server.sessions.work_core import NotRun, WorkCore
 from askback_server.sessions.work_frames import JobLeased, WorkHello, WorkWelcome
@@ -222,8 +222,8 @@ class WorkRunner(Runner):
         super().__init__(vector)
         self.core = WorkCore(self.limits, self.heartbeat)
         self._ref = 0
-        self._ending: dict[int, Held | None] = {}
-        self._not_run: list[Held] = []
+        self._ending: dict[int, HeldJob | None] = {}
+        self._not_run: list[HeldJob] = []
 
     def convert(self, frame: Any) -> Any:
         return read_work_frame(frame, self.viewer, self.limits)
@@ -245,7 +245,7 @@ class WorkRunner(Runner):
             self._not_run += todo.leases
         elif isinstance(todo, Goodbye):
             for held in tuple(self.core.held.values()):
-                self.core.let_go(held)
+                self.core.forget(held)
 
     def beat(self) -> None:
         self.core.stream.push(Heartbeat(time=START))
@@ -257,7 +257,7 @@ class WorkRunner(Runner):
         if ending is not None:
             ending.ending = False
             if done:
-                self.core.let_go(ending)
+                self.core.forget(ending)
 
     def _open(self, welcome: dict[str, Any], held: list[dict[str, Any]] | None = None) -> None:
         message = ParseDict(welcome, workers.WorkWelcome())
@@ -291,7 +291,7 @@ class WorkRunner(Runner):
 
     def _takenBack(self, wanted: list[dict[str, Any]], seconds: float | None = None) -> None:
         if seconds is not None:
-            self._not_run += self.core.leases.take_back(self.now - seconds)
+            self._not_run += self.core.leases.mark_overdue(self.now - seconds)
         taken = [
             {"jobId": h.job.job_id, "token": str(h.job.token), "received": h.received} for h in self._not_run
         ]
@@ -299,7 +299,7 @@ class WorkRunner(Runner):
         self._not_run = []
 
     def _sessionMoved(self, _: bool) -> None:
-        self.core.move_on()
+        self.core.detach()
 
     def _commit(self, change: dict[str, Any]) -> None:
         job = job_of(change["job"])

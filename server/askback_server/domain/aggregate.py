@@ -43,8 +43,8 @@ class Facts:
     command_id: str
     """Marks the events of one command; a write whose outcome is unknown is found by it."""
     dead_sessions: frozenset[SessionRef] = frozenset()
-    """Sessions whose guard has failed in this batch: expired if `ANY_EPOCH`, else resumed by another stream,
-    so that only this epoch is over."""
+    """Sessions whose guard has failed in this batch. With `ANY_EPOCH` the session has expired; else the
+    stream of that epoch has lost it, and another stream may have resumed it."""
     attended: Callable[[Prompt], bool] = assume_attended
     """Whether a person who may answer the prompt is present."""
 

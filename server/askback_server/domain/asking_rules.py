@@ -100,7 +100,7 @@ def _supersede(change: Change, command: AskPrompt) -> None:
         old = change.prompt(old.prompt_id)
         if old.is_open:
             # The reason does not name the new prompt: the audience of the old one may not see it.
-            close_prompt(change, old, PromptTrigger.SUPERSEDE, reason=_SUPERSEDED, go_on=False)
+            close_prompt(change, old, PromptTrigger.SUPERSEDE, reason=_SUPERSEDED, resume_job=False)
 
 
 def open_prompt(change: Change, key: str, content: PromptContent) -> Prompt:

@@ -99,13 +99,16 @@ class Checker(Violations):
             self.text(f"{field}[{i}].text", edit.text, self.limits.content_bytes)
 
 
-def normalise(content: PromptContent, limits: Limits, now: datetime | None) -> PromptContent:
-    """Validate a content and fill in the decisions of its kind. Raises InvalidField.
+def normalise(
+    content: PromptContent, limits: Limits, now: datetime | None, *, prefix: str = "content."
+) -> PromptContent:
+    """Validate a content and fill in the decisions of its kind. `prefix` starts the paths of violations.
 
     `now` is when people are asked. None leaves the times unchecked, for a prompt that exists: a job that
-    asks again after a restart gets that prompt, also when its `deadline` has passed meanwhile.
+    asks again after a restart gets that prompt, also when its `deadline` has passed meanwhile. Raises
+    InvalidField.
     """
-    check = Checker(limits, "content.")
+    check = Checker(limits, prefix)
     if not content.kind:
         check.bad("kind", "is required: clarify, confirm, preview, or one of your own")
     elif len(content.kind) > limits.name_chars or not _KIND.match(content.kind):

@@ -150,7 +150,7 @@ def _reminders_from_doc(doc: Mapping[str, Json]) -> Reminders:
 def answer_to_json(answer: Answer) -> str:
     """The document of an answer; `values` is the text that was sent, unchanged.
 
-    Refused answers are stored too. Values of theirs that are not JSON become a string, `values_text`.
+    Refused answers are stored too: if their values are not JSON, they become a string, `values_text`.
     """
     doc = {
         "answer_id": answer.answer_id,

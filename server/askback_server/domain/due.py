@@ -35,7 +35,10 @@ def run_overdue(change: Change) -> None:
     actor, change.actor = change.actor, "system"
     while due and not change.job.is_terminal:
         at, place, prompt_id = heapq.heappop(due)
-        following = _take_job(change, at) if not prompt_id else _take(change, change.prompt(prompt_id), at)
+        if prompt_id:
+            following = _run_prompt_action(change, change.prompt(prompt_id), at)
+        else:
+            following = _run_job_deadline(change, at)
         if following is not None and following <= now:
             heapq.heappush(due, (following, place, prompt_id))
     change.actor = actor
@@ -53,7 +56,7 @@ def next_due(change: Change) -> datetime | None:
     return min(times, default=None)
 
 
-def _take_job(change: Change, at: datetime) -> datetime | None:
+def _run_job_deadline(change: Change, at: datetime) -> datetime | None:
     job = change.job
     if job.due_at != at:
         return job.due_at  # an earlier action has changed the deadline
@@ -78,12 +81,12 @@ def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():g} s"
 
 
-def _take(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
+def _run_prompt_action(change: Change, prompt: Prompt, at: datetime) -> datetime | None:
     """Run the action that is due on an open prompt. Returns the time of its next one."""
     nudges = prompt.nudges
     change.require(not_before=at)
     if prompt.expires_at == at or nudges is None:
-        _end(change, prompt)
+        _take_final_action(change, prompt)
     elif nudges.step_at == at:
         _escalate(change, prompt)
     else:
@@ -129,7 +132,7 @@ def _remind(change: Change, prompt: Prompt) -> None:
     change.put(evolve(prompt, nudges=nudges))
 
 
-def _end(change: Change, prompt: Prompt) -> None:
+def _take_final_action(change: Change, prompt: Prompt) -> None:
     """Close the prompt by its final action (docs/design.md 3)."""
     default = prompt.content.default_answer
     if prompt.content.final_action is FinalAction.DEFAULT and default is not None:
@@ -146,7 +149,7 @@ def _end(change: Change, prompt: Prompt) -> None:
         )
         close_prompt(change, prompt, PromptTrigger.DEFAULT, reason="the deadline passed", answer=answer)
     elif prompt.content.final_action is FinalAction.FAIL_JOB:
-        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED, go_on=False)
+        close_prompt(change, prompt, PromptTrigger.EXPIRE, reason=_EXPIRED, resume_job=False)
         failure = Failure("PROMPT_EXPIRED", f"nobody answered {prompt.key or prompt.prompt_id!r} in time")
         fail_now(change, JobTrigger.FAIL, failure)
     else:

@@ -23,8 +23,9 @@ from askback_server.domain.commands import (
 from askback_server.domain.content import PromptContent
 from askback_server.domain.documents import content_to_json, dump
 from askback_server.domain.due import next_due, run_overdue
-from askback_server.domain.errors import IdReused, IllegalState, InvalidField, VersionMismatch
+from askback_server.domain.errors import IdReused, IllegalState, VersionMismatch
 from askback_server.domain.events import EventType
+from askback_server.domain.evolve import evolve
 from askback_server.domain.jobs import DeepUnderstanding, Job, JobState
 from askback_server.domain.life import (
     cancel_now,
@@ -81,12 +82,14 @@ def create_job(aggregate: Aggregate, command: CreateJob, facts: Facts) -> RuleRe
         workerless=content is not None,
     )
     change = Change(aggregate, facts, command.principal.subject, job)
-    made = {"job_type": job.job_type, "attempt": 1, "token": 0}
+    created = {"job_type": job.job_type, "attempt": 1, "token": 0}
     if retry is None:
-        change.record(EventType.JOB_CREATED, None, made)
+        change.record(EventType.JOB_CREATED, None, created)
     else:
         change.retry = retry
-        change.record(EventType.JOB_CREATED, None, {**made, "retried_from": retry.job_id, "keep": retry.keep})
+        change.record(
+            EventType.JOB_CREATED, None, {**created, "retried_from": retry.job_id, "keep": retry.keep}
+        )
         for page in carry_over_pages(retry) if retry.keep is Keep.ALL else ():
             change.record(EventType.JOB_CARRIED_OVER, None, page)
     prompt: Prompt | None = None
@@ -124,14 +127,10 @@ def _check_create(command: CreateJob, namespace: str, facts: Facts, *, is_new: b
             )
     content = None
     if command.prompt is not None:
-        try:
-            asked_at = now if is_new else None
-            content = replace(normalise(command.prompt, limits, asked_at), blocking=True)
-        except InvalidField as error:
-            fields = ((v, v.field.removeprefix("content.")) for v in error.violations)
-            check.found += [replace(v, field=f"prompt.{field}") for v, field in fields]
+        asked_at = now if is_new else None
+        content = check.read(normalise, command.prompt, limits, asked_at, prefix="prompt.")
     check.done()
-    return content
+    return content if content is None else evolve(content, blocking=True)
 
 
 def _request_digest(command: CreateJob, namespace: str, content: PromptContent | None) -> str:
@@ -181,7 +180,7 @@ def update_job(aggregate: Aggregate, command: UpdateJob, facts: Facts) -> RuleRe
     if "retention" in values and job.completed_at is not None:
         keep = values["retention"]
         if keep is None:
-            keep = facts.limits.keep(job.namespace, job.state)
+            keep = facts.limits.retention_of(job.namespace, job.state)
         change.set(purge_at=job.completed_at + keep)
     change.record(EventType.JOB_UPDATED, None, {"fields": sorted(command.values)})
     return RuleResult(change.job, change)

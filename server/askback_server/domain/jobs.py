@@ -71,11 +71,11 @@ class Job:
     state: JobState
     """Changed by transitions only (`life.move`)."""
     created_at: datetime
-    """Fixed."""
+    """When it was created; fixed."""
     updated_at: datetime
     """When the newest event was written."""
     input_json: str = ""
-    """JSON text of the creator, stored unchanged; empty if none was given. Fixed."""
+    """The creator's JSON text, stored unchanged; empty if there is none. Fixed."""
     result_json: str = ""
     """Set at completion: the worker's JSON text, or its prompt's resolution if the job has no worker."""
     failure: Failure | None = None
@@ -100,8 +100,8 @@ class Job:
     open_blocking: int = 0
     """The open prompts that it waits for: all that block, or none while it runs on after the first answer."""
     wake: Wake = Wake.ALL
-    """Set to ANY by a prompt with `wakes` or a release that names what it awaits; DUE while the holder may
-    be at work on an answer; back to ANY when the job runs again."""
+    """Set to ANY by a prompt with `wakes`, or by a release with `awaited` keys; to DUE while the holder may
+    be at work on an answer; and back to ANY when the job runs again."""
     version: int = 0
     """The seq of the newest event. Rises with every event; writes are guarded by it."""
     token: int = 0

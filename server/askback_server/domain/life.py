@@ -77,11 +77,11 @@ def close_prompt(
     reason: str = "",
     answer: Answer | None = None,
     carried_from: str = "",
-    go_on: bool = True,
+    resume_job: bool = True,
 ) -> Prompt:
     """Close an open prompt and record its event.
 
-    With `go_on` the job continues if this resolution allows it; its new state is in the same event.
+    With `resume_job` the job continues if this resolution allows it; its new state is in the same event.
     `carried_from` is the earlier job in which the answer was given: then the resolution's actor is the author
     of the answer and not the sender of the command.
     """
@@ -99,8 +99,8 @@ def close_prompt(
     )
     if prompt.nudges is not None:
         closed = evolve(closed, nudges=prompt.nudges.after_end())
-    if go_on:
-        _go_on(change, closed)
+    if resume_job:
+        _resume_job(change, closed)
     data: dict[str, object] = {"round": prompt.round, "key": prompt.key}
     if answer is not None:
         data |= {"answer_id": answer.answer_id, "decision": answer.decision, "source": answer.source}
@@ -110,16 +110,16 @@ def close_prompt(
             _note_answer(change, prompt, answer)
     change.record(_CLOSING[trigger], prompt.prompt_id, data)
     closed = change.put(closed)
-    if go_on and change.job.workerless and change.job.is_terminal:
+    if resume_job and change.job.workerless and change.job.is_terminal:
         ended = change.job.state is JobState.COMPLETED
         change.record(EventType.JOB_COMPLETED if ended else EventType.JOB_CANCELLED)
-    elif go_on and change.job.state is JobState.PENDING_HITL and not change.job.open_blocking:
+    elif resume_job and change.job.state is JobState.PENDING_HITL and not change.job.open_blocking:
         # A cancel was requested, and the holder that should confirm it has lost its session.
         cancel_now(change)
     return closed
 
 
-def _go_on(change: Change, closed: Prompt) -> None:
+def _resume_job(change: Change, closed: Prompt) -> None:
     """Move the job out of PENDING_HITL if no blocking prompt is open.
 
     It becomes RUNNING if its holder's session is alive, else PENDING. The write finds out: it is guarded by
@@ -130,9 +130,9 @@ def _go_on(change: Change, closed: Prompt) -> None:
     if job.state is not JobState.PENDING_HITL:
         return
     if job.open_blocking:
-        _go_on_with_one(change, closed)
+        _resume_after_first(change, closed)
     elif job.workerless:
-        _settle(change, closed)
+        _complete_by_resolution(change, closed)
     elif job.session_id is not None and not change.facts.is_dead(SessionRef(job.session_id, ANY_EPOCH)):
         move(change, JobTrigger.RESUME)
         change.require(session=SessionRef(job.session_id, ANY_EPOCH))
@@ -142,7 +142,7 @@ def _go_on(change: Change, closed: Prompt) -> None:
         requeue(change)
 
 
-def _go_on_with_one(change: Change, closed: Prompt) -> None:
+def _resume_after_first(change: Change, closed: Prompt) -> None:
     """Make the job run again if it may continue with the first of several resolutions."""
     job = change.job
     if job.wake is Wake.ALL or not closed.content.blocking:
@@ -165,7 +165,7 @@ def requeue(change: Change) -> None:
     change.set(ready_at=max(change.facts.now, change.job.ready_at or change.facts.now))
 
 
-def _settle(change: Change, closed: Prompt) -> None:
+def _complete_by_resolution(change: Change, closed: Prompt) -> None:
     """End a job without a worker: the resolution of its prompt is its result."""
     assert closed.resolution is not None
     if closed.state is PromptState.CANCELLED:
@@ -184,7 +184,9 @@ def _finish(change: Change, trigger: JobTrigger) -> None:
     move(change, trigger)
     drop_holder(change)
     now, job = change.facts.now, change.job
-    keep = change.facts.limits.keep(job.namespace, job.state) if job.retention is None else job.retention
+    keep = (
+        change.facts.limits.retention_of(job.namespace, job.state) if job.retention is None else job.retention
+    )
     change.set(completed_at=now, purge_at=now + keep, ready_at=None, cancel_at=None, run_left=None)
 
 
@@ -200,7 +202,7 @@ def end_job(change: Change, trigger: JobTrigger, event: EventType, data: Mapping
     still_open = change.open
     _finish(change, trigger)
     for prompt in still_open:
-        close_prompt(change, prompt, PromptTrigger.CANCEL, reason=_ENDS[event], go_on=False)
+        close_prompt(change, prompt, PromptTrigger.CANCEL, reason=_ENDS[event], resume_job=False)
     change.record(event, None, data)
 
 
@@ -227,7 +229,7 @@ def retry_attempt(
     limits, failed = change.facts.limits, change.job.attempt
     if delay is None:
         delay = min(limits.backoff_base * 2 ** min(failed - 1, 30), limits.backoff_max)
-    _run_later(change, trigger, failure, delay)
+    _schedule_run(change, trigger, failure, delay)
     change.set(attempt=failed + 1, run_left=None)
     change.record(
         event, None, {"attempt": failed + 1, "code": failure.code, "message": failure.message[:500]}
@@ -248,13 +250,13 @@ def stall(change: Change, failure: Failure) -> None:
         fail_now(change, JobTrigger.FAIL, replace(failure, message=message))
         return
     delay = min(max(now - since, limits.backoff_base), limits.backoff_max)
-    _run_later(change, JobTrigger.RETRY, failure, delay)
+    _schedule_run(change, JobTrigger.RETRY, failure, delay)
     change.set(stalled_at=since)
     data = {"attempt": change.job.attempt, "code": failure.code, "message": failure.message[:500]}
     change.record(EventType.JOB_RETRIED, None, {**data, "counted": False})
 
 
-def _run_later(change: Change, trigger: JobTrigger, failure: Failure, delay: timedelta) -> None:
+def _schedule_run(change: Change, trigger: JobTrigger, failure: Failure, delay: timedelta) -> None:
     if change.job.state is JobState.PENDING_HITL and change.job.wake is Wake.DUE:
         requeue(change)  # the holder may have been working and not only waiting
     else:

@@ -22,7 +22,7 @@ class Limits:
     title_chars: int = 500
     """A prompt's title."""
     reason_chars: int = 1_000
-    """The reason of a cancel."""
+    """The reason for a cancel."""
     name_chars: int = 128
     """Job types, kinds, namespaces, worker and console ids."""
     key_chars: int = 200
@@ -151,7 +151,7 @@ class Limits:
     forms: FormLimits = field(default_factory=FormLimits)
     """Limits of questions, options, values and comments."""
 
-    def keep(self, namespace: str, state: str) -> timedelta:
+    def retention_of(self, namespace: str, state: str) -> timedelta:
         """How long a job that ended in this state is kept. The most specific setting applies."""
         for name in (f"{namespace}:{state}", f"{namespace}:default", state, "default"):
             if name in self.retention:

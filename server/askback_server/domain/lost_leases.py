@@ -17,13 +17,13 @@ def lose_session(aggregate: Aggregate, command: LoseSession, facts: Facts) -> Ru
         return RuleResult(None)
     change = Change(aggregate, facts, command.principal.subject)
     why = f"the session of worker {job.worker_id!r} expired"
-    _lose(change, received=command.unreceived != job.version, why=why)
+    _end_lease(change, received=command.unreceived != job.version, why=why)
     return RuleResult(None, change)
 
 
 def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> RuleResult[None]:
     """End a lease whose live session does not run the job. Guarded by the reporting stream's session and
-    epoch: if another stream has resumed the session, that one knows better."""
+    epoch: if another stream has resumed the session, its report decides."""
     job = aggregate.job
     if (
         job is None
@@ -34,11 +34,13 @@ def drop_lease(aggregate: Aggregate, command: DropLease, facts: Facts) -> RuleRe
         return RuleResult(None)
     change = Change(aggregate, facts, command.principal.subject)
     change.require(session=command.session)
-    _lose(change, received=command.received, why=f"worker {job.worker_id!r} does not run the job any more")
+    _end_lease(
+        change, received=command.received, why=f"worker {job.worker_id!r} does not run the job any more"
+    )
     return RuleResult(None, change)
 
 
-def _lose(change: Change, *, received: bool, why: str) -> None:
+def _end_lease(change: Change, *, received: bool, why: str) -> None:
     """End the lease.
 
     A lease that its worker never received is not counted as an attempt. Only `Limits.uncounted_leases` are

@@ -124,7 +124,7 @@ class Prompt:
     digest: str
     """The content's digest. Changed by an amendment; `AskPrompt` with an equal one is the same question."""
     created_at: datetime
-    """Fixed."""
+    """When it was asked; fixed."""
     updated_at: datetime
     """When it last changed (`Change.put`)."""
     expires_at: datetime | None = None
@@ -160,7 +160,7 @@ class Prompt:
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether some who could see it may not any more: after an amendment or a replacing step."""
+        """Whether a person who saw it may have lost access: by an amendment or a replacing step."""
         if self.revision > 1:
             return True
         steps = self.content.escalation[: self.nudges.steps] if self.nudges is not None else ()

@@ -40,7 +40,7 @@ from askback_server.engine.spread import Spread
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 POLL = 0.5
 """Seconds between two scans if nothing else triggers one."""
@@ -172,7 +172,7 @@ class Dispatcher:
                 if consumers:
                     await self._scan_queues(namespace, consumers)
         except AskbackError as error:
-            log.warning("cannot scan for runnable jobs: %s", error)
+            _log.warning("cannot scan for runnable jobs: %s", error)
             await asyncio.sleep(POLL)
             self._rescan.add(namespace)
         finally:
@@ -271,7 +271,7 @@ class Dispatcher:
                     left.popleft()
                 await asyncio.gather(*leases)
         except AskbackError as error:
-            log.warning("cannot lock queue %s: %s", queue, error)
+            _log.warning("cannot lock queue %s: %s", queue, error)
         finally:
             for job_id, consumer in left:
                 self._end_lease(job_id, consumer)
@@ -297,7 +297,7 @@ class Dispatcher:
         except (SessionMoved, SessionNotFound):
             # The stream of a frozen worker may stay open for long. Without this it would be tried again and
             # again.
-            log.info(
+            _log.info(
                 "the session of worker %s has expired or moved; it gets no more jobs",
                 consumer.worker_id,
                 extra={"job_id": job_id, "session_id": consumer.session.session_id},
@@ -306,7 +306,7 @@ class Dispatcher:
             self._request_scan(consumer.namespace)
         except AskbackError as error:
             # Another replica was faster, or the job ended. The next scan shows the truth.
-            log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
+            _log.debug("job %s was not leased: %s", job_id, error, extra={"job_id": job_id})
             self._spread.widen(queue)
             self._request_scan(queue[0])
         else:

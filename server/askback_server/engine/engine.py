@@ -43,7 +43,7 @@ from askback_server.engine.observer import NullObserver, Observer
 from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.storage import BadData, JobStore, Lost, UnknownOutcome
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 R = TypeVar("R")
 
@@ -122,9 +122,9 @@ class Engine:
                     await self._process(items)
                 except Exception as error:
                     if isinstance(error, AskbackError):
-                        log.warning("a batch of %d commands was not written: %s", len(items), error)
+                        _log.warning("a batch of %d commands was not written: %s", len(items), error)
                     else:
-                        log.exception("a batch of %d commands failed", len(items))
+                        _log.exception("a batch of %d commands failed", len(items))
                     self._observer.on_failure(len(items))
                     for item in items:
                         item.fail(error)
@@ -267,7 +267,7 @@ class Engine:
     async def _isolate(self, items: Sequence[Item], error: BadData) -> None:
         """Find the command whose data the database refuses, by halving the batch, and fail only that one."""
         if len(items) == 1:
-            log.warning("the database refused the data of %s: %s", type(items[0].command).__name__, error)
+            _log.warning("the database refused the data of %s: %s", type(items[0].command).__name__, error)
             items[0].fail(InvalidArgument("the database cannot store this; check texts and numbers"))
             return
         middle = len(items) // 2

@@ -13,7 +13,7 @@ from askback_server.domain.events import Event, EventType
 from askback_server.engine.committed import Committed
 from askback_server.engine.observer import NullObserver
 
-log = logging.getLogger("askback.events")
+_log = logging.getLogger("askback.server.events")
 
 _WORDS = {
     EventType.JOB_CREATED: "job created",
@@ -57,14 +57,16 @@ class EventLog(NullObserver):
 
     def on_commit(self, batch: Sequence[Committed]) -> None:
         """See Observer."""
-        if not log.isEnabledFor(logging.INFO):
+        if not _log.isEnabledFor(logging.INFO):
             return
         for item in batch:
             for event in item.events:
                 if words := _WORDS.get(event.type):
-                    # Not `log.info`, which looks up the caller's line: it would always be this one.
+                    # Not `_log.info`, which looks up the caller's line: it would always be this one.
                     fields = _fields(item, event)
-                    log.handle(log.makeRecord(log.name, logging.INFO, "", 0, words, (), None, extra=fields))
+                    _log.handle(
+                        _log.makeRecord(_log.name, logging.INFO, "", 0, words, (), None, extra=fields)
+                    )
 
 
 def _fields(item: Committed, event: Event) -> dict[str, object]:

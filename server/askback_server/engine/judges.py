@@ -23,7 +23,7 @@ from askback_server.domain.json_text import Violation
 from askback_server.engine import judge_process
 from askback_server.engine.judge_process import LENGTH, pack
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 DEADLINE = 5.0
 """Seconds per validation."""
@@ -136,7 +136,7 @@ class Judges:
                 return await _message(process)
         except TimeoutError:
             self._kill()
-            log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
+            _log.warning("an answer of %d bytes took too long to check", len(asked.values_json))
             raise LimitExceeded(
                 "the values take too long to check against the form; send fewer or shorter ones",
                 limit="judging_seconds",
@@ -144,7 +144,7 @@ class Judges:
             ) from None
         except (OSError, EOFError, asyncio.IncompleteReadError) as error:
             self._kill()
-            log.warning("the process that checks large answers ended: %r", error)
+            _log.warning("the process that checks large answers ended: %r", error)
             raise QueueFull("the answer could not be checked now; send it again a little later") from error
         except asyncio.CancelledError:
             self._kill()

@@ -28,7 +28,7 @@ from askback_server.engine.periodic import every
 from askback_server.ports.storage import WorkQueue
 from askback_server.ports.worker_sessions import Doubts, SessionStore
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 SILENT_BEATS = 3
 """Beats without a sign of life after which a worker gets no more jobs: it has missed a heartbeat."""
@@ -116,7 +116,7 @@ class SessionKeeper:
         try:
             await self._store.change_doubts(session, lambda known: {**known, **leases})
         except Exception as error:  # the storage may be unavailable or already closed
-            log.info("unreceived leases were not recorded: %s", error)
+            _log.info("unreceived leases were not recorded: %s", error)
 
     async def run(self) -> None:
         """Beat and reap until cancelled."""
@@ -189,6 +189,6 @@ class SessionKeeper:
         try:
             await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("job %s was not returned to its queue: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("job %s was not returned to its queue: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

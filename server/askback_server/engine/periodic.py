@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from askback_server.domain.errors import StorageUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 
 async def every(interval: float, work: Callable[[], Awaitable[object]], name: str) -> None:
@@ -20,7 +20,7 @@ async def every(interval: float, work: Callable[[], Awaitable[object]], name: st
         try:
             await work()
         except StorageUnavailable as error:
-            log.warning("%s: %s", name, error)
+            _log.warning("%s: %s", name, error)
         except Exception:
-            log.exception("%s failed; next try in %g s", name, interval)
+            _log.exception("%s failed; next try in %g s", name, interval)
         await asyncio.sleep(interval)

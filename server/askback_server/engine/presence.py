@@ -29,7 +29,7 @@ from askback_server.ports.clock import uuid7
 from askback_server.ports.presence import PresenceStore
 from askback_server.ports.queries import PromptFilter
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 LINGER = 10.0
 """Seconds for which a console that left still counts as present: it may reconnect. For as long after its own
@@ -288,7 +288,7 @@ class PresenceTracker:
         )
         for job_id, error in zip(jobs, done, strict=True):
             if isinstance(error, AskbackError):
-                log.warning("presence of prompts of job %s was not reviewed: %s", job_id, error)
+                _log.warning("presence of prompts of job %s was not reviewed: %s", job_id, error)
             elif isinstance(error, BaseException):
                 raise error
         await asyncio.sleep(PAUSE if jobs else 0)

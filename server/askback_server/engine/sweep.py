@@ -19,7 +19,7 @@ from askback_server.ports.clock import DatabaseClock
 from askback_server.ports.queue_locks import QueueLocks
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 PURGE = 20
 """Jobs deleted per batch: small enough not to delay other commands."""
@@ -65,7 +65,7 @@ class Sweep:
         purged = await self._purge()
         dropped = await self._queue.drop_events(self._clock.now() - KEEP_TOKENS)
         if purged or dropped:
-            log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
+            _log.info("swept", extra={"purged_jobs": purged, "dropped_events": dropped})
 
     async def _purge(self) -> int:
         """Delete jobs whose retention is over, in small batches with pauses; one replica at a time."""
@@ -100,6 +100,6 @@ class Sweep:
         try:
             await self._engine.execute(PurgeJob(job_id=job_id))
         except AskbackError as error:
-            log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("job %s was not purged: %s", job_id, error, extra={"job_id": job_id})
             return False
         return True

@@ -25,7 +25,7 @@ from askback_server.engine.engine import Engine
 from askback_server.ports.clock import Alarm, DatabaseClock
 from askback_server.ports.storage import WorkQueue
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.engine")
 
 POLL = 0.5
 """Seconds between two queries for deadlines."""
@@ -130,7 +130,7 @@ class Timers:
             except StorageUnavailable:
                 pass  # the feed logs it
             except Exception:
-                log.exception("reading deadlines failed")
+                _log.exception("reading deadlines failed")
             await asyncio.sleep(POLL)
 
     def _fire_due(self) -> None:
@@ -159,10 +159,10 @@ class Timers:
             command = c.EndGrace(job_id=job_id) if kind == "cancel" else c.RunDue(job_id=job_id)
             later = await self._engine.execute(command)
         except AskbackError as error:
-            log.warning("a timer of job %s could not run: %s", job_id, error, extra={"job_id": job_id})
+            _log.warning("a timer of job %s could not run: %s", job_id, error, extra={"job_id": job_id})
             return self._clock.now() + RETRY_DELAY
         except Exception:
-            log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
+            _log.exception("a timer of job %s failed", job_id, extra={"job_id": job_id})
             return None
         # A later time means that our clock was ahead of the database's, or that the job has another deadline.
         return max(later, self._clock.now() + soon) if isinstance(later, datetime) else None

@@ -30,7 +30,7 @@ from askback_server.engine.hot_jobs import HotJobs
 from askback_server.ports.storage import Changed, FeedStore, JobStore, Position
 from askback_server.ports.wakeups import Hint, NoWakeups, Wakeups
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.feed")
 
 POLL = 0.5
 """Seconds between two polls of the log."""
@@ -163,7 +163,7 @@ class Feed:
                     await self._log.end_history(self.epoch)
                     raise LostHistory(
                         "the database has lost commits that this replica has seen (a failover to a standby "
-                        "that was behind, or a restore): what it knows may be wrong, and it must start anew"
+                        "that was behind, or a restore): what it knows may be wrong, and it must restart"
                     )
                 if self._due or clock() >= polled + self._poll:
                     self._due = False
@@ -175,11 +175,11 @@ class Feed:
                 raise
             except StorageUnavailable as error:
                 if self._hot.is_live:
-                    log.warning("the feed is down: %s", error)
+                    _log.warning("the feed is down: %s", error)
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
             except Exception:
-                log.exception("reading the feed failed")
+                _log.exception("reading the feed failed")
                 self._hot.suspend()
                 await asyncio.sleep(self._poll)
             if not self._due and not self._hints:

@@ -13,7 +13,7 @@ import logging
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.storage import FeedStore, Holder
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.feed")
 
 POLL = 2.0
 """Seconds between two checks."""
@@ -40,7 +40,7 @@ class HorizonWatch:
             except StorageUnavailable:
                 self.lag = 0.0  # unknown; the feed logs that the database is down
             except Exception:
-                log.exception("reading the lag of the feed failed")
+                _log.exception("reading the lag of the feed failed")
             await asyncio.sleep(POLL)
 
     async def check(self) -> None:
@@ -52,7 +52,7 @@ class HorizonWatch:
                 self._warn(await self._store.holder())
         elif self._warned_at:
             self._warned_at = 0.0
-            log.info("the feed has caught up: no transaction holds it back")
+            _log.info("the feed has caught up: no transaction holds it back")
 
     def _warn(self, holder: Holder | None) -> None:
         named: dict[str, object] = {"lag": round(self.lag, 1)}
@@ -66,4 +66,4 @@ class HorizonWatch:
             who = f"it is that of process {holder.pid} ({name}, {holder.user}), {age}"
             named["pid"] = holder.pid
         text = "commits of %.0f s ago cannot be read in order yet: an older transaction is running; %s"
-        log.warning(text, self.lag, who, extra=named)
+        _log.warning(text, self.lag, who, extra=named)

@@ -30,7 +30,7 @@ from askback_server.ports.census import Census, CensusStore
 from askback_server.sessions.replica import Replica
 from askback_server.transport.server import Server
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.metrics")
 
 FRESH = 5.0
 """Seconds for which database counts are reused, however many scrapers there are."""
@@ -71,7 +71,7 @@ class ReplicaCollector(Collector):
             return reading.result(READ_WITHIN)
         except TimeoutError:
             reading.cancel()
-            log.warning("the event loop is too busy: metrics were not read within %g s", READ_WITHIN)
+            _log.warning("the event loop is too busy: metrics were not read within %g s", READ_WITHIN)
             return ()
 
     async def _read(self, asked: float) -> list[Family]:
@@ -88,10 +88,10 @@ class ReplicaCollector(Collector):
                         behind = await self._census.behind(self._replica.feed.position)
                     self._counts = DatabaseCounts(monotonic(), census, behind)
                 except (StorageUnavailable, TimeoutError) as error:
-                    log.warning("the database is not counted: %s", str(error) or "it does not answer")
+                    _log.warning("the database is not counted: %s", str(error) or "it does not answer")
                     self._counts = DatabaseCounts(monotonic())
                 except Exception:
-                    log.exception("counting in the database failed")
+                    _log.exception("counting in the database failed")
                     self._counts = DatabaseCounts(monotonic())
             return self._counts
 

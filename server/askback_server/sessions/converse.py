@@ -1,4 +1,4 @@
-"""Drives a ConverseCore: runs its calls, feeds its view, paces its heartbeats."""
+"""Drives a `ConverseCore`: runs its calls, keeps its view up to date, sends heartbeats."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from askback_server.sessions.converse_frames import ConverseHello, ConverseWelco
 from askback_server.sessions.frames import Call, ClientFrame, Goodbye, Heartbeat, ServerFrame
 from askback_server.sessions.live_view import LiveView
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.stream_session import TAKE, ErrorMapper, Handler, StreamDeps, StreamSession
+from askback_server.sessions.stream_session import MAX_FRAMES, ErrorMapper, Handler, StreamDeps, StreamSession
 
 
 class ConverseSession(StreamSession):
-    """One console's stream."""
+    """A console's stream."""
 
     def __init__(
         self, deps: StreamDeps, access: Access, handler: Handler, to_caller_error: ErrorMapper
@@ -71,14 +71,14 @@ class ConverseSession(StreamSession):
             self._core.stream.push(Heartbeat(self._token if told else "", self._deps.clock.now()))
         if not self._core.has_news:
             return []
-        return self._core.take(TAKE, self._token)
+        return self._core.take(MAX_FRAMES, self._token)
 
     @property
     def _token(self) -> str:
         return self._live.token if self._live is not None else ""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         if self._live is not None:
             self._live.close()
         super().close()

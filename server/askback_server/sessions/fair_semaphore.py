@@ -1,4 +1,4 @@
-"""So many at once, and principals in turn: one that wants much waits for itself."""
+"""A semaphore that is fair between principals: one that wants much waits for itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 
 class FairSemaphore:
-    """A semaphore whose waiters are served by principal in turn, and in order within one."""
+    """A semaphore with `most` slots. Waiters are served by principal in turn, and in order within a
+    principal."""
 
     def __init__(self, most: int) -> None:
         self._free = most
@@ -17,43 +18,40 @@ class FairSemaphore:
 
     @asynccontextmanager
     async def slot(self, subject: str) -> AsyncIterator[None]:
-        """A turn of a principal, when it comes."""
-        if self._free and not self._waiting:
-            self._free -= 1
-        else:
-            await self._wait(subject)
+        """Hold a slot inside this context."""
+        await self._acquire(subject)
         try:
             yield
         finally:
-            self._pass_on()
+            self._release()
 
     async def acquire_for_iteration(self, subject: str) -> None:
-        """A turn of a principal that lasts until the event loop has gone round."""
+        """Acquire a slot that is released at the next iteration of the event loop."""
+        await self._acquire(subject)
+        asyncio.get_running_loop().call_soon(self._release)
+
+    async def _acquire(self, subject: str) -> None:
         if self._free and not self._waiting:
             self._free -= 1
-        else:
-            await self._wait(subject)
-        asyncio.get_running_loop().call_soon(self._pass_on)
-
-    async def _wait(self, subject: str) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(subject, deque()).append(turn)
+            return
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(subject, deque()).append(slot)
         try:
-            await turn
+            await slot
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._pass_on()  # it had come
+            if slot.done() and not slot.cancelled():
+                self._release()  # the slot was already granted
             raise
 
-    def _pass_on(self) -> None:
+    def _release(self) -> None:
         while self._waiting:
-            subject, turns = next(iter(self._waiting.items()))
-            turn = turns.popleft()
-            if turns:
+            subject, slots = next(iter(self._waiting.items()))
+            slot = slots.popleft()
+            if slots:
                 self._waiting.move_to_end(subject)
             else:
                 del self._waiting[subject]
-            if not turn.done():
-                turn.set_result(None)
+            if not slot.done():
+                slot.set_result(None)
                 return
         self._free += 1

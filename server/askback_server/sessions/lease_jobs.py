@@ -24,7 +24,7 @@ from askback_server.ports.storage import JobStore
 from askback_server.ports.worker_sessions import SessionStore
 from askback_server.sessions.access import Access
 from askback_server.sessions.lease_parcel import lease_parcel
-from askback_server.sessions.unary_lease import UnaryConsumer
+from askback_server.sessions.unary_consumer import UnaryConsumer
 from askback_server.sessions.unary_leases import Lease, UnaryLeases
 from askback_server.sessions.work_frames import JobLeased, LeaseDigest
 

@@ -12,9 +12,9 @@ from askback_server.feed.tokens import ResumeTokens
 from askback_server.ports.storage import FeedStore, JobStore
 from askback_server.sessions.admission import Admission
 from askback_server.sessions.images import Images
+from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_follower import PromptFollower
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.unsent import Account
 
 
 class ViewDeps(Protocol):
@@ -63,7 +63,7 @@ class LiveView:
         filter = self._view.filter.for_principal(principal)
         self._leave()
         self._leave = self._presence.enter(filter)
-        self._follower.look_through(filter)
+        self._follower.change_filter(filter)
         self._changed.set()
 
     @property

@@ -12,9 +12,9 @@ from askback_server.ports.queries import PromptFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.frames import Bookmark, PromptEvent
 from askback_server.sessions.live_view import LiveView, ViewDeps
+from askback_server.sessions.memory_budget import Account
 from askback_server.sessions.prompt_view import PromptView
-from askback_server.sessions.stream_session import TAKE
-from askback_server.sessions.unsent import Account
+from askback_server.sessions.stream_session import MAX_FRAMES
 from askback_server.sessions.watch import Watch
 
 
@@ -46,7 +46,7 @@ async def watch_prompts(
             if following.done():
                 following.result()
             while view.has_news:
-                yield view.take(TAKE, live.token)
+                yield view.take(MAX_FRAMES, live.token)
                 live.note_written()
             if clock() >= due:
                 yield [Bookmark(live.token)] if view.caught_up else []

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from askback._text.files import why
 from askback_server.domain.errors import StorageUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of network file systems without advisory locks."""
@@ -56,7 +56,7 @@ class FileLock:
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            log.warning(
+            _log.warning(
                 "the file system of %s has no locks: make sure that only one server uses it", database
             )
         os.ftruncate(self._file, 0)

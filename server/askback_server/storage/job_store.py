@@ -14,7 +14,7 @@ from askback_server.storage.batch import Batch, BatchOutcome, lay_out
 from askback_server.storage.job_reads import JobReads
 from askback_server.storage.tables import events
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 SETTLE_ATTEMPTS = 8
 SETTLE_PAUSE = 0.25
@@ -34,7 +34,7 @@ class Jobs(JobReads):
         try:
             outcome = await self._dialect.write(laid)
         except UnknownOutcome as error:
-            log.warning("the outcome of a write of %d jobs is unknown (%s); settling", len(batch), error)
+            _log.warning("the outcome of a write of %d jobs is unknown (%s); settling", len(batch), error)
             outcome = await self._settle(laid)
             ours = await self._ours([w for w in batch if w.job.job_id not in outcome.written])
             outcome.written |= ours
@@ -54,7 +54,7 @@ class Jobs(JobReads):
             try:
                 return await self._dialect.write(batch)
             except (UnknownOutcome, StorageUnavailable) as error:
-                log.warning("settling, attempt %d: %s", attempt + 1, error)
+                _log.warning("settling, attempt %d: %s", attempt + 1, error)
         raise UnknownOutcome("the database did not come back; the outcome stays unknown")
 
     async def _ours(self, writes: Sequence[JobWrite]) -> set[str]:

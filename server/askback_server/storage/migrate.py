@@ -26,7 +26,7 @@ from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.schema import check_schema, is_newer, scripts
 from askback_server.storage.sqlite_files import SUFFIXES, database_problem
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def _keep_private(path: str) -> None:
             found = os.stat(each)
             if found.st_mode & 0o077 and found.st_uid == os.geteuid():
                 os.chmod(each, found.st_mode & 0o700)
-                log.warning("%s could be read by others; it is now for its owner alone", each)
+                _log.warning("%s could be read by others; it is now for its owner alone", each)
 
 
 async def _on_postgres(url: sa.URL, work: Callable[[sa.Connection], T]) -> T:

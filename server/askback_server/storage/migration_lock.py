@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from askback_server.domain.errors import StorageUnavailable
 from askback_server.storage.outages import LOCKED, state_of
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ def upgrade_under_lock(connection: sa.Connection, work: Callable[[], T], wait: f
             raise StorageUnavailable(f"waited {wait:g} s for {what}{holder}; end it, or allow more by --wait")
         if not said:
             said = True
-            log.warning("waiting for %s%s", what, holder)
+            _log.warning("waiting for %s%s", what, holder)
         time.sleep(_PAUSE)
 
 

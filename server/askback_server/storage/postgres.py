@@ -34,7 +34,7 @@ from askback_server.storage.postgres_holder import find_holder
 from askback_server.storage.postgres_pools import Pools
 from askback_server.storage.postgres_wakeups import PostgresWakeups
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 PLAN_LASTS = 3600.0
 """Seconds after which a statement is planned again."""
@@ -136,7 +136,7 @@ class Postgres(Dialect):
                 await pinned.invalidate()
                 await pinned.close()
             except Exception as error:
-                log.debug("closing a broken writer connection: %s", error)
+                _log.debug("closing a broken writer connection: %s", error)
 
     async def write(self, batch: Batch) -> BatchOutcome:
         """One statement, one round trip. Raises UnknownOutcome, BadData, StorageUnavailable."""
@@ -144,7 +144,7 @@ class Postgres(Dialect):
             return await self._write(batch)
         except _NoPartition as error:
             # No replica has created partitions for a week. Nothing was written.
-            log.warning("%s; making those of the days ahead", error)
+            _log.warning("%s; making those of the days ahead", error)
             await self.make_room()
             return await self._write(batch)
 
@@ -191,7 +191,7 @@ class Postgres(Dialect):
             row = await connection.fetchrow(_compile_reasons(), document, timeout=CALL_TIMEOUT)
         except BROKEN as error:
             await self._disconnect()
-            log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
+            _log.warning("cannot determine why guards failed; treating them as version conflicts: %s", error)
             return
         assert row is not None
         outcome.expired.update(row["dead"] or ())
@@ -300,7 +300,7 @@ class Postgres(Dialect):
         except StorageUnavailable as error:
             if error.__cause__ is None or state_of(error.__cause__) != LOCKED:
                 raise
-            log.info("a long-running reader locks old event partitions; the next sweep retries")
+            _log.info("a long-running reader locks old event partitions; the next sweep retries")
             return 0
 
     async def make_room(self) -> None:
@@ -314,7 +314,7 @@ class Postgres(Dialect):
             try:
                 await asyncio.wait_for(engine.dispose(), 10)
             except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-                log.warning("closing PostgreSQL connections: %s", error)
+                _log.warning("closing PostgreSQL connections: %s", error)
 
 
 def _without_content(error: asyncpg.PostgresError) -> str:

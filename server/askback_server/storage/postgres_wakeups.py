@@ -22,7 +22,7 @@ from askback_server.domain.errors import StorageUnavailable
 from askback_server.ports.wakeups import Hint, HintReceiver
 from askback_server.storage.outages import BROKEN, first_line
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 CHANNEL = "askback"
 PAYLOAD = 7_900
@@ -98,9 +98,9 @@ class PostgresWakeups:
                 self._warn_silent()
                 pause = SILENT_PAUSE if pause >= MAX_PAUSE else pause
             except (*BROKEN, StorageUnavailable) as error:
-                log.info("%s: %s", what, first_line(error))
+                _log.info("%s: %s", what, first_line(error))
             except Exception:
-                log.exception("%s failed", what)
+                _log.exception("%s failed", what)
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, MAX_PAUSE)
 
@@ -138,7 +138,7 @@ class PostgresWakeups:
                     await self._test()
                     works()
                     if not self.live:
-                        log.info("wake-ups of other replicas are heard")
+                        _log.info("wake-ups of other replicas are heard")
                         self.live = True
                         self._heard(())  # read the log for commits before the listener worked
                     async with _at_most(TEST):
@@ -162,7 +162,7 @@ class PostgresWakeups:
         """Warn once per process: behind a pooler the listener never works."""
         if not self._warned_silent:
             self._warned_silent = True
-            log.warning(
+            _log.warning(
                 "NOTIFY is not heard by LISTEN (a pooler in transaction mode does that): other replicas' "
                 "commits are found by polling, and each try to listen again is silent"
             )

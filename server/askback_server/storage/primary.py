@@ -18,7 +18,7 @@ import asyncpg
 
 from askback_server.domain.errors import StorageUnavailable
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.storage")
 
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -79,7 +79,7 @@ class Primary:
             )
         if known is not None and found != known:
             self.generation += 1
-            log.warning("PostgreSQL is served by another process than before; older connections are closed")
+            _log.warning("PostgreSQL is served by another process than before; older connections are closed")
             for other in tuple(self._watched):
                 other.terminate()
             self._watched.clear()

@@ -30,7 +30,7 @@ _HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 FAREWELL = 5.0
 """Seconds that a client has for reading why its call has ended, before the call is reset."""
 
-calls_log = logging.getLogger("askback.calls")
+_log = logging.getLogger("askback.server.calls")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -148,6 +148,11 @@ def status_of(context: Context) -> grpc.StatusCode:
     return grpc.StatusCode.OK if code is None else code
 
 
+def logs_calls(level: int) -> bool:
+    """Whether the log has lines about calls at this level."""
+    return _log.isEnabledFor(level)
+
+
 def note_call(
     level: int,
     arrival: Arrival,
@@ -158,7 +163,7 @@ def note_call(
     reason: str = "",
 ) -> None:
     """One line about a call: names and numbers, never content."""
-    if not calls_log.isEnabledFor(level):
+    if not _log.isEnabledFor(level):
         return
     fields = {
         "method": arrival.method,
@@ -174,7 +179,7 @@ def note_call(
         fields["job_id"] = job[:64]
     if prompt := getattr(request, "prompt_id", ""):
         fields["prompt_id"] = prompt[:64]
-    calls_log.log(level, "%s %s", arrival.method, code.name, extra=fields)
+    _log.log(level, "%s %s", arrival.method, code.name, extra=fields)
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:

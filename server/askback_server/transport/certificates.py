@@ -19,7 +19,7 @@ CertificateNames = Callable[[], Sequence[str]]
 _TRIES = 3
 _SUBJECT_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 
-_log = logging.getLogger("askback.tls")
+_log = logging.getLogger("askback.server.tls")
 
 _Stamp = tuple[tuple[int, int, int, int], ...]
 

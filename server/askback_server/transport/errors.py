@@ -46,7 +46,7 @@ _DESCRIPTION_BYTES = 400
 _VIOLATIONS_BYTES = 2_000
 _STATUS_BYTES = 4_000
 
-_log = logging.getLogger("askback.errors")
+_log = logging.getLogger("askback.server.errors")
 
 
 class AnswerRefused(AskbackError):

@@ -35,8 +35,8 @@ from askback_server.transport.call_ends import (
     Arrival,
     Context,
     LogQuota,
-    calls_log,
     end_call,
+    logs_calls,
     note_call,
     sent_id,
     status_of,
@@ -64,7 +64,7 @@ _ARRIVAL: ContextVar[Arrival] = ContextVar("askback_arrival")
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """The service's only interceptor.
 
-    The log (`askback.calls`) has unary calls that are OK at `unary_level`, all others at INFO or, if
+    The log (`askback.server.calls`) has unary calls that are OK at `unary_level`, all others at INFO or, if
     the fault is ours, ERROR. grpc's own health and reflection services need no token, and are limited and
     answered like the others. `certificates`: callers may be known by a client certificate.
     """
@@ -184,7 +184,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 await end_call(error, context, arrival, request_id, call, request, self.ended)
                 raise
             self.ended[ok] += 1
-            if calls_log.isEnabledFor(level):
+            if logs_calls(level):
                 note_call(level, arrival, status_of(context), request_id, call, request)
             return response
 

@@ -12,9 +12,9 @@ from askback_server.ports.queries import JobFilter
 from askback_server.sessions.access import Access
 from askback_server.sessions.job_follower import job_events
 from askback_server.sessions.job_viewer import JobViewer
-from askback_server.sessions.jobs_follower import JobsFollower, JobsNews
+from askback_server.sessions.jobs_follower import JobsFollower, JobsUpdate
+from askback_server.sessions.memory_budget import weight
 from askback_server.sessions.replica import Replica
-from askback_server.sessions.unsent import weight
 from askback_server.transport.convert.jobs import event_message, job_message
 from askback_server.transport.job_heads import event_head
 from askback_server.transport.streams import open_accounts, write_all
@@ -43,7 +43,7 @@ async def serve_job(
     with replica.watching() as watch, open_accounts(replica, access) as (kept, writing):
 
         def access_changed(now: Principal) -> None:
-            viewer.access_changed(now)
+            viewer.change_access(now)
             watch.changed.set()
 
         access.follow(access_changed, known)
@@ -56,7 +56,7 @@ async def serve_job(
                 await context.write(b"")
 
 
-def _news(news: JobsNews | Job) -> bytes:
+def _news(news: JobsUpdate | Job) -> bytes:
     if isinstance(news, Job):
         return pb.WatchJobsResponse(jobs=[job_message(news)]).SerializeToString()
     rest = pb.WatchJobsResponse(
@@ -90,7 +90,7 @@ async def serve_jobs(
         )
         async for news in follower.news(resume_token):
             # Joined, the messages of the jobs and of the rest are one with all of it.
-            items: list[JobsNews | Job] = [*news.jobs]
+            items: list[JobsUpdate | Job] = [*news.jobs]
             if news.removed or news.caught_up or news.reset or news.token:
                 items.append(news)
             del news

@@ -23,7 +23,7 @@ from askback_server.sessions.access import Access
 LOOK = 1.0
 """Seconds between two looks at the open calls, at most."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.transport")
 
 
 class OpenCall:

@@ -23,7 +23,7 @@ from askback_server.transport.job_servicer import JobServicer
 from askback_server.transport.tokens import Authenticator
 from askback_server.transport.worker_servicer import WorkerServicer
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("askback.server.transport")
 OPTIONS: tuple[tuple[str, int], ...] = (
     # A dead peer is noticed in 40 s: ping_timeout overrides keepalive_timeout since grpc 1.60 or so.
     ("grpc.keepalive_time_ms", 30_000),

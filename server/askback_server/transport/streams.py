@@ -20,9 +20,9 @@ from askback_server.sessions.access import Access
 from askback_server.sessions.converse import ConverseSession
 from askback_server.sessions.fair_semaphore import FairSemaphore
 from askback_server.sessions.frames import PromptEvent, ServerFrame
+from askback_server.sessions.memory_budget import SMALL, Account, weight
 from askback_server.sessions.replica import Replica
 from askback_server.sessions.stream_session import StreamSession
-from askback_server.sessions.unsent import SMALL, Account, weight
 from askback_server.sessions.watch_prompts import watch_prompts
 from askback_server.sessions.work import WorkSession
 from askback_server.transport.errors import known
@@ -162,7 +162,7 @@ async def _serve(
             await turns.acquire_for_iteration(subject)
             check_fields(message, limits)
             while at < len(frames):
-                await session.has_room()
+                await session.wait_for_room()
                 await turns.acquire_for_iteration(subject)
                 end = min(at + FAIR, len(frames))
                 while at < end and not session.is_full:

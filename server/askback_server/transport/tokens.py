@@ -27,7 +27,7 @@ Metadata = Iterable[tuple[str, str | bytes]]
 _RECHECK_SECONDS = 1.0
 _TRUSTED_ROLES = frozenset({Role.CLIENT, Role.WORKER, Role.CONSOLE})
 
-_log = logging.getLogger("askback.tokens")
+_log = logging.getLogger("askback.server.tokens")
 
 
 class Authentication(StrEnum):
