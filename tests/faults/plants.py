@@ -256,7 +256,7 @@ def timeout_without_condition() -> None:
                 life.close_prompt(change, prompt, PromptTrigger.EXPIRE)
 
     timers.Timers._add = add_early  # type: ignore[method-assign]
-    for module in (life, job_rules, prompt_rules, worker_rules):
+    for module in (job_rules, prompt_rules):
         module.run_overdue = run_overdue
 
 
