@@ -20,11 +20,11 @@ async def ask_and_answer(target: str, token: str, tls: Tls | None = None) -> dic
 
     async with (
         Client(target, token=token, tls=tls or False) as client,
-        client.console() as desk,
+        client.console() as console,
         worker,
     ):
         run = await client.start("nod", {"what": "Really?"})
-        await (await anext(desk.prompts())).approve()
+        await (await anext(console.prompts())).approve()
         result = await run.result()
         return {"job_id": run.job_id, "state": (await run.job()).state.name, "result": result}
 

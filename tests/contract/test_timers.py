@@ -111,8 +111,8 @@ async def test_a_deadline_known_only_to_a_dead_replica_is_met(
 ) -> None:
     """The replica that created it has died, and the feed has not reported it: polling finds it."""
     async with running_timers(here, horizon, feed=False) as timers:
-        async with node(migrated_db_url) as mortal:
-            _, prompt = await mortal.waiting(escalating(4, 6, timeout=8 * TENTH))
+        async with node(migrated_db_url) as dying:
+            _, prompt = await dying.waiting(escalating(4, 6, timeout=8 * TENTH))
         assert prompt.prompt_id not in {p.prompt_id for item in here.received for p in item.prompts}
         await until(are_closed(here, [prompt]), "it has come to its end")
         assert len(timers) == 0
@@ -275,9 +275,9 @@ async def test_the_deadline_of_a_job_is_met_once_after_its_replica_has_died(
     here: Node, migrated_db_url: str
 ) -> None:
     async with running_timers(here, feed=False):
-        async with node(migrated_db_url) as mortal:
-            job, prompt = await mortal.waiting(question(), timeout=20 * TENTH)
-            idle = await mortal.create(timeout=20 * TENTH)
+        async with node(migrated_db_url) as dying:
+            job, prompt = await dying.waiting(question(), timeout=20 * TENTH)
+            idle = await dying.create(timeout=20 * TENTH)
         for found in (job, idle):
             await until(partial(_has_failed, here, found.job_id), "its deadline is met")
     for found in (job, idle):

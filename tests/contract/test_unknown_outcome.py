@@ -159,8 +159,8 @@ async def test_a_committed_batch_is_recognised_even_after_later_writes_of_others
         await mixed.prepare(pg)
         batch = mixed.batch()
 
-        async def first(own: Write, laid: Any) -> None:
-            await own(laid)
+        async def first(own: Write, batch: Any) -> None:
+            await own(batch)
             newer = [step(batch[0].job), step(mixed.named)]
             assert not (await other.jobs.write(newer)).lost
             raise UnknownOutcome("cut after the commit")
@@ -182,7 +182,7 @@ async def test_writes_of_others_are_not_mistaken_for_the_lost_batch(
     try:
         await mixed.prepare(pg)
 
-        async def first(own: Write, laid: Any) -> None:
+        async def first(own: Write, batch: Any) -> None:
             theirs = [step(mixed.changed, worker_id="theirs"), creation(new_job(request_id="r"))]
             assert not (await other.jobs.write(theirs)).lost
             raise UnknownOutcome("cut before the commit")
@@ -207,8 +207,8 @@ async def test_a_job_deleted_before_its_creation_was_confirmed_stays_deleted(
         await mixed.prepare(pg)
         batch = mixed.batch()
 
-        async def first(own: Write, laid: Any) -> None:
-            await own(laid)
+        async def first(own: Write, batch: Any) -> None:
+            await own(batch)
             deletions = [step(mixed.named, deleted=True), step(mixed.unnamed, deleted=True)]
             assert not (await other.jobs.write(deletions)).lost
             raise UnknownOutcome("cut after the commit")

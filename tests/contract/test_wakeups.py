@@ -286,7 +286,7 @@ async def test_behind_a_pooler_that_drops_notifications_polling_is_enough(
     monkeypatch.setattr(postgres_wakeups, "ECHO", 0.1)
     caplog.set_level(logging.INFO)
     relay = PgRelay(pg_url)
-    relay.mute = True
+    relay.drops_notifications = True
     async with relay.serve() as through, node(through) as here, node(pg_url) as there, awake(here, there):
         await until(lambda: "polling" in caplog.text, "it says so")
         opened = relay.opened

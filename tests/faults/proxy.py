@@ -41,7 +41,7 @@ class _ProxySide(asyncio.Protocol):
         self._early: list[bytes] = []
         self._waiting: deque[tuple[float, bytes | None]] = deque()
         """Delayed data with its due times, in order. None stands for the end of the stream."""
-        self._heard_end = False
+        self._end_received = False
         """Whether this side has sent its end of stream."""
         self._ended = False
         """Whether that end has been forwarded."""
@@ -58,7 +58,7 @@ class _ProxySide(asyncio.Protocol):
             for data in self.peer._early:
                 transport.write(data)
             self.peer._early.clear()
-            if self.peer._heard_end and not self.peer._waiting:
+            if self.peer._end_received and not self.peer._waiting:
                 self.peer._pass_end(transport)
             if self.link.is_stalled:
                 transport.pause_reading()
@@ -99,7 +99,7 @@ class _ProxySide(asyncio.Protocol):
             self.peer.transport.write(data)
 
     def eof_received(self) -> bool:
-        self._heard_end = True
+        self._end_received = True
         if self.link.lost != ("client" if self.from_client else "server"):
             self._in_turn(None)
         return True

@@ -177,13 +177,13 @@ def request_pairs(user: User, stored: StoredSecrets) -> list[tuple[Any, str, Any
         for stub, method in METHODS:
             if method.client_streaming or (method.server_streaming and method.name != "WatchJob"):
                 continue
-            there, nowhere = _naming(method.input_type, hidden), _naming(method.input_type, absent)
-            if there != nowhere:
-                pairs.append((stub, method.name, there, nowhere))
+            of_hidden, of_absent = _request(method.input_type, hidden), _request(method.input_type, absent)
+            if of_hidden != of_absent:
+                pairs.append((stub, method.name, of_hidden, of_absent))
     return pairs
 
 
-def _naming(kind: Any, ids: tuple[str, str]) -> Any:
+def _request(kind: Any, ids: tuple[str, str]) -> Any:
     """A minimal valid request for these ids."""
     job_id, prompt_id = ids
     message = GetMessageClass(kind)()

@@ -41,7 +41,7 @@ class ConverseJudge:
         self._user = user
         self._viewer = PEOPLE[user]
         self._tail = tail
-        self._told: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
         self._has: set[str] = set()
         """The open prompts that this stream has shown."""
         self._ended: set[str] = set()
@@ -89,9 +89,9 @@ class ConverseJudge:
             self._wrong("a closed prompt is shown as open")
         if not image.is_for(self._viewer):
             self._wrong("a prompt is shown to a user who may not see it")
-        if prompt.version <= self._told.get(prompt.prompt_id, 0):
-            self._wrong(f"version {prompt.version} after {self._told[prompt.prompt_id]}")
-        self._told[prompt.prompt_id] = prompt.version
+        if prompt.version <= self._versions.get(prompt.prompt_id, 0):
+            self._wrong(f"version {prompt.version} after {self._versions[prompt.prompt_id]}")
+        self._versions[prompt.prompt_id] = prompt.version
         self._has.add(prompt.prompt_id)
         self._shown += 1
         if self._credit is not None and self._shown > self._credit:
@@ -109,9 +109,9 @@ class ConverseJudge:
     def _on_removed(self, event: Any) -> None:
         self._expect_no_reset()
         self._may_have_seen(event.prompt_id)
-        if event.version <= self._told.get(event.prompt_id, 0):
+        if event.version <= self._versions.get(event.prompt_id, 0):
             self._wrong("a removal of an outdated version")
-        self._told[event.prompt_id] = event.version
+        self._versions[event.prompt_id] = event.version
         self._has.discard(event.prompt_id)
 
     def _may_have_seen(self, prompt_id: str) -> None:
@@ -125,7 +125,7 @@ class ConverseJudge:
     def _on_reset_view(self, _: Any) -> None:
         self._must_reset = False
         self._base = None
-        self._told = {i: v - 1 for i, v in self._told.items()}
+        self._versions = {i: v - 1 for i, v in self._versions.items()}
         self._has.clear()
 
     def _on_caught_up(self, event: Any) -> None:
@@ -145,7 +145,7 @@ class ConverseJudge:
         for prompt_id, seq in verdicts.newest(at).items():
             if last[prompt_id] > seq:
                 continue  # a stream that resumes from here will get it
-            if self._told.get(prompt_id, 0) >= seq or prompt_id in self._ended:
+            if self._versions.get(prompt_id, 0) >= seq or prompt_id in self._ended:
                 continue
             known = before.get(prompt_id, 0) if before is not None else 0
             if known == seq:
@@ -155,7 +155,7 @@ class ConverseJudge:
                 self._wrong(f"a token skips version {seq} of an open prompt")
                 continue
             had = prompt_id in self._has
-            if known and prompt_id not in self._told:
+            if known and prompt_id not in self._versions:
                 old = verdicts.image_at(prompt_id, known)
                 had = had or (old.is_open and old.is_for(self._viewer))
             if had:

@@ -117,10 +117,10 @@ class Link:
         self.closed = False
         self.at: Any = None
         self.judge: Judge | None = None
-        fate = rng.choice(["", "", "cut", "cut", "freeze", "cut soon"]) if network.faulty else ""
-        self._messages = {"cut": rng.randint(2, 30), "cut soon": rng.randint(0, 3)}.get(fate, -1)
+        fault = rng.choice(["", "", "cut", "cut", "freeze", "cut soon"]) if network.faulty else ""
+        self._messages = {"cut": rng.randint(2, 30), "cut soon": rng.randint(0, 3)}.get(fault, -1)
         loop = asyncio.get_running_loop()
-        if fate == "freeze":
+        if fault == "freeze":
             loop.call_later(rng.uniform(0.1, 8.0), self.freeze)
         loop.call_later(rng.uniform(0.001, 0.05), self._connect)
 
