@@ -29,7 +29,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [r for r in caplog.records if r.name == horizon.__name__ and r.levelno == logging.WARNING]
+    return [r for r in caplog.records if r.name == horizon._log.name and r.levelno == logging.WARNING]
 
 
 async def test_a_long_transaction_is_logged_once_and_so_is_its_end(

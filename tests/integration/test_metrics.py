@@ -318,7 +318,7 @@ async def test_a_database_that_is_away_is_said_and_the_rest_stays_readable(
         patched.setattr(census, "take", away)
         found = await scrape(lite_measured)
     assert found.of("askback_database_up") == 0
-    [said] = [r for r in caplog.records if r.name == collector.__name__]
+    [said] = [r for r in caplog.records if r.name == collector._log.name]
     assert (said.levelname, said.getMessage()) == ("WARNING", "the database is not counted: gone")
     assert "askback_open_prompts" not in found.families
     assert found.of("askback_prompts_asked_total", kind="confirm") == 1

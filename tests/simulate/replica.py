@@ -36,8 +36,8 @@ class SimulatedReplica:
         self.parts: Replica = None  # type: ignore[assignment]
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def start(self, *also: str) -> None:
-        """Start the replica's tasks. `also`: `work` for those that serve workers."""
+    async def start(self, *, serve_workers: bool) -> None:
+        """Start the replica's tasks, with those that lease jobs only if it serves workers."""
         parts = self.parts = await build(self._config, self._database, self._database.clock)  # type: ignore[arg-type]
         parts.bus._followers = OrderedSet()  # type: ignore[assignment]
         running: list[Coroutine[Any, Any, None]] = [
@@ -46,7 +46,7 @@ class SimulatedReplica:
             parts.timers.run(),
             parts.sweep.run(),
         ]
-        if "work" in also:
+        if serve_workers:
             running += [parts.dispatcher.run(), parts.keeper.run()]
         self._tasks = [asyncio.create_task(work) for work in running]
 
