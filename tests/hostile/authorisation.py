@@ -1,6 +1,6 @@
 """Random callers make random calls with ids of others, and everything they receive is searched for secrets.
 
-Each secret (`canary`) has a rule that says who may ever see it. Nothing that a caller receives, including
+Each secret has a rule that says who may ever see it. Nothing that a caller receives, including
 error texts and trailers, may contain another secret. A caller must get the same reply for an object that it
 may not see and for one that does not exist.
 """
